@@ -1,0 +1,170 @@
+"""Run configurations: one flat YAML of a method's fields and the settings of a training run, strictly checked."""
+
+import difflib
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+import yaml
+from pydantic import Field, field_validator
+
+from tfssl import methods
+from tfssl.errors import ConfigError
+from tfssl.methods.base import Method, describe
+
+
+class TrainSettings(pydantic.BaseModel):
+    """Everything in a configuration that is not a field of its method.
+
+    Args:
+        data: training images, see :func:`tfssl.data.images.image_source`.
+        validation: images for a loss that is computed after each epoch; None for none.
+        batch_size: examples per step, over all devices together.
+        epochs: passes over the data, or blocks of steps_per_epoch steps.
+        steps_per_epoch: steps that count as an epoch; None for one pass over the data.
+        optimizer: name of a Keras optimizer.
+        learning_rate: a number, or a table ``{step: rate}`` of the rates from given steps on.
+        schedule: ``"constant"`` (or the table), or ``"cosine"`` down to zero at the end of training.
+        warmup_steps: steps over which the rate rises linearly from zero.
+        weight_decay: decoupled weight decay per step, relative to the learning rate; None for none.
+        beta_1: first momentum of Adam-like optimizers (None: Keras' default).
+        beta_2: second momentum of Adam-like optimizers (None: Keras' default).
+        clip_norm: gradients are scaled down to this global norm; None for none.
+        precision: ``"float32"``, ``"mixed_bfloat16"`` or ``"mixed_float16"``.
+        devices: number of devices that share each batch (MirroredStrategy); 1 for none. GPUs if there are any,
+            logical CPU devices otherwise.
+        seed: of weights, order and augmentation.
+        weights: a run directory or .keras file to start from, all weights of the same network; None for a fresh
+            start.
+        checkpoint_steps: a checkpoint is written every this many steps, and at the end of each epoch.
+        baseline_steps: steps after which a warning says if the loss has not beaten the trivial baseline.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    data: str = "builtin"
+    validation: str | None = None
+    batch_size: int = Field(32, ge=1)
+    epochs: int = Field(10, ge=1)
+    steps_per_epoch: int | None = Field(None, ge=1)
+    optimizer: str = "adam"
+    learning_rate: float | dict[int, float] = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = Field(0, ge=0)
+    weight_decay: float | None = Field(None, ge=0)
+    beta_1: float | None = Field(None, ge=0, lt=1)
+    beta_2: float | None = Field(None, ge=0, lt=1)
+    clip_norm: float | None = Field(None, gt=0)
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    devices: int = Field(1, ge=1)
+    seed: int = Field(0, ge=0)
+    weights: str | None = None
+    checkpoint_steps: int = Field(1000, ge=1)
+    baseline_steps: int = Field(2000, ge=1)
+
+    @field_validator("learning_rate")
+    @classmethod
+    def _check_rate(cls, rate):
+        rates = rate if isinstance(rate, dict) else {0: rate}
+        if 0 not in rates or any(step < 0 or not 0 < value for step, value in rates.items()):
+            raise ValueError("must be positive, or a table {step: rate} that begins with step 0")
+        return rate
+
+
+class RunConfig:
+    """A checked configuration: ``method`` (a :class:`~tfssl.methods.base.Method`) and ``settings``."""
+
+    def __init__(self, method: Method, settings: TrainSettings):
+        self.method = method
+        self.settings = settings
+
+    def to_dict(self):
+        """The flat dict that :func:`parse_config` reads back to an equal configuration."""
+        return {
+            "method": self.method.name(),
+            **self.method.model_dump(mode="json"),
+            **self.settings.model_dump(mode="json"),
+        }
+
+    def save(self, path):
+        """Write the effective configuration as YAML."""
+        Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
+
+
+def parse_config(values):
+    """Check a flat dict.
+
+    Args:
+        values: ``{"method": NAME, field: value, ...}``.
+
+    Returns:
+        A :class:`RunConfig`.
+
+    Raises:
+        ConfigError: one line naming the key, the value and the mend; unknown keys name the nearest known one.
+    """
+    values = dict(values)
+    if "method" not in values:
+        raise ConfigError("missing key `method`: one of " + ", ".join(methods.names()))
+    method_class = methods.get(values.pop("method"))
+    fields, settings = method_class.model_fields, TrainSettings.model_fields
+    for key in values:
+        if key not in fields and key not in settings:
+            close = difflib.get_close_matches(str(key), [*fields, *settings], n=1)
+            mend = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join([*fields, *settings])
+            raise ConfigError(f"unknown key `{key}`: {mend}")
+    method = method_class(**{k: v for k, v in values.items() if k in fields})
+    try:
+        return RunConfig(method, TrainSettings(**{k: v for k, v in values.items() if k in settings}))
+    except pydantic.ValidationError as error:
+        raise ConfigError(describe(error, TrainSettings)) from None
+
+
+def load_config(path, overrides=()):
+    """Read a configuration file and apply command-line overrides.
+
+    Args:
+        path: YAML file, or a name such as ``colorization/cpu`` of a configuration that ships with the package.
+        overrides: ``key=value`` strings; values are read as YAML, so ``crop_area=[0.4,1]`` works.
+
+    Raises:
+        ConfigError: if the file is missing or not a flat mapping, or a key or value is wrong.
+    """
+    file = find_config(path)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file} must be a flat mapping `key: value`")
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise ConfigError(f"an override must look like key=value. Received: {override!r}")
+        try:
+            values[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"the value of `{key}` is not valid YAML. Received: {override!r}") from None
+    try:
+        return parse_config(values)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def find_config(path):
+    """The file of a configuration given by path or by the name of a shipped one.
+
+    Raises:
+        ConfigError: listing the shipped configurations, if there is no such file.
+    """
+    from tfssl.resources import configs
+
+    for candidate in (Path(path), configs() / path, configs() / f"{path}.yaml"):
+        if candidate.is_file():
+            return candidate
+    # A path such as configs/colorization/cpu.yaml also works outside a checkout.
+    parts = Path(path).parts
+    if parts[:1] == ("configs",) and (configs() / Path(*parts[1:])).is_file():
+        return configs() / Path(*parts[1:])
+    shipped = sorted(str(p.relative_to(configs())) for p in configs().glob("*/*.yaml"))
+    raise ConfigError(f"no configuration {str(path)!r}; shipped ones: {', '.join(shipped) or 'none'}")

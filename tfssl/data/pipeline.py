@@ -1,0 +1,213 @@
+"""From an image source to a ``tf.data.Dataset`` of equally sized 8-bit crops, reproducible at every position.
+
+Position p of the training stream is always the same crop: the picture follows from a permutation seeded by
+(seed, epoch), its crop and flip from a generator seeded by (seed, p). Resuming at step s therefore means starting
+at position ``s * batch_size``: no shuffle buffer to refill, no iterator state to save.
+"""
+
+import dataclasses
+import functools
+import itertools
+import threading
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tfssl.data.images import array_to_image, image_source
+from tfssl.errors import SourceError
+
+_MAX_SUBSTITUTES = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """How a picture becomes a square crop.
+
+    Args:
+        size: side of the crop in pixels.
+        resize: the picture is first scaled so that its shorter side has this many pixels. None keeps its size,
+            unless that is smaller than the crop.
+        area: (smallest, largest) share of the picture's area that a training crop covers, with an aspect
+            ratio of 3:4 to 4:3, scaled to ``size``. None cuts ``size`` pixels without scaling, as Zhang et al.
+        flip: mirror half of the training crops.
+    """
+
+    size: int
+    resize: int | None = None
+    area: tuple[float, float] | None = None
+    flip: bool = True
+
+    @property
+    def min_side(self):
+        """Shorter side that decoding has to keep, in pixels; None for all of it."""
+        if self.resize is not None:
+            return max(self.resize, self.size)
+        return None if self.area is None else int(np.ceil(self.size / np.sqrt(self.area[0])))
+
+    def box(self, width, height, rng):
+        """Left, top, right, bottom of the crop in the picture's own pixels; ``rng`` None means the centre."""
+        if self.area is not None and rng is not None:
+            for _ in range(10):
+                area = width * height * rng.uniform(*self.area)
+                aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+                w, h = np.sqrt(area * aspect), np.sqrt(area / aspect)
+                if w <= width and h <= height:
+                    left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
+                    return left, top, left + w, top + h
+        shorter = min(width, height)
+        if self.resize is None and self.area is None:
+            side = min(self.size, shorter)
+        else:
+            side = shorter * min(1.0, self.size / (self.resize or self.size))
+        if rng is None:
+            left, top = (width - side) / 2, (height - side) / 2
+        else:
+            left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
+        if side == self.size:  # no scaling: stay on the pixel grid
+            left, top = int(left), int(top)
+        return left, top, left + side, top + side
+
+    def apply(self, image, rng=None):
+        """Crop ``image`` (``PIL.Image``) to a uint8 array (size, size, 3); ``rng`` None means the centre."""
+        box = self.box(*image.size, rng)
+        if all(float(v).is_integer() for v in box) and box[2] - box[0] == self.size == box[3] - box[1]:
+            image = image.crop(box)
+        else:
+            image = image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box)
+        array = np.asarray(image)
+        if self.flip and rng is not None and rng.random() < 0.5:
+            array = array[:, ::-1]
+        return np.ascontiguousarray(array)
+
+
+class Skipped:
+    """Thread-safe record of the images that could not be read: ``{name: reason}``."""
+
+    def __init__(self, callback=None):
+        self.reasons = {}
+        self._callback = callback
+        self._lock = threading.Lock()
+
+    def add(self, name, reason):
+        """Record an image once; later calls with the same name do nothing."""
+        with self._lock:
+            if name in self.reasons:
+                return
+            self.reasons[name] = reason
+            if self._callback is not None:
+                self._callback(name, reason)
+
+
+def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skipped=None):
+    """Unbatched dataset of crops.
+
+    Args:
+        source: anything :func:`tfssl.data.images.image_source` takes, or a ``tf.data.Dataset`` of images
+            (uint8 or float in [0, 1], (H, W, 3) or (H, W, 1); the first component of tuples is used).
+        crop: a :class:`Crop`.
+        training: shuffled, random crops; otherwise one pass of centre crops in order.
+        seed: of order and crops.
+        start: position in the training stream to start from. None: each iteration over the dataset is the next
+            epoch, shuffled anew, as ``model.fit`` expects.
+        count: number of positions, with ``start``. Default: one epoch.
+        skipped: a :class:`Skipped` that collects unreadable images. In training another image takes the place
+            of an unreadable one, so that positions stay what they are; in evaluation it is left out.
+
+    Returns:
+        ``tf.data.Dataset`` of uint8 (size, size, 3).
+
+    Raises:
+        SourceError: if the source is empty; while iterating, if too many images in a row are unreadable.
+    """
+    skipped = skipped if skipped is not None else Skipped()
+    if isinstance(source, tf.data.Dataset):
+        return _crops_of_dataset(source, crop, training=training, seed=seed, start=start or 0, count=count)
+    source = image_source(source)
+    load = functools.partial(
+        _load, source=source, crop=crop, training=training, seed=seed, skipped=skipped, order=_Order(len(source), seed)
+    )
+    positions = _positions(len(source), start, count) if training else tf.data.Dataset.range(len(source))
+
+    def crop_at(position):
+        # numpy_function: Pillow lets go of the interpreter lock while it decodes and scales, so calls overlap.
+        ok, pixels = tf.numpy_function(load, [position], [tf.bool, tf.uint8], stateful=False)
+        ok.set_shape(())
+        return ok, tf.ensure_shape(pixels, (crop.size, crop.size, 3))
+
+    dataset = positions.map(crop_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    if not training:
+        dataset = dataset.filter(lambda ok, _: ok)
+    return dataset.map(lambda _, pixels: pixels)
+
+
+def _positions(length, start, count):
+    if start is not None:
+        return tf.data.Dataset.range(start, start + (count or length))
+    epochs = itertools.count()
+
+    def next_epoch():
+        first = next(epochs) * length
+        yield from range(first, first + length)
+
+    positions = tf.data.Dataset.from_generator(next_epoch, output_signature=tf.TensorSpec((), tf.int64))
+    return positions.apply(tf.data.experimental.assert_cardinality(length))
+
+
+class _Order:
+    """Position -> image index: a seeded permutation for each epoch."""
+
+    def __init__(self, count, seed):
+        self._count = count
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._permutations = {}
+
+    def __call__(self, position):
+        epoch, offset = divmod(position, self._count)
+        with self._lock:
+            if epoch not in self._permutations:
+                # Two epochs at most are in flight at once, where prefetching crosses the border.
+                for old in [e for e in self._permutations if e < epoch - 1]:
+                    del self._permutations[old]
+                rng = np.random.default_rng((self._seed, epoch))
+                self._permutations[epoch] = rng.permutation(self._count)
+            return int(self._permutations[epoch][offset])
+
+
+def _load(position, *, source, crop, training, seed, skipped, order):
+    position = int(position)
+    first = order(position) if training else position
+    rng = np.random.default_rng((seed, 1, position)) if training else None
+    for attempt in range(min(_MAX_SUBSTITUTES, len(source)) if training else 1):
+        index = (first + attempt) % len(source)
+        try:
+            return np.bool_(True), crop.apply(source.open(index, min_side=crop.min_side), rng)
+        except (ValueError, OSError) as error:
+            skipped.add(source.name(index), str(error))
+    if training:
+        raise SourceError(
+            f"`data` is mostly unreadable: {len(skipped.reasons)} images failed, the last one "
+            f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
+        )
+    return np.bool_(False), np.zeros((crop.size, crop.size, 3), np.uint8)
+
+
+def _crops_of_dataset(dataset, crop, *, training, seed, start, count):
+    """Streams cannot be indexed: shuffle in a buffer, and resume by reading up to the position."""
+    images = dataset.map(lambda *parts: parts[0] if not isinstance(parts[0], dict) else parts[0]["image"])
+    if training:
+        images = images.shuffle(1024, seed=seed, reshuffle_each_iteration=True)
+        if count is not None:
+            images = images.repeat().skip(start).take(count)
+
+    def cut(position, pixels):
+        rng = np.random.default_rng((seed, 1, int(position))) if training else None
+        return crop.apply(array_to_image(pixels), rng)
+
+    def crop_at(position, pixels):
+        result = tf.numpy_function(cut, [position + start, pixels], tf.uint8, stateful=False)
+        return tf.ensure_shape(result, (crop.size, crop.size, 3))
+
+    return images.enumerate().map(crop_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+

@@ -1,0 +1,44 @@
+"""Methods, found by folder: ``tfssl/methods/<name>/`` holds the class ``<Name>``.
+
+``tfssl.methods.Colorization`` imports the folder when it is first used.
+"""
+
+import importlib
+import pkgutil
+
+from tfssl.errors import ConfigError
+
+
+def names():
+    """Folder names of all methods, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+
+
+def get(name):
+    """The method class of a folder name.
+
+    Raises:
+        ConfigError: naming the nearest method, if there is none of that name.
+    """
+    import difflib
+
+    if name not in names():
+        close = difflib.get_close_matches(str(name), names(), n=1)
+        mend = f"did you mean `{close[0]}`?" if close else "known methods: " + ", ".join(names())
+        raise ConfigError(f"unknown method `{name}`: {mend}")
+    return getattr(importlib.import_module(f"{__name__}.{name}"), _class_name(name))
+
+
+def _class_name(name):
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def __getattr__(attribute):
+    for name in names():
+        if _class_name(name) == attribute:
+            return get(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
+
+
+def __dir__():
+    return [*globals(), *map(_class_name, names())]

@@ -1,0 +1,116 @@
+"""The contract of every method: one frozen, checked configuration with the verbs of a training run."""
+
+import dataclasses
+from typing import ClassVar
+
+import keras
+import pydantic
+
+from tfssl.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper:
+    """Where a method comes from."""
+
+    title: str
+    authors: str
+    venue: str
+    year: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """One signature of an exported model.
+
+    Args:
+        function: a function of tensors written with TensorFlow core operators.
+        signature: its ``tf.TensorSpec`` arguments, in order.
+    """
+
+    function: object
+    signature: tuple
+
+
+class Method(pydantic.BaseModel):
+    """A self-supervised method: hyper-parameters as keyword fields, and the verbs that use them.
+
+    Subclasses live in ``tfssl/methods/<name>/`` and are found by folder name. Fields are checked on construction;
+    a wrong or unknown one raises :class:`~tfssl.errors.ConfigError` with one line that names it.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    paper: ClassVar[Paper]
+    inputs: ClassVar[str]
+    """What the method learns from, in a few words, for the table of methods."""
+
+    def __init__(self, **fields):
+        try:
+            super().__init__(**fields)
+        except pydantic.ValidationError as error:
+            raise ConfigError(describe(error, type(self))) from None
+
+    def examples(self, source, *, training, seed=0):
+        """Unbatched ``tf.data.Dataset`` of ``(inputs, targets)``."""
+        raise NotImplementedError
+
+    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
+        """Batched, prefetched ``tf.data.Dataset`` of ``(inputs, targets)``, one epoch long.
+
+        Args:
+            source: see :func:`tfssl.data.images.image_source`.
+            batch_size: examples per batch; in training the incomplete last batch is dropped.
+            training: shuffled and augmented, anew in each iteration over the dataset.
+            seed: of order and augmentation; the same seed gives the same batches.
+            start: batch number in the training stream to start from (used to resume). None: each iteration
+                over the dataset is the next epoch.
+            count: number of batches, with ``start``.
+            skipped: a :class:`tfssl.data.pipeline.Skipped` that collects unreadable images.
+        """
+        raise NotImplementedError
+
+    def model(self, optimizer=None) -> keras.Model:
+        """A new, compiled model. ``optimizer`` None is the paper's."""
+        raise NotImplementedError
+
+    def encoder(self, model) -> keras.Model:
+        """Features of a trained model: RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``."""
+        raise NotImplementedError
+
+    @property
+    def baseline(self) -> float:
+        """Training loss of the trivial predictor that ignores its input."""
+        raise NotImplementedError
+
+    def evaluate(self, model, source, *, out=None, **options) -> dict:
+        """The method's own metrics on ``source`` as a flat dict; writes tables and pictures to ``out``."""
+        raise NotImplementedError
+
+    def serving(self, model) -> dict[str, Endpoint]:
+        """The endpoints that an export writes, ``{name: Endpoint}``."""
+        raise NotImplementedError
+
+    def sample_sheet(self, model, source, path):
+        """Write a picture of what the model does with a few images of ``source`` to ``path`` (PNG)."""
+        raise NotImplementedError
+
+    @classmethod
+    def name(cls):
+        """The folder name, as used in configurations: ``Colorization`` -> ``colorization``."""
+        return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+
+def describe(error, cls, names=None):
+    """One line for a pydantic error: the argument, the value and the mend."""
+    import difflib
+
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or cls.__name__
+    names = list(names if names is not None else cls.model_fields)
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key, names, n=1)
+        mend = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join(names)
+        return f"unknown key `{key}`: {mend}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"`{key}`: {message[0].lower() + message[1:]}. Received: {key}={first['input']!r}"

@@ -1,0 +1,167 @@
+"""Colorful Image Colorization (Zhang, Isola and Efros, ECCV 2016)."""
+
+from typing import ClassVar, Literal
+
+import keras
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from tfssl.methods.base import Endpoint, Method, Paper
+from tfssl.methods.colorization.prior import class_weights, load_prior, smooth_prior
+from tfssl.ops.ab_bins import CENTERS, SIGMA
+
+
+class Colorization(Method):
+    """Predict the colour of every pixel from lightness alone, as a distribution over 313 quantised ab colours.
+
+    Defaults are the paper's full method as the released code has it.
+
+    Args:
+        backbone: ``"paper"`` (32.2 million parameters, dilated), ``"alexnet"`` (the representation variant) or
+            ``"small"`` (3.2 million, for CPUs and phones).
+        objective: ``"rebalanced"`` (the full method), ``"classification"`` (no rebalancing) or ``"regression"``
+            (L2 on ab).
+        resize: pictures are scaled so that their shorter side has this many pixels before cropping; None keeps
+            their size (paper: 256).
+        crop_size: side of the training crop in pixels, a multiple of the network's stride (paper: 176).
+        crop_area: (smallest, largest) share of the picture a training crop covers, then scaled to crop_size;
+            None cuts crop_size pixels without scaling, as the paper.
+        lightness_jitter: strength of the exposure and contrast jitter on the input; 0 for none, as the paper.
+        neighbors: k of the soft encoding (released code: 10, paper: 5).
+        sigma: width of the soft encoding in ab units (paper: 5).
+        lookup: ``"exact"``, or ``"table"`` of ab rounded to 1 unit (faster, see ``tfssl.ops.ab_bins``).
+        prior: ``"photographs"``, which ships with the library, or a .npy file written by ``tfssl prior``.
+        prior_sigma: width of the prior's smoothing in ab units (paper: 5).
+        rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
+        temperature: T of the annealed mean in (0, 1] (paper: 0.38).
+
+    Reference:
+        R. Zhang, P. Isola, A. A. Efros: Colorful Image Colorization. ECCV 2016.
+    """
+
+    paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
+    inputs: ClassVar[str] = "colour photographs"
+
+    backbone: Literal["paper", "alexnet", "small"] = "paper"
+    objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
+    resize: int | None = Field(256, ge=8)
+    crop_size: int = Field(176, ge=16)
+    crop_area: tuple[float, float] | None = None
+    lightness_jitter: float = Field(0.0, ge=0.0, le=1.0)
+    neighbors: int = Field(10, ge=1, le=50)
+    sigma: float = Field(SIGMA, gt=0)
+    lookup: Literal["exact", "table"] = "exact"
+    prior: str = "photographs"
+    prior_sigma: float = Field(5.0, ge=0)
+    rebalance_mix: float = Field(0.5, ge=0, le=1)
+    temperature: float = Field(0.38, gt=0, le=1)
+
+    @field_validator("crop_area")
+    @classmethod
+    def _check_area(cls, area):
+        if area is not None and not 0 < area[0] <= area[1] <= 1:
+            raise ValueError("must be (smallest, largest) with 0 < smallest <= largest <= 1")
+        return area
+
+    @model_validator(mode="after")
+    def _check_size(self):
+        from tfssl.methods.colorization.network import INPUT_MULTIPLE
+
+        multiple = INPUT_MULTIPLE[self.backbone]
+        if self.crop_size % multiple:
+            raise ValueError(f"crop_size must be a multiple of {multiple} for backbone {self.backbone!r}")
+        if self.resize is not None and self.resize < self.crop_size:
+            raise ValueError(f"resize must be at least crop_size ({self.crop_size}), or null")
+        return self
+
+    @property
+    def output_stride(self):
+        """Input pixels per output position of the network."""
+        from tfssl.methods.colorization.network import OUTPUT_STRIDE
+
+        return OUTPUT_STRIDE[self.backbone]
+
+    @property
+    def _crop(self):
+        from tfssl.data.pipeline import Crop
+
+        return Crop(self.crop_size, resize=self.resize, area=self.crop_area)
+
+    def examples(self, source, *, training, seed=0):
+        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
+
+    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
+        from tfssl.methods.colorization.data import colorization_dataset
+
+        return colorization_dataset(
+            source,
+            self._crop,
+            stride=self.output_stride,
+            batch_size=batch_size,
+            training=training,
+            seed=seed,
+            start=start,
+            count=count,
+            skipped=skipped,
+            jitter=self.lightness_jitter,
+        )
+
+    def smoothed_prior(self):
+        """Smoothed prior over the bins, float64 (313,)."""
+        return smooth_prior(load_prior(self.prior), self.prior_sigma)
+
+    def loss(self):
+        """The training loss of the objective, a ``keras.losses.Loss``."""
+        from tfssl.methods.colorization.loss import ColorCrossEntropy, ColorRegression
+
+        if self.objective == "regression":
+            return ColorRegression()
+        weights = None
+        if self.objective == "rebalanced":
+            weights = class_weights(self.smoothed_prior(), self.rebalance_mix)
+        return ColorCrossEntropy(weights, self.neighbors, self.sigma, self.lookup)
+
+    def model(self, optimizer=None):
+        from tfssl.methods.colorization.network import build_network
+
+        network = build_network(self.backbone, "ab" if self.objective == "regression" else "bins")
+        if optimizer is None:  # the released solver
+            optimizer = keras.optimizers.Adam(3e-5, beta_1=0.9, beta_2=0.99, weight_decay=1e-3)
+        # XLA makes these networks slower on CPUs and fails there under MirroredStrategy.
+        network.compile(optimizer, self.loss(), jit_compile=False)
+        return network
+
+    def encoder(self, model):
+        from tfssl.layers.lightness import Lightness
+        from tfssl.methods.colorization.network import encoder_taps
+
+        rgb = keras.Input((None, None, 3), name="rgb")
+        taps = keras.Model(model.input, encoder_taps(model, self.backbone), name="taps")
+        return keras.Model(rgb, taps(Lightness(name="lightness")(rgb)), name="encoder")
+
+    @property
+    def baseline(self):
+        """Loss of the best constant prediction: the entropy of the (rebalanced) prior, or the variance of ab."""
+        prior = self.smoothed_prior()
+        if self.objective == "regression":
+            mean = prior @ CENTERS
+            return float(0.5 * prior @ np.sum(np.square((CENTERS - mean) / 110.0), axis=-1))
+        weights = class_weights(prior, self.rebalance_mix) if self.objective == "rebalanced" else np.ones_like(prior)
+        weighted = prior * weights / np.sum(prior * weights)
+        occurs = weighted > 0
+        return float(-np.sum(weighted[occurs] * np.log(weighted[occurs])))
+
+    def evaluate(self, model, source, *, out=None, **options):
+        from tfssl.methods.colorization.evaluate import evaluate
+
+        return evaluate(self, model, source, out=out, **options)
+
+    def serving(self, model) -> dict[str, Endpoint]:
+        from tfssl.methods.colorization.serving import endpoints
+
+        return endpoints(self, model)
+
+    def sample_sheet(self, model, source, path):
+        from tfssl.methods.colorization.evaluate import write_sheet
+
+        write_sheet(self, model, source, path)

@@ -1,0 +1,107 @@
+"""Losses of colorization: class-rebalanced cross-entropy over soft-encoded colours, and L2 regression.
+
+Both take the true ab colours themselves, (B, h, w, 2), and encode them on the device: the host never holds the
+dense (h, w, 313) target, which would be 150 times as large.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfssl.ops.ab_bins import NUM_BINS, SIGMA, soft_encode
+
+GREY_THRESHOLD = 5.0
+"""A picture none of whose ab values exceeds this in magnitude counts as grey and trains nothing (released code)."""
+
+
+def colored_mask(ab, threshold=GREY_THRESHOLD):
+    """1 for pictures with colour, 0 for grey ones.
+
+    Args:
+        ab: float tensor (B, h, w, 2), ab units.
+        threshold: largest magnitude in ab units that still counts as grey.
+
+    Returns:
+        float32 tensor (B, 1, 1).
+    """
+    largest = ops.max(ops.abs(ab), axis=(1, 2, 3), keepdims=True)
+    return ops.cast(largest[..., 0] > threshold, "float32")
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class ColorCrossEntropy(keras.losses.Loss):
+    """Soft-target cross-entropy over the 313 bins, each pixel weighted by the rarity of its nearest bin.
+
+    ``-v(Z) * sum_q Z_q log softmax(s)_q`` averaged over pixels and pictures (paper, equations 2 and 3). Grey
+    pictures count as zeros. The released code multiplies gradients by v and reports the unweighted loss; a
+    weighted loss has the same gradients.
+
+    Args:
+        class_weights: 313 weights w, or None for weight 1 everywhere (no rebalancing).
+        neighbors: k of the soft encoding (code: 10, paper: 5).
+        sigma: its width in ab units (paper: 5).
+        lookup: how the encoding is looked up, see :func:`tfssl.ops.ab_bins.soft_encode`.
+
+    Call: ``y_true`` ab (B, h, w, 2) in ab units, ``y_pred`` logits (B, h, w, 313).
+
+    Raises:
+        ValueError: if class_weights does not have 313 finite, positive entries.
+    """
+
+    def __init__(
+        self,
+        class_weights=None,
+        neighbors=10,
+        sigma=SIGMA,
+        lookup="exact",
+        name="color_cross_entropy",
+        reduction="sum_over_batch_size",
+        **kwargs,
+    ):
+        super().__init__(name=name, reduction=reduction, **kwargs)
+        if class_weights is not None:
+            class_weights = np.asarray(class_weights, dtype=np.float32)
+            if class_weights.shape != (NUM_BINS,) or not (np.isfinite(class_weights) & (class_weights > 0)).all():
+                raise ValueError(
+                    f"`class_weights` must be {NUM_BINS} positive finite numbers. Received: shape={class_weights.shape}"
+                )
+        self.class_weights = class_weights
+        self.neighbors = neighbors
+        self.sigma = sigma
+        self.lookup = lookup
+
+    def call(self, y_true, y_pred):
+        scores = ops.cast(y_pred, "float32")
+        indices, weights = soft_encode(y_true, self.neighbors, self.sigma, self.lookup)
+        # -sum_k w_k log softmax(s)_k with sum w = 1, without forming the log-softmax of all bins.
+        target_scores = ops.take_along_axis(scores, indices, axis=-1)
+        loss = ops.logsumexp(scores, axis=-1) - ops.sum(weights * target_scores, axis=-1)
+        if self.class_weights is not None:
+            loss = loss * ops.take(ops.convert_to_tensor(self.class_weights), indices[..., 0], axis=0)
+        return loss * colored_mask(y_true)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "class_weights": None if self.class_weights is None else [float(w) for w in self.class_weights],
+            "neighbors": self.neighbors,
+            "sigma": self.sigma,
+            "lookup": self.lookup,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class ColorRegression(keras.losses.Loss):
+    """The L2 baseline: ``1/2 |ab - ab'|^2`` in units of (ab / 110)^2, averaged over pixels and pictures.
+
+    Equation 1 of the paper. Grey pictures count as zeros.
+
+    Call: ``y_true`` and ``y_pred`` ab (B, h, w, 2), ab units.
+    """
+
+    def __init__(self, name="color_regression", reduction="sum_over_batch_size", **kwargs):
+        super().__init__(name=name, reduction=reduction, **kwargs)
+
+    def call(self, y_true, y_pred):
+        difference = (ops.cast(y_pred, "float32") - ops.cast(y_true, "float32")) / 110.0
+        return 0.5 * ops.sum(ops.square(difference), axis=-1) * colored_mask(y_true)

@@ -1,0 +1,168 @@
+"""Colorization networks: lightness in, scores over the 313 ab bins (or ab itself) out.
+
+Every network takes L in [0, 100] as (B, H, W, 1) and scales it to (L - 50) / 100 itself, the convention of the
+authors' PyTorch port. Blocks are named conv1, conv2, ...: their outputs are the taps of the encoder.
+"""
+
+from keras import KerasTensor, Model, layers
+
+from tfssl.layers.dilated_stack import DilatedStack
+from tfssl.layers.resize_like import ResizeToStride
+from tfssl.ops.ab_bins import NUM_BINS
+
+OUTPUT_STRIDE = {"paper": 4, "alexnet": 8, "small": 4}
+"""Input pixels per output position."""
+
+INPUT_MULTIPLE = {"paper": 8, "alexnet": 1, "small": 16}
+"""Input height and width must be multiples of this for input and output to stay aligned."""
+
+TAPS = {
+    "paper": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "conv7"),
+    "alexnet": ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"),
+    "small": ("conv1", "conv2", "conv3", "conv4", "conv5"),
+}
+"""Layer names that an encoder of the network exposes."""
+
+
+def build_network(backbone, outputs="bins"):
+    """Build a colorization network.
+
+    Args:
+        backbone: ``"paper"``, ``"alexnet"`` or ``"small"``.
+        outputs: ``"bins"`` for 313 logits, ``"ab"`` for two channels in ab units (the regression baseline).
+
+    Returns:
+        ``keras.Model``: L (B, H, W, 1) in [0, 100] -> (B, H / s, W / s, 313 or 2) in float32, where s is
+        ``OUTPUT_STRIDE[backbone]``. H and W must be multiples of ``INPUT_MULTIPLE[backbone]``.
+    """
+    lightness = layers.Input((None, None, 1), name="lightness")
+    x = layers.Rescaling(1 / 100, offset=-0.5, name="center")(lightness)
+    channels = NUM_BINS if outputs == "bins" else 2
+    if backbone == "alexnet":
+        x = _alexnet_trunk(x)
+        # Scores are resized to the target grid; float32 keeps softmax and loss exact under mixed precision.
+        x = layers.Conv2D(channels, 1, dtype="float32", name="fc8")(x)
+        x = ResizeToStride(OUTPUT_STRIDE[backbone], dtype="float32", name="to_grid")([x, lightness])
+    else:
+        x = {"paper": _paper_trunk, "small": _small_trunk}[backbone](x)
+        x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
+    if outputs == "ab":
+        x = layers.Rescaling(110.0, dtype="float32", name="ab")(x)
+    return Model(lightness, x, name=f"colorization_{backbone}")
+
+
+def _paper_trunk(x):
+    """The released (ECCV, "v2") network: conv1_1 ... conv8_3 of Zhang et al., dilation 2 in conv5 and conv6."""
+    for block, (filters, depth) in enumerate([(64, 2), (128, 2), (256, 3)], start=1):
+        for i in range(1, depth):
+            x = _conv_relu(x, filters, f"conv{block}_{i}")
+        # Explicit symmetric padding: Keras' "same" pads a strided convolution on one side only.
+        x = layers.ZeroPadding2D(1, name=f"conv{block}_pad")(x)
+        x = _conv_relu(x, filters, f"conv{block}_{depth}", strides=2, padding="valid")
+        x = layers.BatchNormalization(name=f"conv{block}")(x)
+    for block, dilation in ((4, 1), (5, 2), (6, 2), (7, 1)):
+        x = DilatedStack(512, depth=3, dilation=dilation, name=f"conv{block}")(x)
+    x = layers.Conv2DTranspose(
+        256, 4, strides=2, padding="same", activation="relu", kernel_initializer="he_normal", name="conv8_1"
+    )(x)
+    for i in (2, 3):
+        x = _conv_relu(x, 256, f"conv8_{i}")
+    return x
+
+
+def _conv_relu(x, filters, name, *, strides=1, padding="same"):
+    return layers.Conv2D(
+        filters, 3, strides=strides, padding=padding, activation="relu", kernel_initializer="he_normal", name=name
+    )(x)
+
+
+def _alexnet_trunk(x):
+    """The representation variant: grouped AlexNet with fc6 and fc7 as convolutions, conv -> BN -> ReLU."""
+    x = _conv_bn_relu(x, 96, 11, "conv1", strides=4, pad=5)
+    x = _caffe_pool(x, 2, "pool1")
+    x = _conv_bn_relu(x, 256, 5, "conv2", pad=2, groups=2)
+    x = _caffe_pool(x, 2, "pool2")
+    x = _conv_bn_relu(x, 384, 3, "conv3", pad=1)
+    x = _conv_bn_relu(x, 384, 3, "conv4", pad=1, groups=2)
+    x = _conv_bn_relu(x, 256, 3, "conv5", pad=1, groups=2)
+    x = _caffe_pool(x, 1, "pool5")
+    x = _conv_bn_relu(x, 4096, 6, "fc6", pad=5, dilation=2)
+    return _conv_bn_relu(x, 4096, 1, "fc7")
+
+
+def _conv_bn_relu(x, filters, kernel, name, *, strides=1, pad=0, groups=1, dilation=1, use_bias=True):
+    if pad:
+        x = layers.ZeroPadding2D(pad, name=f"{name}_pad")(x)
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=strides,
+        groups=groups,
+        dilation_rate=dilation,
+        use_bias=use_bias,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    return layers.ReLU(name=name)(x)
+
+
+def _caffe_pool(x, strides, name):
+    # 3x3 max pooling with one pixel of padding. The values come out of a ReLU, so padding with zeros is padding
+    # with nothing; the extra pixel at the end stands for Caffe's rounding up of the output size.
+    x = layers.ZeroPadding2D(((1, strides), (1, strides)), name=f"{name}_pad")(x)
+    return layers.MaxPooling2D(3, strides, name=name)(x)
+
+
+def _small_trunk(x):
+    """A residual encoder-decoder of 3.2 million parameters for CPUs and phones.
+
+    Most work happens at 1/8 and 1/16 of the input, where a 3x3 convolution sees objects; one vector pooled over
+    the whole picture tells every position what kind of scene it belongs to (the global features of Iizuka et
+    al., 2016); two skips bring edges back, so that colours stop where things do.
+    """
+    x = _conv_bn_relu(x, 32, 3, "stem", strides=2, pad=1, use_bias=False)
+    x = _conv_bn_relu(x, 64, 3, "conv1_down", strides=2, pad=1, use_bias=False)
+    quarter = x = _residual(x, 64, "conv1")
+    x = _conv_bn_relu(x, 128, 3, "conv2_down", strides=2, pad=1, use_bias=False)
+    x = _residual(x, 128, "conv2")
+    eighth = x = _residual(x, 128, "conv3")
+    x = _conv_bn_relu(x, 176, 3, "conv4_down", strides=2, pad=1, use_bias=False)
+    for i in (1, 2):
+        x = _residual(x, 176, f"conv4_{i}" if i == 1 else "conv4")
+    x = _residual(x, 176, "conv5_residual")
+    x = _add_scene(x, 176, "conv5")
+    x = _join(x, eighth, 128, "decode8")
+    return _join(x, quarter, 96, "decode4")
+
+
+def _residual(x, filters, name):
+    y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_a")(x)
+    y = layers.ReLU(name=f"{name}_a_relu")(layers.BatchNormalization(name=f"{name}_a_bn")(y))
+    y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_b")(y)
+    # A zero scale lets each block start as the identity (Goyal et al., 2017).
+    y = layers.BatchNormalization(gamma_initializer="zeros", name=f"{name}_b_bn")(y)
+    return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([x, y]))
+
+
+def _add_scene(x, filters, name):
+    scene = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(x)
+    scene = layers.Conv2D(filters, 1, activation="relu", name=f"{name}_scene_a")(scene)
+    scene = layers.Conv2D(filters, 1, name=f"{name}_scene_b")(scene)
+    return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([x, scene]))
+
+
+def _join(x, skip, filters, name):
+    x = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(x)
+    x = layers.Concatenate(name=f"{name}_join")([x, skip])
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(x)
+    return layers.ReLU(name=name)(layers.BatchNormalization(name=f"{name}_bn")(x))
+
+
+def encoder_taps(model, backbone):
+    """Outputs of the named blocks of ``model``, as ``{tap: KerasTensor}``."""
+    taps: dict[str, KerasTensor] = {name: model.get_layer(name).output for name in TAPS[backbone]}
+    return taps
+
+
+__all__ = ["INPUT_MULTIPLE", "OUTPUT_STRIDE", "TAPS", "build_network", "encoder_taps"]

@@ -1,0 +1,130 @@
+"""How often each ab bin occurs in photographs, and the rebalancing weights that follow (paper, section 2.2)."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from tfssl.data.images import image_source
+from tfssl.data.pipeline import Skipped
+from tfssl.errors import ConfigError, SourceError
+from tfssl.methods.colorization.loss import GREY_THRESHOLD
+from tfssl.ops.ab_bins import CENTERS, NUM_BINS, SIGMA, nearest_bin
+
+PHOTOGRAPHS = Path(__file__).with_name("prior_photographs.npy")
+"""The prior that ships: estimated on the shipped colorizer's training photographs, before smoothing."""
+
+
+def estimate_prior(source, *, side=64, skipped=None, progress=None):
+    """Histogram of the 313 bins over a source, in one pass and constant memory.
+
+    Each picture is scaled to ``side`` pixels on its shorter side and counts equally; pictures without colour
+    (see :data:`~tfssl.methods.colorization.loss.GREY_THRESHOLD`) are left out, as in training.
+
+    Args:
+        source: see :func:`tfssl.data.images.image_source`.
+        side: pixels of the shorter side at which colours are counted.
+        skipped: a :class:`~tfssl.data.pipeline.Skipped` that collects unreadable images.
+        progress: called with the number of pictures done, after each.
+
+    Returns:
+        float64 array (313,), summing to 1.
+
+    Raises:
+        SourceError: if no picture is readable and in colour.
+    """
+    source = image_source(source)
+    skipped = skipped if skipped is not None else Skipped()
+
+    def count(index):
+        from skimage.color import rgb2lab  # on the host NumPy is faster than a graph for single pictures
+
+        try:
+            image = source.open(index, min_side=side)
+        except (ValueError, OSError) as error:
+            skipped.add(source.name(index), str(error))
+            return None
+        scale = side / min(image.size)
+        image = image.resize([max(1, round(n * scale)) for n in image.size])
+        ab = rgb2lab(np.asarray(image))[..., 1:]
+        if np.abs(ab).max() <= GREY_THRESHOLD:
+            return None
+        return np.bincount(nearest_bin(ab).ravel(), minlength=NUM_BINS) / (ab.size / 2)
+
+    total, used = np.zeros(NUM_BINS), 0
+    with ThreadPoolExecutor(2) as pool:
+        # A window of futures instead of map(): map() would queue the whole source at once.
+        for first in range(0, len(source), 256):
+            indices = range(first, min(first + 256, len(source)))
+            for done, histogram in enumerate(pool.map(count, indices), start=first + 1):
+                if histogram is not None:
+                    total += histogram
+                    used += 1
+                if progress is not None:
+                    progress(done)
+    if used == 0:
+        raise SourceError(f"`source` has no readable colour picture among {len(source)}; give photographs in colour")
+    return total / total.sum()
+
+
+def smooth_prior(prior, sigma=SIGMA):
+    """Smooth a prior with a Gaussian over the ab plane and renormalise.
+
+    Args:
+        prior: float array (313,).
+        sigma: width in ab units (paper: 5); 0 returns the prior as it is.
+
+    Returns:
+        float64 array (313,), summing to 1.
+    """
+    prior = np.asarray(prior, dtype=np.float64)
+    if sigma > 0:
+        squared = np.sum(np.square(CENTERS[:, None].astype(np.float64) - CENTERS[None]), axis=-1)
+        kernel = np.exp(-squared / (2 * sigma**2))
+        prior = prior @ (kernel / kernel.sum(axis=1, keepdims=True))
+    return prior / prior.sum()
+
+
+def class_weights(prior, mix=0.5):
+    """Rebalancing weights ``w ~ 1 / ((1 - mix) p + mix / Q)``, scaled so that ``sum(p w) = 1``.
+
+    Equation 4 of the paper. As in the released code the uniform share is spread over the Q bins that occur at
+    all; bins that never occur get the weight of the rarest one that does.
+
+    Args:
+        prior: probabilities of the bins, (Q,), summing to 1.
+        mix: share of the uniform distribution, lambda of the paper (1/2); 1 turns rebalancing off.
+
+    Returns:
+        float64 array (Q,).
+    """
+    prior = np.asarray(prior, dtype=np.float64)
+    if not 0 <= mix <= 1:
+        raise ConfigError(f"`mix` must lie in [0, 1]. Received: mix={mix}")
+    occurs = prior > 0
+    mixed = (1 - mix) * prior[occurs] + mix / occurs.sum()
+    weights = np.full(prior.shape, (1 / mixed).max())
+    weights[occurs] = 1 / mixed
+    return weights / np.sum(prior * weights)
+
+
+def load_prior(path):
+    """Read a prior written by ``tfssl prior`` (or the authors' ``prior_probs.npy``).
+
+    Args:
+        path: ``"photographs"`` for the one that ships, or a .npy file of 313 probabilities.
+
+    Raises:
+        ConfigError: if the file is missing or holds something else.
+    """
+    file = PHOTOGRAPHS if str(path) == "photographs" else Path(path).expanduser()
+    try:
+        prior = np.load(file, allow_pickle=False).astype(np.float64)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"`prior` must be 'photographs' or a .npy file written by `tfssl prior`. Received: prior={str(path)!r} "
+            f"({type(error).__name__})"
+        ) from None
+    if prior.shape != (NUM_BINS,) or not np.isfinite(prior).all() or (prior < 0).any() or not prior.sum() > 0:
+        raise ConfigError(f"`prior` must hold {NUM_BINS} probabilities. Received: prior={str(path)!r}, shape {prior.shape}")
+    return prior / prior.sum()

@@ -1,0 +1,171 @@
+"""The 313 quantised ab colours of Zhang, Isola and Efros (2016): centres, soft encoding, annealed-mean decoding.
+
+The centres lie on multiples of 10 ab units. They cannot be recomputed from the sRGB gamut (no distance rule
+gives the published set), so the rows of the published grid are tabulated here. Sorted by a, then b.
+"""
+
+import functools
+
+import numpy as np
+from keras import ops
+
+# a: (smallest b, largest b), every 10 units between them is a centre.
+_GRID_ROWS = {
+    -90: (50, 90), -80: (20, 90), -70: (0, 90), -60: (-20, 90), -50: (-30, 100),
+    -40: (-40, 100), -30: (-50, 100), -20: (-50, 100), -10: (-60, 100), 0: (-70, 100),
+    10: (-80, 90), 20: (-80, 90), 30: (-90, 90), 40: (-100, 90), 50: (-100, 80),
+    60: (-110, 80), 70: (-110, 80), 80: (-110, 70), 90: (-110, 70), 100: (-90, 0),
+}  # fmt: skip
+
+CENTERS = np.array(
+    [(a, b) for a, (low, high) in _GRID_ROWS.items() for b in range(low, high + 1, 10)], dtype=np.float32
+)
+"""Bin centres, float32 (313, 2), columns a and b in ab units."""
+CENTERS.setflags(write=False)
+
+NUM_BINS = len(CENTERS)
+GREY_BIN = 120
+"""Index of the bin at (0, 0)."""
+
+SIGMA = 5.0
+"""Width of the soft encoding in ab units (paper, section 2.1)."""
+
+_EXTENT = 110  # lookups cover a and b in [-_EXTENT, _EXTENT]; every sRGB colour lies inside
+_CELL = 5  # side of a candidate cell in ab units
+
+
+def soft_encode_reference(ab, neighbors=10, sigma=SIGMA):
+    """Soft encoding in NumPy float64 by exhaustive search: slow, obvious, what the fast ones are tested against.
+
+    Args:
+        ab: array (..., 2) of colours in ab units.
+        neighbors: number of nearest centres k. 10 in the released code, 5 in the paper.
+        sigma: width of the Gaussian weights in ab units.
+
+    Returns:
+        ``(indices, weights)``: int32 and float64 arrays (..., k), nearest first, weights summing to 1.
+    """
+    _check_encoding(neighbors, sigma)
+    ab = np.asarray(ab, dtype=np.float64)
+    squared = np.sum(np.square(ab[..., None, :] - CENTERS.astype(np.float64)), axis=-1)
+    indices = np.argsort(squared, axis=-1, kind="stable")[..., :neighbors]
+    nearest = np.take_along_axis(squared, indices, axis=-1)
+    # Subtracting the smallest distance first cannot change the normalised weights and cannot underflow.
+    weights = np.exp((nearest[..., :1] - nearest) / (2.0 * sigma**2))
+    return indices.astype(np.int32), weights / weights.sum(axis=-1, keepdims=True)
+
+
+def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
+    """Encode colours as k weighted bins: ``w_j ~ exp(-|ab - c_j|^2 / (2 sigma^2))`` over the k nearest centres.
+
+    The result holds k indices and k weights for each colour instead of a dense 313-vector (section 2.2 of the
+    paper). The search looks only at the candidate centres of the 5 x 5 cell that a colour falls into; the
+    candidates of a cell provably contain the k nearest centres of each of its points.
+
+    Args:
+        ab: float tensor (..., 2), colours in ab units; values outside [-110, 110] are clipped to it.
+        neighbors: k. 10 in the released code, 5 in the paper.
+        sigma: width of the Gaussian weights in ab units (paper: 5).
+        lookup: ``"exact"`` searches the candidates; ``"table"`` reads a table of ab rounded to 1 unit, which
+            is much faster and moves the encoded colour by at most half a unit along each axis.
+
+    Returns:
+        ``(indices, weights)``: int32 and float32 tensors (..., k), nearest first; weights sum to 1.
+
+    Raises:
+        ValueError: for a k, sigma or lookup outside its range.
+    """
+    _check_encoding(neighbors, sigma)
+    ab = ops.clip(ops.cast(ab, "float32"), -float(_EXTENT), float(_EXTENT))
+    if lookup == "table":
+        indices, weights = _encoding_table(neighbors, float(sigma))
+        side = 2 * _EXTENT + 1
+        position = ops.cast(ops.round(ab), "int32") + _EXTENT
+        flat = position[..., 0] * side + position[..., 1]
+        return ops.take(indices, flat, axis=0), ops.take(weights, flat, axis=0)
+    if lookup != "exact":
+        raise ValueError(f"`lookup` must be 'exact' or 'table'. Received: lookup={lookup!r}")
+    candidates, centers = _candidate_table(neighbors)
+    cells = 2 * _EXTENT // _CELL
+    cell = ops.minimum(ops.cast((ab + _EXTENT) / _CELL, "int32"), cells - 1)
+    flat = cell[..., 0] * cells + cell[..., 1]
+    nearby = ops.take(centers, flat, axis=0)  # (..., 2, candidates)
+    negative = -ops.square(ab[..., 0:1] - nearby[..., 0, :]) - ops.square(ab[..., 1:2] - nearby[..., 1, :])
+    values, order = ops.top_k(negative, neighbors)
+    indices = ops.take_along_axis(ops.take(candidates, flat, axis=0), order, axis=-1)
+    return indices, ops.softmax(values / (2.0 * sigma**2), axis=-1)
+
+
+def annealed_mean(logits, temperature=0.38):
+    """Decode bin scores to one colour: the mean of the centres under ``softmax(logits / T)``.
+
+    Equation 5 of the paper. T = 1 is the mean of the predicted distribution (desaturated), T -> 0 its mode
+    (vivid, spatially inconsistent).
+
+    Args:
+        logits: float tensor (..., 313) of unnormalised log-probabilities.
+        temperature: T in (0, 1], a number or a scalar tensor. 0.38 in the paper; the released deploy file
+            multiplies by 2.606, i.e. T = 0.3837.
+
+    Returns:
+        float32 tensor (..., 2), ab units.
+    """
+    logits = ops.cast(logits, "float32")
+    probabilities = ops.softmax(logits / ops.cast(temperature, "float32"), axis=-1)
+    return ops.matmul(probabilities, ops.convert_to_tensor(CENTERS))
+
+
+def nearest_bin(ab):
+    """Index of the nearest centre of each colour, NumPy.
+
+    Args:
+        ab: array (..., 2), ab units.
+
+    Returns:
+        int32 array (...).
+    """
+    ab = np.clip(np.asarray(ab, dtype=np.float32), -_EXTENT, _EXTENT)
+    candidates, centers = _candidate_table(1)
+    cells = 2 * _EXTENT // _CELL
+    cell = np.minimum(((ab + _EXTENT) / _CELL).astype(np.int32), cells - 1)
+    flat = cell[..., 0] * cells + cell[..., 1]
+    nearby = centers[flat]
+    squared = np.square(ab[..., 0:1] - nearby[..., 0, :]) + np.square(ab[..., 1:2] - nearby[..., 1, :])
+    best = np.argmin(squared, axis=-1)
+    return np.take_along_axis(candidates[flat], best[..., None], axis=-1)[..., 0]
+
+
+def _check_encoding(neighbors, sigma):
+    if not 1 <= neighbors <= NUM_BINS:
+        raise ValueError(f"`neighbors` must lie in 1..{NUM_BINS}. Received: neighbors={neighbors}")
+    if not sigma > 0:
+        raise ValueError(f"`sigma` must be positive (ab units). Received: sigma={sigma}")
+
+
+@functools.lru_cache(maxsize=8)
+def _candidate_table(neighbors):
+    """Candidate centres of each cell: int32 (cells^2, n) and their coordinates float32 (cells^2, 2, n).
+
+    A centre can be among the k nearest of some point of a cell only if its smallest distance to the cell is
+    at most the k-th smallest of the centres' largest distances to the cell.
+    """
+    corners = np.arange(-_EXTENT, _EXTENT, _CELL, dtype=np.float64)
+    low = np.stack(np.meshgrid(corners, corners, indexing="ij"), axis=-1).reshape(-1, 1, 2)
+    below, above = low - CENTERS, CENTERS - (low + _CELL)
+    nearest = np.sum(np.square(np.maximum(np.maximum(below, above), 0.0)), axis=-1)
+    farthest = np.sum(np.square(np.maximum(-below, -above)), axis=-1)
+    bound = np.partition(farthest, neighbors - 1, axis=-1)[:, neighbors - 1 : neighbors]
+    count = int((nearest <= bound + 1e-6).sum(axis=-1).max())
+    # Taking the same number everywhere keeps the table rectangular; extra candidates do no harm.
+    candidates = np.sort(np.argsort(nearest, axis=-1, kind="stable")[:, :count], axis=-1).astype(np.int32)
+    return candidates, np.ascontiguousarray(np.swapaxes(CENTERS[candidates], 1, 2))
+
+
+@functools.lru_cache(maxsize=8)
+def _encoding_table(neighbors, sigma):
+    axis = np.arange(-_EXTENT, _EXTENT + 1, dtype=np.float64)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    parts = [soft_encode_reference(chunk, neighbors, sigma) for chunk in np.array_split(grid, 16)]
+    indices = np.concatenate([p[0] for p in parts])
+    weights = np.concatenate([p[1] for p in parts]).astype(np.float32)
+    return indices, weights

@@ -1,0 +1,1 @@
+"""Training runs: ``model.fit`` with exact resume, progress and a run directory."""

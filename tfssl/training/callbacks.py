@@ -1,0 +1,191 @@
+"""What happens at each step of a run: checks, checkpoints, history, progress."""
+
+import csv
+import logging
+import math
+import os
+import time
+from pathlib import Path
+
+import keras
+
+from tfssl.errors import TrainingError
+from tfssl.training import checkpoint
+
+log = logging.getLogger("tfssl")
+
+_WINDOW = 200  # steps over which the loss is averaged before it is compared with the baseline
+
+
+class SkippedTable:
+    """``skipped.csv``: one line for each unreadable image, written as soon as it is met."""
+
+    def __init__(self, path):
+        self._path = Path(path)
+        self._known = set()
+        if self._path.exists():
+            with open(self._path, newline="", encoding="utf-8") as file:
+                self._known = {row["file"] for row in csv.DictReader(file)}
+        else:
+            self._write(["file", "reason"])
+
+    def add(self, name, reason):
+        """Append a line, once for each name."""
+        if name not in self._known:
+            self._known.add(name)
+            self._write([name, reason])
+            log.warning("skipped %s: %s", name, reason)
+
+    def _write(self, row):
+        with open(self._path, "a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(row)
+
+
+class Recorder(keras.callbacks.Callback):
+    """Counts steps, stops on NaN, writes checkpoints and ``history.csv``, reports progress.
+
+    Args:
+        config: the run's :class:`tfssl.config.RunConfig`.
+        out: run directory.
+        state: :class:`tfssl.training.checkpoint.TrainingState`, updated in place.
+        steps_per_epoch: steps of an epoch.
+        skipped: the run's :class:`tfssl.data.pipeline.Skipped`.
+        reporter: a :class:`tfssl.training.progress.Reporter`, or None.
+    """
+
+    def __init__(self, *, config, out, state, steps_per_epoch, skipped, reporter=None):
+        super().__init__()
+        self.config = config
+        self.out = Path(out)
+        self.state = state
+        self.steps_per_epoch = steps_per_epoch
+        self.total = config.settings.epochs * steps_per_epoch
+        self.skipped = skipped
+        self.reporter = reporter
+        self.clock = None
+        self.baseline = config.method.baseline
+        self._epoch_mean = 0.0
+        self._recent = []
+        self._waited = 0.0
+        self._first_step = state.step
+        self._started = None
+        self._stepped = None
+
+    # Keras passes running means over the epoch; the loss of one step is recovered from two of them.
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch_mean, self._epoch_steps = 0.0, 0
+        if self._started is None:
+            self._started = time.monotonic()
+            if self.reporter is not None:
+                self.reporter.start(step=self.state.step, total=self.total)
+        self._stepped = time.monotonic()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.clock.asking()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        self.clock.arrived()
+        mean = float(logs["loss"])
+        loss = mean * (self._epoch_steps + 1) - self._epoch_mean * self._epoch_steps
+        self._epoch_mean, self._epoch_steps = mean, self._epoch_steps + 1
+        state = self.state
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} at step {state.step + 1}; lower learning_rate (now "
+                f"{self.config.settings.learning_rate}) or set clip_norm; the last checkpoint in "
+                f"{self.out / 'checkpoint'} is good"
+            )
+        state.step += 1
+        state.loss_sum += loss
+        state.loss_count += 1
+        state.seconds += now - self._stepped
+        self._stepped = now
+        self._recent = [*self._recent[-_WINDOW + 1 :], loss]
+        self._warn_if_not_learning()
+        if state.step % self.config.settings.checkpoint_steps == 0:
+            self._save()
+        self._report(now)
+
+    def on_epoch_end(self, epoch, logs=None):
+        state = self.state
+        row = {
+            "epoch": epoch + 1,
+            "step": state.step,
+            "loss": state.loss_sum / max(state.loss_count, 1),
+            "baseline": self.baseline,
+            **{k: float(v) for k, v in (logs or {}).items() if k != "loss"},
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            "seconds": state.seconds,
+            "wait_share": self.wait_share(),
+            "skipped": len(self.skipped.reasons),
+        }
+        self._write_history(row)
+        state.loss_sum, state.loss_count = 0.0, 0
+        self._save()
+        text = f"epoch {epoch + 1}/{self.config.settings.epochs}  loss {row['loss']:.4f}  (baseline {self.baseline:.4f})"
+        log.info(text)
+        if self.reporter is not None:
+            self.reporter.message(text)
+
+    def wait_share(self):
+        """Share of this process's training time that was spent waiting for data, 0 to 1."""
+        elapsed = time.monotonic() - self._started if self._started else 0.0
+        return (self._waited + (self.clock.seconds if self.clock else 0.0)) / elapsed if elapsed else 0.0
+
+    def summary(self):
+        """Final figures for ``metrics.json``."""
+        import csv as table
+
+        with open(self.out / "history.csv", newline="", encoding="utf-8") as file:
+            last = list(table.DictReader(file))[-1]
+        return {
+            "steps": self.state.step,
+            "seconds": round(self.state.seconds, 1),
+            "baseline": self.baseline,
+            **{k: float(v) for k, v in last.items() if k in ("loss", "val_loss")},
+        }
+
+    def _save(self):
+        checkpoint.save(self.model, self.state, self.out / "checkpoint")
+
+    def _write_history(self, row):
+        """Append a row; rows of steps that a resumed run does again are replaced."""
+        path = self.out / "history.csv"
+        rows = []
+        if path.exists():
+            with open(path, newline="", encoding="utf-8") as file:
+                rows = [r for r in csv.DictReader(file) if int(r["step"]) < row["step"]]
+        temporary = path.with_suffix(".tmp")
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            writer.writeheader()
+            writer.writerows([*rows, row])
+        os.replace(temporary, path)
+
+    def _warn_if_not_learning(self):
+        if self.state.step != self.config.settings.baseline_steps:
+            return
+        mean = sum(self._recent) / len(self._recent)
+        if mean >= self.baseline:
+            text = (
+                f"after {self.state.step} steps the loss is {mean:.4f}, not below {self.baseline:.4f}, what a predictor "
+                f"that ignores its input reaches; check the data and the learning rate"
+            )
+            log.warning(text)
+            if self.reporter is not None:
+                self.reporter.message("warning: " + text)
+
+    def _report(self, now):
+        if self.reporter is None:
+            return
+        done = self.state.step - self._first_step
+        elapsed = max(now - self._started, 1e-9)
+        self.reporter.update(
+            step=self.state.step,
+            total=self.total,
+            loss=sum(self._recent) / len(self._recent),
+            images_per_second=done * self.config.settings.batch_size / elapsed,
+            wait_share=self.wait_share(),
+            left=(self.total - self.state.step) * elapsed / max(done, 1),
+        )

@@ -1,0 +1,37 @@
+"""One device or several: the strategy of a run."""
+
+import tensorflow as tf
+
+from tfssl.errors import ConfigError
+
+
+def make_strategy(devices, batch_size):
+    """The ``tf.distribute`` strategy for ``devices`` devices.
+
+    Args:
+        devices: 1 for the default strategy; more for MirroredStrategy over GPUs, or over logical CPU devices
+            where there is no GPU (slower than one, for tests).
+        batch_size: global batch size; must be divisible by devices.
+
+    Raises:
+        ConfigError: if there are fewer devices, or the batch cannot be divided.
+    """
+    if devices == 1:
+        return tf.distribute.get_strategy()
+    if batch_size % devices:
+        raise ConfigError(f"`batch_size` must be a multiple of devices. Received: batch_size={batch_size}, devices={devices}")
+    gpus = tf.config.list_logical_devices("GPU")
+    available = gpus or _logical_cpus(devices)
+    if len(available) < devices:
+        raise ConfigError(f"`devices`: this machine has {len(available)}. Received: devices={devices}")
+    return tf.distribute.MirroredStrategy([device.name for device in available[:devices]])
+
+
+def _logical_cpus(count):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        if not tf.config.get_logical_device_configuration(cpu):
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    except RuntimeError:  # TensorFlow is already running: its devices can no longer be divided
+        pass
+    return tf.config.list_logical_devices("CPU")

@@ -1,0 +1,184 @@
+"""Train a method from a configuration into a run directory; start again with the same call to resume."""
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfssl.config import RunConfig, load_config
+from tfssl.data.pipeline import Skipped
+from tfssl.errors import ModelError, SourceError, TrainingError
+from tfssl.training import checkpoint
+from tfssl.training.callbacks import Recorder, SkippedTable
+from tfssl.training.distribution import make_strategy
+from tfssl.training.optimizers import build_optimizer
+from tfssl.training.wait import measure_wait
+
+log = logging.getLogger("tfssl")
+
+# Keys that do not change what the weights become, so a run may be continued with other values.
+_FREE_KEYS = ("checkpoint_steps", "baseline_steps")
+
+
+def fit(config: RunConfig, out, *, reporter=None):
+    """Train to the end of ``config``, resuming ``out`` where an earlier call was interrupted.
+
+    The weights after step s depend on the configuration alone: a run that was killed at any moment and started
+    again ends with the same weights as one that never stopped, bit for bit on a CPU.
+
+    Args:
+        config: a :class:`~tfssl.config.RunConfig`.
+        out: run directory; created if missing.
+        reporter: receives progress, see :class:`tfssl.training.progress.Reporter`; None for none.
+
+    Returns:
+        The trained ``keras.Model``.
+
+    Raises:
+        SourceError: if ``data`` has no readable images.
+        ModelError: if ``out`` holds a run of another configuration.
+        TrainingError: if the loss becomes NaN; the last good checkpoint stays.
+    """
+    out = Path(out)
+    method, settings = config.method, config.settings
+    _claim(config, out)
+    data, steps_per_epoch = _training_data(settings)
+    total_steps = settings.epochs * steps_per_epoch
+
+    keras.utils.set_random_seed(settings.seed)
+    previous_policy = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(settings.precision)
+    try:
+        strategy = make_strategy(settings.devices, settings.batch_size)
+        with strategy.scope():
+            optimizer = build_optimizer(settings, total_steps)
+            if settings.precision == "mixed_float16":
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            model = method.model(optimizer)
+            optimizer.build(model.trainable_variables)
+        if settings.weights is not None:
+            checkpoint.load_weights(model, settings.weights)
+        state = checkpoint.restore(model, out / "checkpoint")
+        if state.step:
+            log.info("resuming %s at step %d of %d", out, state.step, total_steps)
+
+        table = SkippedTable(out / "skipped.csv")
+        skipped = Skipped(table.add)
+        recorder = Recorder(
+            config=config, out=out, state=state, steps_per_epoch=steps_per_epoch, skipped=skipped, reporter=reporter
+        )
+        validation = None
+        if settings.validation is not None:
+            validation = method.dataset(settings.validation, batch_size=settings.batch_size, training=False)
+        # One call of model.fit for each epoch: the first one may begin in the middle, where the run was stopped.
+        for epoch in range(state.step // steps_per_epoch, settings.epochs):
+            first = state.step
+            batches = method.dataset(
+                data,
+                batch_size=settings.batch_size,
+                training=True,
+                seed=settings.seed,
+                start=first,
+                count=(epoch + 1) * steps_per_epoch - first,
+                skipped=skipped,
+            )
+            batches, recorder.clock = measure_wait(batches)
+            try:
+                model.fit(
+                    batches,
+                    initial_epoch=epoch,
+                    epochs=epoch + 1,
+                    validation_data=validation,
+                    callbacks=[recorder],
+                    verbose=0,
+                )
+            except tf.errors.OpError as error:
+                raise _unwrap(error) from error
+            _sample(method, model, settings, out, epoch)
+        _finish(model, out, recorder)
+        return model
+    finally:
+        keras.mixed_precision.set_global_policy(previous_policy)
+
+
+def train(config, out=None, **overrides):
+    """Train from a configuration file or the name of a shipped one, as ``tfssl train`` does.
+
+    Args:
+        config: path of a YAML file, or a name such as ``"colorization/cpu"``.
+        out: run directory; default ``runs/<method>-<file name>``.
+        **overrides: values that replace those of the file, checked the same way.
+
+    Returns:
+        The trained ``keras.Model``; everything else is in the run directory.
+    """
+    loaded = load_config(config)
+    if overrides:
+        from tfssl.config import parse_config
+
+        loaded = parse_config({**loaded.to_dict(), **overrides})
+    return fit(loaded, out if out is not None else default_run(config, loaded))
+
+
+def default_run(config, loaded):
+    """Run directory of a configuration file when none is given: the same for the same file, so that it resumes."""
+    return Path("runs") / f"{loaded.method.name()}-{Path(config).stem}"
+
+
+def _claim(config, out):
+    """Create the run directory, or check that it belongs to the same configuration."""
+    effective = out / "config.yaml"
+    if effective.exists():
+        old, new = load_config(effective).to_dict(), config.to_dict()
+        changed = [k for k in new if old.get(k) != new[k] and k not in _FREE_KEYS]
+        if changed:
+            listing = ", ".join(f"{k} {old.get(k)!r} -> {new[k]!r}" for k in changed)
+            raise ModelError(f"`out` {str(out)!r} holds a run of another configuration ({listing}); choose another folder")
+        return
+    if out.exists() and any(out.iterdir()):
+        raise ModelError(f"`out` {str(out)!r} is not empty and not a run directory; choose another folder")
+    (out / "checkpoint").mkdir(parents=True, exist_ok=True)
+    (out / "samples").mkdir(exist_ok=True)
+    temporary = effective.with_suffix(".tmp")
+    config.save(temporary)
+    os.replace(temporary, effective)
+
+
+def _training_data(settings):
+    from tfssl.data.images import image_source
+
+    source = image_source(settings.data)
+    steps = settings.steps_per_epoch or len(source) // settings.batch_size
+    if steps == 0:
+        raise SourceError(
+            f"`data` holds {len(source)} images, fewer than batch_size {settings.batch_size}; "
+            f"lower batch_size or set steps_per_epoch"
+        )
+    return source, steps
+
+
+def _unwrap(error):
+    """The message of an error raised inside a tf.data worker, without the graph's own lines."""
+    for line in str(error).splitlines():
+        if "Error: " in line:
+            return TrainingError(line.split("Error: ", 1)[1].strip())
+    return TrainingError(str(error).splitlines()[0])
+
+
+def _sample(method, model, settings, out, epoch):
+    try:
+        method.sample_sheet(model, settings.validation or settings.data, out / "samples" / f"epoch_{epoch + 1:04d}.png")
+    except (OSError, ValueError) as error:  # a picture is never worth a run
+        log.warning("no sample picture of epoch %d: %s", epoch + 1, error)
+
+
+def _finish(model, out, recorder):
+    temporary = out / "unfinished.keras"
+    model.save(temporary)
+    os.replace(temporary, out / "model.keras")
+    metrics = out / "metrics.tmp"
+    metrics.write_text(json.dumps(recorder.summary(), indent=2) + "\n", encoding="utf-8")
+    os.replace(metrics, out / "metrics.json")

@@ -1,0 +1,102 @@
+"""Optimizers and learning-rate schedules from run settings."""
+
+import difflib
+import math
+
+import keras
+from keras import ops
+
+from tfssl.errors import ConfigError
+
+_NAMES = ("adam", "adamw", "sgd", "rmsprop", "lamb", "lion", "adagrad", "adadelta", "nadam", "adafactor")
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up from zero, then a half cosine down to zero at ``total_steps``.
+
+    Args:
+        peak: learning rate after the warm-up.
+        total_steps: steps of the whole training.
+        warmup_steps: steps of the warm-up.
+    """
+
+    def __init__(self, peak, total_steps, warmup_steps=0):
+        self.peak = peak
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rising = (step + 1.0) / max(self.warmup_steps, 1)
+        share = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
+        falling = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))
+        return self.peak * ops.where(step < self.warmup_steps, rising, falling)
+
+    def get_config(self):
+        return {"peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps}
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class WarmupSteps(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up from zero, then a rate that changes at given steps.
+
+    Args:
+        rates: ``{step: rate}``, beginning with step 0.
+        warmup_steps: steps of the warm-up.
+    """
+
+    def __init__(self, rates, warmup_steps=0):
+        self.rates = {int(step): float(rate) for step, rate in sorted(rates.items(), key=lambda item: int(item[0]))}
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rate = ops.convert_to_tensor(self.rates[0], "float32")
+        for first, value in self.rates.items():
+            rate = ops.where(step >= first, value, rate)
+        return rate * ops.minimum(1.0, (step + 1.0) / max(self.warmup_steps, 1))
+
+    def get_config(self):
+        return {"rates": self.rates, "warmup_steps": self.warmup_steps}
+
+
+def build_optimizer(settings, total_steps):
+    """Make the optimizer of a run.
+
+    Args:
+        settings: a :class:`tfssl.config.TrainSettings`.
+        total_steps: steps of the whole run; where the cosine ends.
+
+    Raises:
+        ConfigError: for an unknown optimizer or one that does not take the given settings.
+    """
+    if settings.optimizer not in _NAMES:
+        close = difflib.get_close_matches(settings.optimizer, _NAMES, n=1)
+        raise ConfigError(
+            f"`optimizer` must be one of {', '.join(_NAMES)}. Received: optimizer={settings.optimizer!r}"
+            + (f"; did you mean {close[0]!r}?" if close else "")
+        )
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        if isinstance(rate, dict):
+            raise ConfigError("`learning_rate` must be a number with `schedule: cosine`, not a table")
+        rate = WarmupCosine(rate, total_steps, settings.warmup_steps)
+    elif isinstance(rate, dict) or settings.warmup_steps:
+        rate = WarmupSteps(rate if isinstance(rate, dict) else {0: rate}, settings.warmup_steps)
+    options = {
+        "weight_decay": settings.weight_decay,
+        "beta_1": settings.beta_1,
+        "beta_2": settings.beta_2,
+        "global_clipnorm": settings.clip_norm,
+    }
+    config = {"learning_rate": rate, **{k: v for k, v in options.items() if v is not None}}
+    cls = type(keras.optimizers.get(settings.optimizer))
+    try:
+        optimizer = cls(**config)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"`optimizer` {settings.optimizer!r} does not take these settings: {error}") from None
+    if settings.weight_decay:
+        # Decay pulls kernels towards zero; scales and offsets have no reason to be small.
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
