@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from tfssl.ops.resize import resize_bilinear
+
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class ResizeToStride(layers.Layer):
@@ -23,8 +25,8 @@ class ResizeToStride(layers.Layer):
     def call(self, inputs):
         x, reference = inputs
         shape = ops.shape(reference)
-        size = tuple((shape[axis] + self.stride - 1) // self.stride for axis in (1, 2))
-        return ops.image.resize(x, size, interpolation="bilinear")
+        height, width = ((shape[axis] + self.stride - 1) // self.stride for axis in (1, 2))
+        return resize_bilinear(x, height, width)
 
     def compute_output_shape(self, input_shape):
         x, reference = input_shape

@@ -8,6 +8,7 @@ from keras import KerasTensor, Model, layers
 
 from tfssl.layers.dilated_stack import DilatedStack
 from tfssl.layers.resize_like import ResizeToStride
+from tfssl.layers.upsample import Upsample
 from tfssl.ops.ab_bins import NUM_BINS
 
 OUTPUT_STRIDE = {"paper": 4, "alexnet": 8, "small": 4}
@@ -153,7 +154,7 @@ def _add_scene(x, filters, name):
 
 
 def _join(x, skip, filters, name):
-    x = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(x)
+    x = Upsample(2, name=f"{name}_up")(x)
     x = layers.Concatenate(name=f"{name}_join")([x, skip])
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(x)
     return layers.ReLU(name=name)(layers.BatchNormalization(name=f"{name}_bn")(x))
