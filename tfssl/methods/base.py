@@ -106,11 +106,13 @@ def describe(error, cls, names=None):
     import difflib
 
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or cls.__name__
+    key = ".".join(str(part) for part in first["loc"])
     names = list(names if names is not None else cls.model_fields)
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(key, names, n=1)
         mend = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join(names)
         return f"unknown key `{key}`: {mend}"
     message = first["msg"].removeprefix("Value error, ")
+    if not key:  # a rule between several fields names them itself
+        return message
     return f"`{key}`: {message[0].lower() + message[1:]}. Received: {key}={first['input']!r}"

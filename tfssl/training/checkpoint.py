@@ -1,11 +1,10 @@
-"""Checkpoints that survive a kill at any moment, and strict loading of weights."""
+"""Checkpoints that survive a kill at any moment."""
 
 import dataclasses
 import json
 import os
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from tfssl.errors import ModelError
@@ -67,30 +66,3 @@ def _variables(model):
     """Every variable that decides the future of a run: weights, statistics, random state, optimizer."""
     return [*model.variables, *model.optimizer.variables]
 
-
-def load_weights(model, source):
-    """Load all weights of ``model`` from another run or .keras file; refuses a partial match.
-
-    Args:
-        model: a built ``keras.Model``.
-        source: a run directory or a .keras file.
-
-    Raises:
-        ModelError: with the counts of matching and missing weights, if any is missing or of another shape.
-    """
-    from tfssl.training.runs import model_file
-
-    path = model_file(source)
-    try:
-        other = keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        raise ModelError(f"`weights` {str(source)!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
-    theirs = {v.path: v for v in other.variables}
-    missing = [v.path for v in model.variables if v.path not in theirs or theirs[v.path].shape != v.shape]
-    if missing:
-        raise ModelError(
-            f"`weights` {str(source)!r} fits {len(model.variables) - len(missing)} of {len(model.variables)} weights; "
-            f"missing or of another shape: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
-        )
-    for variable in model.variables:
-        variable.assign(theirs[variable.path])

@@ -15,6 +15,7 @@ from tfssl.training import checkpoint
 from tfssl.training.callbacks import Recorder, SkippedTable
 from tfssl.training.distribution import make_strategy
 from tfssl.training.optimizers import build_optimizer
+from tfssl.training.runs import load_weights
 from tfssl.training.wait import measure_wait
 
 log = logging.getLogger("tfssl")
@@ -60,7 +61,7 @@ def fit(config: RunConfig, out, *, reporter=None):
             model = method.model(optimizer)
             optimizer.build(model.trainable_variables)
         if settings.weights is not None:
-            checkpoint.load_weights(model, settings.weights)
+            load_weights(model, settings.weights)
         state = checkpoint.restore(model, out / "checkpoint")
         if state.step:
             log.info("resuming %s at step %d of %d", out, state.step, total_steps)
@@ -97,6 +98,11 @@ def fit(config: RunConfig, out, *, reporter=None):
                 )
             except tf.errors.OpError as error:
                 raise _unwrap(error) from error
+            except OSError as error:
+                raise TrainingError(
+                    f"cannot write to {str(out)!r} ({error.strerror or error}); mend that and start again, the last "
+                    f"checkpoint is whole"
+                ) from error
             _sample(method, model, settings, out, epoch)
         _finish(model, out, recorder)
         return model

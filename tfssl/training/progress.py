@@ -53,3 +53,51 @@ class Reporter:
         """Called at the end, also after an error."""
         if self._bar is not None:
             self._bar.stop()
+
+
+class CountProgress:
+    """Progress over a list of items: ``with CountProgress("images") as progress: progress(done, total)``.
+
+    A bar with rate and time left on a terminal, a plain line every ten seconds elsewhere.
+
+    Args:
+        unit: what is counted, in the plural.
+        stream: where to write; default standard error.
+    """
+
+    def __init__(self, unit, stream=None):
+        self.unit = unit
+        self.stream = stream or sys.stderr
+        self._bar = None
+        self._task = None
+        self._started = self._last = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done, total, note=""):
+        """Report that ``done`` of ``total`` items are finished; ``note`` is shown beside a bar."""
+        now = time.monotonic()
+        rate = done / max(now - self._started, 1e-9)
+        text = f"{rate:.1f} {self.unit}/s  {note}".rstrip()
+        if self.stream.isatty():
+            if self._bar is None:
+                self._start_bar(total)
+            self._bar.update(self._task, completed=done, total=total, note=text)
+        elif now - self._last >= 10:
+            self._last = now
+            left = (total - done) / max(rate, 1e-9)
+            print(f"{done}/{total} {self.unit}  {text}  {left / 60:.1f} min left", file=self.stream, flush=True)
+
+    def _start_bar(self, total):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
+        self._bar = Progress(*columns, console=Console(file=self.stream))
+        self._task = self._bar.add_task(self.unit, total=total, note="")
+        self._bar.start()

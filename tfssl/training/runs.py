@@ -23,6 +23,45 @@ def model_file(source):
     raise ModelError(f"{str(source)!r} is no run directory and no .keras file")
 
 
+def load_weights(model, source):
+    """Load all weights of ``model`` from a run or .keras file; refuses a partial match.
+
+    Args:
+        model: a built ``keras.Model``.
+        source: a run directory or a .keras file.
+
+    Raises:
+        ModelError: with the counts of matching and missing weights, if any is missing or of another shape.
+    """
+    path = model_file(source)
+    try:
+        other = keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        raise ModelError(f"{str(path)!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
+    assign_weights(model, {v.path: v for v in other.variables}, path)
+
+
+def assign_weights(model, values, source):
+    """Assign every variable of ``model`` from ``{variable path: value}``; refuses a partial match.
+
+    Args:
+        model: a built ``keras.Model``.
+        values: arrays or variables by ``variable.path``.
+        source: where they come from, for the message.
+
+    Raises:
+        ModelError: with the counts of matching and missing weights.
+    """
+    missing = [v.path for v in model.variables if v.path not in values or values[v.path].shape != v.shape]
+    if missing:
+        raise ModelError(
+            f"{str(source)!r} fits {len(model.variables) - len(missing)} of {len(model.variables)} weights; "
+            f"missing or of another shape: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
+        )
+    for variable in model.variables:
+        variable.assign(values[variable.path])
+
+
 def load_run(source):
     """Load a finished run.
 
@@ -39,7 +78,7 @@ def load_run(source):
     if not (file.parent / "config.yaml").is_file():
         raise ModelError(f"{str(source)!r} has no config.yaml beside its model; give a run directory")
     method = load_config(file.parent / "config.yaml").method
-    try:
-        return method, keras.saving.load_model(file, compile=False)
-    except Exception as error:
-        raise ModelError(f"{file} cannot be loaded: {' '.join(str(error).split())[:200]}") from None
+    # Rebuilt rather than deserialised: a run trained in mixed precision is used in float32.
+    model = method.model()
+    load_weights(model, file)
+    return method, model

@@ -34,6 +34,9 @@ class Colorization(Method):
         prior_sigma: width of the prior's smoothing in ab units (paper: 5).
         rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
+        network_side: whole pictures are scaled for the network so that their shorter side has this many pixels;
+            the colours are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size where
+            crops are not taken from resized pictures.
 
     Reference:
         R. Zhang, P. Isola, A. A. Efros: Colorful Image Colorization. ECCV 2016.
@@ -55,6 +58,16 @@ class Colorization(Method):
     prior_sigma: float = Field(5.0, ge=0)
     rebalance_mix: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(0.38, gt=0, le=1)
+    network_side: int = Field(256, ge=8, le=2048)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_side(cls, fields):
+        if isinstance(fields, dict) and fields.get("network_side") is None:
+            resize, crop = fields.get("resize", 256), fields.get("crop_size", 176)
+            if isinstance(crop, int):
+                fields = {**fields, "network_side": resize or round(crop * 4 / 3)}
+        return fields
 
     @field_validator("crop_area")
     @classmethod
@@ -69,9 +82,14 @@ class Colorization(Method):
 
         multiple = INPUT_MULTIPLE[self.backbone]
         if self.crop_size % multiple:
-            raise ValueError(f"crop_size must be a multiple of {multiple} for backbone {self.backbone!r}")
+            raise ValueError(
+                f"`crop_size` must be a multiple of {multiple} for backbone {self.backbone!r}. "
+                f"Received: crop_size={self.crop_size}"
+            )
         if self.resize is not None and self.resize < self.crop_size:
-            raise ValueError(f"resize must be at least crop_size ({self.crop_size}), or null")
+            raise ValueError(
+                f"`resize` must be at least crop_size ({self.crop_size}), or null. Received: resize={self.resize}"
+            )
         return self
 
     @property
