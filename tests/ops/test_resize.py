@@ -13,13 +13,13 @@ X = np.random.default_rng(0).normal(size=(2, 5, 6, 3)).astype(np.float32)
 @pytest.mark.parametrize("factor", [1, 2, 3, 4])
 def test_upsample_equals_keras(factor):
     expected = keras.ops.image.resize(X, (5 * factor, 6 * factor), interpolation="bilinear")
-    np.testing.assert_allclose(np.asarray(upsample(X, factor)), np.asarray(expected), atol=1e-6)
+    np.testing.assert_allclose(np.asarray(upsample(X, factor)), np.asarray(expected), atol=5e-6)
 
 
 @pytest.mark.parametrize("size", [(11, 23), (5, 6), (3, 2), (1, 1)])
 def test_resize_equals_keras(size):
     expected = keras.ops.image.resize(X, size, interpolation="bilinear")
-    np.testing.assert_allclose(np.asarray(resize_bilinear(X, *size)), np.asarray(expected), atol=1e-6)
+    np.testing.assert_allclose(np.asarray(resize_bilinear(X, *size)), np.asarray(expected), atol=5e-6)
 
 
 def test_upsample_from_the_corner_keeps_the_samples():

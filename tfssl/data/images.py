@@ -7,98 +7,34 @@ state has to be saved.
 
 import dataclasses
 import glob
-import io
+import logging
 import os
+import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
+from tfssl.data.decode import array_to_image, check_header, decode_image
 from tfssl.errors import SourceError
+
+__all__ = [
+    "EXTENSIONS",
+    "ArraySource",
+    "FileSource",
+    "ImageSource",
+    "array_to_image",
+    "check_source",
+    "decode_image",
+    "image_source",
+]
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """File names that count as images in folders, lower case."""
 
-MAX_PIXELS = 100_000_000
-"""Largest picture that is decoded (100 megapixels); a guard against decompression bombs."""
+log = logging.getLogger("tfssl")
 
-# Pillow's own bomb guard raises only above twice its limit; ours is exact and says what to do.
-Image.MAX_IMAGE_PIXELS = None
-
-
-def decode_image(data, *, min_side=None, keep_alpha=False):
-    """Decode an encoded image to upright 8-bit RGB.
-
-    Honours EXIF orientation; expands grey, palette and CMYK; scales 16-bit to 8-bit; composes alpha over white;
-    takes the first frame of an animation.
-
-    Args:
-        data: ``bytes``, a path or an open binary file.
-        min_side: for JPEG, allows decoding at a reduced scale (1/2, 1/4, 1/8) as long as the shorter side
-            keeps at least this many pixels. None decodes at full size.
-        keep_alpha: return RGBA where the file has transparency, instead of composing it over white.
-
-    Returns:
-        A ``PIL.Image`` of mode RGB (or RGBA), upright.
-
-    Raises:
-        ValueError: naming the reason, if the data is empty, truncated, not an image, or too large.
-    """
-    if isinstance(data, bytes):
-        data = io.BytesIO(data)
-    try:
-        with Image.open(data) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ValueError(
-                    f"{width}x{height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
-                    f"{MAX_PIXELS / 1e6:.0f}; shrink it first"
-                )
-            if min_side is not None and image.format == "JPEG":
-                # draft() keeps both sides at least as large as asked.
-                scale = min_side / min(width, height)
-                if scale < 1:
-                    image.draft(None, (int(width * scale), int(height * scale)))
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), keep_alpha)
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(_reason(error)) from error
-
-
-def _reason(error):
-    text = str(error).strip()
-    if "cannot identify image file" in text:
-        return "not an image file, or damaged from its first bytes on"
-    return " ".join(text.split()) or type(error).__name__
-
-
-def _to_rgb(image, keep_alpha):
-    if image.mode.startswith(("I", "F")):
-        return _scale_to_8_bits(image)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        if keep_alpha:
-            return image
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _scale_to_8_bits(image):
-    """16-bit, 32-bit and float pictures: Pillow's own convert() would clip them to white."""
-    values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("the pixels hold NaN or infinity")
-    low, high = values.min(), values.max()
-    if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and high <= 65535):
-        values = values / 257.0
-    elif image.mode == "F" and low >= 0.0 and high <= 1.0:
-        values = values * 255.0
-    elif high > 255 or low < 0:
-        values = (values - low) * (255.0 / (high - low))
-    return Image.fromarray(np.round(values).astype(np.uint8)).convert("RGB")
+_SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
+_SHOWN_REASONS = 3
 
 
 class ImageSource(Sequence):
@@ -114,6 +50,14 @@ class ImageSource(Sequence):
     def name(self, index):
         """What to call image ``index`` in messages and tables."""
         return f"image {index}"
+
+    def read(self, index):
+        """Encoded bytes of image ``index``, or None where the source holds pixels."""
+        return None
+
+    def check(self, index):
+        """Raise ValueError with the reason if image ``index`` is plainly unreadable; cheaper than :meth:`open`."""
+        self.open(index)
 
     def __getitem__(self, index):
         if not 0 <= index < len(self):
@@ -134,7 +78,15 @@ class FileSource(ImageSource):
         return decode_image(self.paths[index], min_side=min_side)
 
     def name(self, index):
-        return self.paths[index]
+        # File names need not be text: what cannot be written to a table is shown as an escape.
+        return self.paths[index].encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def read(self, index):
+        with open(self.paths[index], "rb") as file:
+            return file.read()
+
+    def check(self, index):
+        check_header(self.paths[index])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,29 +102,6 @@ class ArraySource(ImageSource):
         return array_to_image(self.images[index])
 
 
-def array_to_image(array):
-    """Turn one array into a ``PIL.Image``.
-
-    Args:
-        array: (H, W), (H, W, 1) or (H, W, 3); uint8 in [0, 255] or float in [0, 1].
-
-    Raises:
-        ValueError: for another shape or dtype, floats outside [0, 1], or NaN.
-    """
-    array = np.asarray(array)
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] == 3)) or 0 in array.shape:
-        raise ValueError(f"an image array must be (H, W), (H, W, 1) or (H, W, 3). Received: shape={array.shape}")
-    if np.issubdtype(array.dtype, np.floating):
-        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-            raise ValueError("a float image must lie in [0, 1] without NaN; divide by 255 first")
-        array = np.round(array * 255.0).astype(np.uint8)
-    if array.dtype != np.uint8:
-        raise ValueError(f"an image array must be uint8 or float in [0, 1]. Received: dtype={array.dtype}")
-    return Image.fromarray(array).convert("RGB")
-
-
 def image_source(source):
     """Make an :class:`ImageSource` of anything that can be one.
 
@@ -180,7 +109,7 @@ def image_source(source):
         source: one of
 
             - ``"builtin"``: the colour photographs inside scikit-image and scikit-learn, no download;
-            - a directory (searched recursively), a file, or a glob pattern;
+            - a directory (searched recursively; hidden files and folders are left out), a file, or a glob pattern;
             - ``"*.tfrecord"`` shards (path or glob) whose examples hold ``image/encoded``;
             - ``"tfds:NAME:SPLIT"`` (needs the extra ``tfssl[tfds]``);
             - a list of paths; a NumPy array or list of arrays (see :class:`ArraySource`);
@@ -197,10 +126,10 @@ def image_source(source):
     elif isinstance(source, (str, os.PathLike)):
         found = _from_text(os.fspath(source))
     elif isinstance(source, np.ndarray):
-        found = ArraySource(source)
+        found = _from_array(source)
     elif isinstance(source, (list, tuple)):
         if all(isinstance(item, (str, os.PathLike)) for item in source):
-            found = FileSource(tuple(os.fspath(item) for item in source))
+            found = _from_paths(tuple(os.fspath(item) for item in source), source)
         else:
             found = ArraySource(source)
     else:
@@ -213,9 +142,51 @@ def image_source(source):
     return found
 
 
+def check_source(source, sample=256):
+    """Refuse a source of which most images cannot be opened, before a long job starts on it.
+
+    Opens the headers of a random sample (always the same one); pixels are decoded only where there are no headers.
+
+    Args:
+        source: anything :func:`image_source` takes.
+        sample: number of images to look at; all of them where there are fewer.
+
+    Raises:
+        SourceError: if the source is empty, or more than half of the sample cannot be opened; names a few with reasons.
+    """
+    source = image_source(source)
+    size = min(sample, len(source))
+    failed = {}
+    for index in np.random.default_rng(0).choice(len(source), size, replace=False, shuffle=False).tolist():
+        try:
+            source.check(index)
+        except (ValueError, OSError) as error:
+            failed[source.name(index)] = str(error)
+    if len(failed) > size / 2:
+        few = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:_SHOWN_REASONS])
+        raise SourceError(
+            f"`source` is mostly unreadable: {len(failed)} of {size} images tried cannot be opened ({few}); "
+            f"give a folder of {' '.join(EXTENSIONS)} pictures"
+        )
+
+
 def _short(source):
     text = repr(source)
     return text if len(text) < 100 else text[:97] + "..."
+
+
+def _from_array(array):
+    if array.dtype.kind in "UO":  # paths, or pictures of several sizes
+        return image_source(array.tolist())
+    # A single (H, W, 3) picture would pass for H pictures of (W, 3).
+    if array.ndim not in (3, 4) or (array.ndim == 3 and array.shape[-1] in (1, 3)):
+        raise SourceError(
+            f"`source` must be an array (N, H, W), (N, H, W, 1) or (N, H, W, 3); put [None] after a single picture. "
+            f"Received: shape={array.shape}"
+        )
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise SourceError(f"`source` must be uint8, or float in [0, 1]. Received: array of dtype={array.dtype}")
+    return ArraySource(array)
 
 
 def _from_text(text):
@@ -227,32 +198,61 @@ def _from_text(text):
         from tfssl.data.tfds import tfds_source
 
         return tfds_source(text)
-    paths = _expand(text)
-    if any(p.endswith((".tfrecord", ".tfrecords")) or ".tfrecord-" in os.path.basename(p) for p in paths):
-        from tfssl.data.tfrecord import TFRecordSource
-
-        return TFRecordSource.from_paths(paths)
-    images = tuple(p for p in paths if p.lower().endswith(EXTENSIONS))
-    if paths and not images:
+    found = _expand(text)
+    paths = tuple(p for p in found if p.lower().endswith(EXTENSIONS) or _SHARD.search(p))
+    if found and not paths:
         raise SourceError(
-            f"`source` holds {len(paths)} files but no {' '.join(EXTENSIONS)}. Received: source={text!r}"
+            f"`source` holds {len(found)} files but no {' '.join(EXTENSIONS)} or .tfrecord. Received: source={text!r}"
         )
-    return FileSource(images)
+    return _from_paths(paths, text)
+
+
+def _from_paths(paths, source):
+    shards = [p for p in paths if _SHARD.search(p)]
+    if not shards:
+        return FileSource(paths)
+    if len(shards) < len(paths):
+        raise SourceError(
+            f"`source` mixes {len(shards)} .tfrecord shards with {len(paths) - len(shards)} other files; choose with "
+            f"a glob such as 'FOLDER/*.tfrecord'. Received: source={_short(source)}"
+        )
+    from tfssl.data.tfrecord import TFRecordSource
+
+    return TFRecordSource.from_paths(shards)
 
 
 def _expand(text):
-    path = Path(text).expanduser()
-    if path.is_dir():
-        # followlinks: folders of symbolic links are a common way to make a subset.
-        return sorted(
-            os.path.join(root, name)
-            for root, folders, names in os.walk(path, followlinks=True)
-            for name in names
-            if not name.startswith(".") and not os.path.basename(root).startswith(".")
-        )
-    if path.is_file():
-        return [str(path)]
-    matches = sorted(p for p in glob.glob(str(path), recursive=True) if os.path.isfile(p))
+    path = os.path.expanduser(text)
+    if os.path.isdir(path):
+        return sorted(_walk(path, ()))
+    if os.path.isfile(path):
+        return [path]
+    matches = sorted(glob.glob(path, recursive=True))
+    files = [p for p in matches if os.path.isfile(p)]
+    if matches and not files:
+        raise SourceError(f"`source` matches folders only; end the glob with /*.jpg or /**. Received: source={text!r}")
     if not matches:
         raise SourceError(f"`source` is no folder, file or matching glob. Received: source={text!r}")
-    return matches
+    return files
+
+
+def _walk(folder, above):
+    """Files below a folder. Follows symbolic links, a common way to make a subset, but not in circles."""
+    try:
+        status = os.stat(folder)
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        if not above:
+            raise SourceError(f"`source` cannot be listed ({error.strerror}). Received: source={folder!r}") from None
+        log.warning("left out folder %s: %s", folder, error.strerror)
+        return
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry.path, (*above, here))
+        elif entry.is_file() or entry.is_symlink():  # a broken link is named among the unreadable files
+            yield entry.path

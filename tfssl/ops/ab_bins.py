@@ -93,7 +93,8 @@ def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
     negative = -ops.square(ab[..., 0:1] - nearby[..., 0, :]) - ops.square(ab[..., 1:2] - nearby[..., 1, :])
     values, order = ops.top_k(negative, neighbors)
     indices = ops.take_along_axis(ops.take(candidates, flat, axis=0), order, axis=-1)
-    return indices, ops.softmax(values / (2.0 * sigma**2), axis=-1)
+    weights = ops.exp((values - values[..., :1]) / (2.0 * sigma**2))  # nearest first, so no exponent is positive
+    return indices, weights / ops.sum(weights, axis=-1, keepdims=True)
 
 
 def annealed_mean(logits, temperature=0.38):

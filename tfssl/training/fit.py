@@ -15,7 +15,7 @@ from tfssl.training import checkpoint
 from tfssl.training.callbacks import Recorder, SkippedTable
 from tfssl.training.distribution import make_strategy
 from tfssl.training.optimizers import build_optimizer
-from tfssl.training.runs import load_weights
+from tfssl.training.runs import load_run, load_weights
 from tfssl.training.wait import measure_wait
 
 log = logging.getLogger("tfssl")
@@ -45,10 +45,17 @@ def fit(config: RunConfig, out, *, reporter=None):
     """
     out = Path(out)
     method, settings = config.method, config.settings
-    _claim(config, out)
     data, steps_per_epoch = _training_data(settings)
     total_steps = settings.epochs * steps_per_epoch
+    _claim(config, out)
+    if (out / "metrics.json").exists():
+        log.warning("run %s is already finished", out)
+        return load_run(out)[1]
 
+    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
     keras.utils.set_random_seed(settings.seed)
     previous_policy = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(settings.precision)
@@ -94,6 +101,7 @@ def fit(config: RunConfig, out, *, reporter=None):
                     epochs=epoch + 1,
                     validation_data=validation,
                     callbacks=[recorder],
+                    shuffle=False,  # the dataset shuffles
                     verbose=0,
                 )
             except tf.errors.OpError as error:
@@ -108,6 +116,8 @@ def fit(config: RunConfig, out, *, reporter=None):
         return model
     finally:
         keras.mixed_precision.set_global_policy(previous_policy)
+        log.removeHandler(handler)
+        handler.close()
 
 
 def train(config, out=None, **overrides):

@@ -1,0 +1,91 @@
+"""What is written with Keras alone computes the same on every Keras backend."""
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def compute():
+    """Arrays of everything portable, from inputs and weights that follow from a seed."""
+    import keras
+
+    from tfssl.layers.dilated_stack import DilatedStack
+    from tfssl.layers.lightness import Lightness
+    from tfssl.layers.resize_like import ResizeToStride
+    from tfssl.layers.upsample import Upsample
+    from tfssl.methods.colorization.loss import ColorCrossEntropy, ColorRegression
+    from tfssl.methods.colorization.network import build_network
+    from tfssl.ops.ab_bins import annealed_mean, soft_encode
+    from tfssl.ops.color import lab_to_rgb, rgb_to_lab
+
+    rng = np.random.default_rng(0)
+    rgb = rng.random((2, 48, 32, 3), dtype=np.float32)
+    rgb[0, 0], rgb[1, 0] = 0.0, 1.0
+    lab = keras.ops.convert_to_numpy(rgb_to_lab(rgb))
+    ab = lab[:, ::4, ::4, 1:]
+    scores = rng.normal(size=(2, 12, 8, 313)).astype(np.float32)
+    stack = DilatedStack(4, depth=2)
+    stack.build((None, None, None, 3))
+    small, alexnet = build_network("small"), build_network("alexnet", "ab")
+    for model in (stack, small, alexnet):
+        fill(model, rng)
+    results = {
+        "lab": lab,
+        "rgb": lab_to_rgb(lab),
+        "encoding": soft_encode(ab, 5)[1],
+        "decoding": annealed_mean(scores),
+        "dilated_stack": stack(rgb),
+        "lightness": Lightness()(rgb),
+        "resize_to_stride": ResizeToStride(5)([rgb, lab]),
+        "upsample": Upsample(3)(rgb),
+        "small": small(lab[..., :1]),
+        "alexnet": alexnet(lab[..., :1]),
+        "cross_entropy": ColorCrossEntropy(np.linspace(0.5, 2.0, 313))(ab, scores),
+        "regression": ColorRegression()(ab, scores[..., :2]),
+    }
+    return {name: keras.ops.convert_to_numpy(value) for name, value in results.items()}
+
+
+def fill(model, rng):
+    """Weights of a sensible size in place of each backend's own random ones."""
+    for variable in model.variables:
+        fan_in = max(1, int(np.prod(variable.shape[:-1])))
+        values = rng.normal(size=variable.shape) / np.sqrt(fan_in)
+        kind = variable.path.rsplit("/", 1)[-1]
+        variable.assign(1.0 + 0.1 * np.abs(values) if "variance" in kind or "gamma" in kind else values)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return compute()
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_same_numbers_as_tensorflow(backend, expected, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed; `pip install {backend}` to run this")
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, __file__, str(tmp_path / "results.npz")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split()[-1] == backend
+    with np.load(tmp_path / "results.npz") as found:
+        assert set(found) == set(expected)
+        for name, value in expected.items():
+            scale = np.abs(value).max()
+            np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-4 * scale, err_msg=name)
+
+
+if __name__ == "__main__":
+    import keras
+
+    np.savez(sys.argv[1], **compute())
+    print(keras.backend.backend())

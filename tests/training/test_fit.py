@@ -1,0 +1,231 @@
+"""Training runs: the run directory, exact resume after a kill, and every way a run can go wrong."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from tfssl.config import parse_config
+from tfssl.data.builtin import builtin_photographs
+from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
+from tfssl.training import checkpoint
+from tfssl.training.fit import fit
+from tfssl.training.runs import load_run, load_weights
+
+TINY = {
+    "method": "colorization",
+    "backbone": "small",
+    "resize": 48,
+    "crop_size": 32,
+    "lightness_jitter": 0.2,
+    "lookup": "table",
+    "batch_size": 4,
+    "steps_per_epoch": 4,
+    "epochs": 2,
+    "checkpoint_steps": 3,
+    "schedule": "cosine",
+    "warmup_steps": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Small copies of the builtin photographs: decoding them takes no time."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photos")
+    for path in builtin_photographs():
+        with Image.open(path) as image:
+            image.convert("RGB").resize((80, 60)).save(folder / f"{path.stem}.jpg", quality=90)
+    return folder
+
+
+def configuration(photos, **changes):
+    return parse_config({**TINY, "data": str(photos), **changes})
+
+
+def weights(run):
+    return [np.asarray(v) for v in keras.saving.load_model(run / "model.keras", compile=False).variables]
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    fit(configuration(photos), run)
+    return run
+
+
+def test_run_directory_is_complete(finished):
+    for name in ("config.yaml", "model.keras", "history.csv", "metrics.json", "skipped.csv", "log.txt"):
+        assert (finished / name).is_file(), name
+    assert sorted(p.name for p in (finished / "samples").iterdir()) == ["epoch_0001.png", "epoch_0002.png"]
+    with open(finished / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(r["step"]) for r in rows] == [4, 8]
+    assert all(np.isfinite(float(r["loss"])) for r in rows)
+    assert float(rows[-1]["learning_rate"]) < 1e-9  # the cosine has arrived at zero
+    assert json.loads((finished / "metrics.json").read_text())["steps"] == 8
+
+
+def test_finished_run_loads_and_is_left_alone(finished, photos):
+    method, model = load_run(finished)
+    assert method.backbone == "small" and model.dtype_policy.name == "float32"
+    before = (finished / "model.keras").read_bytes()
+    fit(configuration(photos), finished)
+    assert (finished / "model.keras").read_bytes() == before
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 4, 6])
+def test_resume_gives_the_same_weights(photos, finished, tmp_path, monkeypatch, stop_after):
+    """Stopped after any step, before, at and after a checkpoint or the end of an epoch."""
+    from tfssl.training.callbacks import Recorder
+
+    original = Recorder.on_train_batch_end
+
+    def stopping(self, batch, logs=None):
+        original(self, batch, logs)
+        if self.state.step == stop_after:
+            raise Stop
+
+    monkeypatch.setattr(Recorder, "on_train_batch_end", stopping)
+    with pytest.raises(Stop):
+        fit(configuration(photos), tmp_path / "run")
+    monkeypatch.undo()
+    fit(configuration(photos), tmp_path / "run")
+    for ours, theirs in zip(weights(tmp_path / "run"), weights(finished), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    history = [(tmp_path / "run" / "history.csv").read_text(), (finished / "history.csv").read_text()]
+    ours, theirs = ([row["loss"] for row in csv.DictReader(text.splitlines())] for text in history)
+    np.testing.assert_allclose([float(v) for v in ours], [float(v) for v in theirs], rtol=1e-6)
+
+
+def test_killed_process_resumes_bit_for_bit(photos, finished, tmp_path):
+    """The real thing: kill -9 of `tfssl train` in the middle, and the same command again."""
+    config = configuration(photos)
+    config.save(tmp_path / "config.yaml")
+    command = [sys.executable, "-m", "tfssl", "train", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not list((tmp_path / "run").glob("checkpoint/step_*.npz")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "model.keras").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    for ours, theirs in zip(weights(tmp_path / "run"), weights(finished), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_damaged_checkpoint_falls_back_to_the_one_before(photos, tmp_path):
+    run = tmp_path / "run"
+    fit(configuration(photos), run)
+    newest = sorted((run / "checkpoint").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    model = configuration(photos).method.model(keras.optimizers.Adam())
+    model.optimizer.build(model.trainable_variables)
+    assert checkpoint.restore(model, run / "checkpoint").step == 6
+
+
+def test_another_configuration_is_refused(finished, photos):
+    with pytest.raises(ModelError, match="batch_size 4 -> 2"):
+        fit(configuration(photos, batch_size=2), finished)
+
+
+def test_a_folder_of_other_things_is_refused(photos, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(ModelError, match="not empty"):
+        fit(configuration(photos), tmp_path)
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+def test_nan_stops_with_a_message_and_keeps_the_checkpoint(photos, tmp_path):
+    with pytest.raises(TrainingError, match=r"loss became (nan|inf).*learning_rate") as caught:
+        fit(
+            configuration(photos, learning_rate=1e20, optimizer="sgd", schedule="constant", checkpoint_steps=1, epochs=9),
+            tmp_path / "run",
+        )
+    assert "\n" not in str(caught.value)
+    with np.load(sorted((tmp_path / "run" / "checkpoint").iterdir())[0]) as archive:
+        assert all(np.isfinite(archive[k]).all() for k in archive.files if k != "state")
+
+
+def test_warns_when_the_loss_does_not_beat_the_baseline(photos, tmp_path, caplog):
+    with caplog.at_level("WARNING", logger="tfssl"):
+        fit(configuration(photos, learning_rate=1e-9, baseline_steps=5), tmp_path / "run")
+    assert "ignores its input" in caplog.text
+
+
+def test_unreadable_files_are_named_in_the_run(photos, tmp_path):
+    import shutil
+
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (folder / "broken.jpg").write_bytes(next(folder.glob("*.jpg")).read_bytes()[:700])
+    fit(configuration(folder), tmp_path / "run")
+    with open(tmp_path / "run" / "skipped.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [os.path.basename(r["file"]) for r in rows] == ["broken.jpg"] and rows[0]["reason"]
+
+
+def test_folder_of_broken_files_is_an_error(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(8):
+        (tmp_path / "photos" / f"{i}.jpg").write_bytes(b"not a picture")
+    with pytest.raises(SourceError, match="unreadable|cannot be"):
+        fit(configuration(tmp_path / "photos"), tmp_path / "run")
+
+
+def test_too_few_images_for_a_batch(photos, tmp_path):
+    with pytest.raises(SourceError, match="batch_size"):
+        fit(configuration(photos, steps_per_epoch=None, batch_size=64), tmp_path / "run")
+
+
+def test_two_devices_train_like_one(photos, finished, tmp_path):
+    """MirroredStrategy over two logical CPU devices; sums over replicas differ in rounding only."""
+    fit(configuration(photos, devices=2), tmp_path / "run")
+    rows = [list(csv.DictReader((run / "history.csv").read_text().splitlines())) for run in (tmp_path / "run", finished)]
+    # Batch statistics are per replica, so losses agree roughly and not exactly.
+    np.testing.assert_allclose(*([float(r["loss"]) for r in table] for table in rows), rtol=0.1)
+
+
+def test_devices_must_divide_the_batch(photos, tmp_path):
+    with pytest.raises(ConfigError, match="multiple of devices"):
+        fit(configuration(photos, devices=3), tmp_path / "run")
+
+
+def test_mixed_precision_trains(photos, tmp_path):
+    fit(configuration(photos, precision="mixed_bfloat16"), tmp_path / "run")
+    assert keras.mixed_precision.global_policy().name == "float32"  # the policy of the process is restored
+    _, model = load_run(tmp_path / "run")
+    assert model.get_layer("conv1_a").compute_dtype == "float32"
+
+
+def test_validation_loss_is_recorded(photos, tmp_path):
+    fit(configuration(photos, validation=str(photos)), tmp_path / "run")
+    assert "val_loss" in (tmp_path / "run" / "history.csv").read_text().splitlines()[0]
+
+
+def test_starts_from_the_weights_of_another_run(photos, finished, tmp_path):
+    fit(configuration(photos, weights=str(finished), epochs=1, steps_per_epoch=1, learning_rate=1e-12), tmp_path / "run")
+    trained, start = load_run(tmp_path / "run")[1], load_run(finished)[1]
+    np.testing.assert_allclose(trained.get_layer("scores").kernel, start.get_layer("scores").kernel, atol=1e-6)
+
+
+def test_partly_fitting_weights_are_refused(finished):
+    from tfssl.methods import Colorization
+
+    other = Colorization(backbone="small", objective="regression", resize=None, crop_size=32).model()
+    with pytest.raises(ModelError, match=r"fits \d+ of \d+ weights"):
+        load_weights(other, finished)

@@ -1,0 +1,33 @@
+"""Where pictures come from, and how they become reproducible batches of crops."""
+
+import importlib
+
+# Names and the modules they live in: the sources work without TensorFlow, which takes seconds to import.
+_EXPORTS = {
+    "ArraySource": "images",
+    "Crop": "pipeline",
+    "FileSource": "images",
+    "ImageSource": "images",
+    "Skipped": "pipeline",
+    "TFRecordSource": "tfrecord",
+    "array_to_image": "decode",
+    "builtin_grey_photographs": "builtin",
+    "builtin_photographs": "builtin",
+    "check_source": "images",
+    "crop_dataset": "pipeline",
+    "decode_image": "decode",
+    "image_source": "images",
+    "tfds_source": "tfds",
+}
+
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name):
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(f"tfssl.data.{_EXPORTS[name]}"), name)
+    raise AttributeError(f"module 'tfssl.data' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

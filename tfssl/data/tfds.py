@@ -1,0 +1,60 @@
+"""Images of TensorFlow Datasets, by random access."""
+
+import dataclasses
+import re
+from typing import Any
+
+from tfssl.data.decode import array_to_image
+from tfssl.data.images import ImageSource
+from tfssl.errors import SourceError
+
+# The split may hold colons itself, as in train[:10%].
+_PATTERN = re.compile(r"tfds:(?P<name>[^:]+(:\d+\.\d+\.\d+)?):(?P<split>[^:]+(\[.*\])?)")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TFDSSource(ImageSource):
+    """The feature ``image`` of a TensorFlow Datasets data source."""
+
+    title: str
+    records: Any
+
+    def __len__(self):
+        return len(self.records)
+
+    def open(self, index, min_side=None):
+        return array_to_image(self.records[index]["image"])
+
+    def name(self, index):
+        return f"{self.title}#{index}"
+
+
+def tfds_source(text):
+    """Open ``tfds:NAME:SPLIT``, downloading and preparing the dataset where that has not been done.
+
+    Args:
+        text: for example ``"tfds:cifar10:train"`` or ``"tfds:cifar10:3.0.2:train[:10%]"``.
+
+    Returns:
+        A :class:`TFDSSource`.
+
+    Raises:
+        SourceError: if tensorflow_datasets is missing, the name or split is unknown, or there is no ``image``.
+    """
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise SourceError(f"`source` must be tfds:NAME:SPLIT, such as tfds:cifar10:train. Received: source={text!r}")
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise SourceError(
+            f"`source` {text!r} needs TensorFlow Datasets ({error.name} is missing); pip install 'tfssl[tfds]'"
+        ) from None
+    try:
+        records = tfds.data_source(match["name"], split=match["split"])
+        features = list(records[0]) if len(records) else []
+    except Exception as error:  # an unknown name, split or licence step has an exception class of its own each
+        raise SourceError(f"`source` {text!r} cannot be opened: {str(error).strip().splitlines()[0]}") from error
+    if features and "image" not in features:
+        raise SourceError(f"`source` {text!r} has no feature `image`, only {', '.join(map(str, features))}")
+    return TFDSSource(text, records)
