@@ -45,7 +45,7 @@ demo: install
 	$(BIN)/python examples/demo.py
 
 bench: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	@set -e; for script in soft_encoding train_step input_pipeline; do \
 	  echo "== $$script"; $(BIN)/python benchmarks/$$script.py; done
 

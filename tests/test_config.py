@@ -44,7 +44,9 @@ def test_mistakes_are_named_in_one_line(values, words):
 
 
 def test_overrides_are_checked_the_same_way():
-    config = load_config("colorization/cpu", ["batch_size=7", "crop_area=[0.4, 1]", "learning_rate={0: 1e-3, 10: 1e-4}"])
+    config = load_config(
+        "colorization/cpu", ["batch_size=7", "crop_area=[0.4, 1]", "learning_rate={0: 1e-3, 10: 1e-4}"]
+    )
     assert config.settings.batch_size == 7 and config.method.crop_area == (0.4, 1.0)
     assert config.settings.learning_rate == {0: 1e-3, 10: 1e-4}
     for override in ("batch_size", "batch_sise=3", "batch_size=[", "batch_size=x"):

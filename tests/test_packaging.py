@@ -21,6 +21,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "ai_edge_litert": "ai-edge-litert",
     "ai_edge_quantizer": "ai-edge-quantizer",
+    "google": "protobuf",
     "grpc": "grpcio",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
@@ -29,7 +30,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 USED_FOR_ITS_FILES = {"scikit-learn"}  # two of the builtin photographs
-EXTRAS = ("serving", "mobile", "tfds", "gpu", "test", "dev")
+EXTRAS = ("serving", "mobile", "tfds", "gpu")
 
 
 @pytest.fixture(scope="module")

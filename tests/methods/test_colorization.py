@@ -51,7 +51,9 @@ class TestNetworks:
     def test_alexnet_counts_and_grid(self):
         model = build_network("alexnet")
         assert sum(layer.count_params() for layer in convolutions(model)) == 58_127_353
-        taps = {name: model.get_layer(name).output for name in ("conv1", "pool1", "conv2", "pool2", "pool5", "fc6", "fc7")}
+        taps = {
+            name: model.get_layer(name).output for name in ("conv1", "pool1", "conv2", "pool2", "pool5", "fc6", "fc7")
+        }
         shapes = keras.Model(model.input, taps).compute_output_shape((1, 180, 180, 1))
         assert {name: shape[1] for name, shape in shapes.items()} == {
             "conv1": 45, "pool1": 23, "conv2": 23, "pool2": 12, "pool5": 12, "fc6": 12, "fc7": 12,
@@ -59,7 +61,9 @@ class TestNetworks:
         assert model.compute_output_shape((1, 180, 180, 1)) == (1, 23, 23, NUM_BINS)
 
     def test_kernels_start_different(self):
-        kernels = [layer.kernel for layer in convolutions(build_network("paper")) if layer.kernel.shape == (3, 3, 512, 512)]
+        kernels = [
+            layer.kernel for layer in convolutions(build_network("paper")) if layer.kernel.shape == (3, 3, 512, 512)
+        ]
         values = [float(np.asarray(k[0, 0, 0, 0])) for k in kernels]
         assert len(set(values)) == len(values)
 
@@ -170,11 +174,12 @@ class TestPrior:
         assert np.isfinite(weights).all()
 
     def test_weights_of_the_authors_prior_follow_their_formula(self, shared_data):
+        import io
         import tarfile
 
         with tarfile.open(shared_data / "reference_arrays.tar") as archive:
             name = next(n for n in archive.getnames() if n.endswith("prior_probs.npy"))
-            prior = np.load(archive.extractfile(name))
+            prior = np.load(io.BytesIO(archive.extractfile(name).read()))
         mixed = 0.5 * prior + 0.5 * (prior > 0) / (prior > 0).sum()
         expected = (1 / mixed) / np.sum(prior / mixed)
         np.testing.assert_allclose(class_weights(prior, 0.5), expected, rtol=1e-9)
@@ -211,7 +216,12 @@ class TestPrior:
 class TestMethod:
     def test_defaults_are_the_released_code(self):
         method = Colorization()
-        assert (method.backbone, method.objective, method.crop_size, method.neighbors) == ("paper", "rebalanced", 176, 10)
+        assert (method.backbone, method.objective, method.crop_size, method.neighbors) == (
+            "paper",
+            "rebalanced",
+            176,
+            10,
+        )
         assert (method.sigma, method.rebalance_mix, method.temperature, method.resize) == (5.0, 0.5, 0.38, 256)
 
     @pytest.mark.parametrize(
@@ -241,7 +251,9 @@ class TestMethod:
                 constant = np.broadcast_to(prior @ CENTERS, ab.shape).astype(np.float32)
             else:
                 weights = class_weights(prior, 0.5) if objective == "rebalanced" else np.ones(NUM_BINS)
-                constant = np.broadcast_to(np.log(prior * weights + 1e-30), (*ab.shape[:-1], NUM_BINS)).astype(np.float32)
+                constant = np.broadcast_to(np.log(prior * weights + 1e-30), (*ab.shape[:-1], NUM_BINS)).astype(
+                    np.float32
+                )
             assert float(method.loss()(ab, constant)) == pytest.approx(method.baseline, rel=0.03)
 
     def test_predict_ab_of_any_size(self):

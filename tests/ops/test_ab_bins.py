@@ -30,11 +30,12 @@ def test_grid_checksums():
 
 
 def test_grid_equals_the_authors_file(shared_data):
+    import io
     import tarfile
 
     with tarfile.open(shared_data / "reference_arrays.tar") as archive:
         name = next(n for n in archive.getnames() if n.endswith("pts_in_hull.npy"))
-        np.testing.assert_array_equal(np.load(archive.extractfile(name)), CENTERS)
+        np.testing.assert_array_equal(np.load(io.BytesIO(archive.extractfile(name).read())), CENTERS)
 
 
 WORKED = [
@@ -122,7 +123,9 @@ def test_entropy_of_worked_targets():
         assert -np.sum(weights * np.log(weights)) == pytest.approx(entropy, abs=1e-6)
 
 
-@pytest.mark.parametrize("temperature, expected", [(1.0, (12, 6)), (0.38, (5.5153, 0.4593)), (1 / 2.606, (5.5981, 0.4795))])
+@pytest.mark.parametrize(
+    "temperature, expected", [(1.0, (12, 6)), (0.38, (5.5153, 0.4593)), (1 / 2.606, (5.5981, 0.4795))]
+)
 def test_annealed_mean_of_three_bins(temperature, expected):
     logits = np.full((1, NUM_BINS), -1e9, np.float32)
     for center, probability in (((0, 0), 0.6), ((40, 0), 0.3), ((0, 60), 0.1)):

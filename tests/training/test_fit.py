@@ -17,6 +17,7 @@ from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
 from tfssl.training import checkpoint
 from tfssl.training.fit import fit
+from tfssl.training.optimizers import build_optimizer
 from tfssl.training.runs import load_run, load_weights
 
 TINY = {
@@ -133,9 +134,13 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(photos, tmp_path):
     fit(configuration(photos), run)
     newest = sorted((run / "checkpoint").iterdir())[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
-    model = configuration(photos).method.model(keras.optimizers.Adam())
+    config = configuration(photos)
+    model = config.method.model(build_optimizer(config.settings, 8))
     model.optimizer.build(model.trainable_variables)
     assert checkpoint.restore(model, run / "checkpoint").step == 6
+    other = config.method.model(keras.optimizers.SGD())
+    with pytest.raises(ModelError, match="another network or optimizer"):
+        checkpoint.restore(other, run / "checkpoint")
 
 
 def test_another_configuration_is_refused(finished, photos):
@@ -153,7 +158,9 @@ def test_a_folder_of_other_things_is_refused(photos, tmp_path):
 def test_nan_stops_with_a_message_and_keeps_the_checkpoint(photos, tmp_path):
     with pytest.raises(TrainingError, match=r"loss became (nan|inf).*learning_rate") as caught:
         fit(
-            configuration(photos, learning_rate=1e20, optimizer="sgd", schedule="constant", checkpoint_steps=1, epochs=9),
+            configuration(
+                photos, learning_rate=1e20, optimizer="sgd", schedule="constant", checkpoint_steps=1, epochs=9
+            ),
             tmp_path / "run",
         )
     assert "\n" not in str(caught.value)
@@ -195,7 +202,9 @@ def test_too_few_images_for_a_batch(photos, tmp_path):
 def test_two_devices_train_like_one(photos, finished, tmp_path):
     """MirroredStrategy over two logical CPU devices; sums over replicas differ in rounding only."""
     fit(configuration(photos, devices=2), tmp_path / "run")
-    rows = [list(csv.DictReader((run / "history.csv").read_text().splitlines())) for run in (tmp_path / "run", finished)]
+    rows = [
+        list(csv.DictReader((run / "history.csv").read_text().splitlines())) for run in (tmp_path / "run", finished)
+    ]
     # Batch statistics are per replica, so losses agree roughly and not exactly.
     np.testing.assert_allclose(*([float(r["loss"]) for r in table] for table in rows), rtol=0.1)
 
@@ -218,7 +227,9 @@ def test_validation_loss_is_recorded(photos, tmp_path):
 
 
 def test_starts_from_the_weights_of_another_run(photos, finished, tmp_path):
-    fit(configuration(photos, weights=str(finished), epochs=1, steps_per_epoch=1, learning_rate=1e-12), tmp_path / "run")
+    fit(
+        configuration(photos, weights=str(finished), epochs=1, steps_per_epoch=1, learning_rate=1e-12), tmp_path / "run"
+    )
     trained, start = load_run(tmp_path / "run")[1], load_run(finished)[1]
     np.testing.assert_allclose(trained.get_layer("scores").kernel, start.get_layer("scores").kernel, atol=1e-6)
 

@@ -5,7 +5,14 @@ from pathlib import Path
 
 # Colour photographs only: no drawings, no microscopy, and one view of the stereo pair.
 _COLOR = {
-    "skimage": ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "motorcycle_left.png", "rocket.jpg"),
+    "skimage": (
+        "astronaut.png",
+        "chelsea.png",
+        "coffee.png",
+        "hubble_deep_field.jpg",
+        "motorcycle_left.png",
+        "rocket.jpg",
+    ),
     "sklearn": ("china.jpg", "flower.jpg"),
 }
 _GREY = {"skimage": ("camera.png", "coins.png", "grass.png", "gravel.png", "moon.png")}

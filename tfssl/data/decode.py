@@ -95,7 +95,8 @@ def _reason(error, data):
         return f"more than the limit of {MAX_PIXELS / 1e6:.0f} megapixels; shrink it first"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"the picture data is damaged ({text})" if text.startswith("decoder error") else text
 
 
 def _is_empty(data):

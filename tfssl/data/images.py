@@ -14,11 +14,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfssl.data.decode import array_to_image, check_header, decode_image
+from tfssl.data.decode import MAX_PIXELS, array_to_image, check_header, decode_image
 from tfssl.errors import SourceError
 
 __all__ = [
     "EXTENSIONS",
+    "MAX_PIXELS",
     "ArraySource",
     "FileSource",
     "ImageSource",
@@ -252,7 +253,8 @@ def _walk(folder, above):
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        link = entry.is_symlink()
+        if entry.is_dir(follow_symlinks=False) or (link and os.path.isdir(entry.path)):
             yield from _walk(entry.path, (*above, here))
-        elif entry.is_file() or entry.is_symlink():  # a broken link is named among the unreadable files
+        elif link or entry.is_file(follow_symlinks=False):  # a broken link is named among the unreadable files
             yield entry.path

@@ -7,14 +7,14 @@ at position ``s * batch_size``: no shuffle buffer to refill, no iterator state t
 
 import dataclasses
 import functools
-import itertools
 import threading
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.images import array_to_image, image_source
+from tfssl.data.images import image_source
+from tfssl.data.stream import crops_of_dataset, next_epochs
 from tfssl.errors import SourceError
 
 _MAX_SUBSTITUTES = 64
@@ -54,7 +54,7 @@ class Crop:
                 w, h = np.sqrt(area * aspect), np.sqrt(area / aspect)
                 if w <= width and h <= height:
                     left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
-                    return left, top, left + w, top + h
+                    return left, top, min(left + w, width), min(top + h, height)  # rounding may lead out by a hair
         shorter = min(width, height)
         if self.resize is None and self.area is None:
             side = min(self.size, shorter)
@@ -66,7 +66,7 @@ class Crop:
             left, top = rng.uniform(0, width - side), rng.uniform(0, height - side)
         if side == self.size:  # no scaling: stay on the pixel grid
             left, top = int(left), int(top)
-        return left, top, left + side, top + side
+        return left, top, min(left + side, width), min(top + side, height)
 
     def apply(self, image, rng=None):
         """Crop ``image`` (``PIL.Image``) to a uint8 array (size, size, 3); ``rng`` None means the centre."""
@@ -75,10 +75,9 @@ class Crop:
             image = image.crop(box)
         else:
             image = image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box)
-        array = np.asarray(image)
         if self.flip and rng is not None and rng.random() < 0.5:
-            array = array[:, ::-1]
-        return np.ascontiguousarray(array)
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(image)
 
 
 class Skipped:
@@ -103,14 +102,14 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
     """Unbatched dataset of crops.
 
     Args:
-        source: anything :func:`tfssl.data.images.image_source` takes, or a ``tf.data.Dataset`` of images
-            (uint8 or float in [0, 1], (H, W, 3) or (H, W, 1); the first component of tuples is used).
+        source: anything :func:`tfssl.data.images.image_source` takes, or a ``tf.data.Dataset`` of images, see
+            :func:`tfssl.data.stream.crops_of_dataset`.
         crop: a :class:`Crop`.
         training: shuffled, random crops; otherwise one pass of centre crops in order.
         seed: of order and crops.
         start: position in the training stream to start from. None: each iteration over the dataset is the next
-            epoch, shuffled anew, as ``model.fit`` expects.
-        count: number of positions, with ``start``. Default: one epoch.
+            epoch, shuffled anew, as ``model.fit`` expects; with ``count``, 0.
+        count: number of positions from ``start``. Default: one epoch.
         skipped: a :class:`Skipped` that collects unreadable images. In training another image takes the place
             of an unreadable one, so that positions stay what they are; in evaluation it is left out.
 
@@ -121,8 +120,10 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
         SourceError: if the source is empty; while iterating, if too many images in a row are unreadable.
     """
     skipped = skipped if skipped is not None else Skipped()
+    if count is not None and start is None:
+        start = 0
     if isinstance(source, tf.data.Dataset):
-        return _crops_of_dataset(source, crop, training=training, seed=seed, start=start or 0, count=count)
+        return crops_of_dataset(source, crop, training=training, seed=seed, start=start, count=count)
     source = image_source(source)
     load = functools.partial(
         _load, source=source, crop=crop, training=training, seed=seed, skipped=skipped, order=_Order(len(source), seed)
@@ -143,15 +144,9 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
 
 def _positions(length, start, count):
     if start is not None:
-        return tf.data.Dataset.range(start, start + (count or length))
-    epochs = itertools.count()
-
-    def next_epoch():
-        first = next(epochs) * length
-        yield from range(first, first + length)
-
-    positions = tf.data.Dataset.from_generator(next_epoch, output_signature=tf.TensorSpec((), tf.int64))
-    return positions.apply(tf.data.experimental.assert_cardinality(length))
+        return tf.data.Dataset.range(start, start + (length if count is None else count))
+    epochs = next_epochs().flat_map(lambda epoch: tf.data.Dataset.range(epoch * length, (epoch + 1) * length))
+    return epochs.apply(tf.data.experimental.assert_cardinality(length))
 
 
 class _Order:
@@ -191,23 +186,3 @@ def _load(position, *, source, crop, training, seed, skipped, order):
             f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
         )
     return np.bool_(False), np.zeros((crop.size, crop.size, 3), np.uint8)
-
-
-def _crops_of_dataset(dataset, crop, *, training, seed, start, count):
-    """Streams cannot be indexed: shuffle in a buffer, and resume by reading up to the position."""
-    images = dataset.map(lambda *parts: parts[0] if not isinstance(parts[0], dict) else parts[0]["image"])
-    if training:
-        images = images.shuffle(1024, seed=seed, reshuffle_each_iteration=True)
-        if count is not None:
-            images = images.repeat().skip(start).take(count)
-
-    def cut(position, pixels):
-        rng = np.random.default_rng((seed, 1, int(position))) if training else None
-        return crop.apply(array_to_image(pixels), rng)
-
-    def crop_at(position, pixels):
-        result = tf.numpy_function(cut, [position + start, pixels], tf.uint8, stateful=False)
-        return tf.ensure_shape(result, (crop.size, crop.size, 3))
-
-    return images.enumerate().map(crop_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-

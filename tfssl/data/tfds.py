@@ -47,14 +47,13 @@ def tfds_source(text):
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
-        raise SourceError(
-            f"`source` {text!r} needs TensorFlow Datasets ({error.name} is missing); pip install 'tfssl[tfds]'"
-        ) from None
+        raise SourceError(f"`source` {text!r} needs TensorFlow Datasets ({error}); pip install 'tfssl[tfds]'") from None
     try:
         records = tfds.data_source(match["name"], split=match["split"])
         features = list(records[0]) if len(records) else []
     except Exception as error:  # an unknown name, split or licence step has an exception class of its own each
-        raise SourceError(f"`source` {text!r} cannot be opened: {str(error).strip().splitlines()[0]}") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SourceError(f"`source` {text!r} cannot be opened: {reason}") from error
     if features and "image" not in features:
         raise SourceError(f"`source` {text!r} has no feature `image`, only {', '.join(map(str, features))}")
     return TFDSSource(text, records)

@@ -111,8 +111,8 @@ class TFRecordSource(ImageSource):
         path, _ = self._locate(index)
         # A file object for each read: no position is shared between threads, and no handle kept for each shard.
         with open(path, "rb") as file:
-            file.seek(self.offsets[index])
-            payload = file.read(self.lengths[index])
+            file.seek(int(self.offsets[index]))
+            payload = file.read(int(self.lengths[index]))
         try:
             return tf.train.Example.FromString(payload).features.feature
         except DecodeError:
@@ -146,7 +146,9 @@ def _follow_chain(file, path, size):
         start = position + _HEADER.size
         position = start + length + _FOOTER_SIZE
         if position > size:
-            raise SourceError(f"shard {path!r} is truncated or damaged in record {len(found)}, of {size} bytes; {_MEND}")
+            raise SourceError(
+                f"shard {path!r} is truncated or damaged in record {len(found)}, of {size} bytes; {_MEND}"
+            )
         found.append((start, length))
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from tfssl.layers.normalization import batch_norm
+
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class DilatedStack(layers.Layer):
@@ -28,9 +30,7 @@ class DilatedStack(layers.Layer):
         R. Zhang, P. Isola, A. A. Efros: Colorful Image Colorization. ECCV 2016.
     """
 
-    def __init__(
-        self, filters, depth=3, dilation=2, batch_norm=True, kernel_initializer="he_normal", **kwargs
-    ):
+    def __init__(self, filters, depth=3, dilation=2, batch_norm=True, kernel_initializer="he_normal", **kwargs):
         super().__init__(**kwargs)
         for name, value in (("filters", filters), ("depth", depth), ("dilation", dilation)):
             if not isinstance(value, int) or value < 1:
@@ -54,9 +54,7 @@ class DilatedStack(layers.Layer):
             )
             for i in range(depth)
         ]
-        self.normalization = (
-            layers.BatchNormalization(dtype=self.dtype_policy, name="bn") if batch_norm else None
-        )
+        self.normalization = batch_norm(dtype=self.dtype_policy, name="bn") if batch_norm else None
 
     def build(self, input_shape):
         for convolution in self.convolutions:

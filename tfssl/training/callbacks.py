@@ -123,7 +123,9 @@ class Recorder(keras.callbacks.Callback):
         self._write_history(row)
         state.loss_sum, state.loss_count = 0.0, 0
         self._save()
-        text = f"epoch {epoch + 1}/{self.config.settings.epochs}  loss {row['loss']:.4f}  (baseline {self.baseline:.4f})"
+        text = (
+            f"epoch {epoch + 1}/{self.config.settings.epochs}  loss {row['loss']:.4f}  (baseline {self.baseline:.4f})"
+        )
         log.info(text)
         if self.reporter is not None:
             self.reporter.message(text)

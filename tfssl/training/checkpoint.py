@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import logging
 import os
 from pathlib import Path
 
 import numpy as np
 
 from tfssl.errors import ModelError
+
+log = logging.getLogger("tfssl")
 
 _KEEP = 2
 
@@ -50,11 +53,12 @@ def restore(model, folder):
     for path in sorted(Path(folder).glob("step_*.npz"), reverse=True):
         try:
             with np.load(path, allow_pickle=False) as archive:
-                arrays = [archive[f"{i:05d}"] for i in range(len(variables))]
                 state = TrainingState(**json.loads(str(archive["state"])))
+                arrays = [archive[name] for name in sorted(set(archive.files) - {"state"})]
         except Exception:  # damaged by a full disk or a dying machine: the one before is whole
+            log.warning("%s is damaged; going back to the checkpoint before it", path)
             continue
-        if any(a.shape != tuple(v.shape) for a, v in zip(arrays, variables, strict=True)):
+        if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
             raise ModelError(f"{path} belongs to another network or optimizer; start in another run directory")
         for array, variable in zip(arrays, variables, strict=True):
             variable.assign(array)
@@ -65,4 +69,3 @@ def restore(model, folder):
 def _variables(model):
     """Every variable that decides the future of a run: weights, statistics, random state, optimizer."""
     return [*model.variables, *model.optimizer.variables]
-

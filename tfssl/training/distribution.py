@@ -19,7 +19,9 @@ def make_strategy(devices, batch_size):
     if devices == 1:
         return tf.distribute.get_strategy()
     if batch_size % devices:
-        raise ConfigError(f"`batch_size` must be a multiple of devices. Received: batch_size={batch_size}, devices={devices}")
+        raise ConfigError(
+            f"`batch_size` must be a multiple of devices. Received: batch_size={batch_size}, devices={devices}"
+        )
     gpus = tf.config.list_logical_devices("GPU")
     available = gpus or _logical_cpus(devices)
     if len(available) < devices:

@@ -152,7 +152,9 @@ def _claim(config, out):
         changed = [k for k in new if old.get(k) != new[k] and k not in _FREE_KEYS]
         if changed:
             listing = ", ".join(f"{k} {old.get(k)!r} -> {new[k]!r}" for k in changed)
-            raise ModelError(f"`out` {str(out)!r} holds a run of another configuration ({listing}); choose another folder")
+            raise ModelError(
+                f"`out` {str(out)!r} holds a run of another configuration ({listing}); choose another folder"
+            )
         return
     if out.exists() and any(out.iterdir()):
         raise ModelError(f"`out` {str(out)!r} is not empty and not a run directory; choose another folder")
@@ -164,9 +166,10 @@ def _claim(config, out):
 
 
 def _training_data(settings):
-    from tfssl.data.images import image_source
+    from tfssl.data.images import check_source, image_source
 
     source = image_source(settings.data)
+    check_source(source)
     steps = settings.steps_per_epoch or len(source) // settings.batch_size
     if steps == 0:
         raise SourceError(

@@ -43,15 +43,13 @@ def jitter_lightness(lightness, seed, strength):
 
 def colorization_dataset(source, crop, *, stride, batch_size, training, seed, start, count, skipped, jitter):
     """Batches of ``(L, ab)``; arguments as :meth:`tfssl.methods.base.Method.dataset`."""
-    if start is not None:
-        count = None if count is None else count * batch_size
     crops = crop_dataset(
         source,
         crop,
         training=training,
         seed=seed,
         start=None if start is None else start * batch_size,
-        count=count,
+        count=None if count is None else count * batch_size,
         skipped=skipped,
     )
     batches = crops.batch(batch_size, drop_remainder=training)

@@ -1,2 +1,241 @@
-def evaluate(*a, **k): raise NotImplementedError
-def write_sheet(method, model, source, path): pass
+"""How well a colorizer does on photographs it is shown in grey: metrics beside baselines, tables and pictures."""
+
+import re
+
+import numpy as np
+
+from tfssl.data.images import check_source, image_source
+from tfssl.errors import ConfigError, SourceError
+from tfssl.evaluation.color_metrics import colourfulness, join_lab
+from tfssl.evaluation.color_tally import SAMPLING, ColorTally
+from tfssl.evaluation.photographs import read_photographs
+from tfssl.methods.colorization.loss import GREY_THRESHOLD
+from tfssl.methods.colorization.predict import predict_ab
+from tfssl.methods.colorization.predictors import Colorizer, GreyBaseline, all_temperatures, one_temperature
+from tfssl.methods.colorization.report import Report
+from tfssl.visualization.sheet import picture_sheet
+
+_GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
+
+
+def evaluate(method, model, source, *, out=None, temperature=None, limit=None, compare=None, progress=None):
+    """Colorize the pictures of a source from their lightness and compare with their true colours.
+
+    Each picture is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
+    it with ``method.network_side`` pixels on its shorter side; the predicted ab are stretched back bilinearly.
+    AuC and RMSE are of that ab field before clipping to the sRGB gamut, at every 4th pixel in both directions; PSNR,
+    SSIM, CIEDE2000 and colourfulness are of the clipped 8-bit picture that keeps the true L. Pictures whose |a|
+    and |b| nowhere exceed 5 are grey in truth: left out and counted. Memory does not grow with the number of
+    pictures.
+
+    Args:
+        method: the :class:`~tfssl.methods.Colorization` that the model belongs to.
+        model: its network.
+        source: photographs in colour, see :func:`tfssl.data.images.image_source`.
+        out: folder for ``metrics.json``, ``per_image.csv`` and ``sheet.png``; None writes nothing.
+        temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
+        limit: use only the first so many pictures; None for all.
+        compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
+            ``(method, model)``, which are then named after their objectives.
+        progress: called with (pictures done, pictures in all) after each picture.
+
+    Returns:
+        ``{name: float}`` with the names of :meth:`tfssl.evaluation.color_tally.ColorTally.result` (``prior`` is the
+        method's smoothed one); the same prefixed by ``grey_`` for the prediction ab = 0 and by its name and ``_`` for
+        each compared model; ``auc_raw_gain`` and so on, over grey; the counts ``images``, ``images_grey``,
+        ``images_skipped``, ``pixels`` and ``bins`` (that ``auc_macro`` averages over). And ``skipped``, the
+        unreadable pictures as ``{name: reason}``.
+
+    Raises:
+        SourceError: if the source holds no readable picture in colour, or is mostly unreadable.
+        ConfigError: for a temperature, limit or name of a compared model outside its range.
+        ModelError: if a model predicts NaN.
+    """
+    temperature = method.temperature if temperature is None else temperature
+    _check(temperature, limit)
+    colorizers = {"": Colorizer(method, one_temperature(method, model, temperature), [""]), "grey": GreyBaseline()}
+    for name, (other, network) in _named(compare).items():
+        colorizers[name] = Colorizer(other, one_temperature(other, network, None), [f"{name}_"])
+    with Report(out, colorizers) as report:
+        survey = _survey(source, colorizers.values(), limit, progress, report.add)
+        metrics = survey.metrics(method.smoothed_prior())
+        if method.objective != "regression":
+            metrics["temperature"] = float(temperature)
+        report.finish(method, metrics, source)
+    return metrics
+
+
+def sweep_temperature(method, model, source, temperatures, *, limit=None, progress=None):
+    """Metrics for several temperatures of the annealed mean, to choose one; the network runs once for each picture.
+
+    Args:
+        method: a :class:`~tfssl.methods.Colorization` with a classification objective.
+        model: its network.
+        source: photographs in colour; not those that the final numbers are reported on.
+        temperatures: several T in (0, 1].
+        limit: use only the first so many pictures; None for all.
+        progress: called with (pictures done, pictures in all) after each picture.
+
+    Returns:
+        ``{T: metrics}`` as :func:`evaluate` without compared models.
+
+    Raises:
+        ConfigError: if the objective is regression, which has no temperature; otherwise as :func:`evaluate`.
+    """
+    if method.objective == "regression":
+        raise ConfigError("`temperatures` need a model that predicts bins. Received: objective='regression'")
+    temperatures = [float(t) for t in temperatures]
+    if not temperatures:
+        raise ConfigError("`temperatures` must hold at least one T in (0, 1]. Received: temperatures=[]")
+    for temperature in temperatures:
+        _check(temperature, limit)
+    prefixes = [f"{t!r}_" for t in temperatures]
+    colorizer = Colorizer(method, all_temperatures(method, model, temperatures), prefixes)
+    survey = _survey(source, [colorizer, GreyBaseline()], limit, progress)
+    prior = method.smoothed_prior()
+    return {
+        temperature: {**survey.metrics(prior, ours=prefix, others=["grey_"]), "temperature": temperature}
+        for temperature, prefix in zip(temperatures, prefixes, strict=True)
+    }
+
+
+def write_sheet(method, model, source, path, count=8):
+    """Write what a model makes of a few pictures: rows grey, predicted and truth, one column for each picture.
+
+    The pictures are spread evenly over the source and always the same; of each the centre crop is shown that
+    training would see. Unreadable ones give way to the next.
+
+    Args:
+        method: a :class:`~tfssl.methods.Colorization`.
+        model: its network.
+        source: see :func:`tfssl.data.images.image_source`.
+        path: PNG to write.
+        count: number of pictures.
+
+    Raises:
+        SourceError: if no picture is readable.
+    """
+    from skimage.color import rgb2lab
+
+    crops = _centre_crops(method, image_source(source), count)
+    labs = rgb2lab(crops)
+    ab = np.asarray(predict_ab(method, model, labs[..., :1].astype(np.float32)))
+    rows = [
+        [join_lab(lab[..., 0], np.zeros_like(lab[..., 1:])) for lab in labs],
+        [join_lab(lab[..., 0], colors) for lab, colors in zip(labs, ab, strict=True)],
+        list(crops),
+    ]
+    picture_sheet(rows, path, labels=["grey", "predicted", "truth"], cell=min(max(method.crop_size, 96), 192))
+
+
+def _centre_crops(method, source, count):
+    """uint8 (n, side, side, 3), n at most ``count``."""
+    from tfssl.data.pipeline import Crop
+
+    crop = Crop(method.crop_size, resize=method.resize, area=method.crop_area)
+    crops, following = [], 0
+    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
+        following = max(start, following)
+        while following < len(source):
+            following += 1
+            try:
+                crops.append(crop.apply(source.open(following - 1, min_side=crop.min_side)))
+                break
+            except (ValueError, OSError):
+                continue
+    if not crops:
+        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs in colour")
+    return np.stack(crops)
+
+
+class _Survey:
+    """Totals over the photographs seen so far."""
+
+    def __init__(self, prefixes):
+        self.tallies = {prefix: ColorTally() for prefix in prefixes}
+        self.images = 0
+        self.grey = 0
+        self.skipped = {}
+
+    def add(self, photograph, colorizers):
+        """Metrics of one photograph as ``{prefixed name: float}``; empty if it is grey or unreadable."""
+        if photograph.reason is not None:
+            self.skipped[photograph.name] = photograph.reason
+            return {}
+        if np.abs(photograph.lab[..., 1:]).max() <= GREY_THRESHOLD:
+            self.grey += 1
+            return {}
+        self.images += 1
+        row = {
+            "pixels": photograph.lab[::SAMPLING, ::SAMPLING, 0].size,
+            "colourfulness_true": colourfulness(photograph.rgb),
+        }
+        for colorizer in colorizers:
+            for prefix, ab in colorizer(photograph).items():
+                metrics = self.tallies[prefix].add(photograph.rgb, photograph.lab, ab)
+                row.update({prefix + name: value for name, value in metrics.items()})
+        return row
+
+    def metrics(self, prior, ours="", others=None):
+        """The result of :func:`evaluate`; ``others`` are the prefixes of the predictors to put beside."""
+        metrics = self.tallies[ours].result(prior)
+        for prefix in others if others is not None else [p for p in self.tallies if p != ours]:
+            metrics.update({prefix + name: value for name, value in self.tallies[prefix].result(prior).items()})
+        metrics.update({f"{name}_gain": metrics[name] - metrics[f"grey_{name}"] for name in _GAINS})
+        auc = self.tallies[ours].auc
+        counts = {
+            "images": self.images,
+            "images_grey": self.grey,
+            "images_skipped": len(self.skipped),
+            "pixels": auc.pixels.sum(),
+            "bins": auc.counted().sum(),
+        }
+        return {**metrics, **{name: float(count) for name, count in counts.items()}, "skipped": dict(self.skipped)}
+
+
+def _survey(source, colorizers, limit, progress, record=None):
+    source = image_source(source)
+    check_source(source)
+    total = len(source) if limit is None else min(limit, len(source))
+    survey = _Survey([prefix for colorizer in colorizers for prefix in colorizer.prefixes])
+    for done, photograph in enumerate(read_photographs(source, range(total)), start=1):
+        row = survey.add(photograph, colorizers)
+        if record is not None:
+            record(photograph, row)
+        if progress is not None:
+            progress(done, total)
+    if survey.images == 0:
+        raise SourceError(
+            f"`source` has no readable picture in colour among {total} ({survey.grey} grey, {len(survey.skipped)} "
+            f"unreadable); give photographs in colour"
+        )
+    return survey
+
+
+def _check(temperature, limit):
+    if not 0 < temperature <= 1:
+        raise ConfigError(f"`temperature` must lie in (0, 1]. Received: temperature={temperature}")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"`limit` must be at least 1 picture. Received: limit={limit}")
+
+
+def _named(compare):
+    """Compared models as ``{name: (method, model)}``."""
+    named = dict(compare) if isinstance(compare, dict) else {}
+    for pair in [] if named else compare or []:
+        _check_pair(pair)
+        objective = pair[0].objective
+        alike = sum(name.split("-")[0] == objective for name in named)
+        named[f"{objective}-{alike + 1}" if alike else objective] = pair
+    for name, pair in named.items():
+        _check_pair(pair)
+        if name == "grey" or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            raise ConfigError(f"`compare`: a name must be letters, digits, '-', and not 'grey'. Received: {name!r}")
+    return named
+
+
+def _check_pair(pair):
+    if not (isinstance(pair, tuple) and len(pair) == 2 and hasattr(pair[0], "objective")):
+        raise ConfigError(
+            f"`compare` takes colorization models as (method, model), as tfssl.load(RUN) gives. Received: {pair!r:.100}"
+        )

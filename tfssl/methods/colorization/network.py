@@ -7,6 +7,7 @@ authors' PyTorch port. Blocks are named conv1, conv2, ...: their outputs are the
 from keras import KerasTensor, Model, layers
 
 from tfssl.layers.dilated_stack import DilatedStack
+from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resize_like import ResizeToStride
 from tfssl.layers.upsample import Upsample
 from tfssl.ops.ab_bins import NUM_BINS
@@ -60,7 +61,7 @@ def _paper_trunk(x):
         # Explicit symmetric padding: Keras' "same" pads a strided convolution on one side only.
         x = layers.ZeroPadding2D(1, name=f"conv{block}_pad")(x)
         x = _conv_relu(x, filters, f"conv{block}_{depth}", strides=2, padding="valid")
-        x = layers.BatchNormalization(name=f"conv{block}")(x)
+        x = batch_norm(name=f"conv{block}")(x)
     for block, dilation in ((4, 1), (5, 2), (6, 2), (7, 1)):
         x = DilatedStack(512, depth=3, dilation=dilation, name=f"conv{block}")(x)
     x = layers.Conv2DTranspose(
@@ -104,7 +105,7 @@ def _conv_bn_relu(x, filters, kernel, name, *, strides=1, pad=0, groups=1, dilat
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = batch_norm(name=f"{name}_bn")(x)
     return layers.ReLU(name=name)(x)
 
 
@@ -139,10 +140,10 @@ def _small_trunk(x):
 
 def _residual(x, filters, name):
     y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_a")(x)
-    y = layers.ReLU(name=f"{name}_a_relu")(layers.BatchNormalization(name=f"{name}_a_bn")(y))
+    y = layers.ReLU(name=f"{name}_a_relu")(batch_norm(name=f"{name}_a_bn")(y))
     y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_b")(y)
     # A zero scale lets each block start as the identity (Goyal et al., 2017).
-    y = layers.BatchNormalization(gamma_initializer="zeros", name=f"{name}_b_bn")(y)
+    y = batch_norm(gamma_initializer="zeros", name=f"{name}_b_bn")(y)
     return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([x, y]))
 
 
@@ -156,8 +157,10 @@ def _add_scene(x, filters, name):
 def _join(x, skip, filters, name):
     x = Upsample(2, name=f"{name}_up")(x)
     x = layers.Concatenate(name=f"{name}_join")([x, skip])
-    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(x)
-    return layers.ReLU(name=name)(layers.BatchNormalization(name=f"{name}_bn")(x))
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(
+        x
+    )
+    return layers.ReLU(name=name)(batch_norm(name=f"{name}_bn")(x))
 
 
 def encoder_taps(model, backbone):

@@ -67,5 +67,3 @@ def compiled_predictor(method, model):
         return run(tf.constant(lightness, tf.float32), tf.constant(temperature, tf.float32)).numpy()
 
     return predict
-
-

@@ -126,5 +126,7 @@ def load_prior(path):
             f"({type(error).__name__})"
         ) from None
     if prior.shape != (NUM_BINS,) or not np.isfinite(prior).all() or (prior < 0).any() or not prior.sum() > 0:
-        raise ConfigError(f"`prior` must hold {NUM_BINS} probabilities. Received: prior={str(path)!r}, shape {prior.shape}")
+        raise ConfigError(
+            f"`prior` must hold {NUM_BINS} probabilities. Received: prior={str(path)!r}, shape {prior.shape}"
+        )
     return prior / prior.sum()

@@ -1,0 +1,220 @@
+"""Position p of the training stream is always the same crop, and unreadable files cost nothing but themselves."""
+
+import collections
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfssl.data.images import ArraySource, image_source
+from tfssl.data.pipeline import Crop, Skipped, _Order, crop_dataset
+from tfssl.errors import SourceError
+
+CROP = Crop(16, area=(0.3, 1.0))
+FLAT = Crop(8, flip=False)  # of pictures in one colour: tells which picture it was
+
+
+def collect(dataset):
+    return np.array(list(dataset.as_numpy_iterator()))
+
+
+def flat(count):
+    """Pictures of one colour each: picture i is (i, i, i)."""
+    return [np.full((9 + i % 3, 10, 3), i, np.uint8) for i in range(count)]
+
+
+def which(dataset):
+    """Numbers of the pictures in a dataset of :func:`flat`."""
+    crops = collect(dataset)
+    assert (crops == crops[:, :1, :1, :1]).all()
+    return crops[:, 0, 0, 0].tolist()
+
+
+def threads(dataset, number):
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = number
+    options.autotune.enabled = number > 1
+    return dataset.with_options(options)
+
+
+def write_files(folder, broken=(), count=12):
+    folder.mkdir(exist_ok=True)
+    for i in range(count):
+        path = folder / f"{i:03d}.png"
+        if i in broken:
+            path.write_bytes(b"" if i % 2 else b"text")
+        else:
+            Image.new("RGB", (10, 9), (i, i, i)).save(path)
+    return str(folder)
+
+
+# --- determinism -----------------------------------------------------------------------------------------------
+
+
+def test_same_crops_whatever_the_parallelism():
+    runs = [
+        collect(threads(crop_dataset("builtin", CROP, training=True, seed=3, start=0, count=20), number))
+        for number in (1, 2, 7)
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_array_equal(runs[0], runs[2])
+    assert len(np.unique(runs[0].reshape(20, -1), axis=0)) == 20
+
+
+def test_start_is_the_same_as_skipping():
+    whole = collect(crop_dataset("builtin", CROP, training=True, seed=1, start=0, count=24))
+    for start in (1, 8, 13, 23):
+        part = collect(crop_dataset("builtin", CROP, training=True, seed=1, start=start, count=24 - start))
+        np.testing.assert_array_equal(part, whole[start:])
+
+
+def test_other_seed_other_stream():
+    one, two = (collect(crop_dataset("builtin", CROP, training=True, seed=seed, start=0, count=8)) for seed in (0, 1))
+    assert (one != two).any()
+
+
+def test_global_seeds_do_not_matter():
+    streams = []
+    for seed in (None, 5):
+        if seed is not None:
+            tf.keras.utils.set_random_seed(seed)
+        pictures = tf.data.Dataset.from_tensor_slices(np.stack([np.full((9, 9, 3), i, np.uint8) for i in range(30)]))
+        for source in (flat(30), pictures):
+            streams.append(which(crop_dataset(source, FLAT, training=True, seed=2, start=0, count=60)))
+    assert streams[0] == streams[2]
+    assert streams[1] == streams[3]
+
+
+# --- epochs ----------------------------------------------------------------------------------------------------
+
+
+def test_epochs_are_permutations():
+    order = which(crop_dataset(flat(11), FLAT, training=True, start=0, count=44))
+    epochs = [order[i : i + 11] for i in range(0, 44, 11)]
+    assert all(sorted(epoch) == list(range(11)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_iterating_again_is_the_next_epoch():
+    dataset = crop_dataset(flat(11), FLAT, training=True, seed=4)
+    assert int(dataset.cardinality()) == 11
+    again = [which(dataset) for _ in range(3)]
+    assert again[0] + again[1] + again[2] == which(
+        crop_dataset(flat(11), FLAT, training=True, seed=4, start=0, count=33)
+    )
+
+
+def test_count_and_its_default():
+    def length(**options):
+        return len(collect(crop_dataset(flat(5), FLAT, training=True, **options)))
+
+    assert length(start=3) == 5
+    assert length(start=3, count=7) == 7
+    assert length(start=3, count=0) == 0
+    assert length(count=13) == 13
+
+
+def test_order_holds_two_epochs_at_most_and_serves_any():
+    order = _Order(1000, seed=0)
+    there = [order(p) for p in range(0, 9000, 250)]
+    assert len(order._permutations) <= 2
+    assert [order(p) for p in range(0, 9000, 250)] == there
+
+
+def test_evaluation_is_one_pass_of_centre_crops_in_order():
+    pictures = [np.random.default_rng(i).integers(0, 256, (20, 30, 3), dtype=np.uint8) for i in range(6)]
+    dataset = crop_dataset(pictures, Crop(16), training=False)
+    for _ in range(2):
+        np.testing.assert_array_equal(collect(dataset), [p[2:18, 7:23] for p in pictures])
+
+
+# --- unreadable images -----------------------------------------------------------------------------------------
+
+
+def test_unreadable_images_are_substituted_in_training(tmp_path):
+    whole = collect(crop_dataset(write_files(tmp_path / "a"), FLAT, training=True, seed=2, start=0, count=36))
+    calls = []
+    skipped = Skipped(lambda name, reason: calls.append((name, reason)))
+    folder = write_files(tmp_path / "b", broken=(3, 8))
+    part = collect(crop_dataset(folder, FLAT, training=True, seed=2, start=0, count=36, skipped=skipped))
+    lost = np.isin(whole[:, 0, 0, 0], (3, 8))
+    assert lost.sum() == 6
+    np.testing.assert_array_equal(part[~lost], whole[~lost])
+    assert not np.isin(part[lost], (3, 8)).any()
+    assert [name[-7:] for name, _ in sorted(calls)] == ["003.png", "008.png"]
+    assert skipped.reasons == dict(calls)
+    assert "empty" in skipped.reasons[f"{folder}/003.png"]
+    assert "not a JPEG" in skipped.reasons[f"{folder}/008.png"]
+
+
+def test_unreadable_images_are_left_out_in_evaluation(tmp_path):
+    skipped = Skipped()
+    folder = write_files(tmp_path / "a", broken=(0, 5, 11))
+    dataset = crop_dataset(folder, FLAT, training=False, skipped=skipped)
+    assert which(dataset) == [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert which(dataset) == [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert len(skipped.reasons) == 3
+
+
+def test_a_file_that_vanishes_while_training(tmp_path):
+    folder = write_files(tmp_path / "a")
+    dataset = crop_dataset(folder, FLAT, training=True, start=0, count=12, skipped=(skipped := Skipped()))
+    (tmp_path / "a" / "004.png").unlink()
+    counts = collections.Counter(which(dataset))
+    assert counts[4] == 0
+    assert sum(counts.values()) == 12
+    assert list(skipped.reasons.values()) == ["No such file or directory"]
+
+
+@pytest.mark.parametrize("count", [3, 200])
+def test_mostly_unreadable_stops(tmp_path, count):
+    folder = write_files(tmp_path / "a", broken=range(count), count=count)
+    with pytest.raises(tf.errors.OpError, match=r"SourceError: `data` is mostly unreadable: .*(not a JPEG|is empty)"):
+        collect(crop_dataset(folder, FLAT, training=True, start=0))
+    with pytest.raises(SourceError, match="holds no images"):
+        crop_dataset([], FLAT, training=True)
+
+
+def test_grey_and_odd_pictures_in_one_folder(tmp_path):
+    Image.new("L", (30, 20), 100).save(tmp_path / "grey.png")
+    Image.new("LA", (1, 1), (100, 255)).save(tmp_path / "dot.png")
+    Image.new("P", (300, 2)).save(tmp_path / "line.gif")
+    Image.fromarray(np.full((30, 20), 100 * 257, np.uint16)).save(tmp_path / "deep.png")
+    crops = collect(crop_dataset(tmp_path, Crop(16, resize=20), training=True, start=0))
+    assert sorted(crops[:, 0, 0, 0].tolist()) == [0, 100, 100, 100]
+    assert (crops == crops[..., :1]).all()
+
+
+def test_pictures_are_not_kept():
+    class Counted(ArraySource):
+        alive = most = 0
+
+        def open(self, index, min_side=None):
+            image = super().open(index)
+            Counted.alive += 1
+            Counted.most = max(Counted.most, Counted.alive)
+            return Watched(image)
+
+    class Watched:
+        def __init__(self, image):
+            self.image = image
+
+        def __getattr__(self, name):
+            return getattr(self.image, name)
+
+        def __del__(self):
+            Counted.alive -= 1
+
+    source = Counted(np.zeros((200, 32, 32, 3), np.uint8))
+    assert len(collect(threads(crop_dataset(source, FLAT, training=True), 4))) == 200
+    assert Counted.alive == 0
+    assert Counted.most <= 8
+
+
+def test_sources_of_every_kind_give_the_same_stream(tmp_path):
+    folder = write_files(tmp_path / "a")
+    arrays = np.stack([np.asarray(image) for image in image_source(folder)])
+    expected = collect(crop_dataset(folder, FLAT, training=True, seed=9, start=0))
+    for source in (f"{folder}/*.png", arrays, list(arrays / 255.0), image_source(folder)):
+        np.testing.assert_array_equal(collect(crop_dataset(source, FLAT, training=True, seed=9, start=0)), expected)

@@ -1,0 +1,141 @@
+"""A tf.data.Dataset as the source: the same promises as for folders, as far as a stream can keep them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfssl.data.pipeline import Crop, crop_dataset
+from tfssl.errors import SourceError
+from tfssl.methods import Colorization
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (10, 24, 30, 3), dtype=np.uint8)
+CROP = Crop(16, area=(0.3, 1.0))
+
+
+def slices(*components):
+    return tf.data.Dataset.from_tensor_slices(components if len(components) > 1 else components[0])
+
+
+def unknown_length(dataset):
+    return dataset.filter(lambda *_: True)
+
+
+def collect(dataset):
+    return np.array(list(dataset.as_numpy_iterator()))
+
+
+def train(dataset, **options):
+    return collect(crop_dataset(dataset, CROP, training=True, seed=5, **options))
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        slices(PICTURES),
+        slices((PICTURES / 255.0).astype(np.float32)),
+        slices(PICTURES / 255.0),
+        slices(PICTURES, np.arange(10)),
+        slices({"image": PICTURES, "label": np.arange(10)}),
+        slices({"image": PICTURES}, np.arange(10)),
+        unknown_length(slices(PICTURES)),
+    ],
+    ids=["uint8", "float32", "float64", "tuple", "dict", "tuple-of-dict", "unknown-length"],
+)
+def test_elements(dataset):
+    centre = collect(crop_dataset(dataset, Crop(16), training=False))
+    np.testing.assert_array_equal(centre, PICTURES[:, 4:20, 7:23])
+    expected = train(slices(PICTURES), start=0, count=13)
+    np.testing.assert_array_equal(train(dataset, start=0, count=13), expected)
+
+
+def test_sizes_may_differ():
+    sizes = [(20, 20, 3), (50, 17, 3), (16, 90, 3)]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: (np.full(size, 7, np.uint8) for size in sizes),
+        output_signature=tf.TensorSpec((None, None, 3), tf.uint8),
+    )
+    assert (collect(crop_dataset(dataset, Crop(16), training=False)) == 7).all()
+    assert train(dataset, start=0, count=6).shape == (6, 16, 16, 3)
+
+
+@pytest.mark.parametrize("shape", [(10, 24, 30), (10, 24, 30, 1)])
+def test_grey_pictures(shape):
+    crops = train(slices(PICTURES[..., 0].reshape(shape)), start=0)
+    assert crops.shape == (10, 16, 16, 3)
+    assert (crops == crops[..., :1]).all()
+
+
+@pytest.mark.parametrize("dataset", [slices(PICTURES), unknown_length(slices(PICTURES))], ids=["known", "unknown"])
+def test_start_is_the_same_as_skipping(dataset):
+    whole = train(dataset, start=0, count=35)
+    for start in (1, 10, 17, 34):
+        np.testing.assert_array_equal(train(dataset, start=start, count=35 - start), whole[start:])
+
+
+@pytest.mark.parametrize("dataset", [slices(PICTURES), unknown_length(slices(PICTURES))], ids=["known", "unknown"])
+def test_iterating_again_is_the_next_epoch(dataset):
+    epochs = crop_dataset(dataset, CROP, training=True, seed=5)
+    again = np.concatenate([collect(epochs) for _ in range(3)])
+    np.testing.assert_array_equal(again, train(dataset, start=0, count=30))
+
+
+def test_epochs_are_shuffled_anew():
+    numbers = slices(np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 16, 16, 3), np.uint8))
+    order = train(numbers, start=0, count=120)[:, 0, 0, 0].reshape(3, 40)
+    assert (np.sort(order, axis=1) == np.arange(40)).all()
+    assert len(np.unique(order, axis=0)) == 3
+    assert not (order == np.arange(40)).all(axis=1).any()
+
+
+def test_crops_of_a_picture_differ_between_epochs():
+    crops = train(slices(PICTURES[:1]), start=0, count=12)
+    assert len(np.unique(crops.reshape(12, -1), axis=0)) == 12
+
+
+def test_count_and_its_default():
+    assert len(train(slices(PICTURES), start=4)) == 10
+    assert len(train(slices(PICTURES), count=23)) == 23
+    assert len(train(slices(PICTURES).repeat(), start=4, count=23)) == 23
+    assert int(crop_dataset(slices(PICTURES), CROP, training=True).cardinality()) == 10
+    with pytest.raises(SourceError, match="unknown length; give `count`"):
+        train(unknown_length(slices(PICTURES)), start=4)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (slices(PICTURES).batch(2), r"unbatch\(\) it first"),
+        (slices(np.zeros((3, 8, 8, 4), np.uint8)), "must hold pictures"),
+        (slices(np.zeros((3, 8), np.uint8)), "must hold pictures"),
+        (slices(np.zeros((3, 8, 8, 3), np.int64)), "uint8 pictures, or float"),
+        (slices({"pixels": PICTURES, "label": np.arange(10)}), "without the key 'image'; their keys are pixels, label"),
+        (slices(PICTURES).take(0), "empty"),
+        (unknown_length(slices(PICTURES).take(0)), "empty"),
+    ],
+)
+def test_refused(dataset, message):
+    for training in (True, False):
+        with pytest.raises(SourceError, match=message):
+            crop_dataset(dataset, CROP, training=training)
+
+
+def test_floats_up_to_255_are_refused_with_the_mend():
+    with pytest.raises(tf.errors.OpError, match="divide by 255 first"):
+        train(slices(PICTURES.astype(np.float32)), start=0)
+
+
+@pytest.mark.parametrize("source", [slices(PICTURES, np.arange(10)), PICTURES], ids=["stream", "array"])
+def test_colorization_takes_it(source):
+    method = Colorization(backbone="small", resize=None, crop_size=16, lightness_jitter=0.2)
+    batches = method.dataset(source, batch_size=4)
+    assert int(batches.cardinality()) == 2
+    lightness, ab = next(iter(batches))
+    assert lightness.shape == (4, 16, 16, 1)
+    assert ab.shape[0] == 4
+    stream = list(method.dataset(source, batch_size=4, count=7))
+    assert len(stream) == 7
+    resumed = list(method.dataset(source, batch_size=4, start=5, count=2))
+    for whole, part in zip(stream[5:], resumed, strict=True):
+        np.testing.assert_array_equal(whole[0], part[0])
+        np.testing.assert_array_equal(whole[1], part[1])
+    assert sum(len(x) for x, _ in method.dataset(source, batch_size=4, training=False)) == 10

@@ -1,0 +1,76 @@
+"""tfds:NAME:SPLIT, with the small part of TensorFlow Datasets that is used played by a stand-in."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from tfssl.data.images import check_source, image_source
+from tfssl.errors import SourceError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """A module ``tensorflow_datasets`` with two data sets; the list collects the calls."""
+    calls = []
+
+    def data_source(name, *, split):
+        calls.append((name, split))
+        if name == "words":
+            return [{"text": b"hello", "label": 1}]
+        if name != "cats":
+            raise KeyError(f"DatasetNotFoundError: {name}\nDid you mean: cats?")
+        return [{"image": image, "label": 0} for image in IMAGES]
+
+    module = types.ModuleType("tensorflow_datasets")
+    module.data_source = data_source
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", module)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("tfds:cats:train", ("cats", "train")),
+        ("tfds:cats:train[:10%]", ("cats", "train[:10%]")),
+        ("tfds:cats:train+test", ("cats", "train+test")),
+        ("tfds:cats/small:train", ("cats/small", "train")),
+        ("tfds:cats:3.0.2:train[5:10]", ("cats:3.0.2", "train[5:10]")),
+    ],
+)
+def test_name_and_split(opened, text, call):
+    if call[0] == "cats":
+        source = image_source(text)
+        assert len(source) == 5
+        np.testing.assert_array_equal(np.asarray(source.open(3)), IMAGES[3])
+        assert source.name(3) == f"{text}#3"
+        check_source(source)
+    else:
+        with pytest.raises(SourceError, match="cannot be opened"):
+            image_source(text)
+    assert opened[0] == call
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tfds:cats", "must be tfds:NAME:SPLIT"),
+        ("tfds:cats:", "must be tfds:NAME:SPLIT"),
+        ("tfds::train", "must be tfds:NAME:SPLIT"),
+        ("tfds:unicorns:train", "cannot be opened: .*unicorns"),
+        ("tfds:words:train", "no feature `image`, only text, label"),
+    ],
+)
+def test_refused(opened, text, message):
+    with pytest.raises(SourceError, match=message) as raised:
+        image_source(text)
+    assert "\n" not in str(raised.value)
+
+
+def test_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(SourceError, match=r"pip install 'tfssl\[tfds\]'"):
+        image_source("tfds:cifar10:train")

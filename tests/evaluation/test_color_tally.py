@@ -1,0 +1,144 @@
+"""Totals over pictures: equal to one computation over everything, whatever the order."""
+
+import math
+
+import numpy as np
+import pytest
+from skimage.color import rgb2lab
+
+from tfssl.evaluation import color_metrics
+from tfssl.evaluation.color_tally import ColorTally, RebalancedAuc
+from tfssl.ops.ab_bins import CENTERS, NUM_BINS
+
+
+def random_pixels(count, seed=0):
+    rng = np.random.default_rng(seed)
+    true = rng.normal(0, 30, (count, 2)).clip(-100, 95)
+    return true, true + rng.normal(0, 40, (count, 2))
+
+
+def tallied(true, predicted, parts):
+    auc = RebalancedAuc()
+    for part in parts:
+        auc.update(true[part], color_metrics.ab_error(true[part], predicted[part]))
+    return auc
+
+
+def by_bin(true, predicted):
+    """Scores and bins of all pixels by exhaustive search in float64."""
+    distance = np.linalg.norm(true - predicted, axis=-1)
+    squared = np.sum((true[:, None] - CENTERS.astype(np.float64)) ** 2, axis=-1)
+    return np.clip(1 - distance / 150, 0, None), np.argmin(squared, axis=-1)
+
+
+class TestRebalancedAuc:
+    def test_equals_brute_force(self):
+        true, predicted = random_pixels(20_000)
+        scores, bins = by_bin(true, predicted)
+        means = {q: scores[bins == q].mean() for q in np.unique(bins)}
+        large = [means[q] for q in means if np.sum(bins == q) >= 100]
+        assert 10 < len(large) < len(means)  # the threshold decides something
+        auc = tallied(true, predicted, [slice(None)])
+        assert auc.raw() == pytest.approx(scores.mean(), rel=1e-12)
+        assert auc.macro() == pytest.approx(np.mean(large), rel=1e-12)
+        assert auc.counted().sum() == len(large)
+        assert auc.inverse_frequency() == pytest.approx(np.mean(list(means.values())), rel=1e-12)
+        prior = np.random.default_rng(5).dirichlet(np.ones(NUM_BINS))
+        assert auc.inverse_frequency(prior) == pytest.approx(np.average(scores, weights=1 / prior[bins]), rel=1e-12)
+
+    def test_order_and_batches_do_not_matter(self):
+        true, predicted = random_pixels(5000, seed=1)
+        whole = tallied(true, predicted, [slice(None)])
+        order = np.random.default_rng(2).permutation(5000)
+        split = tallied(true, predicted, np.split(order, [1, 7, 1000, 3333]))
+        np.testing.assert_array_equal(whole.pixels, split.pixels)
+        np.testing.assert_allclose(whole.scores, split.scores, rtol=1e-12)
+
+    def test_two_bins_by_hand(self):
+        auc = RebalancedAuc()
+        auc.update(np.array([(0.0, 0.0)] * 3 + [(50.0, 50.0)]), np.array([0.0, 0.0, 0.0, 75.0]))
+        grey, colour = 120, 221
+        assert auc.pixels[grey] == 3 and auc.pixels[colour] == 1
+        assert auc.raw() == pytest.approx(0.875)
+        assert auc.macro(min_pixels=1) == auc.inverse_frequency() == pytest.approx(0.75)
+        prior = np.zeros(NUM_BINS)
+        prior[[grey, colour]] = 0.8, 0.2
+        assert auc.inverse_frequency(prior) == pytest.approx((3 * 1.25 + 0.5 * 5) / (3 * 1.25 + 5))
+        prior[colour] = 0.0  # a weight of 1 / 0 is no weight: the bin is left out
+        assert auc.inverse_frequency(prior) == pytest.approx(1.0)
+
+    def test_macro_needs_a_hundred_pixels(self):
+        auc = RebalancedAuc()
+        auc.update(np.full((99, 2), 50.0), np.full(99, 75.0))
+        assert math.isnan(auc.macro())
+        auc.update(np.full((1, 2), 50.0), np.full(1, 75.0))
+        assert auc.macro() == pytest.approx(0.5)
+
+    def test_nothing_is_nan(self):
+        auc = RebalancedAuc()
+        assert all(math.isnan(value) for value in (auc.raw(), auc.macro(), auc.inverse_frequency()))
+
+
+def pictures(count=5, seed=3):
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        height, width = rng.integers(16, 40, 2)
+        rgb = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        yield rgb, rgb2lab(rgb), rng.normal(0, 20, (height, width, 2))
+
+
+class TestColorTally:
+    def test_pools_pixels_and_averages_pictures(self):
+        tally, rows, errors = ColorTally(), [], []
+        for rgb, lab, predicted in pictures():
+            rows.append(tally.add(rgb, lab, predicted))
+            errors.append(color_metrics.ab_error(lab[::4, ::4, 1:], predicted[::4, ::4]).ravel())
+        result = tally.result()
+        assert result["auc_raw"] == pytest.approx(color_metrics.auc(np.concatenate(errors)))
+        assert result["rmse_ab"] == pytest.approx(color_metrics.rmse(np.concatenate(errors)))
+        for name in ("psnr", "ssim", "ciede2000", "colourfulness"):
+            assert result[name] == pytest.approx(np.mean([row[name] for row in rows]))
+        assert result["psnr_of_mean_mse"] == pytest.approx(color_metrics.psnr(np.mean([row["mse"] for row in rows])))
+        assert result["psnr_of_mean_mse"] < result["psnr"]  # the logarithm is concave
+        true = [color_metrics.colourfulness(rgb) for rgb, _, _ in pictures()]
+        colour = [row["colourfulness"] for row in rows]
+        assert result["colourfulness_ratio"] == pytest.approx(np.mean(colour) / np.mean(true))
+        assert result["colourfulness_error"] == pytest.approx(np.mean(np.abs(np.subtract(colour, true))))
+
+    def test_memory_does_not_grow(self):
+        def held(tally):
+            return sum(np.size(v) for v in vars(tally.auc).values()) + len(tally._sums) + len(tally._counts)
+
+        tally = ColorTally()
+        tally.add(*next(pictures()))
+        first = held(tally)
+        for picture in pictures(20):
+            tally.add(*picture)
+        assert held(tally) == first
+
+    def test_perfect(self):
+        tally = ColorTally()
+        for rgb, lab, _ in pictures():
+            tally.add(rgb, lab, lab[..., 1:])
+        result = tally.result()
+        assert result["auc_raw"] == result["auc_inverse_frequency"] == 1.0
+        assert result["rmse_ab"] == result["ciede2000"] == result["colourfulness_error"] == 0.0
+        assert result["ssim"] == pytest.approx(1.0) and result["colourfulness_ratio"] == 1.0
+        assert result["psnr"] == result["psnr_of_mean_mse"] == np.inf and result["psnr_infinite"] == 5
+
+    def test_infinite_psnr_is_counted_not_averaged(self):
+        tally = ColorTally()
+        (rgb, lab, predicted), (other, other_lab, _) = pictures(2)
+        row = tally.add(rgb, lab, predicted)
+        tally.add(other, other_lab, other_lab[..., 1:])
+        result = tally.result()
+        assert result["psnr"] == row["psnr"] and result["psnr_infinite"] == 1
+        assert result["psnr_of_mean_mse"] == pytest.approx(color_metrics.psnr(row["mse"] / 2))
+
+    def test_errors_are_measured_before_clipping(self):
+        rgb = np.full((16, 16, 3), (255, 0, 0), np.uint8)
+        lab = rgb2lab(rgb)
+        outside = lab[..., 1:] + (150.0, 0.0)  # far outside the gamut: no sRGB colour has a = 230
+        row = ColorTally().add(rgb, lab, outside)
+        assert row["auc_raw"] == pytest.approx(0.0, abs=1e-12) and row["rmse_ab"] == pytest.approx(150.0)
+        assert np.isfinite(row["psnr"])

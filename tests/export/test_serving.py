@@ -1,0 +1,130 @@
+"""The colorizer's endpoints: formats, sizes, the lightness they keep, and agreement with the other ways to colorize."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfssl.export.samples import encode
+from tfssl.methods.colorization.join import join
+from tfssl.methods.colorization.predict import predict_cells
+from tfssl.methods.colorization.predictors import network_lightness
+from tfssl.methods.colorization.serving import decode_rgb, network_size
+from tfssl.ops.color import rgb_to_lab, rgb_to_lightness
+
+
+def colorize(endpoints, files):
+    return [
+        Image.open(io.BytesIO(data))
+        for data in endpoints["colorize_bytes"].function(tf.constant(files))["png_bytes"].numpy()
+    ]
+
+
+@pytest.fixture(scope="module")
+def endpoints(method, model):
+    return method.serving(model)
+
+
+def decoded(data):
+    return np.round(decode_rgb(tf.constant(data)).numpy() * 255).astype(np.uint8)
+
+
+def test_the_default_is_the_one_that_takes_files(endpoints):
+    assert list(endpoints) == ["colorize_bytes", "predict_ab"]
+
+
+def test_five_formats_of_five_sizes_in_one_batch(endpoints, pictures):
+    formats = ["JPEG", "PNG", "BMP", "GIF", "WEBP"]
+    results = colorize(endpoints, [encode(p, f) for p, f in zip(pictures, formats, strict=True)])
+    assert [r.size for r in results] == [p.size for p in pictures]
+    assert all(r.mode == "RGB" and r.format == "PNG" for r in results)
+    assert all(np.ptp(np.asarray(r, int), axis=-1).max() > 5 for r in results), "no colour was added"
+
+
+def test_an_empty_batch_gives_an_empty_answer(endpoints):
+    assert endpoints["colorize_bytes"].function(tf.constant([], tf.string))["png_bytes"].shape == (0,)
+
+
+def test_lightness_is_kept_where_no_colour_was_clipped(endpoints, pictures):
+    for picture, result in zip(pictures, colorize(endpoints, [encode(p) for p in pictures]), strict=True):
+        before = rgb_to_lightness(np.asarray(picture, np.float32) / 255).numpy()[..., 0]
+        after = np.asarray(result)
+        inside = ((after > 0) & (after < 255)).all(axis=-1)
+        lab = rgb_to_lab(after.astype(np.float32) / 255).numpy()
+        assert inside.mean() > 0.9
+        # A level of 255 in each channel moves L by at most 0.5 at these greys.
+        assert np.abs(lab[..., 0] - before)[inside].max() < 0.5
+
+
+def test_served_pictures_equal_those_of_the_command_line(method, model, endpoints):
+    """The server scales, predicts and joins in TensorFlow, the command line in Pillow and NumPy."""
+    from tfssl.data.builtin import builtin_photographs
+
+    picture = Image.open(builtin_photographs()[0]).convert("RGB").resize((150, 111))
+    (served,) = colorize(endpoints, [encode(picture)])
+    lightness = network_lightness(np.asarray(picture), method.network_side)
+    cells = predict_cells(method, model, lightness[None, ..., None]).numpy()[0]
+    joined = join(picture, cells, lightness.shape[::-1], method.output_stride).convert("RGB")
+    difference = np.abs(np.asarray(served, int) - np.asarray(joined, int))
+    assert difference.mean() < 0.5 and np.quantile(difference, 0.999) <= 4
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "RGBA", "I;16"])
+def test_png_of_every_kind_is_read_as_pillow_reads_it(mode):
+    random = np.random.default_rng(3)
+    values = random.integers(0, 256, (9, 7, 4), dtype=np.uint8)
+    if mode == "I;16":
+        picture = Image.fromarray((values[..., 0].astype(np.uint16) << 8) + values[..., 1])
+        expected = np.repeat(values[..., :1], 3, axis=-1)  # the high byte
+    else:
+        picture = Image.fromarray(values).convert(mode)
+        white = Image.new("RGBA", picture.size, "white")
+        expected = np.asarray(Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB"))
+    assert np.abs(decoded(encode(picture)).astype(int) - expected).max() <= 1
+
+
+def test_bmp_with_a_palette_is_not_read_as_its_indices():
+    picture = Image.fromarray(np.random.default_rng(4).integers(0, 256, (8, 10, 3), dtype=np.uint8)).quantize(40)
+    np.testing.assert_array_equal(decoded(encode(picture, "BMP")), np.asarray(picture.convert("RGB")))
+
+
+def test_of_an_animation_the_first_frame_is_taken():
+    frames = [Image.new("RGB", (6, 5), color) for color in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    assert (decoded(buffer.getvalue()) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", encode(Image.new("RGB", (64, 64)), "JPEG")[:200]])
+def test_a_damaged_file_is_an_error_of_the_request(endpoints, data):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        colorize(endpoints, [data])
+
+
+def test_a_decompression_bomb_is_refused(monkeypatch):
+    monkeypatch.setattr("tfssl.methods.colorization.serving.MAX_PIXELS", 99)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="megapixels"):
+        decode_rgb(tf.constant(encode(Image.new("RGB", (10, 10)))))
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((300, 400), (64, 85)), ((30, 30), (64, 64)), ((10, 20000), (1, 256)), ((100, 300), (64, 192))],
+)
+def test_network_size_bounds_the_cost(method, size, expected):
+    assert tuple(network_size(method, tf.constant(size)).numpy()) == expected
+
+
+def test_strips_and_single_pixels_are_colorized(endpoints):
+    sizes = [(1, 1), (700, 3), (2, 500)]
+    results = colorize(endpoints, [encode(Image.new("RGB", size, "grey")) for size in sizes])
+    assert [r.size for r in results] == sizes
+
+
+def test_predict_ab_takes_any_size_and_batch(endpoints):
+    lightness = np.random.default_rng(0).uniform(0, 100, (2, 21, 35, 1)).astype(np.float32)
+    ab = endpoints["predict_ab"].function(tf.constant(lightness))["ab"].numpy()
+    assert ab.shape == (2, 21, 35, 2) and ab.dtype == np.float32
+    assert ab.std(axis=(1, 2)).min() > 1, "the network of these tests must not answer the same everywhere"

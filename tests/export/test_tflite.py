@@ -1,0 +1,89 @@
+"""The .tflite files: operators, names, sizes, error."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfssl.errors import ConfigError, ModelError
+from tfssl.export import export_run
+from tfssl.export.check_tflite import check_operators
+from tfssl.export.tflite import export_tflite, run_tflite
+from tfssl.methods.colorization.predict import predict_ab
+
+
+@pytest.fixture(scope="module")
+def lightness():
+    ramp = np.linspace(5, 95, 64, dtype=np.float32)
+    return (0.5 * ramp[None, :, None, None] + 0.5 * ramp[None, None, ::-1, None]).astype(np.float32)
+
+
+def operators(path):
+    """(name, dtype of its first output) of each operator."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    codes = [names[max(c.builtinCode, c.deprecatedBuiltinCode)] for c in model.operatorCodes]
+    graph = model.subgraphs[0]
+    kinds = {schema.TensorType.INT8: "int8", schema.TensorType.FLOAT32: "float32"}
+    return [(codes[op.opcodeIndex], kinds.get(graph.tensors[op.outputs[0]].type)) for op in graph.operators]
+
+
+def test_signature_names_and_sizes(exported, lightness):
+    (answer,) = run_tflite(exported / "colorizer_int8.tflite", "predict_ab", [{"lightness": lightness}])
+    assert list(answer) == ["ab"]
+    assert answer["ab"].shape == (1, 64, 64, 2) and answer["ab"].dtype == np.float32
+
+
+def test_int8_computes_in_integers_but_decodes_in_float(exported):
+    found = operators(exported / "colorizer_int8.tflite")
+    convolutions = [kind for name, kind in found if name == "CONV_2D"]
+    # The classifier alone gives float: its scores are divided by the temperature next.
+    assert convolutions.count("int8") == len(convolutions) - 1
+    assert {kind for name, kind in found if name in ("SOFTMAX", "FULLY_CONNECTED", "PACK")} == {"float32"}
+    assert check_operators(exported / "colorizer_int8.tflite")
+
+
+@pytest.mark.parametrize(("quantize", "limit"), [("none", 1e-3), ("float16", 0.05), ("dynamic", 0.3)])
+def test_error_against_the_keras_model(method, model, lightness, tmp_path, quantize, limit):
+    report = export_tflite(method, model, tmp_path, quantize=quantize, side=64)
+    path = tmp_path / f"colorizer_{quantize}.tflite"
+    entry = report["tflite"][path.name]
+    assert entry["parity"]["ab"]["mean_abs"] <= limit and entry["parity"]["pictures"] == 13
+    assert entry["signature"] == "predict_ab" and entry["inputs"]["lightness"]["shape"] == [1, 64, 64, 1]
+    wanted = predict_ab(method, model, tf.constant(lightness)).numpy()
+    (answer,) = run_tflite(path, "predict_ab", [{"lightness": lightness}])
+    assert np.abs(answer["ab"] - wanted).mean() <= limit
+    size = {"none": 4, "float16": 2, "dynamic": 1}[quantize] * sum(v.shape.num_elements() for v in model.variables)
+    assert 0.95 * size < path.stat().st_size < 1.1 * size
+
+
+def test_int8_error_is_in_the_report(exported):
+    report = json.loads((exported / "export.json").read_text())
+    assert 0 < report["tflite"]["colorizer_int8.tflite"]["parity"]["ab"]["mean_abs"] <= 1.0
+    assert report["savedmodel"]["version"] == 1, "the SavedModel beside it must stay in the report"
+
+
+def test_representative_pictures_set_the_ranges(method, model, exported, tmp_path):
+    black = np.zeros((2, 32, 32, 3), np.uint8)
+    with pytest.raises(ModelError, match=r"colorizer_int8.tflite differs from the Keras model by .* more than 1.0"):
+        export_tflite(method, model, tmp_path / "out", quantize="int8", side=64, representative=black)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_run_reads_an_export_and_reports_in_words(exported, tmp_path):
+    lines = export_run(exported, tmp_path / "phone", format="tflite", quantize="dynamic", side=64)
+    assert len(lines) == 2 and "colorizer_dynamic.tflite" in lines[0] and "mean error" in lines[1]
+
+
+def test_wrong_use(method, model, exported, tmp_path):
+    with pytest.raises(ConfigError, match="quantize='int4'"):
+        export_tflite(method, model, tmp_path, quantize="int4")
+    with pytest.raises(ConfigError, match="side=8"):
+        export_tflite(method, model, tmp_path, side=8)
+    with pytest.raises(ModelError, match="already holds colorizer_int8.tflite"):
+        export_tflite(method, model, exported, quantize="int8", side=64)
+    with pytest.raises(ModelError, match="cannot be run"):
+        run_tflite(exported / "export.json", "predict_ab", [])

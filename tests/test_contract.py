@@ -1,0 +1,171 @@
+"""What every method promises, tested on each one that discovery finds, with its own cpu.yaml made small."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfssl import methods
+from tfssl.config import load_config, parse_config
+from tfssl.data.builtin import builtin_photographs
+from tfssl.errors import ConfigError
+from tfssl.training.distribution import make_strategy
+from tfssl.training.fit import fit
+
+NAMES = methods.names()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photos")
+    for path in builtin_photographs():
+        with Image.open(path) as image:
+            image.convert("RGB").resize((160, 120)).save(folder / f"{path.stem}.jpg", quality=95, subsampling=0)
+    return folder
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def config(request, photos):
+    values = load_config(f"{request.param}/cpu").to_dict()
+    values |= {"data": str(photos), "batch_size": 4, "steps_per_epoch": 3, "epochs": 2, "checkpoint_steps": 2}
+    return parse_config(values)
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    out = tmp_path_factory.mktemp(config.method.name()) / "run"
+    fit(config, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def batch(config):
+    return next(iter(config.method.dataset(config.settings.data, batch_size=4)))
+
+
+def test_is_described(config):
+    method = type(config.method)
+    assert method.paper.year > 1980 and method.paper.title and method.paper.authors and method.inputs
+    for field in method.model_fields:
+        assert f"{field}:" in method.__doc__, f"{field} is not in the docstring"
+    assert method() is not None, "defaults are a valid configuration"
+    assert method(**config.method.model_dump()) == config.method
+
+
+def test_is_frozen_and_strict(config):
+    with pytest.raises(Exception, match="frozen"):
+        config.method.backbone = "other"
+    with pytest.raises(ConfigError, match="unknown key"):
+        type(config.method)(no_such_field=1)
+
+
+def test_model_is_compiled_and_functional(config):
+    model = config.method.model()
+    assert model.compiled and type(model).__name__ == "Functional"
+    assert not any(isinstance(layer, keras.layers.Lambda) for layer in model._flatten_layers())
+
+
+def test_one_batch_lowers_its_loss(config, batch):
+    keras.utils.set_random_seed(0)
+    model = config.method.model(keras.optimizers.Adam(1e-3))
+    before = model.evaluate(*batch, verbose=0)
+    data = tf.data.Dataset.from_tensors(batch).repeat(25)
+    history = model.fit(data, verbose=0)
+    assert model.train_on_batch(*batch) < before
+    assert np.isfinite(history.history["loss"][-1])
+
+
+def test_user_script(config, photos):
+    """`model.fit(method.dataset(...), epochs=2)`, as in the README."""
+    method = config.method
+    data = method.dataset(str(photos), batch_size=4)
+    history = method.model().fit(data, epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 2
+    assert int(data.cardinality()) == 2
+
+
+def test_dataset_is_reproducible(config, photos):
+    def first(**options):
+        return [np.asarray(x) for x in next(iter(config.method.dataset(str(photos), batch_size=2, **options)))]
+
+    for ours, again in zip(first(seed=3, start=0), first(seed=3, start=0), strict=True):
+        np.testing.assert_array_equal(ours, again)
+    assert any((a != b).any() for a, b in zip(first(seed=3, start=0), first(seed=4, start=0), strict=True))
+
+
+def test_examples_are_the_dataset_unbatched(config, photos):
+    inputs, targets = next(iter(config.method.examples(str(photos), training=False)))
+    batch = next(iter(config.method.dataset(str(photos), batch_size=2, training=False)))
+    np.testing.assert_allclose(inputs, batch[0][0], atol=1e-4)
+    np.testing.assert_allclose(targets, batch[1][0], atol=1e-3)
+
+
+def test_saving_keeps_the_function(config, batch, tmp_path):
+    model = config.method.model()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")  # safe mode: no code from the file
+    np.testing.assert_allclose(loaded.predict_on_batch(batch[0]), model.predict_on_batch(batch[0]), atol=1e-5)
+
+
+def test_encoder(config):
+    model = config.method.model()
+    encoder = config.method.encoder(model)
+    taps = encoder(np.random.default_rng(0).uniform(0, 1, (2, 96, 96, 3)).astype(np.float32))
+    assert {"conv1", "conv5"} <= taps.keys()
+    for name, value in taps.items():
+        assert len(value.shape) == 4 and value.shape[0] == 2, name
+        assert np.isfinite(np.asarray(value)).all()
+
+
+def test_baseline_is_a_loss_level(config):
+    assert np.isfinite(config.method.baseline) and config.method.baseline > 0
+
+
+def test_cpu_configuration_trains_a_few_steps(run):
+    with open(run / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 and all(np.isfinite(float(r["loss"])) for r in rows)
+    assert all(p.stat().st_size > 1000 for p in (run / "samples").iterdir()), "pictures of what it does"
+    assert len(list((run / "samples").iterdir())) == 2
+
+
+def test_two_replicas_give_the_weights_of_one(config):
+    """Plain SGD, because Adam turns rounding differences of tiny gradients into whole steps."""
+    data = config.method.dataset(config.settings.data, batch_size=4, start=0, count=3)
+    batches = list(data)
+    results = []
+    for devices in (1, 2):
+        keras.utils.set_random_seed(0)
+        strategy = make_strategy(devices, 4)
+        with strategy.scope():
+            model = config.method.model(keras.optimizers.SGD(0.01))
+        stacked = tf.data.Dataset.from_tensor_slices(
+            tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+        )
+        history = model.fit(stacked.batch(4, drop_remainder=True), verbose=0, shuffle=False)
+        results.append(([np.asarray(v) for v in model.trainable_variables], history.history["loss"][0]))
+    (one, loss_one), (two, loss_two) = results
+    assert loss_one == pytest.approx(loss_two, rel=1e-3)
+    for ours, theirs in zip(one, two, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def test_evaluates_itself(run, config, tmp_path):
+    from tfssl.training.runs import load_run
+
+    method, model = load_run(run)
+    metrics = method.evaluate(model, config.settings.data, out=tmp_path / "results")
+    assert any(isinstance(v, float) for v in metrics.values())
+    assert (tmp_path / "results" / "metrics.json").is_file()
+
+
+def test_export_passes_its_check(run, tmp_path):
+    from tfssl.export import export_run
+    from tfssl.export.check import main as check
+
+    export_run(run, tmp_path / "export")
+    assert check([str(tmp_path / "export")]) == 0

@@ -1,0 +1,141 @@
+"""From pictures, folders and globs to a list of files and where the result of each one goes."""
+
+import dataclasses
+import glob
+import os
+from pathlib import Path
+
+from tfssl.data.images import EXTENSIONS
+from tfssl.errors import ConfigError, SourceError
+
+_JPEG = (".jpg", ".jpeg")
+_WRITABLE = (*_JPEG, ".png")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One picture to read and the file to write."""
+
+    source: Path
+    target: Path
+
+
+def plan_jobs(inputs, out, format=None):
+    """Plan the outputs of a list of inputs.
+
+    Folders are searched recursively and keep their structure under ``out``; so do globs, from their first part
+    without a wildcard on. Files that are no images are ignored in folders and globs. ``out`` itself is left out
+    where it lies inside an input.
+
+    Args:
+        inputs: paths of files and folders, and glob patterns.
+        out: folder of the outputs.
+        format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
+
+    Returns:
+        ``(jobs, failed)``: :class:`Job` in the order of the inputs, sorted within folders, each target once (where
+        two would meet, the later one gets another name); ``{input: reason}`` of those that cannot be read.
+
+    Raises:
+        ConfigError: for an unknown format.
+        SourceError: if there is no picture at all, or an output would replace an input.
+    """
+    if format not in (None, "jpg", "png"):
+        raise ConfigError(f"`format` must be 'jpg', 'png' or None to keep each input's. Received: format={format!r}")
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise SourceError(f"`out` must be a folder. Received: the file {str(out)!r}")
+    found, failed = {}, {}
+    for text in map(os.fspath, inputs):
+        for source, relative in _expand(text, out.resolve(), failed):
+            found.setdefault(source, relative)
+    if not found:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        listing = reasons or f"none among {', '.join(map(str, inputs)) or 'no inputs'}"
+        raise SourceError(f"no pictures ({' '.join(EXTENSIONS)}) to work on: {listing}")
+    jobs = [Job(source, out / target) for source, target in _targets(found, format).items()]
+    inputs = {os.path.realpath(job.source) for job in jobs}
+    for job in jobs:
+        if os.path.realpath(job.target) in inputs:
+            raise SourceError(f"`out` {str(out)!r} would replace the input {str(job.target)!r}; choose another folder")
+    return jobs, failed
+
+
+def _expand(text, out, failed):
+    """Yield (file, its path relative to the input) of one input."""
+    path = Path(text).expanduser()
+    if path.is_dir():
+        yield from _walk(path, out, failed)
+    elif path.exists():
+        yield path, Path(path.name)  # named by the user: tried whatever it is called
+    else:
+        matches = sorted(Path(p) for p in glob.glob(str(path), recursive=True))
+        if not matches:
+            failed[text] = "no such file or folder, and no glob that matches"
+        root = _fixed_part(path)
+        for match in matches:
+            if match.is_dir():
+                inside = ((file, match / relative) for file, relative in _walk(match, out, failed))
+            else:
+                inside = [(match, match)] if match.suffix.lower() in EXTENSIONS else []
+            for file, relative in inside:
+                if out not in file.resolve().parents:
+                    yield file, relative.relative_to(root)
+
+
+def _walk(folder, out, failed):
+    """Yield the images of a folder, sorted; follows links, but into each folder once."""
+
+    def unreadable(error):
+        failed[error.filename] = error.strerror or str(error)
+
+    visited = set()
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
+        real = os.path.realpath(root)
+        if real in visited or real == str(out):
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith(EXTENSIONS):
+                file = Path(root, name)
+                yield file, file.relative_to(folder)
+
+
+def _fixed_part(pattern):
+    """The leading folders of a glob pattern that hold no wildcard."""
+    fixed = Path(pattern.anchor)
+    for part in pattern.parts[len(fixed.parts) : -1]:
+        if glob.has_magic(part):
+            break
+        fixed /= part
+    return fixed
+
+
+def _targets(found, format):
+    """``{source: target relative to out}``, all different also where upper and lower case are the same."""
+    suffixes = {source: _suffix(source.suffix, format) for source in found}
+    # Files that keep their name come first, so that a.png stays a.png whether or not there is an a.tif.
+    kept_first = sorted(found, key=lambda source: suffixes[source] != source.suffix)
+    taken, targets = set(), {}
+    for source in kept_first:
+        relative, suffix = found[source], suffixes[source]
+        target = relative.with_suffix(suffix)
+        number = 1
+        while str(target).casefold() in taken:
+            # a.tif beside a.png becomes a.tif.png; a second a.png from another folder a-2.png.
+            number += 1
+            stem = relative.stem if suffix == source.suffix else relative.name
+            target = relative.with_name(stem + (f"-{number}" if number > 2 or stem == relative.stem else "") + suffix)
+        taken.add(str(target).casefold())
+        targets[source] = target
+    return {source: targets[source] for source in found}
+
+
+def _suffix(suffix, format):
+    lower = suffix.lower()
+    if format is None:
+        return suffix if lower in _WRITABLE else ".png"
+    fits = lower in _JPEG if format == "jpg" else lower == ".png"
+    return suffix if fits else f".{format}"

@@ -1,0 +1,1 @@
+"""How good a result is: metrics of arrays and encoders. Nothing here knows a method."""

@@ -1,0 +1,173 @@
+"""Colour metrics over a set of pictures, in memory that does not grow with their number."""
+
+import math
+
+import numpy as np
+
+from tfssl.evaluation import color_metrics
+from tfssl.ops.ab_bins import NUM_BINS, nearest_bin
+
+SAMPLING = 4
+"""Distances of ab are measured at pixels 0, 4, 8, ... of both axes: one pixel of 16."""
+
+MIN_PIXELS = 100
+"""True pixels below which a bin's mean score is too uncertain to count in the macro average."""
+
+PICTURE_METRICS = ("auc_raw", "rmse_ab", "mse", "psnr", "ssim", "ciede2000", "colourfulness")
+"""What :meth:`ColorTally.add` returns for one picture."""
+
+
+class RebalancedAuc:
+    """AuC per pixel and per colour, from totals over the 313 bins of the true colours.
+
+    The score of a pixel is :func:`tfssl.evaluation.color_metrics.auc_score`; its bin is the centre nearest to its
+    true colour. The result depends neither on the order nor on the grouping of the pixels, up to rounding.
+    """
+
+    def __init__(self):
+        self.pixels = np.zeros(NUM_BINS, np.int64)
+        """True pixels in each bin."""
+        self.scores = np.zeros(NUM_BINS, np.float64)
+        """Sum of their scores."""
+
+    def update(self, true, error):
+        """Add pixels.
+
+        Args:
+            true: array (..., 2), their true ab.
+            error: array (...), their distances, see :func:`tfssl.evaluation.color_metrics.ab_error`.
+        """
+        bins = nearest_bin(true).ravel()
+        scores = color_metrics.auc_score(error).ravel()
+        self.pixels += np.bincount(bins, minlength=NUM_BINS)
+        self.scores += np.bincount(bins, weights=scores, minlength=NUM_BINS)
+
+    def raw(self):
+        """Mean score of all pixels, in [0, 1]; NaN without pixels."""
+        return _ratio(self.scores.sum(), self.pixels.sum())
+
+    def macro(self, min_pixels=MIN_PIXELS):
+        """Plain average, over the bins with at least ``min_pixels`` true pixels, of the mean score in the bin.
+
+        Returns:
+            float in [0, 1]; NaN if no bin has that many.
+        """
+        counted = self.counted(min_pixels)
+        return _ratio(np.sum(self.scores[counted] / self.pixels[counted]), counted.sum())
+
+    def counted(self, min_pixels=MIN_PIXELS):
+        """Which bins :meth:`macro` averages over, bool (313,)."""
+        return self.pixels >= max(1, min_pixels)
+
+    def inverse_frequency(self, prior=None):
+        """Mean score of all pixels, each weighted by 1 / p of its bin: ``sum_q S_q / p_q / sum_q N_q / p_q``.
+
+        Zhang et al. (2016), section 3.1, weight so with the colours of their training set.
+
+        Args:
+            prior: p, float (313,). None takes the frequencies of the evaluated pixels themselves,
+                ``p_q = N_q / N``, which makes every bin that occurs at all count the same, be it by one pixel.
+                Bins of probability 0 are left out.
+
+        Returns:
+            float in [0, 1]; NaN without pixels.
+        """
+        occurs = self.pixels > 0
+        if prior is not None:
+            occurs &= np.asarray(prior) > 0
+        p = self.pixels if prior is None else np.asarray(prior, np.float64)
+        return _ratio(np.sum(self.scores[occurs] / p[occurs]), np.sum(self.pixels[occurs] / p[occurs]))
+
+
+class ColorTally:
+    """All colour metrics of one predictor over a set of pictures.
+
+    AuC, rebalanced AuC and RMSE are of the ab field before it is clipped to the sRGB gamut, pooled over the sampled
+    pixels of all pictures (every :data:`SAMPLING`-th in both directions). PSNR, SSIM, CIEDE2000 (at the same
+    pixels) and colourfulness are of the clipped 8-bit picture, whose L is the true one, and averaged over pictures.
+    """
+
+    def __init__(self):
+        self.auc = RebalancedAuc()
+        self._squares = 0.0
+        self._pictures = 0
+        self._infinite = 0
+        self._sums = {}
+        self._counts = {}
+
+    def add(self, rgb, lab, predicted):
+        """Add a picture.
+
+        Args:
+            rgb: uint8 array (H, W, 3), the true picture.
+            lab: float array (H, W, 3), the same in Lab.
+            predicted: float array (H, W, 2), predicted ab, ab units.
+
+        Returns:
+            Metrics of this picture, ``{name: float}`` with the names :data:`PICTURE_METRICS`.
+        """
+        from skimage.color import rgb2lab
+
+        grid = np.s_[::SAMPLING, ::SAMPLING]
+        true = lab[grid]
+        error = color_metrics.ab_error(true[..., 1:], predicted[grid])
+        self.auc.update(true[..., 1:], error)
+        self._squares += float(np.sum(np.square(error)))
+        result = color_metrics.join_lab(lab[..., 0], predicted)
+        squared = color_metrics.mse(rgb, result)
+        colour, true_colour = color_metrics.colourfulness(result), color_metrics.colourfulness(rgb)
+        self._pictures += 1
+        row = {
+            "auc_raw": color_metrics.auc(error),
+            "rmse_ab": color_metrics.rmse(error),
+            "mse": squared,
+            "psnr": color_metrics.psnr(squared),
+            "ssim": color_metrics.ssim(rgb, result),
+            "ciede2000": color_metrics.ciede2000(true, rgb2lab(result[grid])),
+            "colourfulness": colour,
+        }
+        self._average({**row, "colourfulness_true": true_colour, "colourfulness_error": abs(colour - true_colour)})
+        return row
+
+    def result(self, prior=None):
+        """Metrics of all pictures added so far.
+
+        Args:
+            prior: probabilities of the bins for ``auc_inverse_prior``, float (313,); None leaves it out.
+
+        Returns:
+            ``{name: float}``: ``auc_raw``, ``auc_macro`` (:meth:`RebalancedAuc.macro`), ``auc_inverse_frequency``
+            (p of the evaluated pixels), ``auc_inverse_prior`` (p given), ``rmse_ab``; means over pictures ``psnr``
+            (of the finite ones; ``psnr_infinite`` counts the others), ``psnr_of_mean_mse``, ``ssim``,
+            ``ciede2000``, ``colourfulness`` and ``colourfulness_error`` (mean of |M' - M|); and
+            ``colourfulness_ratio``, mean predicted over mean true.
+        """
+        pixels = int(self.auc.pixels.sum())
+        metrics = {"auc_raw": self.auc.raw(), "auc_macro": self.auc.macro()}
+        metrics["auc_inverse_frequency"] = self.auc.inverse_frequency()
+        if prior is not None:
+            metrics["auc_inverse_prior"] = self.auc.inverse_frequency(prior)
+        only_infinite = self._infinite > 0 and self._infinite == self._pictures
+        return {
+            **metrics,
+            "rmse_ab": math.sqrt(_ratio(self._squares, pixels)),
+            "psnr": math.inf if only_infinite else self._mean("psnr"),
+            "psnr_infinite": float(self._infinite),
+            "psnr_of_mean_mse": color_metrics.psnr(self._mean("mse")) if self._pictures else math.nan,
+            **{name: self._mean(name) for name in ("ssim", "ciede2000", "colourfulness", "colourfulness_error")},
+            "colourfulness_ratio": _ratio(self._mean("colourfulness"), self._mean("colourfulness_true")),
+        }
+
+    def _average(self, row):
+        self._infinite += math.isinf(row["psnr"])
+        for name, value in row.items():
+            if math.isfinite(value):  # an infinite PSNR or the SSIM of a tiny picture
+                self._sums[name] = self._sums.get(name, 0.0) + value
+                self._counts[name] = self._counts.get(name, 0) + 1
+
+    def _mean(self, name):
+        return _ratio(self._sums.get(name, 0.0), self._counts.get(name, 0))
+
+
+def _ratio(numerator, denominator):
+    return float(numerator / denominator) if denominator else math.nan

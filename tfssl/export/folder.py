@@ -1,0 +1,162 @@
+"""The folder of an export: written beside its place and moved there, with export.json that describes it."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfssl.errors import ModelError
+
+REPORT = "export.json"
+ATTACHED = "files"
+
+
+def identity(method, model):
+    """What an export is an export of: library versions, method, its configuration, fingerprint of the weights."""
+    from tfssl import __version__
+
+    digest = hashlib.sha256()
+    for variable in sorted(model.variables, key=lambda v: v.path):
+        digest.update(variable.path.encode() + np.asarray(variable).tobytes())
+    return {
+        "tfssl": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "method": method.name(),
+        "config": {key: attached(key, value) for key, value in method.model_dump(mode="json").items()},
+        "weights_sha256": digest.hexdigest(),
+    }
+
+
+def attached(key, value):
+    """What export.json says of a field: files (a prior, say) travel with the export, under ``files/``."""
+    return f"{ATTACHED}/{key}{Path(value).suffix}" if isinstance(value, str) and Path(value).is_file() else value
+
+
+def read_config(report, folder):
+    """The method's configuration as export.json of ``folder`` has it, with the paths of files that came along."""
+    return {
+        key: str(Path(folder) / value) if isinstance(value, str) and value.startswith(f"{ATTACHED}/") else value
+        for key, value in report["config"].items()
+    }
+
+
+def read_report(folder):
+    """The parsed export.json of a folder.
+
+    Raises:
+        ModelError: if it is missing or damaged.
+    """
+    path = Path(folder) / REPORT
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        report["method"], report["config"], report["files"]
+    except FileNotFoundError:
+        raise ModelError(f"{str(folder)!r} is no export: it has no {REPORT}") from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ModelError(f"{str(path)!r} is damaged: {' '.join(str(error).split())}") from None
+    return report
+
+
+@contextlib.contextmanager
+def write_export(out, method, model, names, *, overwrite):
+    """Add parts to an export folder: all of them or, after an error, none.
+
+    ``out`` may hold other parts of an export of the same weights; they stay.
+
+    Args:
+        out: the folder; made if missing.
+        method: the :class:`~tfssl.methods.base.Method` that is exported.
+        model: its network, in float32.
+        names: names below ``out`` that will be written.
+        overwrite: replace existing ones, and an export of other weights altogether.
+
+    Yields:
+        ``(stage, report)``: an empty folder to write into, and the dict that becomes export.json.
+
+    Raises:
+        ModelError: if ``out`` is in use and ``overwrite`` is not set.
+    """
+    out, who = Path(out).expanduser(), identity(method, model)
+    old = _claim(out, who, names, overwrite)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{out.name}-unfinished-", dir=out.parent))
+    except OSError as error:
+        raise ModelError(f"`out` {str(out)!r} cannot be written: {error.strerror}") from None
+    try:
+        same = old is not None and _same(old, who)
+        report = {**(old if same else {}), **who}
+        yield stage, report
+        _attach(method, who["config"], stage)
+        kept = {} if not same else {k: v for k, v in old["files"].items() if k.split("/")[0] not in names}
+        report["files"] = {**kept, **fingerprints(stage)}
+        (stage / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        _publish(stage, out, [] if old is None else [k for k in old["files"] if k not in report["files"]])
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def fingerprints(folder):
+    """``{path below folder: {"bytes": n, "sha256": hex}}`` of all files."""
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def sha256(path):
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _same(report, who):
+    return all(report.get(key) == who[key] for key in ("method", "config", "weights_sha256"))
+
+
+def _claim(out, who, names, overwrite):
+    """Check that the names may be written; the report of what is there already, or None."""
+    if out.exists() and not out.is_dir():
+        raise ModelError(f"`out` {str(out)!r} is a file; give a folder")
+    if not out.is_dir() or not any(out.iterdir()):
+        return None
+    mend = "choose another folder or overwrite (--overwrite)"
+    if not (out / REPORT).is_file():
+        if not overwrite:
+            raise ModelError(f"`out` {str(out)!r} is not empty; {mend}")
+        return None
+    old = read_report(out)
+    taken = [name for name in names if (out / name).exists()]
+    if not overwrite and not _same(old, who):
+        raise ModelError(f"`out` {str(out)!r} holds an export of another model; {mend}")
+    if not overwrite and taken:
+        raise ModelError(f"`out` {str(out)!r} already holds {', '.join(taken)}; {mend}")
+    return old
+
+
+def _attach(method, config, stage):
+    for key, value in method.model_dump(mode="json").items():
+        if config[key] != value:
+            (stage / ATTACHED).mkdir(exist_ok=True)
+            shutil.copyfile(value, stage / config[key])
+
+
+def _publish(stage, out, stale):
+    out.mkdir(exist_ok=True)
+    for name in stale:
+        (out / name).unlink(missing_ok=True)
+    # Each part appears whole, and the report last: a server that watches the folder never sees half a version.
+    for part in sorted(stage.iterdir(), key=lambda p: p.name == REPORT):
+        target = out / part.name
+        if target.is_dir():
+            os.replace(target, stage / f"replaced-{part.name}")
+        os.replace(part, target)

@@ -1,0 +1,119 @@
+"""Real pictures as the arguments of endpoints, and how far two answers lie apart."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from tfssl.errors import ModelError
+from tfssl.ops.color import rgb_to_lightness
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+
+
+def builtin_pictures(side=None):
+    """The thirteen photographs, colour and grey, that come inside scikit-image and scikit-learn.
+
+    Args:
+        side: length of the longer side in pixels; the i-th picture is 8 i pixels shorter, so that no two have the
+            same size. None keeps them as they are.
+
+    Returns:
+        List of ``PIL.Image``, RGB.
+    """
+    from tfssl.data.builtin import builtin_grey_photographs, builtin_photographs
+    from tfssl.data.images import image_source
+
+    pictures = list(image_source([*builtin_photographs(), *builtin_grey_photographs()]))
+    if side is not None:
+        for i, picture in enumerate(pictures):
+            picture.thumbnail((side - 8 * i, side - 8 * i))
+    return pictures
+
+
+def encode(picture, format="PNG"):
+    """A picture as the bytes of a file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format)
+    return buffer.getvalue()
+
+
+def lightness(picture, size=None):
+    """Lightness of a picture.
+
+    Args:
+        picture: ``PIL.Image``, RGB.
+        size: (height, width) to scale it to first; None keeps it.
+
+    Returns:
+        float32 (1, H, W, 1), L in [0, 100].
+    """
+    return np.asarray(rgb_to_lightness(_rgb(picture, size)))
+
+
+def _rgb(picture, size=None):
+    if size is not None:
+        picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(picture, np.float32)[None] / 255.0
+
+
+def arguments(spec, pictures):
+    """Make arguments for an endpoint from pictures, by the name of its input.
+
+    Args:
+        spec: the ``tf.TensorSpec`` of its only input: ``image_bytes`` (string), ``lightness`` (float32, L in
+            [0, 100]) or ``rgb`` (float32 in [0, 1]).
+        pictures: list of ``PIL.Image``.
+
+    Returns:
+        List of arrays, one a call: all files in one batch for ``image_bytes``, in turn JPEG, PNG, BMP, GIF and WebP;
+        otherwise one call a picture.
+
+    Raises:
+        ModelError: for an input of another name.
+    """
+    if spec.name == "image_bytes":
+        return [np.array([encode(p, FORMATS[i % len(FORMATS)]) for i, p in enumerate(pictures)], object)]
+    if spec.name == "lightness":
+        return [lightness(picture) for picture in pictures]
+    if spec.name == "rgb":
+        return [_rgb(picture) for picture in pictures]
+    raise ModelError(f"no sample pictures for an input named {spec.name!r}; known: image_bytes, lightness, rgb")
+
+
+def differences(expected, actual):
+    """How far two answers of an endpoint lie apart.
+
+    Args:
+        expected: ``{output: array}``; arrays of strings hold encoded pictures and are compared as pixels.
+        actual: likewise.
+
+    Returns:
+        ``{output: float64 array of absolute differences}``, in the output's unit or in levels of 255.
+
+    Raises:
+        ModelError: if outputs or shapes differ.
+    """
+    if set(expected) != set(actual):
+        raise ModelError(f"outputs {sorted(actual)} instead of {sorted(expected)}")
+    apart = {}
+    for name in expected:
+        pairs = list(zip(_arrays(expected[name]), _arrays(actual[name]), strict=True))
+        for want, got in pairs:
+            if want.shape != got.shape:
+                raise ModelError(f"output {name} has shape {got.shape} instead of {want.shape}")
+        apart[name] = np.concatenate([np.abs(want - got).ravel() for want, got in pairs])
+    return apart
+
+
+def _arrays(value):
+    value = np.asarray(value)
+    if value.dtype.kind in "OS":
+        return [np.asarray(Image.open(io.BytesIO(data)), np.float64) for data in value.ravel()]
+    return [value.astype(np.float64)]
+
+
+def summary(apart):
+    """``{"mean_abs": ..., "max_abs": ...}`` of a list of arrays of absolute differences."""
+    flat = np.concatenate([np.ravel(part) for part in apart])
+    return {"mean_abs": float(flat.mean()), "max_abs": float(flat.max())}

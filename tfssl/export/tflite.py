@@ -1,0 +1,211 @@
+"""LiteRT (.tflite) files for phones: static size, builtin operators only, float or quantized."""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfssl.errors import ConfigError, ModelError
+from tfssl.export.folder import write_export
+from tfssl.export.network import SCOPE, StoredNetwork, float32_network
+from tfssl.export.quiet import quiet_stderr
+from tfssl.export.samples import builtin_pictures, differences, lightness, summary
+from tfssl.export.savedmodel import served_name, write_savedmodel
+from tfssl.methods.base import Endpoint
+
+MAX_ERROR = {"none": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
+"""Largest mean absolute error of the output against the Keras model, in the output's unit, by quantization."""
+
+CALIBRATION_PICTURES = 64
+"""Most pictures of the representative set that int8 ranges are measured on."""
+
+_INSIDE = rf"^{SCOPE}(_\d+)?/"  # operators are named by scope and layer
+
+
+def export_tflite(method, model, out, *, quantize="none", side=None, representative="builtin", overwrite=False):
+    """Write a .tflite file of the endpoint that takes lightness, and measure it against the Keras model.
+
+    ``none`` and ``float16`` keep every operator in float32 (float16: weights stored in half). ``dynamic`` stores
+    int8 weights and quantizes activations as it runs. ``int8`` fixes the ranges of the activations beforehand; what
+    turns scores into colours (softmax, annealed mean) and every resizing stay in float32, and so do input and
+    output.
+
+    Args:
+        method: the :class:`~tfssl.methods.base.Method` the model belongs to.
+        model: its trained ``keras.Model``.
+        out: folder to write; made if missing. It may hold other exports of the same weights.
+        quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``.
+        side: height and width in pixels, fixed in the file. None is ``method.network_side``.
+        representative: image source whose pictures set the ranges of int8, see
+            :func:`tfssl.data.images.image_source`; the first 64 are used.
+        overwrite: replace an earlier file of the same name.
+
+    Returns:
+        The report that is also in export.json.
+
+    Raises:
+        ConfigError: for an unknown ``quantize`` or a ``side`` out of range.
+        ModelError: if ``out`` is in use, or the file's error exceeds :data:`MAX_ERROR`.
+    """
+    if quantize not in MAX_ERROR:
+        raise ConfigError(f"`quantize` must be one of {', '.join(MAX_ERROR)}. Received: quantize={quantize!r}")
+    side = method.network_side if side is None else side
+    if not isinstance(side, int) or not 16 <= side <= 2048:
+        raise ConfigError(f"`side` must be an integer from 16 to 2048 pixels. Received: side={side!r}")
+    model = float32_network(method, model)
+    name, endpoint = _fixed_endpoint(method.serving(StoredNetwork(model)), side)
+    file = f"{served_name(method)}_{quantize}.tflite"
+    with write_export(out, method, model, [file], overwrite=overwrite) as (stage, report):
+        content = _convert(name, endpoint, dynamic=quantize == "dynamic")
+        if quantize == "float16":
+            content = _halve(content)
+        elif quantize == "int8":
+            content = _quantize(content, name, model, _calibration(representative, side))
+        (stage / file).write_bytes(content)
+        report.setdefault("tflite", {})[file] = {
+            "quantize": quantize,
+            "side": side,
+            "signature": name,
+            "inputs": {
+                spec.name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for spec in endpoint.signature
+            },
+            "parity": _parity(stage / file, name, endpoint, side, MAX_ERROR[quantize]),
+        }
+    return report
+
+
+def run_tflite(path, signature, inputs):
+    """Run a .tflite file with the LiteRT interpreter, builtin operators only.
+
+    Args:
+        path: the file.
+        signature: name of the signature.
+        inputs: list of ``{input name: array}``.
+
+    Returns:
+        List of ``{output name: array}``.
+
+    Raises:
+        ModelError: if the file cannot be loaded or run.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with quiet_stderr():
+            runner = Interpreter(str(path), num_threads=os.cpu_count()).get_signature_runner(signature)
+        return [runner(**values) for values in inputs]
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{Path(path).name} cannot be run: {' '.join(str(error).split())[:200]}") from None
+
+
+def _fixed_endpoint(endpoints, side):
+    """The endpoint on lightness, for a batch of one and a fixed size: dynamic sizes run many times slower."""
+    for name, endpoint in endpoints.items():
+        (spec, *rest) = endpoint.signature
+        if not rest and spec.name == "lightness":
+            fixed = tf.TensorSpec((1, side, side, 1), tf.float32, name="lightness")
+            return name, Endpoint(endpoint.function, (fixed,))
+    raise ModelError("this method has no endpoint that takes `lightness`, so there is nothing to convert")
+
+
+def _convert(name, endpoint, *, dynamic):
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr():
+        write_savedmodel(folder, {name: endpoint})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[name])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.optimizations = [tf.lite.Optimize.DEFAULT] if dynamic else []
+        return bytes(converter.convert())
+
+
+def _quantizer(content):
+    try:
+        from ai_edge_quantizer import qtyping, quantizer
+    except ImportError:
+        raise ModelError(
+            "`quantize` float16 and int8 need the package ai-edge-quantizer; pip install ai-edge-quantizer"
+        ) from None
+    return qtyping, quantizer.Quantizer(content)
+
+
+def _halve(content):
+    """Store the kernels of convolutions in float16. Biases stay: the converter's own option halves them too, which
+    makes the error half as large again."""
+    types, recipe = _quantizer(content)
+    half = types.OpQuantizationConfig(
+        weight_tensor_config=types.TensorQuantizationConfig(num_bits=16, dtype=types.TensorDataType.FLOAT),
+        compute_precision=types.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
+    for operator in ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED"):
+        recipe.update_quantization_recipe(_INSIDE, types.TFLOperationName(operator), half, "float_casting")
+    with quiet_stderr():
+        return bytes(recipe.quantize(enable_progress_report=False).quantized_model)
+
+
+def _quantize(content, name, model, calibration):
+    """Quantize the operators of the network to int8, those around it and the resizing ones excepted."""
+    types, recipe = _quantizer(content)
+    every = types.TFLOperationName.ALL_SUPPORTED
+    recipe.add_static_config(_INSIDE, every, activation_num_bits=8, weight_num_bits=8)
+    # Scores of 1/10 already show after division by a temperature of 0.38: the classifier's output is left in float.
+    recipe.add_dynamic_config(_layers([_last_kernel(model)]), every, num_bits=8)
+    recipe.update_quantization_recipe(_layers(_float_layers(model)), every, algorithm_key="no_quantize")
+    with quiet_stderr():
+        ranges = recipe.calibrate({name: [{"lightness": x} for x in calibration]}, num_threads=os.cpu_count())
+        return bytes(recipe.quantize(ranges, enable_progress_report=False).quantized_model)
+
+
+def _layers(names):
+    return f"{_INSIDE}({'|'.join(names)})(_\\d+)?/"
+
+
+def _last_kernel(model):
+    return [layer.name for layer in model.layers if hasattr(layer, "kernel")][-1]
+
+
+def _float_layers(model):
+    """Scaling of input and output, and resizing: layers without weights that Keras does not have, or Rescaling."""
+    foreign = [x for x in model.layers if not x.weights and not type(x).__module__.startswith("keras.")]
+    return [layer.name for layer in model.layers if layer in foreign or isinstance(layer, keras.layers.Rescaling)]
+
+
+def _calibration(source, side):
+    from tfssl.data.images import image_source
+
+    found = image_source(source)
+    pictures = [picture for i in range(min(len(found), CALIBRATION_PICTURES)) for picture in _open(found, i)]
+    if not pictures:
+        raise ModelError("none of the first pictures of `representative` can be read; give another source")
+    # Mirrored pictures double a small set at no cost.
+    return [x for picture in pictures for x in _both_ways(lightness(picture, (side, side)))]
+
+
+def _open(source, index):
+    try:
+        return [source[index]]
+    except ValueError as error:
+        logging.getLogger("tfssl").warning("representative %s left out: %s", source.name(index), error)
+        return []
+
+
+def _both_ways(x):
+    return x, np.ascontiguousarray(x[:, :, ::-1])
+
+
+def _parity(path, name, endpoint, side, limit):
+    inputs = [lightness(picture, (side, side)) for picture in builtin_pictures()]
+    answers = run_tflite(path, name, [{"lightness": x} for x in inputs])
+    wanted = [endpoint.function(tf.constant(x)) for x in inputs]
+    apart = [differences(want, got) for want, got in zip(wanted, answers, strict=True)]
+    result = {"pictures": len(inputs), **{key: summary([part[key] for part in apart]) for key in apart[0]}}
+    for key in apart[0]:
+        if not result[key]["mean_abs"] <= limit:
+            raise ModelError(
+                f"{path.name} differs from the Keras model by {result[key]['mean_abs']:.3g} in {key} on average, more "
+                f"than {limit}; use a milder `quantize`, or more `representative` pictures for int8"
+            )
+    return result

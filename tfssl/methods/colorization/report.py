@@ -1,0 +1,150 @@
+"""What an evaluation leaves behind: ``metrics.json``, ``per_image.csv`` and ``sheet.png``."""
+
+import csv
+import json
+import math
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from tfssl import __version__
+from tfssl.data.images import image_source
+from tfssl.evaluation.color_metrics import join_lab
+from tfssl.evaluation.color_tally import MIN_PIXELS, PICTURE_METRICS, SAMPLING
+from tfssl.evaluation.photographs import LONGEST_SIDE, read_photograph
+from tfssl.methods.colorization.loss import GREY_THRESHOLD
+from tfssl.visualization.sheet import picture_sheet
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-image", "pillow")
+_SHOWN = {"best": 2, "median": 2, "worst": 2, "random": 6}
+_SEED = 0
+
+
+class Report:
+    """Writes the files of an evaluation as it goes; each file appears whole, at the end.
+
+    Args:
+        out: folder, created if missing; None writes nothing.
+        colorizers: ``{name: predictor}``: ``""`` is the evaluated model, ``"grey"`` the baseline.
+    """
+
+    def __init__(self, out, colorizers):
+        self.out = None if out is None else Path(out)
+        self.colorizers = colorizers
+        self._gains = []
+        self._table = None
+
+    def __enter__(self):
+        if self.out is not None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self._table = open(self._unfinished("per_image.csv"), "w", newline="", encoding="utf-8")
+            prefixes = [prefix for colorizer in self.colorizers.values() for prefix in colorizer.prefixes]
+            metrics = [prefix + name for prefix in prefixes for name in PICTURE_METRICS]
+            fields = ["name", "status", "width", "height", "pixels", "colourfulness_true", *metrics]
+            self._rows = csv.DictWriter(self._table, fieldnames=fields)
+            self._rows.writeheader()
+        return self
+
+    def __exit__(self, *error):
+        if self._table is not None:
+            self._table.close()
+            self._unfinished("per_image.csv").unlink(missing_ok=True)
+
+    def add(self, photograph, row):
+        """Write the line of one photograph; ``row`` holds its metrics, nothing if it was left out."""
+        if self.out is None:
+            return
+        line = {"name": photograph.name, "status": f"unreadable: {photograph.reason}"}
+        if photograph.reason is None:
+            height, width = photograph.rgb.shape[:2]
+            line = {"name": photograph.name, "status": "measured" if row else "grey", "width": width, "height": height}
+        self._rows.writerow({**line, **row})
+        if row:
+            self._gains.append((row["auc_raw"] - row["grey_auc_raw"], photograph.index))
+
+    def finish(self, method, metrics, source):
+        """Write the numbers and the sheet.
+
+        Args:
+            method: the evaluated :class:`~tfssl.methods.Colorization`.
+            metrics: result of :func:`tfssl.methods.colorization.evaluate.evaluate`.
+            source: what was measured on.
+        """
+        if self.out is None:
+            return
+        self._table.close()
+        os.replace(self._unfinished("per_image.csv"), self.out / "per_image.csv")
+        pictures = image_source(source)
+        self._write_sheet(pictures, metrics.get("temperature"))
+        record = {
+            **{name: _plain(value) for name, value in metrics.items()},
+            "source": str(source) if isinstance(source, (str, os.PathLike)) else f"{len(pictures)} given images",
+            "config": {"method": method.name(), **method.model_dump(mode="json")},
+            "protocol": {
+                "longest_side": LONGEST_SIDE,
+                "sampling": SAMPLING,
+                "min_pixels_macro": MIN_PIXELS,
+                "grey_threshold": GREY_THRESHOLD,
+                "auc_and_rmse": "ab before clipping to the sRGB gamut",
+                "psnr_ssim_ciede2000_colourfulness": "8-bit sRGB with the true L, clipped to the gamut",
+            },
+            "versions": {
+                "tfssl": __version__,
+                "python": platform.python_version(),
+                **{p: version(p) for p in _PACKAGES},
+            },
+        }
+        unfinished = self._unfinished("metrics.json")
+        unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(unfinished, self.out / "metrics.json")
+
+    def _write_sheet(self, source, temperature):
+        """Rows of grey, compared models, ours and truth, of the pictures that :func:`choose` names."""
+        ours = "ours" if temperature is None else f"ours, T = {temperature:g}"
+        others = [name for name in self.colorizers if name not in ("", "grey")]
+        rows, labels = [], []
+        for label, gain, index in choose(self._gains):
+            photograph = read_photograph(source, index)
+            fields = [self.colorizers[name](photograph) for name in ("grey", *others, "")]
+            pictures = [join_lab(photograph.lab[..., 0], ab) for field in fields for ab in field.values()]
+            rows.append([*pictures, photograph.rgb])
+            labels.append(f"{label}\n{100 * gain:+.1f} AuC\n{Path(photograph.name).name}")
+        picture_sheet(rows, self.out / "sheet.png", titles=["grey", *others, ours, "truth"], labels=labels)
+
+    def _unfinished(self, name):
+        return self.out / f"{name}.tmp"
+
+
+def choose(gains):
+    """Which pictures a sheet shows: those that colours helped most and least, the middle, and a random choice.
+
+    Args:
+        gains: list of (gain in raw AuC over grey, index), one for each picture.
+
+    Returns:
+        List of (kind, gain, index): best, median, worst, random; no picture twice, the same for the same gains.
+    """
+    ordered = sorted(gains, reverse=True)
+    middle = max(0, (len(ordered) - _SHOWN["median"]) // 2)
+    order = np.random.default_rng(_SEED).permutation(len(ordered))
+    candidates = {
+        "best": ordered[: _SHOWN["best"]],
+        "worst": ordered[::-1][: _SHOWN["worst"]],
+        "median": ordered[middle : middle + _SHOWN["median"]],
+        "random": [sorted(gains, key=lambda pair: pair[1])[i] for i in order],
+    }
+    chosen, taken = {kind: [] for kind in _SHOWN}, set()
+    for kind, pairs in candidates.items():
+        for gain, index in pairs:
+            if index not in taken and len(chosen[kind]) < _SHOWN[kind]:
+                taken.add(index)
+                chosen[kind].append((kind, gain, index))
+    return [choice for kind in _SHOWN for choice in chosen[kind]]
+
+
+def _plain(value):
+    """JSON has no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,139 @@
+"""The endpoints of an exported colorizer: encoded pictures in and out, or lightness in and ab out.
+
+Written with TensorFlow core operators only, so that any TensorFlow Serving binary runs them.
+"""
+
+import tensorflow as tf
+
+from tfssl.data.decode import MAX_PIXELS
+from tfssl.methods.base import Endpoint
+from tfssl.methods.colorization.predict import predict_ab
+from tfssl.methods.colorization.predictors import MAX_ASPECT
+from tfssl.ops.color import lab_to_rgb, rgb_to_lightness
+
+_PARALLEL = 4  # pictures of a batch that are decoded, predicted and encoded at a time
+
+
+def endpoints(method, model):
+    """The signatures of an exported colorizer. The first one is also ``serving_default``.
+
+    - ``colorize_bytes``: ``image_bytes``, string (N,), encoded JPEG, PNG, BMP, GIF or WebP pictures of any sizes ->
+      ``png_bytes``, string (N,), each an RGB PNG as large as its input. The default, because it needs nothing of
+      the caller but a file.
+    - ``predict_ab``: ``lightness``, float32 (B, H, W, 1), L in [0, 100] -> ``ab``, float32 (B, H, W, 2), ab units.
+      The network sees exactly the pixels given: scale pictures to about ``method.network_side`` first.
+
+    Args:
+        method: a :class:`~tfssl.methods.Colorization`.
+        model: its network, or a function ``(L, training=False)`` that stands for it.
+
+    Returns:
+        ``{name: Endpoint}``.
+    """
+
+    def colorize_bytes(image_bytes):
+        return {
+            "png_bytes": tf.map_fn(
+                lambda data: _encode(colorize_rgb(method, model, decode_rgb(data))),
+                image_bytes,
+                fn_output_signature=tf.TensorSpec((), tf.string),
+                parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
+            )
+        }
+
+    def predict(lightness):
+        return {"ab": predict_ab(method, model, lightness)}
+
+    return {
+        "colorize_bytes": Endpoint(colorize_bytes, (tf.TensorSpec((None,), tf.string, name="image_bytes"),)),
+        "predict_ab": Endpoint(predict, (tf.TensorSpec((None, None, None, 1), tf.float32, name="lightness"),)),
+    }
+
+
+def colorize_rgb(method, model, rgb):
+    """Colorize one picture: L kept at full size, ab predicted at the network's size and joined.
+
+    Args:
+        method: a :class:`~tfssl.methods.Colorization`.
+        model: its network.
+        rgb: float32 tensor (H, W, 3), sRGB in [0, 1]. Only its lightness is used.
+
+    Returns:
+        float32 (H, W, 3), sRGB in [0, 1].
+    """
+    size = tf.shape(rgb)[:2]
+    # Bicubic and antialiased, as the crops in training.
+    small = tf.image.resize(rgb, network_size(method, size), tf.image.ResizeMethod.BICUBIC, antialias=True)
+    ab = predict_ab(method, model, rgb_to_lightness(tf.clip_by_value(small, 0.0, 1.0))[None])
+    ab = tf.image.resize(ab, size)[0]
+    return lab_to_rgb(tf.concat([rgb_to_lightness(rgb), ab], axis=-1))
+
+
+def network_size(method, size):
+    """Size at which the network sees a picture, the same as in ``tfssl colorize`` and ``tfssl evaluate``.
+
+    The shorter side becomes ``method.network_side``, but the longer one at most ``MAX_ASPECT`` times that: a strip
+    of 20000 x 10 pixels would otherwise grow to 256 000 x 128.
+
+    Args:
+        method: a :class:`~tfssl.methods.Colorization`.
+        size: int32 tensor (2,), height and width of the picture.
+
+    Returns:
+        int32 tensor (2,), height and width. Sizes that are no multiple of the network's stride are filled up by
+        :func:`~tfssl.methods.colorization.predict.predict_cells`.
+    """
+    side = float(method.network_side)
+    size = tf.cast(size, tf.float32)
+    scale = tf.minimum(side / tf.reduce_min(size), MAX_ASPECT * side / tf.reduce_max(size))
+    return tf.maximum(tf.cast(tf.round(size * scale), tf.int32), 1)
+
+
+def decode_rgb(data):
+    """Decode an encoded picture. Alpha is composed over white, grey expanded, of an animation the first frame taken.
+
+    16-bit PNGs are read at 8 bits. EXIF orientation is not applied: no core operator reads it.
+
+    Args:
+        data: scalar string tensor, the file's bytes.
+
+    Returns:
+        float32 (H, W, 3), sRGB in [0, 1].
+
+    Raises:
+        tf.errors.InvalidArgumentError: for anything but a JPEG, PNG, BMP (8, 24 or 32 bits a pixel), GIF or WebP,
+            and above 100 megapixels.
+    """
+    pixels = tf.ensure_shape(tf.io.decode_image(data, channels=0, expand_animations=False), (None, None, None))
+    # Joining takes some 60 bytes a pixel, so a picture of a few kilobytes could otherwise take a server's memory.
+    tf.debugging.assert_less_equal(
+        tf.size(pixels, tf.int64) // tf.shape(pixels, tf.int64)[-1],
+        tf.constant(MAX_PIXELS, tf.int64),
+        f"a picture may have at most {MAX_PIXELS // 10**6} megapixels",
+    )
+    pixels = tf.cond(_is_palette_bmp(data), lambda: _look_up_palette(data, pixels), lambda: pixels)
+    pixels = tf.cast(pixels, tf.float32) / 255.0
+    channels = tf.shape(pixels)[-1]  # 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha
+    has_alpha = tf.equal(channels % 2, 0)
+    colors = channels - tf.cast(has_alpha, tf.int32)
+    opacity = tf.where(has_alpha, pixels[..., -1:], 1.0)
+    composed = pixels[..., :colors] * opacity + (1.0 - opacity)
+    return tf.ensure_shape(composed + tf.zeros(3), (None, None, 3))  # grey spreads over the three channels
+
+
+def _encode(rgb):
+    return tf.io.encode_png(tf.cast(tf.round(rgb * 255.0), tf.uint8))
+
+
+def _is_palette_bmp(data):
+    # Bytes 28 and 29 of a BMP are its bits per pixel. decode_image returns an 8-bit BMP's palette indices as grey.
+    header = tf.strings.substr(data, 0, 2), tf.strings.substr(data, 28, 2)
+    return (header[0] == b"BM") & (header[1] == b"\x08\x00")
+
+
+def _look_up_palette(data, indices):
+    header = tf.io.decode_raw(tf.strings.substr(data, 14, 4), tf.int32)[0]  # size of the information header
+    entries = tf.io.decode_raw(tf.strings.substr(data, 14 + header, 4 * 256), tf.uint8)
+    # 256 entries may reach past a shorter palette into the pixels: no index points there.
+    entries = tf.reshape(entries[: tf.size(entries) // 4 * 4], (-1, 4))  # blue, green, red, unused
+    return tf.gather(entries[:, 2::-1], tf.cast(indices[..., 0], tf.int32))

@@ -1,0 +1,164 @@
+"""Fill the generated tables of README.md and docs/*.md from committed results, so that no figure is typed by hand.
+
+A table goes between two marks, on lines of their own:
+
+    <!-- table:speed -->
+    <!-- end -->
+
+    python tools/make_tables.py            rewrites the blocks
+    python tools/make_tables.py --check    changes nothing; exit 1 if a block differs from its source
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+class TableError(Exception):
+    """A block names no table, or the results that it needs are missing."""
+
+
+def markdown(header, rows):
+    """A Markdown table; every cell but the first column's is aligned right if it is a number."""
+    numeric = [all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
+    lines = [header, ["---:" if number else "---" for number in numeric]]
+    lines += [[figure(cell) for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def figure(value):
+    """A number in three significant digits (whole numbers in full), anything else as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def read(root, path):
+    file = root / path
+    if not file.is_file():
+        raise TableError(f"{path} is missing; run the script that writes it")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def speed(root):
+    """Every comparison of benchmarks/results/*.json, and the machines they ran on."""
+    rows, machines = [], {}
+    for file in sorted((root / "benchmarks" / "results").glob("*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        for row in record.get("comparisons", ()):
+            limit, unit = "at most" if row["at_most"] else "at least", row["unit"]
+            measured, promised = f"{row['measured']:.3g}{unit}", f"{limit} {row['required']:g}{unit}"
+            rows.append((row["what"], row["against"], measured, promised))
+        machines.setdefault(_machine(record), []).append(f"`{file.stem}`")
+    if not rows:
+        raise TableError("benchmarks/results/ holds no comparisons; run `make bench`")
+    table = markdown(["What", "Against", "Measured", "Promised"], rows)
+    return table + "\n" + "\n".join(f"{text} ({', '.join(names)})." for text, names in machines.items()) + "\n"
+
+
+def _machine(record):
+    machine, versions = record["machine"], record["versions"]
+    sets = ", ".join(machine["instruction_sets"])
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items() if name in ("tensorflow", "keras"))
+    processor = f"{machine['cores']} cores of {machine['cpu']} ({sets}), {machine['memory_gib']:.0f} GiB"
+    return f"Measured on {processor}, {packages}"
+
+
+def encoding_error(root):
+    """How far the two lookups of the soft encoding lie from the float64 reference."""
+    errors = read(root, "benchmarks/results/soft_encoding.json")["error_against_float64"]
+    names = list(next(iter(errors.values())))
+    rows = [(name.replace("_", " "), *(values[name] for values in errors.values())) for name in names]
+    return markdown(["Difference", *errors], rows)
+
+
+def bfloat16(root):
+    """How far the loss curve of mixed_bfloat16 lies from that of float32."""
+    agreement = read(root, "benchmarks/results/train_step.json")["agreement_of_loss_curves"]
+    return markdown(["Loss curves", "Value"], [(name.replace("_", " "), value) for name, value in agreement.items()])
+
+
+def colorizer(root):
+    """The metrics of the shipped colorizer, from its MANIFEST: one row a metric, one column a predictor if nested."""
+    metrics = read(root, "savedmodels/colorizer/MANIFEST.json")["metrics"]
+    if not all(isinstance(values, dict) for values in metrics.values()):
+        return markdown(["Metric", "Value"], [(name.replace("_", " "), value) for name, value in metrics.items()])
+    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
+    rows = [(name.replace("_", " "), *(values.get(name, "") for values in metrics.values())) for name in names]
+    return markdown(["Metric", *metrics], rows)
+
+
+def methods(root):
+    """The methods that the library holds: paper, year, what they learn from."""
+    import tfssl.methods
+
+    found = [tfssl.methods.get(name) for name in tfssl.methods.names()]
+    rows = [
+        (f"`{m.name()}`", m.paper.title, m.paper.authors, f"{m.paper.venue} {m.paper.year}", m.inputs) for m in found
+    ]
+    return markdown(["Method", "Paper", "Authors", "Where", "Learns from"], rows)
+
+
+TABLES = {
+    "bfloat16": bfloat16,
+    "colorizer": colorizer,
+    "encoding-error": encoding_error,
+    "methods": methods,
+    "speed": speed,
+}
+
+
+def fill(text, root):
+    """``text`` with each block replaced by its table.
+
+    Raises:
+        TableError: for a block that names no table, one without its end mark, or missing results.
+    """
+
+    def replace(match):
+        start, name, _, end = match.groups()
+        if name not in TABLES:
+            raise TableError(f"no table {name!r}; there are {', '.join(TABLES)}")
+        return start + TABLES[name](root) + end
+
+    if text.count("<!-- table:") != len(BLOCK.findall(text)):
+        raise TableError("a `<!-- table:NAME -->` has no `<!-- end -->`")
+    return BLOCK.sub(replace, text)
+
+
+def documents(root):
+    """README.md and every Markdown file of docs/."""
+    return [p for p in (root / "README.md", *sorted((root / "docs").rglob("*.md"))) if p.is_file()]
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if a table is out of date")
+    parser.add_argument("--root", type=Path, default=ROOT, help="of the checkout")
+    options = parser.parse_args(arguments)
+    stale = 0
+    for path in documents(options.root):
+        text = path.read_text(encoding="utf-8")
+        try:
+            new = fill(text, options.root)
+        except TableError as error:
+            print(f"{path.relative_to(options.root)}: {error}", file=sys.stderr)
+            return 1
+        if new == text:
+            continue
+        if options.check:
+            print(f"{path.relative_to(options.root)} is out of date; run `make tables`", file=sys.stderr)
+            stale += 1
+        else:
+            path.write_text(new, encoding="utf-8")
+            print(f"{path.relative_to(options.root)} rewritten")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
