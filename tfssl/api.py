@@ -77,4 +77,7 @@ def colorize(image, *, model="colorizer", temperature=None):
     elif not isinstance(image, Image.Image):
         raise TypeError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(str(model))
-    return colorize_image(predict, image.convert("RGB"), temperature=temperature, side=method.network_side)
+    image = image.convert("RGB")
+    return colorize_image(
+        predict, image, temperature=temperature, side=method.network_side, stride=method.output_stride
+    )

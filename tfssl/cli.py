@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -49,9 +49,9 @@ def methods():
 @app.command()
 def train(
     config: Annotated[str, typer.Argument(help="A YAML file, or a shipped one such as colorization/cpu.")],
-    overrides: Annotated[Optional[list[str]], typer.Argument(metavar="[KEY=VALUE]...", help="Replace values.")] = None,
-    data: Annotated[Optional[str], typer.Option(help=f"Training images: {_DATA_HELP}.")] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Run directory; resumes an interrupted run.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values.")] = None,
+    data: Annotated[str | None, typer.Option(help=f"Training images: {_DATA_HELP}.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory; resumes an interrupted run.")] = None,
 ):
     """Train a method. The same command again resumes an interrupted run.
 
@@ -76,10 +76,10 @@ def train(
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run directory, an export, or a shipped model's name.")],
     data: Annotated[str, typer.Option(help=f"Images to measure on: {_DATA_HELP}.")] = "builtin",
-    out: Annotated[Optional[Path], typer.Option(help="Folder for metrics.json, per_image.csv, sheet.png.")] = None,
-    temperature: Annotated[Optional[float], typer.Option(help="T of the annealed mean; default the model's.")] = None,
-    limit: Annotated[Optional[int], typer.Option(help="Use only the first N images.")] = None,
-    compare: Annotated[Optional[list[str]], typer.Option(help="Another run to measure on the same pixels.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, per_image.csv, sheet.png.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="T of the annealed mean; default the model's.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
+    compare: Annotated[list[str] | None, typer.Option(help="Another run to measure on the same pixels.")] = None,
 ):
     """The method's own metrics, with baselines beside them.
 
@@ -104,10 +104,10 @@ def colorize(
     out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
     model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
     temperature: Annotated[
-        Optional[float], typer.Option(help="Lower is more vivid, 1 most cautious; default the model's.")
+        float | None, typer.Option(help="Lower is more vivid, 1 most cautious; default the model's.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
-    format: Annotated[Optional[str], typer.Option(help="jpg or png; default as each input.")] = None,
+    format: Annotated[str | None, typer.Option(help="jpg or png; default as each input.")] = None,
 ):
     """Colorize photographs of any size.
 
@@ -170,8 +170,8 @@ def prior(
     os.replace(temporary, out)
     smooth = smooth_prior(estimate)
     typer.echo(
-        f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins occur, "
-        f"smoothed share of grey {smooth.max():.3f}"
+        f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
+        f"occur, smoothed share of grey {smooth.max():.3f}"
     )
     _report_skipped(skipped.reasons)
 

@@ -66,7 +66,7 @@ class TrainSettings(pydantic.BaseModel):
     @classmethod
     def _check_rate(cls, rate):
         rates = rate if isinstance(rate, dict) else {0: rate}
-        if 0 not in rates or any(step < 0 or not 0 < value for step, value in rates.items()):
+        if 0 not in rates or any(step < 0 or not value > 0 for step, value in rates.items()):
             raise ValueError("must be positive, or a table {step: rate} that begins with step 0")
         return rate
 

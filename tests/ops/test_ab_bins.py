@@ -73,9 +73,8 @@ WORKED = [
 @pytest.mark.parametrize("ab, neighbors, expected", WORKED)
 def test_worked_encodings(ab, neighbors, expected):
     for indices, weights in (soft_encode([ab], neighbors), soft_encode_reference([ab], neighbors)):
-        found = {
-            tuple(CENTERS[i].astype(int).tolist()): w for i, w in zip(np.asarray(indices)[0], np.asarray(weights)[0])
-        }
+        pairs = zip(np.asarray(indices)[0], np.asarray(weights)[0], strict=True)
+        found = {tuple(CENTERS[i].astype(int).tolist()): w for i, w in pairs}
         assert found.keys() == expected.keys()
         for center, weight in expected.items():
             assert found[center] == pytest.approx(weight, abs=2e-6)

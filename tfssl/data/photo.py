@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image, ImageCms
 
-from tfssl.data.images import decode_image
+from tfssl.data.decode import FORMATS, decode_image
 
 JPEG_QUALITY = 95
 """Above it files grow fast and nothing visible is gained."""
@@ -49,7 +49,7 @@ class Header:
 def read_header(path):
     """Format and size of an image file without decoding it; an empty :class:`Header` where that fails."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return Header(image.format, image.size)
     except Exception:  # decoding will say what is wrong with it
         return Header()
@@ -63,7 +63,7 @@ def decode_photo(path, *, min_side=None, keep_alpha=False):
         min_side, keep_alpha: as :func:`tfssl.data.images.decode_image`.
 
     Returns:
-        ``(image, options)``: a ``PIL.Image`` of mode RGB or RGBA, and the metadata for :func:`save_photo`: its
+        ``(image, metadata)``: a ``PIL.Image`` of mode RGB or RGBA, and the keywords for :func:`save_photo`: its
         EXIF with Orientation 1 and without thumbnail, its resolution.
 
     Raises:
@@ -71,14 +71,10 @@ def decode_photo(path, *, min_side=None, keep_alpha=False):
     """
     data = Path(path).read_bytes()
     image = decode_image(data, min_side=min_side, keep_alpha=keep_alpha)
-    with Image.open(io.BytesIO(data)) as source:
-        profile, options = source.info.get("icc_profile"), {}
-        if source.info.get("dpi"):
-            options["dpi"] = source.info["dpi"]
-        exif = _exif_of(source, image.size)
-    if exif:
-        options["exif"] = exif
-    return (_to_srgb(image, profile) if profile else image), options
+    with Image.open(io.BytesIO(data), formats=FORMATS) as source:
+        profile, exif = source.info.get("icc_profile"), _exif_of(source, image.size)
+        metadata = {"exif": exif, "dpi": source.info.get("dpi")}
+    return (_to_srgb(image, profile) if profile else image), {k: v for k, v in metadata.items() if v}
 
 
 def save_photo(image, path, **metadata):

@@ -125,6 +125,12 @@ def check_config(folder):
         yield f"serves {model.name} from {model.base_path}"
 
 
+def _reason(error):
+    """What went wrong, without the graph's own account of where."""
+    text = " ".join(str(getattr(error, "message", error)).split()).removeprefix("Graph execution error: ")
+    return text.partition(" [[")[0].partition(" Original stack trace")[0][:200]
+
+
 class GraphModel:
     """A SavedModel loaded by TensorFlow's graph-mode loader into a Session, the way a model server holds it."""
 
@@ -169,6 +175,5 @@ class GraphModel:
         try:
             answer = self._session.run({key: info.name for key, info in signature.outputs.items()}, feed)
         except (tf.errors.OpError, ValueError, TypeError) as error:
-            reason = " ".join(str(getattr(error, "message", error)).split())[:200]
-            raise ModelError(f"signature {name} fails: {reason}") from None
+            raise ModelError(f"signature {name} fails: {_reason(error)}") from None
         return {key: np.asarray(value) for key, value in answer.items()}

@@ -57,7 +57,11 @@ def read_report(folder):
     path = Path(folder) / REPORT
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        report["method"], report["config"], report["files"]
+        required = [(report, "method"), (report, "config"), (report, "files")]
+        required += [(report["savedmodel"], key) for key in ("version", "weights")] if "savedmodel" in report else []
+        required += [(e, key) for e in report.get("tflite", {}).values() for key in ("quantize", "side", "signature")]
+        for part, key in required:
+            part[key]
     except FileNotFoundError:
         raise ModelError(f"{str(folder)!r} is no export: it has no {REPORT}") from None
     except (ValueError, KeyError, TypeError, OSError) as error:

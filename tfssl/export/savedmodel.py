@@ -57,16 +57,17 @@ def export_savedmodel(method, model, out, *, weights="float32", version=1, overw
     with write_export(out, method, model, [str(version), CONFIG], overwrite=overwrite) as (stage, report):
         folder = stage / str(version)
         write_savedmodel(folder, method.serving(StoredNetwork(model, weights)))
-        pictures = builtin_pictures(SAMPLE_SIDE)
+        pictures = builtin_pictures(SAMPLE_SIDE)[::2]
         requests = _warmup_requests(method.serving(model), pictures[-1])
         write_warmup(folder / WARMUP, name, requests)
         write_config(stage / CONFIG, name)
+        loaded = tf.saved_model.load(str(folder))
         report["savedmodel"] = {
             "version": version,
             "weights": weights,
             "serving_default": next(iter(method.serving(model))),
-            "signatures": _describe(folder),
-            "parity": _parity(folder, method.serving(model), pictures, MAX_ERROR[weights]),
+            "signatures": _describe(loaded),
+            "parity": _parity(loaded, method.serving(model), pictures, MAX_ERROR[weights]),
         }
     return report
 
@@ -148,14 +149,13 @@ def _warmup_requests(endpoints, picture):
     ]
 
 
-def _describe(folder):
-    signatures = tf.saved_model.load(str(folder)).signatures
+def _describe(loaded):
     return {
         name: {
             "inputs": {s.name: _spec(s) for s in function.structured_input_signature[1].values()},
             "outputs": {key: _spec(value) for key, value in function.structured_outputs.items()},
         }
-        for name, function in signatures.items()
+        for name, function in loaded.signatures.items()
     }
 
 
@@ -163,9 +163,8 @@ def _spec(spec):
     return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
 
 
-def _parity(folder, endpoints, pictures, limit):
+def _parity(loaded, endpoints, pictures, limit):
     """Run the written files and the Keras model on photographs; refuse an export that does not agree."""
-    loaded = tf.saved_model.load(str(folder))
     result = {"pictures": len(pictures)}
     for name, endpoint in endpoints.items():
         key = endpoint.signature[0].name

@@ -3,8 +3,6 @@
 import keras
 from keras import layers
 
-from tfssl.layers.normalization import batch_norm
-
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class DilatedStack(layers.Layer):

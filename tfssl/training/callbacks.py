@@ -171,8 +171,8 @@ class Recorder(keras.callbacks.Callback):
         mean = sum(self._recent) / len(self._recent)
         if mean >= self.baseline:
             text = (
-                f"after {self.state.step} steps the loss is {mean:.4f}, not below {self.baseline:.4f}, what a predictor "
-                f"that ignores its input reaches; check the data and the learning rate"
+                f"after {self.state.step} steps the loss is {mean:.4f}, not below {self.baseline:.4f}, what a "
+                f"predictor that ignores its input reaches; check the data and the learning rate"
             )
             log.warning(text)
             if self.reporter is not None:

@@ -1,0 +1,179 @@
+"""The check of an export: what it passes, and that it says in words what is broken."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import keras
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from tfssl.errors import ModelError
+from tfssl.export.check import check_export, main
+from tfssl.export.check_savedmodel import GraphModel, check_config, check_operators, check_warmup
+from tfssl.export.check_tflite import tflite_steps
+from tfssl.export.folder import read_report, sha256
+from tfssl.export.serving import CONFIG, WARMUP
+
+
+def accept(folder, *names):
+    """Write the fingerprints of changed files into export.json, so that later steps have to notice."""
+    report = json.loads((folder / "export.json").read_text())
+    for name in names:
+        report["files"][name] = {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
+    (folder / "export.json").write_text(json.dumps(report))
+
+
+def failures(folder):
+    return [finding.text for finding in check_export(folder) if not finding.passed]
+
+
+def test_a_good_export_passes_in_a_fresh_process(exported, root):
+    result = subprocess.run(
+        [sys.executable, "-m", "tfssl.export.check", str(exported)],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "FAILED" not in result.stdout
+    for words in (
+        "files: all 7 are there",
+        "all of TensorFlow's core",
+        "all 96 weights matched",
+        "colorize_bytes runs in graph mode",
+        "predict_ab runs in graph mode",
+        "serving_default runs in graph mode",
+        "3 requests replayed",
+        "serves colorizer from /models/colorizer",
+        "colorizer_int8.tflite: runs in LiteRT",
+    ):
+        assert words in result.stdout
+
+
+def test_a_deleted_variable_file_is_named_and_nothing_runs(copy):
+    (copy / "1" / "variables" / "variables.index").unlink()
+    found = failures(copy)
+    assert found[0] == "files: missing: 1/variables/variables.index"
+    assert any(text.startswith("Keras model: the variables of") and "cannot be read" in text for text in found)
+    assert any(text.startswith("warm-up: the graph-mode loader cannot load it") for text in found)
+    assert all("\n" not in text for text in found)
+
+
+def test_changed_weights_are_noticed_without_the_fingerprints(copy):
+    """Half of the weights overwritten: the loader is content, the checksum inside the checkpoint is not."""
+    (data,) = (copy / "1" / "variables").glob("variables.data*")
+    content = bytearray(data.read_bytes())
+    content[1000:2000] = bytes(1000)
+    data.write_bytes(content)
+    assert failures(copy)[0].startswith("files: changed since the export: 1/variables/variables.data")
+    accept(copy, data.relative_to(copy).as_posix())
+    assert any("Checksum" in text or "checksum" in text for text in failures(copy))
+
+
+def test_weights_of_another_network_are_noticed(copy, method, lively):
+    """A SavedModel that is whole, but not the one that the .tflite was made from."""
+    from tfssl.export.network import StoredNetwork
+    from tfssl.export.savedmodel import write_savedmodel
+
+    other = lively(method.model(), seed=9)
+    shutil.move(copy / "1" / WARMUP.parent, copy / "warm-up")
+    shutil.rmtree(copy / "1")
+    write_savedmodel(copy / "1", method.serving(StoredNetwork(other)))
+    shutil.move(copy / "warm-up", copy / "1" / WARMUP.parent)
+    found = failures(copy)
+    assert found[0].startswith("files: changed since the export: ")
+    assert found[1].startswith("colorizer_int8.tflite: output ab differs from the Keras model by")
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"colorizer"', "7", "is no ModelServerConfig: 4:11"),
+        ("base_path", "base_pth", "is no ModelServerConfig"),
+        ('"/models', '"models', "an absolute base_path"),
+        ('model_platform: "tensorflow"', "", "model_platform"),
+        ("config {", "# config {", "is no ModelServerConfig"),
+    ],
+)
+def test_a_damaged_model_config(exported, tmp_path, old, new, words):
+    text = (exported / CONFIG).read_text()
+    body = text.index("model_config_list")
+    (tmp_path / CONFIG).write_text(text[:body] + text[body:].replace(old, new, 1))
+    with pytest.raises(ModelError) as caught:
+        list(check_config(tmp_path))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("operator", ["EagerPyFunc", "MyCustomOp"])
+def test_a_foreign_operator_is_named(copy, operator):
+    saved = SavedModel()
+    path = copy / "1" / "saved_model.pb"
+    saved.ParseFromString(path.read_bytes())
+    saved.meta_graphs[0].graph_def.library.function[0].node_def[0].op = operator
+    path.write_bytes(saved.SerializeToString())
+    with pytest.raises(ModelError, match=f"not TensorFlow core operators.*: {operator}$"):
+        list(check_operators(copy / "1"))
+
+
+def test_python_functions_do_not_pass(tmp_path):
+    archive = keras.export.ExportArchive()
+    spec = [tf.TensorSpec((None,), tf.float32, name="x")]
+    archive.add_endpoint("f", lambda x: {"y": tf.numpy_function(lambda a: a, [x], tf.float32)}, input_signature=spec)
+    archive.write_out(str(tmp_path / "1"), verbose=False)
+    with pytest.raises(ModelError, match="PyFunc"):
+        list(check_operators(tmp_path / "1"))
+
+
+def test_a_damaged_warm_up_is_named(copy):
+    path = copy / "1" / WARMUP
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(ModelError, match="warm-up record 2 is damaged"):
+        list(check_warmup(copy / "1"))
+
+
+def test_a_warm_up_for_another_signature_is_named(copy):
+    from tfssl.export.serving import write_warmup
+
+    write_warmup(copy / "1" / WARMUP, "colorizer", [("classify", "lightness", 1.0)])
+    with pytest.raises(ModelError, match="no signature 'classify'; there are colorize_bytes, predict_ab"):
+        list(check_warmup(copy / "1"))
+    write_warmup(copy / "1" / WARMUP, "colorizer", [("predict_ab", "luminance", 1.0)])
+    with pytest.raises(ModelError, match=r"takes lightness\. Received: luminance"):
+        list(check_warmup(copy / "1"))
+
+
+def test_a_bad_picture_fails_in_words(exported):
+    with GraphModel(exported / "1") as served, pytest.raises(ModelError, match="colorize_bytes fails: Unknown image"):
+        served.run("colorize_bytes", {"image_bytes": [b"no picture"]})
+
+
+def test_a_damaged_tflite_is_named(copy):
+    path = copy / "colorizer_int8.tflite"
+    path.write_bytes(b"not a model at all")
+    (operators, answers) = (step for _, step in tflite_steps(copy, read_report(copy)))
+    with pytest.raises(ModelError, match=r"^not a \.tflite file$"):
+        list(operators())
+    with pytest.raises(ModelError, match=r"^colorizer_int8\.tflite cannot be run: "):
+        list(answers())
+
+
+def test_exit_status(copy, tmp_path, capsys):
+    assert main([str(tmp_path / "nowhere")]) == 2
+    assert (
+        capsys.readouterr().err.strip() == f"error: {str(tmp_path / 'nowhere')!r} is no export: it has no export.json"
+    )
+    assert main([]) == 2
+    report = json.loads((copy / "export.json").read_text())
+    (copy / "export.json").write_text(json.dumps({**report, "savedmodel": {}}))
+    assert main([str(copy)]) == 2
+    assert "is damaged: 'version'" in capsys.readouterr().err
+    del report["savedmodel"], report["tflite"]
+    (copy / "export.json").write_text(json.dumps(report))
+    assert main([str(copy)]) == 1
+    assert "FAILED  export.json lists neither" in capsys.readouterr().out
