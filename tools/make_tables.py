@@ -83,14 +83,25 @@ def bfloat16(root):
     return markdown(["Loss curves", "Value"], [(name.replace("_", " "), value) for name, value in agreement.items()])
 
 
+_QUALITY = (
+    ("AuC, raw (%)", "auc_raw", 100),
+    ("AuC, class-rebalanced: mean over bins of at least 100 pixels (%)", "auc_macro", 100),
+    ("AuC, class-rebalanced: weights 1/p (%)", "auc_inverse_frequency", 100),
+    ("RMSE in ab (units)", "rmse_ab", 1),
+    ("PSNR (dB)", "psnr", 1),
+    ("SSIM", "ssim", 1),
+    ("CIEDE2000", "ciede2000", 1),
+    ("Colourfulness, share of the truth's", "colourfulness_ratio", 1),
+)
+
+
 def colorizer(root):
-    """The metrics of the shipped colorizer, from its MANIFEST: one row a metric, one column a predictor if nested."""
+    """Quality of the shipped colorizer on the kept-out photographs, beside the grey picture, from its MANIFEST."""
     metrics = read(root, "savedmodels/colorizer/MANIFEST.json")["metrics"]
-    if not all(isinstance(values, dict) for values in metrics.values()):
-        return markdown(["Metric", "Value"], [(name.replace("_", " "), value) for name, value in metrics.items()])
-    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
-    rows = [(name.replace("_", " "), *(values.get(name, "") for values in metrics.values())) for name in names]
-    return markdown(["Metric", *metrics], rows)
+    rows = [(name, metrics[f"grey_{key}"] * scale, metrics[key] * scale) for name, key, scale in _QUALITY]
+    text = markdown(["Metric", "Grey", "Colorizer"], rows)
+    share = f"T = {metrics['temperature']:g}, {metrics['images']:,.0f} photographs, {metrics['pixels']:,.0f} pixels"
+    return f"{text}\n{share}, {metrics['bins']:.0f} bins.\n"
 
 
 def methods(root):

@@ -94,7 +94,7 @@ def test_weights_of_another_network_are_noticed(copy, method, lively):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"colorizer"', "7", "is no ModelServerConfig: 4:11"),
+        ('"colorizer"', "7", "is no ModelServerConfig: 6:11"),
         ("base_path", "base_pth", "is no ModelServerConfig"),
         ('"/models', '"models', "an absolute base_path"),
         ('model_platform: "tensorflow"', "", "model_platform"),

@@ -63,15 +63,17 @@ def test_wrong_blocks_are_named(checkout, text, words):
         fill(text, checkout)
 
 
-def test_colorizer_metrics_flat_or_by_predictor(checkout):
+def test_colorizer_table_stands_beside_grey(checkout):
+    from tools.make_tables import _QUALITY
+
     folder = checkout / "savedmodels" / "colorizer"
     folder.mkdir(parents=True)
-    block = "<!-- table:colorizer -->\n<!-- end -->"
-    (folder / "MANIFEST.json").write_text(json.dumps({"metrics": {"auc_raw": 89.75}}))
-    assert "| auc raw | 89.8 |" in fill(block, checkout)
-    (folder / "MANIFEST.json").write_text(json.dumps({"metrics": {"ours": {"auc": 89.5}, "grey": {"auc": 89.1}}}))
-    assert "| Metric | ours | grey |" in fill(block, checkout)
-    assert "| auc | 89.5 | 89.1 |" in fill(block, checkout)
+    metrics = {"temperature": 0.5, "images": 500, "pixels": 12345, "bins": 99}
+    metrics |= {prefix + key: 0.5 for _, key, _ in _QUALITY for prefix in ("", "grey_")}
+    (folder / "MANIFEST.json").write_text(json.dumps({"metrics": metrics | {"auc_raw": 0.8975}}))
+    text = fill("<!-- table:colorizer -->\n<!-- end -->", checkout)
+    assert "| AuC, raw (%) | 50 | 89.8 |" in text
+    assert "T = 0.5, 500 photographs, 12,345 pixels, 99 bins." in text
 
 
 def test_numbers_are_aligned_right():

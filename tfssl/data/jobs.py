@@ -2,6 +2,7 @@
 
 import dataclasses
 import glob
+import itertools
 import os
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def _expand(text, out, failed):
             else:
                 inside = [(match, match)] if match.suffix.lower() in EXTENSIONS else []
             for file, relative in inside:
-                if out not in file.resolve().parents:
+                if not (root.resolve() in out.parents and out in file.resolve().parents):
                     yield file, relative.relative_to(root)
 
 
@@ -92,7 +93,7 @@ def _walk(folder, out, failed):
     visited = set()
     for root, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
         real = os.path.realpath(root)
-        if real in visited or real == str(out):
+        if real in visited or (real == str(out) and Path(root) != folder):
             folders.clear()
             continue
         visited.add(real)
@@ -120,17 +121,20 @@ def _targets(found, format):
     kept_first = sorted(found, key=lambda source: suffixes[source] != source.suffix)
     taken, targets = set(), {}
     for source in kept_first:
-        relative, suffix = found[source], suffixes[source]
-        target = relative.with_suffix(suffix)
-        number = 1
-        while str(target).casefold() in taken:
-            # a.tif beside a.png becomes a.tif.png; a second a.png from another folder a-2.png.
-            number += 1
-            stem = relative.stem if suffix == source.suffix else relative.name
-            target = relative.with_name(stem + (f"-{number}" if number > 2 or stem == relative.stem else "") + suffix)
-        taken.add(str(target).casefold())
-        targets[source] = target
+        names = _names(found[source], suffixes[source], suffixes[source] == source.suffix)
+        targets[source] = next(name for name in names if str(name).casefold() not in taken)
+        taken.add(str(targets[source]).casefold())
     return {source: targets[source] for source in found}
+
+
+def _names(relative, suffix, kept):
+    """Names for an output in order of preference: a.tif beside a.png becomes a.tif.png; a second a.png a-2.png."""
+    yield relative.with_suffix(suffix)
+    if not kept:
+        yield relative.with_name(relative.name + suffix)
+    stem = relative.stem if kept else relative.name
+    for number in itertools.count(2):
+        yield relative.with_name(f"{stem}-{number}{suffix}")
 
 
 def _suffix(suffix, format):

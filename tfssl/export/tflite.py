@@ -154,9 +154,13 @@ def _quantize(content, name, model, calibration):
     # Scores of 1/10 already show after division by a temperature of 0.38: the classifier's output is left in float.
     recipe.add_dynamic_config(_layers([_last_kernel(model)]), every, num_bits=8)
     recipe.update_quantization_recipe(_layers(_float_layers(model)), every, algorithm_key="no_quantize")
-    with quiet_stderr():
-        ranges = recipe.calibrate({name: [{"lightness": x} for x in calibration]}, num_threads=os.cpu_count())
-        return bytes(recipe.quantize(ranges, enable_progress_report=False).quantized_model)
+    try:
+        with quiet_stderr():
+            ranges = recipe.calibrate({name: [{"lightness": x} for x in calibration]}, num_threads=os.cpu_count())
+            return bytes(recipe.quantize(ranges, enable_progress_report=False).quantized_model)
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"the quantizer cannot make int8 of this network ({reason}); use dynamic or float16") from None
 
 
 def _layers(names):
