@@ -138,7 +138,10 @@ def manifest(config, folders, run, temperature, sweep, metrics):
             "python": platform.python_version(),
         },
         "files": {
-            str(p.relative_to(TARGET)): {"bytes": p.stat().st_size, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()}
+            str(p.relative_to(TARGET)): {
+                "bytes": p.stat().st_size,
+                "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+            }
             for p in files
         },
     }
