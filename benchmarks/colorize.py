@@ -22,9 +22,10 @@ from PIL import Image
 
 from tfssl.api import load
 from tfssl.data.builtin import builtin_photographs
+from tfssl.data.jpeg import QUALITY
 from tfssl.data.photo import decode_photo, save_photo
 from tfssl.methods.colorization.colorize import colorize_paths, network_lightness
-from tfssl.methods.colorization.join import join
+from tfssl.methods.colorization.join import Join
 from tfssl.methods.colorization.predict import compiled_predictor
 
 LARGE, SMALL = (4000, 3000), (1155, 866)  # 12 and 1 megapixels
@@ -58,8 +59,8 @@ class Steps:
         for path in paths:
             image, metadata = decode_photo(path)
             lightness = network_lightness(image, self.side)
-            joined = join(image, self.network(lightness), lightness.shape[::-1], self.stride)
-            save_photo(joined, Path(out, path.name), **metadata)
+            join = Join(image, self.network(lightness), lightness.shape[::-1], self.stride)
+            save_photo(join.rows, join.size, Path(out, path.name), threads=os.cpu_count(), **metadata)
 
     def together(self, paths, out):
         """The same by the job that `tfssl colorize` runs."""
@@ -71,11 +72,11 @@ class Steps:
         """The three steps that cannot be done without, as functions without arguments."""
         image, metadata = decode_photo(path)
         lightness = network_lightness(image, self.side)
-        joined = join(image, self.network(lightness), lightness.shape[::-1], self.stride)
+        joined = Join(image, self.network(lightness), lightness.shape[::-1], self.stride).whole().convert("RGB")
         return {
             "decode": lambda: decode_photo(path),
             "network": lambda: self.network(lightness),
-            "encode": lambda: save_photo(joined, Path(out, f"alone_{path.name}"), **metadata),
+            "encode": lambda: joined.save(Path(out, f"alone_{path.name}"), quality=QUALITY, subsampling=0, **metadata),
         }
 
 
@@ -87,15 +88,20 @@ def check_same(folders, names):
             raise AssertionError(f"{name} differs between the two ways")
 
 
+_LAUNCHER = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def peak_memory(path, out, model):
     """Peak resident memory in GB of `tfssl colorize` on one file, in a process of its own."""
-    command = [sys.executable, "-m", "tfssl", "colorize", str(path), "--out", str(out), "--model", model, "--overwrite"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise AssertionError(f"{' '.join(command)} failed")
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
-    return usage.ru_maxrss * unit / 1e9
+    command = ["-m", "tfssl", "colorize", str(path), "--out", str(out), "--model", model, "--overwrite"]
+    # Started by a small process: the peak of a child begins with the size of the process that forked it.
+    launcher = [sys.executable, "-c", _LAUNCHER, sys.executable, *command]
+    peak = int(subprocess.run(launcher, stdout=subprocess.PIPE, check=True).stdout)
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9  # in bytes there, in KiB elsewhere
 
 
 def measure_large(steps, folder, arguments):

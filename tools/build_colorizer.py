@@ -39,7 +39,7 @@ RAW_GAIN = 0.005  # the quality asked of the shipped model: raw AuC half a point
 LICENCE = (
     "Weights under Apache-2.0. They were trained on photographs some of whose licences are for non-commercial "
     "research (ImageNet, BSDS500, Corel-1k, Weizmann, cats and dogs); none of the photographs is in this package. "
-    "Whether that binds a use of the weights is for the user to judge; the colorizer can be rebuilt on other photographs."
+    "Whether that binds a use of the weights is for the user to judge; it can be rebuilt on other photographs."
 )
 
 
@@ -116,7 +116,7 @@ def manifest(config, folders, run, temperature, sweep, metrics):
         "seeds": [config.settings.seed],
         "temperature": {
             "value": temperature,
-            "rule": "lowest of the candidates whose raw AuC on the validation pictures is at least 0.5 points above grey",
+            "rule": "lowest candidate whose raw AuC on the validation pictures is at least 0.5 points above grey, or 1",
             "validation": sweep,
         },
         "data": {
@@ -129,6 +129,8 @@ def manifest(config, folders, run, temperature, sweep, metrics):
             },
         },
         "training": json.loads((run / "metrics.json").read_text()),
+        # Whatever a maintainer did to the run by hand belongs into the record: WORK/run/notes.txt.
+        "notes": (run / "notes.txt").read_text().strip() if (run / "notes.txt").exists() else "",
         "metrics": metrics,
         "machine": {"platform": platform.platform(), "processor": processor()},
         "versions": {

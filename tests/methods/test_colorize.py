@@ -13,7 +13,7 @@ from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.methods import Colorization
 from tfssl.methods.colorization import colorize
 from tfssl.methods.colorization.colorize import colorize_image, colorize_paths, network_lightness
-from tfssl.methods.colorization.join import join, lightness
+from tfssl.methods.colorization.join import Join, lightness
 from tfssl.methods.colorization.predict import compiled_predictor, predict_ab
 
 SIDE, STRIDE = 32, 4
@@ -43,6 +43,10 @@ def random_image(width, height, mode="RGB", seed=0):
     channels = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4}[mode]
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
     return Image.fromarray(pixels[..., 0] if mode == "L" else pixels, mode)
+
+
+def join(image, cells, network_size, stride, threads=2):
+    return Join(image, cells, network_size, stride).whole(threads)
 
 
 def straightforward(image, cells, network_size):
@@ -90,6 +94,9 @@ def test_strips_and_threads_leave_no_trace():
     one = join(image, cells, (32, 100), STRIDE, threads=1)
     for threads in (2, 3, 4):
         assert join(image, cells, (32, 100), STRIDE, threads=threads).tobytes() == one.tobytes()
+    rows = Join(image, cells, (32, 100), STRIDE).rows
+    assert rows(5, 6).tobytes() == one.crop((0, 5, 301, 6)).tobytes()
+    assert rows(100, 997).tobytes() == one.crop((0, 100, 301, 997)).tobytes()
 
 
 def test_own_colours_come_back():

@@ -8,9 +8,7 @@ from pathlib import Path
 from PIL import ExifTags, Image, ImageCms
 
 from tfssl.data.decode import FORMATS, decode_image
-
-JPEG_QUALITY = 95
-"""Above it files grow fast and nothing visible is gained."""
+from tfssl.data.jpeg import encode_jpeg
 
 _LAYOUT = ExifTags.Base
 # TIFF files keep how their pixels are stored among the EXIF tags: it is not true of the file that is written.
@@ -77,30 +75,35 @@ def decode_photo(path, *, min_side=None, keep_alpha=False):
     return (_to_srgb(image, profile) if profile else image), {k: v for k, v in metadata.items() if v}
 
 
-def save_photo(image, path, **metadata):
-    """Write a JPEG (quality 95, full chroma resolution) or PNG, whole or not at all.
+def save_photo(rows, size, path, *, threads=1, **metadata):
+    """Write a JPEG (see :func:`tfssl.data.jpeg.encode_jpeg`) or PNG, whole or not at all.
 
     Args:
-        image: ``PIL.Image`` of mode RGB, RGBX or RGBA (PNG only).
+        rows: function ``(top, bottom) -> PIL.Image`` of these rows, RGB, RGBX or RGBA (PNG only); may be called from
+            several threads.
+        size: (width, height) in pixels.
         path: the file; its name decides the format. Missing folders are made.
+        threads: that make and encode a JPEG.
         **metadata: from :func:`decode_photo`.
 
     Raises:
+        ValueError: if the picture is too large for the format.
         OSError: if it cannot be written; an older file of that name is then untouched.
     """
-    path, encoded = Path(path), io.BytesIO()
+    path = Path(path)
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        # 4:4:4: with halved chroma, colour would run over the edges that full-size lightness keeps sharp.
-        image.save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0, **metadata)
+        encoded = encode_jpeg(rows, size, threads, **metadata)
     else:
+        image, file = rows(0, size[1]), io.BytesIO()
         image = image.convert("RGB") if image.mode == "RGBX" else image
         # Level 1 takes a fifth of the time of the default 6 for a few per cent of size.
-        image.save(encoded, "PNG", compress_level=1, **metadata)
+        image.save(file, "PNG", compress_level=1, **metadata)
+        encoded = file.getbuffer()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
         with open(temporary, "wb") as file:
-            file.write(encoded.getbuffer())
+            file.write(encoded)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import os
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,7 @@ from PIL import Image
 from tfssl.data.jobs import Job, plan_jobs
 from tfssl.data.photo import Header, decode_photo, read_header, save_photo
 from tfssl.errors import ModelError, SourceError
-from tfssl.methods.colorization.join import join, lightness
+from tfssl.methods.colorization.join import Join, lightness
 from tfssl.methods.colorization.predictors import MAX_ASPECT
 
 MAX_MEGAPIXELS = 64
@@ -56,7 +57,7 @@ def colorize_image(predict, image, *, side, stride, temperature=None):
     """
     scaled = network_lightness(image, side)
     cells = _predict(predict, [scaled], temperature)[0]
-    joined = join(image, cells, scaled.shape[::-1], stride)
+    joined = Join(image, cells, scaled.shape[::-1], stride).whole()
     return joined if image.mode == "RGBA" else joined.convert("RGB")
 
 
@@ -219,15 +220,17 @@ class _Line:
         if not batch:
             return
         cells = _predict(self.predict, [scaled for _, scaled in batch], self.temperature)
-        # A picture alone in the line is joined by all cores, otherwise each core has a picture of its own.
-        threads = None if len(batch) == 1 and not self.decoding and not self.writing else 1
+        # A picture alone in the line is written by all cores, otherwise each core has a picture of its own.
+        alone = len(batch) == 1 and not self.decoding and not self.writing
+        threads = min(4, os.cpu_count() or 1) if alone else 1
         for (picture, scaled), own_cells in zip(batch, cells, strict=True):
             picture.written = self.writers.submit(self._write, picture, own_cells, scaled.shape[::-1], threads)
             self.writing.append(picture)
 
     def _write(self, picture, cells, network_size, threads):
         image, metadata, _ = picture.decoded.result()
-        save_photo(join(image, cells, network_size, self.stride, threads), picture.job.target, **metadata)
+        join = Join(image, cells, network_size, self.stride)
+        save_photo(join.rows, join.size, picture.job.target, threads=threads, **metadata)
 
     def _finish(self, picture):
         reason = None

@@ -7,6 +7,7 @@ of the interpreter lock inside each step, so strips run on several cores.
 
 import functools
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -39,56 +40,66 @@ def lightness(pixels):
     return 116 * _f(luminance) - 16
 
 
-def join(image, cells, network_size, stride, threads=None):
-    """Replace the colours of a picture by those of the network, at the picture's own size.
+class Join:
+    """A picture with the colours of the network in place of its own, made row by row where it is asked for.
 
     L of each pixel is its own. Cell (i, j) is the colour of pixel (stride i, stride j) of the network's input, a
-    scaled copy of the picture; colours between are interpolated bilinearly in ab at the exact positions.
+    scaled copy of the picture; colours between are interpolated bilinearly in ab at the exact positions. Several
+    threads may ask at once.
 
     Args:
         image: ``PIL.Image``, RGB or RGBA.
         cells: float (h, w, 2), ab units, see :func:`tfssl.methods.colorization.predict.predict_cells`.
         network_size: (width, height) of the network's input in pixels.
         stride: network pixels per cell.
-        threads: strips in work at once; default the number of cores, at most 4.
-
-    Returns:
-        ``PIL.Image`` of mode RGBX (the fourth byte is unused), or RGBA with the alpha of ``image``.
     """
-    if image.mode not in ("RGB", "RGBA"):
-        raise ValueError(f"`image` must be RGB or RGBA. Received: mode={image.mode}")
-    mode = "RGBX" if image.mode == "RGB" else "RGBA"
-    width, height = image.size
-    across = _positions(width, network_size[0], stride, cells.shape[1])
-    down = _positions(height, network_size[1], stride, cells.shape[0])
-    # a / 500 and -b / 200 are what is added to f(Y) to give f(X) and f(Z).
-    offsets = _interpolate(np.asarray(cells, np.float32) * np.float32([1 / 500, -1 / 200]), across)
-    output = np.empty((height, width), _PIXEL)
-    rows = max(1, _STRIP_PIXELS // width)
 
-    def run(block):
-        buffers = _Buffers(min(rows, len(block)), width)
-        strip = Image.new(image.mode, (width, len(buffers.fy)))
-        for top in block[::rows]:
-            bottom = min(top + rows, block.stop)
-            # Pasting into the same strip, where crop() would ask the system for fresh memory each time.
-            strip.paste(image, (0, -top))
-            pixels = np.frombuffer(strip.tobytes("raw", mode), _PIXEL).reshape(-1, width)[: bottom - top]
-            if len(pixels) < len(buffers.fy):
-                buffers = _Buffers(len(pixels), width)
-            buffers.run(pixels, down[top:bottom], offsets, output[top:bottom], mode == "RGBA")
+    def __init__(self, image, cells, network_size, stride):
+        if image.mode not in ("RGB", "RGBA"):
+            raise ValueError(f"`image` must be RGB or RGBA. Received: mode={image.mode}")
+        self.size = image.size
+        self._image = image
+        self._mode = "RGBX" if image.mode == "RGB" else "RGBA"
+        across = _positions(image.width, network_size[0], stride, cells.shape[1])
+        self._down = _positions(image.height, network_size[1], stride, cells.shape[0])
+        # a / 500 and -b / 200 are what is added to f(Y) to give f(X) and f(Z).
+        self._offsets = _interpolate(np.asarray(cells, np.float32) * np.float32([1 / 500, -1 / 200]), across)
+        self._threads = threading.local()
 
-    threads = threads or min(4, os.cpu_count() or 1)
-    # Two blocks for each thread: the second evens out the time of the first.
-    size = -(-height // (2 * threads * rows)) * rows
-    blocks = [range(top, min(top + size, height)) for top in range(0, height, size)]
-    if threads == 1 or len(blocks) == 1:
-        for block in blocks:
-            run(block)
-    else:
+    def rows(self, top, bottom):
+        """Rows ``top`` to ``bottom`` as a ``PIL.Image``: RGBX (the fourth byte is unused), or RGBA."""
+        output = np.empty((bottom - top, self.size[0]), _PIXEL)
+        self._fill(top, output)
+        return Image.frombuffer(self._mode, (self.size[0], bottom - top), output, "raw", self._mode, 0, 1)
+
+    def whole(self, threads=None):
+        """The whole picture, made by ``threads`` threads; default the number of cores, at most 4."""
+        width, height = self.size
+        threads = threads or min(4, os.cpu_count() or 1)
+        output = np.empty((height, width), _PIXEL)
+        size = -(-height // (2 * threads))  # two parts for each thread: the second evens out the time of the first
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(run, blocks))
-    return Image.frombuffer(mode, (width, height), output, "raw", mode, 0, 1)
+            list(pool.map(lambda top: self._fill(top, output[top : top + size]), range(0, height, size)))
+        return Image.frombuffer(self._mode, self.size, output, "raw", self._mode, 0, 1)
+
+    def _fill(self, top, output):
+        """Write the rows from ``top`` on into ``output``, uint32 (rows, width)."""
+        step = max(1, _STRIP_PIXELS // self.size[0])
+        for first in range(0, len(output), step):
+            strip = output[first : first + step]
+            buffers = self._buffers(len(strip))
+            # Pasting into the same strip, where crop() would ask the system for fresh memory each time.
+            buffers.image.paste(self._image, (0, -top - first))
+            pixels = np.frombuffer(buffers.image.tobytes("raw", self._mode), _PIXEL).reshape(strip.shape)
+            positions = self._down[top + first : top + first + step][: len(strip)]
+            buffers.convert(pixels, positions, self._offsets, strip, self._mode == "RGBA")
+
+    def _buffers(self, rows):
+        """This thread's buffers for a strip of ``rows`` rows."""
+        known = vars(self._threads)
+        if rows not in known:
+            known[rows] = _Buffers(rows, self.size[0], self._image.mode)
+        return known[rows]
 
 
 def _positions(size, network_size, stride, cells):
@@ -115,8 +126,9 @@ def _f(luminance):
 class _Buffers:
     """Working memory for one strip of ``rows`` rows, and the conversion that fills it."""
 
-    def __init__(self, rows, width):
+    def __init__(self, rows, width, mode):
         self.tables = _tables()
+        self.image = Image.new(mode, (width, rows))
         self.code = np.empty((rows, width), _PIXEL)
         self.integer = np.empty((rows, width), np.int32)
         self.index = np.empty((rows, width), np.intp)  # np.take would make its own copy of any other integer
@@ -126,7 +138,7 @@ class _Buffers:
         self.xyz = np.empty((3, rows, width), np.float32)
         self.rgb = np.empty((3, rows, width), np.float32)
 
-    def run(self, pixels, positions, offsets, output, alpha):
+    def convert(self, pixels, positions, offsets, output, alpha):
         """Convert one strip: pixels and output uint32 (rows, width), positions (rows,), offsets (2, h, width)."""
         self._lightness(pixels)
         low, high = int(positions[0]), min(int(positions[-1]) + 2, offsets.shape[1])
@@ -211,4 +223,4 @@ def _tables():
     return _Tables()
 
 
-__all__ = ["join", "lightness"]
+__all__ = ["Join", "lightness"]
