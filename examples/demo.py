@@ -76,9 +76,7 @@ def main():
 
     ours = json.loads((out / "run" / "metrics.json").read_text())
     print(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes.")
-    print(
-        f"training loss       {ours['loss']:.3f} after {ours['steps']} steps (ignoring the input: {ours['baseline']:.3f})"
-    )
+    print(f"training loss       {ours['loss']:.3f} after {ours['steps']} steps (blind: {ours['baseline']:.3f})")
     print(f"before/after sheet  {out / 'before_after.png'}")
     print(f"trained model       {out / 'run' / 'model.keras'}")
     print(f"its evaluation      {out / 'evaluation' / 'sheet.png'}")
