@@ -8,9 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from tfssl.export.samples import encode
-from tfssl.methods.colorization.join import join
-from tfssl.methods.colorization.predict import predict_cells
-from tfssl.methods.colorization.predictors import network_lightness
+from tfssl.methods.colorization.colorize import colorize_image
+from tfssl.methods.colorization.predict import compiled_predictor
 from tfssl.methods.colorization.serving import decode_rgb, network_size
 from tfssl.ops.color import rgb_to_lab, rgb_to_lightness
 
@@ -64,9 +63,8 @@ def test_served_pictures_equal_those_of_the_command_line(method, model, endpoint
 
     picture = Image.open(builtin_photographs()[0]).convert("RGB").resize((150, 111))
     (served,) = colorize(endpoints, [encode(picture)])
-    lightness = network_lightness(np.asarray(picture), method.network_side)
-    cells = predict_cells(method, model, lightness[None, ..., None]).numpy()[0]
-    joined = join(picture, cells, lightness.shape[::-1], method.output_stride).convert("RGB")
+    predict = compiled_predictor(method, model)
+    joined = colorize_image(predict, picture, side=method.network_side, stride=method.output_stride)
     difference = np.abs(np.asarray(served, int) - np.asarray(joined, int))
     assert difference.mean() < 0.5 and np.quantile(difference, 0.999) <= 4
 

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from tfssl.layers import normalization
+
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class DilatedStack(layers.Layer):
@@ -52,7 +54,7 @@ class DilatedStack(layers.Layer):
             )
             for i in range(depth)
         ]
-        self.normalization = batch_norm(dtype=self.dtype_policy, name="bn") if batch_norm else None
+        self.normalization = normalization.batch_norm(dtype=self.dtype_policy, name="bn") if batch_norm else None
 
     def build(self, input_shape):
         for convolution in self.convolutions:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import itertools
 import os
 import time
 from collections import deque
@@ -20,7 +21,9 @@ from tfssl.methods.colorization.predictors import MAX_ASPECT
 MAX_MEGAPIXELS = 64
 """Pictures in work at once, all together; a larger one is worked on alone. Each pixel takes 8 bytes."""
 
-_BATCH, _BATCH_MEGAPIXELS = 8, 8  # small pictures share a call of the network
+# Small pictures share a call of the network: at most so many, and so much less than may be in work that the next
+# picture of a batch always finds room.
+_BATCH, _BATCH_MEGAPIXELS = 8, 8
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -147,14 +150,16 @@ class _Line:
     """Decoding, network and writing as an assembly line.
 
     The calling thread admits pictures in order and runs the network; two threads decode ahead of it, two join and
-    write behind it. Batches depend on the pictures alone, never on timing, so that results repeat bit for bit.
+    write behind it. Pictures that follow each other and have the same size share a call of the network: batches
+    depend on the list alone, never on timing, so that results repeat bit for bit.
     """
 
     def __init__(self, predict, side, stride, temperature, progress):
         self.predict, self.side, self.stride, self.temperature = predict, side, stride, temperature
         self.progress = progress
         self.outcome = {}  # job -> None or the reason of its failure
-        self.decoding, self.writing = deque(), deque()
+        self.decoding, self.writing = deque(), deque()  # batches, pictures
+        self.open_batch = None  # the last batch of `decoding`, while pictures may still join it
         self.readers = ThreadPoolExecutor(2, "decode")
         self.writers = ThreadPoolExecutor(2, "write")
         self.finished_megapixels = 0.0
@@ -165,9 +170,12 @@ class _Line:
         try:
             for job in jobs:
                 header = read_header(job.source)
+                if not self._joins_batch(header):
+                    self.open_batch = None
                 while not self._has_room(header):
                     self._advance()
                 self._admit(job, header)
+            self.open_batch = None
             while self.decoding or self.writing:
                 self._advance()
         finally:
@@ -175,10 +183,17 @@ class _Line:
                 pool.shutdown(cancel_futures=True)
         return self.outcome
 
+    def _joins_batch(self, header):
+        batch = self.open_batch
+        if not batch or len(batch) == _BATCH or header.size != batch[0].header.size:
+            return False
+        return header.megapixels * (len(batch) + 1) <= _BATCH_MEGAPIXELS
+
     def _has_room(self, header):
-        in_work = [*self.decoding, *self.writing]
+        decoding = list(itertools.chain(*self.decoding))
+        in_work = [*decoding, *self.writing]
         megapixels = header.megapixels + sum(picture.header.megapixels for picture in in_work)
-        return not in_work or (megapixels <= MAX_MEGAPIXELS and len(self.decoding) < 2 * _BATCH)
+        return not in_work or (megapixels <= MAX_MEGAPIXELS and len(decoding) < 2 * _BATCH)
 
     def _admit(self, job, header):
         draft = None
@@ -186,7 +201,10 @@ class _Line:
         if header.format in ("JPEG", "MPO") and min(header.size) >= 8 * self.side:
             draft = self.readers.submit(self._draft, job)
         decoded = self.readers.submit(self._decode, job, draft is None)
-        self.decoding.append(_Picture(job, header, decoded, draft))
+        if self.open_batch is None:
+            self.open_batch = []
+            self.decoding.append(self.open_batch)
+        self.open_batch.append(_Picture(job, header, decoded, draft))
 
     def _draft(self, job):
         return network_lightness(decode_photo(job.source, min_side=self.side)[0], self.side)
@@ -196,29 +214,27 @@ class _Line:
         return image, metadata, network_lightness(image, self.side) if scale else None
 
     def _advance(self):
-        """Take the next batch through the network, or else wait for the oldest picture to be written."""
-        if self.decoding:
-            self._predict_batch()
+        """Take the next complete batch through the network, or else wait for the oldest picture to be written."""
+        if self.decoding and self.decoding[0] is not self.open_batch:
+            self._process(self.decoding.popleft())
         else:
             self._finish(self.writing.popleft())
         while self.writing and self.writing[0].written.done():
             self._finish(self.writing.popleft())
 
-    def _predict_batch(self):
-        batch, megapixels = [], 0.0
-        while self.decoding and len(batch) < _BATCH:
-            picture = self.decoding[0]
+    def _process(self, batch):
+        by_shape = {}  # EXIF orientation may turn some of them
+        for picture in batch:
             try:
                 scaled = picture.draft.result() if picture.draft else picture.decoded.result()[2]
             except Exception as error:  # whatever is wrong with one picture, the others are done
-                self._record(self.decoding.popleft(), _reason(error))
-                continue
-            megapixels += picture.header.megapixels
-            if batch and (scaled.shape != batch[0][1].shape or megapixels > _BATCH_MEGAPIXELS):
-                break
-            batch.append((self.decoding.popleft(), scaled))
-        if not batch:
-            return
+                self._record(picture, _reason(error))
+            else:
+                by_shape.setdefault(scaled.shape, []).append((picture, scaled))
+        for same in by_shape.values():
+            self._predict(same)
+
+    def _predict(self, batch):
         cells = _predict(self.predict, [scaled for _, scaled in batch], self.temperature)
         # A picture alone in the line is written by all cores, otherwise each core has a picture of its own.
         alone = len(batch) == 1 and not self.decoding and not self.writing
@@ -238,7 +254,7 @@ class _Line:
             picture.written.result()
         except OSError as error:
             if error.errno in _FULL_DISK:
-                note = f"{error.strerror} after {len(self.outcome)} of {self.total} pictures; make room, start again"
+                note = f"{error.strerror}; make room and start again, what is there already is whole and is kept"
                 raise OSError(error.errno, note, str(picture.job.target.parent)) from None
             reason = _reason(error)
         except Exception as error:

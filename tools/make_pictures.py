@@ -1,0 +1,44 @@
+"""Draw docs/images/*.png: the shipped colorizer on the photographs inside scikit-image and scikit-learn.
+
+None of them is in the training archives. All suitable ones are shown, not the best ones.
+"""
+
+from pathlib import Path
+
+from PIL import Image
+
+import tfssl
+from tfssl.data.builtin import builtin_grey_photographs, builtin_photographs
+from tfssl.data.images import decode_image
+from tfssl.visualization.sheet import picture_sheet
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+LEFT_OUT = {"hubble_deep_field.jpg"}  # its colours are false colours
+SIDE = 320
+
+
+def small(path):
+    """A photograph, at most SIDE pixels a side: sheets need no more."""
+    image = decode_image(str(path))
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return image
+
+
+def pairs(cells):
+    """Two photographs a row."""
+    return [cells[i] + (cells[i + 1] if i + 1 < len(cells) else []) for i in range(0, len(cells), 2)]
+
+
+def main():
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    colour = [small(p) for p in builtin_photographs() if p.name not in LEFT_OUT]
+    rows = pairs([[image.convert("L").convert("RGB"), tfssl.colorize(image), image] for image in colour])
+    picture_sheet(rows, IMAGES / "colorizer.png", titles=["input", "tfssl colorize", "truth"] * 2, cell=180)
+    grey = [small(p) for p in builtin_grey_photographs()]
+    rows = pairs([[image, tfssl.colorize(image)] for image in grey])
+    picture_sheet(rows, IMAGES / "grey.png", titles=["black and white", "tfssl colorize"] * 2, cell=240)
+    print(*sorted(IMAGES.iterdir()), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
