@@ -39,19 +39,18 @@ def test_the_report_describes_the_folder(exported, method):
     assert 0 < served["parity"]["predict_ab"]["ab"]["mean_abs"] <= 0.05
 
 
-def test_float16_halves_the_kernels_and_keeps_the_vectors(exported, model):
+def test_float16_halves_the_kernels_of_all_but_the_sensitive_layers(exported, model):
     reader = tf.train.load_checkpoint(str(exported / "1" / "variables" / "variables"))
-    kinds = {
-        (len(shape), reader.get_variable_to_dtype_map()[key])
-        for key, shape in reader.get_variable_to_shape_map().items()
-    }
-    assert (4, tf.float16) in kinds and (4, tf.float32) not in kinds and (1, tf.float16) not in kinds
+    dtypes = reader.get_variable_to_dtype_map()
+    four_dimensional = [dtypes[key] for key, shape in reader.get_variable_to_shape_map().items() if len(shape) == 4]
+    assert four_dimensional.count(tf.float32) == 3  # the first convolution and two on the vector of the whole picture
+    assert four_dimensional.count(tf.float16) == 18
+    stored, kept = read_variables(exported / "1"), ("stem_conv/kernel", "conv5_scene_a/kernel", "conv5_scene_b/kernel")
     for path, value in values(model).items():
-        stored = read_variables(exported / "1")[path]
-        np.testing.assert_array_equal(stored, value.astype(np.float16) if value.ndim > 1 else value)
-    weights = sum(v.size for v in values(model).values())
-    data = next((exported / "1" / "variables").glob("variables.data*"))
-    assert data.stat().st_size < 2.1 * weights
+        halved = value.ndim == 4 and path not in kept
+        np.testing.assert_array_equal(stored[path], value.astype(np.float16) if halved else value)
+    (data,) = (exported / "1" / "variables").glob("variables.data*")
+    assert data.stat().st_size < 2.1 * sum(v.size for v in values(model).values())
 
 
 def test_loading_gives_method_and_weights_back(exported, method, model):

@@ -5,13 +5,12 @@ import os
 import tempfile
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export.folder import write_export
-from tfssl.export.network import SCOPE, StoredNetwork, float32_network
+from tfssl.export.network import SCOPE, StoredNetwork, float32_network, sensitive_layers
 from tfssl.export.quiet import quiet_stderr
 from tfssl.export.samples import builtin_pictures, differences, lightness, summary
 from tfssl.export.savedmodel import served_name, write_savedmodel
@@ -23,16 +22,18 @@ MAX_ERROR = {"none": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
 CALIBRATION_PICTURES = 64
 """Most pictures of the representative set that int8 ranges are measured on."""
 
+_WITH_KERNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
+
 _INSIDE = rf"^{SCOPE}(_\d+)?/"  # operators are named by scope and layer
 
 
 def export_tflite(method, model, out, *, quantize="none", side=None, representative="builtin", overwrite=False):
     """Write a .tflite file of the endpoint that takes lightness, and measure it against the Keras model.
 
-    ``none`` and ``float16`` keep every operator in float32 (float16: weights stored in half). ``dynamic`` stores
-    int8 weights and quantizes activations as it runs. ``int8`` fixes the ranges of the activations beforehand; what
-    turns scores into colours (softmax, annealed mean), every resizing and a few small sensitive layers stay in
-    float32, and so do input and output.
+    ``none`` and ``float16`` keep every operator in float32 (float16: kernels stored in half). ``dynamic`` stores int8
+    weights and quantizes activations as it runs. ``int8`` fixes the ranges of the activations beforehand. In all of
+    them, what turns scores into colours (softmax, annealed mean), every resizing and a few small sensitive layers
+    stay in float32, and so do input and output.
 
     Args:
         method: the :class:`~tfssl.methods.base.Method` the model belongs to.
@@ -60,11 +61,10 @@ def export_tflite(method, model, out, *, quantize="none", side=None, representat
     name, endpoint = _fixed_endpoint(method.serving(StoredNetwork(model)), side)
     file = f"{served_name(method)}_{quantize}.tflite"
     with write_export(out, method, model, [file], overwrite=overwrite) as (stage, report):
-        content = _convert(name, endpoint, dynamic=quantize == "dynamic")
-        if quantize == "float16":
-            content = _halve(content)
-        elif quantize == "int8":
-            content = _quantize(content, name, model, _calibration(representative, side))
+        content = _convert(name, endpoint)
+        if quantize != "none":
+            calibration = _calibration(representative, side) if quantize == "int8" else []
+            content = _quantize(content, quantize, model, name, calibration)
         (stage / file).write_bytes(content)
         report.setdefault("tflite", {})[file] = {
             "quantize": quantize,
@@ -112,55 +112,52 @@ def _fixed_endpoint(endpoints, side):
     raise ModelError("this method has no endpoint that takes `lightness`, so there is nothing to convert")
 
 
-def _convert(name, endpoint, *, dynamic):
+def _convert(name, endpoint):
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         write_savedmodel(folder, {name: endpoint})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[name])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        converter.optimizations = [tf.lite.Optimize.DEFAULT] if dynamic else []
         return bytes(converter.convert())
 
 
-def _quantizer(content):
+def _quantize(content, kind, model, name, calibration):
+    """Quantize the operators of the network, those around it and the sensitive layers in it excepted."""
     try:
         from ai_edge_quantizer import qtyping, quantizer
     except ImportError:
         raise ModelError(
-            "`quantize` float16 and int8 need the package ai-edge-quantizer; pip install ai-edge-quantizer"
+            f"`quantize` {kind} needs the package ai-edge-quantizer; pip install ai-edge-quantizer"
         ) from None
-    return qtyping, quantizer.Quantizer(content)
 
-
-def _halve(content):
-    """Store the kernels of convolutions in float16. Biases stay: the converter's own option halves them too, which
-    makes the error half as large again."""
-    types, recipe = _quantizer(content)
-    half = types.OpQuantizationConfig(
-        weight_tensor_config=types.TensorQuantizationConfig(num_bits=16, dtype=types.TensorDataType.FLOAT),
-        compute_precision=types.ComputePrecision.FLOAT,
-        explicit_dequantize=True,
-    )
-    for operator in ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED"):
-        recipe.update_quantization_recipe(_INSIDE, types.TFLOperationName(operator), half, "float_casting")
-    with quiet_stderr():
-        return bytes(recipe.quantize(enable_progress_report=False).quantized_model)
-
-
-def _quantize(content, name, model, calibration):
-    """Quantize the operators of the network to int8, those around it and the resizing ones excepted."""
-    types, recipe = _quantizer(content)
-    every = types.TFLOperationName.ALL_SUPPORTED
-    recipe.add_static_config(_INSIDE, every, activation_num_bits=8, weight_num_bits=8)
-    # Scores of 1/10 already show after division by a temperature of 0.38: the classifier's output is left in float.
-    recipe.add_dynamic_config(_layers([_last_kernel(model)]), every, num_bits=8)
-    recipe.update_quantization_recipe(_layers(_float_layers(model)), every, algorithm_key="no_quantize")
+    every = qtyping.TFLOperationName.ALL_SUPPORTED
+    recipe = quantizer.Quantizer(content)
+    if kind == "float16":
+        for operator in _WITH_KERNEL:
+            operator = qtyping.TFLOperationName(operator)
+            recipe.update_quantization_recipe(_INSIDE, operator, _half(qtyping), "float_casting")
+    elif kind == "dynamic":
+        recipe.add_dynamic_config(_INSIDE, every, num_bits=8)
+    else:
+        recipe.add_static_config(_INSIDE, every, activation_num_bits=8, weight_num_bits=8)
+        # Scores of 1/10 already show after division by a temperature of 0.38: what the classifier gives stays float.
+        recipe.add_dynamic_config(_layers([_last_kernel(model)]), every, num_bits=8)
+    recipe.update_quantization_recipe(_layers(sensitive_layers(model)), every, algorithm_key="no_quantize")
     try:
         with quiet_stderr():
             ranges = _ranges(recipe, name, calibration)
-            return bytes(recipe.quantize(ranges, enable_progress_report=False).quantized_model)
+            return bytes(recipe.quantize(ranges or None, enable_progress_report=False).quantized_model)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"the quantizer cannot make int8 of this network ({reason}); use dynamic or float16") from None
+        raise ModelError(f"the quantizer cannot make {kind} of this network ({reason})") from None
+
+
+def _half(qtyping):
+    """Kernels in float16, biases and arithmetic in float32."""
+    return qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
 
 
 def _ranges(recipe, name, calibration):
@@ -188,25 +185,6 @@ def _layers(names):
 
 def _last_kernel(model):
     return [layer.name for layer in model.layers if hasattr(layer, "kernel")][-1]
-
-
-def _float_layers(model):
-    """Layers that int8 leaves in float32: few weights, large effect (together 1.20 -> 0.34 ab on a trained network).
-
-    - What rescales or resizes (a layer without weights that Keras does not have).
-    - All up to the first convolution: its input has one channel, whose 256 steps every later layer would see.
-    - A vector pooled over the whole picture, what is made of it and where it is added: its error moves the colour of
-      every pixel the same way instead of averaging out.
-    """
-    first = next(i for i, layer in enumerate(model.layers) if hasattr(layer, "kernel"))
-    return [
-        layer.name
-        for i, layer in enumerate(model.layers)
-        if i <= first
-        or isinstance(layer, keras.layers.Rescaling)
-        or (not layer.weights and not type(layer).__module__.startswith("keras."))
-        or any(tuple(tensor.shape[1:3]) == (1, 1) for tensor in keras.tree.flatten([layer.input, layer.output]))
-    ]
 
 
 def _calibration(source, side):

@@ -1,6 +1,6 @@
 """Full-resolution lightness joined with colours on the network's grid: Lab -> sRGB, strip by strip.
 
-The arithmetic is that of :func:`tfssl.ops.color.lab_to_rgb`, arranged for the processor's caches: strips of a few
+The arithmetic is that of :func:`tfssl.ops.color.lab_to_rgb`, arranged for the processor's caches: strips of some ten
 thousand pixels, every intermediate result in a buffer that is used again, tables in place of powers. NumPy lets go
 of the interpreter lock inside each step, so strips run on several cores.
 """
