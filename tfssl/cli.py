@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -255,6 +256,7 @@ def _read_json(path):
 def main(arguments=None):
     """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong use or bad input, 130 interrupted."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    warnings.filterwarnings("ignore", module=r"PIL\..*")  # what matters of them comes back as a picture's reason
     try:
         code = app(args=arguments, standalone_mode=False)
     except TfsslError as error:

@@ -214,8 +214,9 @@ def test_devices_must_divide_the_batch(photos, tmp_path):
         fit(configuration(photos, devices=3), tmp_path / "run")
 
 
-def test_mixed_precision_trains(photos, tmp_path):
-    fit(configuration(photos, precision="mixed_bfloat16"), tmp_path / "run")
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains(photos, tmp_path, precision):
+    fit(configuration(photos, precision=precision), tmp_path / "run")
     assert keras.mixed_precision.global_policy().name == "float32"  # the policy of the process is restored
     _, model = load_run(tmp_path / "run")
     assert model.get_layer("conv1_a").compute_dtype == "float32"

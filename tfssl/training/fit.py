@@ -63,10 +63,9 @@ def fit(config: RunConfig, out, *, reporter=None):
         strategy = make_strategy(settings.devices, settings.batch_size)
         with strategy.scope():
             optimizer = build_optimizer(settings, total_steps)
-            if settings.precision == "mixed_float16":
-                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             model = method.model(optimizer)
-            optimizer.build(model.trainable_variables)
+            # model.optimizer: under mixed_float16, compile() has wrapped it in a LossScaleOptimizer.
+            model.optimizer.build(model.trainable_variables)
         if settings.weights is not None:
             load_weights(model, settings.weights)
         state = checkpoint.restore(model, out / "checkpoint")
