@@ -99,8 +99,8 @@ def test_stored_network_answers_like_the_model(model):
 
 
 def test_a_kernel_beyond_float16_is_refused():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="big")])
-    model.layers[0].kernel.assign([[1e6], [0.0]])
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), keras.layers.Dense(1, name="big")])
+    model.get_layer("big").kernel.assign([[1e6], [0.0]])
     with pytest.raises(ModelError, match=r"weight .*big/kernel reaches 1e\+06"):
         StoredNetwork(model, "float16")
 

@@ -125,4 +125,4 @@ def test_predict_ab_takes_any_size_and_batch(endpoints):
     lightness = np.random.default_rng(0).uniform(0, 100, (2, 21, 35, 1)).astype(np.float32)
     ab = endpoints["predict_ab"].function(tf.constant(lightness))["ab"].numpy()
     assert ab.shape == (2, 21, 35, 2) and ab.dtype == np.float32
-    assert ab.std(axis=(1, 2)).min() > 1, "the network of these tests must not answer the same everywhere"
+    assert ab.std(axis=(1, 2)).min() > 0.5, "the network of these tests must not answer the same everywhere"
