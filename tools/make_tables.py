@@ -97,11 +97,18 @@ _QUALITY = (
 
 def colorizer(root):
     """Quality of the shipped colorizer on the kept-out photographs, beside the grey picture, from its MANIFEST."""
-    metrics = read(root, "savedmodels/colorizer/MANIFEST.json")["metrics"]
-    rows = [(name, metrics[f"grey_{key}"] * scale, metrics[key] * scale) for name, key, scale in _QUALITY]
-    text = markdown(["Metric", "Grey", "Colorizer"], rows)
-    share = f"T = {metrics['temperature']:g}, {metrics['images']:,.0f} photographs, {metrics['pixels']:,.0f} pixels"
-    return f"{text}\n{share}, {metrics['bins']:.0f} bins.\n"
+    manifest = read(root, "savedmodels/colorizer/MANIFEST.json")
+    parts = manifest["metrics"], manifest["metrics_untouched_half"]
+    rows = [
+        (name, *(round(part[prefix + key] * scale, 3) for part in parts for prefix in ("grey_", "")))
+        for name, key, scale in _QUALITY
+    ]
+    counts = [f"{part['images']:.0f}" for part in parts]
+    header = [
+        f"{who}, {count}" for count in (f"all {counts[0]}", f"the untouched {counts[1]}") for who in ("Grey", "Ours")
+    ]
+    pixels = " and ".join(f"{part['pixels']:,.0f} pixels in {part['bins']:.0f} bins" for part in parts)
+    return markdown(["Metric", *header], rows) + f"\nT = {parts[0]['temperature']:g}; {pixels}.\n"
 
 
 def methods(root):

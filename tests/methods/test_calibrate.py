@@ -1,0 +1,51 @@
+"""Taking back a share of the rebalancing, and choosing how to decode."""
+
+import numpy as np
+import pytest
+
+from tfssl.data.builtin import builtin_photographs
+from tfssl.errors import ConfigError
+from tfssl.methods import Colorization
+from tfssl.methods.colorization.calibrate import choose_decoding, undo_rebalancing
+from tfssl.methods.colorization.prior import class_weights
+
+FIELDS = {"backbone": "small", "resize": None, "crop_size": 32, "network_side": 32}
+
+
+def test_undoing_all_gives_back_the_frequencies_of_the_photographs():
+    """A network that predicts p * w exactly, the optimum of the weighted loss, predicts p afterwards."""
+    method = Colorization(**FIELDS)
+    model = method.model()
+    prior = method.smoothed_prior()
+    weights = class_weights(prior, method.rebalance_mix)
+    scores = model.get_layer("scores")
+    scores.kernel.assign(np.zeros(scores.kernel.shape))
+    scores.bias.assign(np.log(prior * weights))
+    undo_rebalancing(method, model, 0.25)
+    undo_rebalancing(method, model, 0.75)
+    logits = np.asarray(model(np.full((1, 32, 32, 1), 50.0, np.float32)))[0, 3, 3].astype(np.float64)
+    probabilities = np.exp(logits - logits.max())
+    np.testing.assert_allclose(probabilities / probabilities.sum(), prior, rtol=1e-3, atol=1e-8)
+
+
+def test_choice_is_the_best_of_the_table_and_the_model_stays():
+    method = Colorization(**FIELDS)
+    model = method.model()
+    before = np.asarray(model.get_layer("scores").bias).copy()
+    source = [str(p) for p in builtin_photographs()[:2]]
+    pair, table = choose_decoding(method, model, source, shares=(0.0, 1.0), temperatures=(0.5, 1.0), raw_gain=-1.0)
+    assert len(table) == 4
+    best = max(table, key=lambda row: row["auc_macro_gain"])
+    assert pair == (best["share"], best["temperature"])
+    np.testing.assert_allclose(np.asarray(model.get_layer("scores").bias), before, atol=1e-5)
+    # A bar that nothing reaches: the pair that comes nearest to it.
+    pair, table = choose_decoding(method, model, source, shares=(0.0, 1.0), temperatures=(0.5, 1.0), raw_gain=1.0)
+    best = max(table, key=lambda row: row["auc_raw_gain"])
+    assert pair == (best["share"], best["temperature"])
+
+
+def test_wrong_use_is_named():
+    with pytest.raises(ConfigError, match="objective"):
+        undo_rebalancing(Colorization(**FIELDS, objective="classification"), None, 0.5)
+    with pytest.raises(ConfigError, match="share"):
+        undo_rebalancing(Colorization(**FIELDS), None, 2)

@@ -1,0 +1,68 @@
+"""After training: how much of the rebalancing to keep, and which temperature to decode with."""
+
+import numpy as np
+
+from tfssl.errors import ConfigError
+from tfssl.methods.colorization.prior import class_weights
+
+_SCORES = {"paper": "scores", "small": "scores", "alexnet": "fc8"}
+
+
+def undo_rebalancing(method, model, share):
+    """Take back part of the rebalancing of a trained network, by shifting its last bias.
+
+    A network trained with class weights w predicts colours in proportion to ``p(colour | picture) * w``.
+    Subtracting ``share * log w`` from the scores leaves ``p * w^(1 - share)``: 0 changes nothing (rare colours count
+    most: vivid, sometimes wrong), 1 gives back the frequencies of the photographs (cautious). The network's other
+    weights, its size and its speed stay as they are.
+
+    Args:
+        method: a :class:`~tfssl.methods.Colorization` with ``objective="rebalanced"``.
+        model: its network, changed in place.
+        share: in [-1, 1]; calls add up.
+
+    Raises:
+        ConfigError: if the method was trained without rebalancing, or share is out of its range.
+
+    Reference:
+        The prior correction of Saerens, Latinne and Decaestecker: Adjusting the outputs of a classifier to new a
+        priori probabilities. Neural Computation 14, 2002.
+    """
+    if method.objective != "rebalanced":
+        raise ConfigError(f"only a rebalanced model can be calibrated. Received: objective={method.objective!r}")
+    if not -1 <= share <= 1:
+        raise ConfigError(f"`share` must lie in [-1, 1]. Received: share={share}")
+    weights = class_weights(method.smoothed_prior(), method.rebalance_mix)
+    bias = model.get_layer(_SCORES[method.backbone]).bias
+    bias.assign(np.asarray(bias) - share * np.log(weights).astype(np.float32))
+
+
+def choose_decoding(method, model, source, *, shares, temperatures, raw_gain):
+    """Measure every pair of share and temperature, and pick the best.
+
+    Args:
+        method: a :class:`~tfssl.methods.Colorization` with ``objective="rebalanced"``.
+        model: its network; left as it was.
+        source: photographs that trained nothing, see :func:`tfssl.data.images.image_source`.
+        shares: candidates for :func:`undo_rebalancing`.
+        temperatures: candidates for T.
+        raw_gain: smallest gain in raw AuC over the grey picture, in [0, 1], that a pair must reach.
+
+    Returns:
+        ``((share, temperature), table)``: of the pairs that reach raw_gain the one with the highest
+        class-rebalanced AuC (``auc_macro``), or the one with the highest raw gain if none does; and a list of dicts
+        with the figures of every pair.
+    """
+    from tfssl.methods.colorization.evaluate import sweep_temperature
+
+    keys = ("auc_raw_gain", "auc_macro_gain", "colourfulness_ratio")
+    table = []
+    for share in shares:
+        undo_rebalancing(method, model, share)
+        for temperature, metrics in sweep_temperature(method, model, source, temperatures).items():
+            table.append({"share": share, "temperature": temperature, **{k: metrics[k] for k in keys}})
+        undo_rebalancing(method, model, -share)
+    good = [row for row in table if row["auc_raw_gain"] >= raw_gain]
+    candidates, figure = (good, "auc_macro_gain") if good else (table, "auc_raw_gain")
+    best = max(candidates, key=lambda row: row[figure])
+    return (best["share"], best["temperature"]), table
