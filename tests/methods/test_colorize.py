@@ -11,8 +11,9 @@ from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ModelError
 from tfssl.methods import Colorization
 from tfssl.methods.colorization.colorize import colorize_image, network_lightness
-from tfssl.methods.colorization.join import Join, lightness
+from tfssl.methods.colorization.join import Join
 from tfssl.methods.colorization.predict import compiled_predictor, predict_ab
+from tfssl.ops.bytes_lab import lightness
 
 SIDE, STRIDE = 32, 4
 

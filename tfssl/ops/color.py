@@ -124,19 +124,8 @@ def rgb_to_lightness(rgb):
     Returns:
         Float tensor (..., 1), L in [0, 100].
     """
-    return linear_to_lightness(srgb_to_linear(ops.convert_to_tensor(rgb)))
-
-
-def linear_to_lightness(linear):
-    """L of linear-light colours.
-
-    Args:
-        linear: float tensor (..., 3), linear sRGB in [0, 1].
-
-    Returns:
-        Float tensor (..., 1), L in [0, 100].
-    """
-    luminance = ops.matmul(linear, ops.cast(_WHITE_XYZ_FROM_RGB[:, 1:2], linear.dtype))
+    rgb = ops.convert_to_tensor(rgb)
+    luminance = ops.matmul(srgb_to_linear(rgb), ops.cast(_WHITE_XYZ_FROM_RGB[:, 1:2], rgb.dtype))
     f = ops.where(
         luminance > _LAB_EPSILON,
         _power(luminance, 1.0 / 3.0, _LAB_EPSILON),

@@ -15,8 +15,9 @@ from PIL import Image
 from tfssl.data.jobs import Job, plan_jobs
 from tfssl.data.photo import Header, decode_photo, read_header, save_photo
 from tfssl.errors import ModelError, SourceError
-from tfssl.methods.colorization.join import Join, lightness
+from tfssl.methods.colorization.join import Join
 from tfssl.methods.colorization.predictors import MAX_ASPECT
+from tfssl.ops.bytes_lab import lightness
 
 MAX_MEGAPIXELS = 64
 """Pictures in work at once, all together; a larger one is worked on alone. Each pixel takes 8 bytes."""

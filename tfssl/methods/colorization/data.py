@@ -1,35 +1,32 @@
 """Examples of colorization: crops of photographs -> (lightness, subsampled ab)."""
 
-import functools
-
-import numpy as np
 import tensorflow as tf
 
 from tfssl.data.pipeline import crop_dataset
-from tfssl.ops.color import linear_to_lightness, rgb_to_lab
+from tfssl.ops.bytes_lab import ab, lightness
 
 
 def to_example(pixels, *, stride):
     """Split crops into the network's input and target.
 
     Args:
-        pixels: uint8 tensor (..., H, W, 3), sRGB.
+        pixels: uint8 tensor (B, H, W, 3), sRGB, of known H and W.
         stride: the target keeps pixels 0, stride, 2 stride, ... (point sampling, as the released code).
 
     Returns:
-        ``(L, ab)``: float32 (..., H, W, 1) in [0, 100] and (..., ceil(H / stride), ceil(W / stride), 2), ab units.
+        ``(L, ab)``: float32 (B, H, W, 1) in [0, 100] and (B, ceil(H / stride), ceil(W / stride), 2), ab units.
     """
-    # Three times as fast as the whole Lab conversion: the sRGB curve from a table of its 256 levels, lightness alone
-    # at full size, ab only where the target is sampled.
-    lightness = linear_to_lightness(tf.gather(_linear_levels(), tf.cast(pixels, tf.int32)))
-    sampled = tf.cast(pixels[..., ::stride, ::stride, :], tf.float32) / 255.0
-    return lightness, rgb_to_lab(sampled)[..., 1:]
 
+    def split(crops):
+        return lightness(crops)[..., None], ab(crops[:, ::stride, ::stride])
 
-@functools.lru_cache(maxsize=1)
-def _linear_levels():
-    levels = np.arange(256, dtype=np.float64) / 255
-    return np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92).astype(np.float32)
+    # By tables on the host: several times as fast as the same conversion as graph operators, and data preparation is
+    # what keeps a fast network waiting.
+    inputs, targets = tf.numpy_function(split, [pixels], [tf.float32, tf.float32], stateful=False)
+    batch, height, width, _ = pixels.shape
+    inputs.set_shape((batch, height, width, 1))
+    targets.set_shape((batch, -(-height // stride), -(-width // stride), 2))
+    return inputs, targets
 
 
 def jitter_lightness(lightness, seed, strength):
@@ -67,11 +64,11 @@ def colorization_dataset(source, crop, *, stride, batch_size, training, seed, st
     batches = crops.batch(batch_size, drop_remainder=training)
 
     def example(number, pixels):
-        lightness, ab = to_example(pixels, stride=stride)
+        inputs, targets = to_example(pixels, stride=stride)
         if training and jitter > 0:
             # The batch number, not a generator's state, makes the jitter the same after a resume.
-            lightness = jitter_lightness(lightness, tf.stack([tf.cast(seed, tf.int64), number]), jitter)
-        return lightness, ab
+            inputs = jitter_lightness(inputs, tf.stack([tf.cast(seed, tf.int64), number]), jitter)
+        return inputs, targets
 
     # Colour conversion works on whole batches: one vectorised call instead of one per picture.
     batches = batches.enumerate(start or 0).map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

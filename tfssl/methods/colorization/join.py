@@ -13,30 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-from tfssl.ops.color import RGB_FROM_XYZ, WHITE_D65, XYZ_FROM_RGB
+from tfssl.ops.bytes_lab import KNEE_CUBED, SLOPE, channel_shares, lab_f
+from tfssl.ops.color import RGB_FROM_XYZ, WHITE_D65
 
 # CIE 1976 f(): a cube root above 0.008856, a line below. Both meet at f = 24/116, so that for f below the knee
 # f^-1(f) = knee^3 + (f - knee) / slope, which needs no branch.
 _KNEE = np.float32(24 / 116)
-_KNEE_CUBED = np.float32((24 / 116) ** 3)
-_SLOPE = np.float32(7.787)
 
 _LEVELS = 1 << 14  # steps of linear light: an error of at most 0.1 of 255 where the sRGB curve is steepest
 _STRIP_PIXELS = 56_000  # 3 MB of buffers, of which each step uses a part that fits the second-level cache
 _PIXEL = np.dtype("<u4")  # red is the lowest byte, as in Pillow's memory
-
-
-def lightness(pixels):
-    """L of 8-bit sRGB.
-
-    Args:
-        pixels: uint8 (..., 3).
-
-    Returns:
-        float32 (...), L in [0, 100].
-    """
-    luminance = sum(table[pixels[..., c]] for c, table in enumerate(_tables().luminance))
-    return 116 * _f(luminance) - 16
 
 
 class Join:
@@ -116,12 +102,6 @@ def _interpolate(cells, positions):
     return cells[..., low] * (1 - share) + cells[..., high] * share
 
 
-def _f(luminance):
-    """CIE f() of linear light relative to white, in float32."""
-    above = np.maximum(luminance, _KNEE_CUBED)
-    return np.cbrt(above) + (luminance - above) * _SLOPE
-
-
 class _Buffers:
     """Working memory for one strip of ``rows`` rows, and the conversion that fills it."""
 
@@ -138,7 +118,7 @@ class _Buffers:
         self.rgb = np.empty((3, rows, width), np.float32)
         # np.maximum of two arrays takes a third of the time of np.maximum with a number.
         self.zero, self.knee, self.knee_cubed = (
-            np.full((rows, width), number, np.float32) for number in (0, _KNEE, _KNEE_CUBED)
+            np.full((rows, width), number, np.float32) for number in (0, _KNEE, KNEE_CUBED)
         )
 
     def convert(self, pixels, positions, offsets, output, alpha):
@@ -184,7 +164,7 @@ class _Buffers:
         above, below = self.spare
         np.maximum(y, self.knee_cubed, out=above)
         np.subtract(y, above, out=below)
-        np.multiply(below, _SLOPE, out=below)
+        np.multiply(below, SLOPE, out=below)
         np.cbrt(above, out=self.fy)
         np.add(self.fy, below, out=self.fy)
 
@@ -193,7 +173,7 @@ class _Buffers:
         cubes = self.xyz[::2]
         np.maximum(self.f, self.knee, out=self.spare)
         np.subtract(self.f, self.spare, out=self.f)
-        np.multiply(self.f, 1 / _SLOPE, out=self.f)
+        np.multiply(self.f, 1 / SLOPE, out=self.f)
         np.multiply(self.spare, self.spare, out=cubes)
         np.multiply(cubes, self.spare, out=cubes)
         np.add(cubes, self.f, out=cubes)
@@ -209,11 +189,9 @@ class _Tables:
     """
 
     def __init__(self):
-        srgb = np.arange(256) / 255
-        linear = np.where(srgb > 0.04045, ((srgb + 0.055) / 1.055) ** 2.4, srgb / 12.92)
-        self.luminance = (XYZ_FROM_RGB[1, :, None] * linear).astype(np.float32)
-        self.grey_y = (XYZ_FROM_RGB[1].sum() * linear).astype(np.float32)
-        self.grey_f = _f(self.grey_y)
+        self.luminance = channel_shares()[1]
+        self.grey_y = self.luminance.sum(axis=0)
+        self.grey_f = lab_f(self.grey_y)
         self.rgb_from_xyz = (RGB_FROM_XYZ * np.array(WHITE_D65) * _LEVELS).astype(np.float32)
         step = (np.arange(_LEVELS) + 0.5) / _LEVELS
         srgb = np.where(step > 0.0031308, 1.055 * step ** (1 / 2.4) - 0.055, 12.92 * step)
@@ -224,6 +202,3 @@ class _Tables:
 @functools.cache
 def _tables():
     return _Tables()
-
-
-__all__ = ["Join", "lightness"]
