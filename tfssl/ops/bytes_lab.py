@@ -47,7 +47,7 @@ def lab_f(relative):
 
 
 def channel_shares():
-    """What each 8-bit value of R, G, B adds to X, Y, Z relative to white: float32 (3, 3, 256), [row, channel, value]."""
+    """What each value of R, G, B adds to X, Y, Z relative to white: float32 (3, 3, 256), [row, channel, value]."""
     srgb = np.arange(256) / 255
     linear = np.where(srgb > 0.04045, ((srgb + 0.055) / 1.055) ** 2.4, srgb / 12.92)
     return ((XYZ_FROM_RGB / np.array(WHITE_D65)[:, None])[..., None] * linear).astype(np.float32)
