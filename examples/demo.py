@@ -69,7 +69,7 @@ def main():
     run("evaluate", out / "run", "--data", held_out, "--out", out / "evaluation")
     run("evaluate", "colorizer", "--data", held_out, "--out", out / "evaluation_shipped")
     run("export", out / "run", "--out", out / "export")
-    run("export", out / "run", "--out", out / "export", "--format", "tflite", "--quantize", "dynamic")
+    run("export", out / "run", "--out", out / "export", "--format", "tflite", "--quantize", "float16")
     run("check-export", out / "export")
     run("colorize", grey, "--out", out / "colorized")
     before_after(grey, out / "colorized", out / "before_after.png")
