@@ -176,3 +176,20 @@ def test_installed_wheel_works_outside_the_checkout(wheel, tmp_path):
     done = subprocess.run([sys.executable, "-m", "tfssl", "methods"], **run)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "colorization" in done.stdout.lower()
+
+
+def test_editable_install_is_a_plain_path(tmp_path):
+    """As an import hook it would lose against a folder named tfssl in the working directory: the checkout's parent."""
+    copy = tmp_path / "tfssl"
+    copy.mkdir()
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    shutil.copytree(ROOT / "tfssl", copy / "tfssl", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-c", "import setuptools.build_meta as b, sys; b.build_editable(sys.argv[1])", tmp_path]
+    subprocess.run(list(map(str, command)), cwd=copy, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (path,) = (name for name in names if name.endswith(".pth"))
+        assert archive.read(path).decode().strip() == str(copy)
+        assert not [name for name in names if name.endswith("_finder.py")]
