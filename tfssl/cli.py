@@ -255,7 +255,9 @@ def _read_json(path):
 
 def main(arguments=None):
     """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong use or bad input, 130 interrupted."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)  # a run's own log file takes the rest
+    logging.basicConfig(format="%(message)s", handlers=[handler])
     warnings.filterwarnings("ignore", module=r"PIL\..*")  # what matters of them comes back as a picture's reason
     try:
         code = app(args=arguments, standalone_mode=False)

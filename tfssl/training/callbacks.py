@@ -175,8 +175,6 @@ class Recorder(keras.callbacks.Callback):
                 f"predictor that ignores its input reaches; check the data and the learning rate"
             )
             log.warning(text)
-            if self.reporter is not None:
-                self.reporter.message("warning: " + text)
 
     def _report(self, now):
         if self.reporter is None:

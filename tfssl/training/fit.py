@@ -1,5 +1,6 @@
 """Train a method from a configuration into a run directory; start again with the same call to resume."""
 
+import contextlib
 import json
 import logging
 import os
@@ -44,79 +45,97 @@ def fit(config: RunConfig, out, *, reporter=None):
         TrainingError: if the loss becomes NaN; the last good checkpoint stays.
     """
     out = Path(out)
-    method, settings = config.method, config.settings
+    settings = config.settings
     data, steps_per_epoch = _training_data(settings)
-    total_steps = settings.epochs * steps_per_epoch
     _claim(config, out)
     if (out / "metrics.json").exists():
         log.warning("run %s is already finished", out)
         return load_run(out)[1]
-
-    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    keras.utils.set_random_seed(settings.seed)
-    previous_policy = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(settings.precision)
-    try:
-        strategy = make_strategy(settings.devices, settings.batch_size)
-        with strategy.scope():
-            optimizer = build_optimizer(settings, total_steps)
-            model = method.model(optimizer)
-            # model.optimizer: under mixed_float16, compile() has wrapped it in a LossScaleOptimizer.
-            model.optimizer.build(model.trainable_variables)
-        if settings.weights is not None:
-            load_weights(model, settings.weights)
+    with _log_file(out / "log.txt"), _precision(settings.precision):
+        model = _build(config, settings.epochs * steps_per_epoch)
         state = checkpoint.restore(model, out / "checkpoint")
         if state.step:
-            log.info("resuming %s at step %d of %d", out, state.step, total_steps)
-
-        table = SkippedTable(out / "skipped.csv")
-        skipped = Skipped(table.add)
+            log.info("resuming %s at step %d of %d", out, state.step, settings.epochs * steps_per_epoch)
+        skipped = Skipped(SkippedTable(out / "skipped.csv").add)
         recorder = Recorder(
             config=config, out=out, state=state, steps_per_epoch=steps_per_epoch, skipped=skipped, reporter=reporter
         )
-        validation = None
-        if settings.validation is not None:
-            validation = method.dataset(settings.validation, batch_size=settings.batch_size, training=False)
-        # One call of model.fit for each epoch: the first one may begin in the middle, where the run was stopped.
         for epoch in range(state.step // steps_per_epoch, settings.epochs):
-            first = state.step
-            batches = method.dataset(
-                data,
-                batch_size=settings.batch_size,
-                training=True,
-                seed=settings.seed,
-                start=first,
-                count=(epoch + 1) * steps_per_epoch - first,
-                skipped=skipped,
-            )
-            batches, recorder.clock = measure_wait(batches)
-            try:
-                model.fit(
-                    batches,
-                    initial_epoch=epoch,
-                    epochs=epoch + 1,
-                    validation_data=validation,
-                    callbacks=[recorder],
-                    shuffle=False,  # the dataset shuffles
-                    verbose=0,
-                )
-            except tf.errors.OpError as error:
-                raise _unwrap(error) from error
-            except OSError as error:
-                raise TrainingError(
-                    f"cannot write to {str(out)!r} ({error.strerror or error}); mend that and start again, the last "
-                    f"checkpoint is whole"
-                ) from error
-            _sample(method, model, settings, out, epoch)
+            _run_epoch(config, model, recorder, data, epoch)
+            _sample(config.method, model, settings, out, epoch)
         _finish(model, out, recorder)
         return model
+
+
+def _build(config, total_steps):
+    """The compiled model of a run, its weights drawn from the run's seed or taken from ``weights``."""
+    settings = config.settings
+    keras.utils.set_random_seed(settings.seed)
+    with make_strategy(settings.devices, settings.batch_size).scope():
+        model = config.method.model(build_optimizer(settings, total_steps))
+        # model.optimizer: under mixed_float16, compile() has wrapped it in a LossScaleOptimizer.
+        model.optimizer.build(model.trainable_variables)
+    if settings.weights is not None:
+        load_weights(model, settings.weights)
+    return model
+
+
+def _run_epoch(config, model, recorder, data, epoch):
+    """One call of ``model.fit``: an epoch, or what is left of it where the run was stopped in the middle."""
+    method, settings, first = config.method, config.settings, recorder.state.step
+    batches = method.dataset(
+        data,
+        batch_size=settings.batch_size,
+        training=True,
+        seed=settings.seed,
+        start=first,
+        count=(epoch + 1) * recorder.steps_per_epoch - first,
+        skipped=recorder.skipped,
+    )
+    validation = None
+    if settings.validation is not None:
+        validation = method.dataset(settings.validation, batch_size=settings.batch_size, training=False)
+    batches, recorder.clock = measure_wait(batches)
+    try:
+        model.fit(
+            batches,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            validation_data=validation,
+            callbacks=[recorder],
+            shuffle=False,  # the dataset shuffles
+            verbose=0,
+        )
+    except tf.errors.OpError as error:
+        raise _unwrap(error) from error
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write to {str(recorder.out)!r} ({error.strerror or error}); mend that and start again, the last "
+            f"checkpoint is whole"
+        ) from error
+
+
+@contextlib.contextmanager
+def _log_file(path):
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
     finally:
-        keras.mixed_precision.set_global_policy(previous_policy)
         log.removeHandler(handler)
         handler.close()
+
+
+@contextlib.contextmanager
+def _precision(name):
+    previous = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(previous)
 
 
 def train(config, out=None, **overrides):
