@@ -54,7 +54,8 @@ def speed(root):
             limit, unit = "at most" if row["at_most"] else "at least", row["unit"]
             measured, promised = f"{row['measured']:.3g}{unit}", f"{limit} {row['required']:g}{unit}"
             rows.append((row["what"], row["against"], measured, promised))
-        machines.setdefault(_machine(record), []).append(f"`{file.stem}`")
+        if record.get("comparisons"):
+            machines.setdefault(_machine(record), []).append(f"`{file.stem}`")
     if not rows:
         raise TableError("benchmarks/results/ holds no comparisons; run `make bench`")
     table = markdown(["What", "Against", "Measured", "Promised"], rows)
