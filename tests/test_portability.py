@@ -17,6 +17,8 @@ def compute():
     """Arrays of everything portable, from inputs and weights that follow from a seed."""
     import keras
 
+    from tfssl.backbones import build
+    from tfssl.backbones.fold import fold_batch_normalization
     from tfssl.layers.dilated_stack import DilatedStack
     from tfssl.layers.lightness import Lightness
     from tfssl.layers.resize_like import ResizeToStride
@@ -35,7 +37,11 @@ def compute():
     stack = DilatedStack(4, depth=2)
     stack.build((None, None, None, 3))
     small, alexnet = build_network("small"), build_network("alexnet", "ab")
-    for model in (stack, small, alexnet):
+    tower = build(
+        "caffenet", input_shape=(None, None, 3), fc=False, widths=(8,) * 5, conv1_stride=2, normalization="lrn_batch"
+    )
+    inception = build("inception_s", input_shape=(48, 32, 3))
+    for model in (stack, small, alexnet, tower, inception):
         fill(model, rng)
     results = {
         "lab": lab,
@@ -48,6 +54,9 @@ def compute():
         "upsample": Upsample(3)(rgb),
         "small": small(lab[..., :1]),
         "alexnet": alexnet(lab[..., :1]),
+        "caffenet": tower(rgb)["pool5"],
+        "folded_caffenet": fold_batch_normalization(tower)(rgb)["pool5"],
+        "inception": inception(rgb)["fc6"],
         "cross_entropy": ColorCrossEntropy(np.linspace(0.5, 2.0, 313))(ab, scores),
         "regression": ColorRegression()(ab, scores[..., :2]),
     }

@@ -19,7 +19,7 @@ _EXPORTS = {
     "load_config": "tfssl.config",
     "train": "tfssl.training.fit",
 }
-_MODULES = ("methods", "ops", "layers", "data", "evaluation", "export", "training", "visualization")
+_MODULES = ("methods", "ops", "layers", "backbones", "data", "evaluation", "export", "training", "visualization")
 
 __all__ = ["__version__", *_EXPORTS, *_MODULES]
 

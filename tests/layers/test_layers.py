@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfssl.layers.caffe_max_pooling import CaffeMaxPooling2D
 from tfssl.layers.dilated_stack import DilatedStack
+from tfssl.layers.grouped_conv2d import GroupedConv2D
 from tfssl.layers.lightness import Lightness
+from tfssl.layers.local_response_normalization import LocalResponseNormalization
 from tfssl.layers.resize_like import ResizeToStride
 from tfssl.layers.upsample import Upsample
 
@@ -20,6 +23,10 @@ X = np.random.default_rng(0).uniform(0, 1, (2, 12, 10, 3)).astype(np.float32)
         (DilatedStack(4, depth=1, dilation=1, batch_norm=False), (2, 12, 10, 4)),
         (Lightness(), (2, 12, 10, 1)),
         (Upsample(3), (2, 36, 30, 3)),
+        (CaffeMaxPooling2D(3, 2), (2, 6, 5, 3)),
+        (CaffeMaxPooling2D(3, 2, padding=1), (2, 7, 6, 3)),
+        (GroupedConv2D(6, 3, groups=3, strides=2), (2, 5, 4, 6)),
+        (LocalResponseNormalization(size=3, bias=2.0, divide_by_size=False), (2, 12, 10, 3)),
     ],
 )
 def test_layer_contract(layer, shape, tmp_path):

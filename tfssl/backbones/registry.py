@@ -1,0 +1,108 @@
+"""Backbones by name, as whole models."""
+
+import difflib
+import functools
+import inspect
+import re
+
+import keras
+from keras import layers
+
+from tfssl.backbones.alexnet import alexnet, caffenet
+from tfssl.backbones.googlenet import googlenet
+from tfssl.backbones.small import alexnet_s, inception_s, vgg_s
+from tfssl.backbones.vgg import vgg
+from tfssl.backbones.zf import zf
+from tfssl.errors import ConfigError
+
+BACKBONES = {
+    "alexnet": alexnet,
+    "caffenet": caffenet,
+    "zf": zf,
+    "vgg16": functools.partial(vgg, depth=16),
+    "vgg19": functools.partial(vgg, depth=19),
+    "googlenet": googlenet,
+    "alexnet_s": alexnet_s,
+    "vgg_s": vgg_s,
+    "inception_s": inception_s,
+}
+"""Name -> function from a KerasTensor (B, H, W, C) and options to a dict of taps."""
+
+
+def build(name, *, input_shape, classes=None, **options):
+    """Build a backbone by name, as an encoder or as a whole classifier.
+
+    Args:
+        name: a key of ``BACKBONES``.
+        input_shape: (height, width, channels); height and width may be None where ``fc=False``.
+        classes: number of classes of a classifier on top; None for the taps.
+        **options: of the backbone's function, such as ``fc``, ``dropout``, ``initializer``.
+
+    Returns:
+        ``keras.Model`` from float pictures (B, H, W, C) to a dict of taps, or, with classes, to logits (B, classes)
+        in float32; with GoogLeNet's ``auxiliary=True`` to a dict of the logits ``logits``, ``aux1`` and ``aux2``.
+
+    Raises:
+        ConfigError: if the name or an option is unknown, or the network does not fit the input.
+    """
+    if name not in BACKBONES:
+        raise ConfigError(f"no backbone {name!r}{_nearest(name, BACKBONES)}; there are {', '.join(BACKBONES)}")
+    _check_options(name, options)
+    _check_input_shape(input_shape)
+    pictures = layers.Input(input_shape, name="pictures")
+    try:
+        taps = BACKBONES[name](pictures, **options)
+    except ConfigError:
+        raise
+    except ValueError as error:  # Keras': a window larger than its map, channels that no group count divides
+        raise ConfigError(f"{name} cannot be built for input_shape={tuple(input_shape)}: {_reason(error)}") from None
+    if classes is None:
+        return keras.Model(pictures, taps, name=name)
+    initializer = options.get("initializer")
+    logits = {"logits": classifier(taps, classes, initializer=initializer, name="fc8")}
+    for branch in ("aux1", "aux2"):
+        if branch in taps:
+            logits[branch] = classifier({"fc7": taps[branch]}, classes, initializer=initializer, name=f"{branch}_fc8")
+    return keras.Model(pictures, logits if len(logits) > 1 else logits["logits"], name=name)
+
+
+def classifier(taps, classes, *, initializer=None, name="fc8"):
+    """The last layer of a classifier, on the deepest tap there is: fc7, fc6, or the average of pool5 or conv5.
+
+    Args:
+        taps: dict of KerasTensors, as a backbone returns it.
+        classes: number of classes.
+        initializer: of the kernel; None for a Gaussian of deviation 0.01, as in AlexNet.
+        name: name of the layer.
+
+    Returns:
+        KerasTensor (B, classes), logits in float32, whatever the precision of the network.
+    """
+    x = next(taps[tap] for tap in ("fc7", "fc6", "pool5", "conv5") if tap in taps)
+    if len(x.shape) == 4:
+        x = layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
+    initializer = keras.initializers.get(initializer or keras.initializers.RandomNormal(stddev=0.01))
+    return layers.Dense(classes, kernel_initializer=initializer.clone(), dtype="float32", name=name)(x)
+
+
+def _check_options(name, options):
+    known = [key for key in inspect.signature(BACKBONES[name]).parameters if key not in ("x", "name_prefix")]
+    for key in options:
+        if key not in known:
+            raise ConfigError(f"{name} has no option {key!r}{_nearest(key, known)}; it has {', '.join(known)}")
+
+
+def _check_input_shape(shape):
+    if len(shape) != 3 or not all((n is None and i < 2) or (isinstance(n, int) and n > 0) for i, n in enumerate(shape)):
+        raise ConfigError(f"input_shape={shape!r} must be (height, width, channels), such as (227, 227, 3)")
+
+
+def _reason(error):
+    """The sentence that Keras prints in bold, without the call that it wraps around it."""
+    bold = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
+    return " ".join((bold.group(1) if bold else str(error)).split())
+
+
+def _nearest(name, known):
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

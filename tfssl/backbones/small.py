@@ -1,0 +1,154 @@
+"""Small backbones for CPUs, with the tap names of the large ones."""
+
+from tfssl.backbones.blocks import check_normalization, conv_relu, fully_connected, max_pool
+from tfssl.backbones.googlenet import inception
+from tfssl.errors import ConfigError
+
+
+def alexnet_s(
+    x,
+    *,
+    widths=(32, 64, 96, 96, 64),
+    conv1_kernel=5,
+    conv1_stride=2,
+    pools=(1, 2, 5),
+    pool_size=3,
+    normalization=None,
+    fc=(256,),
+    dropout=0.0,
+    initializer="he_normal",
+    name_prefix="",
+):
+    """Five convolutions in the shape of AlexNet, for pictures or tiles of 16 to 96 pixels.
+
+    conv1 has its own kernel and stride, the others are 3x3; every convolution is padded by half its kernel, so that
+    strides alone shrink the maps. With 64x64 pictures and the defaults they have 32, 16, 8, 8, 8 pixels, pool5 has 4.
+
+    Args:
+        x: KerasTensor (B, H, W, C), any size and number of channels.
+        widths: channels of the five convolutions.
+        conv1_kernel: side of conv1's kernel in pixels, odd.
+        conv1_stride: in pixels.
+        pools: numbers of the convolutions that a max pooling with stride 2 follows, () for none.
+        pool_size: side of the pooling windows in pixels: 3 overlap, as AlexNet's; 2 cost less.
+        normalization: None, ``"batch"`` or ``"batch_without_affine"``, between each convolution or fully connected
+            layer and its ReLU.
+        fc: units of fully connected layers fc6, fc7; None, False or () for convolutions only.
+        dropout: share of units dropped after each fully connected layer.
+        initializer: of all kernels.
+        name_prefix: put before every layer name.
+
+    Returns:
+        dict of KerasTensors conv1 ... conv5 (after the ReLU), pool1 ... for each number in ``pools``, fc6 ...
+
+    Raises:
+        ConfigError: if an option is out of range, or fc is asked for on an input of unknown size.
+    """
+    if len(widths) != 5:
+        raise ConfigError(f"widths={widths!r} must have one number for each of conv1 ... conv5")
+    if not set(pools) <= {1, 2, 3, 4, 5}:
+        raise ConfigError(f"pools={pools!r} must be numbers of convolutions, 1 to 5")
+    if conv1_kernel % 2 == 0:
+        raise ConfigError(f"conv1_kernel={conv1_kernel!r} must be odd")
+    check_normalization(normalization)
+    taps = {}
+    for i, filters in enumerate(widths, start=1):
+        x = taps[f"conv{i}"] = conv_relu(
+            x,
+            filters,
+            conv1_kernel if i == 1 else 3,
+            f"{name_prefix}conv{i}",
+            strides=conv1_stride if i == 1 else 1,
+            normalization=normalization,
+            initializer=initializer,
+        )
+        if i in pools:
+            x = taps[f"pool{i}"] = max_pool(x, pool_size, f"{name_prefix}pool{i}")
+    return taps | _fully_connected(x, fc, dropout, initializer, normalization, name_prefix)
+
+
+def vgg_s(
+    x,
+    *,
+    widths=(16, 32, 64),
+    normalization=None,
+    fc=(256,),
+    dropout=0.0,
+    initializer="he_normal",
+    name_prefix="",
+):
+    """Three blocks of two 3x3 convolutions, each closed by a 2x2 / 2 max pooling, in the shape of VGG.
+
+    The taps are the last five of the six convolutions: conv1 = conv1_2, conv2 = conv2_1, conv3 = conv2_2,
+    conv4 = conv3_1, conv5 = conv3_2. With 64x64 pictures they have 64, 32, 32, 16, 16 pixels.
+
+    Args:
+        x: KerasTensor (B, H, W, C), any size and number of channels.
+        widths: channels of the three blocks.
+        normalization: as :func:`alexnet_s`.
+        fc: as :func:`alexnet_s`.
+        dropout: as :func:`alexnet_s`.
+        initializer: of all kernels.
+        name_prefix: put before every layer name.
+
+    Returns:
+        dict of KerasTensors conv1 ... conv5, conv1_1, conv1_2, ... conv3_2 (after the ReLU), pool1, pool2, pool3,
+        fc6 ...
+
+    Raises:
+        ConfigError: if an option is out of range, or fc is asked for on an input of unknown size.
+    """
+    if len(widths) != 3:
+        raise ConfigError(f"widths={widths!r} must have one number for each of three blocks")
+    check_normalization(normalization)
+    taps, convolutions = {}, []
+    for block, filters in enumerate(widths, start=1):
+        for i in (1, 2):
+            tap = f"conv{block}_{i}"
+            x = taps[tap] = conv_relu(
+                x, filters, 3, name_prefix + tap, normalization=normalization, initializer=initializer
+            )
+            convolutions.append(x)
+        x = taps[f"pool{block}"] = max_pool(x, 2, f"{name_prefix}pool{block}")
+    taps |= {f"conv{i}": tensor for i, tensor in enumerate(convolutions[1:], start=1)}
+    return taps | _fully_connected(x, fc, dropout, initializer, normalization, name_prefix)
+
+
+def inception_s(x, *, fc=(256,), dropout=0.0, initializer="he_normal", name_prefix=""):
+    """A convolutional stem and two inception modules, in the shape of GoogLeNet.
+
+    conv1 5x5 / 2 with 32 channels, pool; conv2 1x1 with 32 and conv3 3x3 with 64, pool; two modules of 8 (1x1),
+    8 -> 16 (3x3), 4 -> 8 (5x5) and 8 (pool projection) channels, conv4 and conv5; pool. With 64x64 pictures the taps
+    have 32, 16, 16, 8, 8 pixels, pool5 has 4.
+
+    Args:
+        x: KerasTensor (B, H, W, C), any size and number of channels.
+        fc: as :func:`alexnet_s`.
+        dropout: as :func:`alexnet_s`.
+        initializer: of all kernels.
+        name_prefix: put before every layer name.
+
+    Returns:
+        dict of KerasTensors conv1, pool1, conv2, conv3, pool3, conv4, conv5, pool5, fc6 ...
+
+    Raises:
+        ConfigError: if fc is asked for on an input of unknown size.
+    """
+    weights = {"initializer": initializer, "bias": 0.0}
+    taps = {}
+    taps["conv1"] = x = conv_relu(x, 32, 5, f"{name_prefix}conv1", strides=2, **weights)
+    taps["pool1"] = x = max_pool(x, 3, f"{name_prefix}pool1")
+    taps["conv2"] = x = conv_relu(x, 32, 1, f"{name_prefix}conv2", **weights)
+    taps["conv3"] = x = conv_relu(x, 64, 3, f"{name_prefix}conv3", **weights)
+    taps["pool3"] = x = max_pool(x, 3, f"{name_prefix}pool3")
+    for tap in ("conv4", "conv5"):
+        taps[tap] = x = inception(x, (8, 8, 16, 4, 8, 8), name_prefix + tap, **weights)
+    taps["pool5"] = x = max_pool(x, 3, f"{name_prefix}pool5")
+    return taps | _fully_connected(x, fc, dropout, initializer, None, name_prefix)
+
+
+def _fully_connected(x, fc, dropout, initializer, normalization, name_prefix):
+    kinds = {f"fc{6 + i}": normalization for i in range(len(fc or ()))}
+    return fully_connected(
+        x, fc, dropout=dropout, initializer=initializer, normalization=kinds, name_prefix=name_prefix
+    )

@@ -1,0 +1,67 @@
+"""VGG-16 and VGG-19: 3x3 convolutions in five blocks."""
+
+from tfssl.backbones.blocks import check_normalization, conv_relu, fully_connected, max_pool
+from tfssl.errors import ConfigError
+
+WIDTHS = (64, 128, 256, 512, 512)
+"""Channels of the five blocks."""
+
+DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+"""Weight layers of the network -> convolutions in each block."""
+
+
+def vgg(
+    x,
+    *,
+    depth=16,
+    normalization=None,
+    fc=(4096, 4096),
+    dropout=0.5,
+    initializer="glorot_uniform",
+    bias=0.0,
+    name_prefix="",
+):
+    """VGG: blocks of 3x3 convolutions with padding 1, each block closed by a 2x2 / 2 max pooling.
+
+    For 224x224 pictures: VGG-16 has 14,714,688 convolution parameters, 138,357,544 with fc8 of 1000 classes; VGG-19
+    has 20,024,384 and 143,667,240. The taps conv1 ... conv5 are the last convolutions of the blocks (conv3 is
+    conv3_3 in VGG-16, conv3_4 in VGG-19).
+
+    Args:
+        x: KerasTensor (B, H, W, C), any number of channels.
+        depth: 16 or 19.
+        normalization: None as in the paper, or a batch normalisation between each convolution or fully connected
+            layer and its ReLU: ``"batch"`` or, as the VGG-style network of context prediction,
+            ``"batch_without_affine"``.
+        fc: units of fc6, fc7; None, False or () for convolutions only, which then take any size.
+        dropout: share of units dropped after each fully connected layer.
+        initializer: of all kernels; Glorot and Bengio's, which the paper's authors found to make training in stages
+            unnecessary.
+        bias: initial value of all biases (paper: 0).
+        name_prefix: put before every layer name.
+
+    Returns:
+        dict of KerasTensors conv1_1, conv1_2, conv1, pool1, conv2_1, ... pool5 (convolutions after the ReLU), fc6,
+        fc7 (after the dropout).
+
+    Raises:
+        ConfigError: if an option is unknown, or fc is asked for on an input of unknown size.
+
+    Reference:
+        K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015.
+    """
+    if depth not in DEPTHS:
+        raise ConfigError(f"depth={depth!r} is not known; take 16 or 19")
+    check_normalization(normalization)
+    weights = {"initializer": initializer, "bias": bias}
+    taps = {}
+    for block, (filters, convolutions) in enumerate(zip(WIDTHS, DEPTHS[depth], strict=True), start=1):
+        for i in range(1, convolutions + 1):
+            tap = f"conv{block}_{i}"
+            x = taps[tap] = conv_relu(x, filters, 3, name_prefix + tap, normalization=normalization, **weights)
+        taps[f"conv{block}"] = x
+        x = taps[f"pool{block}"] = max_pool(x, 2, f"{name_prefix}pool{block}")
+    normalizations = {f"fc{6 + i}": normalization for i in range(len(fc or ()))}
+    return taps | fully_connected(
+        x, fc, dropout=dropout, normalization=normalizations, name_prefix=name_prefix, **weights
+    )
