@@ -8,6 +8,7 @@ at position ``s * batch_size``: no shuffle buffer to refill, no iterator state t
 import dataclasses
 import functools
 import threading
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -38,12 +39,20 @@ class Crop:
     area: tuple[float, float] | None = None
     flip: bool = True
 
+    random_in_evaluation: ClassVar[bool] = False
+    """Whether evaluation draws as well, from a generator seeded by the picture's number."""
+
     @property
     def min_side(self):
         """Shorter side that decoding has to keep, in pixels; None for all of it."""
         if self.resize is not None:
             return max(self.resize, self.size)
         return None if self.area is None else int(np.ceil(self.size / np.sqrt(self.area[0])))
+
+    @property
+    def spec(self):
+        """Type of what :meth:`apply` returns; another sampler may return several arrays, its spec is then a tuple."""
+        return tf.TensorSpec((self.size, self.size, 3), tf.uint8)
 
     def box(self, width, height, rng):
         """Left, top, right, bottom of the crop in the picture's own pixels; ``rng`` None means the centre."""
@@ -99,12 +108,14 @@ class Skipped:
 
 
 def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skipped=None):
-    """Unbatched dataset of crops.
+    """Unbatched dataset of crops, or of whatever else a sampler cuts from one picture.
 
     Args:
         source: anything :func:`tfssl.data.images.image_source` takes, or a ``tf.data.Dataset`` of images, see
             :func:`tfssl.data.stream.crops_of_dataset`.
-        crop: a :class:`Crop`.
+        crop: a :class:`Crop`, or another sampler with the same doors: ``min_side``, ``random_in_evaluation``, ``spec`` (a
+            ``tf.TensorSpec`` or a tuple of them) and ``apply(image, rng)``, which may raise ValueError where a
+            picture does not serve.
         training: shuffled, random crops; otherwise one pass of centre crops in order.
         seed: of order and crops.
         start: position in the training stream to start from. None: each iteration over the dataset is the next
@@ -114,7 +125,7 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
             of an unreadable one, so that positions stay what they are; in evaluation it is left out.
 
     Returns:
-        ``tf.data.Dataset`` of uint8 (size, size, 3).
+        ``tf.data.Dataset`` of the sampler's ``spec``; for a :class:`Crop` uint8 (size, size, 3).
 
     Raises:
         SourceError: if the source is empty; while iterating, if too many images in a row are unreadable.
@@ -132,14 +143,16 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
 
     def crop_at(position):
         # numpy_function: Pillow lets go of the interpreter lock while it decodes and scales, so calls overlap.
-        ok, pixels = tf.numpy_function(load, [position], [tf.bool, tf.uint8], stateful=False)
+        types = [tf.bool, *(spec.dtype for spec in tf.nest.flatten(crop.spec))]
+        ok, *arrays = tf.numpy_function(load, [position], types, stateful=False)
         ok.set_shape(())
-        return ok, tf.ensure_shape(pixels, (crop.size, crop.size, 3))
+        arrays = [tf.ensure_shape(a, s.shape) for a, s in zip(arrays, tf.nest.flatten(crop.spec), strict=True)]
+        return ok, tf.nest.pack_sequence_as(crop.spec, arrays)
 
     dataset = positions.map(crop_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if not training:
         dataset = dataset.filter(lambda ok, _: ok)
-    return dataset.map(lambda _, pixels: pixels)
+    return dataset.map(lambda _, example: example)
 
 
 def _positions(length, start, count):
@@ -173,11 +186,11 @@ class _Order:
 def _load(position, *, source, crop, training, seed, skipped, order):
     position = int(position)
     first = order(position) if training else position
-    rng = np.random.default_rng((seed, 1, position)) if training else None
+    rng = np.random.default_rng((seed, 1, position)) if training or crop.random_in_evaluation else None
     for attempt in range(min(_MAX_SUBSTITUTES, len(source)) if training else 1):
         index = (first + attempt) % len(source)
         try:
-            return np.bool_(True), crop.apply(source.open(index, min_side=crop.min_side), rng)
+            return np.bool_(True), *tf.nest.flatten(crop.apply(source.open(index, min_side=crop.min_side), rng))
         except (ValueError, OSError) as error:
             skipped.add(source.name(index), str(error))
     if training:
@@ -185,4 +198,4 @@ def _load(position, *, source, crop, training, seed, skipped, order):
             f"`data` is mostly unreadable: {len(skipped.reasons)} images failed, the last one "
             f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
         )
-    return np.bool_(False), np.zeros((crop.size, crop.size, 3), np.uint8)
+    return np.bool_(False), *(np.zeros(s.shape, s.dtype.as_numpy_dtype) for s in tf.nest.flatten(crop.spec))

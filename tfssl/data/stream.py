@@ -22,10 +22,10 @@ def crops_of_dataset(dataset, crop, *, training, seed, start, count):
     Args:
         dataset: unbatched ``tf.data.Dataset``; each element is a picture, a tuple that begins with one, or a dict
             with one under ``"image"``. uint8 in [0, 255] or float in [0, 1]; (H, W, 3), (H, W, 1) or (H, W).
-        crop: a :class:`tfssl.data.pipeline.Crop`.
+        crop: a :class:`tfssl.data.pipeline.Crop` or another sampler.
 
     Returns:
-        ``tf.data.Dataset`` of uint8 (size, size, 3).
+        ``tf.data.Dataset`` of the sampler's ``spec``.
 
     Raises:
         SourceError: if the elements are no pictures, the dataset is empty, or its length is needed and unknown;
@@ -38,11 +38,14 @@ def crops_of_dataset(dataset, crop, *, training, seed, start, count):
 
     def crop_at(key, pixels):
         def cut(key, pixels):
-            rng = np.random.default_rng((seed, 1, *key.tolist())) if training else None
-            return crop.apply(array_to_image(pixels), rng)
+            drawn = training or crop.random_in_evaluation
+            rng = np.random.default_rng((seed, 1, *key.tolist())) if drawn else None
+            return tf.nest.flatten(crop.apply(array_to_image(pixels), rng))
 
-        result = tf.numpy_function(cut, [key, pixels], tf.uint8, stateful=False)
-        return tf.ensure_shape(result, (crop.size, crop.size, 3))
+        specs = tf.nest.flatten(crop.spec)
+        arrays = tf.numpy_function(cut, [key, pixels], [spec.dtype for spec in specs], stateful=False)
+        arrays = [tf.ensure_shape(array, spec.shape) for array, spec in zip(arrays, specs, strict=True)]
+        return tf.nest.pack_sequence_as(crop.spec, arrays)
 
     def crops_of_epoch(epoch):
         crops = images.enumerate().map(
