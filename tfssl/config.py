@@ -29,6 +29,7 @@ class TrainSettings(pydantic.BaseModel):
         weight_decay: decoupled weight decay per step, relative to the learning rate; None for none.
         beta_1: first momentum of Adam-like optimizers (None: Keras' default).
         beta_2: second momentum of Adam-like optimizers (None: Keras' default).
+        momentum: of sgd and rmsprop, in [0, 1); None for none.
         clip_norm: gradients are scaled down to this global norm; None for none.
         precision: ``"float32"``, ``"mixed_bfloat16"`` or ``"mixed_float16"``.
         devices: number of devices that share each batch (MirroredStrategy); 1 for none. GPUs if there are any,
@@ -54,6 +55,7 @@ class TrainSettings(pydantic.BaseModel):
     weight_decay: float | None = Field(None, ge=0)
     beta_1: float | None = Field(None, ge=0, lt=1)
     beta_2: float | None = Field(None, ge=0, lt=1)
+    momentum: float | None = Field(None, ge=0, lt=1)
     clip_norm: float | None = Field(None, gt=0)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     devices: int = Field(1, ge=1)

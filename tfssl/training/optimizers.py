@@ -88,6 +88,7 @@ def build_optimizer(settings, total_steps):
         "weight_decay": settings.weight_decay,
         "beta_1": settings.beta_1,
         "beta_2": settings.beta_2,
+        "momentum": settings.momentum,
         "global_clipnorm": settings.clip_norm,
     }
     config = {"learning_rate": rate, **{k: v for k, v in options.items() if v is not None}}

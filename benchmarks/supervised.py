@@ -1,0 +1,71 @@
+"""The baseline that pretext tasks are meant to save: the same network trained from nothing with the labels."""
+
+import numpy as np
+
+SIDE = 96
+"""Pixels of the pictures, as the probes see them."""
+
+
+def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rate=1e-3, weight_decay=0.05):
+    """Train a method's encoder and a linear layer end to end on a labelled set, and test it.
+
+    The layer reads the last tap, averaged over the picture. Pictures are mirrored and cut at random (at least half
+    of the area); AdamW, cosine schedule. The weights after the last epoch count: nothing is chosen on the test set.
+
+    Args:
+        method: a :class:`tfssl.methods.base.Method`; its encoder is built with new weights.
+        root: folder with ``train/<class>/`` and ``test/<class>/``.
+        seed: of weights, order and augmentation.
+        epochs: passes over the training set.
+        batch_size, learning_rate, weight_decay: of the training.
+
+    Returns:
+        Accuracy on the test set, in [0, 1].
+    """
+    import keras
+    import tensorflow as tf
+
+    from tfssl.evaluation.labelled_sets import labelled_sets
+
+    sets = labelled_sets(root / "train", root / "test", side=SIDE)
+    train, test = (
+        [np.concatenate(part) for part in zip(*batches.as_numpy_iterator(), strict=True)] for batches in sets.batches
+    )
+    keras.utils.set_random_seed(seed)
+    encoder = method.encoder(method.model())
+    encoder.trainable = True
+    rgb = keras.Input((SIDE, SIDE, 3), name="rgb")
+    last = list(encoder(rgb).values())[-1]
+    x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(last))
+    model = keras.Model(rgb, keras.layers.Dense(len(sets.classes))(x))
+    steps = epochs * (len(train[0]) // batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - 100, warmup_target=learning_rate, warmup_steps=100)
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=weight_decay),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+
+    def augment(number, images, labels):
+        boxes, flips = _boxes(tf.stack([tf.cast(seed, tf.int64), number]), batch_size)
+        images = tf.cast(images, tf.float32) / 255.0
+        images = tf.image.crop_and_resize(images, boxes, tf.range(batch_size), (SIDE, SIDE))
+        return tf.where(flips, images[:, :, ::-1], images), labels
+
+    batches = tf.data.Dataset.from_tensor_slices(tuple(train)).shuffle(len(train[0]), seed=seed).repeat(epochs)
+    batches = batches.batch(batch_size, drop_remainder=True).enumerate()
+    batches = batches.map(lambda number, pair: augment(number, *pair), num_parallel_calls=2).take(steps).prefetch(2)
+    model.fit(batches, verbose=0)
+    return float(model.evaluate(test[0].astype(np.float32) / 255.0, test[1], batch_size=100, verbose=0)[1])
+
+
+def _boxes(key, count):
+    """Random boxes (y1, x1, y2, x2) in [0, 1] of half to all of the area, and which pictures to mirror."""
+    import tensorflow as tf
+
+    draws = tf.random.stateless_uniform((5, count), key)
+    area, aspect = 0.5 + 0.5 * draws[0], tf.exp(tf.math.log(4 / 3) * (2 * draws[1] - 1))
+    height, width = tf.minimum(tf.sqrt(area / aspect), 1.0), tf.minimum(tf.sqrt(area * aspect), 1.0)
+    top, left = draws[2] * (1 - height), draws[3] * (1 - width)
+    return tf.stack([top, left, top + height, left + width], axis=-1), draws[4][:, None, None, None] < 0.5

@@ -1,0 +1,209 @@
+"""Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles (Noroozi and Favaro, ECCV 2016)."""
+
+from typing import ClassVar, Literal
+
+import keras
+from pydantic import Field, model_validator
+
+from tfssl.methods.base import Endpoint, Method, Paper
+from tfssl.ops.permutations import KINDS, load_permutations, permutation_set
+
+
+class Jigsaw(Method):
+    """Tell from nine tiles, each seen alone, which permutation has shuffled them.
+
+    Defaults are the paper's: a random crop of 225 pixels with cells of 75. The released code differs:
+    ``crop_size=255, random_crop=False, gray_share=0.5, projection_share=0.5, fc6=1024``.
+
+    Three guards keep the network from matching tiles by their borders: the gap between tiles (``tile`` smaller than
+    the cell), ``normalization`` and ``channel_jitter``. Each can be switched off to see what it is for.
+
+    Args:
+        resize: pictures are scaled so that their shorter side has this many pixels (256).
+        crop_size: side of the square that becomes the puzzle, in pixels, a multiple of 3: cells of 75 pixels for 225
+            (paper), of 85 for 255 (released code).
+        random_crop: whether the square lies anywhere in the central square of ``resize`` pixels (paper), or in its
+            centre (released code).
+        tile: side of the square cut from each cell at random, in pixels (64; networks on whole cells: 75). The gap
+            between the tiles of neighbouring cells is 0 to 2 (cell - tile) pixels, cell - tile on average.
+        channel_jitter: the channels of a tile are shifted against each other by up to this many pixels in x and y
+            (2); 0 for none. This room is taken from the cell.
+        gray_share: share of puzzles in grey, in [0, 1] (paper: 0.3, released code: 0.5).
+        projection_share: share of the puzzles in colour that lose their green - magenta component, where chromatic
+            aberration shows, in [0, 1] (paper: none, released code: 0.5).
+        normalization: ``"channel"``: each channel of each tile has mean 0 and standard deviation 1; ``"tile"``: each
+            tile as a whole; ``"none"``: the same shift and scale for all pictures, as a control.
+        permutations: number P of permutations, that is of classes (paper: 1000).
+        permutation_set: ``"max_mean"`` (paper), ``"max_min"``, ``"middle"``, ``"min"``, see
+            :func:`tfssl.ops.permutations.permutation_set`, or a file with P permutations (.npy or text, counting
+            from 0 or 1), such as the released ones.
+        permutation_seed: of the generated set.
+        backbone: ``"alexnet"`` (grouped, stride 2 in conv1) or ``"small"`` (0.3 million parameters, batch
+            normalisation, for CPUs).
+        fc6: units that describe one tile (paper: 512, released code: 1024).
+        fc7: units that see all tiles (4096).
+        dropout: share of units dropped after fc6 and fc7, in [0, 1) (0.5).
+
+    Reference:
+        M. Noroozi, P. Favaro: Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles. ECCV 2016.
+    """
+
+    paper: ClassVar[Paper] = Paper(
+        "Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles", "Noroozi, Favaro", "ECCV", 2016
+    )
+    inputs: ClassVar[str] = "photographs"
+
+    resize: int = Field(256, ge=9)
+    crop_size: int = Field(225, ge=9, multiple_of=3)
+    random_crop: bool = True
+    tile: int = Field(64, ge=3, le=256)
+    channel_jitter: int = Field(2, ge=0, le=16)
+    gray_share: float = Field(0.3, ge=0, le=1)
+    projection_share: float = Field(0.0, ge=0, le=1)
+    normalization: Literal["channel", "tile", "none"] = "channel"
+    permutations: int = Field(1000, ge=2, le=362_880)
+    permutation_set: str = "max_mean"
+    permutation_seed: int = Field(0, ge=0)
+    backbone: Literal["alexnet", "small"] = "alexnet"
+    fc6: int = Field(512, ge=1)
+    fc7: int = Field(4096, ge=1)
+    dropout: float = Field(0.5, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check_sizes(self):
+        if self.resize < self.crop_size:
+            raise ValueError(f"`resize` must be at least crop_size ({self.crop_size}). Received: resize={self.resize}")
+        if self.tile + self.channel_jitter > self.cell:
+            raise ValueError(
+                f"`tile` and `channel_jitter` must fit into a cell of {self.cell} pixels (crop_size / 3). "
+                f"Received: tile={self.tile}, channel_jitter={self.channel_jitter}"
+            )
+        smallest = 23 if self.backbone == "alexnet" else 9
+        if self.tile < smallest:
+            raise ValueError(
+                f"`tile` must be at least {smallest} pixels for backbone {self.backbone!r}. Received: tile={self.tile}"
+            )
+        return self
+
+    @property
+    def cell(self):
+        """Side of a cell in pixels."""
+        return self.crop_size // 3
+
+    def permutation_table(self):
+        """The permutations, uint8 (P, 9): slot i of a puzzle with label h holds the tile of cell ``table[h, i]``.
+
+        Raises:
+            ConfigError: if ``permutation_set`` is a file that does not hold P permutations of 9 tiles.
+        """
+        from tfssl.errors import ConfigError
+
+        if self.permutation_set in KINDS:
+            return permutation_set(self.permutations, self.permutation_set, seed=self.permutation_seed)
+        table = load_permutations(self.permutation_set)
+        if len(table) != self.permutations:
+            raise ConfigError(
+                f"`permutations` must be {len(table)}, the rows of {self.permutation_set!r}. "
+                f"Received: permutations={self.permutations}"
+            )
+        return table
+
+    def sampler(self):
+        """The :class:`~tfssl.methods.jigsaw.data.PuzzleSampler` of this configuration."""
+        from tfssl.methods.jigsaw.data import PuzzleSampler
+
+        return PuzzleSampler(
+            self.permutation_table(),
+            resize=self.resize,
+            crop_size=self.crop_size,
+            random_crop=self.random_crop,
+            tile=self.tile,
+            channel_jitter=self.channel_jitter,
+            gray_share=self.gray_share,
+            projection_share=self.projection_share,
+        )
+
+    def examples(self, source, *, training, seed=0):
+        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
+
+    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
+        from tfssl.methods.jigsaw.data import jigsaw_dataset
+
+        return jigsaw_dataset(
+            source,
+            self.sampler(),
+            normalization=self.normalization,
+            batch_size=batch_size,
+            training=training,
+            seed=seed,
+            start=start,
+            count=count,
+            skipped=skipped,
+        )
+
+    def model(self, optimizer=None):
+        from tfssl.methods.jigsaw.loss import puzzle_accuracy, puzzle_loss
+        from tfssl.methods.jigsaw.network import build_network
+
+        network = build_network(
+            self.backbone,
+            tile=self.tile,
+            permutations=self.permutations,
+            fc6=self.fc6,
+            fc7=self.fc7,
+            dropout=self.dropout,
+        )
+        network.compile(
+            optimizer if optimizer is not None else paper_optimizer(),
+            puzzle_loss(),
+            metrics=[puzzle_accuracy()],
+            jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
+        )
+        return network
+
+    def encoder(self, model):
+        """Features of whole pictures; a copy with stride 4 in conv1 for ``"alexnet"``, as in the paper's transfer."""
+        from tfssl.methods.jigsaw.network import build_encoder
+
+        return build_encoder(model, self.backbone, self.normalization)
+
+    @property
+    def baseline(self):
+        """ln P, the loss of guessing."""
+        from tfssl.methods.jigsaw.loss import chance_loss
+
+        return chance_loss(self.permutations)
+
+    def evaluate(self, model, source, *, out=None, **options):
+        from tfssl.methods.jigsaw.evaluate import evaluate
+
+        return evaluate(self, model, source, out=out, **options)
+
+    def served(self, model):
+        """What an export holds: the encoder."""
+        return self.encoder(model)
+
+    def serving(self, model) -> dict[str, Endpoint]:
+        from tfssl.methods.encoding import feature_endpoints
+
+        return feature_endpoints(model)
+
+    def sample_sheet(self, model, source, path):
+        from tfssl.methods.jigsaw.evaluate import write_sheet
+
+        write_sheet(self, model, source, path)
+
+
+def paper_optimizer():
+    """The released solver: SGD, momentum 0.9, weight decay 5e-4 of the kernels, 0.01 divided by 10 every 100,000 steps.
+
+    Different from it: biases learn at the rate of the weights, not twice it (Keras has no rate for each variable), and
+    the decay does not pass through the momentum.
+    """
+    # Keras keeps a rate up to and including its boundary.
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [100_000 * i - 1 for i in (1, 2, 3)], [0.01, 0.001, 1e-4, 1e-5]
+    )
+    optimizer = keras.optimizers.SGD(schedule, momentum=0.9, weight_decay=5e-4)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

@@ -1,0 +1,212 @@
+"""How many puzzles a network solves, how far off the others are, and a picture of both."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from tfssl.data.images import check_source, image_source
+from tfssl.data.pipeline import Skipped
+from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.methods.jigsaw.data import GRID, jigsaw_dataset, to_inputs
+from tfssl.methods.jigsaw.network import TILES
+from tfssl.ops.permutations import hamming, permutation_statistics
+from tfssl.visualization.sheet import picture_sheet
+
+_RIGHT, _WRONG, _BOARD = (40, 160, 70), (210, 40, 40), (255, 255, 255)
+
+
+def evaluate(method, model, source, *, out=None, limit=None, repeats=4, seed=0, batch_size=64, progress=None):
+    """Let the network solve puzzles cut from the pictures of a source, drawn as in training.
+
+    Args:
+        method: the :class:`~tfssl.methods.Jigsaw` that the model belongs to.
+        model: its network.
+        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
+        limit: use only the first so many readable pictures; None for all.
+        repeats: puzzles cut from each picture.
+        seed: of the puzzles; the same seed gives the same.
+        batch_size: puzzles that the network sees at a time; changes nothing but memory.
+        progress: called with (puzzles done, puzzles in all) after each batch.
+
+    Returns:
+        ``{name: float}``:
+
+        - ``accuracy``: share of puzzles solved; ``chance`` is 1 / P and ``accuracy_over_chance`` their ratio;
+          ``accuracy_top5``: the permutation is among the five most probable;
+        - ``loss``: cross-entropy, and ``baseline`` that of guessing, ln P;
+        - ``tile_accuracy``: share of tiles that the chosen permutation puts into their true cell, with
+          ``tile_chance`` for a permutation chosen from the set at random;
+        - ``distance``: mean Hamming distance of the chosen from the true permutation, ``distance_wrong`` over unsolved
+          puzzles only (NaN if there are none), ``distance_chance`` for a random choice; ``at_distance_0`` ... ``9``:
+          share of puzzles at each distance, with ``at_distance_0_chance`` ...: errors that pile up at small
+          distances are near misses;
+        - ``set_mean_distance``, ``set_min_distance``: of the permutation set;
+        - the counts ``images``, ``images_skipped`` and ``puzzles``.
+
+        And ``skipped``, the unreadable pictures as ``{name: reason}``.
+
+    Raises:
+        SourceError: if the source holds no readable picture, or is mostly unreadable.
+        ConfigError: if limit or repeats is below 1.
+        ModelError: if the model predicts NaN.
+    """
+    for name, value in (("limit", limit), ("repeats", repeats)):
+        if value is not None and value < 1:
+            raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
+    source = image_source(source)
+    check_source(source)
+    skipped = Skipped()
+    total = repeats * min(len(source), limit or len(source))
+    labels, logits, done = [], [], 0
+    for repeat in range(repeats):
+        batches = jigsaw_dataset(
+            source, method.sampler(), normalization=method.normalization, batch_size=batch_size, training=False,
+            seed=seed + repeat, start=None, count=None, skipped=skipped, limit=limit,
+        )  # fmt: skip
+        for tiles, label in batches:
+            logits.append(np.asarray(model(tiles, training=False), np.float64))
+            labels.append(label.numpy())
+            done += len(label)
+            if progress is not None:
+                progress(done, total)
+    if not labels:
+        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    logits, labels = np.concatenate(logits), np.concatenate(labels)
+    if not np.isfinite(logits).all():
+        raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
+    metrics = puzzle_metrics(logits, labels, method.permutation_table())
+    metrics |= {
+        "images": float(len(labels) / repeats),
+        "images_skipped": float(len(skipped.reasons)),
+        "puzzles": float(len(labels)),
+    }
+    if out is not None:
+        _write_metrics(Path(out), method, metrics, seed)
+        write_sheet(method, model, source, Path(out) / "sheet.png")
+    return {**metrics, "skipped": dict(skipped.reasons)}
+
+
+def puzzle_metrics(logits, labels, permutations):
+    """The metrics of :func:`evaluate` that follow from its predictions.
+
+    Args:
+        logits: float array (N, P).
+        labels: int array (N,), numbers of the true permutations.
+        permutations: int array (P, 9).
+
+    Returns:
+        ``{name: float}``.
+    """
+    count = len(permutations)
+    guesses = logits.argmax(axis=1)
+    of_label = logits[np.arange(len(labels)), labels]
+    largest = logits.max(axis=1, keepdims=True)
+    log_sum = largest[:, 0] + np.log(np.exp(logits - largest).sum(axis=1))
+    best = np.argsort(-logits, axis=1, kind="stable")[:, :5]
+    distances = hamming(permutations[guesses], permutations[labels])
+    wrong = distances[distances > 0]
+    # A random choice from the set is the true permutation once in P times.
+    pairs = permutation_statistics(permutations)
+    random = np.array(pairs["histogram"]) / sum(pairs["histogram"]) * (1 - 1 / count)
+    random[0] += 1 / count
+    distance_chance = float(random @ np.arange(TILES + 1))
+    shares = np.bincount(distances, minlength=TILES + 1) / len(distances)
+    accuracy = float(np.mean(guesses == labels))
+    return {
+        "accuracy": accuracy,
+        "chance": 1 / count,
+        "accuracy_over_chance": accuracy * count,
+        "accuracy_top5": float(np.mean((best == labels[:, None]).any(axis=1))),
+        "loss": float(np.mean(log_sum - of_label)),
+        "baseline": float(np.log(count)),
+        "tile_accuracy": float(1 - distances.mean() / TILES),
+        "tile_chance": 1 - distance_chance / TILES,
+        "distance": float(distances.mean()),
+        "distance_wrong": float(wrong.mean()) if len(wrong) else float("nan"),
+        "distance_chance": distance_chance,
+        **{f"at_distance_{d}": float(share) for d, share in enumerate(shares)},
+        **{f"at_distance_{d}_chance": float(share) for d, share in enumerate(random)},
+        "set_mean_distance": pairs["mean"],
+        "set_min_distance": float(pairs["min"]),
+    }
+
+
+def write_sheet(method, model, source, path, count=6):
+    """Draw puzzles: as the network gets them, as it solves them, and the truth; one column for each picture.
+
+    In the solution tiles in their true cell have a green frame, others a red one. The pictures are spread evenly over
+    the source and always the same; unreadable ones give way to the next.
+
+    Args:
+        method: a :class:`~tfssl.methods.Jigsaw`.
+        model: its network.
+        source: see :func:`tfssl.data.images.image_source`.
+        path: PNG to write.
+        count: number of pictures.
+
+    Raises:
+        SourceError: if no picture is readable.
+    """
+    tiles, labels, projected, crops = _puzzles(method, image_source(source), count)
+    inputs = to_inputs(tiles, projected, normalization=method.normalization)
+    guesses = np.asarray(model(inputs, training=False)).argmax(axis=1)
+    table = method.permutation_table().astype(int)
+    rows = [[], [], [], list(crops)]
+    for slots, label, guess in zip(tiles, labels, guesses, strict=True):
+        frames = [_RIGHT if cell == true else _WRONG for cell, true in zip(table[guess], table[label], strict=True)]
+        rows[0].append(_board(slots, range(TILES)))
+        rows[1].append(_board(slots, table[guess], frames))
+        rows[2].append(_board(slots, table[label]))
+    solved = int(np.sum(guesses == labels))
+    texts = ["shuffled", f"solved\nby network\n({solved} of {len(labels)})", "truth", "picture"]
+    picture_sheet(rows, path, labels=texts, cell=200)
+
+
+def _board(slots, cells, frames=None):
+    """Lay tiles (9, t, t, 3) out in their cells, ``cells[i]`` for tile i, with gaps and maybe coloured frames."""
+    side = slots.shape[1]
+    zoom = max(1, round(60 / side))
+    pitch, gap = side * zoom, 6
+    board = Image.new("RGB", (GRID * pitch + (GRID + 1) * gap,) * 2, _BOARD)
+    draw = ImageDraw.Draw(board)
+    for index, (tile, cell) in enumerate(zip(slots, cells, strict=True)):
+        top, left = (gap + (pitch + gap) * position for position in divmod(int(cell), GRID))
+        if frames is not None:
+            draw.rectangle((left - 3, top - 3, left + pitch + 2, top + pitch + 2), fill=frames[index])
+        board.paste(Image.fromarray(tile).resize((pitch, pitch), Image.Resampling.NEAREST), (left, top))
+    return board
+
+
+def _puzzles(method, source, count):
+    """Tiles uint8 (n, 9, t, t, 3), labels, projection marks and crops that they are cut from, n at most ``count``."""
+    sampler, found, following = method.sampler(), [], 0
+    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
+        following = max(start, following)
+        while following < len(source):
+            following += 1
+            try:
+                image = source.open(following - 1, min_side=sampler.min_side)
+                crop = sampler.crop(image, np.random.default_rng(following).random(2))
+                found.append((*sampler.apply(image, np.random.default_rng(following)), crop))
+                break
+            except (ValueError, OSError):
+                continue
+    if not found:
+        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    return tuple(np.stack(part) for part in zip(*found, strict=True))
+
+
+def _write_metrics(out, method, metrics, seed):
+    out.mkdir(parents=True, exist_ok=True)
+    record = {
+        **{name: None if np.isnan(value) else value for name, value in metrics.items()},
+        "config": {"method": method.name(), **method.model_dump(mode="json")},
+        "seed": seed,
+    }
+    unfinished = out / "metrics.json.tmp"
+    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(unfinished, out / "metrics.json")

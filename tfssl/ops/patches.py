@@ -1,0 +1,144 @@
+"""Neighbouring patches on a jittered grid, and what is done to patches so that only content can tell where they lie.
+
+The geometry of Doersch, Gupta and Efros (2015), as the released code has it, in NumPy. x grows to the right and y
+downwards; patches of a grid are numbered row by row.
+"""
+
+import functools
+
+import numpy as np
+
+OFFSETS = ((-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1))
+"""Label -> (dx, dy), the cell of the second patch relative to the first's. Swapping the patches makes it 7 - label."""
+
+DIRECTIONS = ("above left", "above", "above right", "left", "right", "below left", "below", "below right")
+"""Label -> where the second patch lies, in words."""
+
+NUM_LABELS = len(OFFSETS)
+
+
+@functools.lru_cache(maxsize=1024)
+def grid_pairs(columns, rows, count=None):
+    """All ordered pairs of 8-neighbours on a grid.
+
+    There are ``2 [(nx - 1) ny + nx (ny - 1) + 2 (nx - 1) (ny - 1)]`` of them: every two neighbours in both orders.
+
+    Args:
+        columns: nx, patches in a row.
+        rows: ny, patches in a column.
+        count: only the first so many patches are there; None for all.
+
+    Returns:
+        ``(pairs, labels)``: int32 (n, 2), numbers of the first and second patch, and int32 (n,), indices of
+        :data:`OFFSETS`. Read-only: results are cached.
+    """
+    count = columns * rows if count is None else count
+    y, x = np.divmod(np.arange(count), columns)
+    pairs, labels = [], []
+    for label, (dx, dy) in enumerate(OFFSETS):
+        second = np.arange(count) + dy * columns + dx
+        there = (x + dx >= 0) & (x + dx < columns) & (second >= 0) & (second < count)
+        pairs.append(np.stack([np.arange(count), second], axis=1)[there])
+        labels.append(np.full(there.sum(), label))
+    pairs, labels = np.concatenate(pairs).astype(np.int32), np.concatenate(labels).astype(np.int32)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    pairs, labels = pairs[order], labels[order]
+    for array in (pairs, labels):
+        array.flags.writeable = False
+    return pairs, labels
+
+
+def grid_size(width, height, origin, patch_size, gap):
+    """How many whole patches fit beside and below the origin.
+
+    ``nx = floor((W + gap - gx) / (patch_size + gap))``, and ny likewise.
+
+    Args:
+        width: of the picture in pixels.
+        height: of the picture in pixels.
+        origin: (gx, gy), upper left corner of the first patch before jitter, in pixels.
+        patch_size: side of a patch in pixels (paper: 96).
+        gap: pixels between two patches (paper: 48).
+
+    Returns:
+        (nx, ny).
+    """
+    pitch = patch_size + gap
+    return (width + gap - origin[0]) // pitch, (height + gap - origin[1]) // pitch
+
+
+def corners(size, columns, origin, jitter, patch_size, gap):
+    """Upper left corners of the patches of a grid, jittered, then moved into the picture where they leave it.
+
+    Args:
+        size: (width, height) of the picture in pixels.
+        columns: nx, patches in a row.
+        origin: (gx, gy) in pixels.
+        jitter: int (n, 2), displacement (x, y) of each of the first n patches in pixels.
+        patch_size: in pixels.
+        gap: in pixels.
+
+    Returns:
+        int (n, 2), (left, top) of each patch, inside the picture as a whole.
+    """
+    y, x = np.divmod(np.arange(len(jitter)), columns)
+    found = np.stack([x, y], axis=1) * (patch_size + gap) + origin + jitter
+    return np.clip(found, 0, np.subtract(size, patch_size))
+
+
+def small_side(uniform, patch_size, smallest):
+    """Side to which a patch is shrunk before it is enlarged again: its area is uniform.
+
+    ``s = floor(sqrt(u ((p - 1)^2 - m^2) + m^2))``: 10 to 94 for patches of 96 pixels and m = 10.
+
+    Args:
+        uniform: u, float array, uniform in [0, 1).
+        patch_size: p, side of a patch in pixels.
+        smallest: m, smallest side in pixels, at most p - 2 (paper: 10).
+
+    Returns:
+        int array of the shape of u.
+    """
+    low, high = smallest**2, (patch_size - 1) ** 2
+    # In float64 u (high - low) + low can round up to high, whose root would be out of range.
+    return np.minimum(np.sqrt(np.asarray(uniform) * (high - low) + low).astype(int), patch_size - 2)
+
+
+@functools.lru_cache(maxsize=256)
+def down_up_matrix(patch_size, side):
+    """Shrinking ``patch_size`` pixels to ``side`` and enlarging them back, as one matrix for each axis of a patch.
+
+    Both ways by Pillow's antialiased bilinear filter: a triangle as wide as two pixels of the coarser grid.
+
+    Args:
+        patch_size: pixels along an axis.
+        side: pixels in between.
+
+    Returns:
+        float32 (patch_size, patch_size), rows sum to 1; ``A @ column`` and ``row @ A.T``. Read-only: cached.
+    """
+    matrix = (_triangle_filter(side, patch_size) @ _triangle_filter(patch_size, side)).astype(np.float32)
+    matrix.flags.writeable = False
+    return matrix
+
+
+def _triangle_filter(before, after):
+    """Matrix (after, before) of an antialiased bilinear resize along one axis."""
+    scale = before / after
+    centers = (np.arange(after) + 0.5) * scale
+    distance = np.abs(np.arange(before) + 0.5 - centers[:, None]) / max(scale, 1.0)
+    weights = np.maximum(0.0, 1.0 - distance)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def projection_matrix():
+    """B, which removes the green-against-magenta axis of colour, along which lateral chromatic aberration shows.
+
+    ``B = I - a^T a / (a a^T)`` with a = [-1, 2, -1] (paper, section 3.1). Symmetric, idempotent, of rank 2; grey stays
+    grey.
+
+    Returns:
+        float64 (3, 3); ``rgb @ B``.
+    """
+    a = np.array([[-1.0, 2.0, -1.0]])
+    return np.eye(3) - a.T @ a / (a @ a.T)
