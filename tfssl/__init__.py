@@ -14,8 +14,10 @@ __version__ = "0.1.0"
 # Public names and the modules they live in. Importing tfssl imports none of them: TensorFlow takes seconds.
 _EXPORTS = {
     "colorize": "tfssl.api",
+    "evaluate": "tfssl.api",
     "fit": "tfssl.training.fit",
     "load": "tfssl.api",
+    "load_encoder": "tfssl.api",
     "load_config": "tfssl.config",
     "train": "tfssl.training.fit",
 }

@@ -1,13 +1,16 @@
-"""The two calls most people need: load a trained model, colorize a picture."""
+"""The calls most people need: load a trained model or its encoder, measure it, colorize a picture."""
 
 import functools
+import inspect
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tfssl.errors import ModelError
+from tfssl.errors import ConfigError, ModelError
+from tfssl.evaluation import get_task
 
 
 def load(source="colorizer"):
@@ -23,22 +26,142 @@ def load(source="colorizer"):
     Raises:
         ModelError: if there is no such model, or it is incomplete; names the models that ship.
     """
-    from tfssl.export.savedmodel import load_savedmodel
-    from tfssl.resources import savedmodels
-    from tfssl.training.runs import load_run
+    from tfssl.export.source import load_source
+    from tfssl.methods.encoding import is_encoder
 
-    path = Path(source).expanduser()
-    if not path.exists() and (savedmodels() / path).is_dir() and str(source):
-        path = savedmodels() / path
-    if (path / "export.json").is_file():
-        return load_savedmodel(path)
-    if path.exists():
-        return load_run(path)
-    shipped = sorted(p.name for p in savedmodels().glob("*") if (p / "export.json").is_file())
-    raise ModelError(
-        f"no model {str(source)!r}: give a run directory, the folder of an export, or one of the shipped models "
-        f"({', '.join(shipped) or 'none'})"
-    )
+    method, model = load_source(source)
+    if is_encoder(model):
+        raise ModelError(
+            f"{str(source)!r} holds only the encoder of a {method.name()} model: give the run directory, or take "
+            f"tfssl.load_encoder"
+        )
+    return method, model
+
+
+def load_encoder(source):
+    """Load an encoder: what evaluations and transfer take.
+
+    Args:
+        source: as :func:`load`; or the folder of an exported encoder, a .keras file of one,
+            ``"random:BACKBONE"`` (a name of :data:`tfssl.backbones.BACKBONES`, untrained; RGB is shifted and scaled
+            by (x - 0.5) / 0.25) or ``"pixels"``.
+
+    Returns:
+        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``. All its weights were loaded, unless
+        random ones were asked for.
+
+    Raises:
+        ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
+        ConfigError: for an unknown backbone.
+    """
+    from tfssl.evaluation.encoders import pixel_encoder
+    from tfssl.export.source import load_source
+    from tfssl.methods.encoding import is_encoder
+
+    source = os.fspath(source)
+    if source == "pixels":
+        return pixel_encoder()
+    if is_random(source):
+        return _random_encoder(source.removeprefix("random:"))
+    if source.endswith(".keras"):
+        return _read_encoder(source)
+    method, model = load_source(source)
+    return model if is_encoder(model) else method.encoder(model)
+
+
+def is_random(source):
+    """Whether a source of :func:`load_encoder` names random weights."""
+    return os.fspath(source).startswith("random:")
+
+
+def _random_encoder(backbone):
+    import keras
+
+    from tfssl.backbones import build
+
+    keras.utils.set_random_seed(0)
+    rgb = keras.Input((None, None, 3), name="rgb")
+    taps = build(backbone, input_shape=(None, None, 3), fc=False)(keras.layers.Rescaling(4.0, offset=-2.0)(rgb))
+    return keras.Model(rgb, {name: tap for name, tap in taps.items() if name.startswith("conv")}, name=backbone)
+
+
+def _read_encoder(path):
+    import keras
+
+    from tfssl.methods.encoding import is_encoder
+
+    if not Path(path).expanduser().is_file():
+        raise ModelError(f"no such file: {path!r}")
+    try:
+        with warnings.catch_warnings():
+            # Where Keras only warns that layers keep their new weights.
+            warnings.filterwarnings("error", module=r"keras\.src\.saving")
+            encoder = keras.saving.load_model(Path(path).expanduser(), compile=False)
+    except Exception as error:  # whatever a damaged file makes of the reader
+        raise ModelError(f"{path!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
+    if not is_encoder(encoder):
+        raise ModelError(f"{path!r} is no encoder: RGB (B, H, W, 3) in, a dict of maps with conv1 out; give its run")
+    return encoder
+
+
+def evaluate(source, data, *, task=None, out=None, progress=None, compare=None, **options):
+    """Measure a trained model by its method's own metrics, or its encoder by a transfer task.
+
+    Args:
+        source: as :func:`load`; with a task, as :func:`load_encoder`.
+        data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labelled ones.
+        task: a name of :func:`tfssl.evaluation.tasks`; None for the method's own metrics.
+        out: folder for tables and pictures; None writes nothing.
+        progress: called with (done, in all).
+        compare: further sources to measure beside.
+        **options: of the method's or the task's ``evaluate``.
+
+    Returns:
+        ``{name: number}``, and other entries such as ``skipped``.
+
+    Raises:
+        ConfigError: for an unknown task or option.
+        ModelError: if a model cannot be loaded, or has no weights.
+        SourceError: if the data are not what is needed.
+    """
+    if compare:
+        options["compare"] = compare
+    if task is None:
+        method, model = load(source)
+        run = method.evaluate
+        _check_options(run, options, f"the metrics of {method.name()}")
+        options |= {"compare": [load(other) for other in compare]} if compare else {}
+    else:
+        run = get_task(task)
+        _check_options(run, options, f"the task {task}")
+        model = load_encoder(source)
+        options |= {"compare": _named_encoders(compare)} if compare else {}
+        options["trained"] = not is_random(source)
+    if "progress" in _options(run):
+        options["progress"] = progress
+    return run(model, data, out=out, **options)
+
+
+def _named_encoders(sources):
+    names = [Path(source).name or os.fspath(source) for source in sources]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ConfigError(f"`compare`: two of them are called {repeated[0]!r}; rename a folder")
+    return {name: load_encoder(source) for name, source in zip(names, sources, strict=True)}
+
+
+def _options(function):
+    found = inspect.signature(function).parameters.values()
+    names = [p.name for p in found if p.kind == p.KEYWORD_ONLY]
+    # A method that passes **options on takes what the contract says that all take.
+    return [*names, "limit", "progress"] if any(p.kind == p.VAR_KEYWORD for p in found) else names
+
+
+def _check_options(function, given, what):
+    known = [name for name in _options(function) if name not in ("out", "progress", "trained", "references")]
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{what}: there is no option `{name}`; known: {', '.join(known) or 'none'}")
 
 
 @functools.lru_cache(maxsize=2)

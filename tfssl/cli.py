@@ -75,28 +75,69 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run directory, an export, or a shipped model's name.")],
-    data: Annotated[str, typer.Option(help=f"Images to measure on: {_DATA_HELP}.")] = "builtin",
-    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, per_image.csv, sheet.png.")] = None,
+    run: Annotated[
+        str, typer.Argument(help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels.")
+    ],
+    data: Annotated[
+        str, typer.Option(help=f"Images to measure on: {_DATA_HELP}; of tasks, class folders.")
+    ] = "builtin",
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, tables and pictures.")] = None,
+    task: Annotated[str | None, typer.Option(help="linear_probe, knn; default the method's own metrics.")] = None,
+    test: Annotated[str | None, typer.Option(help="Tasks: class folders of the test pictures.")] = None,
+    taps: Annotated[str | None, typer.Option(help="Tasks: layers to use, such as conv3,conv4; default all.")] = None,
+    pool: Annotated[int | None, typer.Option(help="Tasks: average maps to NxN; default about 9000 numbers.")] = None,
+    side: Annotated[int | None, typer.Option(help="Tasks: side of the pictures in pixels; default 96.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Tasks: number of splits; default 3.")] = None,
     temperature: Annotated[float | None, typer.Option(help="T of the annealed mean; default the model's.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
-    compare: Annotated[list[str] | None, typer.Option(help="Another run to measure on the same pixels.")] = None,
+    compare: Annotated[list[str] | None, typer.Option(help="Another run to measure on the same pictures.")] = None,
 ):
-    """The method's own metrics, with baselines beside them.
+    """The method's own metrics, or a transfer task on labelled folders, with baselines beside them.
 
     Example: tfssl evaluate colorizer --data photos/ --out results/
+    Example: tfssl evaluate runs/mine --task linear_probe --data classes/train --test classes/test --out results/
     """
-    from tfssl.api import load
+    from tfssl.api import evaluate as measure
 
-    method, model = load(run)
-    options = {"temperature": temperature, "limit": limit, "compare": [load(other) for other in compare or []]}
-    with _progress("images") as progress:
-        metrics = method.evaluate(model, data, out=out, progress=progress, **options)
-    for key, value in metrics.items():
-        if isinstance(value, (int, float)):
-            typer.echo(f"{key:40s} {value:.6g}")
+    options = {"temperature": temperature, "limit": limit, "compare": compare or None}
+    options |= {"test": test, "taps": taps.split(",") if taps else None, "pool": pool, "side": side, "seeds": seeds}
+    given = {name: value for name, value in options.items() if value is not None}
+    with _progress("fits" if task else "images") as progress:
+        metrics = measure(run, data, task=task, out=out, progress=progress, **given)
+    _print_metrics(metrics)
+    _report_skipped(metrics.get("skipped", {}))
     if out is not None:
         typer.echo(f"written to {out}: " + ", ".join(sorted(p.name for p in out.iterdir())))
+
+
+@app.command()
+def discover(
+    run: Annotated[str, typer.Argument(help="A run directory of context_prediction.")],
+    data: Annotated[str, typer.Option(help=f"Pictures; class folders give purity: {_DATA_HELP}.")],
+    out: Annotated[Path, typer.Option(help="Folder for index.html, sheet.png, clusters.json, purity_coverage.*.")],
+    constellations: Annotated[int, typer.Option(help="Squares of four patches to look for (paper: 16384).")] = 1000,
+    top: Annotated[int, typer.Option(help="Best matching pictures that are checked.")] = 100,
+    set_size: Annotated[int, typer.Option(help="Pictures that a cluster must be verified in.")] = 10,
+    steps: Annotated[int, typer.Option(help="Grid positions per patch side.")] = 2,
+    scale: Annotated[list[float] | None, typer.Option(help="Patch side as a multiple; repeatable. Default 1.")] = None,
+    baseline: Annotated[list[str] | None, typer.Option(help="untrained, pixels or hog; repeatable.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N pictures.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the constellations drawn.")] = 0,
+):
+    """Find what occurs again and again in pictures, without labels, and write a page of it.
+
+    Example: tfssl discover runs/context --data photos/ --out found/ --baseline untrained
+    """
+    from tfssl.api import load
+    from tfssl.methods.context_prediction.discover import discover as find
+    from tfssl.methods.context_prediction.mining import Mining
+
+    mining = Mining(constellations=constellations, top=top, set_size=set_size, seed=seed)
+    options = {"steps": steps, "scales": tuple(scale or [1.0]), "baselines": baseline or [], "limit": limit}
+    summary = find(*load(run), data, out, mining=mining, progress=_progress, **options)
+    _report_skipped(summary.pop("skipped"))
+    _print_metrics(summary)
+    typer.echo(f"written to {out}: " + ", ".join(sorted(p.name for p in out.iterdir())))
 
 
 @app.command()
@@ -242,6 +283,12 @@ def _progress(unit):
     from tfssl.training.progress import CountProgress
 
     return CountProgress(unit)
+
+
+def _print_metrics(metrics):
+    for key, value in metrics.items():
+        if isinstance(value, (int, float, str)):
+            typer.echo(f"{key:40s} {value if isinstance(value, str) else format(value, '.6g')}")
 
 
 def _report_skipped(reasons):

@@ -113,9 +113,9 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
     Args:
         source: anything :func:`tfssl.data.images.image_source` takes, or a ``tf.data.Dataset`` of images, see
             :func:`tfssl.data.stream.crops_of_dataset`.
-        crop: a :class:`Crop`, or another sampler with the same doors: ``min_side``, ``random_in_evaluation``, ``spec`` (a
-            ``tf.TensorSpec`` or a tuple of them) and ``apply(image, rng)``, which may raise ValueError where a
-            picture does not serve.
+        crop: a :class:`Crop`, or another sampler with the same doors: ``min_side``, ``random_in_evaluation``,
+            ``spec`` (a ``tf.TensorSpec`` or a tuple of them) and ``apply(image, rng)``, which may raise ValueError
+            where a picture does not serve.
         training: shuffled, random crops; otherwise one pass of centre crops in order.
         seed: of order and crops.
         start: position in the training stream to start from. None: each iteration over the dataset is the next

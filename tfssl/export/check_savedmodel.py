@@ -13,7 +13,8 @@ from tfssl.export.savedmodel import SAMPLE_SIDE, call_all, load_savedmodel
 from tfssl.export.serving import CONFIG, WARMUP, read_config, read_warmup
 
 MAX_FLOAT_ERROR = 1e-3
-"""Largest mean absolute difference of a float output from the Keras model, in the output's unit (ab units)."""
+"""Largest mean absolute difference of a float output from the Keras model, in the output's unit (ab units, or the mean
+magnitude of features)."""
 
 MAX_PIXEL_ERROR = 0.05
 """Largest mean absolute difference of pictures, in levels of 255: rounding flips single levels now and then."""
@@ -86,16 +87,17 @@ def check_signatures(version, rebuilt):
             wanted = call_all(endpoint, lambda x, run=endpoint.function: run(tf.constant(x)), pictures)
             run = functools.partial(served.run, name)
             answers = call_all(endpoint, lambda x, run=run, key=spec.name: run({key: x}), pictures)
-            yield f"{name} runs in graph mode; {_compare(name, wanted, answers)}"
+            yield f"{name} runs in graph mode; {_compare(name, wanted, answers, endpoint.relative)}"
 
 
-def _compare(name, wanted, answers):
+def _compare(name, wanted, answers, relative):
     texts = []
-    apart = [differences(want, got) for want, got in zip(wanted, answers, strict=True)]
+    apart = [differences(want, got, relative) for want, got in zip(wanted, answers, strict=True)]
     for output in apart[0]:
         numbers = summary([part[output] for part in apart])
         pictures = wanted[0][output].dtype.kind in "OS"
         limit, unit = (MAX_PIXEL_ERROR, "levels") if pictures else (MAX_FLOAT_ERROR, "units")
+        unit = "times its mean magnitude" if relative else unit
         if not numbers["mean_abs"] <= limit:
             raise ModelError(
                 f"{name}: output {output} differs from the Keras model by {numbers['mean_abs']:.3g} {unit} on "

@@ -5,21 +5,38 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import ModelError
+from tfssl.methods.encoding import is_encoder
 from tfssl.training.runs import assign_weights
 
 SCOPE = "network"
 """Name scope of the operators of a :class:`StoredNetwork`, below it one scope a layer."""
 
 
+def served_network(method, model):
+    """What an export of ``model`` stores, computing in float32.
+
+    Args:
+        method: the :class:`~tfssl.methods.base.Method` the model belongs to.
+        model: its trained ``keras.Model``, or what an earlier export of it stored.
+
+    Returns:
+        ``keras.Model``.
+
+    Raises:
+        ModelError: as :func:`float32_network`.
+    """
+    return float32_network(method, model if is_encoder(model) else method.served(model))
+
+
 def float32_network(method, model):
-    """The network of ``method`` with the weights of ``model``, computing in float32.
+    """The network that ``method`` serves with the weights of ``model``, computing in float32.
 
     A model trained with mixed_bfloat16 holds its weights in float32 but computes in bfloat16, which few CPUs and no
     phone can do. It is built anew and every weight copied by its path.
 
     Args:
         method: the :class:`~tfssl.methods.base.Method` the model belongs to.
-        model: a built ``keras.Model``.
+        model: a built ``keras.Model``, as ``method.served`` gives it.
 
     Returns:
         ``model`` itself if every layer computes in float32, otherwise a new one.
@@ -27,7 +44,7 @@ def float32_network(method, model):
     Raises:
         ModelError: if the weights do not match the method's network one to one.
     """
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
+    if all(layer.compute_dtype == "float32" for layer in inner_layers(model)):
         return model
     rebuilt = _build_float32(method)
     values = {variable.path: variable for variable in model.variables}
@@ -38,7 +55,7 @@ def float32_network(method, model):
 
 
 def network_from_values(method, values, source):
-    """The network of ``method`` in float32 with the given weights; refuses a partial match.
+    """The network that ``method`` serves, in float32, with the given weights; refuses a partial match.
 
     Args:
         method: a :class:`~tfssl.methods.base.Method`.
@@ -63,9 +80,15 @@ def _build_float32(method):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        return method.model()
+        return method.served(method.model())
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def inner_layers(model):
+    """All layers of a ``keras.Model`` in order, those of models inside it in their place."""
+    parts = ([layer] if not isinstance(layer, keras.Model) else inner_layers(layer) for layer in model.layers)
+    return [layer for part in parts for layer in part]
 
 
 def sensitive_layers(model):
@@ -85,10 +108,11 @@ def sensitive_layers(model):
     Returns:
         List of layer names.
     """
-    first = next((i for i, layer in enumerate(model.layers) if hasattr(layer, "kernel")), -1)
+    layers = inner_layers(model)
+    first = next((i for i, layer in enumerate(layers) if hasattr(layer, "kernel")), -1)
     return [
         layer.name
-        for i, layer in enumerate(model.layers)
+        for i, layer in enumerate(layers)
         if i <= first
         or isinstance(layer, keras.layers.Rescaling)
         or (not layer.weights and not type(layer).__module__.startswith("keras."))
@@ -116,7 +140,7 @@ class StoredNetwork:
         halved = set()
         if weights == "float16":
             kept = sensitive_layers(model)
-            halved = {v.path for layer in model.layers if layer.name not in kept for v in layer.variables}
+            halved = {v.path for layer in inner_layers(model) if layer.name not in kept for v in layer.variables}
         self.variables = [_store(variable, variable.path in halved) for variable in model.variables]
         names = [variable.name.partition(":")[0] for variable in self.variables]
         if len(set(names)) != len(names):

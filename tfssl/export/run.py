@@ -3,13 +3,11 @@
 from pathlib import Path
 
 from tfssl.errors import ConfigError
-from tfssl.export.folder import REPORT
 from tfssl.export.savedmodel import MAX_ERROR as SAVEDMODEL_WEIGHTS
-from tfssl.export.savedmodel import export_savedmodel, load_savedmodel
+from tfssl.export.savedmodel import export_savedmodel
+from tfssl.export.source import load_source
 from tfssl.export.tflite import MAX_ERROR as TFLITE_KINDS
 from tfssl.export.tflite import export_tflite
-from tfssl.resources import savedmodels
-from tfssl.training.runs import load_run
 
 
 def export_run(run, out, *, format="savedmodel", quantize="none", side=None, representative="builtin", overwrite=False):
@@ -38,7 +36,7 @@ def export_run(run, out, *, format="savedmodel", quantize="none", side=None, rep
     weights = "float32" if quantize == "none" else quantize
     if format == "savedmodel" and weights not in SAVEDMODEL_WEIGHTS:
         raise ConfigError(f"a SavedModel takes `quantize` none or float16. Received: quantize={quantize!r}")
-    method, model = _load(run)
+    method, model = load_source(run)
     if format == "savedmodel":
         report = export_savedmodel(method, model, out, weights=weights, overwrite=overwrite)
         parity = report["savedmodel"]["parity"]
@@ -52,13 +50,6 @@ def export_run(run, out, *, format="savedmodel", quantize="none", side=None, rep
     return [*_sizes(out, report, names), *_errors(parity)]
 
 
-def _load(source):
-    path = Path(source).expanduser()
-    if not path.exists() and str(source) and (savedmodels() / path).is_dir():
-        path = savedmodels() / path
-    return load_savedmodel(path) if (path / REPORT).is_file() else load_run(path)
-
-
 def _sizes(out, report, names):
     for name in names:
         size = sum(entry["bytes"] for file, entry in report["files"].items() if file.startswith(name))
@@ -69,7 +60,8 @@ def _errors(parity):
     for signature, outputs in parity.items():
         for output, numbers in outputs.items() if isinstance(outputs, dict) else ():
             if isinstance(numbers, dict):
+                share = " times its mean magnitude" if outputs.get("relative") else ""
                 yield (
-                    f"{signature} -> {output}: mean error against the Keras model {numbers['mean_abs']:.2g}, "
+                    f"{signature} -> {output}: mean error against the Keras model {numbers['mean_abs']:.2g}{share}, "
                     f"largest {numbers['max_abs']:.2g}"
                 )

@@ -62,7 +62,7 @@ def arguments(spec, pictures):
 
     Args:
         spec: the ``tf.TensorSpec`` of its only input: ``image_bytes`` (string), ``lightness`` (float32, L in
-            [0, 100]) or ``rgb`` (float32 in [0, 1]).
+            [0, 100]) or ``images`` (uint8, or float32 in [0, 1], RGB).
         pictures: list of ``PIL.Image``.
 
     Returns:
@@ -76,17 +76,20 @@ def arguments(spec, pictures):
         return [np.array([encode(p, FORMATS[i % len(FORMATS)]) for i, p in enumerate(pictures)], object)]
     if spec.name == "lightness":
         return [lightness(picture) for picture in pictures]
-    if spec.name == "rgb":
+    if spec.name == "images":
+        if spec.dtype.as_numpy_dtype == np.uint8:
+            return [np.asarray(picture)[None] for picture in pictures]
         return [_rgb(picture) for picture in pictures]
-    raise ModelError(f"no sample pictures for an input named {spec.name!r}; known: image_bytes, lightness, rgb")
+    raise ModelError(f"no sample pictures for an input named {spec.name!r}; known: image_bytes, lightness, images")
 
 
-def differences(expected, actual):
+def differences(expected, actual, relative=False):
     """How far two answers of an endpoint lie apart.
 
     Args:
         expected: ``{output: array}``; arrays of strings hold encoded pictures and are compared as pixels.
         actual: likewise.
+        relative: divide by the mean magnitude of what was expected.
 
     Returns:
         ``{output: float64 array of absolute differences}``, in the output's unit or in levels of 255.
@@ -103,6 +106,8 @@ def differences(expected, actual):
             if want.shape != got.shape:
                 raise ModelError(f"output {name} has shape {got.shape} instead of {want.shape}")
         apart[name] = np.concatenate([np.abs(want - got).ravel() for want, got in pairs])
+        if relative:
+            apart[name] /= max(np.mean(np.abs(expected[name])), np.finfo(np.float32).tiny)
     return apart
 
 

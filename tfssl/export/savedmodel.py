@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfssl import methods
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export.folder import read_config, read_report, write_export
-from tfssl.export.network import StoredNetwork, float32_network, network_from_values
+from tfssl.export.network import StoredNetwork, network_from_values, served_network
 from tfssl.export.samples import arguments, builtin_pictures, differences, summary
 from tfssl.export.serving import CONFIG, WARMUP, serving_protos, write_config, write_warmup
 
@@ -22,7 +22,7 @@ SAMPLE_SIDE = 256
 
 def served_name(method):
     """Name under which an exported method is served, and of its files."""
-    return {"colorization": "colorizer"}.get(method.name(), method.name())
+    return method.export_name or method.name()
 
 
 def export_savedmodel(method, model, out, *, weights="float32", version=1, overwrite=False):
@@ -33,7 +33,8 @@ def export_savedmodel(method, model, out, *, weights="float32", version=1, overw
 
     Args:
         method: the :class:`~tfssl.methods.base.Method` the model belongs to.
-        model: its trained ``keras.Model``; one trained in mixed precision is exported in float32.
+        model: its trained ``keras.Model``, or the network of an earlier export; one trained in mixed precision is
+            exported in float32.
         out: folder to write; made if missing. It may hold a .tflite export of the same weights.
         weights: how weights are stored: ``"float32"``, or ``"float16"`` for half the size; they are cast to
             float32 when the model is called.
@@ -52,22 +53,23 @@ def export_savedmodel(method, model, out, *, weights="float32", version=1, overw
     if not isinstance(version, int) or version < 1:
         raise ConfigError(f"`version` must be a positive integer. Received: version={version!r}")
     serving_protos()
-    model = float32_network(method, model)
+    network = served_network(method, model)
     name = served_name(method)
-    with write_export(out, method, model, [str(version), CONFIG], overwrite=overwrite) as (stage, report):
+    with write_export(out, method, network, [str(version), CONFIG], overwrite=overwrite) as (stage, report):
         folder = stage / str(version)
-        write_savedmodel(folder, method.serving(StoredNetwork(model, weights)))
+        endpoints = method.serving(network)
+        write_savedmodel(folder, method.serving(StoredNetwork(network, weights)))
         pictures = builtin_pictures(SAMPLE_SIDE)[::2]
-        requests = _warmup_requests(method.serving(model), pictures[-1])
+        requests = _warmup_requests(endpoints, pictures[-1])
         write_warmup(folder / WARMUP, name, requests)
         write_config(stage / CONFIG, name)
         loaded = tf.saved_model.load(str(folder))
         report["savedmodel"] = {
             "version": version,
             "weights": weights,
-            "serving_default": next(iter(method.serving(model))),
+            "serving_default": next(iter(endpoints)),
             "signatures": _describe(loaded),
-            "parity": _parity(loaded, method.serving(model), pictures, MAX_ERROR[weights]),
+            "parity": _parity(loaded, endpoints, pictures, MAX_ERROR[weights]),
         }
     return report
 
@@ -81,13 +83,13 @@ def write_savedmodel(folder, endpoints):
 
 
 def load_savedmodel(folder):
-    """Get the configured method and the Keras model back from an export.
+    """Get the configured method and the Keras model back from an export, or its encoder where that was stored.
 
     Args:
         folder: folder written by :func:`export_savedmodel`, or the version folder in it.
 
     Returns:
-        ``(method, model)``, the model in float32.
+        ``(method, network)``: what ``method.served`` gave, in float32.
 
     Raises:
         ModelError: if export.json or the SavedModel is missing or damaged, or a weight of the network is not in it;
@@ -171,7 +173,7 @@ def _parity(loaded, endpoints, pictures, limit):
         signature = loaded.signatures[name]
         wanted = call_all(endpoint, lambda x, run=endpoint.function: run(tf.constant(x)), pictures)
         answers = call_all(endpoint, lambda x, run=signature, key=key: run(**{key: tf.constant(x)}), pictures)
-        apart = [differences(want, got) for want, got in zip(wanted, answers, strict=True)]
+        apart = [differences(want, got, endpoint.relative) for want, got in zip(wanted, answers, strict=True)]
         result[name] = {output: summary([part[output] for part in apart]) for output in apart[0]}
         for output, numbers in result[name].items():
             if wanted[0][output].dtype == np.float32 and not numbers["mean_abs"] <= limit:
@@ -179,4 +181,6 @@ def _parity(loaded, endpoints, pictures, limit):
                     f"the exported {name} differs from the Keras model by {numbers['mean_abs']:.3g} on average, more "
                     f"than {limit}; store the weights in float32, or train on"
                 )
+        if endpoint.relative:
+            result[name]["relative"] = True
     return result

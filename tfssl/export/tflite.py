@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export.folder import write_export
-from tfssl.export.network import SCOPE, StoredNetwork, float32_network, sensitive_layers
+from tfssl.export.network import SCOPE, StoredNetwork, sensitive_layers, served_network
 from tfssl.export.quiet import quiet_stderr
 from tfssl.export.samples import builtin_pictures, differences, lightness, summary
 from tfssl.export.savedmodel import served_name, write_savedmodel
@@ -54,11 +54,14 @@ def export_tflite(method, model, out, *, quantize="none", side=None, representat
     """
     if quantize not in MAX_ERROR:
         raise ConfigError(f"`quantize` must be one of {', '.join(MAX_ERROR)}. Received: quantize={quantize!r}")
+    model = served_network(method, model)
+    endpoints = method.serving(StoredNetwork(model))
+    if not any(_takes_lightness(endpoint) for endpoint in endpoints.values()):
+        raise ModelError(f"{method.name()} has no .tflite form, it exports {', '.join(endpoints)}; export a SavedModel")
     side = method.network_side if side is None else side
     if not isinstance(side, int) or not 16 <= side <= 2048:
         raise ConfigError(f"`side` must be an integer from 16 to 2048 pixels. Received: side={side!r}")
-    model = float32_network(method, model)
-    name, endpoint = _fixed_endpoint(method.serving(StoredNetwork(model)), side)
+    name, endpoint = _fixed_endpoint(endpoints, side)
     file = f"{served_name(method)}_{quantize}.tflite"
     with write_export(out, method, model, [file], overwrite=overwrite) as (stage, report):
         content = _convert(name, endpoint)
@@ -104,12 +107,13 @@ def run_tflite(path, signature, inputs):
 
 def _fixed_endpoint(endpoints, side):
     """The endpoint on lightness, for a batch of one and a fixed size: dynamic sizes run many times slower."""
-    for name, endpoint in endpoints.items():
-        (spec, *rest) = endpoint.signature
-        if not rest and spec.name == "lightness":
-            fixed = tf.TensorSpec((1, side, side, 1), tf.float32, name="lightness")
-            return name, Endpoint(endpoint.function, (fixed,))
-    raise ModelError("this method has no endpoint that takes `lightness`, so there is nothing to convert")
+    name = next(name for name, endpoint in endpoints.items() if _takes_lightness(endpoint))
+    fixed = tf.TensorSpec((1, side, side, 1), tf.float32, name="lightness")
+    return name, Endpoint(endpoints[name].function, (fixed,))
+
+
+def _takes_lightness(endpoint):
+    return [spec.name for spec in endpoint.signature] == ["lightness"]
 
 
 def _convert(name, endpoint):

@@ -26,10 +26,13 @@ class Endpoint:
     Args:
         function: a function of tensors written with TensorFlow core operators.
         signature: its ``tf.TensorSpec`` arguments, in order.
+        relative: whether the outputs have no unit of their own, as features: what an export may deviate by is then a
+            share of their mean magnitude.
     """
 
     function: object
     signature: tuple
+    relative: bool = False
 
 
 class Method(pydantic.BaseModel):
@@ -44,6 +47,8 @@ class Method(pydantic.BaseModel):
     paper: ClassVar[Paper]
     inputs: ClassVar[str]
     """What the method learns from, in a few words, for the table of methods."""
+    export_name: ClassVar[str | None] = None
+    """Under which an export is served, and of its files; None is :meth:`name`."""
 
     def __init__(self, **fields):
         try:
@@ -84,11 +89,19 @@ class Method(pydantic.BaseModel):
         raise NotImplementedError
 
     def evaluate(self, model, source, *, out=None, **options) -> dict:
-        """The method's own metrics on ``source`` as a flat dict; writes tables and pictures to ``out``."""
+        """The method's own metrics on ``source`` as a flat dict; writes tables and pictures to ``out``.
+
+        Every method takes ``limit`` (use only the first so many images; None for all) and ``progress`` (called with
+        images done and in all). Options of its own stand in its signature, where the command line finds them.
+        """
         raise NotImplementedError
 
-    def serving(self, model) -> dict[str, Endpoint]:
-        """The endpoints that an export writes, ``{name: Endpoint}``."""
+    def served(self, model) -> keras.Model:
+        """The network that an export stores: the model, or its encoder where the rest serves the pretext task only."""
+        return model
+
+    def serving(self, network) -> dict[str, Endpoint]:
+        """The endpoints of an export, ``{name: Endpoint}``, of the network that :meth:`served` gives."""
         raise NotImplementedError
 
     def sample_sheet(self, model, source, path):

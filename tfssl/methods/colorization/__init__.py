@@ -44,6 +44,7 @@ class Colorization(Method):
 
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
     inputs: ClassVar[str] = "colour photographs"
+    export_name: ClassVar[str | None] = "colorizer"
 
     backbone: Literal["paper", "alexnet", "small"] = "paper"
     objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
@@ -169,15 +170,16 @@ class Colorization(Method):
         occurs = weighted > 0
         return float(-np.sum(weighted[occurs] * np.log(weighted[occurs])))
 
-    def evaluate(self, model, source, *, out=None, **options):
+    def evaluate(self, model, source, *, out=None, temperature=None, limit=None, compare=None, progress=None):
         from tfssl.methods.colorization.evaluate import evaluate
 
+        options = {"temperature": temperature, "limit": limit, "compare": compare, "progress": progress}
         return evaluate(self, model, source, out=out, **options)
 
-    def serving(self, model) -> dict[str, Endpoint]:
+    def serving(self, network) -> dict[str, Endpoint]:
         from tfssl.methods.colorization.serving import endpoints
 
-        return endpoints(self, model)
+        return endpoints(self, network)
 
     def sample_sheet(self, model, source, path):
         from tfssl.methods.colorization.evaluate import write_sheet

@@ -1,0 +1,113 @@
+"""Labelled folders: what they hold, what they refuse, what becomes of bad files."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfssl.data import labelled
+from tfssl.data.labelled import labelled_dataset, labelled_folder, train_and_test
+from tfssl.data.pipeline import Crop, Skipped
+from tfssl.errors import SourceError
+
+CROP = Crop(8, resize=8, flip=False)
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """train/ and test/ of the classes ant, bee, cat: grey level 40, 120, 200; one picture has one channel."""
+    for part, count in (("train", 5), ("test", 2)):
+        for name, level in (("ant", 40), ("bee", 120), ("cat", 200)):
+            for i in range(count):
+                save(tmp_path / part / name / f"{i}.png", np.full((10, 12, 3), level))
+    save(tmp_path / "train" / "ant" / "deep" / "grey.png", np.full((20, 9), 41))
+    (tmp_path / "train" / ".hidden").mkdir()
+    (tmp_path / "train" / "notes.txt").write_text("not a class")
+    return tmp_path
+
+
+def test_classes_are_the_folders_sorted(root):
+    found = labelled_folder(root / "train")
+    assert found.classes == ("ant", "bee", "cat") and len(found) == 16
+    assert found.labels == (0,) * 6 + (1,) * 5 + (2,) * 5
+    assert all(f"/{found.classes[label]}/" in path for path, label in zip(found.paths, found.labels, strict=True))
+
+
+def test_batches_hold_pictures_and_labels(root):
+    batches = list(labelled_dataset(labelled_folder(root / "train"), CROP, batch_size=6))
+    assert [len(images) for images, _ in batches] == [6, 6, 4]
+    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    assert images.dtype == np.uint8 and images.shape == (16, 8, 8, 3) and labels.dtype == np.int32
+    levels = np.array([40, 120, 200])[labels]
+    levels[labels == 0] = images[labels == 0, 0, 0, 0]
+    np.testing.assert_array_equal(images, np.broadcast_to(levels[:, None, None, None], images.shape))
+    assert sorted(levels[labels == 0]) == [40] * 5 + [41]
+
+
+def test_a_picture_is_scaled_and_its_centre_taken(tmp_path):
+    """Left third 0, middle 100, right 200: the centre square of a 3:1 picture is the middle."""
+    pixels = np.repeat([0, 100, 200], 16)[None, :, None] * np.ones((16, 1, 3))
+    for name in ("a", "b"):
+        save(tmp_path / name / "x.png", pixels)
+    images, _ = next(iter(labelled_dataset(labelled_folder(tmp_path), CROP)))
+    np.testing.assert_allclose(images[0, :, 1:-1], 100, atol=1)  # the edges reach in by a rounding
+
+
+@pytest.mark.parametrize("limit", [2**30, 0], ids=["cached", "streamed"])
+def test_unreadable_files_are_named_and_left_out_each_time(root, monkeypatch, limit):
+    monkeypatch.setattr(labelled, "CACHE_BYTES", limit)
+    (root / "train" / "bee" / "0.png").write_bytes(b"no picture")
+    skipped = Skipped()
+    dataset = labelled_dataset(labelled_folder(root / "train"), CROP, skipped=skipped)
+    for _ in range(2):
+        (labels,) = (labels.numpy() for _, labels in dataset)
+        assert np.bincount(labels).tolist() == [6, 4, 5]
+    assert [name.rsplit("/", 2)[1:] for name in skipped.reasons] == [["bee", "0.png"]]
+
+
+def test_a_small_set_is_decoded_once(root):
+    dataset = labelled_dataset(labelled_folder(root / "test"), CROP)
+    before = [images.numpy() for images, _ in dataset]
+    for path in (root / "test").rglob("*.png"):
+        path.unlink()
+    np.testing.assert_array_equal([images.numpy() for images, _ in dataset], before)
+
+
+def test_train_and_test(root):
+    for arguments in ((root,), (root / "train", root / "test"), (str(root / "train"), str(root / "test"))):
+        train, test = train_and_test(*arguments)
+        assert (len(train), len(test)) == (16, 6) and train.classes == test.classes
+    for path in (root / "test" / "bee").iterdir():
+        path.unlink()
+    (root / "test" / "bee").rmdir()
+    _, test = train_and_test(root)
+    assert test.labels == (0, 0, 2, 2), "a class without test pictures keeps its number"
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda root: (root / "train", None), "`test` is missing"),
+        (lambda root: (root / "train", root / "train"), "must not be the training set"),
+        (lambda root: (root / "nowhere", None), "`data` must be a folder"),
+        (lambda root: (root / "train", root), "`test` holds train/ and test/"),
+        (lambda root: (root / "train" / "bee", root / "test"), "at least two class folders, it holds 0"),
+        (lambda root: (save(root / "test" / "dog" / "x.png", np.zeros((9, 9, 3))), (root, None))[1], "class 'dog'"),
+        (lambda root: ((root / "train" / "owl").mkdir(), (root, None))[1], "owl' holds no pictures"),
+    ],
+)
+def test_wrong_folders_are_one_line(root, damage, words):
+    with pytest.raises(SourceError) as caught:
+        train_and_test(*damage(root))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_mostly_unreadable_is_refused(root):
+    for path in (root / "train").rglob("*.png"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(SourceError, match="mostly unreadable"):
+        train_and_test(root)

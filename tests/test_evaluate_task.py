@@ -1,0 +1,121 @@
+"""`tfssl evaluate --task`: what can be evaluated, what is written, what is refused in one line."""
+
+import json
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import tfssl
+from tfssl.api import evaluate
+from tfssl.cli import main
+from tfssl.errors import ConfigError, ModelError
+
+
+def call(*arguments):
+    """Exit code of one command."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    return stop.value.code
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder, random = tmp_path_factory.mktemp("labelled"), np.random.default_rng(0)
+    for part in ("train", "test"):
+        for channel, name in enumerate(("blue", "green")):
+            (folder / part / name).mkdir(parents=True)
+            for i in range(8):
+                pixels = random.integers(0, 200, (40, 32, 3))
+                pixels[..., channel] += 50
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / part / name / f"{i}.jpg", quality=95)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    rgb = keras.Input((None, None, 3))
+    one = keras.layers.Conv2D(4, 3, name="one")(rgb)
+    encoder = keras.Model(rgb, {"conv1": one, "conv2": keras.layers.Conv2D(4, 3, name="two")(one)})
+    path = tmp_path_factory.mktemp("encoder") / "encoder.keras"
+    encoder.save(path)
+    return path
+
+
+@pytest.mark.parametrize("source", ["colorizer", "random:alexnet_s", "pixels", "file"])
+@pytest.mark.parametrize("task", ["linear_probe", "knn"])
+def test_each_kind_of_encoder(root, encoder_file, tmp_path, capsys, source, task):
+    source = encoder_file if source == "file" else source
+    options = ["--side", 32, "--pool", 1, "--seeds", 1, "--out", tmp_path]
+    assert call("evaluate", source, "--task", task, "--data", root / "train", "--test", root / "test", *options) == 0
+    printed = capsys.readouterr().out
+    numbers = json.loads((tmp_path / "metrics.json").read_text())
+    assert numbers["task"] == task and f"{numbers['accuracy']:.6g}" in printed
+    assert ("untrained_accuracy" in numbers) == (source not in ("random:alexnet_s", "pixels"))
+    assert ("pixels_accuracy" in numbers) == (source != "pixels")
+    assert "taps.csv, taps.png" in printed
+
+
+def test_from_python(root, encoder_file):
+    options = {"side": 32, "pool": 1, "seeds": 1}
+    numbers = evaluate(encoder_file, root, task="knn", taps=["conv2"], compare=["random:alexnet_s"], **options)
+    assert numbers["random:alexnet_s_accuracy"] <= 1.0 and "tap_conv2" in numbers and "tap_conv1" not in numbers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["pixels", "--task", "linear_prob"], "did you mean `linear_probe`"),
+        (["pixels", "--task", "linear_probe"], "`data` must be a folder with one folder of pictures for each class"),
+        (
+            ["pixels", "--task", "knn", "--temperature", "0.5"],
+            "the task knn: there is no option `temperature`; known: ",
+        ),
+        (["colorizer", "--pool", "3"], "the metrics of colorization: there is no option `pool`; known: temperature, "),
+        (["pixels"], "no model 'pixels'"),
+        (["random:alexnot", "--task", "knn"], "no backbone 'alexnot', did you mean 'alexnet'"),
+        (["gone.keras", "--task", "knn"], "no such file: 'gone.keras'"),
+        (["no-such-run", "--task", "knn"], "no model 'no-such-run'"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("evaluate", *arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1 and "Traceback" not in error
+
+
+def test_a_missing_test_set_is_named(root, capsys):
+    assert call("evaluate", "pixels", "--task", "knn", "--data", root / "train") == 2
+    assert "`test` is missing" in capsys.readouterr().err
+
+
+def test_an_encoder_without_its_weights_is_refused(encoder_file, tmp_path):
+    """A file whose second layer has lost its weights, and one that is no encoder."""
+    with zipfile.ZipFile(encoder_file) as archive:
+        archive.extractall(tmp_path)
+    with h5py.File(tmp_path / "model.weights.h5", "r+") as weights:
+        del weights["layers"]["conv2d_1" if "conv2d_1" in weights["layers"] else "two"]
+    broken = tmp_path / "broken.keras"
+    with zipfile.ZipFile(broken, "w") as archive:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.write(tmp_path / name, name)
+    with pytest.raises(ModelError, match="cannot be read"):
+        tfssl.load_encoder(broken)
+    rgb = keras.Input((None, None, 3))
+    keras.Model(rgb, keras.layers.Conv2D(2, 3)(rgb)).save(tmp_path / "other.keras")
+    with pytest.raises(ModelError, match="is no encoder"):
+        tfssl.load_encoder(tmp_path / "other.keras")
+
+
+def test_random_weights_are_the_same_each_time():
+    one, two = (tfssl.load_encoder("random:alexnet_s") for _ in range(2))
+    assert list(one.output) == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert all((np.asarray(a) == np.asarray(b)).all() for a, b in zip(one.variables, two.variables, strict=True))
+    with pytest.raises(ConfigError, match="no backbone"):
+        tfssl.load_encoder("random:")

@@ -1,0 +1,117 @@
+"""Nearest neighbours: how often the pictures that an encoder finds most alike are of the same class, tap by tap."""
+
+import numpy as np
+
+from tfssl.evaluation.encoders import contestants
+from tfssl.evaluation.features import NUMBERS
+from tfssl.evaluation.labelled_sets import check_counts, labelled_sets
+from tfssl.evaluation.tap_scores import TapScore, finish
+
+NEIGHBORS = 20
+"""k: training pictures that vote."""
+
+TEMPERATURE = 0.07
+"""A neighbour of cosine s votes with weight exp(s / 0.07), as in Wu et al. (2018)."""
+
+_QUERIES = 1024  # rows whose similarities are held at a time
+
+
+def evaluate(
+    encoder,
+    data,
+    *,
+    test=None,
+    taps=None,
+    pool=None,
+    side=96,
+    seeds=3,
+    compare=None,
+    trained=True,
+    out=None,
+    progress=None,
+):
+    """Classify test pictures by a weighted vote of their 20 nearest training pictures; arguments as the linear probe's.
+
+    Vectors are pooled as for :func:`tfssl.evaluation.linear_probe.evaluate`, each number is centred on its mean over
+    the training set, and nearness is the cosine. Nothing is fitted, so the seeds only draw the weights of untrained
+    networks. The reported tap is chosen on the training set, each picture of which is classified by the others.
+
+    Returns:
+        ``{name: number or text}``, see :func:`tfssl.evaluation.tap_scores.finish`.
+
+    Raises:
+        SourceError: if the folders hold no labelled pictures.
+        ConfigError: for a setting outside its range, or a tap that the encoder lacks.
+
+    Reference:
+        Z. Wu, Y. Xiong, S. Yu, D. Lin: Unsupervised Feature Learning via Non-Parametric Instance Discrimination.
+        CVPR 2018, section 3.4.
+    """
+    check_counts(seeds=seeds, pool=pool)
+    sets = labelled_sets(data, test, side=side)
+    runners = contestants(encoder, taps=taps, trained=trained, compare=compare)
+    scores, total = [], sum(len(runner.taps) * seeds for runner in runners)
+    for runner in runners:
+        for network, run_seeds in runner.runs(seeds):
+            with sets.features(network, taps=runner.taps, pool=pool) as (train, future):
+                for tap, shape in train.shapes.items():
+                    own, other = neighbor_accuracy(train, future, tap)
+                    scores += [TapScore(runner.name, tap, shape, seed, NEIGHBORS, own, other) for seed in run_seeds]
+                    if progress is not None:
+                        progress(len(scores), total, f"{runner.name} {tap}")
+    protocol = {
+        "neighbors": NEIGHBORS,
+        "temperature": TEMPERATURE,
+        "similarity": "cosine of vectors centred on the mean of the training set",
+        "numbers": None if pool else NUMBERS,
+        "pool": pool,
+        "crops": "centre",
+    }
+    return finish("knn", scores, sets, seeds=seeds, protocol=protocol, out=out)
+
+
+def neighbor_accuracy(train, test, tap):
+    """Accuracy of the vote of the nearest neighbours.
+
+    Args:
+        train, test: :class:`~tfssl.evaluation.features.Features`.
+        tap: which one.
+
+    Returns:
+        ``(on the training set, on the test set)``, floats; a training picture does not vote for itself.
+    """
+    mean = np.mean(train.rows[tap], axis=0, dtype=np.float64).astype(np.float32)
+    bank, queries = (_directions(part.rows[tap] - mean) for part in (train, test))
+    own = vote(bank, train.labels, bank, leave_one_out=True)
+    return float(np.mean(own == train.labels)), float(np.mean(vote(bank, train.labels, queries) == test.labels))
+
+
+def vote(bank, labels, queries, *, leave_one_out=False):
+    """Class of each query by the weighted vote of its nearest neighbours.
+
+    Args:
+        bank: float32 (N, D), rows of length 1.
+        labels: int (N,), their classes.
+        queries: float32 (M, D), rows of length 1.
+        leave_one_out: the queries are the bank itself, and row i does not vote for row i.
+
+    Returns:
+        int (M,).
+    """
+    neighbors = min(NEIGHBORS, len(bank) - int(leave_one_out))
+    answers = []
+    for begin in range(0, len(queries), _QUERIES):
+        similarity = queries[begin : begin + _QUERIES] @ bank.T
+        index = np.arange(len(similarity))
+        if leave_one_out:
+            similarity[index, begin + index] = -np.inf
+        nearest = np.argpartition(-similarity, neighbors - 1, axis=1)[:, :neighbors]
+        votes = np.zeros((len(similarity), int(labels.max()) + 1), np.float64)
+        weights = np.exp(np.take_along_axis(similarity, nearest, axis=1).astype(np.float64) / TEMPERATURE)
+        np.add.at(votes, (index[:, None], labels[nearest]), weights)
+        answers.append(votes.argmax(axis=1))
+    return np.concatenate(answers)
+
+
+def _directions(rows):
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
