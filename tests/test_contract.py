@@ -90,7 +90,8 @@ def test_user_script(config, photos):
 
 def test_dataset_is_reproducible(config, photos):
     def first(**options):
-        return [np.asarray(x) for x in next(iter(config.method.dataset(str(photos), batch_size=2, **options)))]
+        batch = next(iter(config.method.dataset(str(photos), batch_size=2, **options)))
+        return [np.asarray(x) for x in tf.nest.flatten(batch)]
 
     for ours, again in zip(first(seed=3, start=0), first(seed=3, start=0), strict=True):
         np.testing.assert_array_equal(ours, again)
@@ -98,10 +99,11 @@ def test_dataset_is_reproducible(config, photos):
 
 
 def test_examples_are_the_dataset_unbatched(config, photos):
-    inputs, targets = next(iter(config.method.examples(str(photos), training=False)))
+    example = next(iter(config.method.examples(str(photos), training=False)))
     batch = next(iter(config.method.dataset(str(photos), batch_size=2, training=False)))
-    np.testing.assert_allclose(inputs, batch[0][0], atol=1e-4)
-    np.testing.assert_allclose(targets, batch[1][0], atol=1e-3)
+    tf.nest.assert_same_structure(example, batch)
+    for one, several in zip(tf.nest.flatten(example), tf.nest.flatten(batch), strict=True):
+        np.testing.assert_allclose(one, several[0], atol=1e-3)
 
 
 def test_saving_keeps_the_function(config, batch, tmp_path):
@@ -144,7 +146,7 @@ def test_two_replicas_give_the_weights_of_one(config):
         with strategy.scope():
             model = config.method.model(keras.optimizers.SGD(0.01))
         stacked = tf.data.Dataset.from_tensor_slices(
-            tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+            tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
         )
         history = model.fit(stacked.batch(4, drop_remainder=True), verbose=0, shuffle=False)
         results.append(([np.asarray(v) for v in model.trainable_variables], history.history["loss"][0]))

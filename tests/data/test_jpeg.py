@@ -54,6 +54,25 @@ def test_full_chroma_and_metadata():
     assert encoded.getexif()[0x013B] == "A. Lange" and encoded.info["dpi"] == (300, 300)
 
 
+def test_bands_are_encoded_to_files_of_the_system():
+    """To any other file Pillow encodes with the interpreter lock held, and threads would wait for each other."""
+    image, descriptors = random_image(64, 64), []
+
+    class Watched:
+        def save(self, file, *arguments, **options):
+            descriptors.append(file.fileno())
+            image.save(file, *arguments, **options)
+
+    assert bytes(encode_jpeg(lambda top, bottom: Watched(), image.size)) and descriptors
+
+
+def test_without_files_in_memory(monkeypatch):
+    image = random_image(64, 64)
+    expected = encode_jpeg(rows_of(image), image.size)
+    monkeypatch.delattr(jpeg.os, "memfd_create", raising=False)  # as on other systems than Linux
+    assert encode_jpeg(rows_of(image), image.size) == expected
+
+
 def test_each_row_is_asked_for_once():
     asked = []
 

@@ -10,6 +10,7 @@ from tfssl.ops.patches import (
     OFFSETS,
     corners,
     down_up_matrix,
+    grid_cells,
     grid_pairs,
     grid_size,
     projection_matrix,
@@ -79,20 +80,20 @@ def test_last_patch_of_a_grid_fits():
 
 def test_gaps_between_unclamped_patches():
     rng = np.random.default_rng(0)
-    still = corners((640, 480), 4, (10, 10), np.zeros((12, 2), int), 96, 48).reshape(3, 4, 2)
+    still = corners((640, 480), grid_cells(4, 12), (10, 10), np.zeros((12, 2), int), 96, 48).reshape(3, 4, 2)
     assert set(np.diff(still[..., 0], axis=1).ravel() - 96) == {48}
     assert set(np.diff(still[..., 1], axis=0).ravel() - 96) == {48}
     gaps = []
     for _ in range(300):
         jitter = rng.integers(-7, 8, (12, 2))
-        moved = corners((700, 600), 4, (20, 20), jitter, 96, 48).reshape(3, 4, 2)
+        moved = corners((700, 600), grid_cells(4, 12), (20, 20), jitter, 96, 48).reshape(3, 4, 2)
         gaps.extend(np.diff(moved[..., 0], axis=1).ravel() - 96)
     assert (min(gaps), max(gaps)) == (34, 62)
 
 
 def test_patches_stay_inside():
     size, jitter = (240, 96), np.array([[-7, -7], [7, 7]])
-    np.testing.assert_array_equal(corners(size, 2, (0, 0), jitter, 96, 48), [[0, 0], [144, 0]])
+    np.testing.assert_array_equal(corners(size, grid_cells(2, 2), (0, 0), jitter, 96, 48), [[0, 0], [144, 0]])
 
 
 def test_small_side():

@@ -1,7 +1,8 @@
 """JPEG files encoded in bands by several threads: the bands become restart intervals of one ordinary file."""
 
-import io
+import os
 import struct
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 QUALITY = 95
@@ -40,10 +41,12 @@ def encode_jpeg(rows, size, threads=1, **metadata):
     step = max(1, _BAND_PIXELS // (width * _BLOCK)) * _BLOCK
 
     def encode(top):
-        encoded = io.BytesIO()
         keywords = metadata if top == 0 else {}
-        rows(top, min(top + step, height)).save(encoded, "JPEG", quality=QUALITY, subsampling=0, **keywords)
-        return encoded.getvalue()
+        # Pillow lets go of the interpreter lock only where it encodes to a file of the system.
+        with _scratch_file() as encoded:
+            rows(top, min(top + step, height)).save(encoded, "JPEG", quality=QUALITY, subsampling=0, **keywords)
+            encoded.seek(0)
+            return encoded.read()
 
     tops = range(0, height, step)
     if threads == 1:
@@ -52,6 +55,13 @@ def encode_jpeg(rows, size, threads=1, **metadata):
         with ThreadPoolExecutor(threads) as pool:
             bands = list(pool.map(encode, tops))
     return _stitch(bands, height, -(-width // _BLOCK) * (step // _BLOCK))
+
+
+def _scratch_file():
+    """A file that is gone when it is closed, in memory where the system offers that."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("jpeg"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _stitch(bands, height, interval):
@@ -65,7 +75,8 @@ def _stitch(bands, height, interval):
         else:
             stitched += bytes((0xFF, _RESTART + (number - 1) % 8))
         stitched += memoryview(band)[data : -len(_END)]
-    return stitched + _END
+    stitched += _END
+    return stitched
 
 
 def _segments(band):

@@ -20,6 +20,9 @@ from tfssl.errors import SourceError
 
 _MAX_SUBSTITUTES = 64
 
+# A call from TensorFlow into Python costs a third of what decoding a small photograph does.
+_POSITIONS_PER_CALL = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
@@ -134,32 +137,58 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
     if count is not None and start is None:
         start = 0
     if isinstance(source, tf.data.Dataset):
-        return crops_of_dataset(source, crop, training=training, seed=seed, start=start, count=count)
-    source = image_source(source)
+        dataset = crops_of_dataset(source, crop, training=training, seed=seed, start=start, count=count)
+    else:
+        dataset = _crops_of_source(
+            image_source(source), crop, training=training, seed=seed, start=start, count=count, skipped=skipped
+        )
+    return _untuned(dataset)
+
+
+def _crops_of_source(source, crop, *, training, seed, start, count, skipped):
     load = functools.partial(
         _load, source=source, crop=crop, training=training, seed=seed, skipped=skipped, order=_Order(len(source), seed)
     )
-    positions = _positions(len(source), start, count) if training else tf.data.Dataset.range(len(source))
+    specs = tf.nest.flatten(crop.spec)
 
-    def crop_at(position):
+    def load_all(positions):
+        examples = [example for position in positions.tolist() if (example := load(position)) is not None]
+        if not examples:
+            return [np.empty((0, *spec.shape), spec.dtype.as_numpy_dtype) for spec in specs]
+        return [np.stack(parts) for parts in zip(*examples, strict=True)]
+
+    def examples_at(positions):
         # numpy_function: Pillow lets go of the interpreter lock while it decodes and scales, so calls overlap.
-        types = [tf.bool, *(spec.dtype for spec in tf.nest.flatten(crop.spec))]
-        ok, *arrays = tf.numpy_function(load, [position], types, stateful=False)
-        ok.set_shape(())
-        arrays = [tf.ensure_shape(a, s.shape) for a, s in zip(arrays, tf.nest.flatten(crop.spec), strict=True)]
-        return ok, tf.nest.pack_sequence_as(crop.spec, arrays)
+        arrays = tf.numpy_function(load_all, [positions], [spec.dtype for spec in specs], stateful=False)
+        arrays = [tf.ensure_shape(a, (None, *s.shape)) for a, s in zip(arrays, specs, strict=True)]
+        return tf.nest.pack_sequence_as(crop.spec, arrays)
 
-    dataset = positions.map(crop_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    if not training:
-        dataset = dataset.filter(lambda ok, _: ok)
-    return dataset.map(lambda _, example: example)
+    positions = _positions(len(source), start, count) if training else _batches(0, len(source))
+    dataset = positions.map(examples_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).unbatch()
+    if training:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(source) if count is None else count))
+    return dataset
 
 
 def _positions(length, start, count):
     if start is not None:
-        return tf.data.Dataset.range(start, start + (length if count is None else count))
-    epochs = next_epochs().flat_map(lambda epoch: tf.data.Dataset.range(epoch * length, (epoch + 1) * length))
-    return epochs.apply(tf.data.experimental.assert_cardinality(length))
+        return _batches(start, start + (length if count is None else count))
+    return next_epochs().flat_map(lambda epoch: _batches(epoch * length, (epoch + 1) * length))
+
+
+def _batches(start, stop):
+    return tf.data.Dataset.range(start, stop).batch(_POSITIONS_PER_CALL)
+
+
+def _untuned(dataset):
+    """Parallelism as wide as the machine from the start, instead of tf.data's search for it.
+
+    At the end of an iteration the tuner's thread is often waited for until its current period is over, and each
+    period is twice as long as the one before, up to a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 class _Order:
@@ -184,13 +213,13 @@ class _Order:
 
 
 def _load(position, *, source, crop, training, seed, skipped, order):
-    position = int(position)
+    """Arrays of one position; in evaluation None if its picture cannot be read."""
     first = order(position) if training else position
     rng = np.random.default_rng((seed, 1, position)) if training or crop.random_in_evaluation else None
     for attempt in range(min(_MAX_SUBSTITUTES, len(source)) if training else 1):
         index = (first + attempt) % len(source)
         try:
-            return np.bool_(True), *tf.nest.flatten(crop.apply(source.open(index, min_side=crop.min_side), rng))
+            return tf.nest.flatten(crop.apply(source.open(index, min_side=crop.min_side), rng))
         except (ValueError, OSError) as error:
             skipped.add(source.name(index), str(error))
     if training:
@@ -198,4 +227,4 @@ def _load(position, *, source, crop, training, seed, skipped, order):
             f"`data` is mostly unreadable: {len(skipped.reasons)} images failed, the last one "
             f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
         )
-    return np.bool_(False), *(np.zeros(s.shape, s.dtype.as_numpy_dtype) for s in tf.nest.flatten(crop.spec))
+    return None

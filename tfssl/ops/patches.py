@@ -33,7 +33,7 @@ def grid_pairs(columns, rows, count=None):
         :data:`OFFSETS`. Read-only: results are cached.
     """
     count = columns * rows if count is None else count
-    y, x = np.divmod(np.arange(count), columns)
+    x = np.arange(count) % columns
     pairs, labels = [], []
     for label, (dx, dy) in enumerate(OFFSETS):
         second = np.arange(count) + dy * columns + dx
@@ -67,23 +67,30 @@ def grid_size(width, height, origin, patch_size, gap):
     return (width + gap - origin[0]) // pitch, (height + gap - origin[1]) // pitch
 
 
-def corners(size, columns, origin, jitter, patch_size, gap):
-    """Upper left corners of the patches of a grid, jittered, then moved into the picture where they leave it.
+@functools.lru_cache(maxsize=1024)
+def grid_cells(columns, count):
+    """(x, y) of the first patches of a grid, row by row, int (count, 2). Read-only: cached."""
+    y, x = np.divmod(np.arange(count), columns)
+    cells = np.stack([x, y], axis=1)
+    cells.flags.writeable = False
+    return cells
+
+
+def corners(size, cells, origins, jitter, patch_size, gap):
+    """Upper left corners of patches, jittered, then moved into the picture where they leave it.
 
     Args:
         size: (width, height) of the picture in pixels.
-        columns: nx, patches in a row.
-        origin: (gx, gy) in pixels.
-        jitter: int (n, 2), displacement (x, y) of each of the first n patches in pixels.
+        cells: int (n, 2), (x, y) of each patch in its grid.
+        origins: int (n, 2) or (2,), (gx, gy) of its grid in pixels.
+        jitter: int (n, 2), displacement (x, y) of each patch in pixels.
         patch_size: in pixels.
         gap: in pixels.
 
     Returns:
         int (n, 2), (left, top) of each patch, inside the picture as a whole.
     """
-    y, x = np.divmod(np.arange(len(jitter)), columns)
-    found = np.stack([x, y], axis=1) * (patch_size + gap) + origin + jitter
-    return np.clip(found, 0, np.subtract(size, patch_size))
+    return np.clip(cells * (patch_size + gap) + origins + jitter, 0, np.subtract(size, patch_size))
 
 
 def small_side(uniform, patch_size, smallest):

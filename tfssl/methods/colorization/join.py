@@ -2,7 +2,8 @@
 
 The arithmetic is that of :func:`tfssl.ops.color.lab_to_rgb`, arranged for the processor's caches: strips of some ten
 thousand pixels, every intermediate result in a buffer that is used again, tables in place of powers. NumPy lets go
-of the interpreter lock inside each step, so strips run on several cores.
+of the interpreter lock inside each step, so strips run on several cores. Threads meet at that lock between steps,
+which costs more the shorter the steps are: hence few steps over long strips.
 """
 
 import functools
@@ -21,7 +22,7 @@ from tfssl.ops.color import RGB_FROM_XYZ, WHITE_D65
 _KNEE = np.float32(24 / 116)
 
 _LEVELS = 1 << 14  # steps of linear light: an error of at most 0.1 of 255 where the sRGB curve is steepest
-_STRIP_PIXELS = 56_000  # 3 MB of buffers, of which each step uses a part that fits the second-level cache
+_STRIP_PIXELS = 64_000  # 6 MB of buffers, of which each step uses a part that fits the second-level cache
 _PIXEL = np.dtype("<u4")  # red is the lowest byte, as in Pillow's memory
 
 
@@ -97,7 +98,7 @@ def _interpolate(cells, positions):
     """Cells (h, w, 2) at every column of the picture: float32 (2, h, width)."""
     low = np.minimum(positions.astype(np.intp), cells.shape[1] - 1)
     high = np.minimum(low + 1, cells.shape[1] - 1)
-    share = positions - low
+    share = positions - low.astype(np.float32)  # with integers it would be float64, and slow for every strip
     cells = np.ascontiguousarray(np.moveaxis(cells, -1, 0))
     return cells[..., low] * (1 - share) + cells[..., high] * share
 
@@ -109,12 +110,11 @@ class _Buffers:
         self.tables = _tables()
         self.image = Image.new(mode, (width, rows))
         self.code = np.empty((rows, width), _PIXEL)
-        self.integer = np.empty((rows, width), np.int32)
-        self.index = np.empty((rows, width), np.intp)  # np.take would make its own copy of any other integer
-        self.f = np.empty((2, rows, width), np.float32)
+        self.integer = np.empty((3, rows, width), np.int32)
+        self.index = np.empty((3, rows, width), np.intp)  # np.take would make its own copy of any other integer
         self.fy = np.empty((rows, width), np.float32)
-        self.spare = np.empty((2, rows, width), np.float32)
-        self.xyz = np.empty((3, rows, width), np.float32)
+        self.cut = np.empty((2, rows, width), np.float32)
+        self.basis = np.empty((5, rows, width), np.float32)  # see _Tables.rgb_from_basis
         self.rgb = np.empty((3, rows, width), np.float32)
         # np.maximum of two arrays takes a third of the time of np.maximum with a number.
         self.zero, self.knee, self.knee_cubed = (
@@ -126,16 +126,21 @@ class _Buffers:
         self._lightness(pixels)
         low, high = int(positions[0]), min(int(positions[-1]) + 2, offsets.shape[1])
         weights = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(low, high, dtype=np.float32)))
-        np.matmul(weights, offsets[:, low:high], out=self.f)
-        np.add(self.f, self.fy, out=self.f)
-        np.maximum(self.f[1], self.zero, out=self.f[1])  # as scikit-image: a negative z is no light at all
-        self._cube()
-        np.matmul(self.tables.rgb_from_xyz, self.xyz.reshape(3, -1), out=self.rgb.reshape(3, -1))
-        for channel in range(3):
-            np.copyto(self.integer, self.rgb[channel], casting="unsafe")
-            np.copyto(self.index, self.integer)
-            codes = output if channel == 0 else self.code
-            np.take(self.tables.codes[channel], self.index, out=codes, mode="clip")  # clips to the gamut as well
+        cubes, f = self.basis[:2], self.basis[3:]
+        np.matmul(weights, offsets[:, low:high], out=f)
+        np.add(f, self.fy, out=f)
+        np.maximum(f[1], self.zero, out=f[1])  # as scikit-image: a negative z is no light at all
+        np.maximum(f, self.knee, out=self.cut)  # the inverse of f(), see _KNEE
+        np.subtract(f, self.cut, out=f)
+        np.multiply(self.cut, self.cut, out=cubes)
+        np.multiply(cubes, self.cut, out=cubes)
+        # Row by row, as products too small for BLAS to start threads of its own.
+        np.matmul(self.tables.rgb_from_basis, self.basis.swapaxes(0, 1), out=self.rgb.swapaxes(0, 1))
+        np.copyto(self.integer, self.rgb, casting="unsafe")
+        np.copyto(self.index, self.integer)
+        for channel, codes in enumerate(self.tables.codes):
+            # Clips to the gamut as well.
+            codes.take(self.index[channel], out=self.code if channel else output, mode="clip")
             if channel:
                 np.bitwise_or(output, self.code, out=output)
         if alpha:
@@ -143,56 +148,55 @@ class _Buffers:
             np.bitwise_or(output, self.code, out=output)
 
     def _lightness(self, pixels):
-        """Y into ``xyz[1]`` and f(Y) into ``fy``; two tables where the strip is grey."""
-        np.bitwise_and(pixels, 0xFF, out=self.code)
-        np.copyto(self.index, self.code)
-        np.multiply(self.code, 0x010101, out=self.code)
-        np.bitwise_xor(self.code, pixels, out=self.code)
-        np.bitwise_and(self.code, 0xFFFFFF, out=self.code)
-        y = self.xyz[1]
-        if self.code.max() == 0:
-            np.take(self.tables.grey_y, self.index, out=y, mode="wrap")
-            np.take(self.tables.grey_f, self.index, out=self.fy, mode="wrap")
+        """Y into ``basis[2]`` and f(Y) into ``fy``; two tables where the strip is grey."""
+        y, index = self.basis[2], self.index[0]
+        channels = pixels.view(np.uint8).reshape(*pixels.shape, 4)
+        if _is_grey(pixels[:1], self.code[:1]) and _is_grey(pixels, self.code):
+            np.copyto(index, channels[..., 0])
+            self.tables.grey_y.take(index, out=y, mode="wrap")
+            self.tables.grey_f.take(index, out=self.fy, mode="wrap")
             return
-        np.take(self.tables.luminance[0], self.index, out=y, mode="wrap")
-        for channel in (1, 2):
-            np.right_shift(pixels, 8 * channel, out=self.code)
-            np.bitwise_and(self.code, 0xFF, out=self.code)
-            np.copyto(self.index, self.code)
-            np.take(self.tables.luminance[channel], self.index, out=self.fy, mode="wrap")
-            np.add(y, self.fy, out=y)
-        above, below = self.spare
+        np.copyto(index, pixels.view("<u2")[:, ::2])  # red and green in one look-up
+        self.tables.red_green_y.take(index, out=y, mode="wrap")
+        np.copyto(index, channels[..., 2])
+        self.tables.blue_y.take(index, out=self.fy, mode="wrap")
+        np.add(y, self.fy, out=y)
+        above, below = self.cut
         np.maximum(y, self.knee_cubed, out=above)
         np.subtract(y, above, out=below)
         np.multiply(below, SLOPE, out=below)
         np.cbrt(above, out=self.fy)
         np.add(self.fy, below, out=self.fy)
 
-    def _cube(self):
-        """X and Z of ``f`` into ``xyz[0]`` and ``xyz[2]``: the inverse of f(), see _KNEE."""
-        cubes = self.xyz[::2]
-        np.maximum(self.f, self.knee, out=self.spare)
-        np.subtract(self.f, self.spare, out=self.f)
-        np.multiply(self.f, 1 / SLOPE, out=self.f)
-        np.multiply(self.spare, self.spare, out=cubes)
-        np.multiply(cubes, self.spare, out=cubes)
-        np.add(cubes, self.f, out=cubes)
+
+def _is_grey(pixels, spare):
+    """Whether red, green and blue are equal everywhere."""
+    np.right_shift(pixels, 8, out=spare)
+    np.bitwise_xor(spare, pixels, out=spare)
+    np.bitwise_and(spare, 0xFFFF, out=spare)
+    return spare.max() == 0
 
 
 class _Tables:
     """What the strips look up.
 
-    luminance: float32 (3, 256), share of each 8-bit channel value in Y.
+    red_green_y: float32 (65536,), what 8-bit red + 256 * green adds to Y.
+    blue_y: float32 (256,), what blue adds to Y.
     grey_y, grey_f: float32 (256,), Y and f(Y) of each grey.
-    rgb_from_xyz: float32 (3, 3), XYZ relative to white -> linear light in steps of 1 / _LEVELS.
+    rgb_from_basis: float32 (3, 5), to linear light in steps of 1 / _LEVELS from cube(f(X)), cube(f(Z)), Y and what
+        f(X) and f(Z) lack to the knee, see _KNEE; X, Y, Z are relative to white.
     codes: uint32 (3, _LEVELS), 8-bit sRGB of such a step, shifted to the place of its channel.
     """
 
     def __init__(self):
-        self.luminance = channel_shares()[1]
-        self.grey_y = self.luminance.sum(axis=0)
+        shares = channel_shares()[1]
+        red, green, self.blue_y = shares
+        self.red_green_y = (green[:, None] + red).ravel()
+        self.grey_y = shares.sum(axis=0)
         self.grey_f = lab_f(self.grey_y)
-        self.rgb_from_xyz = (RGB_FROM_XYZ * np.array(WHITE_D65) * _LEVELS).astype(np.float32)
+        from_xyz = RGB_FROM_XYZ * np.array(WHITE_D65) * _LEVELS
+        x, y, z = from_xyz.T
+        self.rgb_from_basis = np.stack([x, z, y, x / SLOPE, z / SLOPE], axis=1).astype(np.float32)
         step = (np.arange(_LEVELS) + 0.5) / _LEVELS
         srgb = np.where(step > 0.0031308, 1.055 * step ** (1 / 2.4) - 0.055, 12.92 * step)
         codes = np.round(255 * srgb).astype(_PIXEL)

@@ -1,0 +1,209 @@
+"""Can a network tell from a patch alone where in the picture it was? The probe for chromatic aberration.
+
+A lens magnifies colours differently, so that the shift between green and the others points to the centre of the
+picture: whoever sees it knows where a patch lies, and need not look at its content to say how two of them lie to each
+other (section 3.1 of the paper). Content tells something too, as skies are above: what counts is the difference that
+colour projection or dropping makes.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tfssl.data.images import image_source
+from tfssl.errors import ConfigError, SourceError
+from tfssl.methods.context_prediction.network import build_tower
+from tfssl.methods.context_prediction.prepare import draw_starts, prepare
+
+BEST_SHARE = 0.1
+"""Share of the pictures, those located best, that the paper's figure is of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Patches:
+    """Patches and where they were.
+
+    Args:
+        pixels: uint8 (N, s, s, 3).
+        places: float32 (N, 2), centres (x, y) as shares of the picture's width and height.
+        pictures: int (N,), number of the picture that each comes from.
+    """
+
+    pixels: np.ndarray
+    places: np.ndarray
+    pictures: np.ndarray
+
+    def select(self, rows):
+        """The patches of some rows (an index or a mask)."""
+        return Patches(self.pixels[rows], self.places[rows], self.pictures[rows])
+
+
+def cut_patches(source, patch_size, *, pictures, per_picture=16, magnification=0.0, seed=0):
+    """Patches at random places of pictures at their own size: scaling would blur what is looked for.
+
+    Args:
+        source: see :func:`tfssl.data.images.image_source`.
+        patch_size: in pixels.
+        pictures: most pictures to take, drawn at random.
+        per_picture: patches of each.
+        magnification: adds an aberration to the pictures: how much larger than the others their green is, 0.01 is one
+            per cent.
+        seed: of the choice.
+
+    Returns:
+        :class:`Patches`.
+
+    Raises:
+        SourceError: if fewer than 20 pictures are readable and larger than a patch.
+    """
+    source, rng = image_source(source), np.random.default_rng(seed)
+    pixels, places, found = [], [], 0
+    for index in rng.permutation(len(source)).tolist():
+        if found == pictures:
+            break
+        try:
+            image = source.open(index)
+        except (ValueError, OSError):
+            continue
+        room = np.subtract(image.size, patch_size)
+        if room.min() < patch_size:
+            continue
+        array = np.asarray(magnify_green(image, magnification))
+        corner = rng.integers(0, room + 1, (per_picture, 2))
+        windows = np.lib.stride_tricks.sliding_window_view(array, (patch_size, patch_size), axis=(0, 1))
+        pixels.append(windows[corner[:, 1], corner[:, 0]].transpose(0, 2, 3, 1))
+        places.append((corner + patch_size / 2) / image.size)
+        found += 1
+    if found < 20:
+        raise SourceError(f"`source` has {found} pictures that serve among {len(source)}; give at least 20")
+    numbers = np.repeat(np.arange(found), per_picture)
+    return Patches(np.concatenate(pixels), np.concatenate(places).astype(np.float32), numbers)
+
+
+def magnify_green(image, by):
+    """Enlarge the green of a picture about its centre: lateral chromatic aberration, as lenses have it.
+
+    Args:
+        image: ``PIL.Image`` in RGB.
+        by: share that is added to the size of the green, at least 0; 0.01 moves the corners of a picture of 500 x 400
+            pixels by 3.2 pixels.
+
+    Returns:
+        ``PIL.Image`` of the same size.
+    """
+    if by == 0:
+        return image
+    width, height = image.size
+    inner = (width / (1 + by), height / (1 + by))
+    left, top = (width - inner[0]) / 2, (height - inner[1]) / 2
+    red, green, blue = image.split()
+    green = green.resize(image.size, Image.Resampling.BICUBIC, box=(left, top, left + inner[0], top + inner[1]))
+    return Image.merge("RGB", (red, green, blue))
+
+
+def locate(patches, *, color, steps=300, batch=256, seed=0):
+    """Train a network to say where patches were, and measure it on pictures that it has not seen.
+
+    The convolutions of the backbone ``"small"`` with 128 units and two outputs on top learn the place with a squared
+    error (Adam, the rate falling to zero along a half cosine) from 80 % of the pictures.
+
+    Args:
+        patches: :class:`Patches`.
+        color: what is done to the colours, as the field ``color`` of the method.
+        steps: of training.
+        batch: patches in each.
+        seed: of weights, order, split and noise.
+
+    Returns:
+        ``{name: float}``: ``rmse_best``, root mean square distance of the places (shares of the picture's sides) over
+        the tenth of the test pictures that are located best; ``rmse``, over all; ``centre_best`` and ``centre``, the
+        same of an answer that is always the mean place of the training patches; ``pictures``, tested ones.
+
+    Raises:
+        ConfigError: if steps or batch is below 1.
+    """
+    if steps < 1 or batch < 1:
+        raise ConfigError(f"`steps` and `batch` must be at least 1. Received: steps={steps}, batch={batch}")
+    rng = np.random.default_rng(seed)
+    count = int(patches.pictures.max()) + 1
+    tested = np.isin(patches.pictures, rng.permutation(count)[: max(count // 5, 1)])
+    train, test = patches.select(~tested), patches.select(tested)
+    mean = train.places.mean(axis=0)
+    model = _train(train, mean, color, steps, batch, rng)
+    predicted = np.concatenate(
+        [
+            model(_prepared(test.pixels[first : first + batch], color, rng), training=False)
+            for first in range(0, len(test.pixels), batch)
+        ]
+    )
+    best, everywhere = rmse(predicted + mean, test)
+    centre_best, centre = rmse(np.broadcast_to(mean, test.places.shape), test)
+    return {
+        "rmse_best": best,
+        "rmse": everywhere,
+        "centre_best": centre_best,
+        "centre": centre,
+        "pictures": float(len(np.unique(test.pictures))),
+    }
+
+
+def rmse(places, patches):
+    """Root mean square distance over the pictures located best, and over all of them.
+
+    Args:
+        places: predicted, float (N, 2).
+        patches: :class:`Patches`.
+
+    Returns:
+        (over the best tenth of the pictures, at least one; over all).
+    """
+    square = np.sum(np.square(places - patches.places), axis=1)
+    of_picture = np.array([square[patches.pictures == number].mean() for number in np.unique(patches.pictures)])
+    best = np.sort(of_picture)[: max(1, int(BEST_SHARE * len(of_picture)))]
+    return float(np.sqrt(best.mean())), float(np.sqrt(of_picture.mean()))
+
+
+def _train(patches, mean, color, steps, batch, rng):
+    side = patches.pixels.shape[1]
+    model = _network(side)
+    _draw_weights(model, rng)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)), "mse", jit_compile=False)
+
+    def batches():
+        for _ in range(steps):
+            rows = rng.integers(0, len(patches.pixels), batch)
+            yield _prepared(patches.pixels[rows], color, rng), patches.places[rows] - mean
+
+    signature = (tf.TensorSpec((batch, side, side, 3), tf.float32), tf.TensorSpec((batch, 2), tf.float32))
+    data = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    data = data.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+    model.fit(data, epochs=1, shuffle=False, verbose=0)
+    return model
+
+
+def _network(patch_size):
+    pixels = keras.Input((patch_size, patch_size, 3))
+    tower = build_tower("small", patch_size=patch_size, embedding=128)
+    for layer in tower.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9  # the default's moving averages need more steps than this training has
+    return keras.Model(pixels, keras.layers.Dense(2, name="place")(keras.layers.Flatten()(tower(pixels)["fc6"])))
+
+
+def _draw_weights(model, rng):
+    """Kernels from this generator instead of Keras' own, so that the probe repeats itself."""
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1:
+            limit = np.sqrt(3 / np.prod(variable.shape[:-1]))
+            variable.assign(rng.uniform(-limit, limit, variable.shape))
+
+
+def _prepared(pixels, color, rng):
+    kept = rng.integers(0, 3, len(pixels))
+    planes = pixels.transpose(0, 3, 1, 2)
+    planes = planes[np.arange(len(pixels)), kept] if color == "dropping" else planes
+    starts = draw_starts(rng, len(pixels), pixels.shape[1])
+    return prepare(planes, kept, starts, color=color, noise="code", rms=50.0)

@@ -1,0 +1,167 @@
+"""Objects found without labels: four patches that occur together, in the same arrangement, in many pictures.
+
+Reference:
+    Doersch, Gupta and Efros: Unsupervised Visual Representation Learning by Context Prediction. ICCV 2015,
+    section 4.4 and its footnote on geometric verification.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tfssl.errors import ConfigError
+
+MATCH_BYTES = 256 << 20
+"""About how much memory the search takes on top of the embeddings (256 MiB)."""
+
+MAX_ERROR = 1.0
+"""A match is verified if its e lies below this (paper)."""
+
+SIDE_RANGE = (2 / 3, 4 / 3)
+"""Smallest and largest side of the fitted square, as multiples of the mean patch side (paper)."""
+
+_CORNERS = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Matches:
+    """The pictures that match each of N constellations most strongly, strongest first.
+
+    Args:
+        pictures: their numbers in :attr:`PatchIndex.pictures`, int array (N, K).
+        patches: rows of the patches that match best, in the order of the constellation, int array (N, K, 4).
+        strengths: sum of the four cosines, in [-4, 4], float32 array (N, K).
+        errors: e of :func:`fit_square`, float array (N, K).
+        boxes: left, top, right, bottom of the square that the four patches cover, in pixels of the picture, float32
+            array (N, K, 4).
+    """
+
+    pictures: np.ndarray
+    patches: np.ndarray
+    strengths: np.ndarray
+    errors: np.ndarray
+    boxes: np.ndarray
+
+    @property
+    def verified(self):
+        """Which matches keep the arrangement of the constellation, bool array (N, K)."""
+        return self.errors < MAX_ERROR
+
+
+def sample_constellations(index, count, rng):
+    """Draw different squares of four touching patches: each picture is as likely as any other, then each place in it.
+
+    Args:
+        index: a :class:`~tfssl.methods.context_prediction.patch_index.PatchIndex`.
+        count: number of constellations; all that there are if there are fewer.
+        rng: a ``numpy.random.Generator``.
+
+    Returns:
+        Rows of the index, int array (N, 4).
+    """
+    if count < 1:
+        raise ConfigError(f"`constellations` must be at least 1. Received: constellations={count}")
+    if count >= len(index.squares):
+        return index.squares
+    picture = index.picture_of(index.squares[:, 0])
+    weights = 1.0 / np.bincount(picture)[picture]
+    return index.squares[rng.choice(len(index.squares), count, replace=False, p=weights / weights.sum())]
+
+
+def find_matches(index, constellations, top=100, progress=None):
+    """Search all pictures for the four patches of each constellation.
+
+    In each picture every patch of the constellation takes the patch with the highest cosine, wherever it lies; the
+    pictures with the highest sums of four are kept (the constellation's own picture among them), then
+    :func:`fit_square` checks the arrangement.
+
+    Args:
+        index: a :class:`~tfssl.methods.context_prediction.patch_index.PatchIndex`.
+        constellations: rows of the index, int array (N, 4).
+        top: number of pictures to keep (paper: 100).
+        progress: called with (constellations done, N).
+
+    Returns:
+        :class:`Matches`. Takes about :data:`MATCH_BYTES` of memory, and 48 bytes for each match that is returned.
+    """
+    if top < 2:
+        raise ConfigError(f"`top` must be at least 2 pictures. Received: top={top}")
+    top = min(top, len(index.pictures))
+    block = max(1, MATCH_BYTES // _bytes_each(index, top))
+    found = []
+    for start in range(0, len(constellations), block):
+        found.append(_verify(index, *_search(index, constellations[start : start + block], top)))
+        if progress is not None:
+            progress(min(start + block, len(constellations)), len(constellations))
+    return Matches(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _bytes_each(index, top):
+    """Memory that the search for one constellation takes: sums, places and order of all pictures; the check of the
+    best; the queries; their cosines with one picture."""
+    pictures, dimensions, patches = len(index.pictures), index.embeddings.shape[1], np.diff(index.starts).max()
+    return 32 * pictures + 512 * top + 24 * dimensions + 16 * int(patches)
+
+
+def _search(index, constellations, top):
+    """Numbers, best patches and sums of the ``top`` pictures of a block of constellations."""
+    count, pictures = len(constellations), len(index.pictures)
+    queries = index.embeddings[constellations.reshape(-1)].astype(np.float32)
+    patches = np.empty((count, pictures, 4), np.int32)
+    strengths = np.empty((count, pictures), np.float32)
+    for number, (first, last) in enumerate(zip(index.starts[:-1], index.starts[1:], strict=True)):
+        cosines = queries @ index.embeddings[first:last].astype(np.float32).T
+        best = cosines.argmax(axis=1)
+        patches[:, number] = (first + best).reshape(count, 4)
+        strengths[:, number] = np.take_along_axis(cosines, best[:, None], axis=1).reshape(count, 4).sum(axis=1)
+    order = np.argsort(-strengths, axis=1, kind="stable")[:, :top]  # equal ones in the order of the pictures
+    return order, np.take_along_axis(patches, order[..., None], axis=1), np.take_along_axis(strengths, order, axis=1)
+
+
+def _verify(index, pictures, patches, strengths):
+    """The fields of :class:`Matches` for a block of constellations."""
+    centre, side, errors = fit_square(index.centres[patches], index.sides[patches])
+    half = (side + index.sides[patches].mean(axis=-1))[..., None] / 2  # S joins centres; a patch reaches half beyond
+    boxes = np.concatenate([centre - half, centre + half], axis=-1).astype(np.float32)
+    return pictures.astype(np.int32), patches, strengths, errors, boxes
+
+
+def fit_square(centres, sides):
+    """Least-squares square through four patch centres: axis aligned, its side held to a range.
+
+    ``S = t + a * c`` with the corners ``c = (+-1/2, +-1/2)``: t is the mean of the centres, ``a = sum(p . c) / 2``
+    clipped to [2/3, 4/3] of the mean patch side, and ``e = sum |p - S|^2 / a^2``.
+
+    Args:
+        centres: (x, y) of the upper left, upper right, lower left and lower right patch, float array (..., 4, 2).
+        sides: of the patches in the same unit, float array (..., 4).
+
+    Returns:
+        ``(t, a, e)``, float64 arrays (..., 2), (...) and (...).
+
+    Reference:
+        The paper's section 4.4: the match is verified if e < 1.
+    """
+    centres = np.asarray(centres, np.float64)
+    mean_side = np.mean(sides, axis=-1, dtype=np.float64)
+    centre = centres.mean(axis=-2)
+    fitted = np.sum(centres * _CORNERS, axis=(-2, -1)) / np.sum(np.square(_CORNERS))
+    # The squared distance is a parabola of the side, so clipping its minimum gives the minimum over the range.
+    side = np.clip(fitted, SIDE_RANGE[0] * mean_side, SIDE_RANGE[1] * mean_side)
+    corners = centre[..., None, :] + side[..., None, None] * _CORNERS
+    return centre, side, np.sum(np.square(centres - corners), axis=(-2, -1)) / np.square(side)
+
+
+def rank_constellations(matches):
+    """Order of the constellations by the number of verified pictures; equal ones by the strength of these.
+
+    Args:
+        matches: :class:`Matches`.
+
+    Returns:
+        ``(order, scores)``: numbers of the constellations, best first, and the number of verified pictures of each
+        constellation (not ordered), int arrays (N,).
+    """
+    scores = matches.verified.sum(axis=1)
+    strength = np.where(matches.verified, matches.strengths, 0).sum(axis=1, dtype=np.float64)
+    return np.lexsort((-strength, -scores)), scores

@@ -1,0 +1,146 @@
+"""How often the neighbour's place is found on held-out pictures, by direction, and what the embedding is good for."""
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfssl import __version__
+from tfssl.data.images import check_source, image_source
+from tfssl.data.pipeline import Skipped
+from tfssl.errors import ConfigError, SourceError
+from tfssl.methods.context_prediction.loss import NO_PAIR
+from tfssl.methods.context_prediction.neighbours import nearest_neighbours
+from tfssl.methods.context_prediction.sheets import write_confusion
+from tfssl.ops.patches import DIRECTIONS, NUM_LABELS
+
+_BATCH = 8  # pictures
+_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
+
+
+def evaluate(method, model, source, *, out=None, limit=None, progress=None):
+    """Pretext accuracy, its table by direction, and nearest neighbours of patches.
+
+    Patches are cut as in training (random area, grids and jitter, colour dropping or projection), drawn from a
+    generator seeded by the picture's number, but none is blurred. Pairs count alike, so large pictures count more.
+
+    Args:
+        method: the :class:`~tfssl.methods.ContextPrediction` that the model belongs to.
+        model: its network.
+        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        out: folder for ``metrics.json``, ``confusion.png`` and ``neighbours.png``; None writes nothing.
+        limit: use only the first so many pictures that serve; None for all.
+        progress: called with (pictures done, pictures in all) after each batch.
+
+    Returns:
+        ``{name: float}``: ``accuracy`` and ``loss`` of a pair; ``accuracy_chance`` (1/8) and ``accuracy_constant``
+        (always the commonest answer); ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
+        ``images_skipped``; what :func:`~tfssl.methods.context_prediction.neighbours.nearest_neighbours` returns. And
+        ``skipped``, the pictures that do not serve, as ``{name: reason}``.
+
+    Raises:
+        SourceError: if no picture serves, or the source is mostly unreadable.
+        ConfigError: if the limit is below 1.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(f"`limit` must be at least 1 picture. Received: limit={limit}")
+    source = image_source(source)
+    check_source(source)
+    total = len(source) if limit is None else min(limit, len(source))
+    confusion, loss, images, skipped = count_answers(method, model, source, limit=total, progress=progress)
+    if not confusion.sum():
+        raise SourceError(f"`source` has no picture that serves among {total} ({_few(skipped)})")
+    metrics = accuracy_metrics(confusion, loss)
+    metrics |= {"images": float(images), "images_skipped": float(len(skipped))}
+    folder = None if out is None else Path(out)
+    sheet = None if folder is None else folder / "neighbours.png"
+    if images > 1:
+        metrics |= nearest_neighbours(method, model, source, out=sheet, limit=limit)
+    if folder is not None:
+        write_confusion(confusion, folder / "confusion.png")
+        _write_metrics(method, metrics, confusion, source, folder)
+    return {**metrics, "skipped": skipped}
+
+
+def count_answers(method, model, source, *, limit, progress=None):
+    """Answers of a model to all pairs of a source.
+
+    Args:
+        method: a :class:`~tfssl.methods.ContextPrediction`.
+        model: its network.
+        source: an :class:`tfssl.data.images.ImageSource`.
+        limit: number of pictures to take, of those that serve.
+        progress: as :func:`evaluate`.
+
+    Returns:
+        ``(confusion, loss, images, skipped)``: int64 (8, 8), rows are true and columns predicted labels; mean
+        cross-entropy of a pair; number of pictures; ``{name: reason}``.
+    """
+    skipped = Skipped()
+    run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    confusion, total_loss, done = np.zeros((NUM_LABELS, NUM_LABELS), np.int64), 0.0, 0
+    batches = method.dataset(source, batch_size=_BATCH, training=False, skipped=skipped)
+    for inputs, targets in batches.unbatch().take(limit).batch(_BATCH):
+        logits, labels = run(inputs), targets.numpy()
+        valid = labels != NO_PAIR
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits).numpy()
+        total_loss += float(loss[valid].sum(dtype=np.float64))
+        np.add.at(confusion, (labels[valid], np.argmax(logits, axis=-1)[valid]), 1)
+        done += len(labels)
+        if progress is not None:
+            progress(min(done + len(skipped.reasons), limit), limit)
+    return confusion, total_loss / max(confusion.sum(), 1), done, dict(skipped.reasons)
+
+
+def accuracy_metrics(confusion, loss):
+    """The figures that follow from a confusion table.
+
+    Args:
+        confusion: int (8, 8), rows are true and columns predicted labels.
+        loss: mean cross-entropy of a pair.
+
+    Returns:
+        ``{name: float}``, see :func:`evaluate`.
+    """
+    of_label = confusion.sum(axis=1)
+    right = np.diag(confusion)
+    table = {
+        f"accuracy_{name.replace(' ', '_')}": float(n / max(of, 1))
+        for name, n, of in zip(DIRECTIONS, right, of_label, strict=True)
+    }
+    pairs = confusion.sum()
+    return {
+        "accuracy": float(right.sum() / pairs),
+        "accuracy_chance": 1 / NUM_LABELS,
+        "accuracy_constant": float(of_label.max() / pairs),
+        "loss": float(loss),
+        **table,
+        "pairs": float(pairs),
+    }
+
+
+def _write_metrics(method, metrics, confusion, source, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        **metrics,
+        "confusion": confusion.tolist(),
+        "directions": list(DIRECTIONS),
+        "source": f"{len(source)} pictures",
+        "config": {"method": method.name(), **method.model_dump(mode="json")},
+        "versions": {
+            "tfssl": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+        },
+    }
+    unfinished = folder / "metrics.json.tmp"
+    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(unfinished, folder / "metrics.json")
+
+
+def _few(skipped):
+    return "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:3])

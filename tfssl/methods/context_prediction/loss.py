@@ -1,0 +1,69 @@
+"""Loss and accuracy of context prediction, over the pairs that are there."""
+
+import keras
+from keras import ops
+
+NO_PAIR = -1
+"""Label of the places that a picture has left when it has fewer pairs than there is room for."""
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class NeighbourCrossEntropy(keras.losses.Loss):
+    """``-log softmax(s)[label]`` over the pairs of a batch; places with label -1 do not count.
+
+    Args:
+        pairs: ``"sum"`` over all pairs of the batch, as the released code, whose learning rate is that small because of
+            it; ``"mean"`` over the pairs of each picture, then over the pictures of the batch. A picture without
+            pairs counts as zero.
+
+    Call: ``y_true`` int labels (B, Q) in [-1, 7], ``y_pred`` logits (B, Q, 8).
+
+    Raises:
+        ValueError: if pairs is neither.
+
+    Reference:
+        C. Doersch, A. Gupta, A. A. Efros: Unsupervised Visual Representation Learning by Context Prediction.
+        ICCV 2015.
+    """
+
+    def __init__(self, pairs="mean", name="neighbour_cross_entropy", reduction=None, **kwargs):
+        if pairs not in ("sum", "mean"):
+            raise ValueError(f"`pairs` must be 'sum' or 'mean'. Received: pairs={pairs!r}")
+        # Sums over pictures and means over pictures are what Keras shares out among devices correctly.
+        super().__init__(name=name, reduction=reduction or _REDUCTIONS[pairs], **kwargs)
+        self.pairs = pairs
+
+    def call(self, y_true, y_pred):
+        labels, valid = split_labels(y_true)
+        losses = ops.sparse_categorical_crossentropy(labels, ops.cast(y_pred, "float32"), from_logits=True)
+        total = ops.sum(losses * valid, axis=-1)  # (B,)
+        return total if self.pairs == "sum" else total / ops.maximum(ops.sum(valid, axis=-1), 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "pairs": self.pairs}
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class NeighbourAccuracy(keras.metrics.Mean):
+    """Share of pairs whose largest logit is that of their label; places with label -1 do not count.
+
+    Call: as :class:`NeighbourCrossEntropy`.
+    """
+
+    def __init__(self, name="accuracy", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        labels, valid = split_labels(y_true)
+        right = ops.cast(ops.equal(ops.argmax(y_pred, axis=-1), labels), "float32")
+        super().update_state(right, sample_weight=valid)
+
+
+def split_labels(y_true):
+    """Labels with 0 in place of -1, int32 (B, Q), and 1.0 where there is a pair, float32 (B, Q)."""
+    labels = ops.cast(y_true, "int32")
+    valid = ops.cast(ops.not_equal(labels, NO_PAIR), "float32")
+    return ops.maximum(labels, 0), valid
+
+
+_REDUCTIONS = {"sum": "sum", "mean": "sum_over_batch_size"}

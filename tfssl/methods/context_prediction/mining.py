@@ -1,0 +1,163 @@
+"""Object discovery from pictures to ranked clusters, for any embedding of patches."""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+
+from tfssl.data.images import image_source
+from tfssl.errors import ConfigError, SourceError
+from tfssl.methods.context_prediction import constellations as search
+from tfssl.methods.context_prediction.patch_index import build_index
+from tfssl.methods.context_prediction.purity import select_sets
+
+
+@dataclasses.dataclass(frozen=True)
+class Mining:
+    """How much to search.
+
+    Args:
+        constellations: number of constellations to draw (paper: 16,384).
+        top: pictures in which each is looked for, those that match most strongly (paper: 100).
+        set_size: pictures of a cluster that count for coverage and purity, and the fewest it must be verified in
+            (paper: 10).
+        clusters: most clusters to keep (paper: 1000).
+        seed: of the constellations drawn.
+    """
+
+    constellations: int = 1000
+    top: int = 100
+    set_size: int = 10
+    clusters: int = 1000
+    seed: int = 0
+
+    def __post_init__(self):
+        if not 2 <= self.set_size <= self.top:
+            raise ConfigError(f"`set_size` must lie in [2, {self.top}] (`top`). Received: set_size={self.set_size}")
+        for name in ("constellations", "clusters"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """A picture in which a constellation was found.
+
+    Args:
+        picture: its place in the source.
+        box: left, top, right, bottom of the square that the four patches cover, in pixels of the picture.
+        error: e of :func:`~tfssl.methods.context_prediction.constellations.fit_square`, in [0, 1).
+        strength: sum of the four cosines, in [-4, 4].
+    """
+
+    picture: int
+    box: tuple[float, float, float, float]
+    error: float
+    strength: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """A constellation and the pictures in which it was found in the same arrangement, strongest match first.
+
+    Args:
+        seed: where the constellation was cut; its error is 0 and its strength 4.
+        members: all verified pictures; the seed's own is usually the first.
+    """
+
+    seed: Member
+    members: tuple[Member, ...]
+
+    @property
+    def score(self):
+        """Number of verified pictures."""
+        return len(self.members)
+
+    def pictures(self, count=None):
+        """Places in the source of the ``count`` strongest members; None for all."""
+        return [member.picture for member in self.members[:count]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mined:
+    """What :func:`mine` found.
+
+    Args:
+        clusters: in the order of :func:`~tfssl.methods.context_prediction.purity.select_sets`.
+        scores: verified pictures of every constellation drawn, int array, highest first.
+        pictures: places in the source of the pictures that were searched.
+        patches: number of patches embedded.
+        dimensions: of the embedding.
+        skipped: ``{name: reason}`` of the pictures that were not.
+    """
+
+    clusters: list[Cluster]
+    scores: np.ndarray
+    pictures: tuple[int, ...]
+    patches: int
+    dimensions: int
+    skipped: dict[str, str]
+
+
+def mine(source, embed, grid, mining, *, limit=None, progress=None):
+    """Discover clusters of pictures that show the same thing.
+
+    Args:
+        source: see :func:`tfssl.data.images.image_source`.
+        embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
+        grid: a :class:`~tfssl.methods.context_prediction.patch_index.Grid`.
+        mining: a :class:`Mining`.
+        limit: use only the first so many pictures; None for all.
+        progress: called with a unit in the plural, gives a context manager whose value is called with
+            (done, total), such as the class ``tfssl.training.progress.CountProgress``.
+
+    Returns:
+        :class:`Mined`; no clusters if no constellation was verified in ``set_size`` pictures.
+
+    Raises:
+        SourceError: if fewer than ``set_size`` pictures serve.
+    """
+    source, progress = image_source(source), progress or _silent
+    _check_count(len(source) if limit is None else min(limit, len(source)), mining.set_size, "")
+    with progress("pictures") as report:
+        index = build_index(source, embed, grid, limit=limit, progress=report)
+    few = "; ".join(f"{name}: {reason}" for name, reason in list(index.skipped.items())[:2])
+    _check_count(len(index.pictures), mining.set_size, f" ({few})" if few else "")
+    drawn = search.sample_constellations(index, mining.constellations, np.random.default_rng(mining.seed))
+    with progress("constellations") as report:
+        matches = search.find_matches(index, drawn, mining.top, progress=report)
+    order, scores = search.rank_constellations(matches)
+    ranked = [n for n in order.tolist() if scores[n] >= mining.set_size]
+    sets = [matches.pictures[n][matches.verified[n]][: mining.set_size].tolist() for n in ranked]
+    clusters = [_cluster(index, matches, drawn, ranked[place]) for place in select_sets(sets, mining.clusters)]
+    dimensions = index.embeddings.shape[1]
+    return Mined(clusters, scores[order], index.pictures, len(index.centres), dimensions, index.skipped)
+
+
+def _cluster(index, matches, drawn, number):
+    rows = drawn[number]
+    centre, side = index.centres[rows].mean(axis=0), index.sides[rows].mean()
+    box = (*(centre - side).tolist(), *(centre + side).tolist())
+    members = [
+        Member(
+            index.pictures[matches.pictures[number, k]],
+            tuple(matches.boxes[number, k].tolist()),
+            float(matches.errors[number, k]),
+            float(matches.strengths[number, k]),
+        )
+        for k in np.flatnonzero(matches.verified[number])
+    ]
+    return Cluster(Member(index.pictures[index.picture_of(rows[0])], box, 0.0, 4.0), tuple(members))
+
+
+def _check_count(count, needed, why):
+    if count < needed:
+        raise SourceError(
+            f"`source` has {count} pictures that serve{why}, fewer than the {needed} of a cluster (`set_size`); give "
+            "more or larger pictures"
+        )
+
+
+@contextlib.contextmanager
+def _silent(unit):
+    yield None

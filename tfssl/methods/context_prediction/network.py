@@ -1,0 +1,166 @@
+"""The network of context prediction: one tower for all patches, and a head that sees two of them.
+
+Inputs are patches (B, P, s, s, 3) as the pipeline prepares them (channels with mean 0, RMS 50) and pairs (B, Q, 2) of
+their numbers; outputs are logits (B, Q, 8). Each patch goes through the tower once, however many pairs it is in.
+"""
+
+import keras
+from keras import layers, ops
+
+from tfssl.backbones.alexnet import caffenet
+from tfssl.backbones.blocks import conv_relu
+from tfssl.backbones.small import alexnet_s
+from tfssl.backbones.vgg import vgg
+from tfssl.layers.normalization import batch_norm
+from tfssl.layers.pair_dense import PairDense
+from tfssl.layers.scale_to_rms import ScaleToRMS
+from tfssl.ops.patches import NUM_LABELS, projection_matrix
+
+TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+"""Layers whose outputs an encoder exposes; fc6, the embedding, needs a whole patch (see :func:`build_tower`)."""
+
+# Caffe's "xavier" filler looks at the inputs only: uniform in +-sqrt(3 / fan_in).
+_INITIALIZER = "lecun_uniform"
+_NORMALIZATION = "batch_without_affine"
+
+_RELEASED = {
+    "groups": 1,
+    "conv1_padding": 5,
+    "normalization": "lrn_batch",
+    "fc": None,
+    "dropout": 0.0,
+    "initializer": _INITIALIZER,
+    "bias": 0.0,
+}
+_BACKBONES = {
+    "alexnet": (caffenet, _RELEASED),
+    "figure": (caffenet, {**_RELEASED, "widths": (96, 384, 384, 384, 256), "conv2_stride": 2}),
+    "vgg": (vgg, {"depth": 16, "normalization": _NORMALIZATION, "fc": None, "initializer": _INITIALIZER}),
+    "small": (
+        alexnet_s,
+        {
+            "widths": (32, 64, 96, 96, 96),
+            "conv1_kernel": 3,
+            "conv1_stride": 1,
+            "pools": (1, 2, 5),
+            "normalization": _NORMALIZATION,
+            "fc": None,
+        },
+    ),
+}
+
+
+def build_network(backbone, *, patch_size, patches, embedding, head):
+    """Build the whole network: tower, fc6, pairs, fc7, fc8, fc9 (paper, figure 3).
+
+    fc7 on the concatenation of two fc6 is computed once for each patch and added for each pair. Batch normalisation
+    has neither scale nor offset: a learned scale lets the network silence a layer, which is the state of equal
+    embeddings that early training falls into (paper, section 3).
+
+    Args:
+        backbone: ``"alexnet"`` (released code; 63,561,096 parameters for patches of 96 pixels and default widths),
+            ``"figure"`` (of the paper's figure; 55,922,184), ``"vgg"`` (VGG-16; 83,965,768) or ``"small"``.
+        patch_size: s, side of a patch in pixels.
+        patches: P, patches of a picture.
+        embedding: units of fc6.
+        head: units of fc7 and fc8.
+
+    Returns:
+        ``keras.Model``: ``{"patches": (B, P, s, s, 3), "pairs": int (B, Q, 2)}`` -> logits (B, Q, 8) in float32.
+    """
+    pixels = layers.Input((patches, patch_size, patch_size, 3), name="patches")
+    pairs = layers.Input((None, 2), dtype="int32", name="pairs")
+    x = ops.reshape(pixels, (-1, patch_size, patch_size, 3))  # (B * P, s, s, 3)
+    x = build_tower(backbone, patch_size=patch_size, embedding=embedding)(x)["fc6"]
+    x = ops.reshape(x, (-1, patches, embedding))  # (B, P, fc6)
+    x = PairDense(head[0], kernel_initializer=_INITIALIZER, name="fc7_dense")([x, pairs])  # (B, Q, fc7)
+    x = batch_norm(center=False, scale=False, name="fc7_bn")(x)
+    x = layers.ReLU(name="fc7")(x)
+    x = layers.Dense(head[1], activation="relu", kernel_initializer=_INITIALIZER, name="fc8")(x)
+    x = layers.Dense(NUM_LABELS, kernel_initializer=_INITIALIZER, dtype="float32", name="fc9")(x)
+    return keras.Model({"patches": pixels, "pairs": pairs}, x, name=f"context_prediction_{backbone}")
+
+
+def build_tower(backbone, *, patch_size, embedding):
+    """Convolutions and fc6 of one patch, with tied weights for all of them.
+
+    fc6 is a convolution as large as the last map of a patch: the same function and the same number of weights, and
+    on a whole picture it gives the embedding of every patch of it (the paper's "conv6").
+
+    Args:
+        backbone: as :func:`build_network`.
+        patch_size: side of the patches that fc6 is made for, in pixels.
+        embedding: units of fc6.
+
+    Returns:
+        ``keras.Model`` "tower": (B, H, W, 3), any size from patch_size on -> ``{"conv1": ..., "conv5": ..., "pool5":
+        ..., "fc6": (B, h, w, embedding)}``, h = w = 1 for one patch.
+    """
+    function, options = _BACKBONES[backbone]
+    pixels = layers.Input((None, None, 3), name="pixels")
+    taps = function(pixels, **options)
+    last = keras.Model(pixels, taps["pool5"]).compute_output_shape((None, patch_size, patch_size, 3))
+    fc6 = conv_relu(
+        taps["pool5"], embedding, last[1], "fc6", padding=0, normalization=_NORMALIZATION, initializer=_INITIALIZER
+    )
+    return keras.Model(pixels, {**{name: taps[name] for name in (*TAPS, "pool5")}, "fc6": fc6}, name="tower")
+
+
+def build_encoder(model, *, color, rms):
+    """Features of whole pictures, with the variables of ``model``.
+
+    Args:
+        model: from :func:`build_network`.
+        color: how the network's patches lost their colour, see :func:`normalizer`.
+        rms: root mean square of its patches, or None.
+
+    Returns:
+        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
+    """
+    tower = model.get_layer("tower")
+    rgb = layers.Input((None, None, 3), name="rgb")
+    maps = keras.Model(tower.input, {name: tower.output[name] for name in TAPS}, name="taps")
+    return keras.Model(rgb, maps(normalizer(color, rms)(_grey_levels(rgb))), name="encoder")
+
+
+def build_embedder(model, *, color, rms):
+    """The embedding of patches, with the variables of ``model``.
+
+    Args:
+        model: from :func:`build_network`.
+        color: as :func:`build_encoder`.
+        rms: as :func:`build_encoder`.
+
+    Returns:
+        ``keras.Model``: RGB in [0, 1], (N, s, s, 3) -> fc6 (N, D).
+    """
+    tower = model.get_layer("tower")
+    side = model.input["patches"].shape[2]
+    rgb = layers.Input((side, side, 3), name="rgb")
+    fc6 = keras.Model(tower.input, tower.output["fc6"], name="fc6")(normalizer(color, rms)(_grey_levels(rgb)))
+    return keras.Model(rgb, layers.Flatten(name="embedding")(fc6), name="embedder")
+
+
+def normalizer(color, rms):
+    """The layer that prepares a picture in grey levels for a network whose patches were prepared by the pipeline.
+
+    Without the noise, and for ``"dropping"`` the mean of the three patches that could have come of it: each channel
+    a third as strong as the kept one is in training, so that conv1 answers as it does there on average.
+
+    Args:
+        color: ``"dropping"``, ``"projection"`` or ``"none"``.
+        rms: root mean square of a prepared patch; None for no scaling.
+
+    Returns:
+        A :class:`~tfssl.layers.scale_to_rms.ScaleToRMS`.
+    """
+    matrix = projection_matrix().tolist() if color == "projection" else None
+    if color == "dropping":
+        matrix = None if rms else [[1 / 3 if i == j else 0.0 for j in range(3)] for i in range(3)]
+        # One channel of deviation sqrt(3) rms becomes three of a third of that: their RMS is rms / sqrt(3).
+        rms = rms / 3**0.5 if rms else None
+    return ScaleToRMS(rms or None, matrix, dtype="float32", name="normalize")
+
+
+def _grey_levels(rgb):
+    return layers.Rescaling(255.0, dtype="float32", name="grey_levels")(rgb)

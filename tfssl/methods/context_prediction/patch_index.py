@@ -1,0 +1,213 @@
+"""Every patch of every picture on a dense grid, embedded once: what object discovery searches in."""
+
+import dataclasses
+
+import numpy as np
+from PIL import Image
+
+from tfssl.data.images import image_source
+from tfssl.errors import ConfigError, SourceError
+
+MAX_BYTES = 16 << 30
+"""Largest matrix of embeddings that is built (16 GiB); a guard, the matrix is held in memory."""
+
+_PATCHES_AT_ONCE = 1024
+_FIRST_ESTIMATE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Where patches are cut.
+
+    Args:
+        side: side of the patches that the network takes, in pixels.
+        steps: grid positions per patch side; 1 makes the patches touch, 2 makes them overlap by half.
+        scales: sides of the patches in the pictures, as multiples of ``side``.
+        area: (smallest, largest) number of pixels that a picture keeps; others are first scaled to the nearer end,
+            so that a patch shows about as much as in training. None leaves all as they are.
+    """
+
+    side: int
+    steps: int = 2
+    scales: tuple[float, ...] = (1.0,)
+    area: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        if not 1 <= self.steps <= self.side:
+            raise ConfigError(f"`steps` must lie in [1, {self.side}]. Received: steps={self.steps}")
+        if not self.scales or not all(0.1 <= scale <= 10 for scale in self.scales):
+            raise ConfigError(f"`scales` must be numbers in [0.1, 10]. Received: scales={self.scales}")
+
+    def sizes(self, width, height):
+        """(width, height) to which a picture is brought for each scale, in pixels."""
+        pixels = width * height
+        zoom = 1.0 if self.area is None else np.sqrt(np.clip(pixels, *self.area) / pixels)
+        return [(max(1, round(width * zoom / s)), max(1, round(height * zoom / s))) for s in self.scales]
+
+    def positions(self, length):
+        """Left (or upper) edges of the patches along ``length`` pixels, as many right of the middle as left of it.
+
+        Positions ``steps`` apart lie exactly one patch side apart, whether or not ``steps`` divides it.
+        """
+        edges = np.arange(max(0, (length - self.side) * self.steps // self.side + 1)) * self.side // self.steps
+        return edges + (length - self.side - edges[-1]) // 2 if edges.size else edges
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PatchIndex:
+    """Embedded patches of all pictures that serve. Rows of one picture are adjacent.
+
+    Args:
+        embeddings: unit vectors, float16 array (P, D); rounding changes a cosine by less than 0.001.
+        centres: (x, y) in pixels of the patch's picture, float32 array (P, 2).
+        sides: in the same pixels, float32 array (P,).
+        starts: first row of each picture, and P, int64 array (n + 1,).
+        pictures: place in the source of each picture, tuple of n int.
+        squares: rows of four touching patches, upper left, upper right, lower left, lower right: every such four on
+            the grid, int32 array (M, 4), in the order of the pictures.
+        skipped: ``{name: reason}`` of the pictures that do not serve.
+    """
+
+    embeddings: np.ndarray
+    centres: np.ndarray
+    sides: np.ndarray
+    starts: np.ndarray
+    pictures: tuple[int, ...]
+    squares: np.ndarray
+    skipped: dict[str, str]
+
+    def picture_of(self, rows):
+        """Number of the picture, in ``pictures``, that each row belongs to."""
+        return np.searchsorted(self.starts, rows, side="right") - 1
+
+
+def build_index(source, embed, grid, *, limit=None, progress=None):
+    """Cut and embed the patches of a source.
+
+    Args:
+        source: see :func:`tfssl.data.images.image_source`.
+        embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
+        grid: a :class:`Grid`.
+        limit: use only the first so many pictures; None for all.
+        progress: called with (pictures done, pictures in all) after each picture.
+
+    Returns:
+        A :class:`PatchIndex`. Pictures that cannot be read, or hold less than 2 x 2 patches at every scale, are in
+        its ``skipped``. Memory is 2 * P * D bytes, and a few megabytes while it is built.
+
+    Raises:
+        SourceError: if no picture serves.
+        ConfigError: if the embeddings would take more than :data:`MAX_BYTES`.
+    """
+    source = image_source(source)
+    total = len(source) if limit is None else min(limit, len(source))
+    builder = _Builder(embed, grid)
+    for place in range(total):
+        try:
+            builder.add(place, source.open(place))
+        except (ValueError, OSError) as error:
+            builder.skipped[source.name(place)] = str(error)
+        _check_memory(builder, place + 1, total)
+        if progress is not None:
+            progress(place + 1, total)
+    return builder.finish(total)
+
+
+class _Builder:
+    """Collects patches and embeds them a thousand at a time."""
+
+    def __init__(self, embed, grid):
+        self.embed, self.grid = embed, grid
+        self.pictures, self.counts, self.skipped = [], [], {}
+        self.embeddings, self.centres, self.sides, self.squares = [], [], [], []
+        self._patches, self._waiting, self._rows = [], 0, 0
+
+    def add(self, place, image):
+        """Take in a picture, a ``PIL.Image`` in RGB. Raises ValueError if it is too small."""
+        parts = [cut_patches(image, size, self.grid) for size in self.grid.sizes(*image.size)]
+        if not any(len(squares) for _, _, _, squares in parts):
+            width, height = self.grid.sizes(*image.size)[int(np.argmin(self.grid.scales))]
+            raise ValueError(f"{width}x{height} pixels hold less than 2 x 2 patches of {self.grid.side}")
+        first = self._rows
+        for patches, centres, sides, squares in parts:
+            self._patches.append(patches)
+            self.centres.append(centres)
+            self.sides.append(sides)
+            self.squares.append(squares + self._rows)
+            self._rows += len(patches)
+        self.pictures.append(place)
+        self.counts.append(self._rows - first)
+        self._waiting += self.counts[-1]
+        if self._waiting >= _PATCHES_AT_ONCE:
+            self._embed()
+
+    def _embed(self):
+        if self._waiting:
+            self.embeddings.append(np.asarray(self.embed(np.concatenate(self._patches)), np.float16))
+        self._patches, self._waiting = [], 0
+
+    def finish(self, total):
+        """The index of all pictures taken in."""
+        if not self.pictures:
+            few = "; ".join(f"{name}: {reason}" for name, reason in list(self.skipped.items())[:3])
+            raise SourceError(f"`source` has no picture that serves among {total} ({few}); give larger pictures")
+        self._embed()
+        return PatchIndex(
+            _join(self.embeddings),
+            np.concatenate(self.centres).astype(np.float32),
+            np.concatenate(self.sides).astype(np.float32),
+            np.concatenate([[0], np.cumsum(self.counts)]),
+            tuple(self.pictures),
+            np.concatenate(self.squares).astype(np.int32),
+            self.skipped,
+        )
+
+
+def _join(blocks):
+    """Like ``np.concatenate``, but empties the list on the way: the matrix is never held twice."""
+    joined = np.empty((sum(map(len, blocks)), blocks[0].shape[1]), blocks[0].dtype)
+    first = 0
+    while blocks:
+        block = blocks.pop(0)
+        joined[first : first + len(block)] = block
+        first += len(block)
+    return joined
+
+
+def cut_patches(image, size, grid):
+    """Cut all patches of a grid out of a picture, at one scale.
+
+    Args:
+        image: ``PIL.Image`` in RGB.
+        size: (width, height) to bring it to first.
+        grid: a :class:`Grid`.
+
+    Returns:
+        ``(patches, centres, sides, squares)``: uint8 (N, s, s, 3), (x, y) in pixels of the picture (N, 2), sides in
+        the same (N,), and numbers of each four touching patches (M, 4), upper left first, lower right last.
+    """
+    side, steps = grid.side, grid.steps
+    x, y = (grid.positions(length) for length in size)
+    if not (x.size and y.size):
+        return np.empty((0, side, side, 3), np.uint8), np.empty((0, 2)), np.empty(0), np.empty((0, 4), int)
+    scaled = np.asarray(image if size == image.size else image.resize(size, Image.Resampling.BICUBIC))
+    windows = np.lib.stride_tricks.sliding_window_view(scaled, (side, side), axis=(0, 1))
+    patches = windows[y[:, None], x].transpose(0, 1, 3, 4, 2).reshape(-1, side, side, 3)
+    zoom = np.divide(image.size, size)
+    corners = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    sides = np.full(len(patches), side * np.sqrt(zoom.prod()))
+    rows = np.arange(len(patches)).reshape(y.size, x.size)
+    squares = (rows[:-steps, :-steps], rows[:-steps, steps:], rows[steps:, :-steps], rows[steps:, steps:])
+    return patches, (corners + side / 2) * zoom, sides, np.stack(squares, axis=-1).reshape(-1, 4)
+
+
+def _check_memory(builder, done, total):
+    """Refuse early: from the first pictures follows about how much all will take."""
+    if done < min(total, _FIRST_ESTIMATE) or not builder.embeddings:
+        return
+    expected = sum(block.nbytes for block in builder.embeddings) * total / done
+    if expected > MAX_BYTES:
+        raise ConfigError(
+            f"the embeddings of {total} pictures would take about {expected / 2**30:.0f} GiB of memory, more than the "
+            f"limit of {MAX_BYTES >> 30}; give fewer `steps` or `scales`, or a `limit`"
+        )

@@ -1,0 +1,109 @@
+"""How good discovered clusters are: which of them to look at, and how pure they are against how much they cover."""
+
+import collections
+
+import numpy as np
+
+from tfssl.data.images import FileSource
+
+
+def select_sets(ranked, count):
+    """Walk down a ranking and take a set only if it adds a picture that is not yet covered.
+
+    When no set is left that does, a picture counts as covered only if two of the taken sets hold it, then three, and
+    so on, until ``count`` sets are taken or none is left. Near copies of a set so come late.
+
+    Args:
+        ranked: list of sets of pictures (any iterables of hashable names), best first.
+        count: number of sets to take.
+
+    Returns:
+        Places in ``ranked`` of the taken sets, in the order they were taken.
+
+    Reference:
+        Doersch, Gupta and Efros (2015), section 4.5; after Doersch, Gupta and Efros: Mid-level Visual Element
+        Discovery as Discriminative Mode Seeking. NIPS 2013.
+    """
+    covered = collections.Counter()
+    taken, waiting, fold = [], list(range(len(ranked))), 1
+    while waiting and len(taken) < count:
+        refused = []
+        for place in waiting:
+            if len(taken) < count and any(covered[picture] < fold for picture in ranked[place]):
+                covered.update(ranked[place])
+                taken.append(place)
+            else:
+                refused.append(place)
+        waiting, fold = refused, fold + 1
+    return taken
+
+
+def purity(labels):
+    """Largest share of pictures with the same label, in (0, 1].
+
+    Args:
+        labels: labels of the pictures of a set, at least one.
+    """
+    return collections.Counter(labels).most_common(1)[0][1] / len(labels)
+
+
+def purity_coverage(sets, labels, total):
+    """The purity-coverage curve.
+
+    Sets are sorted by purity, the purest first, equal ones in the given order. Point k: x is the share of all
+    pictures that occur in at least one of the first k sets, y the mean purity of these.
+
+    Args:
+        sets: list of sets of pictures.
+        labels: ``{picture: label}``.
+        total: number of pictures of the data set.
+
+    Returns:
+        ``(coverage, purity)``, float arrays (number of sets,).
+
+    Reference:
+        Doersch, Gupta and Efros (2015), section 4.5.
+    """
+    purities = [purity([labels[picture] for picture in pictures]) for pictures in sets]
+    seen, coverage = set(), []
+    order = sorted(range(len(sets)), key=lambda place: -purities[place])
+    for place in order:
+        seen.update(sets[place])
+        coverage.append(len(seen) / total)
+    sorted_purities = np.array([purities[place] for place in order])
+    return np.array(coverage), np.cumsum(sorted_purities) / np.arange(1, len(sets) + 1)
+
+
+def area_under_curve(coverage, purity):
+    """Area under a purity-coverage curve from coverage 0, with the first purity there, to its last point; in [0, 1]."""
+    if len(coverage) == 0:
+        return 0.0
+    return float(np.trapezoid(np.append(purity[:1], purity), np.append([0.0], coverage)))
+
+
+def random_sets(sets, pictures, rng):
+    """As many sets, each as large, of pictures drawn by chance: what purity is worth nothing.
+
+    Args:
+        sets: list of sets of pictures.
+        pictures: all pictures, array.
+        rng: a ``numpy.random.Generator``.
+    """
+    return [rng.choice(pictures, len(members), replace=False).tolist() for members in sets]
+
+
+def folder_labels(source):
+    """The class of each picture, if the source has a folder for each class.
+
+    Args:
+        source: an :class:`tfssl.data.images.ImageSource`.
+
+    Returns:
+        List of the names of the folders right above the pictures; None if the source has no files, or all lie in
+        folders of one name.
+    """
+    if not isinstance(source, FileSource):
+        return None
+    labels = [name.replace("\\", "/").split("/")[-2:-1] for name in map(source.name, range(len(source)))]
+    names = ["".join(label) for label in labels]
+    return names if len(set(names)) > 1 else None

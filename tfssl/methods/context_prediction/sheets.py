@@ -1,0 +1,134 @@
+"""Pictures of the task: pairs of patches with the true and the predicted place, and which places are confused."""
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
+
+from tfssl.data.images import image_source
+from tfssl.errors import SourceError
+from tfssl.methods.context_prediction.data import prepare_batch
+from tfssl.ops.patches import DIRECTIONS, NUM_LABELS, OFFSETS
+from tfssl.visualization.sheet import picture_sheet, save_png
+
+_ROWS, _COLUMNS = 4, 6  # of boards on a sheet
+_CELL, _GAP, _FRAME = 44, 8, 3  # pixels of a board
+_RIGHT, _WRONG, _EMPTY = (30, 150, 60), (200, 40, 40), (225, 225, 225)
+_LEGEND = "centre: first\npatch; beside it\nthe second, at\nits true place.\ngreen: found\nred: the answer"
+
+
+def write_sheet(method, model, source, path):
+    """Write boards of 3x3 cells: the first patch in the middle, the second where it belongs, the answer framed.
+
+    One pair of each of up to 24 pictures, spread over the source and always the same. Patches are shown in colour;
+    the network sees them as in evaluation.
+
+    Args:
+        method: a :class:`~tfssl.methods.ContextPrediction`.
+        model: its network.
+        source: see :func:`tfssl.data.images.image_source`.
+        path: PNG to write.
+
+    Raises:
+        SourceError: if no picture serves.
+    """
+    patches, logits, pairs, labels = answers(method, model, image_source(source), _ROWS * _COLUMNS)
+    boards = []
+    for number in range(len(patches)):
+        rng = np.random.default_rng(number)
+        valid = np.flatnonzero(labels[number] >= 0)
+        chosen = valid[rng.integers(len(valid))]
+        first, second = patches[number][pairs[number, chosen]]
+        boards.append(draw_board(first, second, int(labels[number, chosen]), int(np.argmax(logits[number, chosen]))))
+    rows = [boards[i : i + _COLUMNS] for i in range(0, len(boards), _COLUMNS)]
+    picture_sheet(rows, path, labels=[_LEGEND, *[""] * (len(rows) - 1)], cell=3 * _CELL + 4 * _GAP)
+
+
+def answers(method, model, source, count):
+    """Patches in colour and what the network makes of them.
+
+    Args:
+        method: a :class:`~tfssl.methods.ContextPrediction`.
+        model: its network.
+        source: an :class:`tfssl.data.images.ImageSource`.
+        count: most pictures to take, spread evenly over the source.
+
+    Returns:
+        ``(patches, logits, pairs, labels)``: uint8 (n, P, s, s, 3), float32 (n, Q, 8), int (n, Q, 2), int (n, Q).
+
+    Raises:
+        SourceError: if no picture serves, or none of them has a pair.
+    """
+    shown, seen = [], []
+    sampler, coloured = method.sampler(training=False), method.sampler(training=False, colors=True)
+    for index in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
+        try:
+            image = source.open(index, min_side=sampler.min_side)
+            example = sampler.apply(image, np.random.default_rng(index))
+            if (example[-1] >= 0).any():
+                shown.append(coloured.apply(image, np.random.default_rng(index))[0])  # the same patches
+                seen.append(example)
+        except (ValueError, OSError):
+            continue
+    if not seen:
+        raise SourceError(f"`source` has no picture that serves among {len(source)}; give larger pictures")
+    *cut, pairs, labels = (np.stack(parts) for parts in zip(*seen, strict=True))
+    patches = prepare_batch(*cut, **method.preparation)
+    logits = model({"patches": tf.constant(patches), "pairs": tf.constant(pairs)}, training=False)
+    return np.stack(shown).transpose(0, 1, 3, 4, 2), np.asarray(logits), pairs, labels
+
+
+def draw_board(first, second, label, predicted):
+    """3x3 cells with two patches.
+
+    Args:
+        first: uint8 (s, s, 3), drawn in the middle.
+        second: uint8 (s, s, 3), drawn at its true place.
+        label: the true place.
+        predicted: the place to frame: green if it is the true one, red otherwise.
+
+    Returns:
+        ``PIL.Image``.
+    """
+    side = 3 * _CELL + 4 * _GAP
+    board = Image.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(board)
+    for offset in OFFSETS:
+        draw.rectangle(_box(offset), fill=_EMPTY)
+    for patch, offset in ((first, (0, 0)), (second, OFFSETS[label])):
+        board.paste(Image.fromarray(patch).resize((_CELL, _CELL), Image.Resampling.BICUBIC), _box(offset)[:2])
+    left, top, right, bottom = _box(OFFSETS[predicted])
+    frame = (left - _FRAME, top - _FRAME, right + _FRAME, bottom + _FRAME)
+    draw.rectangle(frame, outline=_RIGHT if label == predicted else _WRONG, width=_FRAME)
+    return board
+
+
+def _box(offset):
+    left, top = ((step + 1) * (_CELL + _GAP) + _GAP for step in offset)
+    return left, top, left + _CELL - 1, top + _CELL - 1
+
+
+def write_confusion(confusion, path):
+    """Draw a confusion table: rows are true places, columns answers, numbers per cent of the row.
+
+    Args:
+        confusion: int (8, 8).
+        path: PNG to write.
+    """
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    font = ImageFont.load_default(14)
+    cell, left, top = 58, 100, 70
+    image = Image.new("RGB", (left + NUM_LABELS * cell + 8, top + NUM_LABELS * cell + 8), "white")
+    draw = ImageDraw.Draw(image)
+    draw.text((left - 6, top - 4), "true", "black", font, anchor="rd")
+    draw.text((left, 8), "answer (per cent of the row)", "black", font)
+    for row in range(NUM_LABELS):
+        draw.text((left - 6, top + (row + 0.5) * cell), DIRECTIONS[row], "black", font, anchor="rm")
+        heading = DIRECTIONS[row].replace(" ", "\n")
+        draw.multiline_text((left + (row + 0.5) * cell, top - 4), heading, "black", font, anchor="md", align="center")
+        for column in range(NUM_LABELS):
+            x, y, value = left + column * cell, top + row * cell, share[row, column]
+            shade = round(255 * (1 - min(1.0, value)))
+            draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=(shade, shade, 255))
+            ink = "white" if value > 0.5 else "black"
+            draw.text((x + cell / 2, y + cell / 2), f"{100 * value:.0f}", ink, font, anchor="mm")
+    save_png(image, path)
