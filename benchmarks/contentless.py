@@ -12,6 +12,9 @@ GREEN = (1.0, 1.005, 1.0)
 RED_BLUE = (1.005, 1.0, 0.995)
 """Red and blue apart, green between them: what a simple lens does."""
 
+STRONG = (1.01, 1.0, 0.99)
+"""Red and blue twice as far apart."""
+
 _MIDDLE, _CONTRAST = 128.0, 40.0  # grey levels: only one pixel in a thousand is cut off at 0 or 255
 
 

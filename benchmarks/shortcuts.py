@@ -20,10 +20,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import contentless
 import keras
 import numpy as np
+import tensorflow as tf
 from machine import RESULTS, save
 
+from tfssl.data.pipeline import crop_dataset
 from tfssl.methods import ContextPrediction, Jigsaw
-from tfssl.methods.context_prediction.data import NeighbourSampler, context_dataset
 
 SIDE = 96  # pixels of a picture
 
@@ -39,6 +40,7 @@ CONTEXT = {
 }  # fmt: skip
 
 red_blue = functools.partial(contentless.aberration, magnification=contentless.RED_BLUE)
+strong = functools.partial(contentless.aberration, magnification=contentless.STRONG)
 green = functools.partial(contentless.aberration, magnification=contentless.GREEN)
 
 
@@ -94,11 +96,13 @@ ROWS = (
     *_jigsaw("borders", contentless.borders, {"none": {"crop_size": 36}, "gap": {}}),
     *_jigsaw("mean", contentless.ramps, {"none": {"normalization": "none"}, "normalisation": {}}),
     *_jigsaw("aberration, red - blue", red_blue, _JIGSAW_COLOR),
+    *_jigsaw("strong aberration, red - blue", strong, _JIGSAW_COLOR),
     *_jigsaw("aberration, green - magenta", green, _JIGSAW_COLOR),
     *_context("borders", contentless.borders, {"none": {"gap": 0, "jitter": 0}, "gap": {}}),
     Row("context_prediction", "mean", "none", contentless.ramps, centred=False),
     Row("context_prediction", "mean", "mean removed", contentless.ramps),
     *_context("aberration, red - blue", red_blue, _CONTEXT_COLOR),
+    *_context("strong aberration, red - blue", strong, _CONTEXT_COLOR),
     *_context("aberration, green - magenta", green, _CONTEXT_COLOR),
 )
 
@@ -155,16 +159,15 @@ def batches(row, method, pictures, batch_size, seed, count=None):
     options |= {"start": 0, "count": count // batch_size} if training else {"start": None, "count": None}
     if row.centred:
         return method.dataset(pictures, **options)
-    settings = {field.name: getattr(method.sampler(training), field.name) for field in dataclasses.fields(_Uncentred)}
-    return context_dataset(pictures, _Uncentred(**settings), skipped=None, **options)
+    sampler = method.sampler(training, colors=True)
+    examples = crop_dataset(pictures, sampler, training=training, seed=seed, count=count)
+    return examples.batch(batch_size, drop_remainder=training).map(_uncentred).prefetch(2)
 
 
-class _Uncentred(NeighbourSampler):
+def _uncentred(planes, kept, starts, pairs, labels):
     """Patches as they are, in grey levels from the middle one."""
-
-    def apply(self, image, rng):
-        planes, _, pairs, labels = self.cut(image, rng, colors=True)
-        return planes.transpose(0, 2, 3, 1).astype(np.float32) - 128.0, pairs, labels
+    patches = tf.transpose(tf.cast(planes, tf.float32), (0, 1, 3, 4, 2)) - 128.0
+    return {"patches": patches, "pairs": pairs}, labels
 
 
 def share_with_interval(right, answers):
@@ -197,7 +200,8 @@ def main():
     parser.add_argument("--out", default=str(RESULTS), help="folder of the results")
     arguments = parser.parse_args()
     config = {"seed": arguments.seed, "steps": STEPS, "batch": BATCH, "held_out": HELD_OUT, "side": SIDE}
-    config |= {"jigsaw": JIGSAW, "context_prediction": {key: _plain(value) for key, value in CONTEXT.items()}}
+    config |= {"magnification": {name: getattr(contentless, name) for name in ("RED_BLUE", "STRONG", "GREEN")}}
+    config = json.loads(json.dumps(config | {"jigsaw": JIGSAW, "context_prediction": CONTEXT}))  # as it is read again
     known = _known(Path(arguments.out) / "shortcuts.json", config)
     for row in ROWS:
         if not row.name.startswith(tuple(arguments.only)):
@@ -205,18 +209,11 @@ def main():
         start = time.perf_counter()
         found = measure(row, seed=arguments.seed)
         seconds = round(time.perf_counter() - start, 1)
-        known[row.name] = {**_described(row), **found, "seconds": seconds}
-        print(f"{row.name}: {found['accuracy']:.3f} ({found['low']:.3f} to {found['high']:.3f}), {seconds} s", flush=True)
+        about = {name: getattr(row, name) for name in ("method", "shortcut", "guard", "fields")}
+        known[row.name] = {**about, **found, "seconds": seconds}
+        interval = f"{found['low']:.3f} to {found['high']:.3f}"
+        print(f"{row.name}: {found['accuracy']:.3f} ({interval}), {seconds} s", flush=True)
         _save(known, config, arguments.out)
-
-
-def _described(row):
-    fields = {key: _plain(value) for key, value in row.fields.items()}
-    return {"method": row.method, "shortcut": row.shortcut, "guard": row.guard, "fields": fields}
-
-
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _known(path, config):

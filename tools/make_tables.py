@@ -10,6 +10,7 @@ A table goes between two marks, on lines of their own:
 """
 
 import argparse
+import functools
 import json
 import re
 import sys
@@ -123,11 +124,74 @@ def methods(root):
     return markdown(["Method", "Paper", "Authors", "Where", "Learns from"], rows)
 
 
+_ARRANGEMENT = ("jigsaw", "context_prediction")
+
+
+def arrangement(root):
+    """What the CPU configurations of jigsaw and context prediction learned, side by side."""
+    header = ["", *(f"`{name}/cpu`" for name in _ARRANGEMENT)]
+    records = [_arrangement(root, name) for name in _ARRANGEMENT]
+    rows = [(what, *(values.get(what, "-") for values, _ in records)) for what in _names(records)]
+    notes = [f"{header[1 + i]}: {note}" for i, (_, note) in enumerate(records)]
+    return markdown(header, rows) + "\n" + " ".join(notes) + "\n"
+
+
+def learned(root, name):
+    """What the CPU configuration of one method learned."""
+    values, note = _arrangement(root, name)
+    return markdown(["What", "Value"], list(values.items())) + f"\n{note}\n"
+
+
+def _arrangement(root, name):
+    record = read(root, f"benchmarks/results/arrangement_{name}.json")
+    summary, runs = record["summary"], record["runs"]
+    chance = 1 / record["config"]["permutations"] if name == "jigsaw" else 1 / 8
+    values = {
+        "Pretext accuracy on 500 held-out photographs (%)": 100 * summary["pretext_accuracy"],
+        "Chance (%)": 100 * chance,
+        "Times chance": summary["pretext_accuracy"] / chance,
+        "Linear probe, best tap (%)": 100 * summary["probe"],
+        "The same network untrained, its best tap (%)": 100 * summary["probe_untrained"],
+        "Gain (points)": 100 * summary["probe_gain"],
+        "Linear probe, tap chosen without the test set (%)": 100 * summary["probe_chosen_tap"],
+        "Raw pixels (%)": 100 * summary["probe_pixels"],
+    }
+    if "with_labels" in summary:
+        values["The same network trained end to end with the labels (%)"] = 100 * summary["with_labels"]
+    seeds = ", ".join(str(run["seed"]) for run in runs)
+    steps = runs[0]["training"]["steps"]
+    return values, f"{len(runs)} run of {steps:,} steps (seed {seeds}), 3 seeds of the probe."
+
+
+def _names(records):
+    return list(dict.fromkeys(what for values, _ in records for what in values))
+
+
+def shortcuts(root):
+    """Accuracy on pictures without content, with each guard off and on."""
+    rows = [
+        (
+            f"`{row['method']}`",
+            row["shortcut"],
+            row["guard"],
+            f"{100 * row['accuracy']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})",
+            f"{100 * row['chance']:.1f}",
+        )
+        for row in read(root, "benchmarks/results/shortcuts.json")["rows"]
+    ]
+    header = ["Method", "All that is left in the pictures", "Guard", "Accuracy (%), 95 % interval", "Chance (%)"]
+    return markdown(header, rows)
+
+
 TABLES = {
+    "arrangement": arrangement,
     "bfloat16": bfloat16,
     "colorizer": colorizer,
+    "context_prediction": functools.partial(learned, name="context_prediction"),
     "encoding-error": encoding_error,
+    "jigsaw": functools.partial(learned, name="jigsaw"),
     "methods": methods,
+    "shortcuts": shortcuts,
     "speed": speed,
 }
 

@@ -1,5 +1,7 @@
 """One device or several: the strategy of a run."""
 
+import functools
+
 import tensorflow as tf
 
 from tfssl.errors import ConfigError
@@ -26,7 +28,14 @@ def make_strategy(devices, batch_size):
     available = gpus or _logical_cpus(devices)
     if len(available) < devices:
         raise ConfigError(f"`devices`: this machine has {len(available)}. Received: devices={devices}")
-    return tf.distribute.MirroredStrategy([device.name for device in available[:devices]])
+    return _mirrored(tuple(device.name for device in available[:devices]))
+
+
+@functools.cache
+def _mirrored(names):
+    # One strategy for all models of a process: each new one numbers its collective operations from the start again,
+    # and TensorFlow, which remembers their shapes by number, refuses those of the second model.
+    return tf.distribute.MirroredStrategy(names)
 
 
 def _logical_cpus(count):
