@@ -99,7 +99,7 @@ def evaluate(
     """
     from tfssl.api import evaluate as measure
 
-    options = {"temperature": temperature, "limit": limit, "compare": compare or None}
+    options: dict = {"temperature": temperature, "limit": limit, "compare": compare or None}
     options |= {"test": test, "taps": taps.split(",") if taps else None, "pool": pool, "side": side, "seeds": seeds}
     given = {name: value for name, value in options.items() if value is not None}
     with _progress("fits" if task else "images") as progress:
@@ -132,9 +132,10 @@ def discover(
     from tfssl.methods.context_prediction.discover import discover as find
     from tfssl.methods.context_prediction.mining import Mining
 
+    method, model = load(run)
     mining = Mining(constellations=constellations, top=top, set_size=set_size, seed=seed)
-    options = {"steps": steps, "scales": tuple(scale or [1.0]), "baselines": baseline or [], "limit": limit}
-    summary = find(*load(run), data, out, mining=mining, progress=_progress, **options)
+    options: dict = {"steps": steps, "scales": tuple(scale or [1.0]), "baselines": baseline or [], "limit": limit}
+    summary = find(method, model, data, out, mining=mining, progress=_progress, **options)
     _report_skipped(summary.pop("skipped"))
     _print_metrics(summary)
     typer.echo(f"written to {out}: " + ", ".join(sorted(p.name for p in out.iterdir())))
