@@ -23,7 +23,8 @@ class TrainSettings(pydantic.BaseModel):
         epochs: passes over the data, or blocks of steps_per_epoch steps.
         steps_per_epoch: steps that count as an epoch; None for one pass over the data.
         optimizer: name of a Keras optimizer.
-        learning_rate: a number, or a table ``{step: rate}`` of the rates from given steps on.
+        learning_rate: a number, or a table ``{step: rate}`` of the rates from given steps on. In a run of
+            several phases steps count, and the cosine and the warm-up run, from the start of each.
         schedule: ``"constant"`` (or the table), or ``"cosine"`` down to zero at the end of training.
         warmup_steps: steps over which the rate rises linearly from zero.
         weight_decay: decoupled weight decay per step, relative to the learning rate; None for none.

@@ -1,6 +1,7 @@
 """The contract of every method: one frozen, checked configuration with the verbs of a training run."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar
 
 import keras
@@ -33,6 +34,26 @@ class Endpoint:
     function: object
     signature: tuple
     relative: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A part of a training run that has a model of its own.
+
+    Args:
+        name: one word, for the log.
+        share: of the run's epochs, in (0, 1]; those of all phases sum to 1.
+        model: function of an optimizer and of the model of the phase before (trained; None in the first phase) that
+            gives this phase's compiled model. It holds every weight that this phase and later ones need.
+        baseline: training loss of the trivial predictor in this phase.
+        rate: multiple of the run's learning rate.
+    """
+
+    name: str
+    share: float
+    model: Callable
+    baseline: float
+    rate: float = 1.0
 
 
 class Method(pydantic.BaseModel):
@@ -87,6 +108,11 @@ class Method(pydantic.BaseModel):
     def baseline(self) -> float:
         """Training loss of the trivial predictor that ignores its input."""
         raise NotImplementedError
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The parts of a training run, in order; the last one's model is what :meth:`model` gives."""
+        return (Phase("training", 1.0, lambda optimizer, previous: self.model(optimizer), self.baseline),)
 
     def evaluate(self, model, source, *, out=None, **options) -> dict:
         """The method's own metrics on ``source`` as a flat dict; writes tables and pictures to ``out``.

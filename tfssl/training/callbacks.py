@@ -63,13 +63,22 @@ class Recorder(keras.callbacks.Callback):
         self.skipped = skipped
         self.reporter = reporter
         self.clock = None
-        self.baseline = config.method.baseline
+        self.baseline = None
+        self._phase = None
+        self._first_of_phase = 0
         self._epoch_mean = 0.0
         self._recent = []
         self._waited = 0.0
         self._first_step = state.step
         self._started = None
         self._stepped = None
+
+    def begin(self, part, count):
+        """The steps that follow belong to ``part``, a :class:`tfssl.training.phases.Part`, one of ``count``."""
+        self.baseline = part.phase.baseline
+        self._phase = part.phase.name if count > 1 else None
+        self._first_of_phase = part.first * self.steps_per_epoch
+        self._recent = []
 
     # Keras passes running means over the epoch; the loss of one step is recovered from two of them.
     def on_epoch_begin(self, epoch, logs=None):
@@ -112,6 +121,7 @@ class Recorder(keras.callbacks.Callback):
         row = {
             "epoch": epoch + 1,
             "step": state.step,
+            **({"phase": self._phase} if self._phase else {}),
             "loss": state.loss_sum / max(state.loss_count, 1),
             "baseline": self.baseline,
             **{k: float(v) for k, v in (logs or {}).items() if k != "loss"},
@@ -123,9 +133,9 @@ class Recorder(keras.callbacks.Callback):
         self._write_history(row)
         state.loss_sum, state.loss_count = 0.0, 0
         self._save()
-        text = (
-            f"epoch {epoch + 1}/{self.config.settings.epochs}  loss {row['loss']:.4f}  (baseline {self.baseline:.4f})"
-        )
+        name = f"{self._phase}  " if self._phase else ""
+        losses = f"loss {row['loss']:.4f}  (baseline {self.baseline:.4f})"
+        text = f"epoch {epoch + 1}/{self.config.settings.epochs}  {name}{losses}"
         log.info(text)
         if self.reporter is not None:
             self.reporter.message(text)
@@ -145,7 +155,7 @@ class Recorder(keras.callbacks.Callback):
             "steps": self.state.step,
             "seconds": round(self.state.seconds, 1),
             "baseline": self.baseline,
-            **{k: float(v) for k, v in last.items() if k in ("loss", "val_loss")},
+            **{k: float(v) for k, v in last.items() if k in ("loss", "val_loss") and v},
         }
 
     def _save(self):
@@ -160,13 +170,14 @@ class Recorder(keras.callbacks.Callback):
                 rows = [r for r in csv.DictReader(file) if int(r["step"]) < row["step"]]
         temporary = path.with_suffix(".tmp")
         with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
+            names = dict.fromkeys(name for old in (*rows, row) for name in old)  # phases have other metrics
+            writer = csv.DictWriter(file, fieldnames=list(names), restval="")
             writer.writeheader()
             writer.writerows([*rows, row])
         os.replace(temporary, path)
 
     def _warn_if_not_learning(self):
-        if self.state.step != self.config.settings.baseline_steps:
+        if self.state.step - self._first_of_phase != self.config.settings.baseline_steps:
             return
         mean = sum(self._recent) / len(self._recent)
         if mean >= self.baseline:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.errors import ModelError
+from tfssl.training.optimizers import players
 
 log = logging.getLogger("tfssl")
 
@@ -47,25 +48,35 @@ def save(model, state, folder):
         old.unlink()
 
 
-def restore(model, folder):
-    """Load the newest readable checkpoint into ``model``; a fresh :class:`TrainingState` if there is none."""
-    variables = _variables(model)
+def newest(folder):
+    """Read the newest checkpoint that is whole.
+
+    Returns:
+        ``(TrainingState, arrays for :func:`assign`)``; a fresh state and None if there is none.
+    """
     for path in sorted(Path(folder).glob("step_*.npz"), reverse=True):
         try:
             with np.load(path, allow_pickle=False) as archive:
                 state = TrainingState(**json.loads(str(archive["state"])))
-                arrays = [archive[name] for name in sorted(set(archive.files) - {"state"})]
+                return state, [archive[name] for name in sorted(set(archive.files) - {"state"})]
         except Exception:  # damaged by a full disk or a dying machine: the one before is whole
             log.warning("%s is damaged; going back to the checkpoint before it", path)
-            continue
-        if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
-            raise ModelError(f"{path} belongs to another network or optimizer; start in another run directory")
-        for array, variable in zip(arrays, variables, strict=True):
-            variable.assign(array)
-        return state
-    return TrainingState()
+    return TrainingState(), None
+
+
+def assign(model, arrays, folder):
+    """Give ``model`` and its optimizers the values of a checkpoint.
+
+    Raises:
+        ModelError: if they belong to another network or optimizer.
+    """
+    variables = _variables(model)
+    if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
+        raise ModelError(f"{folder} belongs to another network or optimizer; start in another run directory")
+    for array, variable in zip(arrays, variables, strict=True):
+        variable.assign(array)
 
 
 def _variables(model):
-    """Every variable that decides the future of a run: weights, statistics, random state, optimizer."""
-    return [*model.variables, *model.optimizer.variables]
+    """Every variable that decides the future of a run: weights, statistics, random state, optimizers."""
+    return [*model.variables, *(v for optimizer, _ in players(model) for v in optimizer.variables)]

@@ -11,11 +11,12 @@ import tensorflow as tf
 
 from tfssl.config import RunConfig, load_config
 from tfssl.data.pipeline import Skipped
-from tfssl.errors import ModelError, SourceError, TrainingError
+from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
 from tfssl.training import checkpoint
 from tfssl.training.callbacks import Recorder, SkippedTable
 from tfssl.training.distribution import make_strategy
-from tfssl.training.optimizers import build_optimizer
+from tfssl.training.optimizers import build_optimizer, players
+from tfssl.training.phases import divide, part_of
 from tfssl.training.runs import load_run, load_weights
 from tfssl.training.wait import measure_wait
 
@@ -47,34 +48,44 @@ def fit(config: RunConfig, out, *, reporter=None):
     out = Path(out)
     settings = config.settings
     data, steps_per_epoch = _training_data(settings)
+    parts = divide(config.method.phases, settings.epochs)
+    if len(parts) > 1 and settings.weights is not None:
+        raise ConfigError(f"`weights` does not go with the {len(parts)} phases of {config.method.name()}; leave it out")
     _claim(config, out)
     if (out / "metrics.json").exists():
         log.warning("run %s is already finished", out)
         return load_run(out)[1]
     with _log_file(out / "log.txt"), _precision(settings.precision):
-        model = _build(config, settings.epochs * steps_per_epoch)
-        state = checkpoint.restore(model, out / "checkpoint")
+        state, arrays = checkpoint.newest(out / "checkpoint")
         if state.step:
             log.info("resuming %s at step %d of %d", out, state.step, settings.epochs * steps_per_epoch)
         skipped = Skipped(SkippedTable(out / "skipped.csv").add)
         recorder = Recorder(
             config=config, out=out, state=state, steps_per_epoch=steps_per_epoch, skipped=skipped, reporter=reporter
         )
-        for epoch in range(state.step // steps_per_epoch, settings.epochs):
-            _run_epoch(config, model, recorder, data, epoch)
-            _sample(config.method, model, settings, out, epoch)
+        model = None
+        for part in parts[part_of(parts, state.step, steps_per_epoch) :]:
+            model = _build(config, part, steps_per_epoch, previous=model)
+            if arrays is not None:
+                checkpoint.assign(model, arrays, out / "checkpoint")
+                arrays = None
+            recorder.begin(part, len(parts))
+            for epoch in range(state.step // steps_per_epoch, part.end):
+                _run_epoch(config, model, recorder, data, epoch)
+                _sample(config.method, model, settings, out, epoch)
         _finish(model, out, recorder)
         return model
 
 
-def _build(config, total_steps):
-    """The compiled model of a run, its weights drawn from the run's seed or taken from ``weights``."""
+def _build(config, part, steps_per_epoch, previous):
+    """The compiled model of a phase, its weights drawn from the run's seed or taken from ``weights``."""
     settings = config.settings
     keras.utils.set_random_seed(settings.seed)
     with make_strategy(settings.devices, settings.batch_size).scope():
-        model = config.method.model(build_optimizer(settings, total_steps))
-        # model.optimizer: under mixed_float16, compile() has wrapped it in a LossScaleOptimizer.
-        model.optimizer.build(model.trainable_variables)
+        optimizer = build_optimizer(settings, (part.end - part.first) * steps_per_epoch, part.phase.rate)
+        model = part.phase.model(optimizer, previous)
+        for player, variables in players(model):
+            player.build(variables)
     if settings.weights is not None:
         load_weights(model, settings.weights)
     return model

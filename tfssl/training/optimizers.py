@@ -61,12 +61,21 @@ class WarmupSteps(keras.optimizers.schedules.LearningRateSchedule):
         return {"rates": self.rates, "warmup_steps": self.warmup_steps}
 
 
-def build_optimizer(settings, total_steps):
-    """Make the optimizer of a run.
+def players(model):
+    """``((optimizer, the variables it changes), ...)`` of a compiled model; two of them where two networks play.
+
+    Under mixed_float16 ``compile`` has wrapped each optimizer in a ``LossScaleOptimizer``.
+    """
+    return getattr(model, "players", None) or ((model.optimizer, model.trainable_variables),)
+
+
+def build_optimizer(settings, total_steps, factor=1.0):
+    """Make the optimizer of a run, or of a phase of it.
 
     Args:
         settings: a :class:`tfssl.config.TrainSettings`.
-        total_steps: steps of the whole run; where the cosine ends.
+        total_steps: steps that it takes; where the cosine ends.
+        factor: multiple of the learning rate.
 
     Raises:
         ConfigError: for an unknown optimizer or one that does not take the given settings.
@@ -78,6 +87,7 @@ def build_optimizer(settings, total_steps):
             + (f"; did you mean {close[0]!r}?" if close else "")
         )
     rate = settings.learning_rate
+    rate = {k: v * factor for k, v in rate.items()} if isinstance(rate, dict) else rate * factor
     if settings.schedule == "cosine":
         if isinstance(rate, dict):
             raise ConfigError("`learning_rate` must be a number with `schedule: cosine`, not a table")

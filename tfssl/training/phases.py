@@ -1,0 +1,46 @@
+"""How the epochs of a run are divided among the phases of its method."""
+
+import dataclasses
+
+from tfssl.errors import ConfigError
+from tfssl.methods.base import Phase
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Epochs ``first`` to ``end`` - 1, counted from 0, of a phase."""
+
+    phase: Phase
+    first: int
+    end: int
+
+
+def divide(phases, epochs):
+    """Divide a run among its phases.
+
+    Args:
+        phases: of a method, see :class:`tfssl.methods.base.Phase`.
+        epochs: of the run.
+
+    Returns:
+        List of :class:`Part`, one for each phase, without gaps; each has one epoch at least.
+
+    Raises:
+        ConfigError: if there are fewer epochs than phases.
+    """
+    if epochs < len(phases):
+        names = ", ".join(phase.name for phase in phases)
+        raise ConfigError(f"`epochs` must be at least {len(phases)}, one for each phase ({names}). Received: {epochs=}")
+    parts, share, first = [], 0.0, 0
+    for number, phase in enumerate(phases):
+        share += phase.share
+        latest = epochs - (len(phases) - number - 1)  # leaves one epoch for each phase that follows
+        end = min(max(round(share * epochs), first + 1), latest)
+        parts.append(Part(phase, first, end))
+        first = end
+    return parts
+
+
+def part_of(parts, step, steps_per_epoch):
+    """Number of the part that a checkpoint of ``step`` was written in: at a border, the one that ends there."""
+    return next(i for i, part in enumerate(parts) if step <= part.end * steps_per_epoch)
