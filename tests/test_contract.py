@@ -11,6 +11,8 @@ from tfssl import methods
 from tfssl.config import load_config, parse_config
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError
+from tfssl.methods.adversarial import AdversarialModel
+from tfssl.training.callbacks import Recorder
 from tfssl.training.distribution import make_strategy
 from tfssl.training.fit import fit
 
@@ -65,7 +67,9 @@ def test_is_frozen_and_strict(config):
 
 def test_model_is_compiled_and_functional(config):
     model = config.method.model()
-    assert model.compiled and type(model).__name__ == "Functional"
+    assert model.compiled
+    for network in model.networks.values() if isinstance(model, AdversarialModel) else [model]:
+        assert type(network).__name__ == "Functional"
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in model._flatten_layers())
 
 
@@ -133,6 +137,34 @@ def test_cpu_configuration_trains_a_few_steps(run):
     assert len(rows) == 2 and all(np.isfinite(float(r["loss"])) for r in rows)
     assert all(p.stat().st_size > 1000 for p in (run / "samples").iterdir()), "pictures of what it does"
     assert len(list((run / "samples").iterdir())) == 2
+
+
+class Stop(Exception):
+    pass
+
+
+def test_resumes_bit_for_bit(config, run, tmp_path, monkeypatch):
+    """Stopped at the end of the first epoch, where a phase may end, and in the middle of the second."""
+
+    def stop(name, at):
+        original = getattr(Recorder, name)
+
+        def stopping(self, *args, **kwargs):
+            original(self, *args, **kwargs)
+            if self.state.step == at:
+                raise Stop
+
+        monkeypatch.setattr(Recorder, name, stopping)
+
+    for name, at in (("on_epoch_end", 3), ("on_train_batch_end", 5)):
+        stop(name, at)
+        with pytest.raises(Stop):
+            fit(config, tmp_path / "run")
+        monkeypatch.undo()
+    fit(config, tmp_path / "run")
+    ours, theirs = (keras.saving.load_model(f / "model.keras", compile=False) for f in (tmp_path / "run", run))
+    for our, their in zip(ours.variables, theirs.variables, strict=True):
+        np.testing.assert_array_equal(our, their, err_msg=our.path)
 
 
 def test_two_replicas_give_the_weights_of_one(config):

@@ -76,6 +76,8 @@ class AdversarialModel(keras.Model):
 
     def compile_from_config(self, config):
         self.compile(keras.saving.deserialize_keras_object(config["optimizer"]), config["critic_rate"])
+        for optimizer, variables in self.players:  # their state is loaded next
+            optimizer.build(variables)
 
     @property
     def players(self):
@@ -103,7 +105,8 @@ class AdversarialModel(keras.Model):
         gradients = [tape.gradient(loss, variables) for loss, (_, variables) in zip(losses, players, strict=True)]
         del tape
         for gradient, (optimizer, variables) in zip(gradients, players, strict=True):
-            optimizer.apply_gradients(zip(gradient, variables, strict=True))
+            if variables:  # none where a player is frozen
+                optimizer.apply_gradients(zip(gradient, variables, strict=True))
         return self._report(played, inputs)
 
     def test_step(self, data):

@@ -1,0 +1,43 @@
+"""The command line. Each command is a thin call of a Python function; heavy imports happen inside it."""
+
+import logging
+import os
+import sys
+import warnings
+
+import typer
+
+# Before TensorFlow is imported: its start-up notes would drown the one line that a user needs.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+from tfssl.cli import learning, pictures, exporting  # noqa: F401, I001  (each registers its commands, in the order of --help)
+from tfssl.cli.app import app
+from tfssl.errors import TfsslError
+
+
+def main(arguments=None):
+    """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong use or bad input, 130 interrupted."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)  # a run's own log file takes the rest
+    logging.basicConfig(format="%(message)s", handlers=[handler])
+    warnings.filterwarnings("ignore", module=r"PIL\..*")  # what matters of them comes back as a picture's reason
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except TfsslError as error:
+        code = _complain(str(error))
+    except OSError as error:
+        code = _complain(f"{error.strerror or error}: {error.filename or ''}")
+    except (KeyboardInterrupt, typer.Abort):
+        code = _complain("interrupted", 130)
+    except Exception as error:
+        # Typer's own usage errors; their classes are not public and moved between its releases.
+        if not hasattr(error, "format_message"):
+            raise
+        code = _complain(f"{error.format_message()} (see tfssl --help)")
+    sys.exit(code or 0)
+
+
+def _complain(message, code=2):
+    typer.echo(f"tfssl: {' '.join(message.split())}", err=True)
+    return code

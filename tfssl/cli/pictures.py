@@ -1,0 +1,87 @@
+"""Commands that make pictures of pictures: colorize, and what it needs."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfssl.cli.app import DATA_HELP, app, progress_bar, report_skipped
+
+
+@app.command()
+def colorize(
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or globs, grey or colour.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
+    model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
+    temperature: Annotated[
+        float | None, typer.Option(help="Lower is more vivid, 1 most cautious; default the model's.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    format: Annotated[str | None, typer.Option(help="jpg or png; default as each input.")] = None,
+):
+    """Colorize photographs of any size.
+
+    Example: tfssl colorize photos/ --out colour/
+    """
+    from tfssl.api import load
+    from tfssl.errors import ConfigError, ModelError
+    from tfssl.methods.colorization.colorize import colorize_paths
+    from tfssl.methods.colorization.predict import compiled_predictor
+
+    if temperature is not None and not 0 < temperature <= 1:
+        raise ConfigError(f"`--temperature` must lie in (0, 1]. Received: {temperature}")
+    method, network = load(model)
+    if method.name() != "colorization":
+        raise ModelError(f"`--model` {model!r} is a {method.name()} model; give a colorization model")
+    with progress_bar("pictures") as progress:
+        report = colorize_paths(
+            inputs,
+            out,
+            compiled_predictor(method, network),
+            side=method.network_side,
+            stride=method.output_stride,
+            temperature=temperature,
+            overwrite=overwrite,
+            format=format,
+            progress=progress,
+        )
+    typer.echo(f"{len(report.done)} colorized, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
+    for path, reason in report.failed.items():
+        typer.echo(f"failed {path}: {reason}", err=True)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def prior(
+    data: Annotated[str, typer.Argument(metavar="SRC", help=f"Photographs: {DATA_HELP}.")],
+    out: Annotated[Path, typer.Option(help="The .npy file to write.")],
+):
+    """Count how often each of the 313 colours occurs in your own photographs, for `prior: FILE` in a config.
+
+    Example: tfssl prior photos/ --out prior.npy
+    """
+    import numpy as np
+
+    from tfssl.data.images import image_source
+    from tfssl.data.pipeline import Skipped
+    from tfssl.methods.colorization.prior import estimate_prior, smooth_prior
+
+    source = image_source(data)
+    skipped = Skipped()
+    with progress_bar("images") as progress:
+        estimate = estimate_prior(source, skipped=skipped, progress=lambda done: progress(done, len(source)))
+    if out.suffix != ".npy":
+        out = out.with_name(out.name + ".npy")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_suffix(".tmp")
+    with open(temporary, "wb") as file:
+        np.save(file, estimate)
+    os.replace(temporary, out)
+    smooth = smooth_prior(estimate)
+    typer.echo(
+        f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
+        f"occur, smoothed share of grey {smooth.max():.3f}"
+    )
+    report_skipped(skipped.reasons)
