@@ -49,6 +49,7 @@ def measure(name, pairs, arguments):
         comparisons=[],
         out=arguments.out,
         runs=runs,
+        probe_seeds=arguments.seeds,
         with_labels={"epochs": arguments.epochs, "accuracy": labelled},
         summary=_summary(runs, labelled),
     )

@@ -42,6 +42,8 @@ CONTEXT = {
 red_blue = functools.partial(contentless.aberration, magnification=contentless.RED_BLUE)
 strong = functools.partial(contentless.aberration, magnification=contentless.STRONG)
 green = functools.partial(contentless.aberration, magnification=contentless.GREEN)
+# Detail of a pixel instead of one and a half: the same displacement is larger against it.
+fine = functools.partial(contentless.aberration, magnification=contentless.STRONG, width=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +99,14 @@ ROWS = (
     *_jigsaw("mean", contentless.ramps, {"none": {"normalization": "none"}, "normalisation": {}}),
     *_jigsaw("aberration, red - blue", red_blue, _JIGSAW_COLOR),
     *_jigsaw("strong aberration, red - blue", strong, _JIGSAW_COLOR),
+    *_jigsaw("strong aberration of fine noise, red - blue", fine, _JIGSAW_COLOR),
     *_jigsaw("aberration, green - magenta", green, _JIGSAW_COLOR),
     *_context("borders", contentless.borders, {"none": {"gap": 0, "jitter": 0}, "gap": {}}),
     Row("context_prediction", "mean", "none", contentless.ramps, centred=False),
     Row("context_prediction", "mean", "mean removed", contentless.ramps),
     *_context("aberration, red - blue", red_blue, _CONTEXT_COLOR),
     *_context("strong aberration, red - blue", strong, _CONTEXT_COLOR),
+    *_context("strong aberration of fine noise, red - blue", fine, _CONTEXT_COLOR),
     *_context("aberration, green - magenta", green, _CONTEXT_COLOR),
 )
 

@@ -146,9 +146,12 @@ def _arrangement(root, name):
     record = read(root, f"benchmarks/results/arrangement_{name}.json")
     summary, runs = record["summary"], record["runs"]
     chance = 1 / record["config"]["permutations"] if name == "jigsaw" else 1 / 8
+    images = " or ".join(sorted({f"{run['pretext']['images']:.0f}" for run in runs}))
+    constant = [run["pretext"]["accuracy_constant"] for run in runs if "accuracy_constant" in run["pretext"]]
     values = {
-        "Pretext accuracy on 500 held-out photographs (%)": 100 * summary["pretext_accuracy"],
+        f"Pretext accuracy on {images} held-out photographs (%)": 100 * summary["pretext_accuracy"],
         "Chance (%)": 100 * chance,
+        **({"The commonest answer always (%)": 100 * max(constant)} if constant else {}),
         "Times chance": summary["pretext_accuracy"] / chance,
         "Linear probe, best tap (%)": 100 * summary["probe"],
         "The same network untrained, its best tap (%)": 100 * summary["probe_untrained"],
@@ -160,7 +163,8 @@ def _arrangement(root, name):
         values["The same network trained end to end with the labels (%)"] = 100 * summary["with_labels"]
     seeds = ", ".join(str(run["seed"]) for run in runs)
     steps = runs[0]["training"]["steps"]
-    return values, f"{len(runs)} run of {steps:,} steps (seed {seeds}), 3 seeds of the probe."
+    count = f"{len(runs)} run{'s' if len(runs) > 1 else ''} of {steps:,} steps (seed {seeds})"
+    return values, f"{count}, {record['probe_seeds']} seeds of the probe."
 
 
 def _names(records):
