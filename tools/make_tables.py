@@ -13,6 +13,7 @@ import argparse
 import functools
 import json
 import re
+import statistics
 import sys
 from pathlib import Path
 
@@ -124,51 +125,104 @@ def methods(root):
     return markdown(["Method", "Paper", "Authors", "Where", "Learns from"], rows)
 
 
-_ARRANGEMENT = ("jigsaw", "context_prediction")
+def pretraining(root):
+    """Linear probes of what each method learned without labels, beside their baselines."""
+    entries = _pretrained(root)
+    rows, pixels = [], []
+    for name, runs in entries.items():
+        if name == "labels":
+            continue
+        probes = [run["probe"] for run in runs]
+        pixels += [probe["pixels_best_on_test"] for probe in probes]
+        keys = ("best_on_test", "untrained_best_on_test", "gain_on_test", "accuracy")
+        method, _, variant = name.partition(", ")
+        label = f"`{method}/cpu`" + (f", {variant}" if variant else "")
+        rows.append((label, *(_spread([100 * probe[key] for probe in probes]) for key in keys), str(len(runs))))
+    rows.sort(key=lambda row: -float(row[1].split()[0]))
+    if labelled := entries.get("labels"):
+        spread = _spread([100 * run["accuracy"] for run in labelled])
+        rows.append(("`jigsaw`'s trunk trained with the labels alone", spread, "-", "-", "-", str(len(labelled))))
+    rows.append(("raw pixels", _spread(pixels), "-", "-", "-", "-"))
+    header = [
+        "Pretrained by", "Best tap (%)", "Untrained (%)", "Gain (points)", "Tap chosen without the test set (%)", "Runs"
+    ]  # fmt: skip
+    return markdown(header, rows)
 
 
-def arrangement(root):
-    """What the CPU configurations of jigsaw and context prediction learned, side by side."""
-    header = ["", *(f"`{name}/cpu`" for name in _ARRANGEMENT)]
-    records = [_arrangement(root, name) for name in _ARRANGEMENT]
-    rows = [(what, *(values.get(what, "-") for values, _ in records)) for what in _names(records)]
-    notes = [f"{header[1 + i]}: {note}" for i, (_, note) in enumerate(records)]
-    return markdown(header, rows) + "\n" + " ".join(notes) + "\n"
+_PRETEXT = {
+    "jigsaw": (
+        ("puzzles solved (%)", "accuracy", 100),
+        ("chance (%)", "chance", 100),
+        ("times chance", "accuracy_over_chance", 1),
+        ("tiles in their place (%)", "tile_accuracy", 100),
+    ),
+    "context_prediction": (
+        ("pairs placed right (%)", "accuracy", 100),
+        ("chance (%)", "accuracy_chance", 100),
+        ("the commonest answer always (%)", "accuracy_constant", 100),
+    ),
+    "context_encoder": (
+        ("PSNR of the hole (dB)", "psnr", 1),
+        ("mean colour: PSNR (dB)", "mean_fill_psnr", 1),
+        ("mean of the surroundings: PSNR (dB)", "surround_fill_psnr", 1),
+        ("nearest neighbour by HOG: PSNR (dB)", "nn_hog_psnr", 1),
+        ("nearest neighbour by own features: PSNR (dB)", "nn_features_psnr", 1),
+        ("mean L1 (%)", "l1", 1),
+        ("mean L2 (%)", "l2", 1),
+        ("gradient energy, share of the truth's", "sharpness", 1),
+    ),
+    "spot_artifacts": (
+        ("real or corrupt, accuracy (%)", "accuracy", 100),
+        ("AUC of the same", "auc", 1),
+        ("AUC of the predicted damage", "mask_auc", 1),
+        ("PSNR of the autoencoder (dB)", "psnr_autoencoder", 1),
+        ("PSNR of damaged pictures (dB)", "psnr_damaged", 1),
+        ("PSNR of repaired pictures (dB)", "psnr_repaired", 1),
+    ),
+    "denoising_autoencoder": (),
+}
 
 
-def learned(root, name):
-    """What the CPU configuration of one method learned."""
-    values, note = _arrangement(root, name)
-    return markdown(["What", "Value"], list(values.items())) + f"\n{note}\n"
+def learned(root, method):
+    """What the CPU configuration of one method learned, and its variants."""
+    runs = {name: found for name, found in _pretrained(root).items() if name.split(", ")[0] == method}
+    if not runs:
+        raise TableError(f"benchmarks/results/pretraining holds no run of {method}; run benchmarks/pretraining.py")
+    first = next(iter(runs.values()))[0]
+    names = _PRETEXT[method] or tuple((k.replace("_", " "), k, 1) for k in first["pretext"])
+    images = f"{first['pretext']['images']:.0f}"
+    rows = [
+        (what, *(_spread([scale * run["pretext"][key] for run in found]) for found in runs.values()))
+        for what, key, scale in names
+        if key in first["pretext"]
+    ]
+    rows += [
+        (f"linear probe, {what}", *(_spread([100 * run["probe"][key] for run in found]) for found in runs.values()))
+        for what, key in (
+            ("best tap (%)", "best_on_test"),
+            ("untrained (%)", "untrained_best_on_test"),
+            ("gain (points)", "gain_on_test"),
+        )
+    ]
+    rows.append(("steps", *(f"{found[0]['training']['steps']:,}" for found in runs.values())))
+    rows.append(("runs, each from another seed", *(str(len(found)) for found in runs.values())))
+    header = [f"On {images} held-out photographs", *(f"`{method}/cpu`{name[len(method) :]}" for name in runs)]
+    return markdown(header, rows)
 
 
-def _arrangement(root, name):
-    record = read(root, f"benchmarks/results/arrangement_{name}.json")
-    summary, runs = record["summary"], record["runs"]
-    chance = 1 / record["config"]["permutations"] if name == "jigsaw" else 1 / 8
-    images = " or ".join(sorted({f"{run['pretext']['images']:.0f}" for run in runs}))
-    constant = [run["pretext"]["accuracy_constant"] for run in runs if "accuracy_constant" in run["pretext"]]
-    values = {
-        f"Pretext accuracy on {images} held-out photographs (%)": 100 * summary["pretext_accuracy"],
-        "Chance (%)": 100 * chance,
-        **({"The commonest answer always (%)": 100 * max(constant)} if constant else {}),
-        "Times chance": summary["pretext_accuracy"] / chance,
-        "Linear probe, best tap (%)": 100 * summary["probe"],
-        "The same network untrained, its best tap (%)": 100 * summary["probe_untrained"],
-        "Gain (points)": 100 * summary["probe_gain"],
-        "Linear probe, tap chosen without the test set (%)": 100 * summary["probe_chosen_tap"],
-        "Raw pixels (%)": 100 * summary["probe_pixels"],
-    }
-    if "with_labels" in summary:
-        values["The same network trained end to end with the labels (%)"] = 100 * summary["with_labels"]
-    seeds = ", ".join(str(run["seed"]) for run in runs)
-    steps = runs[0]["training"]["steps"]
-    count = f"{len(runs)} run{'s' if len(runs) > 1 else ''} of {steps:,} steps (seed {seeds})"
-    return values, f"{count}, {record['probe_seeds']} seeds of the probe."
+def _pretrained(root):
+    """Records of benchmarks/pretraining.py, ``{name: [one for each seed]}``, variants after what they vary."""
+    found = {}
+    for file in sorted((root / "benchmarks" / "results" / "pretraining").glob("*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        found.setdefault(record["entry"], []).append(record)
+    return dict(sorted(found.items()))
 
 
-def _names(records):
-    return list(dict.fromkeys(what for values, _ in records for what in values))
+def _spread(values):
+    """Mean, and the standard deviation over seeds where there are several."""
+    mean = figure(statistics.mean(values))
+    return f"{mean} ± {figure(statistics.stdev(values))}" if len(values) > 1 else mean
 
 
 def shortcuts(root):
@@ -188,15 +242,14 @@ def shortcuts(root):
 
 
 TABLES = {
-    "arrangement": arrangement,
     "bfloat16": bfloat16,
     "colorizer": colorizer,
-    "context_prediction": functools.partial(learned, name="context_prediction"),
     "encoding-error": encoding_error,
-    "jigsaw": functools.partial(learned, name="jigsaw"),
     "methods": methods,
+    "pretraining": pretraining,
     "shortcuts": shortcuts,
     "speed": speed,
+    **{method: functools.partial(learned, method=method) for method in _PRETEXT},
 }
 
 

@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfssl.data.decode_graph import decode_rgb
 from tfssl.export.samples import encode
 from tfssl.methods.colorization.colorize import colorize_image
 from tfssl.methods.colorization.predict import compiled_predictor
-from tfssl.methods.colorization.serving import decode_rgb, network_size
+from tfssl.methods.colorization.serving import network_size
 from tfssl.ops.color import rgb_to_lab, rgb_to_lightness
 
 
@@ -102,7 +103,7 @@ def test_a_damaged_file_is_an_error_of_the_request(endpoints, data):
 
 
 def test_a_decompression_bomb_is_refused(monkeypatch):
-    monkeypatch.setattr("tfssl.methods.colorization.serving.MAX_PIXELS", 99)
+    monkeypatch.setattr("tfssl.data.decode_graph.MAX_PIXELS", 99)
     with pytest.raises(tf.errors.InvalidArgumentError, match="megapixels"):
         decode_rgb(tf.constant(encode(Image.new("RGB", (10, 10)))))
 

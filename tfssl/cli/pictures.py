@@ -1,4 +1,4 @@
-"""Commands that make pictures of pictures: colorize, and what it needs."""
+"""Commands that make pictures of pictures: colorize, inpaint, prior."""
 
 import os
 from pathlib import Path
@@ -46,7 +46,40 @@ def colorize(
             format=format,
             progress=progress,
         )
-    typer.echo(f"{len(report.done)} colorized, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
+    _report(report, "colorized", out)
+
+
+@app.command()
+def inpaint(
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; sheets/ in it shows masked, filled, truth.")],
+    model: Annotated[str, typer.Option(help="A run directory of context_encoder, an export, or a shipped model.")],
+    mask: Annotated[
+        str, typer.Option(help="A picture, white where the hole is, or a folder of such (NAME.png); center; random.")
+    ] = "center",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    format: Annotated[str | None, typer.Option(help="jpg or png; default as each input.")] = None,
+):
+    """Fill holes of photographs of any size from their surroundings.
+
+    Example: tfssl inpaint photo.jpg --mask hole.png --model runs/inpainter --out filled/
+    """
+    from tfssl.api import load
+    from tfssl.errors import ModelError
+    from tfssl.methods.context_encoder.inpaint import Inpainter, inpaint_paths
+
+    method, network = load(model)
+    if method.name() != "context_encoder":
+        raise ModelError(f"`--model` {model!r} is a {method.name()} model; give a context_encoder model")
+    with progress_bar("pictures") as progress:
+        predictor = Inpainter(method, network)
+        report = inpaint_paths(inputs, out, predictor, mask=mask, overwrite=overwrite, format=format, progress=progress)
+    _report(report, "filled", out)
+
+
+def _report(report, done, out):
+    """One line of counts, one for each failure; exit 1 if there is any."""
+    typer.echo(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
     for path, reason in report.failed.items():
         typer.echo(f"failed {path}: {reason}", err=True)
     if report.failed:

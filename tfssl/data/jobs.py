@@ -1,6 +1,7 @@
 """From pictures, folders and globs to a list of files and where the result of each one goes."""
 
 import dataclasses
+import errno
 import glob
 import itertools
 import os
@@ -11,6 +12,7 @@ from tfssl.errors import ConfigError, SourceError
 
 _JPEG = (".jpg", ".jpeg")
 _WRITABLE = (*_JPEG, ".png")
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +21,66 @@ class Job:
 
     source: Path
     target: Path
+
+
+@dataclasses.dataclass
+class Report:
+    """What became of each picture, in the order of the inputs.
+
+    Args:
+        done: ``{source: output}``.
+        skipped: ``{source: output that was there before}``.
+        failed: ``{source: reason}``.
+    """
+
+    done: dict[str, str] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def start_jobs(inputs, out, *, format=None, overwrite=False):
+    """Plan a list of inputs, make the folder of the outputs and leave out what is done already.
+
+    Args:
+        inputs, out, format: as :func:`plan_jobs`.
+        overwrite: replace outputs that are there; otherwise they are skipped.
+
+    Returns:
+        ``(jobs, report)``: the :class:`Job` left to do; a :class:`Report` of what is skipped or cannot be read.
+
+    Raises:
+        ConfigError, SourceError: as :func:`plan_jobs`, or if ``out`` cannot be made.
+    """
+    jobs, failed = plan_jobs(inputs, out, format)
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(f"`out` {str(out)!r} cannot be made: {error.strerror}; choose another folder") from None
+    report = Report(failed=failed)
+    if not overwrite:
+        report.skipped = {str(job.source): str(job.target) for job in jobs if job.target.exists()}
+    return [job for job in jobs if str(job.source) not in report.skipped], report
+
+
+def failure(error, target):
+    """The reason of one picture's failure in one line.
+
+    Args:
+        error: what was raised.
+        target: the file that was to be written.
+
+    Raises:
+        OSError: for a full disk, which ends the whole job, with what to do about it.
+    """
+    if isinstance(error, OSError) and error.errno in _FULL_DISK:
+        note = f"{error.strerror}; make room and start again, what is there already is whole and is kept"
+        raise OSError(error.errno, note, str(Path(target).parent)) from None
+    if isinstance(error, MemoryError):
+        return "not enough memory for a picture of this size"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def plan_jobs(inputs, out, format=None):

@@ -82,11 +82,13 @@ def check_signatures(version, rebuilt):
         if missing:
             raise ModelError(f"the SavedModel has no signature {', '.join(missing)}")
         for name, endpoint in endpoints.items():
-            (spec,) = endpoint.signature
-            served.check_inputs(name, spec)
-            wanted = call_all(endpoint, lambda x, run=endpoint.function: run(tf.constant(x)), pictures)
-            run = functools.partial(served.run, name)
-            answers = call_all(endpoint, lambda x, run=run, key=spec.name: run({key: x}), pictures)
+            served.check_inputs(name, endpoint.signature)
+            wanted = call_all(
+                endpoint,
+                lambda run=endpoint.function, **x: run(**{key: tf.constant(value) for key, value in x.items()}),
+                pictures,
+            )
+            answers = call_all(endpoint, lambda name=name, **x: served.run(name, x), pictures)
             yield f"{name} runs in graph mode; {_compare(name, wanted, answers, endpoint.relative)}"
 
 
@@ -133,6 +135,10 @@ def _reason(error):
     return text.partition(" [[")[0].partition(" Original stack trace")[0][:200]
 
 
+def _inputs(types):
+    return ", ".join(f"{name} ({dtype})" for name, dtype in sorted(types.items()))
+
+
 class GraphModel:
     """A SavedModel loaded by TensorFlow's graph-mode loader into a Session, the way a model server holds it."""
 
@@ -154,12 +160,12 @@ class GraphModel:
     def __exit__(self, *error):
         self._session.close()
 
-    def check_inputs(self, name, spec):
-        """Raise ModelError unless the signature has exactly the input ``spec``."""
-        inputs = self.signatures[name].inputs
-        if list(inputs) != [spec.name] or inputs[spec.name].dtype != spec.dtype.as_datatype_enum:
-            found = ", ".join(f"{key} ({tf.as_dtype(value.dtype).name})" for key, value in inputs.items())
-            raise ModelError(f"signature {name} takes {found} instead of {spec.name} ({spec.dtype.name})")
+    def check_inputs(self, name, specs):
+        """Raise ModelError unless the signature has exactly the inputs ``specs``."""
+        found = {key: tf.as_dtype(value.dtype).name for key, value in self.signatures[name].inputs.items()}
+        wanted = {spec.name: spec.dtype.name for spec in specs}
+        if found != wanted:
+            raise ModelError(f"signature {name} takes {_inputs(found)} instead of {_inputs(wanted)}")
 
     def run(self, name, inputs):
         """Run a signature: ``{input: array} -> {output: array}``.

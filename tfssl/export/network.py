@@ -145,9 +145,21 @@ class StoredNetwork:
         names = [variable.name.partition(":")[0] for variable in self.variables]
         if len(set(names)) != len(names):
             raise ModelError("two weights of the model have the same path; give its layers distinct names")
-        position = {id(variable): i for i, variable in enumerate(model.variables)}
-        self._trainable = [position[id(variable)] for variable in model.trainable_variables]
-        self._fixed = [position[id(variable)] for variable in model.non_trainable_variables]
+        self._locate()
+
+    def get_layer(self, name):
+        """A stand-in for a model inside the model, with the same variables."""
+        part = object.__new__(StoredNetwork)
+        stored = {id(own): variable for own, variable in zip(self._model.variables, self.variables, strict=True)}
+        part._model = self._model.get_layer(name)
+        part.variables = [stored[id(own)] for own in part._model.variables]
+        part._locate()
+        return part
+
+    def _locate(self):
+        position = {id(variable): i for i, variable in enumerate(self._model.variables)}
+        self._trainable = [position[id(variable)] for variable in self._model.trainable_variables]
+        self._fixed = [position[id(variable)] for variable in self._model.non_trainable_variables]
 
     def __call__(self, inputs, training=False):
         values = [tf.cast(stored, own.dtype) for stored, own in zip(self.variables, self._model.variables, strict=True)]

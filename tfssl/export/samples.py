@@ -57,30 +57,54 @@ def _rgb(picture, size=None):
     return np.asarray(picture, np.float32)[None] / 255.0
 
 
-def arguments(spec, pictures):
-    """Make arguments for an endpoint from pictures, by the name of its input.
+def arguments(signature, pictures):
+    """Make arguments for an endpoint from pictures, by the names of its inputs.
 
     Args:
-        spec: the ``tf.TensorSpec`` of its only input: ``image_bytes`` (string), ``lightness`` (float32, L in
-            [0, 100]) or ``images`` (uint8, or float32 in [0, 1], RGB).
+        signature: its ``tf.TensorSpec`` inputs: ``image_bytes`` (string), alone or with ``mask_bytes``; ``lightness``
+            (float32, L in [0, 100]); ``images`` (uint8, or float32 in [0, 1], RGB); or ``pictures`` and ``masks``
+            (float32 of a fixed size).
         pictures: list of ``PIL.Image``.
 
     Returns:
-        List of arrays, one a call: all files in one batch for ``image_bytes``, in turn JPEG, PNG, BMP, GIF and WebP;
-        otherwise one call a picture.
+        List of ``{input: array}``, one a call: all files in one batch for ``image_bytes``, in turn JPEG, PNG, BMP, GIF
+        and WebP; otherwise one call a picture. The hole of a mask is a square in the middle.
 
     Raises:
         ModelError: for an input of another name.
     """
+    calls = [_values(spec, pictures) for spec in signature]
+    names = [spec.name for spec in signature]
+    return [dict(zip(names, values, strict=True)) for values in zip(*calls, strict=True)]
+
+
+def _values(spec, pictures):
+    """Values of one input, one a call."""
     if spec.name == "image_bytes":
         return [np.array([encode(p, FORMATS[i % len(FORMATS)]) for i, p in enumerate(pictures)], object)]
+    if spec.name == "mask_bytes":
+        return [np.array([encode(Image.fromarray(_hole(p.height, p.width) * np.uint8(255))) for p in pictures], object)]
     if spec.name == "lightness":
         return [lightness(picture) for picture in pictures]
     if spec.name == "images":
         if spec.dtype.as_numpy_dtype == np.uint8:
             return [np.asarray(picture)[None] for picture in pictures]
         return [_rgb(picture) for picture in pictures]
-    raise ModelError(f"no sample pictures for an input named {spec.name!r}; known: image_bytes, lightness, images")
+    if spec.name == "pictures":
+        return [_rgb(picture, spec.shape[1:3].as_list()) for picture in pictures]
+    if spec.name == "masks":
+        return [_hole(*spec.shape[1:3])[None, ..., None].astype(np.float32) for _ in pictures]
+    known = "image_bytes, mask_bytes, lightness, images, pictures, masks"
+    raise ModelError(f"no sample pictures for an input named {spec.name!r}; known: {known}")
+
+
+def _hole(height, width):
+    """A square of a third of the shorter side in the middle, bool (height, width)."""
+    side = max(1, min(height, width) // 3)
+    top, left = (height - side) // 2, (width - side) // 2
+    hole = np.zeros((height, width), bool)
+    hole[top : top + side, left : left + side] = True
+    return hole
 
 
 def differences(expected, actual, relative=False):

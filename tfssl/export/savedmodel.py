@@ -132,21 +132,21 @@ def call_all(endpoint, function, pictures):
     """Run sample calls of an endpoint.
 
     Args:
-        endpoint: an :class:`~tfssl.methods.base.Endpoint` with one input.
-        function: ``array -> {output: array}``.
+        endpoint: an :class:`~tfssl.methods.base.Endpoint`.
+        function: takes its inputs by name, gives ``{output: array}``.
         pictures: list of ``PIL.Image``.
 
     Returns:
         List of answers, dicts of arrays.
     """
-    answers = (function(argument) for argument in arguments(endpoint.signature[0], pictures))
+    answers = (function(**inputs) for inputs in arguments(endpoint.signature, pictures))
     return [{key: np.asarray(value) for key, value in answer.items()} for answer in answers]
 
 
 def _warmup_requests(endpoints, picture):
     default = next(iter(endpoints.values()))
     return [
-        (name, endpoint.signature[0].name, arguments(endpoint.signature[0], [picture])[0])
+        (name, arguments(endpoint.signature, [picture])[0])
         for name, endpoint in [*endpoints.items(), ("serving_default", default)]
     ]
 
@@ -169,10 +169,10 @@ def _parity(loaded, endpoints, pictures, limit):
     """Run the written files and the Keras model on photographs; refuse an export that does not agree."""
     result = {"pictures": len(pictures)}
     for name, endpoint in endpoints.items():
-        key = endpoint.signature[0].name
-        signature = loaded.signatures[name]
-        wanted = call_all(endpoint, lambda x, run=endpoint.function: run(tf.constant(x)), pictures)
-        answers = call_all(endpoint, lambda x, run=signature, key=key: run(**{key: tf.constant(x)}), pictures)
+        wanted, answers = (
+            call_all(endpoint, lambda run=run, **x: run(**{key: tf.constant(v) for key, v in x.items()}), pictures)
+            for run in (endpoint.function, loaded.signatures[name])
+        )
         apart = [differences(want, got, endpoint.relative) for want, got in zip(wanted, answers, strict=True)]
         result[name] = {output: summary([part[output] for part in apart]) for output in apart[0]}
         for output, numbers in result[name].items():

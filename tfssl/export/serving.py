@@ -83,16 +83,17 @@ def write_warmup(path, name, requests):
     Args:
         path: the file, see :data:`WARMUP`.
         name: the model's name.
-        requests: list of ``(signature name, input name, array)``.
+        requests: list of ``(signature name, {input name: array})``.
     """
     _, predict_pb2, prediction_log_pb2 = serving_protos()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, key, value in requests:
+        for signature, inputs in requests:
             request = predict_pb2.PredictRequest()
             request.model_spec.name = name
             request.model_spec.signature_name = signature
-            request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
             log = prediction_log_pb2.PredictionLog()
             log.predict_log.request.CopyFrom(request)
             writer.write(log.SerializeToString())

@@ -1,20 +1,18 @@
 """Colorizing photographs at their own size: one picture, or any number of files."""
 
 import dataclasses
-import errno
 import itertools
 import os
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tfssl.data.jobs import Job, plan_jobs
+from tfssl.data.jobs import Job, Report, failure, start_jobs
 from tfssl.data.photo import Header, decode_photo, read_header, save_photo
-from tfssl.errors import ModelError, SourceError
+from tfssl.errors import ModelError
 from tfssl.methods.colorization.join import Join
 from tfssl.methods.colorization.predictors import MAX_ASPECT
 from tfssl.ops.bytes_lab import lightness
@@ -25,22 +23,6 @@ MAX_MEGAPIXELS = 64
 # Small pictures share a call of the network: at most so many, and so much less than may be in work that the next
 # picture of a batch always finds room.
 _BATCH, _BATCH_MEGAPIXELS = 8, 8
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclasses.dataclass
-class Report:
-    """What became of each picture, in the order of the inputs.
-
-    Args:
-        done: ``{source: output}``.
-        skipped: ``{source: output that was there before}``.
-        failed: ``{source: reason}``.
-    """
-
-    done: dict[str, str] = dataclasses.field(default_factory=dict)
-    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
-    failed: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def colorize_image(predict, image, *, side, stride, temperature=None):
@@ -89,15 +71,7 @@ def colorize_paths(
         ConfigError, SourceError: for wrong arguments.
         OSError: if the disk is full; nothing more could be written.
     """
-    jobs, failed = plan_jobs(inputs, out, format)
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SourceError(f"`out` {str(out)!r} cannot be made: {error.strerror}; choose another folder") from None
-    report = Report(failed=failed)
-    if not overwrite:
-        report.skipped = {str(job.source): str(job.target) for job in jobs if job.target.exists()}
-    jobs = [job for job in jobs if str(job.source) not in report.skipped]
+    jobs, report = start_jobs(inputs, out, format=format, overwrite=overwrite)
     outcome = _Line(predict, side, stride, temperature, progress).run(jobs)
     for job in jobs:
         if outcome[job] is None:
@@ -229,7 +203,7 @@ class _Line:
             try:
                 scaled = picture.draft.result() if picture.draft else picture.decoded.result()[2]
             except Exception as error:  # whatever is wrong with one picture, the others are done
-                self._record(picture, _reason(error))
+                self._record(picture, failure(error, picture.job.target))
             else:
                 by_shape.setdefault(scaled.shape, []).append((picture, scaled))
         for same in by_shape.values():
@@ -253,13 +227,8 @@ class _Line:
         reason = None
         try:
             picture.written.result()
-        except OSError as error:
-            if error.errno in _FULL_DISK:
-                note = f"{error.strerror}; make room and start again, what is there already is whole and is kept"
-                raise OSError(error.errno, note, str(picture.job.target.parent)) from None
-            reason = _reason(error)
         except Exception as error:
-            reason = _reason(error)
+            reason = failure(error, picture.job.target)
         self._record(picture, reason)
 
     def _record(self, picture, reason):
@@ -268,15 +237,6 @@ class _Line:
         if self.progress is not None:
             rate = self.finished_megapixels / max(time.monotonic() - self.started, 1e-9)
             self.progress(len(self.outcome), self.total, f"{rate:.1f} megapixels/s  {picture.job.source.name}")
-
-
-def _reason(error):
-    if isinstance(error, MemoryError):
-        return "not enough memory for a picture of this size"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    text = " ".join(str(error).split())
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 __all__ = ["MAX_MEGAPIXELS", "Report", "colorize_image", "colorize_paths", "network_lightness"]

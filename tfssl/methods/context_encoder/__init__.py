@@ -1,0 +1,215 @@
+"""Context Encoders: Feature Learning by Inpainting (Pathak, Kraehenbuehl, Donahue, Darrell and Efros, CVPR 2016)."""
+
+import math
+from typing import ClassVar, Literal
+
+import keras
+from pydantic import Field, model_validator
+
+from tfssl.methods.base import Endpoint, Method, Paper
+
+
+class ContextEncoder(Method):
+    """Predict what was cut out of a picture from the rest of it.
+
+    Defaults are the paper's inpainting network: the central half of 128-pixel crops, reconstruction and adversarial
+    loss together. The paper's feature network is another one: ``network="features", mask="regions", resize=256,
+    crop_size=227, visible_weight=0, reconstruction_weight=1`` (``configs/context_encoder/features.yaml``). The released
+    commands have ``overlap=4``, for random masks ``mask="pattern", mask_per="batch"``.
+
+    Args:
+        network: ``"inpainting"`` (71 million parameters), ``"features"`` (AlexNet with a channel-wise fully connected
+            layer) or ``"small"`` (0.8 million, for CPUs).
+        mask: what is dropped, see :mod:`tfssl.ops.masks`: ``"center"``, ``"blocks"`` (several rectangles),
+            ``"regions"`` (arbitrary shapes, the paper's choice for features) or ``"pattern"`` (the released code's
+            substitute for them). With ``"center"`` the network predicts the central half, with the others (and in
+            ``"features"`` always) the whole picture.
+        mask_per: a new mask for each ``"picture"``, or one for each ``"batch"`` in training (released code).
+        shapes: for ``mask="regions"``, a folder of segmentation masks whose objects are the shapes (paper: those of
+            PASCAL VOC 2012); None for generated blobs.
+        overlap: pixels along the border of the predicted centre that stay visible (paper: 7, released commands: 4).
+        resize: pictures are scaled so that their shorter side has this many pixels (released code: 350).
+        crop_size: side of the crop in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"`` (paper: 227), a
+            multiple of 16 for ``"small"``.
+        bottleneck: units between encoder and decoder of ``"inpainting"`` (4000).
+        visible_weight: weight of the error of visible pixels, that of dropped ones is 1 (10; paper's equation 1, as
+            the feature network has it: 0).
+        reconstruction_weight: share w of the squared error in the loss, in [0, 1]; 1 - w is that of the adversarial
+            loss (0.999). With 1 there is no critic.
+        critic_rate: learning rate of the critic as a multiple of the inpainter's (0.1).
+
+    Reference:
+        D. Pathak, P. Kraehenbuehl, J. Donahue, T. Darrell, A. A. Efros: Context Encoders: Feature Learning by
+        Inpainting. CVPR 2016.
+    """
+
+    paper: ClassVar[Paper] = Paper(
+        "Context Encoders: Feature Learning by Inpainting",
+        "Pathak, Kraehenbuehl, Donahue, Darrell, Efros",
+        "CVPR",
+        2016,
+    )
+    inputs: ClassVar[str] = "photographs"
+
+    network: Literal["inpainting", "features", "small"] = "inpainting"
+    mask: Literal["center", "blocks", "regions", "pattern"] = "center"
+    mask_per: Literal["picture", "batch"] = "picture"
+    shapes: str | None = None
+    overlap: int = Field(7, ge=0)
+    resize: int = Field(350, ge=32)
+    crop_size: int = Field(128, ge=32, le=1000)
+    bottleneck: int = Field(4000, ge=1)
+    visible_weight: float = Field(10.0, ge=0)
+    reconstruction_weight: float = Field(0.999, ge=0, le=1)
+    critic_rate: float = Field(0.1, gt=0)
+
+    @model_validator(mode="after")
+    def _check(self):
+        size = self.crop_size
+        rules = {"inpainting": ("128", size == 128), "features": ("at least 67", size >= 67)}
+        wanted, fits = rules.get(self.network, ("a multiple of 16", size % 16 == 0))
+        if not fits:
+            raise ValueError(f"`crop_size` must be {wanted} for network {self.network!r}. Received: crop_size={size}")
+        if self.resize < size:
+            raise ValueError(f"`resize` must be at least crop_size ({size}). Received: resize={self.resize}")
+        if self.mask == "center" and size // 2 - 2 * self.overlap < 1:
+            raise ValueError(
+                f"`overlap` leaves nothing of the centre of {size // 2} pixels. Received: overlap={self.overlap}"
+            )
+        if self.network == "features" and self.reconstruction_weight < 1:
+            raise ValueError(
+                "`reconstruction_weight` must be 1 for network 'features', which has no critic (adversarial training "
+                f"diverged in the paper). Received: reconstruction_weight={self.reconstruction_weight}"
+            )
+        if self.shapes is not None and self.mask != "regions":
+            raise ValueError(f"`shapes` needs mask='regions'. Received: mask={self.mask!r}, shapes={self.shapes!r}")
+        return self
+
+    @property
+    def whole(self):
+        """Whether the network predicts the whole picture, or its central half."""
+        return self.network == "features" or self.mask != "center"
+
+    @property
+    def adversarial(self):
+        """Whether there is a critic."""
+        return self.reconstruction_weight < 1
+
+    @property
+    def network_side(self):
+        """Side of the square that the network sees, in pixels."""
+        return self.crop_size
+
+    @property
+    def crop(self):
+        """How crops are taken."""
+        from tfssl.data.pipeline import Crop
+
+        return Crop(self.crop_size, resize=self.resize)
+
+    @property
+    def masks(self):
+        """The :class:`~tfssl.methods.context_encoder.data.MaskMaker` of this configuration."""
+        from tfssl.methods.context_encoder.data import MaskMaker
+
+        return MaskMaker(self.mask, self.crop_size, self.overlap, self.shapes)
+
+    def examples(self, source, *, training, seed=0):
+        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
+
+    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
+        from tfssl.methods.context_encoder.data import inpainting_dataset
+
+        return inpainting_dataset(
+            source,
+            self.crop,
+            self.masks,
+            whole=self.whole,
+            shared_mask=self.mask_per == "batch",
+            batch_size=batch_size,
+            training=training,
+            seed=seed,
+            start=start,
+            count=count,
+            skipped=skipped,
+        )
+
+    def model(self, optimizer=None):
+        """The inpainter, or with a critic an :class:`~tfssl.methods.context_encoder.game.InpaintingGame`."""
+        from tfssl.methods.context_encoder.loss import MaskedL2
+        from tfssl.methods.context_encoder.network import build_critic, build_inpainter
+
+        inpainter = build_inpainter(
+            self.network, crop_size=self.crop_size, whole=self.whole, bottleneck=self.bottleneck
+        )
+        optimizer = optimizer if optimizer is not None else self._paper_optimizer()
+        if not self.adversarial:
+            inpainter.compile(optimizer, MaskedL2(self.visible_weight), jit_compile=False)
+            return inpainter
+        from tfssl.methods.context_encoder.game import InpaintingGame
+
+        critic = build_critic(self.network, inpainter.output.shape[1])
+        game = InpaintingGame(
+            {"inpainter": inpainter, "discriminator": critic}, self.reconstruction_weight, self.visible_weight
+        )
+        game.compile(optimizer, critic_rate=self.critic_rate)
+        return game
+
+    def _paper_optimizer(self):
+        """Adam: 2e-3 with a critic and 2e-4 without (released code); 1e-3 for features (recalled, unconfirmed)."""
+        if self.network == "features":
+            return keras.optimizers.Adam(1e-3)
+        return keras.optimizers.Adam(2e-3 if self.adversarial else 2e-4, beta_1=0.5)
+
+    def served(self, model):
+        """What an export holds: the inpainter without its critic; of ``"features"`` the encoder."""
+        return self.encoder(model) if self.network == "features" else _inpainter(model)
+
+    def encoder(self, model):
+        from tfssl.methods.context_encoder.network import build_encoder
+
+        return build_encoder(_inpainter(model))
+
+    @property
+    def baseline(self):
+        """Loss of predicting the mean colour everywhere, with a critic that cannot tell."""
+        from tfssl.methods.context_encoder.loss import MEAN_COLOR_ERROR, joint_loss
+
+        reconstruction = MEAN_COLOR_ERROR * self._mean_weight()
+        return (
+            joint_loss(reconstruction, math.log(2.0), self.reconstruction_weight)
+            if self.adversarial
+            else (reconstruction)
+        )
+
+    def _mean_weight(self):
+        """Mean weight of a predicted pixel in the squared error; of random masks with their expected area."""
+        from tfssl.ops.masks import MEAN_AREA
+
+        if self.mask == "center":
+            side = self.crop_size if self.whole else self.crop_size // 2
+            area = ((self.crop_size // 2 - 2 * self.overlap) / side) ** 2
+        else:
+            area = MEAN_AREA[self.mask]
+        return area + self.visible_weight * (1.0 - area)
+
+    def evaluate(self, model, source, *, out=None, **options):
+        from tfssl.methods.context_encoder.evaluate import evaluate
+
+        return evaluate(self, model, source, out=out, **options)
+
+    def serving(self, network) -> dict[str, Endpoint]:
+        from tfssl.methods.context_encoder.serving import endpoints
+        from tfssl.methods.encoding import feature_endpoints
+
+        return feature_endpoints(network) if self.network == "features" else endpoints(self, network)
+
+    def sample_sheet(self, model, source, path):
+        from tfssl.methods.context_encoder.evaluate import write_sheet
+
+        write_sheet(self, model, source, path)
+
+
+def _inpainter(model):
+    """The inpainting network of a game, or the model itself."""
+    return getattr(model, "inpainter", model)

@@ -1,0 +1,206 @@
+"""How well holes are filled on photographs: errors and sharpness beside mean colours and nearest neighbours."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfssl.data.images import check_source, image_source
+from tfssl.data.pipeline import Skipped, crop_dataset
+from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.methods.context_encoder.data import HoleSampler
+from tfssl.methods.context_encoder.fill import complete
+from tfssl.methods.context_encoder.metrics import NAMES, gradient_energy, hole_metrics, psnr
+from tfssl.methods.context_encoder.neighbours import feature_cells, hog_cells, nearest, visible_cells
+from tfssl.methods.context_encoder.network import MEAN_COLOR
+from tfssl.visualization.sheet import picture_sheet
+
+BASELINES = ("mean_fill", "surround_fill", "nn_hog", "nn_features")
+"""What the network is held against."""
+
+_TITLES = {"": "filled", "surround_fill": "mean of\nthe visible", "nn_hog": "neighbour\nby HOG", "nn_features": (
+    "neighbour\nby features"
+)}  # fmt: skip
+
+
+def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None):
+    """Cut holes into the centre crops of a source's pictures, fill them and compare with what was there.
+
+    Masks are drawn as in training, that of a picture from its number: always the same. The prediction replaces the
+    dropped pixels as it is, nothing is blended. Conventions: see
+    :mod:`tfssl.methods.context_encoder.metrics`.
+
+    Args:
+        method: the :class:`~tfssl.methods.ContextEncoder` that the model belongs to.
+        model: its model.
+        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
+        limit: use only the first so many readable pictures; None for all.
+        bank: pictures that nearest neighbours are taken from, such as those of training; None for the other pictures
+            of ``source``.
+        bank_limit: use only the first so many of the bank.
+        batch_size: pictures that the network sees at a time; changes nothing but memory.
+        progress: called with (pictures done, pictures in all) after each batch.
+
+    Returns:
+        ``{name: float}``, means over pictures of their hole's
+
+        - ``l1``, ``l2`` (per cent), ``psnr`` (dB), ``gradient_energy``; ``psnr_of_mean``, the PSNR of the mean ``l2``;
+        - the same prefixed by ``mean_fill_`` (ImageNet's mean colour), ``surround_fill_`` (mean colour of the visible
+          pixels), ``nn_hog_`` and ``nn_features_`` (the same place of the picture whose visible cells are nearest in
+          HOG, or in the encoder's conv5); no neighbours where there is no other picture;
+        - ``psnr_gain`` over mean fill and ``psnr_gain_nn`` over the better neighbour;
+        - ``true_gradient_energy``, and ``sharpness``, the ratio of the two: 1 is as sharp as the truth;
+        - the counts ``images``, ``images_skipped`` and ``bank``.
+
+        And ``skipped``, the unreadable pictures as ``{name: reason}``.
+
+    Raises:
+        SourceError: if the source holds no readable picture, or is mostly unreadable.
+        ConfigError: if a limit is below 1.
+        ModelError: if the model predicts NaN.
+    """
+    for name, value in (("limit", limit), ("bank_limit", bank_limit)):
+        if value is not None and value < 1:
+            raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
+    skipped = Skipped()
+    pixels, dropped = _holes(method, source, limit, skipped)
+    fills = {"": _predict(method, model, pixels, dropped, batch_size, progress)}
+    fills |= _mean_fills(pixels, dropped)
+    others, excluded = (pixels, np.arange(len(pixels))) if bank is None else (_holes(method, bank, bank_limit)[0], None)
+    if bank is not None or len(others) > 1:
+        fills |= _neighbour_fills(method, model, pixels, dropped, others, excluded)
+    metrics = _summary(pixels, dropped, fills)
+    metrics |= {
+        "images": float(len(pixels)),
+        "images_skipped": float(len(skipped.reasons)),
+        "bank": float(len(others) - (bank is None)),
+    }
+    if out is not None:
+        _write_metrics(Path(out), method, metrics)
+        _draw(pixels, dropped, fills, Path(out) / "sheet.png")
+    return {**metrics, "skipped": dict(skipped.reasons)}
+
+
+def write_sheet(method, model, source, path, count=8):
+    """Draw pictures with their hole, filled, and as they were; one column for each.
+
+    They are spread evenly over the source and always the same; unreadable ones give way to the next.
+
+    Args:
+        method: a :class:`~tfssl.methods.ContextEncoder`.
+        model: its model.
+        source: see :func:`tfssl.data.images.image_source`.
+        path: PNG to write.
+        count: number of pictures.
+
+    Raises:
+        SourceError: if no picture is readable.
+    """
+    source = image_source(source)
+    sampler, found, following = HoleSampler(method.crop, method.masks, False), [], 0
+    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
+        following = max(start, following)
+        while following < len(source):
+            following += 1
+            try:
+                image = source.open(following - 1, min_side=sampler.min_side)
+                found.append(sampler.apply(image, np.random.default_rng(following)))
+                break
+            except (ValueError, OSError):
+                continue
+    if not found:
+        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    pixels, dropped = (np.stack(part) for part in zip(*found, strict=True))
+    _draw(pixels, dropped, {"": _predict(method, model, pixels, dropped, len(pixels))}, path)
+
+
+def _holes(method, source, limit, skipped=None):
+    """Centre crops uint8 (N, S, S, 3) and their masks bool (N, S, S)."""
+    source = image_source(source)
+    check_source(source)
+    crops = crop_dataset(source, HoleSampler(method.crop, method.masks, False), training=False, skipped=skipped)
+    examples = list((crops if limit is None else crops.take(limit)).as_numpy_iterator())
+    if not examples:
+        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    return tuple(np.stack(part) for part in zip(*examples, strict=True))
+
+
+def _predict(method, model, pixels, dropped, batch_size, progress=None):
+    """Completed pictures, float32 (N, S, S, 3) in [0, 1]."""
+    parts = []
+    for start in range(0, len(pixels), batch_size):
+        pictures = tf.constant(pixels[start : start + batch_size], tf.float32) / 255.0
+        hole = tf.constant(dropped[start : start + batch_size])[..., None]
+        parts.append(complete(method, model, pictures, hole, blend=False).numpy())
+        if progress is not None:
+            progress(min(start + batch_size, len(pixels)), len(pixels))
+    filled = np.concatenate(parts)
+    if not np.isfinite(filled).all():
+        raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
+    return filled
+
+
+def _mean_fills(pixels, dropped):
+    pictures, hole = pixels / np.float32(255.0), dropped[..., None]
+    count = np.maximum(np.sum(~hole, axis=(1, 2), keepdims=True), 1)
+    seen = np.sum(pictures * ~hole, axis=(1, 2), keepdims=True) / count
+    return {
+        "mean_fill": np.where(hole, np.float32(MEAN_COLOR) / 255.0, pictures),
+        "surround_fill": np.where(hole, seen, pictures),
+    }
+
+
+def _neighbour_fills(method, model, pixels, dropped, others, excluded):
+    pictures, hole = pixels / np.float32(255.0), dropped[..., None]
+    masked = np.where(hole, np.rint(MEAN_COLOR).astype(np.uint8), pixels)
+    encoder = method.encoder(model)
+    described = {
+        "nn_hog": (hog_cells(masked), hog_cells(others)),
+        "nn_features": tuple(feature_cells(encoder, x / np.float32(255.0)) for x in (masked, others)),
+    }
+    fills = {}
+    for name, (queries, bank) in described.items():
+        chosen = nearest(queries, visible_cells(dropped, queries.shape[1]), bank, excluded)
+        fills[name] = np.where(hole, others[chosen] / np.float32(255.0), pictures)
+    return fills
+
+
+def _summary(pixels, dropped, fills):
+    truth = pixels / np.float32(255.0)
+    metrics = {}
+    for name, filled in fills.items():
+        rows = [hole_metrics(*example) for example in zip(truth, filled, dropped, strict=True)]
+        prefix = f"{name}_" if name else ""
+        metrics |= {prefix + key: float(np.mean([row[key] for row in rows])) for key in NAMES}
+        metrics[f"{prefix}psnr_of_mean"] = psnr(metrics[f"{prefix}l2"] / 100.0)
+    metrics["psnr_gain"] = metrics["psnr"] - metrics["mean_fill_psnr"]
+    if "nn_hog" in fills:
+        metrics["psnr_gain_nn"] = metrics["psnr"] - max(metrics["nn_hog_psnr"], metrics["nn_features_psnr"])
+    true = float(np.mean([gradient_energy(*example) for example in zip(truth, dropped, strict=True)]))
+    return {**metrics, "true_gradient_energy": true, "sharpness": metrics["gradient_energy"] / max(true, 1e-12)}
+
+
+def _draw(pixels, dropped, fills, path, count=8):
+    shown = np.linspace(0, len(pixels), min(count, len(pixels)), endpoint=False).astype(int)
+    masked = np.where(dropped[..., None], np.rint(MEAN_COLOR).astype(np.uint8), pixels)
+    rows = {"masked": masked, **{title: fills[name] for name, title in _TITLES.items() if name in fills}}
+    rows["truth"] = pixels
+    pictures = [[picture if picture.dtype == np.uint8 else _levels(picture) for picture in row[shown]] for row in (
+        rows.values()
+    )]  # fmt: skip
+    picture_sheet(pictures, path, labels=list(rows), cell=min(max(pixels.shape[1], 96), 192))
+
+
+def _levels(picture):
+    return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def _write_metrics(out, method, metrics):
+    out.mkdir(parents=True, exist_ok=True)
+    record = {**metrics, "config": {"method": method.name(), **method.model_dump(mode="json")}}
+    unfinished = out / "metrics.json.tmp"
+    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(unfinished, out / "metrics.json")

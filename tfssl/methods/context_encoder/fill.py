@@ -1,0 +1,189 @@
+"""Filling a hole of a picture of any size: its surroundings at the network's scale, and the way back.
+
+Written with TensorFlow core operators, so that exports use the same functions as files and evaluations.
+"""
+
+import tensorflow as tf
+
+from tfssl.methods.context_encoder.network import FILL
+from tfssl.ops.masks import center_mask
+
+FREE_SHARE = 0.5
+"""A hole of a network that takes any mask covers at most this share of the side that it sees: 1/4 of its area."""
+
+_BLEND_STEPS = 64  # standard deviation sqrt(64 * 2 / 3) = 6.5 pixels of the network
+
+
+def hole_share(method):
+    """Largest side of a hole as a share of the side of what the network sees."""
+    if method.mask == "center":
+        return (method.crop_size // 2 - 2 * method.overlap) / method.crop_size
+    return FREE_SHARE
+
+
+def square_around(method, box):
+    """The square that the network sees of a picture to fill one hole.
+
+    The hole lies in its middle. With a central mask it fills the hole that the network was trained on, but the square
+    is not smaller than half the network's input, which would only enlarge pixels; otherwise it is at least as large
+    as the input.
+
+    Args:
+        method: a :class:`~tfssl.methods.ContextEncoder`.
+        box: int32 tensors or numbers (top, left, bottom, right) of the hole in pixels.
+
+    Returns:
+        int32 tensors (top, left, side); the square may reach beyond the picture.
+    """
+    top, left, bottom, right = (tf.cast(edge, tf.int32) for edge in box)
+    longest = tf.cast(tf.maximum(bottom - top, right - left), tf.float32)
+    smallest = method.crop_size // 2 if method.mask == "center" else method.crop_size
+    side = tf.maximum(tf.cast(tf.math.ceil(longest / hole_share(method)), tf.int32), smallest)
+    return (top + bottom - side) // 2, (left + right - side) // 2, side
+
+
+def fill_hole(method, network, rgb, unknown, hole, square):
+    """Fill one hole of a picture.
+
+    What of the square lies inside the picture is scaled to the network's size, its unknown pixels left out of every
+    mean; beyond the border the picture is mirrored. The completed square is scaled back and replaces the hole.
+
+    Args:
+        method: a :class:`~tfssl.methods.ContextEncoder`.
+        network: its inpainter, or a function ``(pictures, training=False)`` that stands for it.
+        rgb: float32 tensor (H, W, 3) in [0, 1].
+        unknown: bool tensor (H, W), all pixels that the network must not see.
+        hole: bool tensor (H, W), those to fill.
+        square: int32 (top, left, side), see :func:`square_around`.
+
+    Returns:
+        float32 (H, W, 3) in [0, 1]; outside of ``hole`` it is ``rgb``.
+    """
+    rows, columns = (_Span(first, square[2], size, method.crop_size) for first, size in _edges(square, rgb))
+    cut = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+    part, visible = rgb[cut], 1.0 - tf.cast(unknown[cut], tf.float32)[..., None]
+    size = [rows.count, columns.count]
+    weight = _shrink(visible, size)
+    small = _shrink(part * visible, size) / tf.maximum(weight, 1e-6)
+    dropped = weight < 0.5
+    small, dropped = (tf.gather(tf.gather(x, rows.index, axis=0), columns.index, axis=1) for x in (small, dropped))
+    side = method.crop_size
+    small, dropped = tf.reshape(small, (1, side, side, 3)), tf.reshape(dropped, (1, side, side, 1))
+    whole = complete(method, network, small, dropped)[0]
+    inner = whole[rows.offset : rows.offset + rows.count, columns.offset : columns.offset + columns.count]
+    large = tf.image.resize(inner, tf.shape(part)[:2], tf.image.ResizeMethod.BICUBIC, antialias=True)
+    large = tf.clip_by_value(large, 0.0, 1.0)
+    filled = tf.where(hole[cut][..., None], large, part)
+    around = [[rows.start, rows.size - rows.stop], [columns.start, columns.size - columns.stop], [0, 0]]
+    return tf.where(hole[..., None], tf.pad(filled, around), rgb)
+
+
+def complete(method, network, pictures, dropped, *, blend=True):
+    """Complete pictures of the network's size.
+
+    Args:
+        method: a :class:`~tfssl.methods.ContextEncoder`.
+        network: its inpainter, or a function that stands for it.
+        pictures: float32 tensor (B, S, S, 3) in [0, 1].
+        dropped: bool tensor (B, S, S, 1). A network with a central mask does not see any of its hole, but only
+            dropped pixels are replaced, and only in the centre: others keep the mean colour.
+        blend: whether the difference between prediction and picture at the hole's rim is spread into the hole, so
+            that no seam shows: it diffuses inwards and fades over some 6 pixels.
+
+    Returns:
+        float32 (B, S, S, 3) in [0, 1].
+    """
+    fill = (tf.constant(FILL) + 1.0) / 2.0
+    unseen = dropped
+    if method.mask == "center":
+        unseen = dropped | tf.constant(center_mask(method.crop_size, method.overlap))[None, :, :, None]
+    made = network(tf.where(unseen, fill, pictures) * 2.0 - 1.0, training=False)
+    made = (tf.cast(made, tf.float32) + 1.0) / 2.0
+    margin = (method.crop_size - made.shape[1]) // 2
+    end = method.crop_size - margin
+    inner, hole = pictures[:, margin:end, margin:end], dropped[:, margin:end, margin:end]
+    if blend:
+        made = made + _diffuse(tf.where(hole, 0.0, inner - made), hole)
+    made = tf.clip_by_value(tf.where(hole, made, inner), 0.0, 1.0)
+    if margin == 0:
+        return made
+    frame = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
+    predicted = tf.pad(tf.ones_like(made, tf.bool), frame)
+    return tf.where(predicted, tf.pad(made, frame), tf.where(dropped, fill, pictures))
+
+
+def _diffuse(known, hole):
+    """Spread values into a hole: 64 times the mean of 3 x 3 pixels, the known ones held; far inside it stays zero."""
+
+    def step(number, values):
+        return number + 1, tf.where(hole, tf.nn.avg_pool2d(values, 3, 1, "SAME"), known)
+
+    return tf.while_loop(lambda number, _: number < _BLEND_STEPS, step, (tf.constant(0), known))[1]
+
+
+def _shrink(x, size):
+    return tf.image.resize(x, size, tf.image.ResizeMethod.BILINEAR, antialias=True)
+
+
+def _edges(square, rgb):
+    size = tf.shape(rgb)
+    return (square[0], size[0]), (square[1], size[1])
+
+
+class _Span:
+    """One axis of a square on a picture.
+
+    ``start`` ... ``stop`` are the picture's pixels inside it. Scaled, they are ``count`` of the network's pixels, from
+    ``offset`` on; ``index`` names for each of the network's pixels the one among them that it shows, mirrored beyond
+    the picture's border.
+    """
+
+    def __init__(self, first, side, size, network_side):
+        self.size = size
+        self.start, self.stop = tf.maximum(first, 0), tf.minimum(first + side, size)
+        scale = network_side / tf.cast(side, tf.float32)
+        count = _round(tf.cast(self.stop - self.start, tf.float32) * scale)
+        self.count = tf.clip_by_value(count, 1, network_side)
+        offset = _round(tf.cast(self.start - first, tf.float32) * scale)
+        self.offset = tf.clip_by_value(offset, 0, network_side - self.count)
+        around = tf.math.floormod(tf.range(network_side) - self.offset, 2 * self.count)
+        self.index = tf.where(around < self.count, around, 2 * self.count - 1 - around)
+
+
+def _round(x):
+    return tf.cast(tf.round(x), tf.int32)
+
+
+def compiled_filler(method, network):
+    """:func:`fill_hole` as a function of NumPy arrays, compiled once for all sizes.
+
+    Args:
+        method: a :class:`~tfssl.methods.ContextEncoder`.
+        network: its inpainter.
+
+    Returns:
+        Function ``(rgb, unknown, hole, square) -> uint8 (H, W, 3)`` of uint8 (H, W, 3), bool (H, W) twice and three
+        integers.
+    """
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, None, 3), tf.uint8),
+            tf.TensorSpec((None, None), tf.bool),
+            tf.TensorSpec((None, None), tf.bool),
+            tf.TensorSpec((3,), tf.int32),
+        ]
+    )
+    def run(rgb, unknown, hole, square):
+        filled = fill_hole(method, network, tf.cast(rgb, tf.float32) / 255.0, unknown, hole, tf.unstack(square))
+        return tf.cast(tf.round(filled * 255.0), tf.uint8), tf.reduce_all(tf.math.is_finite(filled))
+
+    def fill(rgb, unknown, hole, square):
+        from tfssl.errors import ModelError
+
+        filled, finite = run(rgb, unknown, hole, [int(n) for n in square])
+        if not finite:
+            raise ModelError("the model predicts NaN; its training has failed, use another one")
+        return filled.numpy()
+
+    return fill

@@ -1,0 +1,237 @@
+"""Filling holes of photographs: one picture at its own size, or any number of files."""
+
+import itertools
+import math
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfssl.data.decode import decode_image
+from tfssl.data.jobs import Report, failure, start_jobs
+from tfssl.data.photo import decode_photo, save_photo
+from tfssl.errors import ConfigError, ModelError
+from tfssl.methods.context_encoder.fill import compiled_filler, hole_share, square_around
+from tfssl.ops.masks import random_blocks
+from tfssl.visualization.sheet import picture_sheet
+
+DRAWN_MASKS = ("center", "random")
+"""Masks that need no file."""
+
+SHEETS = "sheets"
+"""Folder of the pictures masked | filled | truth, below that of the results."""
+
+_MARK = (255, 0, 255)  # colour of the hole on sheets: one that photographs hardly have
+_SHEET_SIDE = 384
+
+
+class Inpainter:
+    """A trained network as a function of photographs of any size.
+
+    Args:
+        method: its :class:`~tfssl.methods.ContextEncoder`.
+        model: the trained ``keras.Model``, or the network of an export.
+
+    Raises:
+        ModelError: for the feature network, which an export stores without its decoder.
+    """
+
+    def __init__(self, method, model):
+        network = getattr(model, "inpainter", model)
+        if isinstance(network.output, dict):
+            raise ModelError("this export holds only an encoder; give the run directory of a context_encoder model")
+        self.method = method
+        self._fill = compiled_filler(method, network)
+
+    def __call__(self, rgb, hole):
+        """Fill the holes of one picture.
+
+        Each connected hole is filled by itself from a square of its surroundings, a long thin one (a scratch) in
+        pieces, which would otherwise be seen from too far away. The pixels of other holes and pieces are hidden from
+        the network.
+
+        Args:
+            rgb: uint8 array (H, W, 3), sRGB.
+            hole: bool array (H, W).
+
+        Returns:
+            uint8 array (H, W, 3), equal to ``rgb`` outside of the hole.
+
+        Raises:
+            ValueError: if the hole covers the whole picture.
+            ModelError: if the network predicts NaN.
+        """
+        if hole.all():
+            raise ValueError("the mask covers the whole picture; leave something to continue")
+        filled = rgb.copy()
+        for top, left, shape in _pieces(hole, self.method.crop_size // 2):
+            bottom, right = top + shape.shape[0], left + shape.shape[1]
+            first, start, side = (int(n) for n in square_around(self.method, (top, left, bottom, right)))
+            rows, columns = _inside(first, side, hole.shape[0]), _inside(start, side, hole.shape[1])
+            own = np.zeros_like(hole[rows, columns])
+            own[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = shape
+            square = first - rows.start, start - columns.start, side
+            part = filled[rows, columns]
+            part[own] = self._fill(part, hole[rows, columns], own, square)[own]
+        return filled
+
+    def draw_mask(self, kind, size, seed):
+        """A mask for a picture without one, in its central square.
+
+        Args:
+            kind: ``"center"``: as large as the network takes for the whole square; ``"random"``: several blocks.
+            size: (height, width) in pixels.
+            seed: of the blocks.
+
+        Returns:
+            bool array (height, width).
+        """
+        side = min(size)
+        mask, top, left = np.zeros(size, bool), (size[0] - side) // 2, (size[1] - side) // 2
+        square = mask[top : top + side, left : left + side]
+        if kind == "random" and side >= 8:
+            square[:] = random_blocks(side, np.random.default_rng(seed))
+        else:
+            width = max(1, int(side * hole_share(self.method)))
+            start = (side - width) // 2
+            square[start : start + width, start : start + width] = True
+        return mask
+
+
+def _pieces(hole, smallest):
+    """Connected holes, long thin ones cut along a grid: yields (top, left, bool array (h, w)) of each piece.
+
+    Args:
+        hole: bool array (H, W).
+        smallest: cells of the grid are at least so many pixels wide.
+    """
+    from skimage.measure import label, regionprops
+
+    for region in regionprops(label(hole, connectivity=2)):
+        longest = max(region.image.shape)
+        cell = max(smallest, 2 * math.ceil(region.num_pixels / longest))  # twice its mean width
+        if longest <= 2 * cell:
+            cell = longest
+        for top, left in itertools.product(*(range(0, n, cell) for n in region.image.shape)):
+            shape = region.image[top : top + cell, left : left + cell]
+            if shape.any():
+                yield region.bbox[0] + top, region.bbox[1] + left, shape
+
+
+def _inside(first, side, size):
+    return slice(max(first, 0), min(first + side, size))
+
+
+def inpaint_paths(inputs, out, predictor, *, mask="center", overwrite=False, format=None, progress=None):
+    """Fill holes of files, folders and globs into a folder, and draw masked | filled | truth of each.
+
+    Inputs, names of outputs and their errors are those of :func:`tfssl.data.jobs.plan_jobs`. Outside of the hole every
+    pixel is that of the input until it is encoded: PNG keeps it, JPEG changes it as it always does. The pictures
+    beside each other are below ``out/sheets/``. Outputs appear whole or not at all.
+
+    Args:
+        inputs: list of paths and glob patterns.
+        out: folder of the outputs, made if missing.
+        predictor: an :class:`Inpainter`.
+        mask: a picture of the same size that is white where the hole is; a folder of such pictures, each named as its
+            input (``photo.jpg``: ``photo.png``); or ``"center"`` or ``"random"``, see :meth:`Inpainter.draw_mask`.
+        overwrite: replace outputs that are there; otherwise they are skipped.
+        format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
+        progress: called as ``progress(done, total, note)`` after each picture.
+
+    Returns:
+        A :class:`tfssl.data.jobs.Report`.
+
+    Raises:
+        ConfigError, SourceError: for wrong arguments.
+        OSError: if the disk is full; nothing more could be written.
+    """
+    masks = _Masks(mask, predictor)
+    jobs, report = start_jobs(inputs, out, format=format, overwrite=overwrite)
+    for number, job in enumerate(jobs, start=1):
+        try:
+            _fill_file(job, masks, predictor, Path(out))
+        except ModelError:
+            raise
+        except Exception as error:  # whatever is wrong with one picture, the others are done
+            report.failed[str(job.source)] = failure(error, job.target)
+        else:
+            report.done[str(job.source)] = str(job.target)
+        if progress is not None:
+            progress(number, len(jobs), job.source.name)
+    return report
+
+
+def _fill_file(job, masks, predictor, out):
+    image, metadata = decode_photo(job.source, keep_alpha=job.target.suffix.lower() == ".png")
+    hole = masks.of(job.source, (image.height, image.width))
+    rgb = np.asarray(image.convert("RGB"))
+    filled = predictor(rgb, hole)
+    result = Image.fromarray(filled)
+    if image.mode == "RGBA":
+        result.putalpha(image.getchannel("A"))
+    save_photo(lambda top, bottom: result.crop((0, top, result.width, bottom)), result.size, job.target, **metadata)
+    masked = np.where(hole[..., None], np.uint8(_MARK), rgb)
+    sheet = out / SHEETS / job.target.relative_to(out)
+    picture_sheet(
+        [[masked, filled, rgb]],
+        sheet.with_name(f"{sheet.name}.png"),
+        titles=["masked", "filled", "truth"],
+        cell=min(_SHEET_SIDE, max(result.size)),
+    )
+
+
+class _Masks:
+    """Where the hole of each picture is."""
+
+    def __init__(self, mask, predictor):
+        self.mask, self.predictor = os.fspath(mask), predictor
+        self.path = Path(self.mask).expanduser()
+        if self.mask not in DRAWN_MASKS and not self.path.exists():
+            raise ConfigError(
+                f"`mask` must be a picture that is white where the hole is, a folder of such, 'center' or 'random'. "
+                f"Received: mask={self.mask!r}, which does not exist"
+            )
+
+    def of(self, source, size):
+        """The hole of the picture ``source`` of (height, width), bool (height, width)."""
+        if self.mask in DRAWN_MASKS and not self.path.exists():
+            # By name, so that the same picture gets the same blocks in any list.
+            return self.predictor.draw_mask(self.mask, size, zlib.crc32(source.name.encode("utf-8", "replace")))
+        file = self.path / f"{source.stem}.png" if self.path.is_dir() else self.path
+        return read_mask(file, size)
+
+
+def read_mask(file, size):
+    """Read a mask: white is the hole.
+
+    Args:
+        file: its path.
+        size: (height, width) of its picture.
+
+    Returns:
+        bool array (height, width), True where the mask is lighter than middle grey.
+
+    Raises:
+        ValueError: if it cannot be read, is of another size, or nothing in it is white.
+    """
+    if not file.is_file():
+        raise ValueError(f"no mask {str(file)!r} for it")
+    try:
+        mask = decode_image(file)
+    except ValueError as error:
+        raise ValueError(f"the mask {str(file)!r} cannot be read: {error}") from None
+    if (mask.height, mask.width) != tuple(size):
+        raise ValueError(
+            f"the mask {str(file)!r} has {mask.width}x{mask.height} pixels, the picture {size[1]}x{size[0]}; they must "
+            f"be equal"
+        )
+    hole = np.asarray(mask.convert("L")) >= 128
+    if not hole.any():
+        raise ValueError(f"the mask {str(file)!r} is nowhere white; paint the hole white on black")
+    return hole
+
+
+__all__ = ["DRAWN_MASKS", "SHEETS", "Inpainter", "Report", "inpaint_paths", "read_mask"]

@@ -1,0 +1,80 @@
+"""Losses of inpainting: squared error where a picture was dropped, and what the two players want of the critic.
+
+Targets hold the true colours in [-1, 1] in their first three channels, and in the fourth 1 where the pixel was dropped.
+"""
+
+import keras
+from keras import ops
+
+MEAN_COLOR_ERROR = 0.31
+"""Mean squared difference of photographs from their mean colour, in units of [-1, 1]: that of predicting it.
+Measured on 500 photographs of many sources; single sets differ."""
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class MaskedL2(keras.losses.Loss):
+    """Squared error of the dropped pixels, and with another weight of the visible ones (paper, equation 1).
+
+    ``mean(w (x - y)^2)`` over all entries of the prediction, w = 1 where x was dropped and ``visible_weight``
+    elsewhere; then the mean over the batch. (The released code divides by all entries too.)
+
+    Args:
+        visible_weight: of pixels that are predicted though the network sees them: 10 for the band around the centre
+            (paper, section 5.1), 0 for the dropped region alone (paper, equation 1).
+
+    Call: targets float (B, T, T, 4), see the module; predictions float (B, T, T, 3).
+
+    Raises:
+        ValueError: if visible_weight is negative.
+    """
+
+    def __init__(self, visible_weight, name="masked_l2", **kwargs):
+        super().__init__(name=name, **kwargs)
+        if not visible_weight >= 0:
+            raise ValueError(f"`visible_weight` must not be negative. Received: visible_weight={visible_weight!r}")
+        self.visible_weight = visible_weight
+
+    def call(self, y_true, y_pred):
+        dropped = y_true[..., 3:]
+        weights = dropped + self.visible_weight * (1.0 - dropped)
+        return ops.mean(weights * ops.square(y_true[..., :3] - y_pred), axis=(1, 2, 3))
+
+    def get_config(self):
+        return {**super().get_config(), "visible_weight": self.visible_weight}
+
+
+def hole_error(y_true, y_pred):
+    """Mean squared error of the dropped pixels alone, (B,), in units of [-1, 1]; shapes as :class:`MaskedL2`."""
+    dropped = y_true[..., 3:]
+    total = ops.sum(dropped * ops.square(y_true[..., :3] - y_pred), axis=(1, 2, 3))
+    return total / ops.maximum(3.0 * ops.sum(dropped, axis=(1, 2, 3)), 1.0)
+
+
+def critic_loss(real, fake):
+    """Cross-entropy ``-log D(x) - log(1 - D(y))`` of the critic, summed over a true and a made patch (equation 2).
+
+    Args:
+        real: logits (B, 1) of true patches.
+        fake: logits (B, 1) of made ones.
+
+    Returns:
+        (B,); 2 ln 2 where the critic cannot tell.
+    """
+    return ops.squeeze(ops.softplus(-real) + ops.softplus(fake), axis=-1)
+
+
+def fooling_loss(fake):
+    """What the inpainter pays for being found out, ``-log D(y)`` (released code: the form that does not saturate).
+
+    Args:
+        fake: logits (B, 1) of made patches.
+
+    Returns:
+        (B,); ln 2 where the critic cannot tell.
+    """
+    return ops.squeeze(ops.softplus(-fake), axis=-1)
+
+
+def joint_loss(reconstruction, fooling, reconstruction_weight):
+    """``w L_rec + (1 - w) L_adv`` (equation 3); the paper and the released code have w = 0.999."""
+    return reconstruction_weight * reconstruction + (1.0 - reconstruction_weight) * fooling

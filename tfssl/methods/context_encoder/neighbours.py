@@ -1,0 +1,100 @@
+"""Filling a hole with the same place of another picture: the one whose visible surroundings look most alike."""
+
+import numpy as np
+
+CELLS = 8
+"""Cells along a side of a picture in which it is described."""
+
+_ORIENTATIONS = 9
+
+
+def hog_cells(pictures):
+    """Histograms of oriented gradients, each cell by itself so that none looks into its neighbour (scikit-image).
+
+    Args:
+        pictures: uint8 array (N, S, S, 3), S at least 16.
+
+    Returns:
+        float32 array (N, c, c, 9), each cell of length 1 or zero, c = :data:`CELLS` or a little more.
+
+    Reference:
+        N. Dalal, B. Triggs: Histograms of Oriented Gradients for Human Detection. CVPR 2005.
+    """
+    from skimage.feature import hog
+
+    cell = (pictures.shape[1] // CELLS,) * 2
+    options = {"orientations": _ORIENTATIONS, "pixels_per_cell": cell, "cells_per_block": (1, 1)}
+    found = [hog(picture, **options, feature_vector=False, channel_axis=-1)[:, :, 0, 0] for picture in pictures]
+    return np.stack(found).astype(np.float32)
+
+
+def feature_cells(encoder, pictures, batch_size=32):
+    """The deepest map of an encoder, averaged to at most :data:`CELLS` cells a side.
+
+    Args:
+        encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{"conv5": (B, h, w, c), ...}``.
+        pictures: float32 array (N, S, S, 3) in [0, 1].
+        batch_size: pictures at a time; changes nothing but memory.
+
+    Returns:
+        float32 array (N, c, c, channels), each cell of length 1 or zero.
+    """
+    parts = []
+    for start in range(0, len(pictures), batch_size):
+        maps = np.asarray(encoder(pictures[start : start + batch_size], training=False)["conv5"], np.float32)
+        parts.append(_average(maps))
+    cells = np.concatenate(parts)
+    length = np.linalg.norm(cells, axis=-1, keepdims=True)
+    return np.divide(cells, length, out=np.zeros_like(cells), where=length > 0)
+
+
+def _average(maps):
+    for axis in (1, 2):
+        edges = _edges(maps.shape[axis], min(CELLS, maps.shape[axis]))
+        means = [np.mean(np.take(maps, range(a, b), axis=axis), axis=axis) for a, b in edges]
+        maps = np.stack(means, axis=axis)
+    return maps
+
+
+def visible_cells(dropped, cells):
+    """Which cells lie outside of the hole, and at least a pixel from it.
+
+    Args:
+        dropped: bool array (N, S, S).
+        cells: number along a side.
+
+    Returns:
+        bool array (N, cells, cells).
+    """
+    side = dropped.shape[1]
+    grown = [slice(max(a - 1, 0), min(b + 1, side)) for a, b in _edges(side, cells)]
+    return np.stack([[~dropped[:, rows, columns].any(axis=(1, 2)) for columns in grown] for rows in grown]).transpose(
+        2, 0, 1
+    )
+
+
+def _edges(length, count):
+    marks = np.arange(count + 1) * length // count
+    return list(zip(marks[:-1].tolist(), marks[1:].tolist(), strict=True))
+
+
+def nearest(queries, visible, bank, excluded=None):
+    """The bank's picture that differs least from each query, compared in the query's visible cells only.
+
+    Args:
+        queries: float array (N, c, c, d).
+        visible: bool array (N, c, c). Where nothing is visible any picture will do.
+        bank: float array (M, c, c, d).
+        excluded: int array (N,), for each query the picture of the bank that it is itself; None for none.
+
+    Returns:
+        int array (N,).
+    """
+    weights = visible.reshape(len(visible), -1).astype(np.float32)
+    flat = (queries * visible[..., None]).reshape(len(queries), -1)
+    # |q - b|^2 without |q|^2, which is the same for the whole bank.
+    sizes = np.sum(np.square(bank), axis=-1).reshape(len(bank), -1)
+    distances = weights @ sizes.T - 2.0 * (flat @ bank.reshape(len(bank), -1).T)
+    if excluded is not None:
+        distances[np.arange(len(queries)), excluded] = np.inf
+    return distances.argmin(axis=1)
