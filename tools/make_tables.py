@@ -210,6 +210,23 @@ def learned(root, method):
     return markdown(header, rows)
 
 
+def filters(root):
+    """Shape of the first filters of a dense autoencoder, with noise and without."""
+    record = read(root, "benchmarks/results/filters.json")
+    columns = (
+        ("localised edges (%)", "filter_edges", 100),
+        ("selectivity, median", "filter_selectivity", 1),
+        ("spread, median", "filter_spread", 1),
+        ("error after denoising, share of the noise's", "mse_ratio", 1),
+    )
+    rows = []
+    for variant in dict.fromkeys(row["variant"] for row in record["rows"]):
+        found = [row for row in record["rows"] if row["variant"] == variant]
+        cells = (_spread([scale * row[key] for row in found]) if key in found[0] else "-" for _, key, scale in columns)
+        rows.append((variant, *cells, str(len(found))))
+    return markdown(["Trained with", *(what for what, _, _ in columns), "Runs"], rows)
+
+
 def _pretrained(root):
     """Records of benchmarks/pretraining.py, ``{name: [one for each seed]}``, variants after what they vary."""
     found = {}
@@ -245,6 +262,7 @@ TABLES = {
     "bfloat16": bfloat16,
     "colorizer": colorizer,
     "encoding-error": encoding_error,
+    "filters": filters,
     "methods": methods,
     "pretraining": pretraining,
     "shortcuts": shortcuts,

@@ -83,6 +83,24 @@ def test_finished_run_loads_and_is_left_alone(finished, photos):
     assert (finished / "model.keras").read_bytes() == before
 
 
+def test_a_run_with_dropout_loads(photos, tmp_path):
+    """Dropout holds the state of a random generator, whose name differs from build to build."""
+    puzzles = {"method": "jigsaw", "backbone": "small", "resize": 48, "crop_size": 45, "tile": 12, "channel_jitter": 1}
+    puzzles |= {
+        "permutations": 4,
+        "fc6": 8,
+        "fc7": 8,
+        "dropout": 0.5,
+        "batch_size": 4,
+        "steps_per_epoch": 1,
+        "epochs": 1,
+    }
+    model = fit(parse_config({**puzzles, "data": str(photos)}), tmp_path / "run")
+    loaded = load_run(tmp_path / "run")[1]
+    for ours, theirs in zip(loaded.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 class Stop(Exception):
     pass
 

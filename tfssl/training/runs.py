@@ -38,11 +38,13 @@ def load_weights(model, source):
         other = keras.saving.load_model(path, compile=False)
     except Exception as error:
         raise ModelError(f"{str(path)!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
-    assign_weights(model, {v.path: v for v in other.variables}, path)
+    assign_weights(model, {v.path: v for v in other.weights}, path)
 
 
 def assign_weights(model, values, source):
-    """Assign every variable of ``model`` from ``{variable path: value}``; refuses a partial match.
+    """Assign every weight of ``model`` from ``{variable path: value}``; refuses a partial match.
+
+    The state of dropout's random generators is no weight: it is left, and its path differs from build to build.
 
     Args:
         model: a built ``keras.Model``.
@@ -52,13 +54,14 @@ def assign_weights(model, values, source):
     Raises:
         ModelError: with the counts of matching and missing weights.
     """
-    missing = [v.path for v in model.variables if v.path not in values or values[v.path].shape != v.shape]
+    weights = model.weights
+    missing = [v.path for v in weights if v.path not in values or values[v.path].shape != v.shape]
     if missing:
         raise ModelError(
-            f"{str(source)!r} fits {len(model.variables) - len(missing)} of {len(model.variables)} weights; "
+            f"{str(source)!r} fits {len(weights) - len(missing)} of {len(weights)} weights; "
             f"missing or of another shape: {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}"
         )
-    for variable in model.variables:
+    for variable in weights:
         variable.assign(values[variable.path])
 
 

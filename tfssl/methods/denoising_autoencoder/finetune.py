@@ -1,0 +1,166 @@
+"""From a pretrained stack to a classifier: a softmax on the last code, everything trained with labels."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from tfssl.data.labelled import labelled_dataset, labelled_folder
+from tfssl.data.pipeline import Crop
+from tfssl.errors import ConfigError
+from tfssl.methods.denoising_autoencoder.network import depth, prepare, stack_of
+
+
+def classifier(method, model, classes, optimizer=None):
+    """A classifier that starts from the weights of a stack; the stack itself stays as it is.
+
+    The encoding layers become ordinary dense ones, the ways back are dropped, a softmax layer that starts at zero is
+    put on top: 784-1000-1000-1000-10 has 2,797,010 parameters. A stack with fresh weights gives the network of the same
+    form without pretraining, to compare with.
+
+    Args:
+        method: a :class:`~tfssl.methods.DenoisingAutoencoder` with backbone ``"dense"``.
+        model: its model, of the last phase.
+        classes: number of classes.
+        optimizer: None is the tutorial's, SGD at 0.1.
+
+    Returns:
+        A compiled ``keras.Model``: prepared pictures (B, side, side, C) -> logits (B, classes).
+
+    Raises:
+        ConfigError: for another backbone, whose maps :func:`tfssl.evaluation.linear_probe` judges.
+    """
+    if method.backbone != "dense":
+        raise ConfigError(f"a classifier is built from `backbone` dense. Received: backbone={method.backbone!r}")
+    stack = stack_of(model)
+    pictures = layers.Input(method.picture_shape, name="pictures")
+    x = layers.Flatten(name="flatten")(pictures)
+    dense = []
+    for number, units in enumerate(method.units, start=1):
+        dense.append(layers.Dense(units, name=f"dense{number}"))
+        x = layers.Activation(method.activation, name=f"code{number}")(dense[-1](x))
+    x = layers.Dense(classes, kernel_initializer="zeros", dtype="float32", name="scores")(x)
+    network = keras.Model(pictures, x, name="classifier")
+    for number in range(1, depth(stack) + 1):
+        pretrained = stack.get_layer(f"layer{number}")
+        dense[number - 1].set_weights([np.asarray(pretrained.kernel), np.asarray(pretrained.bias)])
+    network.compile(
+        optimizer if optimizer is not None else keras.optimizers.SGD(0.1),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=False,
+    )
+    return network
+
+
+def labelled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None):
+    """Batches of (prepared pictures, class numbers) of ``root/<class>/`` folders, never corrupted.
+
+    Args:
+        method: a :class:`~tfssl.methods.DenoisingAutoencoder`.
+        folder: see :func:`tfssl.data.labelled.labelled_folder`. The centre crop of each picture is taken.
+        batch_size: pictures in a batch.
+        classes: names of the classes, those of the training set for another one.
+        shuffle: seed of an order that is new in each epoch; None keeps the folder's.
+
+    Returns:
+        ``tf.data.Dataset`` of float32 (B, side, side, C) and int32 (B,).
+    """
+    crop = Crop(method.sampler(False).size, resize=method.resize)
+    pictures = labelled_dataset(labelled_folder(folder, classes=classes), crop, batch_size=batch_size)
+    if shuffle is not None:
+        pictures = pictures.unbatch().shuffle(10_000, seed=shuffle).batch(batch_size)
+
+    def example(pixels, labels):
+        pixels = tf.cast(pixels, tf.float32) / 255.0
+        return prepare(pixels, color=method.color, preprocess=method.preprocess), labels
+
+    return pictures.map(example, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+class Patience(keras.callbacks.Callback):
+    """The tutorial's early stopping: patience counted in minibatches, prolonged by every real improvement.
+
+    Validates every ``min(steps, patience / 2)`` minibatches. Where the validation error falls below ``threshold`` times
+    the best one, patience becomes at least ``increase`` times the minibatches so far. Training stops when the
+    minibatches reach the patience; the weights of the best validation come back at the end.
+
+    Args:
+        validation: ``tf.data.Dataset`` of (inputs, labels).
+        steps: minibatches of an epoch.
+        patience: minibatches at least; None is 10 epochs.
+        increase: factor (2).
+        threshold: of a real improvement, as a share of the best error (0.995).
+
+    Attributes:
+        best: lowest validation error, a share; infinity before the first validation.
+        stopped: minibatches that were trained, None if training ended by itself.
+    """
+
+    def __init__(self, validation, steps, *, patience=None, increase=2.0, threshold=0.995):
+        super().__init__()
+        if steps < 1:
+            raise ConfigError(f"`steps` must be at least 1. Received: steps={steps}")
+        self.validation = validation
+        self.patience = 10 * steps if patience is None else patience
+        self.increase, self.threshold = increase, threshold
+        self.frequency = max(1, min(steps, int(self.patience // 2)))
+        self.best, self.stopped = float("inf"), None
+        self._seen, self._weights = 0, None
+
+    def error(self):
+        """Share of the validation pictures that are classified wrongly."""
+        wrong = [np.asarray(self.model(x, training=False)).argmax(axis=1) != np.asarray(y) for x, y in self.validation]
+        return float(np.mean(np.concatenate(wrong)))
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._seen += 1
+        if self._seen % self.frequency == 0:
+            error = self.error()
+            if error < self.best:
+                if error < self.best * self.threshold:
+                    self.patience = max(self.patience, self._seen * self.increase)
+                self.best, self._weights = error, self.model.get_weights()
+        if self._seen >= self.patience:
+            self.stopped = self._seen
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["validation_error"] = self.best
+
+    def on_train_end(self, logs=None):
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+
+
+def finetune(method, model, train, validation, *, epochs=1000, batch_size=20, optimizer=None, seed=0, verbose=0):
+    """Train a classifier on labelled folders from the weights of a stack, with the tutorial's early stopping.
+
+    Args:
+        method: a :class:`~tfssl.methods.DenoisingAutoencoder` with backbone ``"dense"``.
+        model: its pretrained model.
+        train: folder of the training classes, ``root/<class>/``.
+        validation: folder of the same classes, by which training is stopped. It is not a test set.
+        epochs: at most (tutorial: 1000, stopped after 36).
+        batch_size: pictures in a minibatch (tutorial: 1).
+        optimizer: None is the tutorial's, SGD at 0.1.
+        seed: of the order.
+        verbose: as ``model.fit``.
+
+    Returns:
+        ``(classifier, history)``: the network of the best validation, and what ``model.fit`` returned. Its history has
+        ``validation_error``, the lowest so far.
+
+    Raises:
+        SourceError: as :func:`tfssl.data.labelled.labelled_folder`.
+        ConfigError: for another backbone.
+    """
+    classes = labelled_folder(train).classes
+    network = classifier(method, model, len(classes), optimizer)
+    batches = labelled_batches(method, train, batch_size=batch_size, shuffle=seed)
+    held_out = labelled_batches(method, validation, batch_size=256, classes=classes)
+    steps = sum(1 for _ in batches)  # unreadable files are left out, so only a pass can tell
+    batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+    history = network.fit(batches, epochs=epochs, callbacks=[Patience(held_out, steps)], verbose=verbose)
+    return network, history

@@ -1,0 +1,242 @@
+"""Dense and convolutional denoising autoencoders, the training of a stack's upper layers, and the encoders."""
+
+import keras
+from keras import initializers, layers, ops
+
+from tfssl.backbones.blocks import conv_relu, max_pool
+from tfssl.layers.corrupt import Corrupt
+from tfssl.layers.normalization import batch_norm
+from tfssl.layers.standardize import Standardize
+from tfssl.layers.tied_dense import TiedDense
+from tfssl.layers.whitening import Whitening
+from tfssl.ops.whitening import whiten
+
+STRIDE = 8
+"""Pixels that one position of a convolutional code stands for; sides of its pictures are multiples of it."""
+
+FLAT = {"standardize": 0.01, "whiten": 0.005}
+"""Standard deviation, of pictures in [0, 1], below which a patch counts as flat and is not stretched to 1."""
+
+_CONV = {"widths": (32, 64, 128, 256), "strides": (1, 2, 2, 2), "pools": (), "up": (128, 64, 32)}
+_SMALL = {"widths": (32, 64, 96, 96, 96), "strides": (1,) * 5, "pools": (1, 2, 3), "up": (64, 32, 16)}
+_TRUNKS = {"conv": _CONV, "small": _SMALL}
+
+
+def build_dense(side, channels, units, *, tied=True, activation="sigmoid", output="sigmoid"):
+    """A stack of dense autoencoders, ``x -> code1 -> ... -> codeK -> ... -> x``.
+
+    One :class:`~tfssl.layers.tied_dense.TiedDense` a layer serves both ways: 784 -> 500 tied has 393,284 parameters.
+
+    Args:
+        side: of the pictures in pixels.
+        channels: of the pictures.
+        units: size of each code, from below.
+        tied: whether the way back uses the transposed kernel.
+        activation: of the codes, ``"sigmoid"``, ``"relu"`` or ``"linear"``.
+        output: of the pictures, ``"sigmoid"`` or ``"linear"``.
+
+    Returns:
+        ``keras.Model``: pictures (B, side, side, channels) -> reconstructions of the same shape, float32.
+    """
+    pictures = layers.Input((side, side, channels), name="pictures")
+    x = layers.Flatten(name="flatten")(pictures)
+    # The tutorial's wide initial values put sigmoids into their curved range; other units want them near zero.
+    initializer = None if activation == "sigmoid" else initializers.RandomNormal(stddev=0.02)
+    stack = []
+    for number, size in enumerate(units, start=1):
+        stack.append(TiedDense(size, tied, initializer, name=f"layer{number}"))
+        x = layers.Activation(activation, name=f"code{number}")(stack[-1](x))
+    for number, layer in reversed(list(enumerate(stack, start=1))):
+        x = layer(x, transposed=True)
+        if number > 1:
+            x = layers.Activation(code_output(activation), name=f"decoded{number - 1}")(x)
+    x = layers.Reshape((side, side, channels), name="reshape")(x)
+    x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
+    return keras.Model(pictures, x, name="dense_autoencoder")
+
+
+def build_convolutional(backbone, channels, *, normalization=None, output="sigmoid"):
+    """A convolutional autoencoder without connections past the code, through which it could copy.
+
+    ``"conv"``: 3x3 convolutions of 32, 64, 128, 256 channels, the last three with stride 2, then transposed 4x4 / 2
+    convolutions of 128, 64, 32 and a 3x3 convolution: 1,077,635 parameters with three channels, 388,416 of them in the
+    encoder. ``"small"``: five 3x3 convolutions of 32, 64, 96, 96, 96 channels with 2x2 maximum pooling behind the first
+    three, then 64, 32, 16.
+
+    Args:
+        backbone: ``"conv"`` or ``"small"``.
+        channels: of the pictures.
+        normalization: None, or ``"batch"`` behind every convolution but the last.
+        output: ``"sigmoid"`` or ``"linear"``.
+
+    Returns:
+        ``keras.Model``: pictures (B, H, W, channels), H and W multiples of 8 -> reconstructions, float32. Its layers
+        conv1, conv2, ... are the taps.
+    """
+    form = _TRUNKS[backbone]
+    pictures = x = layers.Input((None, None, channels), name="pictures")
+    for number, (width, stride) in enumerate(zip(form["widths"], form["strides"], strict=True), start=1):
+        x = conv_relu(
+            x, width, 3, f"conv{number}", strides=stride, padding="same", normalization=normalization,
+            initializer="he_normal",
+        )  # fmt: skip
+        if number in form["pools"]:
+            x = max_pool(x, 2, f"pool{number}", padding="same")
+    for number, width in enumerate(form["up"], start=1):
+        x = layers.Conv2DTranspose(
+            width, 4, 2, "same", use_bias=normalization is None, kernel_initializer="he_normal", name=f"up{number}_conv"
+        )(x)
+        if normalization is not None:
+            x = batch_norm(name=f"up{number}_bn")(x)
+        x = layers.ReLU(name=f"up{number}")(x)
+    x = layers.Conv2D(channels, 3, padding="same", name="out_conv")(x)
+    x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
+    return keras.Model(pictures, x, name=f"{backbone}_autoencoder")
+
+
+def code_output(activation):
+    """Activation of reconstructed codes: their own where it is bounded, none otherwise."""
+    return "sigmoid" if activation == "sigmoid" else "linear"
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class UpperLayer(keras.Model):
+    """Trains the last layer of a stack on the clean codes of the layers below, which stay as they are.
+
+    As a function it is the whole stack, pictures to reconstructed pictures. In training the targets of a batch, clean
+    pictures, are encoded by the layers below; that code is corrupted anew, and the last layer has to bring it back.
+    (What the stack makes of the batch's corrupted pictures is not needed then, and not computed inside ``fit``.) In
+    validation the code is not corrupted.
+
+    Args:
+        network: a stack of :func:`build_dense` with at least two layers.
+        corruption: a :class:`~tfssl.layers.corrupt.Corrupt`.
+        alpha: weight of the corrupted components of the code.
+        beta: weight of the others.
+    """
+
+    def __init__(self, network, corruption, alpha=1.0, beta=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.network, self.corruption = network, corruption
+        self.alpha, self.beta = alpha, beta
+        self.depth = depth(network)
+        for number in range(1, self.depth):
+            network.get_layer(f"layer{number}").trainable = False
+        self.built = True  # the network is
+
+    def call(self, inputs, training=False):
+        return self.network(inputs, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        code = self.clean_code(y)
+        damaged, mask = self.corruption(code, training=training)
+        weights = None if self.alpha == self.beta == 1 else self.beta + (self.alpha - self.beta) * mask
+        return super().compute_loss(x, code, self.restore(damaged), weights, training)
+
+    def clean_code(self, pictures):
+        """What the last layer learns to bring back: (B, side, side, C) -> (B, units of the layer below)."""
+        x = self.network.get_layer("flatten")(pictures)
+        for number in range(1, self.depth):
+            x = self.network.get_layer(f"code{number}")(self.network.get_layer(f"layer{number}")(x))
+        return x
+
+    def restore(self, code):
+        """The last layer alone: a code (B, n) of the layers below -> its reconstruction."""
+        layer, activation = self.network.get_layer(f"layer{self.depth}"), self.network.get_layer(f"code{self.depth}")
+        return self.network.get_layer(f"decoded{self.depth - 1}")(layer(activation(layer(code)), transposed=True))
+
+    def get_config(self):
+        return {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "corruption": keras.saving.serialize_keras_object(self.corruption),
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+            for name in ("network", "corruption")
+        }
+        return cls(**{**config, **parts})
+
+
+def upper_layer(network, *, kind, amount, exact, alpha, beta):
+    """Wrap a stack for the training of its last layer, see :class:`UpperLayer`; kinds for pictures become masking."""
+    kind = "masking" if kind in ("pixel", "block") else kind
+    return UpperLayer(network, Corrupt(kind, amount, exact, name="corrupt"), alpha, beta, name="upper_layer")
+
+
+def stack_of(model):
+    """The functional network in a model of any phase."""
+    return model.network if isinstance(model, UpperLayer) else model
+
+
+def depth(network):
+    """Layers of a dense stack."""
+    return sum(isinstance(layer, TiedDense) for layer in network.layers)
+
+
+def copy_layers(source, target):
+    """Copy the layers of a stack to the lowest ones of another, ways back included."""
+    for number in range(1, depth(source) + 1):
+        target.get_layer(f"layer{number}").set_weights(source.get_layer(f"layer{number}").get_weights())
+
+
+def prepare(rgb, *, color, preprocess):
+    """From pictures to what the network sees.
+
+    Args:
+        rgb: float tensor (B, H, W, 3), sRGB in [0, 1].
+        color: three channels, or luma (0.299 R + 0.587 G + 0.114 B).
+        preprocess: ``"none"``; ``"standardize"``: each picture has mean 0 and standard deviation 1 (less where it is
+            flat); ``"whiten"``: filtered first, see :func:`tfssl.ops.whitening.whiten`, which takes 4 pixels off
+            each side.
+
+    Returns:
+        (B, h, w, C).
+    """
+    x = rgb if color else ops.image.rgb_to_grayscale(rgb)
+    if preprocess == "none":
+        return x
+    x = whiten(x) if preprocess == "whiten" else x
+    x = x - ops.mean(x, axis=(1, 2, 3), keepdims=True)
+    return x * ops.rsqrt(ops.mean(ops.square(x), axis=(1, 2, 3), keepdims=True) + FLAT[preprocess] ** 2)
+
+
+def dense_encoder(model, *, side, color, preprocess):
+    """Codes of the patches of a picture, as maps: the stack applied as a convolution with stride ``side // 4``.
+
+    Each patch is prepared by itself, as in training.
+
+    Args:
+        model: of any phase.
+        side: of the patches in pixels.
+        color: as :func:`prepare`.
+        preprocess: as :func:`prepare`.
+
+    Returns:
+        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": (B, h, w, units of layer 1), ...}``.
+    """
+    network = stack_of(model)
+    rgb = x = layers.Input((None, None, 3), name="rgb")
+    x = x if color else ops.image.rgb_to_grayscale(x)
+    x = Whitening(name="whitening")(x) if preprocess == "whiten" else x
+    x = ops.image.extract_patches(x, side, strides=max(1, side // 4))  # (B, h, w, side * side * C)
+    x = x if preprocess == "none" else Standardize(3, FLAT[preprocess], name="standardize")(x)
+    taps = {}
+    for number in range(1, depth(network) + 1):
+        x = network.get_layer(f"code{number}")(network.get_layer(f"layer{number}")(x))
+        taps[f"conv{number}"] = x
+    return keras.Model(rgb, taps, name="encoder")
+
+
+def convolutional_encoder(model, *, color):
+    """Maps of the trunk: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv4" or "conv5": ...}``."""
+    names = [layer.name for layer in model.layers if layer.name.startswith("conv") and "_" not in layer.name]
+    trunk = keras.Model(model.input, {name: model.get_layer(name).output for name in names}, name="trunk")
+    rgb = layers.Input((None, None, 3), name="rgb")
+    taps = trunk(rgb if color else ops.image.rgb_to_grayscale(rgb))
+    return keras.Model(rgb, {name: taps[name] for name in names}, name="encoder")

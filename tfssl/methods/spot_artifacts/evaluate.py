@@ -1,0 +1,191 @@
+"""How well a trained discriminator spots repaired pictures and their damage, and how good the pictures are."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tfssl.data.images import check_source, image_source
+from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.methods.spot_artifacts.data import to_example
+from tfssl.methods.spot_artifacts.loss import mask_loss, spotting_loss
+from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
+from tfssl.methods.spot_artifacts.sheets import write_sheet
+
+COLUMNS = (
+    "name", "status", "dropped", "real_logit", "corrupt_logit", "class_loss", "mask_loss", "mask_auc",
+    "psnr_autoencoder", "psnr_damaged", "psnr_repaired", "psnr_mean_color",
+)  # fmt: skip
+"""Of ``per_image.csv``. The logits are those of "real" less those of "corrupt": positive is judged real."""
+
+
+def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
+    """Show the discriminator pictures of a source, autoencoded, and damaged and repaired.
+
+    Each picture's central square is judged twice, once whole and once with damage of its own, drawn as in training.
+
+    Args:
+        method: the :class:`~tfssl.methods.SpotArtifacts` that the model belongs to.
+        model: its :class:`~tfssl.methods.spot_artifacts.game.SpottingGame`.
+        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        out: folder for ``metrics.json``, ``per_image.csv`` and ``sheet.png``; None writes nothing.
+        limit: use only the first so many pictures; None for all.
+        seed: of the damage; the same seed gives the same.
+        batch_size: pictures that the networks see at a time; changes nothing but memory.
+        progress: called with (pictures done, pictures in all) after each batch.
+
+    Returns:
+        ``{name: float}``:
+
+        - ``accuracy``: share of right answers, over real and corrupt pictures in equal numbers, so that ``chance`` is
+          0.5; ``accuracy_real`` and ``accuracy_corrupt`` of each kind; ``auc``: area under the ROC curve of the
+          difference of logits;
+        - ``mask_auc``: area under the ROC curve of the predicted damage over all places of all corrupt pictures (NaN
+          if all or none were dropped), ``mask_accuracy`` at a probability of 1/2 beside ``mask_accuracy_constant``,
+          that of the better constant answer;
+        - ``loss`` and ``baseline``: the discriminator's, and that of guessing;
+        - ``psnr_autoencoder``, ``psnr_damaged``, ``psnr_repaired``, ``psnr_mean_color``: peak signal-to-noise ratio in
+          dB against the picture, mean over pictures, of D(E(x)), of the damaged features decoded without repair, of the
+          corrupt picture, and of the picture's own mean colour;
+        - ``theta``: share of places dropped; the counts ``images``, ``images_skipped``.
+
+        And ``skipped``, the unreadable pictures as ``{name: reason}``.
+
+    Raises:
+        SourceError: if the source holds no readable picture, or is mostly unreadable.
+        ConfigError: if limit is below 1.
+        ModelError: if the model predicts NaN.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(f"`limit` must be at least 1. Received: limit={limit}")
+    source = image_source(source)
+    check_source(source)
+    rows, truths, guesses = [], [], []
+    total = min(len(source), limit or len(source))
+    for start in range(0, total, batch_size):
+        numbers = range(start, min(start + batch_size, total))
+        batch, examples = _read(method, source, numbers, seed)
+        rows += batch
+        if examples is not None:
+            judged, omega, mask = judge(model, examples)
+            truths.append(omega)
+            guesses.append(mask)
+            readable = [row for row in batch if row["status"] == "measured"]
+            for i, row in enumerate(readable):
+                row.update({name: float(values[i]) for name, values in judged.items()})
+        if progress is not None:
+            progress(numbers[-1] + 1, total)
+    if not truths:
+        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    metrics = spotting_metrics(rows, np.concatenate(truths), np.concatenate(guesses), method)
+    if out is not None:
+        _write(Path(out), method, rows, metrics, seed)
+        write_sheet(method, model, source, Path(out) / "sheet.png")
+    return {**metrics, "skipped": {row["name"]: row["status"] for row in rows if row["status"] != "measured"}}
+
+
+def judge(model, inputs):
+    """What the networks make of a batch.
+
+    Args:
+        model: a :class:`~tfssl.methods.spot_artifacts.game.SpottingGame`.
+        inputs: ``{"images": ..., "omega": ...}``, see :func:`tfssl.methods.spot_artifacts.data.to_example`.
+
+    Returns:
+        ``{column: float array (B,)}`` of ``COLUMNS``, the damage (B, places) and the predicted damage as logits.
+    """
+    pictures = model.paint(inputs)
+    real, corrupt = (model.discriminator(pictures[name], training=False) for name in ("real", "repaired"))
+    images, omega = np.asarray(inputs["images"]), np.asarray(inputs["omega"])
+    values = {
+        "dropped": 1 - omega.mean(axis=(1, 2, 3)),
+        "real_logit": _difference(real["logits"]),
+        "corrupt_logit": _difference(corrupt["logits"]),
+        "class_loss": np.asarray(spotting_loss(real["logits"], corrupt["logits"])),
+        "mask_loss": np.asarray(mask_loss(real["mask"], corrupt["mask"], omega)),
+        "psnr_autoencoder": psnr(images, pictures["autoencoded"]),
+        "psnr_damaged": psnr(images, model.decode_damaged(inputs)),
+        "psnr_repaired": psnr(images, pictures["repaired"]),
+        "psnr_mean_color": psnr(images, images.mean(axis=(1, 2), keepdims=True)),
+    }
+    flat = [np.asarray(x, np.float64).reshape(len(images), -1) for x in (omega, corrupt["mask"])]
+    if not all(np.isfinite(x).all() for x in (*values.values(), flat[1])):
+        raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
+    values["mask_auc"] = np.array([area_under_curve(*pair) for pair in zip(*flat, strict=True)])
+    return values, *flat
+
+
+def spotting_metrics(rows, omega, mask, method):
+    """The metrics of :func:`evaluate` from the rows of ``per_image.csv``, the damage and its prediction (N, places)."""
+    measured = [row for row in rows if row["status"] == "measured"]
+    column = {name: np.array([row[name] for row in measured]) for name in COLUMNS[2:]}
+    right_real, right_corrupt = column["real_logit"] > 0, column["corrupt_logit"] < 0
+    labels = np.repeat([REAL, CORRUPT], len(measured))
+    return {
+        "accuracy": float((right_real.mean() + right_corrupt.mean()) / 2),
+        "chance": 0.5,
+        "accuracy_real": float(right_real.mean()),
+        "accuracy_corrupt": float(right_corrupt.mean()),
+        "auc": area_under_curve(labels, np.concatenate([column["real_logit"], column["corrupt_logit"]])),
+        "mask_auc": area_under_curve(omega.ravel(), mask.ravel()),
+        "mask_accuracy": float(np.mean((mask > 0) == (omega > 0))),
+        "mask_accuracy_constant": float(max(omega.mean(), 1 - omega.mean())),
+        "loss": float(np.mean(column["class_loss"] + method.mask_weight * column["mask_loss"])),
+        "baseline": method.baseline,
+        **{name: float(column[name].mean()) for name in COLUMNS if name.startswith("psnr")},
+        "theta": float(column["dropped"].mean()),
+        "images": float(len(measured)),
+        "images_skipped": float(len(rows) - len(measured)),
+    }
+
+
+def psnr(pictures, others):
+    """Peak signal-to-noise ratio in dB of pictures in [-1, 1], (B, H, W, 3): float64 (B,); at most 100."""
+    error = np.square(np.asarray(pictures, np.float64) - np.asarray(others, np.float64)).mean(axis=(1, 2, 3))
+    return 10 * np.log10(2.0**2 / np.maximum(error, 2.0**2 * 1e-10))
+
+
+def area_under_curve(labels, scores):
+    """Area under the ROC curve; NaN where there is one class only."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(labels, scores)) if 0 < np.mean(labels) < 1 else float("nan")
+
+
+def _difference(logits):
+    logits = np.asarray(logits, np.float64)
+    return logits[:, REAL] - logits[:, CORRUPT]
+
+
+def _read(method, source, numbers, seed):
+    """Rows for the table, and the inputs of the readable pictures or None."""
+    sampler, rows, cuts = method.sampler(training=False), [], []
+    for number in numbers:
+        row = {"name": source.name(number), "status": "measured"}
+        try:
+            image = source.open(number, min_side=sampler.min_side)
+            cuts.append(sampler.apply(image, np.random.default_rng((seed, 1, number))))
+        except (ValueError, OSError) as error:
+            row["status"] = str(error)
+        rows.append(row)
+    return rows, to_example(*map(np.stack, zip(*cuts, strict=True)))[0] if cuts else None
+
+
+def _write(out, method, rows, metrics, seed):
+    out.mkdir(parents=True, exist_ok=True)
+    record = {
+        **{name: None if np.isnan(value) else value for name, value in metrics.items()},
+        "config": {"method": method.name(), **method.model_dump(mode="json")},
+        "seed": seed,
+    }
+    unfinished = out / "metrics.json.tmp"
+    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(unfinished, out / "metrics.json")
+    unfinished = out / "per_image.csv.tmp"
+    with open(unfinished, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(unfinished, out / "per_image.csv")

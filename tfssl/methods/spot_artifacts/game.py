@@ -1,0 +1,117 @@
+"""The game: a repair network hides damage in decoded pictures, a discriminator spots it."""
+
+import keras
+from keras import ops
+
+from tfssl.layers.damage import Damage
+from tfssl.methods.adversarial import AdversarialModel
+from tfssl.methods.spot_artifacts.loss import intact_error, l2_penalty, mask_loss, spotting_loss
+from tfssl.methods.spot_artifacts.network import CORRUPT, REAL, decode
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class SpottingGame(AdversarialModel):
+    """Repair network R against discriminator C, on the features of a frozen autoencoder (section 3).
+
+    ``min_R max_C E[log C(D(phi)) + log(1 - C(D_R(phi_hat)))]`` with phi = E(x) and phi_hat the damaged features. The
+    discriminator also says which places were damaged; that loss is its own. The repair network also keeps what was
+    intact: ``reconstruction_weight`` times the square error between x and its picture, over intact pixels.
+
+    Args:
+        networks: ``encoder``, ``decoder``, ``discriminator`` and, unless damage is to stay unrepaired, ``repairer``, of
+            :mod:`tfssl.methods.spot_artifacts.network`. The autoencoder is frozen here.
+        local_mean: side of the window that dropped features are averaged over.
+        real: ``"autoencoded"`` or ``"raw"``: what the discriminator is to call real.
+        objective: ``"swapped"``: the repair network lowers the cross-entropy with swapped labels; ``"confusion"``: the
+            released code's sum of all losses, see :class:`~tfssl.methods.SpotArtifacts`.
+        mask_weight: of the mask loss.
+        reconstruction_weight: of the square error.
+        l2: of the penalty on kernels.
+        **kwargs: of ``keras.Model``.
+
+    Inputs: ``{"images": (B, H, W, 3) in [-1, 1], "omega": (B, h, w, 1)}``. Output: logits (B, 2) of the corrupt
+    pictures.
+    """
+
+    metric_names = ("loss", "accuracy", "class_loss", "mask_loss", "swapped_loss", "intact_error")
+
+    def __init__(
+        self, networks, *, local_mean, real, objective, mask_weight, reconstruction_weight, l2, **kwargs
+    ):  # fmt: skip
+        super().__init__(networks, **kwargs)
+        self.options = {
+            "local_mean": local_mean,
+            "real": real,
+            "objective": objective,
+            "mask_weight": mask_weight,
+            "reconstruction_weight": reconstruction_weight,
+            "l2": l2,
+        }
+        self.damage = Damage(local_mean, name="damage")
+        for network in (self.encoder, self.decoder):
+            network.trainable = False
+
+    @property
+    def generator(self):
+        return [self.networks["repairer"]] if "repairer" in self.networks else []
+
+    @property
+    def critic(self):
+        return [self.discriminator]
+
+    def paint(self, inputs, training=False):
+        """The pictures that the discriminator gets to see.
+
+        Args:
+            inputs: a batch, see the class.
+            training: whether the repair layers normalise by the batch; the autoencoder never does.
+
+        Returns:
+            ``{"autoencoded": D(phi), "repaired": the corrupt pictures, "real": what they are to be told from}``,
+            (B, H, W, 3) in [-1, 1].
+        """
+        features = ops.stop_gradient(self.encoder(inputs["images"], training=False))
+        damaged = self.damage([features, inputs["omega"]])
+        repairer = self.networks.get("repairer")
+        autoencoded = ops.stop_gradient(decode(self.decoder, features))
+        return {
+            "autoencoded": autoencoded,
+            "repaired": decode(self.decoder, damaged, repairer, inputs["omega"], training=training),
+            "real": autoencoded if self.options["real"] == "autoencoded" else inputs["images"],
+        }
+
+    def decode_damaged(self, inputs):
+        """The damaged features, decoded without any repair: (B, H, W, 3) in [-1, 1]."""
+        return decode(self.decoder, self.damage([self.encoder(inputs["images"], training=False), inputs["omega"]]))
+
+    def call(self, inputs, training=False):
+        return self.discriminator(self.paint(inputs, training)["repaired"], training=training)["logits"]
+
+    def play(self, inputs, targets, training):
+        options = self.options
+        pictures = self.paint(inputs, training)
+        # One pass over both halves: batch normalisation has to see their mixture, as it will in use.
+        judged = self.discriminator(ops.concatenate([pictures["real"], pictures["repaired"]]), training=training)
+        real, corrupt = ops.split(judged["logits"], 2)
+        spotted = ops.mean(spotting_loss(real, corrupt))
+        swapped = ops.mean(spotting_loss(corrupt, real))
+        mask = ops.mean(mask_loss(*ops.split(judged["mask"], 2), inputs["omega"]))
+        error = ops.mean(intact_error(targets, pictures["repaired"], inputs["omega"]))
+        of_critic = spotted + options["mask_weight"] * mask
+        of_generator = swapped + options["reconstruction_weight"] * error
+        if options["objective"] == "confusion":
+            of_generator = of_generator + of_critic
+        metrics = (of_critic, _accuracy(real, corrupt), spotted, mask, swapped, error)
+        return {
+            "generator": of_generator + l2_penalty(self.generator, options["l2"]),
+            "critic": of_critic + l2_penalty(self.critic, options["l2"]),
+            "metrics": dict(zip(self.metric_names, metrics, strict=True)),
+        }
+
+    def get_config(self):
+        return {**super().get_config(), **self.options}
+
+
+def _accuracy(real, corrupt):
+    right = [ops.mean(ops.cast(x[:, y] > x[:, 1 - y], "float32")) for x, y in ((real, REAL), (corrupt, CORRUPT))]
+    return (right[0] + right[1]) / 2

@@ -1,0 +1,91 @@
+"""Losses of the game, for each picture by itself, and what trivial players reach."""
+
+import math
+
+from keras import ops
+
+from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
+
+_IMAGENET_DEVIATION = (58.40, 57.12, 57.38)  # of R, G, B in levels of 0 ... 255
+
+
+def class_loss(logits, label):
+    """Cross-entropy of logits (B, 2) with the same label, 0 or 1, for all: float32 (B,)."""
+    return -ops.log_softmax(ops.cast(logits, "float32"), axis=-1)[:, label]
+
+
+def spotting_loss(real, corrupt):
+    """Cross-entropy of a batch of which one half is real, one half corrupt (section 3): float32 (B,).
+
+    Args:
+        real: logits (B, 2) of the autoencoded pictures.
+        corrupt: logits (B, 2) of the same pictures, damaged and repaired.
+
+    Returns:
+        The mean of both halves for each picture. Its swap, what the repair network is after, is
+        ``spotting_loss(corrupt, real)``.
+    """
+    return 0.5 * (class_loss(real, REAL) + class_loss(corrupt, CORRUPT))
+
+
+def mask_loss(real, corrupt, omega):
+    """Sigmoid cross-entropy of the predicted damage, mean over places and both halves: float32 (B,).
+
+    Args:
+        real: logits (B, h, w, 1) of the autoencoded pictures; all their places are intact.
+        corrupt: logits (B, h, w, 1) of the repaired pictures.
+        omega: (B, h, w, 1), 1 where the features were intact, 0 where they were dropped.
+    """
+    return 0.5 * (_mask_entropy(real, ops.ones_like(omega)) + _mask_entropy(corrupt, omega))
+
+
+def _mask_entropy(logits, target):
+    logits = ops.cast(logits, "float32")
+    losses = ops.binary_crossentropy(ops.cast(target, "float32"), logits, from_logits=True)
+    return ops.mean(losses, axis=(1, 2, 3))
+
+
+def intact_error(pictures, repaired, omega):
+    """Mean square error over the pixels whose features were intact: float32 (B,).
+
+    The sum of squares is divided by the number of intact values, not of all. The released code divides by their number
+    in the batch, this by that in each picture, so that the mean over a batch does not depend on how it is divided; a
+    picture without any counts as 0.
+
+    Args:
+        pictures: (B, H, W, 3) in [-1, 1].
+        repaired: (B, H, W, 3).
+        omega: (B, h, w, 1) of 0 and 1, h a divisor of H, w of W.
+    """
+    factors = [pictures.shape[axis] // omega.shape[axis] for axis in (1, 2)]
+    weights = ops.cast(omega, "float32")
+    for axis, factor in zip((1, 2), factors, strict=True):
+        weights = ops.repeat(weights, factor, axis=axis)
+    squares = ops.square(ops.cast(pictures, "float32") - ops.cast(repaired, "float32"))
+    count = ops.sum(weights, axis=(1, 2, 3)) * pictures.shape[-1]
+    return ops.sum(weights * squares, axis=(1, 2, 3)) / ops.maximum(count, 1.0)
+
+
+def l2_penalty(networks, strength):
+    """``strength / 2`` times the sum of squares of all trainable kernels (TF-Slim's rule), a scalar."""
+    kernels = [v for network in networks for v in network.trainable_variables if v.path.endswith("kernel")]
+    if not kernels or not strength:
+        return ops.zeros(())
+    return 0.5 * strength * sum(ops.sum(ops.square(ops.cast(kernel, "float32"))) for kernel in kernels)
+
+
+def mean_color_loss(weight):
+    """Weighted square error of an autoencoder that always answers with the mean colour of ImageNet."""
+    return weight * sum((deviation / 127.5) ** 2 for deviation in _IMAGENET_DEVIATION) / 3
+
+
+def guessing_loss(theta, mask_weight):
+    """Loss of a discriminator that ignores its input: ln 2, and the entropy of the damage in real and corrupt halves.
+
+    Args:
+        theta: share of places that are dropped in the corrupt half.
+        mask_weight: of the mask loss.
+    """
+    dropped = theta / 2
+    entropy = -dropped * math.log(dropped) - (1 - dropped) * math.log(1 - dropped)
+    return math.log(2) + mask_weight * entropy

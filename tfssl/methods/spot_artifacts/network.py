@@ -1,0 +1,232 @@
+"""The four networks: an encoder and a decoder of pictures, what repairs damaged features, and what spots the repair."""
+
+import keras
+from keras import initializers, layers, ops
+
+from tfssl.backbones.alexnet import caffenet
+from tfssl.backbones.blocks import fully_connected
+from tfssl.backbones.small import alexnet_s
+from tfssl.layers.normalization import batch_norm
+from tfssl.layers.repair_block import RepairBlock
+from tfssl.layers.upsample import Upsample
+
+TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+"""Layers of the discriminator that an encoder exposes."""
+
+MEAN_COLOR = (123.68, 116.78, 103.94)
+"""What the discriminator subtracts from RGB levels of 0 ... 255: the mean colour of ImageNet."""
+
+REAL, CORRUPT = 1, 0
+"""Classes of the discriminator."""
+
+WIDTHS = {"alexnet": (32, 64, 128, 256, 512), "small": (8, 16, 32, 64)}
+"""Backbone -> channels of the autoencoder at strides 1, 2, 4 ..."""
+
+_SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 3), "pool_size": 2}
+_MOMENTUM = 0.975
+_SLOPE = 0.2
+
+
+def map_stride(backbone):
+    """Pixels per place of the encoded picture, of the damage and of conv5."""
+    return 2 ** (len(WIDTHS[backbone]) - 1)
+
+
+def kernel_initializer():
+    """Variance scaling, mean of fan-in and fan-out; the factor 2 is that of its authors' library, unconfirmed."""
+    return initializers.VarianceScaling(2.0, "fan_avg", "truncated_normal")
+
+
+def build_encoder(widths, l2=0.0):
+    """The encoder E: a 3x3 convolution, then 2x2 convolutions with stride 2 that do not overlap.
+
+    Each is followed by batch normalisation and leaky ReLU (0.2). One place of the result therefore sees one square of
+    the picture and a margin of one pixel: damage stays where it is made. 699,168 trainable parameters for the widths
+    of ``"alexnet"``.
+
+    Args:
+        widths: channels of each convolution.
+        l2: weight of the penalty on kernels, see :func:`tfssl.methods.spot_artifacts.loss.l2_penalty`.
+
+    Returns:
+        ``keras.Model``: pictures in [-1, 1], (B, H, W, 3) -> features (B, H / s, W / s, widths[-1]),
+        s = 2 ** (len(widths) - 1).
+    """
+    pictures = x = layers.Input((None, None, 3), name="pictures")
+    for i, filters in enumerate(widths):
+        x = _conv_block(x, filters, 2 if i else 3, f"encode{i}", strides=2 if i else 1, l2=l2)
+    return keras.Model(pictures, x, name="encoder")
+
+
+def build_decoder(widths, l2=0.0):
+    """The decoder D: stages ``decode1`` ... that :func:`decode` also runs with repairs between them.
+
+    Each doubles the size bilinearly, then a 3x3 convolution with batch normalisation and leaky ReLU (0.2); the last
+    is a 3x3 convolution with tanh. 1,568,547 trainable parameters for the widths of ``"alexnet"``. (The bilinear
+    grid is that of pixel centres; TensorFlow 1's was another.)
+
+    Args:
+        widths: those of the encoder.
+        l2: as :func:`build_encoder`.
+
+    Returns:
+        ``keras.Model``: features (B, h, w, widths[-1]) -> pictures in [-1, 1], (B, s h, s w, 3).
+    """
+    features = x = layers.Input((None, None, widths[-1]), name="features")
+    for i, (filters, old) in enumerate(zip(widths[-2::-1], widths[::-1], strict=False), start=1):
+        inputs = layers.Input((None, None, old), name=f"decode{i}_input")
+        outputs = _conv_block(Upsample(2, name=f"decode{i}_up")(inputs), filters, 3, f"decode{i}", l2=l2)
+        x = keras.Model(inputs, outputs, name=f"decode{i}")(x)
+    last = f"decode{len(widths)}"
+    inputs = layers.Input((None, None, widths[0]), name=f"{last}_input")
+    outputs = layers.Conv2D(3, 3, activation="tanh", name=f"{last}_conv", **_kernel(l2))(inputs)
+    return keras.Model(features, keras.Model(inputs, outputs, name=last)(x), name="decoder")
+
+
+def build_autoencoder(widths, size, places, l2=0.0):
+    """Encoder and decoder in one: ``{"images": (B, size, size, 3), "omega": unused}`` -> pictures in [-1, 1].
+
+    It takes the batches of the game, so that both phases of a run share one dataset. 2,267,715 trainable parameters for
+    the widths of ``"alexnet"``.
+
+    Args:
+        widths: channels of the encoder, see :func:`build_encoder`.
+        size: side of the pictures in pixels.
+        places: side of the map of damage.
+        l2: weight of the penalty on kernels.
+
+    Returns:
+        ``keras.Model`` with the layers ``encoder`` and ``decoder``.
+    """
+    images, omega = layers.Input((size, size, 3), name="images"), layers.Input((places, places, 1), name="omega")
+    pictures = build_decoder(widths, l2)(build_encoder(widths, l2)(images))
+    return keras.Model({"images": images, "omega": omega}, pictures, name="autoencoder")
+
+
+def build_repairer(widths):
+    """The repair network R: one gated layer ``repair1`` ... before each stage of the decoder.
+
+    6,297,216 trainable parameters for the widths of ``"alexnet"``. The layers stand side by side here; :func:`decode`
+    puts them between the stages of the decoder.
+
+    Args:
+        widths: those of the encoder.
+
+    Returns:
+        ``keras.Model``: ``[[map 1, mask 1], [map 2, mask 2] ...]`` -> list of repaired maps.
+    """
+    pairs, repaired = [], []
+    for i, channels in enumerate(widths[::-1], start=1):
+        pairs.append([
+            layers.Input((None, None, channels), name=f"repair{i}_map"),
+            layers.Input((None, None, 1), name=f"repair{i}_mask"),
+        ])  # fmt: skip
+        repaired.append(RepairBlock(_MOMENTUM, kernel_initializer(), name=f"repair{i}")(pairs[-1]))
+    return keras.Model(pairs, repaired, name="repairer")
+
+
+def decode(decoder, features, repairer=None, omega=None, training=False):
+    """Decode features, repairing them before each stage.
+
+    Args:
+        decoder: of :func:`build_decoder`; always in inference mode.
+        features: float tensor (B, h, w, C).
+        repairer: of :func:`build_repairer`; None decodes without repair.
+        omega: mask (B, h, w, 1), 1 where features are intact; it is doubled with the maps, by nearest neighbours.
+        training: whether the repair layers normalise by the batch.
+
+    Returns:
+        Pictures in [-1, 1], float tensor (B, H, W, 3).
+    """
+    x, mask = features, omega
+    stages = [layer for layer in decoder.layers if layer.name.startswith("decode")]
+    for number, stage in enumerate(stages, start=1):
+        if repairer is not None:
+            mask = upsample_mask(mask) if number > 1 else mask
+            x = repairer.get_layer(f"repair{number}")([x, mask], training=training)
+        x = stage(x, training=False)
+    return x
+
+
+def upsample_mask(mask):
+    """Double a mask (B, h, w, 1) by nearest neighbours: (B, 2 h, 2 w, 1)."""
+    return ops.repeat(ops.repeat(mask, 2, axis=1), 2, axis=2)
+
+
+def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
+    """The discriminator C: five convolutions, a head for the class, a head for the damage.
+
+    ``"alexnet"`` is CaffeNet with SAME padding, local response normalisation after the first two poolings, batch
+    normalisation without scale in conv5 and fc6, no fc7: 40,097,411 trainable parameters for pictures of 96 pixels and
+    4096 units. conv5 has as many places as the encoder's features, so that the second head can say for each whether it
+    was damaged. With VALID padding it would not: 4x4 against 6x6 at 96 pixels.
+
+    Args:
+        backbone: a key of ``WIDTHS``.
+        size: side of the pictures in pixels.
+        fc6: units of the layer before the class.
+        dropout: share of them that is dropped in training.
+        pool5: 3x3 / 2 max pooling between conv5 and fc6. It brings the 14x14 places of 224 pixels to 6x6, for which
+            the network has the same number of parameters as at 96 pixels.
+
+    Returns:
+        ``keras.Model``: pictures in [-1, 1], (B, size, size, 3) -> ``{"logits": (B, 2), "mask": (B, h, w, 1)}``, both
+        before softmax or sigmoid and in float32; logits are (corrupt, real), mask is high where intact.
+    """
+    pictures = layers.Input((size, size, 3), name="judged")
+    levels = layers.Rescaling(127.5, offset=[127.5 - mean for mean in MEAN_COLOR], dtype="float32", name="levels")
+    conv5 = build_trunk(backbone)(levels(pictures))["conv5"]
+    mask = layers.Conv2D(
+        1, 3, padding="same", kernel_initializer=kernel_initializer(), dtype="float32", name="mask"
+    )(conv5)  # fmt: skip
+    x = layers.MaxPooling2D(3, 2, name="pool5")(conv5) if pool5 else conv5
+    x = fully_connected(
+        x, (fc6,), dropout=dropout, initializer=kernel_initializer(), normalization={"fc6": "batch_without_scale"}
+    )["fc6"]
+    logits = layers.Dense(2, kernel_initializer=kernel_initializer(), dtype="float32", name="class")(x)
+    return keras.Model(pictures, {"logits": logits, "mask": mask}, name="discriminator")
+
+
+def build_trunk(backbone):
+    """The convolutions of the discriminator: RGB levels less their mean -> ``{"conv1": ..., ... "conv5": ...}``."""
+    levels = layers.Input((None, None, 3), name="trunk_levels")
+    if backbone == "small":
+        taps = alexnet_s(levels, **_SMALL, normalization="batch", fc=None)
+        return keras.Model(levels, {name: taps[name] for name in TAPS}, name="trunk")
+    taps = caffenet(
+        levels,
+        padding="same",
+        normalization={"conv1": "lrn", "conv2": "lrn", "conv5": "batch_without_scale"},
+        initializer=kernel_initializer(),
+        bias=0.1,
+        fc=None,
+    )
+    trunk = keras.Model(levels, {name: taps[name] for name in TAPS}, name="trunk")
+    for name in ("conv1_conv", "conv3_conv"):  # BVLC's start at zero
+        bias = trunk.get_layer(name).bias
+        bias.assign(ops.full(bias.shape, 0.1))
+    return trunk
+
+
+def feature_encoder(discriminator):
+    """Features of whole pictures: RGB in [0, 1], (B, H, W, 3) of any size -> ``{"conv1": ..., "conv5": ...}``.
+
+    It shares its variables with the discriminator.
+    """
+    rgb = layers.Input((None, None, 3), name="rgb")
+    levels = layers.Rescaling(255.0, offset=[-mean for mean in MEAN_COLOR], dtype="float32", name="rgb_levels")
+    return keras.Model(rgb, discriminator.get_layer("trunk")(levels(rgb)), name="features")
+
+
+def _conv_block(x, filters, kernel_size, name, *, strides=1, l2):
+    x = layers.Conv2D(filters, kernel_size, strides=strides, use_bias=False, name=f"{name}_conv", **_kernel(l2))(x)
+    x = batch_norm(momentum=_MOMENTUM, name=f"{name}_bn")(x)
+    return layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x)
+
+
+def _kernel(l2):
+    return {
+        "padding": "same",
+        "kernel_initializer": kernel_initializer(),
+        "kernel_regularizer": keras.regularizers.L2(l2 / 2) if l2 else None,
+    }
