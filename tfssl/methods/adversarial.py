@@ -20,7 +20,7 @@ class AdversarialModel(keras.Model):
         **kwargs: of ``keras.Model``.
     """
 
-    metric_names = ("loss",)
+    metric_names: tuple[str, ...] = ("loss",)
     """Keys of ``play(...)["metrics"]``, in the order of the history. "loss" is what a run watches, lower is better."""
 
     def __init__(self, networks, **kwargs):

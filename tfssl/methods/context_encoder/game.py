@@ -26,7 +26,7 @@ class InpaintingGame(AdversarialModel):
         **kwargs: of ``keras.Model``.
     """
 
-    metric_names = ("loss", "l2", "adversarial", "critic")
+    metric_names: tuple[str, ...] = ("loss", "l2", "adversarial", "critic")
 
     def __init__(self, networks, reconstruction_weight=0.999, visible_weight=10.0, **kwargs):
         super().__init__(networks, **kwargs)

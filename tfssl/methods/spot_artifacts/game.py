@@ -33,7 +33,7 @@ class SpottingGame(AdversarialModel):
     pictures.
     """
 
-    metric_names = ("loss", "accuracy", "class_loss", "mask_loss", "swapped_loss", "intact_error")
+    metric_names: tuple[str, ...] = ("loss", "accuracy", "class_loss", "mask_loss", "swapped_loss", "intact_error")
 
     def __init__(
         self, networks, *, local_mean, real, objective, mask_weight, reconstruction_weight, l2, **kwargs
