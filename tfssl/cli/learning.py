@@ -72,6 +72,7 @@ def evaluate(
     temperature: Annotated[float | None, typer.Option(help="T of the annealed mean; default the model's.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
     compare: Annotated[list[str] | None, typer.Option(help="Another run to measure on the same pictures.")] = None,
+    bank: Annotated[str | None, typer.Option(help="Inpainting: pictures to take nearest neighbours from.")] = None,
 ):
     """The method's own metrics, or a transfer task on labelled folders, with baselines beside them.
 
@@ -80,7 +81,7 @@ def evaluate(
     """
     from tfssl.api import evaluate as measure
 
-    options: dict = {"temperature": temperature, "limit": limit, "compare": compare or None}
+    options: dict = {"temperature": temperature, "limit": limit, "compare": compare or None, "bank": bank}
     options |= {"test": test, "taps": taps.split(",") if taps else None, "pool": pool, "side": side, "seeds": seeds}
     given = {name: value for name, value in options.items() if value is not None}
     with progress_bar("fits" if task else "images") as progress:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfssl import methods
 from tfssl.errors import ModelError
 from tfssl.export.folder import read_config
-from tfssl.export.samples import builtin_pictures, differences, lightness, summary
+from tfssl.export.samples import arguments, builtin_pictures, deviations
 from tfssl.export.savedmodel import MAX_ERROR as SAVEDMODEL_MAX_ERROR
 from tfssl.export.savedmodel import load_savedmodel
 from tfssl.export.tflite import MAX_ERROR, run_tflite
@@ -19,7 +19,7 @@ PICTURES = 5
 
 def tflite_steps(folder, report):
     """The steps, in order; arguments and result as :func:`tfssl.export.check_savedmodel.savedmodel_steps`."""
-    reference = functools.lru_cache(lambda side: _reference(folder, report, side))
+    reference = functools.lru_cache(lambda name, signature: _reference(folder, report, name, signature))
     steps = []
     for name, entry in report["tflite"].items():
         limit = MAX_ERROR[entry["quantize"]]
@@ -54,33 +54,34 @@ def check_operators(path):
 
 def check_answers(path, entry, reference, limit):
     """Run it on photographs and compare: with the Keras model if a SavedModel lies beside it."""
-    side, signature = entry["side"], entry["signature"]
-    pictures = builtin_pictures()[:PICTURES]
-    inputs = [{key: lightness(picture, (side, side)) for key in entry["inputs"]} for picture in pictures]
-    answers = run_tflite(path, signature, inputs)
+    signature = tuple(tf.TensorSpec(s["shape"], s["dtype"], name=name) for name, s in entry["inputs"].items())
+    inputs = arguments(signature, builtin_pictures()[:PICTURES])
+    answers = run_tflite(path, entry["signature"], inputs)
     if not all(np.isfinite(value).all() for answer in answers for value in answer.values()):
         raise ModelError("answers with NaN or infinity")
-    wanted = reference(side)
-    if wanted is None:
+    endpoint, wanted = reference(entry["signature"], signature)
+    if endpoint is None:
         yield f"runs in LiteRT on {len(inputs)} photographs (no SavedModel beside it to compare with)"
         return
-    apart = [differences(want, got) for want, got in zip(wanted, answers, strict=True)]
-    for output in apart[0]:
-        numbers = summary([part[output] for part in apart])
-        if not numbers["mean_abs"] <= limit:
+    for output, numbers in deviations(endpoint, inputs, wanted, answers).items():
+        if not numbers["mean_abs"] <= limit * endpoint.unit:
             raise ModelError(
                 f"output {output} differs from the Keras model by {numbers['mean_abs']:.3g} on average, more than "
-                f"{limit} for {entry['quantize']}"
+                f"{limit * endpoint.unit} for {entry['quantize']}"
             )
         yield f"runs in LiteRT; {output} within {numbers['mean_abs']:.2g} of the Keras model on average"
 
 
-def _reference(folder, report, side):
-    """Answers of the Keras model, or None where only .tflite files were exported."""
+def _reference(folder, report, name, signature):
+    """The endpoint and answers of the Keras model, or None twice where only .tflite files were exported."""
     if "savedmodel" not in report:
         methods.get(report["method"])(**read_config(report, folder))  # its configuration must at least be valid
-        return None
+        return None, None
     method, model = load_savedmodel(folder)
-    (function,) = (e.function for e in method.serving(model).values() if e.signature[0].name == "lightness")
-    inputs = [lightness(picture, (side, side)) for picture in builtin_pictures()[:PICTURES]]
-    return [{key: value.numpy() for key, value in function(tf.constant(x)).items()} for x in inputs]
+    endpoints = method.serving(model)
+    if name not in endpoints:
+        raise ModelError(f"{method.name()} has no endpoint {name!r}; it has {', '.join(endpoints)}")
+    calls = arguments(signature, builtin_pictures()[:PICTURES])
+    return endpoints[name], [
+        endpoints[name].function(**{key: tf.constant(value) for key, value in call.items()}) for call in calls
+    ]

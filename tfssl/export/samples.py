@@ -63,7 +63,7 @@ def arguments(signature, pictures):
     Args:
         signature: its ``tf.TensorSpec`` inputs: ``image_bytes`` (string), alone or with ``mask_bytes``; ``lightness``
             (float32, L in [0, 100]); ``images`` (uint8, or float32 in [0, 1], RGB); or ``pictures`` and ``masks``
-            (float32 of a fixed size).
+            (float32 of a fixed size). Where it fixes height and width, pictures are scaled to them.
         pictures: list of ``PIL.Image``.
 
     Returns:
@@ -85,17 +85,21 @@ def _values(spec, pictures):
     if spec.name == "mask_bytes":
         return [np.array([encode(Image.fromarray(_hole(p.height, p.width) * np.uint8(255))) for p in pictures], object)]
     if spec.name == "lightness":
-        return [lightness(picture) for picture in pictures]
-    if spec.name == "images":
-        if spec.dtype.as_numpy_dtype == np.uint8:
-            return [np.asarray(picture)[None] for picture in pictures]
-        return [_rgb(picture) for picture in pictures]
-    if spec.name == "pictures":
-        return [_rgb(picture, spec.shape[1:3].as_list()) for picture in pictures]
+        return [lightness(picture, _size(spec)) for picture in pictures]
+    if spec.name == "images" and spec.dtype.as_numpy_dtype == np.uint8:
+        return [np.asarray(picture)[None] for picture in pictures]
+    if spec.name in ("images", "pictures"):
+        return [_rgb(picture, _size(spec)) for picture in pictures]
     if spec.name == "masks":
-        return [_hole(*spec.shape[1:3])[None, ..., None].astype(np.float32) for _ in pictures]
+        return [_hole(*_size(spec))[None, ..., None].astype(np.float32) for _ in pictures]
     known = "image_bytes, mask_bytes, lightness, images, pictures, masks"
     raise ModelError(f"no sample pictures for an input named {spec.name!r}; known: {known}")
+
+
+def _size(spec):
+    """Height and width that an input fixes, or None."""
+    size = spec.shape[1:3]
+    return size.as_list() if size.is_fully_defined() else None
 
 
 def _hole(height, width):
@@ -107,13 +111,15 @@ def _hole(height, width):
     return hole
 
 
-def differences(expected, actual, relative=False):
+def differences(expected, actual, relative=False, where=None):
     """How far two answers of an endpoint lie apart.
 
     Args:
         expected: ``{output: array}``; arrays of strings hold encoded pictures and are compared as pixels.
         actual: likewise.
         relative: divide by the mean magnitude of what was expected.
+        where: array that is 1 where values count, of a shape that outputs broadcast with. Elsewhere equal ones are
+            left out, as they would only make a mean look better; unequal ones still count.
 
     Returns:
         ``{output: float64 array of absolute differences}``, in the output's unit or in levels of 255.
@@ -129,10 +135,14 @@ def differences(expected, actual, relative=False):
         for want, got in pairs:
             if want.shape != got.shape:
                 raise ModelError(f"output {name} has shape {got.shape} instead of {want.shape}")
-        apart[name] = np.concatenate([np.abs(want - got).ravel() for want, got in pairs])
+        apart[name] = np.concatenate([np.abs(want - got)[_counted(want, got, where)] for want, got in pairs])
         if relative:
             apart[name] /= max(np.mean(np.abs(expected[name])), np.finfo(np.float32).tiny)
     return apart
+
+
+def _counted(want, got, where):
+    return np.ones(want.shape, bool) if where is None else np.broadcast_to(where > 0.5, want.shape) | (want != got)
 
 
 def _arrays(value):
@@ -140,6 +150,28 @@ def _arrays(value):
     if value.dtype.kind in "OS":
         return [np.asarray(Image.open(io.BytesIO(data)), np.float64) for data in value.ravel()]
     return [value.astype(np.float64)]
+
+
+def deviations(endpoint, inputs, expected, actual):
+    """How far the answers of two forms of an endpoint lie apart.
+
+    Args:
+        endpoint: the :class:`~tfssl.methods.base.Endpoint`.
+        inputs: list of ``{input: array}``, one a call.
+        expected: list of its answers, ``{output: array}``.
+        actual: likewise.
+
+    Returns:
+        ``{output: {"mean_abs": ..., "max_abs": ...}}`` over all calls.
+
+    Raises:
+        ModelError: if outputs or shapes differ.
+    """
+    apart = [
+        differences(want, got, endpoint.relative, None if endpoint.where is None else call[endpoint.where])
+        for call, want, got in zip(inputs, expected, actual, strict=True)
+    ]
+    return {output: summary([part[output] for part in apart]) for output in apart[0]}
 
 
 def summary(apart):

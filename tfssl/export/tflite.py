@@ -1,5 +1,6 @@
 """LiteRT (.tflite) files for phones: static size, builtin operators only, float or quantized."""
 
+import dataclasses
 import logging
 import os
 import tempfile
@@ -10,14 +11,14 @@ import tensorflow as tf
 
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export.folder import write_export
-from tfssl.export.network import SCOPE, StoredNetwork, sensitive_layers, served_network
+from tfssl.export.network import SCOPE, StoredNetwork, inner_layers, sensitive_layers, served_network
 from tfssl.export.quiet import quiet_stderr
-from tfssl.export.samples import builtin_pictures, differences, lightness, summary
+from tfssl.export.samples import arguments, builtin_pictures, deviations
 from tfssl.export.savedmodel import served_name, write_savedmodel
-from tfssl.methods.base import Endpoint
 
 MAX_ERROR = {"none": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
-"""Largest mean absolute error of the output against the Keras model, in the output's unit, by quantization."""
+"""Largest mean absolute error of the output against the Keras model, in ab units, by quantization. For other outputs
+they are multiplied by the endpoint's ``unit``."""
 
 CALIBRATION_PICTURES = 64
 """Most pictures of the representative set that int8 ranges are measured on."""
@@ -28,19 +29,20 @@ _INSIDE = rf"^{SCOPE}(_\d+)?/"  # operators are named by scope and layer
 
 
 def export_tflite(method, model, out, *, quantize="none", side=None, representative="builtin", overwrite=False):
-    """Write a .tflite file of the endpoint that takes lightness, and measure it against the Keras model.
+    """Write a .tflite file of the endpoint that is meant for phones, and measure it against the Keras model.
 
     ``none`` and ``float16`` keep every operator in float32 (float16: kernels stored in half). ``dynamic`` stores int8
     weights and quantizes activations as it runs. ``int8`` fixes the ranges of the activations beforehand. In all of
-    them, what turns scores into colours (softmax, annealed mean), every resizing and a few small sensitive layers
-    stay in float32, and so do input and output.
+    them, what turns scores into colours (softmax and annealed mean, tanh), every resizing and a few small sensitive
+    layers stay in float32, and so do inputs and output.
 
     Args:
         method: the :class:`~tfssl.methods.base.Method` the model belongs to.
         model: its trained ``keras.Model``.
         out: folder to write; made if missing. It may hold other exports of the same weights.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``.
-        side: height and width in pixels, fixed in the file. None is ``method.network_side``.
+        side: height and width in pixels, fixed in the file. None is ``method.network_side``; a network that takes
+            one size only has no other.
         representative: image source whose pictures set the ranges of int8, see
             :func:`tfssl.data.images.image_source`; the first 64 are used.
         overwrite: replace an earlier file of the same name.
@@ -56,17 +58,16 @@ def export_tflite(method, model, out, *, quantize="none", side=None, representat
         raise ConfigError(f"`quantize` must be one of {', '.join(MAX_ERROR)}. Received: quantize={quantize!r}")
     model = served_network(method, model)
     endpoints = method.serving(StoredNetwork(model))
-    if not any(_takes_lightness(endpoint) for endpoint in endpoints.values()):
+    name = next((name for name, endpoint in endpoints.items() if endpoint.mobile), None)
+    if name is None:
         raise ModelError(f"{method.name()} has no .tflite form, it exports {', '.join(endpoints)}; export a SavedModel")
     side = method.network_side if side is None else side
-    if not isinstance(side, int) or not 16 <= side <= 2048:
-        raise ConfigError(f"`side` must be an integer from 16 to 2048 pixels. Received: side={side!r}")
-    name, endpoint = _fixed_endpoint(endpoints, side)
+    endpoint = _fixed_endpoint(endpoints[name], side)
     file = f"{served_name(method)}_{quantize}.tflite"
     with write_export(out, method, model, [file], overwrite=overwrite) as (stage, report):
         content = _convert(name, endpoint)
         if quantize != "none":
-            calibration = _calibration(representative, side) if quantize == "int8" else []
+            calibration = _calibration(representative, endpoint) if quantize == "int8" else []
             content = _quantize(content, quantize, model, name, calibration)
         (stage / file).write_bytes(content)
         report.setdefault("tflite", {})[file] = {
@@ -76,7 +77,7 @@ def export_tflite(method, model, out, *, quantize="none", side=None, representat
             "inputs": {
                 spec.name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for spec in endpoint.signature
             },
-            "parity": _parity(stage / file, name, endpoint, side, MAX_ERROR[quantize]),
+            "parity": _parity(stage / file, name, endpoint, MAX_ERROR[quantize] * endpoint.unit),
         }
     return report
 
@@ -105,15 +106,15 @@ def run_tflite(path, signature, inputs):
         raise ModelError(f"{Path(path).name} cannot be run: {' '.join(str(error).split())[:200]}") from None
 
 
-def _fixed_endpoint(endpoints, side):
-    """The endpoint on lightness, for a batch of one and a fixed size: dynamic sizes run many times slower."""
-    name = next(name for name, endpoint in endpoints.items() if _takes_lightness(endpoint))
-    fixed = tf.TensorSpec((1, side, side, 1), tf.float32, name="lightness")
-    return name, Endpoint(endpoints[name].function, (fixed,))
-
-
-def _takes_lightness(endpoint):
-    return [spec.name for spec in endpoint.signature] == ["lightness"]
+def _fixed_endpoint(endpoint, side):
+    """The endpoint for a batch of one and a fixed size: dynamic sizes run many times slower."""
+    if not isinstance(side, int) or not 16 <= side <= 2048:
+        raise ConfigError(f"`side` must be an integer from 16 to 2048 pixels. Received: side={side!r}")
+    (own,) = {spec.shape[1] for spec in endpoint.signature}
+    if own not in (None, side):
+        raise ConfigError(f"`side` must be {own}, the only size that this network takes. Received: side={side}")
+    signature = (tf.TensorSpec((1, side, side, s.shape[-1]), s.dtype, name=s.name) for s in endpoint.signature)
+    return dataclasses.replace(endpoint, signature=tuple(signature))
 
 
 def _convert(name, endpoint):
@@ -145,14 +146,19 @@ def _quantize(content, kind, model, name, calibration):
         recipe.add_static_config(_INSIDE, every, activation_num_bits=8, weight_num_bits=8)
         # Scores of 1/10 already show after division by a temperature of 0.38: what the classifier gives stays float.
         recipe.add_dynamic_config(_layers([_last_kernel(model)]), every, num_bits=8)
-    recipe.update_quantization_recipe(_layers(sensitive_layers(model)), every, algorithm_key="no_quantize")
+        # With fixed ranges the product of a stack of matrices is zero (ai-edge-quantizer 0.10, LiteRT 2.3).
+        recipe.add_dynamic_config(_INSIDE, qtyping.TFLOperationName.BATCH_MATMUL, num_bits=8)
+    kept = [*sensitive_layers(model), *_after_last_kernel(model)]
+    recipe.update_quantization_recipe(_layers(kept), every, algorithm_key="no_quantize")
     try:
         with quiet_stderr():
             ranges = _ranges(recipe, name, calibration)
             return bytes(recipe.quantize(ranges or None, enable_progress_report=False).quantized_model)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"the quantizer cannot make {kind} of this network ({reason})") from None
+        raise ModelError(
+            f"the quantizer cannot make {kind} of this network ({reason}); use a milder `quantize`"
+        ) from None
 
 
 def _half(qtyping):
@@ -172,8 +178,8 @@ def _ranges(recipe, name, calibration):
     (0.34 -> 0.20 ab on a trained network).
     """
     ranges = {}
-    for x in calibration:
-        for tensor, seen in recipe.calibrate({name: [{"lightness": x}]}, num_threads=os.cpu_count()).items():
+    for inputs in calibration:
+        for tensor, seen in recipe.calibrate({name: [inputs]}, num_threads=os.cpu_count()).items():
             before = ranges.get(tensor)
             if before:
                 widest = {"min": np.minimum(before["min"], seen["min"]), "max": np.maximum(before["max"], seen["max"])}
@@ -183,22 +189,30 @@ def _ranges(recipe, name, calibration):
 
 
 def _layers(names):
-    """Pattern of the operators that any of these layers went into; the converter joins names of fused ones by ;"""
-    return rf"(^|;){SCOPE}(_\d+)?/({'|'.join(names)})(_\d+)?/"
+    """Pattern of the operators that any of these layers went into; the converter joins names of fused ones by ;
+
+    Between the network's scope and a layer's lie those of models that the layer is in.
+    """
+    return rf"(^|;){SCOPE}(_\d+)?/([^;/]+/)*({'|'.join(names)})(_\d+)?/"
 
 
 def _last_kernel(model):
-    return [layer.name for layer in model.layers if hasattr(layer, "kernel")][-1]
+    return [layer.name for layer in inner_layers(model) if hasattr(layer, "kernel")][-1]
 
 
-def _calibration(source, side):
+def _after_last_kernel(model):
+    names = [layer.name for layer in inner_layers(model)]
+    return names[names.index(_last_kernel(model)) + 1 :]
+
+
+def _calibration(source, endpoint):
     from tfssl.data.images import image_source
 
     found = image_source(source)
     pictures = [picture for i in range(min(len(found), CALIBRATION_PICTURES)) for picture in _open(found, i)]
     if not pictures:
         raise ModelError("none of the first pictures of `representative` can be read; give another source")
-    return [lightness(picture, (side, side)) for picture in pictures]
+    return arguments(endpoint.signature, pictures)
 
 
 def _open(source, index):
@@ -209,16 +223,15 @@ def _open(source, index):
         return []
 
 
-def _parity(path, name, endpoint, side, limit):
-    inputs = [lightness(picture, (side, side)) for picture in builtin_pictures()]
-    answers = run_tflite(path, name, [{"lightness": x} for x in inputs])
-    wanted = [endpoint.function(tf.constant(x)) for x in inputs]
-    apart = [differences(want, got) for want, got in zip(wanted, answers, strict=True)]
-    result = {"pictures": len(inputs), **{key: summary([part[key] for part in apart]) for key in apart[0]}}
-    for key in apart[0]:
-        if not result[key]["mean_abs"] <= limit:
+def _parity(path, name, endpoint, limit):
+    inputs = arguments(endpoint.signature, builtin_pictures())
+    answers = run_tflite(path, name, inputs)
+    wanted = [endpoint.function(**{key: tf.constant(value) for key, value in call.items()}) for call in inputs]
+    apart = deviations(endpoint, inputs, wanted, answers)
+    for output, numbers in apart.items():
+        if not numbers["mean_abs"] <= limit:
             raise ModelError(
-                f"{path.name} differs from the Keras model by {result[key]['mean_abs']:.3g} in {key} on average, more "
+                f"{path.name} differs from the Keras model by {numbers['mean_abs']:.3g} in {output} on average, more "
                 f"than {limit}; use a milder `quantize`, or more `representative` pictures for int8"
             )
-    return result
+    return {"pictures": len(inputs), **apart}

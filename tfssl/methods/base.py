@@ -29,11 +29,20 @@ class Endpoint:
         signature: its ``tf.TensorSpec`` arguments, in order.
         relative: whether the outputs have no unit of their own, as features: what an export may deviate by is then a
             share of their mean magnitude.
+        mobile: whether a .tflite file can hold it: float32 pictures or maps in, (B, H, W, C), float32 ones out. The
+            first such endpoint of a method is the one that does.
+        unit: what one unit of ab is in the outputs, which says how far a .tflite file may deviate: 1 for ab, 1/100
+            for colours in [0, 1], because ab are measured on the scale of L, from 0 to 100.
+        where: name of an input that is 1 where the outputs are the network's own, None if they are everywhere. What
+            a .tflite file only hands back elsewhere is left out of its mean error.
     """
 
     function: object
     signature: tuple
     relative: bool = False
+    mobile: bool = False
+    unit: float = 1.0
+    where: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

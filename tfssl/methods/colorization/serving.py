@@ -44,9 +44,11 @@ def endpoints(method, model):
     def predict(lightness):
         return {"ab": predict_ab(method, model, lightness)}
 
+    files = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    lightness = tf.TensorSpec((None, None, None, 1), tf.float32, name="lightness")
     return {
-        "colorize_bytes": Endpoint(colorize_bytes, (tf.TensorSpec((None,), tf.string, name="image_bytes"),)),
-        "predict_ab": Endpoint(predict, (tf.TensorSpec((None, None, None, 1), tf.float32, name="lightness"),)),
+        "colorize_bytes": Endpoint(colorize_bytes, (files,)),
+        "predict_ab": Endpoint(predict, (lightness,), mobile=True),
     }
 
 

@@ -62,6 +62,9 @@ def endpoints(method, network):
                 tf.TensorSpec((None, side, side, 3), tf.float32, name="pictures"),
                 tf.TensorSpec((None, side, side, 1), tf.float32, name="masks"),
             ),
+            mobile=True,
+            unit=1 / 100,
+            where="masks",
         ),
         **feature_endpoints(features),
     }
