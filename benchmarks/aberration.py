@@ -41,7 +41,7 @@ def main():
                 print({key: round(value, 4) if isinstance(value, float) else value for key, value in rows[-1].items()})
     save(
         "aberration",
-        config=vars(arguments),
+        config=vars(arguments) | {"data": "builtin" if arguments.data == "builtin" else "photographs", "out": None},
         packages=("tensorflow", "keras", "numpy", "pillow"),
         seconds=seconds,
         comparisons=[],

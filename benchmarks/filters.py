@@ -7,6 +7,7 @@ denoising on the held-out photographs, for each seed with noise and without, and
 """
 
 import argparse
+from math import isfinite
 from pathlib import Path
 
 from machine import save
@@ -37,7 +38,9 @@ def main():
             )
             fit(config, run)
             method, model = load_run(run)
-            found = {k: v for k, v in method.evaluate(model, arguments.data).items() if isinstance(v, (int, float))}
+            found = {
+                k: v for k, v in method.evaluate(model, arguments.data).items() if isinstance(v, float) and isfinite(v)
+            }
             rows.append({"variant": variant, "seed": seed, **found})
             print(rows[-1], flush=True)
             if seed == arguments.seeds[0]:

@@ -35,6 +35,18 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _free_memory():
+    """Graphs and networks of one file are not needed by the next; left alone they grow to gigabytes."""
+    import gc
+
+    import keras
+
+    yield
+    keras.backend.clear_session()
+    gc.collect()
+
+
 @pytest.fixture(scope="session")
 def root():
     """Folder of the checkout."""

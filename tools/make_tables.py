@@ -133,7 +133,7 @@ def pretraining(root):
         if name == "labels":
             continue
         probes = [run["probe"] for run in runs]
-        pixels += [probe["pixels_best_on_test"] for probe in probes]
+        pixels += [100 * probe["pixels_best_on_test"] for probe in probes]
         keys = ("best_on_test", "untrained_best_on_test", "gain_on_test", "accuracy")
         method, _, variant = name.partition(", ")
         label = f"`{method}/cpu`" + (f", {variant}" if variant else "")
@@ -142,7 +142,7 @@ def pretraining(root):
     if labelled := entries.get("labels"):
         spread = _spread([100 * run["accuracy"] for run in labelled])
         rows.append(("`jigsaw`'s trunk trained with the labels alone", spread, "-", "-", "-", str(len(labelled))))
-    rows.append(("raw pixels", _spread(pixels), "-", "-", "-", "-"))
+    rows.append(("raw pixels", figure(statistics.mean(pixels)), "-", "-", "-", "-"))  # the same for every run
     header = [
         "Pretrained by", "Best tap (%)", "Untrained (%)", "Gain (points)", "Tap chosen without the test set (%)", "Runs"
     ]  # fmt: skip
@@ -210,6 +210,25 @@ def learned(root, method):
     return markdown(header, rows)
 
 
+def discovery(root):
+    """Clusters that the trained network finds, beside what finds less."""
+    found = read(root, "benchmarks/results/discovery.json")["found"]
+    rows = [
+        (
+            what,
+            figure(found.get(f"{prefix}clusters", "-")),
+            *(figure(found[f"{prefix}{key}"]) for key in ("purity", "coverage", "area")),
+        )
+        for what, prefix in (
+            ("the trained network", ""),
+            ("the same network untrained", "untrained_"),
+            ("raw pixels", "pixels_"),
+            ("random sets of pictures", "random_"),
+        )
+    ]
+    return markdown(["Found with", "Clusters", "Purity", "Coverage", "Area under the curve"], rows)
+
+
 def filters(root):
     """Shape of the first filters of a dense autoencoder, with noise and without."""
     record = read(root, "benchmarks/results/filters.json")
@@ -261,6 +280,7 @@ def shortcuts(root):
 TABLES = {
     "bfloat16": bfloat16,
     "colorizer": colorizer,
+    "discovery": discovery,
     "encoding-error": encoding_error,
     "filters": filters,
     "methods": methods,

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -57,6 +58,7 @@ def method():
 
 @pytest.fixture(scope="module")
 def classifier():
+    keras.utils.set_random_seed(0)  # how far temperatures lie apart depends on the weights
     method = Colorization(backbone="small", resize=None, crop_size=32, network_side=48)
     return method, method.model()
 
