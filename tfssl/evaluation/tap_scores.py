@@ -2,19 +2,15 @@
 
 import csv
 import dataclasses
-import json
 import os
-import platform
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from tfssl.errors import ConfigError
+from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.visualization.line_plot import line_plot
-
-_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +98,7 @@ def finish(task, scores, sets, *, seeds, protocol, references=None, out=None):
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
         data = {"train": sets.folders[0].root, "test": sets.folders[1].root, "side": sets.side, "seeds": seeds}
-        _write_json(out / "metrics.json", {"task": task, **numbers, "protocol": {**data, **protocol}, **_versions()})
+        write_metrics(out, numbers, task=task, protocol={**data, **protocol})
         _write_table(out / "taps.csv", scores)
         _write_plot(out / "taps.png", scores, references)
     return numbers
@@ -136,19 +132,6 @@ def _by_tap(scores, encoder):
 def _mean_and_std(values):
     apart = np.subtract(values, values[0])  # exactly 0 where all are the same
     return float(values[0] + np.mean(apart)), float(np.std(apart, ddof=1)) if len(values) > 1 else 0.0
-
-
-def _versions():
-    from tfssl import __version__
-
-    packages = {package: version(package) for package in _PACKAGES}
-    return {"versions": {"tfssl": __version__, "python": platform.python_version(), **packages}}
-
-
-def _write_json(path, record):
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _write_table(path, scores):

@@ -1,7 +1,5 @@
 """How well holes are filled on photographs: errors and sharpness beside mean colours and nearest neighbours."""
 
-import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import tensorflow as tf
 from tfssl.data.images import check_source, image_source
 from tfssl.data.pipeline import Skipped, crop_dataset
 from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.context_encoder.data import HoleSampler
 from tfssl.methods.context_encoder.fill import complete
 from tfssl.methods.context_encoder.metrics import NAMES, gradient_energy, hole_metrics, psnr
@@ -79,7 +78,7 @@ def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_lim
         "bank": float(len(others) - (bank is None)),
     }
     if out is not None:
-        _write_metrics(Path(out), method, metrics)
+        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")})
         _draw(pixels, dropped, fills, Path(out) / "sheet.png")
     return {**metrics, "skipped": dict(skipped.reasons)}
 
@@ -196,11 +195,3 @@ def _draw(pixels, dropped, fills, path, count=8):
 
 def _levels(picture):
     return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
-
-
-def _write_metrics(out, method, metrics):
-    out.mkdir(parents=True, exist_ok=True)
-    record = {**metrics, "config": {"method": method.name(), **method.model_dump(mode="json")}}
-    unfinished = out / "metrics.json.tmp"
-    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, out / "metrics.json")

@@ -1,25 +1,20 @@
 """How often the neighbour's place is found on held-out pictures, by direction, and what the embedding is good for."""
 
-import json
-import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tfssl import __version__
 from tfssl.data.images import check_source, image_source
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError, SourceError
+from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.context_prediction.loss import NO_PAIR
 from tfssl.methods.context_prediction.neighbours import nearest_neighbours
 from tfssl.methods.context_prediction.sheets import write_confusion
 from tfssl.ops.patches import DIRECTIONS, NUM_LABELS
 
 _BATCH = 8  # pictures
-_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
 
 def evaluate(method, model, source, *, out=None, limit=None, progress=None):
@@ -62,7 +57,14 @@ def evaluate(method, model, source, *, out=None, limit=None, progress=None):
         metrics |= nearest_neighbours(method, model, source, out=sheet, limit=limit)
     if folder is not None:
         write_confusion(confusion, folder / "confusion.png")
-        _write_metrics(method, metrics, confusion, source, folder)
+        write_metrics(
+            folder,
+            metrics,
+            confusion=confusion.tolist(),
+            directions=list(DIRECTIONS),
+            source=f"{len(source)} pictures",
+            config={"method": method.name(), **method.model_dump(mode="json")},
+        )
     return {**metrics, "skipped": skipped}
 
 
@@ -121,25 +123,6 @@ def accuracy_metrics(confusion, loss):
         **table,
         "pairs": float(pairs),
     }
-
-
-def _write_metrics(method, metrics, confusion, source, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {
-        **metrics,
-        "confusion": confusion.tolist(),
-        "directions": list(DIRECTIONS),
-        "source": f"{len(source)} pictures",
-        "config": {"method": method.name(), **method.model_dump(mode="json")},
-        "versions": {
-            "tfssl": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in _PACKAGES},
-        },
-    }
-    unfinished = folder / "metrics.json.tmp"
-    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, folder / "metrics.json")
 
 
 def _few(skipped):

@@ -1,7 +1,5 @@
 """How much nearer to the truth a denoised picture is than the corrupted one, and pictures of it."""
 
-import json
-import os
 from pathlib import Path
 
 import keras
@@ -11,6 +9,7 @@ from tfssl.data.images import check_source, image_source
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.filter_shape import filter_shape
+from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.denoising_autoencoder.data import corrupt, denoising_dataset
 from tfssl.methods.denoising_autoencoder.network import prepare, stack_of
 from tfssl.visualization.filters import filter_sheet, stretch
@@ -68,7 +67,7 @@ def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=
         "crops": float(crops),
     }
     if out is not None:
-        _write_metrics(Path(out), method, metrics, seed)
+        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")}, seed=seed)
         write_sheet(method, model, source, Path(out) / "sheet.png")
         if method.backbone == "dense":
             filter_sheet(first_filters(method, model), Path(out) / "filters.png")
@@ -171,15 +170,3 @@ def _examples(method, source, count):
     if not clean:
         raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
     return np.stack(clean), np.stack(noisy)
-
-
-def _write_metrics(out, method, metrics, seed):
-    out.mkdir(parents=True, exist_ok=True)
-    record = {
-        **{name: None if np.isnan(value) else value for name, value in metrics.items()},
-        "config": {"method": method.name(), **method.model_dump(mode="json")},
-        "seed": seed,
-    }
-    unfinished = out / "metrics.json.tmp"
-    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, out / "metrics.json")

@@ -1,7 +1,5 @@
 """How many puzzles a network solves, how far off the others are, and a picture of both."""
 
-import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ from PIL import Image, ImageDraw
 from tfssl.data.images import check_source, image_source
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.jigsaw.data import GRID, jigsaw_dataset, to_inputs
 from tfssl.methods.jigsaw.network import TILES
 from tfssl.ops.permutations import hamming, permutation_statistics
@@ -85,7 +84,7 @@ def evaluate(method, model, source, *, out=None, limit=None, repeats=4, seed=0, 
         "puzzles": float(len(labels)),
     }
     if out is not None:
-        _write_metrics(Path(out), method, metrics, seed)
+        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")}, seed=seed)
         write_sheet(method, model, source, Path(out) / "sheet.png")
     return {**metrics, "skipped": dict(skipped.reasons)}
 
@@ -198,15 +197,3 @@ def _puzzles(method, source, count):
     if not found:
         raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
     return tuple(np.stack(part) for part in zip(*found, strict=True))
-
-
-def _write_metrics(out, method, metrics, seed):
-    out.mkdir(parents=True, exist_ok=True)
-    record = {
-        **{name: None if np.isnan(value) else value for name, value in metrics.items()},
-        "config": {"method": method.name(), **method.model_dump(mode="json")},
-        "seed": seed,
-    }
-    unfinished = out / "metrics.json.tmp"
-    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, out / "metrics.json")

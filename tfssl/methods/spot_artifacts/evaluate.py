@@ -1,7 +1,6 @@
 """How well a trained discriminator spots repaired pictures and their damage, and how good the pictures are."""
 
 import csv
-import json
 import os
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from tfssl.data.images import check_source, image_source
 from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.spot_artifacts.data import to_example
 from tfssl.methods.spot_artifacts.loss import mask_loss, spotting_loss
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
@@ -81,7 +81,8 @@ def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=
         raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
     metrics = spotting_metrics(rows, np.concatenate(truths), np.concatenate(guesses), method)
     if out is not None:
-        _write(Path(out), method, rows, metrics, seed)
+        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")}, seed=seed)
+        _write_table(Path(out), rows)
         write_sheet(method, model, source, Path(out) / "sheet.png")
     return {**metrics, "skipped": {row["name"]: row["status"] for row in rows if row["status"] != "measured"}}
 
@@ -173,16 +174,7 @@ def _read(method, source, numbers, seed):
     return rows, to_example(*map(np.stack, zip(*cuts, strict=True)))[0] if cuts else None
 
 
-def _write(out, method, rows, metrics, seed):
-    out.mkdir(parents=True, exist_ok=True)
-    record = {
-        **{name: None if np.isnan(value) else value for name, value in metrics.items()},
-        "config": {"method": method.name(), **method.model_dump(mode="json")},
-        "seed": seed,
-    }
-    unfinished = out / "metrics.json.tmp"
-    unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, out / "metrics.json")
+def _write_table(out, rows):
     unfinished = out / "per_image.csv.tmp"
     with open(unfinished, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
