@@ -210,6 +210,21 @@ def learned(root, method):
     return markdown(header, rows)
 
 
+def aberration(root):
+    """How well a patch's colours tell its place in photographs, before and after each treatment."""
+    record = read(root, "benchmarks/results/aberration.json")
+    rows = [
+        (
+            "as they are" if row["magnification"] == 0 else f"green magnified by {100 * row['magnification']:g} %",
+            row["color"],
+            *(f"{row[key]:.3f}" for key in ("rmse_best", "centre_best", "rmse", "centre")),
+        )
+        for row in record["results"]
+    ]
+    header = ["Photographs", "`color`", "Best tenth", "Always the centre", "All", "Always the centre"]
+    return markdown(header, rows)
+
+
 def discovery(root):
     """Clusters that the trained network finds, beside what finds less."""
     found = read(root, "benchmarks/results/discovery.json")["found"]
@@ -278,6 +293,7 @@ def shortcuts(root):
 
 
 TABLES = {
+    "aberration": aberration,
     "bfloat16": bfloat16,
     "colorizer": colorizer,
     "discovery": discovery,
