@@ -1,0 +1,29 @@
+"""What every generated table is made of: results read, numbers in three digits, Markdown."""
+
+import json
+
+
+class TableError(Exception):
+    """A block names no table, or the results that it needs are missing."""
+
+
+def markdown(header, rows):
+    """A Markdown table; every cell but the first column's is aligned right if it is a number."""
+    numeric = [all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
+    lines = [header, ["---:" if number else "---" for number in numeric]]
+    lines += [[figure(cell) for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def figure(value):
+    """A number in three significant digits (whole numbers in full), anything else as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def read(root, path):
+    file = root / path
+    if not file.is_file():
+        raise TableError(f"{path} is missing; run the script that writes it")
+    return json.loads(file.read_text(encoding="utf-8"))
