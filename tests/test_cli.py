@@ -42,7 +42,7 @@ def run(photos, tmp_path_factory):
 
 def test_help_of_every_command_has_an_example(capsys):
     assert call("--help") == 0
-    commands = ["methods", "train", "evaluate", "colorize", "prior", "export", "check-export"]
+    commands = ["methods", "train", "evaluate", "discover", "colorize", "inpaint", "prior", "export", "check-export"]
     listing = capsys.readouterr().out
     for command in commands:
         assert command in listing
@@ -109,6 +109,50 @@ def test_prior_of_own_photographs_trains(run, photos, tmp_path, capsys):
     assert (
         call("train", "colorization/cpu", f"prior={tmp_path / 'mine.npy'}", "--data", photos, "--out", out, *TINY) == 0
     )
+
+
+@pytest.fixture(scope="module")
+def inpainter(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "inpainter"
+    small = ["resize=40", "crop_size=32", "batch_size=4", "steps_per_epoch=2", "epochs=1", "warmup_steps=0"]
+    assert call("train", "context_encoder/cpu", "--data", photos, "--out", out, *small) == 0
+    return out
+
+
+def test_inpaint_with_a_mask_of_ones_own(inpainter, tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    hole = np.zeros((60, 90), bool)
+    hole[20:35, 40:60] = True
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in" / "photo.png")
+    Image.fromarray(np.where(hole, np.uint8(255), np.uint8(0))).save(tmp_path / "hole.png")
+    call_it = ["inpaint", tmp_path / "in", "--model", inpainter, "--out", tmp_path / "out", "--mask"]
+    assert call(*call_it, tmp_path / "hole.png") == 0
+    assert "1 filled" in capsys.readouterr().out
+    with Image.open(tmp_path / "out" / "photo.png") as image:
+        filled = np.asarray(image)
+    np.testing.assert_array_equal(filled[~hole], pixels[~hole])
+    assert (filled[hole] != pixels[hole]).any(axis=-1).mean() > 0.9
+    assert (tmp_path / "out" / "sheets" / "photo.png.png").is_file()
+    Image.new("L", (10, 10), 255).save(tmp_path / "small.png")
+    assert call(*call_it, tmp_path / "small.png", "--overwrite") == 1
+    assert "10x10" in capsys.readouterr().err
+
+
+def test_inpaint_refuses_another_methods_model(run, tmp_path, capsys):
+    assert call("inpaint", "photo.jpg", "--model", run, "--out", tmp_path / "out") == 2
+    assert "give a context_encoder model" in capsys.readouterr().err
+
+
+def test_neighbours_from_a_bank(inpainter, photos, tmp_path, capsys):
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    for path in sorted(photos.iterdir())[:3]:
+        (bank / path.name).write_bytes(path.read_bytes())
+    assert call("evaluate", inpainter, "--data", photos, "--bank", bank, "--out", tmp_path / "results") == 0
+    assert json.loads((tmp_path / "results" / "metrics.json").read_text())["bank"] == 3
+    assert call("evaluate", inpainter, "--data", photos, "--bank", tmp_path / "nothing") == 2
+    assert "nothing" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_colorize_a_nested_folder_with_a_bad_file(run, tmp_path, capsys):

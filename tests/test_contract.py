@@ -1,6 +1,7 @@
 """What every method promises, tested on each one that discovery finds, with its own cpu.yaml made small."""
 
 import csv
+import inspect
 
 import keras
 import numpy as np
@@ -196,6 +197,9 @@ def test_evaluates_itself(run, config, tmp_path):
     from tfssl.training.runs import load_run
 
     method, model = load_run(run)
+    options = inspect.signature(method.evaluate).parameters
+    assert {"out", "limit", "progress"} <= options.keys(), "where the command line finds them"
+    assert not any(option.kind == option.VAR_KEYWORD for option in options.values())
     metrics = method.evaluate(model, config.settings.data, out=tmp_path / "results")
     assert any(isinstance(v, float) for v in metrics.values())
     assert (tmp_path / "results" / "metrics.json").is_file()

@@ -152,9 +152,7 @@ def _named_encoders(sources):
 
 def _options(function):
     found = inspect.signature(function).parameters.values()
-    names = [p.name for p in found if p.kind == p.KEYWORD_ONLY]
-    # A method that passes **options on takes what the contract says that all take.
-    return [*names, "limit", "progress"] if any(p.kind == p.VAR_KEYWORD for p in found) else names
+    return [p.name for p in found if p.kind == p.KEYWORD_ONLY]
 
 
 def _check_options(function, given, what):

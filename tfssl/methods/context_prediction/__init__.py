@@ -178,9 +178,10 @@ class ContextPrediction(Method):
         """Loss of equal probabilities for all eight cells: ln 8 for a pair."""
         return math.log(8)
 
-    def evaluate(self, model, source, *, out=None, **options):
+    def evaluate(self, model, source, *, out=None, limit=None, progress=None):
         from tfssl.methods.context_prediction.evaluate import evaluate
 
+        options = {"limit": limit, "progress": progress}
         return evaluate(self, model, source, out=out, **options)
 
     def served(self, model):

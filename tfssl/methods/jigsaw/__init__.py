@@ -174,9 +174,10 @@ class Jigsaw(Method):
 
         return chance_loss(self.permutations)
 
-    def evaluate(self, model, source, *, out=None, **options):
+    def evaluate(self, model, source, *, out=None, limit=None, repeats=4, seed=0, progress=None):
         from tfssl.methods.jigsaw.evaluate import evaluate
 
+        options = {"limit": limit, "repeats": repeats, "seed": seed, "progress": progress}
         return evaluate(self, model, source, out=out, **options)
 
     def served(self, model):
