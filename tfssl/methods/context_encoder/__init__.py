@@ -193,10 +193,18 @@ class ContextEncoder(Method):
             area = MEAN_AREA[self.mask]
         return area + self.visible_weight * (1.0 - area)
 
-    def evaluate(self, model, source, *, out=None, limit=None, bank=None, bank_limit=2000, progress=None):
+    def evaluate(
+        self, model, source, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None
+    ):
         from tfssl.methods.context_encoder.evaluate import evaluate
 
-        options = {"limit": limit, "bank": bank, "bank_limit": bank_limit, "progress": progress}
+        options = {
+            "limit": limit,
+            "bank": bank,
+            "bank_limit": bank_limit,
+            "batch_size": batch_size,
+            "progress": progress,
+        }
         return evaluate(self, model, source, out=out, **options)
 
     def serving(self, network) -> dict[str, Endpoint]:

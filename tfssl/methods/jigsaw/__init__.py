@@ -174,10 +174,10 @@ class Jigsaw(Method):
 
         return chance_loss(self.permutations)
 
-    def evaluate(self, model, source, *, out=None, limit=None, repeats=4, seed=0, progress=None):
+    def evaluate(self, model, source, *, out=None, limit=None, repeats=4, seed=0, batch_size=64, progress=None):
         from tfssl.methods.jigsaw.evaluate import evaluate
 
-        options = {"limit": limit, "repeats": repeats, "seed": seed, "progress": progress}
+        options = {"limit": limit, "repeats": repeats, "seed": seed, "batch_size": batch_size, "progress": progress}
         return evaluate(self, model, source, out=out, **options)
 
     def served(self, model):

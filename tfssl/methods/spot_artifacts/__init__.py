@@ -209,10 +209,10 @@ class SpotArtifacts(Method):
 
         return guessing_loss(self.theta, self.mask_weight)
 
-    def evaluate(self, model, source, *, out=None, limit=None, seed=0, progress=None):
+    def evaluate(self, model, source, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
         from tfssl.methods.spot_artifacts.evaluate import evaluate
 
-        options = {"limit": limit, "seed": seed, "progress": progress}
+        options = {"limit": limit, "seed": seed, "batch_size": batch_size, "progress": progress}
         return evaluate(self, model, source, out=out, **options)
 
     def served(self, model):
