@@ -15,6 +15,7 @@ again.
 import argparse
 import dataclasses
 import json
+import math
 import time
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def pretrained(entry, seed, arguments):
     finally:
         reporter.stop()
     method, model = load_run(run)
-    pretext = {k: v for k, v in method.evaluate(model, arguments.data).items() if isinstance(v, (int, float))}
+    measured = method.evaluate(model, arguments.data)
+    pretext = {k: v for k, v in measured.items() if isinstance(v, (int, float)) and math.isfinite(v)}
     probe = linear_probe.evaluate(
         method.encoder(model),
         arguments.labelled / "train",

@@ -73,7 +73,13 @@ def learned(root, method):
     names = PRETEXT[method] or tuple((k.replace("_", " "), k, 1) for k in first["pretext"])
     images = f"{first['pretext']['images']:.0f}"
     rows = [
-        (what, *(spread([scale * run["pretext"][key] for run in found]) for found in runs.values()))
+        (
+            what,
+            *(
+                spread([scale * run["pretext"][key] for run in found if key in run["pretext"]])
+                for found in runs.values()
+            ),
+        )
         for what, key, scale in names
         if key in first["pretext"]
     ]
@@ -153,6 +159,8 @@ def pretrained(root):
 
 def spread(values):
     """Mean, and the standard deviation over seeds where there are several."""
+    if not values:  # what one variant measures another may not have
+        return "-"
     mean = figure(statistics.mean(values))
     return f"{mean} ± {figure(statistics.stdev(values))}" if len(values) > 1 else mean
 
