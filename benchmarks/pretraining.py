@@ -126,8 +126,10 @@ def with_labels(seed, arguments):
 
     method = load_config("jigsaw/cpu").method
     start = time.perf_counter()
-    accuracy = train_with_labels(method, arguments.labelled, seed=seed, epochs=arguments.epochs)
+    encoder, accuracy = train_with_labels(method, arguments.labelled, seed=seed, epochs=arguments.epochs)
     seconds = round(time.perf_counter() - start, 1)
+    (arguments.runs / f"labels-{seed}").mkdir(parents=True, exist_ok=True)
+    encoder.save(arguments.runs / f"labels-{seed}" / "encoder.keras")
     print(f"  accuracy {accuracy:.4f}", flush=True)
     return {"config": {"epochs": arguments.epochs}, "seed": seed, "accuracy": accuracy, "training_seconds": seconds}
 

@@ -20,7 +20,7 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
         batch_size, learning_rate, weight_decay: of the training.
 
     Returns:
-        Accuracy on the test set, in [0, 1].
+        ``(encoder, accuracy)``: the trained encoder, and what the whole reaches on the test set, in [0, 1].
     """
     import keras
     import tensorflow as tf
@@ -57,7 +57,8 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
     batches = batches.batch(batch_size, drop_remainder=True).enumerate()
     batches = batches.map(lambda number, pair: augment(number, *pair), num_parallel_calls=2).take(steps).prefetch(2)
     model.fit(batches, verbose=0)
-    return float(model.evaluate(test[0].astype(np.float32) / 255.0, test[1], batch_size=100, verbose=0)[1])
+    accuracy = model.evaluate(test[0].astype(np.float32) / 255.0, test[1], batch_size=100, verbose=0)[1]
+    return encoder, float(accuracy)
 
 
 def _boxes(key, count):

@@ -24,7 +24,8 @@ ALLOWED = {
     "losses": {"ops"},
     "backbones": {"ops", "layers", "losses"},
     "data": {"ops"},
-    "evaluation": {"ops", "layers", "data", "visualization"},  # it draws what it measures
+    "transfer": {"ops", "layers", "losses", "backbones", "data"},
+    "evaluation": {"ops", "layers", "data", "transfer", "visualization"},  # it draws what it measures
     "visualization": {"ops", "layers", "data"},
     "methods.base": set(),
     "methods.*": {"ops", "layers", "losses", "backbones", "data", "evaluation", "visualization", "methods.base"},

@@ -1,0 +1,5 @@
+"""From an encoder to a network for another task: what is kept, what is trained, and how it is begun."""
+
+from tfssl.transfer.strategies import STRATEGIES, transfer, trunk
+
+__all__ = ["STRATEGIES", "transfer", "trunk"]

@@ -1,0 +1,142 @@
+"""Training of a network on a task: stochastic gradient descent as the transfer protocols use it."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfssl.errors import ConfigError, TrainingError
+
+_REPORT_EVERY = 10  # steps between looks at the loss, which waits for the device
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretext:
+    """The task an encoder was pretrained on, for ``"joint"``.
+
+    Args:
+        model: its compiled ``keras.Model``, which shares the variables of the trunk.
+        batches: ``tf.data.Dataset`` of its (inputs, targets), repeated for ever.
+    """
+
+    model: keras.Model
+    batches: tf.data.Dataset
+
+    def __post_init__(self):
+        if not self.model.compiled or hasattr(self.model, "players"):
+            raise ConfigError(
+                f"`pretext`: {self.model.name} cannot be trained beside a task; strategy='joint' needs a model with "
+                f"one loss, adversarial ones have two"
+            )
+
+
+def train_head(
+    model,
+    batches,
+    loss,
+    *,
+    steps,
+    rate=0.01,
+    momentum=0.9,
+    weight_decay=5e-4,
+    drops=(0.6, 0.85),
+    drop_factor=0.1,
+    clip_norm=10.0,
+    bias_rate=1.0,
+    pretext=None,
+    weight=1.0,
+    progress=None,
+):
+    """Train what is trainable of a network, with momentum and a rate that drops in steps.
+
+    Weight decay is Caffe's: ``weight_decay * w`` joins the gradient of every kernel, biases and normalisations are
+    left out. The defaults of momentum, decay and clipping are those of the VOC protocols (Fast R-CNN, FCN: 0.9, 5e-4;
+    Kraehenbuehl's classification: norm 10).
+
+    Args:
+        model: ``keras.Model``; its ``trainable_variables`` are changed.
+        batches: ``tf.data.Dataset`` of (inputs, targets), repeated for ever; batches may differ in size.
+        loss: function (targets, outputs) -> scalar.
+        steps: batches to take.
+        rate: learning rate.
+        momentum: of the optimizer.
+        weight_decay: of kernels.
+        drops: after which shares of the steps the rate is multiplied by ``drop_factor``.
+        drop_factor: in (0, 1].
+        clip_norm: largest norm of the whole gradient; None for none.
+        bias_rate: multiple of the rate for biases; Caffe's nets have 2.
+        pretext: :class:`Pretext`, trained at the same time: the gradient is that of
+            ``loss + weight * pretext's loss``, and also changes the pretext model's own layers.
+        weight: lambda. With 0 the pretext model is not run, so that training is exactly that without it.
+        progress: called with (steps done, steps, text) now and then.
+
+    Returns:
+        list of float: the task's loss every ten steps.
+
+    Raises:
+        ConfigError: if nothing is trainable, or a number is out of range.
+        TrainingError: if the loss becomes NaN or infinite.
+    """
+    if steps < 1 or weight < 0:
+        raise ConfigError(f"`steps` must be at least 1, `weight` at least 0. Received: steps={steps!r}, {weight=!r}")
+    if pretext is not None and weight == 0:
+        pretext = None
+    variables = _variables(model, pretext)
+    boundaries = [max(1, round(share * steps)) for share in drops]
+    rates = [rate * drop_factor**number for number in range(len(drops) + 1)]
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates) if drops else rate
+    optimizer = keras.optimizers.SGD(schedule, momentum=momentum)
+    optimizer.build(variables)
+
+    def step(inputs, targets, others):
+        with tf.GradientTape() as tape:
+            value = total = loss(targets, model(inputs, training=True))
+            if others is not None:
+                total = value + weight * _pretext_loss(pretext.model, *others)
+        gradients = tape.gradient(total, [v.value for v in variables])
+        # A nested encoder may have layers above the taps that are used; they have no gradient.
+        pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+        optimizer.apply_gradients(_caffe_steps(pairs, weight_decay, clip_norm, bias_rate))
+        return value
+
+    compiled = tf.function(step, reduce_retracing=True)
+    others = iter(pretext.batches) if pretext is not None else None
+    losses = []
+    for number, (inputs, targets) in zip(range(1, steps + 1), batches, strict=False):
+        value = compiled(inputs, targets, next(others) if others is not None else None)
+        if number % _REPORT_EVERY == 0 or number == steps:
+            losses.append(float(value))
+            if not np.isfinite(losses[-1]):
+                raise TrainingError(f"the loss became {losses[-1]} at step {number}; lower `rate` (it was {rate:g})")
+            if progress is not None:
+                progress(number, steps, f"loss {losses[-1]:.4g}")
+    return losses
+
+
+def _variables(model, pretext):
+    found = list(model.trainable_variables)
+    if pretext is not None:
+        known = {id(v) for v in found}
+        found += [v for v in pretext.model.trainable_variables if id(v) not in known]
+    if not found:
+        raise ConfigError("`model` has nothing to train")
+    return found
+
+
+def _caffe_steps(pairs, weight_decay, clip_norm, bias_rate):
+    """Gradients clipped, then with weight decay, then multiplied by the variable's own rate, as Caffe's solver does.
+
+    A multiple of the gradient is one of the step, for momentum is linear.
+    """
+    gradients, variables = zip(*pairs, strict=True)
+    if clip_norm is not None:
+        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+    for gradient, variable in zip(gradients, variables, strict=True):
+        if variable.name in ("kernel", "depthwise_kernel"):
+            gradient = gradient + weight_decay * variable
+        yield gradient * (bias_rate if variable.name == "bias" else 1.0), variable
+
+
+def _pretext_loss(model, inputs, targets):
+    return model.compute_loss(inputs, targets, model(inputs, training=True), training=True)
