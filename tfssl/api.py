@@ -1,5 +1,6 @@
 """The calls most people need: load a trained model or its encoder, measure it, colorize a picture."""
 
+import difflib
 import functools
 import inspect
 import os
@@ -11,6 +12,9 @@ from PIL import Image
 
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation import get_task
+
+_NO_OPTIONS = ("out", "progress", "trained", "references", "pretext")
+"""Arguments of tasks that are not the user's to give."""
 
 
 def load(source="colorizer"):
@@ -114,7 +118,8 @@ def evaluate(source, data, *, task=None, out=None, progress=None, compare=None, 
         out: folder for tables and pictures; None writes nothing.
         progress: called with (done, in all).
         compare: further sources to measure beside.
-        **options: of the method's or the task's ``evaluate``.
+        **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, pictures
+            for the task that the run was trained on, which goes on beside.
 
     Returns:
         ``{name: number}``, and other entries such as ``skipped``.
@@ -133,13 +138,33 @@ def evaluate(source, data, *, task=None, out=None, progress=None, compare=None, 
         options |= {"compare": [load(other) for other in compare]} if compare else {}
     else:
         run = get_task(task)
+        pretext_data = options.pop("pretext_data", None)
         _check_options(run, options, f"the task {task}")
-        model = load_encoder(source)
+        if options.get("strategy") == "joint":
+            model, options["pretext"] = _with_pretext(source, pretext_data)
+        else:
+            model = load_encoder(source)
         options |= {"compare": _named_encoders(compare)} if compare else {}
         options["trained"] = not is_random(source)
     if "progress" in _options(run):
         options["progress"] = progress
     return run(model, data, out=out, **options)
+
+
+def _with_pretext(source, data):
+    """The encoder of a run, and its pretext task on pictures: they share their variables."""
+    from tfssl.config import load_config
+    from tfssl.transfer.training import Pretext
+
+    if data is None:
+        raise ConfigError("strategy=joint trains on the pretext task too: name its pictures, pretext_data=FOLDER")
+    config = Path(source).expanduser() / "config.yaml"
+    if not config.is_file():
+        raise ModelError(f"strategy=joint needs a run directory. Received: {str(source)!r}")
+    method, model = load(source)
+    settings = load_config(config).settings
+    batches = method.dataset(data, batch_size=settings.batch_size, seed=settings.seed).repeat()
+    return method.encoder(model), Pretext(model, batches)
 
 
 def _named_encoders(sources):
@@ -156,10 +181,12 @@ def _options(function):
 
 
 def _check_options(function, given, what):
-    known = [name for name in _options(function) if name not in ("out", "progress", "trained", "references")]
+    known = [name for name in _options(function) if name not in _NO_OPTIONS]
     for name in given:
         if name not in known:
-            raise ConfigError(f"{what}: there is no option `{name}`; known: {', '.join(known) or 'none'}")
+            close = difflib.get_close_matches(name, known, n=1)
+            mend = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known) or 'none'}"
+            raise ConfigError(f"{what}: there is no option `{name}`; {mend}")
 
 
 @functools.lru_cache(maxsize=2)

@@ -140,6 +140,20 @@ def load_config(path, overrides=()):
         raise ConfigError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{file} must be a flat mapping `key: value`")
+    values |= read_overrides(overrides)
+    try:
+        return parse_config(values)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+def read_overrides(overrides):
+    """``key=value`` strings as a dict; values are read as YAML.
+
+    Raises:
+        ConfigError: for a string of another form.
+    """
+    values = {}
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
@@ -148,10 +162,7 @@ def load_config(path, overrides=()):
             values[key.strip()] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise ConfigError(f"the value of `{key}` is not valid YAML. Received: {override!r}") from None
-    try:
-        return parse_config(values)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error}") from None
+    return values
 
 
 def find_config(path):

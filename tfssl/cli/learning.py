@@ -9,6 +9,8 @@ import typer
 
 from tfssl.cli.app import DATA_HELP, app, print_metrics, progress_bar, read_json, report_skipped
 
+TASKS = "linear_probe, knn, few_shot, classification, voc_classification, detection, segmentation, surface_normals"
+
 
 @app.command()
 def methods():
@@ -61,9 +63,13 @@ def evaluate(
     run: Annotated[
         str, typer.Argument(help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels.")
     ],
-    data: Annotated[str, typer.Option(help=f"Images to measure on: {DATA_HELP}; of tasks, class folders.")] = "builtin",
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", help="More of the task's.")
+    ] = None,
+    data: Annotated[str, typer.Option(help=f"Images to measure on: {DATA_HELP}; of tasks, as docs say.")] = "builtin",
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, tables and pictures.")] = None,
-    task: Annotated[str | None, typer.Option(help="linear_probe, knn; default the method's own metrics.")] = None,
+    task: Annotated[str | None, typer.Option(help=f"{TASKS}; default the method's own metrics.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Tasks: fine_tune, freeze, augment or joint.")] = None,
     test: Annotated[str | None, typer.Option(help="Tasks: class folders of the test pictures.")] = None,
     taps: Annotated[str | None, typer.Option(help="Tasks: layers to use, such as conv3,conv4; default all.")] = None,
     pool: Annotated[int | None, typer.Option(help="Tasks: average maps to NxN; default about 9000 numbers.")] = None,
@@ -78,12 +84,15 @@ def evaluate(
 
     Example: tfssl evaluate colorizer --data photos/ --out results/
     Example: tfssl evaluate runs/mine --task linear_probe --data classes/train --test classes/test --out results/
+    Example: tfssl evaluate runs/mine --task segmentation --data camvid/ --strategy fine_tune steps=2000
     """
     from tfssl.api import evaluate as measure
+    from tfssl.config import read_overrides
 
-    options: dict = {"temperature": temperature, "limit": limit, "compare": compare or None, "bank": bank}
-    options |= {"test": test, "taps": taps.split(",") if taps else None, "pool": pool, "side": side, "seeds": seeds}
-    given = {name: value for name, value in options.items() if value is not None}
+    flags: dict = {"temperature": temperature, "limit": limit, "compare": compare or None, "bank": bank}
+    flags |= {"test": test, "taps": taps.split(",") if taps else None, "pool": pool, "side": side, "seeds": seeds}
+    flags["strategy"] = strategy
+    given = {name: value for name, value in flags.items() if value is not None} | read_overrides(options or [])
     with progress_bar("fits" if task else "images") as progress:
         metrics = measure(run, data, task=task, out=out, progress=progress, **given)
     print_metrics(metrics)
