@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -176,3 +177,33 @@ def test_wrong_settings_are_one_line(root, encoder, options, words):
 def test_one_picture_a_class_cannot_be_probed():
     with pytest.raises(SourceError, match="two pictures"):
         list(probe(features(4), features(8), [0]))
+
+
+def test_ten_crops_are_corners_centre_and_mirror_images():
+    from tfssl.evaluation.labelled_sets import ten_crops
+
+    picture = np.arange(2 * 5 * 5 * 3, dtype=np.uint8).reshape(2, 5, 5, 3)
+    batches = tf.data.Dataset.from_tensors((picture, np.array([0, 1])))
+    found = [next(dataset.as_numpy_iterator())[0] for dataset in ten_crops(batches, 5, 3)]
+    for number, (top, left) in enumerate([(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]):
+        part = picture[:, top : top + 3, left : left + 3]
+        np.testing.assert_array_equal(found[2 * number], part)
+        np.testing.assert_array_equal(found[2 * number + 1], part[:, :, ::-1])
+
+
+def test_crops_vote_with_their_mean_probability():
+    train = features(400, numbers=40, planted=30.0)
+    right, wrong = (features(40, numbers=40, planted=30.0, seed=seed) for seed in (1, 2))
+    wrong = Features({"conv1": np.roll(wrong.rows["conv1"], 1, axis=0)}, right.labels, wrong.shapes)
+    (score,) = probe(train, right, [0], crops=[right, wrong, wrong])
+    assert score.accuracy == 1.0 and score.ten_crop == 0.0
+    (score,) = probe(train, wrong, [0], crops=[right, right, wrong])
+    assert score.accuracy == 0.0 and score.ten_crop == 1.0
+
+
+def test_ten_crops_stand_beside_the_centre(root, encoder):
+    numbers = evaluate(encoder, root, side=16, pool=1, seeds=1, crops=10)
+    assert 0 <= numbers["ten_crop"] <= 1 and 0 <= numbers["untrained_ten_crop"] <= 1
+    assert "ten_crop" not in evaluate(encoder, root, side=16, pool=1, seeds=1)
+    with pytest.raises(ConfigError, match="`crops` must be 1 or 10"):
+        evaluate(encoder, root, crops=5)

@@ -10,8 +10,8 @@ from tfssl.data.images import FileSource, check_source, image_source
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import SourceError
 
-CACHE_BYTES = 2**30
-"""Sets whose decoded pictures take no more than this (1 GiB) stay in memory after the first pass."""
+CACHE_BYTES = 2**27
+"""Sets whose decoded pictures take no more than this (128 MiB) stay in memory after the first pass."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ NEIGHBORS = 20
 TEMPERATURE = 0.07
 """A neighbour of cosine s votes with weight exp(s / 0.07), as in Wu et al. (2018)."""
 
-_QUERIES = 1024  # rows whose similarities are held at a time
+_QUERIES, _BANK = 512, 2048  # rows that are held in memory at a time
 
 
 def evaluate(
@@ -81,7 +81,7 @@ def neighbor_accuracy(train, test, tap):
         ``(on the training set, on the test set)``, floats; a training picture does not vote for itself.
     """
     mean = np.mean(train.rows[tap], axis=0, dtype=np.float64).astype(np.float32)
-    bank, queries = (_directions(part.rows[tap] - mean) for part in (train, test))
+    bank, queries = (_Directions(part.rows[tap], mean) for part in (train, test))
     own = vote(bank, train.labels, bank, leave_one_out=True)
     return float(np.mean(own == train.labels)), float(np.mean(vote(bank, train.labels, queries) == test.labels))
 
@@ -90,9 +90,9 @@ def vote(bank, labels, queries, *, leave_one_out=False):
     """Class of each query by the weighted vote of its nearest neighbours.
 
     Args:
-        bank: float32 (N, D), rows of length 1.
+        bank: float32 (N, D), rows of length 1; an array, or what gives one for each slice of it.
         labels: int (N,), their classes.
-        queries: float32 (M, D), rows of length 1.
+        queries: float32 (M, D), rows of length 1, the same.
         leave_one_out: the queries are the bank itself, and row i does not vote for row i.
 
     Returns:
@@ -101,7 +101,8 @@ def vote(bank, labels, queries, *, leave_one_out=False):
     neighbors = min(NEIGHBORS, len(bank) - int(leave_one_out))
     answers = []
     for begin in range(0, len(queries), _QUERIES):
-        similarity = queries[begin : begin + _QUERIES] @ bank.T
+        rows = queries[begin : begin + _QUERIES]
+        similarity = np.concatenate([rows @ bank[i : i + _BANK].T for i in range(0, len(bank), _BANK)], axis=1)
         index = np.arange(len(similarity))
         if leave_one_out:
             similarity[index, begin + index] = -np.inf
@@ -113,5 +114,15 @@ def vote(bank, labels, queries, *, leave_one_out=False):
     return np.concatenate(answers)
 
 
-def _directions(rows):
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+class _Directions:
+    """Rows less a mean, scaled to length 1, computed when a slice of them is asked for."""
+
+    def __init__(self, rows, mean):
+        self._rows, self._mean = rows, mean
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __getitem__(self, part):
+        rows = self._rows[part] - self._mean
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -22,13 +22,16 @@ class LabelledSets:
         folders: the training and the test :class:`~tfssl.data.labelled.LabelledFolder`.
         batches: for each of them, a dataset of uint8 (B, side, side, 3) and labels.
         skipped: collects the unreadable files of both as they are read.
-        side: height and width in pixels: the centre square of the picture with its shorter side scaled to that.
+        side: height and width in pixels: the centre square of the picture with its shorter side scaled to that, or
+            to 256 / 227 of it where there are ten crops.
+        ten_crops: of the test pictures, see :func:`ten_crops`; () where only the centre is measured.
     """
 
     folders: tuple[LabelledFolder, LabelledFolder]
     batches: tuple[tf.data.Dataset, tf.data.Dataset]
     skipped: Skipped
     side: int
+    ten_crops: tuple[tf.data.Dataset, ...] = ()
 
     @property
     def classes(self):
@@ -49,27 +52,29 @@ class LabelledSets:
             encoder, taps, pool: as :func:`tfssl.evaluation.features.tap_features`.
 
         Yields:
-            ``(train, test)``, two :class:`~tfssl.evaluation.features.Features`.
+            ``(train, test, *crops)``, two :class:`~tfssl.evaluation.features.Features` and those of the ten crops.
         """
         with tempfile.TemporaryDirectory(prefix="tfssl-features-", ignore_cleanup_errors=True) as folder:
             parts = []
-            for name, batches in zip(("train", "test"), self.batches, strict=True):
-                part = Path(folder) / name
+            for number, batches in enumerate((*self.batches, *self.ten_crops)):
+                part = Path(folder) / str(number)
                 part.mkdir()
                 parts.append(tap_features(encoder, batches, taps=taps, pool=pool, folder=part))
-            train, test = parts
+            train = parts[0]
             missing = sorted(set(range(len(self.classes))) - set(train.labels.tolist()))
             if missing:
                 raise SourceError(f"`data`: no picture of class {self.classes[missing[0]]!r} can be read")
-            yield train, test
+            yield tuple(parts)
 
 
-def labelled_sets(data, test=None, *, side=96):
+def labelled_sets(data, test=None, *, side=96, crops=1):
     """Find the pictures of a benchmark.
 
     Args:
         data, test: as :func:`tfssl.data.labelled.train_and_test`.
         side: height and width in pixels.
+        crops: 1, or 10 to test on ten crops too: then the shorter side is scaled to 256 / 227 of ``side``, as it is
+            for AlexNet's crops of 227 pixels.
 
     Returns:
         :class:`LabelledSets`.
@@ -80,10 +85,37 @@ def labelled_sets(data, test=None, *, side=96):
     """
     if not isinstance(side, int) or not 8 <= side <= 2048:
         raise ConfigError(f"`side` must be an integer from 8 to 2048 pixels. Received: side={side!r}")
+    if crops not in (1, 10):
+        raise ConfigError(f"`crops` must be 1 or 10. Received: crops={crops!r}")
     folders = train_and_test(data, test)
     skipped = Skipped()
-    crop = Crop(side, resize=side, flip=False)
-    return LabelledSets(folders, tuple(labelled_dataset(f, crop, skipped=skipped) for f in folders), skipped, side)
+    resize = side if crops == 1 else round(side * 256 / 227)
+    crop = Crop(side, resize=resize, flip=False)
+    batches = tuple(labelled_dataset(folder, crop, skipped=skipped) for folder in folders)
+    if crops == 1:
+        return LabelledSets(folders, batches, skipped, side)
+    whole = labelled_dataset(folders[1], Crop(resize, resize=resize, flip=False), skipped=skipped)
+    return LabelledSets(folders, batches, skipped, side, ten_crops(whole, resize, side))
+
+
+def ten_crops(batches, whole, side):
+    """Four corners and the centre, and their mirror images (Krizhevsky et al., 2012).
+
+    Args:
+        batches: dataset of pictures (B, whole, whole, 3) and labels.
+        whole: their height and width in pixels.
+        side: of the crops.
+
+    Returns:
+        Ten datasets of pictures (B, side, side, 3) and labels.
+    """
+    far, middle = whole - side, (whole - side) // 2
+    corners = ((0, 0), (0, far), (far, 0), (far, far), (middle, middle))
+
+    def cut(top, left, step):
+        return lambda images, labels: (images[:, top : top + side, left : left + side][:, :, ::step], labels)
+
+    return tuple(batches.map(cut(top, left, step)) for top, left in corners for step in (1, -1))
 
 
 def check_counts(**counts):

@@ -29,6 +29,7 @@ def evaluate(
     taps=None,
     pool=None,
     side=96,
+    crops=1,
     seeds=3,
     compare=None,
     trained=True,
@@ -40,7 +41,7 @@ def evaluate(
 
     C is chosen, and so is the tap whose accuracy is reported, on held-out pictures of the training set, a different
     fifth for each seed; then the whole training set is fitted. The best tap by accuracy on the test set, which is
-    what most papers print, stands beside it under that name. Only centre crops are used.
+    what most papers print, stands beside it under that name. Centre crops are fitted and tested.
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
@@ -49,6 +50,8 @@ def evaluate(
         taps: names of the taps to probe; None for all.
         pool: side of the grid that each map is averaged to; None for vectors of about 9000 numbers.
         side: pictures are scaled so that their shorter side has this many pixels; the centre square is taken.
+        crops: 10 also tests on four corners, the centre and their mirror images, whose probabilities are averaged, out
+            of pictures whose shorter side is 256 / 227 of ``side``.
         seeds: number of splits, 0, 1, ...; the untrained network has new weights in each.
         compare: further encoders, ``{name: keras.Model}``.
         trained: False if the encoder's weights are random: then each seed draws new ones.
@@ -65,13 +68,13 @@ def evaluate(
         ConfigError: for a setting outside its range, or a tap that the encoder lacks.
     """
     check_counts(seeds=seeds, pool=pool)
-    sets = labelled_sets(data, test, side=side)
+    sets = labelled_sets(data, test, side=side, crops=crops)
     runners = contestants(encoder, taps=taps, trained=trained, compare=compare)
     scores, total = [], sum(len(runner.taps) * seeds for runner in runners)
     for runner in runners:
         for network, run_seeds in runner.runs(seeds):
-            with sets.features(network, taps=runner.taps, pool=pool) as features:
-                for score in probe(*features, run_seeds, name=runner.name):
+            with sets.features(network, taps=runner.taps, pool=pool) as (train, future, *crops_of_test):
+                for score in probe(train, future, run_seeds, crops=crops_of_test, name=runner.name):
                     scores.append(score)
                     if progress is not None:
                         progress(len(scores), total, f"{score.encoder} {score.tap}")
@@ -82,17 +85,18 @@ def evaluate(
         "standardised": "each number over the whole training set, then divided by the root of how many there are",
         "strengths": STRENGTHS,
         "held_out": f"1 / {HELD_OUT} of each class of the training set, drawn by numpy.random.default_rng(seed)",
-        "crops": "centre",
+        "crops": "centre" if crops == 1 else "centre, and mean probability of ten (ten_crop)",
     }
     return finish("linear_probe", scores, sets, seeds=seeds, protocol=protocol, references=references, out=out)
 
 
-def probe(train, test, seeds, *, name="encoder"):
+def probe(train, test, seeds, *, crops=(), name="encoder"):
     """Probe every tap of a pair of feature sets.
 
     Args:
         train, test: :class:`~tfssl.evaluation.features.Features`.
         seeds: of the splits.
+        crops: features of other crops of the test pictures, whose probabilities are averaged.
         name: what to call the encoder.
 
     Yields:
@@ -110,8 +114,17 @@ def probe(train, test, seeds, *, name="encoder"):
             strength, right, start = _choose(rows, train.labels, classes, held)
             if strength not in on_test:  # the fit to all rows does not depend on the split
                 fitted = fit(rows, train.labels, classes, strength, start=start)
-                on_test[strength] = accuracy(fitted, tested or rows.project(test.rows[tap]), test.labels)
-            yield TapScore(name, tap, shape, seed, strength, right, on_test[strength])
+                centre = accuracy(fitted, tested or rows.project(test.rows[tap]), test.labels)
+                on_test[strength] = centre, _average_accuracy(fitted, rows, [crop.rows[tap] for crop in crops], test)
+            yield TapScore(name, tap, shape, seed, strength, right, *on_test[strength])
+
+
+def _average_accuracy(fitted, rows, crops, test):
+    """Accuracy of the mean probabilities of several crops; None without any."""
+    if not crops:
+        return None
+    total = sum(np.concatenate([fitted.probabilities(x) for x in rows.project(crop)]) for crop in crops)
+    return float(np.mean(total.argmax(axis=-1) == test.labels))
 
 
 def held_out(labels, seed):

@@ -103,6 +103,12 @@ class Classifier:
         """Most probable class of each row, int (n,)."""
         return np.argmax(rows @ self.weights + self.bias, axis=-1)
 
+    def probabilities(self, rows):
+        """Probability of each class, float32 (n, K)."""
+        logits = rows @ self.weights + self.bias
+        odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return odds / odds.sum(axis=-1, keepdims=True)
+
 
 def fit(rows, labels, classes, strength, *, keep=None, start=None):
     """Minimise ``C sum_i -log p(y_i | x_i) + |W|^2 / 2`` over weights W and an unpenalised bias.

@@ -25,6 +25,7 @@ class TapScore:
         setting: the constant that the training set chose: C of a linear probe, k of neighbours.
         held_out: accuracy on training pictures that were not fitted, in [0, 1]; it chooses the tap.
         accuracy: on the test set, in [0, 1].
+        ten_crop: the same by the mean of ten crops; None where that was not measured.
     """
 
     encoder: str
@@ -34,6 +35,7 @@ class TapScore:
     setting: float
     held_out: float
     accuracy: float
+    ten_crop: float | None = None
 
 
 def summary(scores):
@@ -45,9 +47,10 @@ def summary(scores):
     Returns:
         For the encoder, and prefixed by its name and ``_`` for each other one: ``accuracy``, that of the tap chosen
         on held-out training pictures, mean over the seeds, ``accuracy_std``; ``tap``, the one that was chosen most
-        often; ``best_on_test``, ``best_on_test_std``, ``best_on_test_tap``: the highest mean of a tap on the test
-        set. ``gain`` and ``gain_on_test``: those over the untrained network. ``tap_NAME``, ``tap_NAME_std``: mean
-        accuracy of each tap of the encoder. Standard deviations are those of a sample, 0 for a single seed.
+        often; ``ten_crop`` and ``ten_crop_std`` of the chosen tap where ten crops were measured; ``best_on_test``,
+        ``best_on_test_std``, ``best_on_test_tap``: the highest mean of a tap on the test set. ``gain`` and
+        ``gain_on_test``: those over the untrained network. ``tap_NAME``, ``tap_NAME_std``: mean accuracy of each tap
+        of the encoder. Standard deviations are those of a sample, 0 for a single seed.
     """
     numbers = {}
     for name in dict.fromkeys(score.encoder for score in scores):
@@ -110,9 +113,11 @@ def _best(scores):
     taps = {tap: _mean_and_std([s.accuracy for s in scores if s.tap == tap]) for tap in _taps(scores)}
     best = max(taps, key=lambda tap: taps[tap][0])
     mean, std = _mean_and_std([s.accuracy for s in chosen])
+    tens = [s.ten_crop for s in chosen if s.ten_crop is not None]
     return {
         "accuracy": mean,
         "accuracy_std": std,
+        **(dict(zip(("ten_crop", "ten_crop_std"), _mean_and_std(tens), strict=True)) if tens else {}),
         "tap": Counter(s.tap for s in chosen).most_common(1)[0][0],
         "best_on_test": taps[best][0],
         "best_on_test_std": taps[best][1],
