@@ -1,12 +1,14 @@
 """What each method learns without labels: its CPU configuration trained, measured, and probed, beside its baselines.
 
-python benchmarks/pretraining.py --train PHOTOS --data HELD_OUT --labelled caltech101_96            everything
-python benchmarks/pretraining.py ... --only jigsaw "context_encoder, L2 alone" --seeds 0 1          some of it
+python benchmarks/pretraining.py --train PHOTOS --data HELD_OUT --labelled caltech101_96 --voc VOC --camvid CAMVID
+python benchmarks/pretraining.py ... --only jigsaw "context_encoder, L2 alone" --seeds 0 1 --tasks knn      some of it
 
 Trains configs/METHOD/cpu.yaml, and the variants of it below, on photographs without labels, and writes
 results/pretraining/NAME-SEED.json for each run: configuration, training, the pretext task on held-out photographs, and
 linear probes of every tap beside the same network untrained and the raw pixels. "labels" instead trains the network
-of jigsaw from nothing with the labels of the probe's training set.
+of jigsaw from nothing with the labels of the probe's training set; "data-dependent" only initialises it, by k-means
+and rescaling. Every encoder then goes through the tasks of transfer.py whose data are given. At the end the tables of
+README.md and docs/ are written anew.
 
 Resumable: an interrupted run goes on where it was, a finished one is not trained again, a measured one not measured
 again.
@@ -16,10 +18,15 @@ import argparse
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import transfer
 from machine import RESULTS, save
+from transfer import MEASUREMENTS
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
@@ -57,40 +64,61 @@ ENTRIES = (
     Entry("colorization"),
 )
 LABELS = Entry("labels")
+DATA_DEPENDENT = Entry("data-dependent")
+BASELINES = (LABELS, DATA_DEPENDENT)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [entry.name for entry in (*ENTRIES, LABELS)]
+    names = [entry.name for entry in (*ENTRIES, *BASELINES)]
     parser.add_argument("--train", required=True, help="photographs to learn from")
     parser.add_argument("--data", required=True, help="other photographs, for the pretext task")
     parser.add_argument("--labelled", required=True, type=Path, help="folder with train/<class>/ and test/<class>/")
+    parser.add_argument("--voc", help="VOC directory with splits train and val")
+    parser.add_argument("--camvid", help="folder with train/, trainannot/, val/ and valannot/")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--tasks", nargs="*", choices=MEASUREMENTS, default=list(MEASUREMENTS), metavar="TASK")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the runs")
     parser.add_argument("--probe-seeds", type=int, default=3, help="of the probes")
     parser.add_argument("--epochs", type=int, default=60, help="of the training with labels")
     parser.add_argument("--runs", type=Path, default=Path("runs/pretraining"), help="folder of the run directories")
     arguments = parser.parse_args()
     for seed in arguments.seeds:
-        for entry in (*ENTRIES, LABELS):
-            result = f"pretraining/{entry.slug}-{seed}"
-            if entry.name not in arguments.only or (RESULTS / f"{result}.json").exists():
-                continue
-            print(f"{entry.name}, seed {seed}", flush=True)
-            measured = with_labels(seed, arguments) if entry is LABELS else pretrained(entry, seed, arguments)
-            config = measured.pop("config")
-            save(result, config=config, packages=PACKAGES, seconds={}, comparisons=[], entry=entry.name, **measured)
+        for entry in (*ENTRIES, *BASELINES):
+            if entry.name in arguments.only:
+                print(f"{entry.name}, seed {seed}", flush=True)
+                run = arguments.runs / f"{entry.slug}-{seed}"
+                learn_and_probe(entry, seed, run, arguments)
+                transfer.measure(entry.name, f"{entry.slug}-{seed}", lambda run=run: load_encoder(run), arguments)
+    subprocess.run([sys.executable, Path(__file__).parent.parent / "tools" / "make_tables.py"], check=True)
 
 
-def pretrained(entry, seed, arguments):
+def learn_and_probe(entry, seed, run, arguments):
+    """Train or initialise one encoder and probe it, unless that was done before."""
+    result = f"pretraining/{entry.slug}-{seed}"
+    if (RESULTS / f"{result}.json").exists():
+        return
+    make = {LABELS: with_labels, DATA_DEPENDENT: initialised}.get(entry, pretrained)
+    measured = make(entry, seed, run, arguments)
+    config = measured.pop("config")
+    save(result, config=config, packages=PACKAGES, seconds={}, comparisons=[], entry=entry.name, seed=seed, **measured)
+
+
+def load_encoder(run):
+    """The encoder of a run, or of a baseline, which is a file."""
+    import tfssl
+
+    file = run / "encoder.keras"
+    return tfssl.load_encoder(file if file.exists() else run)
+
+
+def pretrained(entry, seed, run, arguments):
     """Train one configuration from one seed, and measure it."""
     from tfssl.config import load_config
-    from tfssl.evaluation import linear_probe
     from tfssl.training.fit import fit
     from tfssl.training.progress import Reporter
     from tfssl.training.runs import load_run
 
-    run = arguments.runs / f"{entry.slug}-{seed}"
     config = load_config(f"{entry.method}/cpu", [f"data={arguments.train}", f"seed={seed}", *entry.overrides])
     reporter = Reporter()
     try:
@@ -100,25 +128,16 @@ def pretrained(entry, seed, arguments):
     method, model = load_run(run)
     measured = method.evaluate(model, arguments.data)
     pretext = {k: v for k, v in measured.items() if isinstance(v, (int, float)) and math.isfinite(v)}
-    probe = linear_probe.evaluate(
-        method.encoder(model),
-        arguments.labelled / "train",
-        test=arguments.labelled / "test",
-        seeds=arguments.probe_seeds,
-    )
-    probe.pop("skipped", None)
-    print(f"  pretext {pretext}\n  probe {probe}", flush=True)
+    print(f"  pretext {pretext}", flush=True)
     return {
         "config": config.to_dict() | {"data": "training photographs"},
-        "seed": seed,
         "training": json.loads((run / "metrics.json").read_text(encoding="utf-8")),
         "pretext": pretext,
-        "probe": probe,
-        "probe_seeds": arguments.probe_seeds,
+        **probed(method.encoder(model), arguments),
     }
 
 
-def with_labels(seed, arguments):
+def with_labels(entry, seed, run, arguments):
     """The trunk that jigsaw pretrains, trained from one seed with the labels alone."""
     from supervised import train_with_labels
 
@@ -128,10 +147,42 @@ def with_labels(seed, arguments):
     start = time.perf_counter()
     encoder, accuracy = train_with_labels(method, arguments.labelled, seed=seed, epochs=arguments.epochs)
     seconds = round(time.perf_counter() - start, 1)
-    (arguments.runs / f"labels-{seed}").mkdir(parents=True, exist_ok=True)
-    encoder.save(arguments.runs / f"labels-{seed}" / "encoder.keras")
     print(f"  accuracy {accuracy:.4f}", flush=True)
-    return {"config": {"epochs": arguments.epochs}, "seed": seed, "accuracy": accuracy, "training_seconds": seconds}
+    run.mkdir(parents=True, exist_ok=True)
+    encoder.save(run / "encoder.keras")
+    measured = {"config": {"epochs": arguments.epochs}, "accuracy": accuracy, "training_seconds": seconds}
+    return measured | probed(encoder, arguments)
+
+
+def initialised(entry, seed, run, arguments):
+    """The trunk that jigsaw pretrains, untrained but for a data-dependent initialisation."""
+    import keras
+
+    from tfssl.config import load_config
+    from tfssl.data.pipeline import Crop, crop_dataset
+    from tfssl.transfer.data_dependent import data_dependent_init
+
+    method = load_config("jigsaw/cpu").method
+    keras.utils.set_random_seed(seed)
+    encoder = method.encoder(method.model())
+    crops = crop_dataset(arguments.train, Crop(96, resize=96), training=True, seed=seed, start=0, count=160)
+    images = np.stack(list(crops.as_numpy_iterator())).astype(np.float32) / 255.0
+    encoder = data_dependent_init(encoder, images, seed=seed)
+    run.mkdir(parents=True, exist_ok=True)
+    encoder.save(run / "encoder.keras")
+    return {"config": {"kind": "kmeans", "images": len(images), "side": 96}, **probed(encoder, arguments)}
+
+
+def probed(encoder, arguments):
+    """Linear probes of every tap."""
+    from tfssl.evaluation import linear_probe
+
+    probe = linear_probe.evaluate(
+        encoder, arguments.labelled / "train", test=arguments.labelled / "test", seeds=arguments.probe_seeds
+    )
+    probe.pop("skipped", None)
+    print(f"  probe {probe}", flush=True)
+    return {"probe": probe, "probe_seeds": arguments.probe_seeds}
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ def pretraining(root):
     entries = pretrained(root)
     rows, pixels = [], []
     for name, runs in entries.items():
-        if name == "labels":
+        if any("probe" not in run for run in runs):
             continue
         probes = [run["probe"] for run in runs]
         pixels += [100 * probe["pixels_best_on_test"] for probe in probes]
         keys = ("best_on_test", "untrained_best_on_test", "gain_on_test", "accuracy")
-        method, _, variant = name.partition(", ")
-        label = f"`{method}/cpu`" + (f", {variant}" if variant else "")
-        rows.append((label, *(spread([100 * probe[key] for probe in probes]) for key in keys), str(len(runs))))
+        rows.append(
+            (entry_label(name), *(spread([100 * probe[key] for probe in probes]) for key in keys), str(len(runs)))
+        )
     rows.sort(key=lambda row: -float(row[1].split()[0]))
     if labelled := entries.get("labels"):
         accuracy = spread([100 * run["accuracy"] for run in labelled])
@@ -28,6 +28,35 @@ def pretraining(root):
         "Pretrained by", "Best tap (%)", "Untrained (%)", "Gain (points)", "Tap chosen without the test set (%)", "Runs"
     ]  # fmt: skip
     return markdown(header, rows)
+
+
+_BASELINES = {
+    "labels": "the labels of the same pictures (`jigsaw`'s trunk)",
+    "data-dependent": "nothing: data-dependent initialisation (`jigsaw`'s trunk)",
+}
+
+
+def entry_label(name):
+    """How tables call an entry of benchmarks/pretraining.py."""
+    method, _, variant = name.partition(", ")
+    return _BASELINES.get(name) or f"`{method}/cpu`" + (f", {variant}" if variant else "")
+
+
+def transfer(root):
+    """Every encoder on every task of benchmarks/transfer.py, each beside its untrained network."""
+    columns, cells = [], {}
+    for folder in sorted((root / "benchmarks" / "results" / "transfer").glob("*/")):
+        records = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
+        for key, heading in records[0]["figures"].items() if records else ():
+            columns.append(heading)
+            for name in dict.fromkeys(record["entry"] for record in records):
+                found = [record["found"] for record in records if record["entry"] == name]
+                both = (spread([100 * f[k] for f in found if k in f]) for k in (key, f"untrained_{key}"))
+                cells.setdefault(name, {})[heading] = "{} ({})".format(*both)
+    if not columns:
+        raise TableError("benchmarks/results/transfer is empty; run benchmarks/pretraining.py")
+    rows = [(entry_label(name), *(found.get(heading, "-") for heading in columns)) for name, found in cells.items()]
+    return markdown(["Pretrained by (the same network untrained)", *columns], rows)
 
 
 PRETEXT = {

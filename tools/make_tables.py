@@ -114,6 +114,7 @@ TABLES = {
     "pretraining": learned_tables.pretraining,
     "shortcuts": learned_tables.shortcuts,
     "speed": speed,
+    "transfer": learned_tables.transfer,
     **{method: functools.partial(learned_tables.learned, method=method) for method in learned_tables.PRETEXT},
 }
 

@@ -21,5 +21,14 @@ def test_configurations_are_valid_and_variants_differ(pretraining):
 
 
 def test_names_are_distinct(pretraining):
-    entries = (*pretraining.ENTRIES, pretraining.LABELS)
+    entries = (*pretraining.ENTRIES, *pretraining.BASELINES)
     assert len({entry.slug for entry in entries}) == len({entry.name for entry in entries}) == len(entries)
+
+
+def test_measurements_name_tasks_with_the_options_they_take(pretraining):
+    import inspect
+
+    from tfssl.evaluation import get_task
+
+    for title, measurement in pretraining.MEASUREMENTS.items():
+        assert set(measurement.options) <= set(inspect.signature(get_task(measurement.task)).parameters), title
