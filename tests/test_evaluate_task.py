@@ -1,6 +1,8 @@
 """`tfssl evaluate --task`: what can be evaluated, what is written, what is refused in one line."""
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import h5py
@@ -119,3 +121,13 @@ def test_random_weights_are_the_same_each_time():
     assert all((np.asarray(a) == np.asarray(b)).all() for a, b in zip(one.variables, two.variables, strict=True))
     with pytest.raises(ConfigError, match="no backbone"):
         tfssl.load_encoder("random:")
+
+
+def test_an_encoder_file_with_layers_of_the_library_is_read_in_a_new_process(tmp_path):
+    from tfssl.config import load_config
+
+    method = load_config("jigsaw/cpu").method
+    method.encoder(method.model()).save(tmp_path / "encoder.keras")
+    code = f"import tfssl; print(*tfssl.load_encoder({str(tmp_path / 'encoder.keras')!r}).output)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["conv1", "conv2", "conv3", "conv4", "conv5"]

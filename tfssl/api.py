@@ -92,10 +92,12 @@ def _random_encoder(backbone):
 def _read_encoder(path):
     import keras
 
+    from tfssl import layers
     from tfssl.methods.encoding import is_encoder
 
     if not Path(path).expanduser().is_file():
         raise ModelError(f"no such file: {path!r}")
+    layers.register()
     try:
         with warnings.catch_warnings():
             # Where Keras only warns that layers keep their new weights.

@@ -14,6 +14,7 @@ from tfssl.evaluation.encoders import contestants
 from tfssl.evaluation.labelled_sets import check_counts
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.transfer import transfer
+from tfssl.transfer.strategies import unchanged
 from tfssl.transfer.training import train_head
 from tfssl.visualization.line_plot import line_plot
 
@@ -81,6 +82,7 @@ def evaluate(
     runners = [
         r for r in contestants(encoder, taps=tap and [tap], trained=trained, compare=compare) if r.name != "pixels"
     ]
+    alone = "fine_tune" if strategy == "joint" else strategy  # of those without a pretext task
     accuracies, curves = {r.name: [] for r in runners}, {}
     done, total = 0, len(runners) * seeds * steps
     for runner in runners:
@@ -88,22 +90,17 @@ def evaluate(
             for seed in run_seeds:
                 plan = _Plan(folders, side, batch_size, seed, share, skipped)
                 own = runner.name == "encoder"
-                model = plan.network(
-                    network, runner.taps[-1], strategy if own or strategy != "joint" else "fine_tune", train_from
-                )
-                losses = train_head(
-                    model,
-                    plan.batches(),
-                    _cross_entropy,
-                    steps=steps,
-                    rate=rate,
-                    pretext=pretext if own else None,
-                    weight=pretext_weight,
-                    progress=_shifted(progress, done, total, runner.name),
-                )
+                with unchanged(*([network, pretext.model] if own and pretext else [])):
+                    model = plan.network(network, runner.taps[-1], strategy if own else alone, train_from)
+                    options = {"pretext": pretext if own else None, "weight": pretext_weight}
+                    report = _shifted(progress, done, total, runner.name)
+                    batches = plan.batches()
+                    losses = train_head(
+                        model, batches, _cross_entropy, steps=steps, rate=rate, progress=report, **options
+                    )
+                    accuracies[runner.name].append(plan.accuracy(model))
                 done += steps
                 curves.setdefault(runner.name, losses)
-                accuracies[runner.name].append(plan.accuracy(model))
     numbers = _summary(accuracies, folders, skipped)
     if out is not None:
         protocol = {
@@ -142,8 +139,9 @@ class _Plan:
 
         def head(maps):
             x = layers.GlobalAveragePooling2D(name="mean")(maps[tap])
-            # Keras' own momentum of 0.99 would still remember the beginning in trainings of a few hundred steps.
-            x = layers.BatchNormalization(momentum=0.9, center=False, scale=False, name="standardise")(x)
+            # Keras' own momentum of 0.99 would still remember the beginning in trainings of a few hundred steps, and
+            # its epsilon of 1e-3 leave features small that vary little, as those of untrained networks do.
+            x = layers.BatchNormalization(momentum=0.9, epsilon=1e-8, center=False, scale=False, name="standardise")(x)
             return layers.Dense(len(self.folders[0].classes), dtype="float32", name="classes")(x)
 
         return transfer(encoder, head, strategy, taps=[tap], train_from=train_from, seed=self.seed)

@@ -1,5 +1,7 @@
 """The four ways to use a pretrained network for another task."""
 
+import contextlib
+
 import keras
 from keras import layers
 
@@ -86,6 +88,17 @@ def copy(encoder):
     copied.set_weights(encoder.get_weights())
     copied.trainable = True
     return copied
+
+
+@contextlib.contextmanager
+def unchanged(*models):
+    """Give models their weights back afterwards: joint training changes those of the encoder and its pretext model."""
+    kept = [model.get_weights() for model in models]
+    try:
+        yield
+    finally:
+        for model, weights in zip(models, kept, strict=True):
+            model.set_weights(weights)
 
 
 def check_taps(encoder, taps=None, argument="taps"):

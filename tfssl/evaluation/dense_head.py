@@ -1,0 +1,104 @@
+"""Scores for every pixel from an encoder's maps, in the way of fully convolutional networks."""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from tfssl.errors import ConfigError
+from tfssl.layers.resize_like import ResizeToStride
+
+HEADS = {"32s": 0, "16s": 1, "8s": 2}
+"""Heads and how many finer maps they add to the deepest one."""
+
+MOMENTUM = 0.95
+"""Of the moving mean and variance of the maps: an average over about the last 20 batches."""
+
+EPSILON = 1e-8
+"""Added to the variance of the maps. The deep ones of AlexNet with its own random weights have a variance of 1e-4; with
+Keras' default of 1e-3 they would hardly be standardised, and the untrained network would look worse than it is."""
+
+
+def tap_strides(encoder):
+    """Input pixels per position of each tap, ``{tap: int}``, measured on two sizes of an empty picture."""
+    small, large = (encoder(tf.zeros((1, side, side, 3)), training=False) for side in (128, 256))
+    return {tap: max(1, round(128 / max(large[tap].shape[1] - small[tap].shape[1], 1))) for tap in encoder.output}
+
+
+def head_taps(encoder, head="32s", taps=None):
+    """The taps that a head uses: the deepest one, then the last tap before it with a smaller stride, and so on.
+
+    FCN-32s, 16s and 8s are called after the strides of VGG's pool5, pool4 and pool3. Encoders have other strides, so
+    here the names tell how many finer maps join the deepest: none, one or two.
+
+    Args:
+        encoder: ``keras.Model``, RGB (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, the deepest tap last.
+        head: ``"32s"``, ``"16s"`` or ``"8s"``.
+        taps: names of the taps to choose from; None for all.
+
+    Returns:
+        ``{tap: stride}``, the deepest first.
+
+    Raises:
+        ConfigError: for an unknown head, or one that needs more strides than the taps have.
+    """
+    if head not in HEADS:
+        raise ConfigError(f"`head` must be one of {', '.join(HEADS)}. Received: head={head!r}")
+    strides = {tap: stride for tap, stride in tap_strides(encoder).items() if taps is None or tap in taps}
+    chosen = {}
+    for tap, stride in reversed(strides.items()):
+        if len(chosen) <= HEADS[head] and stride < min(chosen.values(), default=stride + 1):
+            chosen[tap] = stride
+    if len(chosen) <= HEADS[head]:
+        found = ", ".join(f"{tap} {stride}" for tap, stride in strides.items())
+        mend = next(name for name, extra in HEADS.items() if extra == len(chosen) - 1)
+        raise ConfigError(
+            f"`head`={head!r} needs taps of {HEADS[head] + 1} different strides, these have {found}; choose {mend!r}"
+        )
+    return chosen
+
+
+def score_head(outputs, taps, bias=None):
+    """A head for :func:`tfssl.transfer.transfer`: scores of each map, the coarser ones resized and added to the finer.
+
+    Each map is standardised per channel (batch normalisation without scale and offset, as in the linear probes of
+    Zhang et al., 2016), for encoders differ in scale and there is one learning rate for all; then a 1x1 convolution
+    gives the scores. It starts from zeros (Long et al., 2015, section 4.3). Scores are enlarged by fixed bilinear
+    interpolation, which is what the transposed convolutions of FCN start from; FCN-32s keeps its own fixed as well.
+
+    Args:
+        outputs: number of scores.
+        taps: names of the maps, the deepest first.
+        bias: that the scores of the deepest map start from, one number each; None for zeros.
+
+    Returns:
+        Function ``{tap: KerasTensor (B, h, w, c)}`` -> KerasTensor (B, h', w', outputs), as large as the last tap's.
+
+    Reference:
+        J. Long, E. Shelhamer, T. Darrell: Fully Convolutional Networks for Semantic Segmentation. CVPR 2015.
+    """
+
+    def head(maps):
+        total = None
+        for tap in taps:
+            even = layers.BatchNormalization(
+                center=False, scale=False, momentum=MOMENTUM, epsilon=EPSILON, name=f"even_{tap}"
+            )
+            begin = keras.initializers.Constant(bias) if bias is not None and total is None else "zeros"
+            score = layers.Conv2D(outputs, 1, kernel_initializer="zeros", bias_initializer=begin, name=f"score_{tap}")
+            scores = score(even(maps[tap]))
+            larger = None if total is None else ResizeToStride(1, name=f"enlarged_to_{tap}")([total, scores])
+            total = scores if larger is None else layers.Add(name=f"fused_{tap}")([larger, scores])
+        return total
+
+    return head
+
+
+def full_size(scores, height, width):
+    """Scores (B, h, w, K) enlarged bilinearly to (B, height, width, K), half-pixel convention."""
+    return tf.image.resize(tf.cast(scores, tf.float32), (height, width))
+
+
+def pixel_mean(values, known):
+    """Mean of values (B, H, W) where ``known``, bool (B, H, W); 0 if that is nowhere."""
+    known = tf.cast(known, values.dtype)
+    return tf.reduce_sum(values * known) / tf.maximum(tf.reduce_sum(known), 1.0)
