@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfssl.errors import ConfigError
-from tfssl.evaluation.codewords import codebook, expected_direction, nearest_word, unit
+from tfssl.evaluation.dense.codewords import codebook, expected_direction, nearest_word, unit
 
 
 def directions(count, seed=0):

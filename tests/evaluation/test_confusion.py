@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from tfssl.evaluation.confusion import Confusion
+from tfssl.evaluation.dense.confusion import Confusion
 
 
 def filled(counts):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfssl.backbones.small import alexnet_s, vgg_s
 from tfssl.errors import ConfigError
-from tfssl.evaluation.dense_head import full_size, head_taps, pixel_mean, score_head, tap_strides
+from tfssl.evaluation.dense.head import full_size, head_taps, pixel_mean, score_head, tap_strides
 
 
 def encoder(build, **options):

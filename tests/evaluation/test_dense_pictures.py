@@ -7,7 +7,7 @@ from PIL import Image
 
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import SourceError
-from tfssl.evaluation.dense_pictures import DenseCrop, DensePictures, training_batches
+from tfssl.evaluation.dense.pictures import DenseCrop, DensePictures, training_batches
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfssl.evaluation.normal_angles import NormalAngles
+from tfssl.evaluation.dense.normal_angles import NormalAngles
 
 
 def turned(degrees):

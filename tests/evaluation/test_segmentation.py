@@ -12,8 +12,8 @@ from PIL import Image
 from tfssl.data.pipeline import Skipped
 from tfssl.data.voc import masked_set
 from tfssl.errors import ConfigError
-from tfssl.evaluation.class_colors import legend, painted, palette
-from tfssl.evaluation.dense_task import measure
+from tfssl.evaluation.dense.class_colors import legend, painted, palette
+from tfssl.evaluation.dense.task import measure
 from tfssl.evaluation.segmentation import class_pixels, evaluate, pixel_cross_entropy, segmentation_task
 from tfssl.transfer.training import Pretext
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tfssl.data.normals import write_normals
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError
-from tfssl.evaluation.dense_pictures import DensePictures
+from tfssl.evaluation.dense.pictures import DensePictures
 from tfssl.evaluation.surface_normals import (
     codeword_task,
     cosine_loss,

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from tfssl.data.pipeline import Skipped
 from tfssl.data.voc import IGNORE, masked_set
-from tfssl.evaluation.class_colors import legend, painted
-from tfssl.evaluation.confusion import Confusion
-from tfssl.evaluation.dense_files import write_files
-from tfssl.evaluation.dense_head import pixel_mean
-from tfssl.evaluation.dense_pictures import DensePictures
-from tfssl.evaluation.dense_task import DenseTask, Protocol, baseline, run_all, summary
+from tfssl.evaluation.dense.class_colors import legend, painted
+from tfssl.evaluation.dense.confusion import Confusion
+from tfssl.evaluation.dense.files import write_files
+from tfssl.evaluation.dense.head import pixel_mean
+from tfssl.evaluation.dense.pictures import DensePictures
+from tfssl.evaluation.dense.task import DenseTask, Protocol, baseline, run_all, summary
 
 
 def evaluate(
@@ -49,7 +49,7 @@ def evaluate(
         train_split, test_split: names of the splits.
         taps: names of the taps that the head may use; None for all.
         head: ``"32s"`` scores the deepest tap, ``"16s"`` adds the scores of the next finer one, ``"8s"`` of two, see
-            :func:`tfssl.evaluation.dense_head.head_taps`.
+            :func:`tfssl.evaluation.dense.head.head_taps`.
         strategy: what becomes of the encoder, one of :data:`tfssl.transfer.STRATEGIES`.
         train_from: with ``"fine_tune"``, the first tap whose layers are trained; None trains all.
         steps: batches of training. The default suits a few hundred pictures; FCN-AlexNet had 100 000 of 20.
@@ -66,7 +66,7 @@ def evaluate(
 
     Returns:
         ``{name: number or text}``: ``pixel_accuracy``, ``mean_accuracy``, ``mean_iou`` and ``frequency_weighted_iou``
-        over the whole test set (:meth:`tfssl.evaluation.confusion.Confusion.metrics`), means over the seeds, with
+        over the whole test set (:meth:`tfssl.evaluation.dense.confusion.Confusion.metrics`), means over the seeds, with
         ``NAME_std``; the same prefixed by ``untrained_``, and by ``majority_`` for the most frequent class of the
         training set everywhere; ``gain``, the mean IoU over the untrained network's; ``iou_CLASS``; ``taps``, counts
         of pictures, and ``skipped``, ``{file: reason}``.
@@ -100,7 +100,7 @@ def evaluate(
 
 
 def segmentation_task(train, test):
-    """Segmentation as a :class:`~tfssl.evaluation.dense_task.DenseTask`.
+    """Segmentation as a :class:`~tfssl.evaluation.dense.task.DenseTask`.
 
     Args:
         train, test: :class:`tfssl.data.voc.MaskedSet`.

@@ -9,13 +9,13 @@ import tensorflow as tf
 from tfssl.data.normals import normal_set
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.codewords import codebook, expected_direction, nearest_word, unit
-from tfssl.evaluation.dense_files import write_files
-from tfssl.evaluation.dense_head import pixel_mean
-from tfssl.evaluation.dense_pictures import DensePictures
-from tfssl.evaluation.dense_task import DenseTask, Protocol, baseline, run_all, summary
+from tfssl.evaluation.dense.codewords import codebook, expected_direction, nearest_word, unit
+from tfssl.evaluation.dense.files import write_files
+from tfssl.evaluation.dense.head import pixel_mean
+from tfssl.evaluation.dense.normal_angles import NormalAngles
+from tfssl.evaluation.dense.pictures import DensePictures
+from tfssl.evaluation.dense.task import DenseTask, Protocol, baseline, run_all, summary
 from tfssl.evaluation.labelled_sets import check_counts
-from tfssl.evaluation.normal_angles import NormalAngles
 
 SAMPLE = 20_000
 """Directions of the training set that are clustered, as many from each picture."""
@@ -98,10 +98,10 @@ def evaluate(
 
 
 def codeword_task(train, test, words):
-    """Normals by classification, a :class:`~tfssl.evaluation.dense_task.DenseTask`.
+    """Normals by classification, a :class:`~tfssl.evaluation.dense.task.DenseTask`.
 
     Args:
-        train, test: :class:`~tfssl.evaluation.dense_pictures.DensePictures` of normals.
+        train, test: :class:`~tfssl.evaluation.dense.pictures.DensePictures` of normals.
         words: float32 (K, 3), the codebook.
     """
 
@@ -114,7 +114,7 @@ def codeword_task(train, test, words):
 
 
 def regression_task(train, test, mean):
-    """Normals by regression, a :class:`~tfssl.evaluation.dense_task.DenseTask`; it starts from the mean normal."""
+    """Normals by regression, a :class:`~tfssl.evaluation.dense.task.DenseTask`; it starts from the mean normal."""
     bias = tuple(mean.tolist())
     return DenseTask(train, test, tf.TensorSpec((3,), tf.float32), 3, cosine_loss, unit, NormalAngles, bias)
 
@@ -143,7 +143,7 @@ def training_directions(pictures, skipped, seed=0):
     """The mean normal of a set, and a sample of its normals.
 
     Args:
-        pictures: :class:`~tfssl.evaluation.dense_pictures.DensePictures` of normals.
+        pictures: :class:`~tfssl.evaluation.dense.pictures.DensePictures` of normals.
         skipped: collects unreadable files.
         seed: of the sample.
 

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import ConfigError
-from tfssl.evaluation.dense_head import EPSILON, MOMENTUM, full_size, head_taps, score_head
-from tfssl.evaluation.dense_pictures import DenseCrop, DensePictures, training_batches
+from tfssl.evaluation.dense.head import EPSILON, MOMENTUM, full_size, head_taps, score_head
+from tfssl.evaluation.dense.pictures import DenseCrop, DensePictures, training_batches
 from tfssl.evaluation.encoders import contestants
 from tfssl.evaluation.labelled_sets import check_counts
 from tfssl.transfer import STRATEGIES, transfer
@@ -28,7 +28,7 @@ class DenseTask:
     """What segmentation and surface normals differ in.
 
     Args:
-        train, test: :class:`~tfssl.evaluation.dense_pictures.DensePictures`.
+        train, test: :class:`~tfssl.evaluation.dense.pictures.DensePictures`.
         target: ``tf.TensorSpec`` of the target of one pixel.
         outputs: scores for each pixel.
         loss: function (targets (B, H, W, ...), scores (B, H, W, outputs)) -> scalar.
@@ -52,7 +52,7 @@ class Protocol:
     """How networks are trained on a task.
 
     Args:
-        head: see :func:`tfssl.evaluation.dense_head.head_taps`.
+        head: see :func:`tfssl.evaluation.dense.head.head_taps`.
         strategy, train_from: see :func:`tfssl.transfer.transfer`.
         steps: batches.
         crop: side of the random crops in pixels; rounded up to a multiple of the stride of the deepest tap.

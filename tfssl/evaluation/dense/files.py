@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from tfssl.evaluation.dense_task import shown_indices
+from tfssl.evaluation.dense.task import shown_indices
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.visualization.sheet import picture_sheet
 
@@ -13,8 +13,8 @@ def write_files(name, task, runs, numbers, about, skipped, *, paint, legend=None
 
     Args:
         name: of the task.
-        task: :class:`~tfssl.evaluation.dense_task.DenseTask`.
-        runs: list of :class:`~tfssl.evaluation.dense_task.Run`.
+        task: :class:`~tfssl.evaluation.dense.task.DenseTask`.
+        runs: list of :class:`~tfssl.evaluation.dense.task.Run`.
         numbers: ``{name: number}``.
         about: the protocol.
         skipped: :class:`~tfssl.data.pipeline.Skipped`.

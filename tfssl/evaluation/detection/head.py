@@ -1,0 +1,176 @@
+"""The detector: a head that classifies and corrects regions of a trunk's map, its loss, and what it detects."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from tfssl.errors import ConfigError
+from tfssl.evaluation.detection.scores import Objects
+from tfssl.layers.roi_pooling import RoIPooling
+from tfssl.ops.boxes import area, clip, decode, non_maximum_suppression
+
+MAX_DETECTIONS = 100
+"""Detections kept in a picture, over all classes (COCO; Fast R-CNN's code)."""
+
+_CALIBRATED = 64  # pictures whose maps give the mean and deviation of each channel
+_LEAST_DEVIATION = 1e-3  # of a channel, as a share of the mean one: a channel that is always 0 is not blown up
+
+
+def stride_of(trunk, tap):
+    """Pixels of the picture between two cells of a tap.
+
+    Args:
+        trunk: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, C)}``.
+        tap: its name.
+
+    Returns:
+        float, from the maps' sizes for pictures of 256 and 512 pixels.
+
+    Raises:
+        ConfigError: if the tap is no map that grows with the picture.
+    """
+    sizes = [tuple(trunk(tf.zeros((1, side, side, 3)), training=False)[tap].shape) for side in (256, 512)]
+    if any(len(size) != 4 for size in sizes) or sizes[0][1] == sizes[1][1]:
+        raise ConfigError(f"`tap`: {tap!r} is no map that grows with the picture; choose a convolution's")
+    return 256 / (sizes[1][1] - sizes[0][1])
+
+
+def channel_statistics(maps):
+    """Mean and standard deviation of each channel over the cells of some maps.
+
+    Args:
+        maps: iterable of arrays (h, w, C).
+
+    Returns:
+        Two float32 (C,); deviations of nearly constant channels are raised.
+    """
+    count, total, squares = 0, 0.0, 0.0
+    for values in maps:
+        values = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
+        count, total, squares = count + len(values), total + values.sum(axis=0), squares + (values**2).sum(axis=0)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+    floor = max(_LEAST_DEVIATION * deviation.mean(), 1e-12)
+    return mean.astype(np.float32), np.maximum(deviation, floor).astype(np.float32)
+
+
+def calibration_indices(count):
+    """Which of ``count`` pictures give the channel statistics: 64, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, _CALIBRATED)).round().astype(int)).tolist()
+
+
+def head(statistics, classes, *, stride, max_cells, pool_size=6, units=(256, 256), dropout=0.0):
+    """Region of interest pooling, fully connected layers, and two answers for each region (Fast R-CNN, section 2.1).
+
+    Args:
+        statistics: of :func:`channel_statistics`; maps are first standardised by them, for encoders differ by orders of
+            magnitude.
+        classes: number of classes without background.
+        stride, max_cells, pool_size: see :class:`tfssl.layers.roi_pooling.RoIPooling`.
+        units: of fc6 and fc7.
+        dropout: share of their units that is dropped in training.
+
+    Returns:
+        ``keras.Model``: ``[maps (B, h, w, C), regions (B, R, 4)]`` -> ``{"scores": logits (B, R, classes + 1), 0 is the
+        background, "offsets": (B, R, classes + 1, 4)}``. Starts as in the paper: Gaussians of deviation 0.01 for scores
+        and 0.001 for offsets; fc6 and fc7, which the paper has from pretraining, from He's normal distribution.
+    """
+    mean, deviation = statistics
+    maps, regions = keras.Input((None, None, len(mean)), name="maps"), keras.Input((None, 4), name="regions")
+    x = layers.Normalization(mean=mean, variance=deviation**2, name="standardize")(maps)
+    x = RoIPooling(pool_size, stride, max_cells, name="roi_pool")([x, regions])
+    x = layers.Reshape((-1, pool_size * pool_size * len(mean)), name="flatten")(x)
+    for number, width in enumerate(units, start=6):
+        x = layers.Dense(width, activation="relu", kernel_initializer="he_normal", name=f"fc{number}")(x)
+        x = layers.Dropout(dropout, name=f"drop{number}")(x)
+    gauss = keras.initializers.RandomNormal
+    scores = layers.Dense(classes + 1, kernel_initializer=gauss(stddev=0.01), dtype="float32", name="scores")(x)
+    offsets = layers.Dense(4 * (classes + 1), kernel_initializer=gauss(stddev=0.001), dtype="float32", name="boxes")(x)
+    offsets = layers.Reshape((-1, classes + 1, 4), dtype="float32", name="offsets")(offsets)
+    return keras.Model([maps, regions], {"scores": scores, "offsets": offsets}, name="detector_head")
+
+
+def on_trunk(trunk, tap, top):
+    """Trunk and head as one ``keras.Model``: ``[pictures (B, H, W, 3) in [0, 1], regions (B, R, 4)]`` -> the head's."""
+    pictures, regions = keras.Input((None, None, 3), name="pictures"), keras.Input((None, 4), name="regions")
+    return keras.Model([pictures, regions], top([trunk(pictures)[tap], regions]), name="detector")
+
+
+def smooth_l1(x):
+    """``0.5 x^2`` where |x| < 1, else ``|x| - 0.5`` (Fast R-CNN, equation 3)."""
+    size = ops.abs(x)
+    return ops.where(size < 1, 0.5 * ops.square(x), size - 0.5)
+
+
+def detection_loss(targets, outputs):
+    """Cross entropy of the class plus, for regions with an object, smooth L1 of its class's offsets (equation 1).
+
+    Args:
+        targets: ``(labels, offsets)``: int32 (B, R), 0 background, negative where there is no region; and float (B, R,
+            4), normalised.
+        outputs: of :func:`head`.
+
+    Returns:
+        scalar: both are summed and divided by the number of regions.
+    """
+    labels, wanted = targets
+    real = ops.cast(labels >= 0, "float32")
+    known = ops.maximum(labels, 0)
+    entropy = keras.losses.sparse_categorical_crossentropy(known, outputs["scores"], from_logits=True)
+    own = ops.one_hot(known, outputs["scores"].shape[-1])[..., None]  # (B, R, classes + 1, 1)
+    misses = ops.sum(smooth_l1(ops.sum(outputs["offsets"] * own, axis=2) - wanted), axis=-1)
+    shown = ops.cast(labels > 0, "float32")
+    return ops.sum(real * entropy + shown * misses) / ops.maximum(ops.sum(real), 1.0)
+
+
+def answer_function(model, channels):
+    """Compile a detector for one picture at a time.
+
+    Args:
+        model: of :func:`head` or :func:`on_trunk`.
+        channels: of its first input.
+
+    Returns:
+        function (x (1, H, W, channels), regions (1, R, 4)) -> probabilities (R, classes + 1), offsets (R, classes + 1,
+        4), tensors.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, channels)), tf.TensorSpec((1, None, 4))])
+    def answer(x, regions):
+        outputs = model([x, regions], training=False)
+        return tf.nn.softmax(outputs["scores"])[0], outputs["offsets"][0]
+
+    return answer
+
+
+def detections(regions, probabilities, offsets, statistics, size, *, nms=0.3):
+    """What is detected in a picture.
+
+    For each class every region is moved by its offsets and cut at the border, non-maximum suppression follows, and the
+    :data:`MAX_DETECTIONS` best of all classes stay. No score is too low: the metrics rank.
+
+    Args:
+        regions: (R, 4), pixels.
+        probabilities: (R, classes + 1).
+        offsets: (R, classes + 1, 4), normalised.
+        statistics: mean and deviation of offsets, (classes + 1, 4) each.
+        size: (width, height) of the picture in pixels.
+        nms: largest IoU of two detections of a class (paper: 0.3).
+
+    Returns:
+        :class:`tfssl.evaluation.detection.scores.Objects`, best first.
+    """
+    mean, deviation = statistics
+    boxes, labels, scores = [], [], []
+    for label in range(1, probabilities.shape[1]):
+        moved = clip(decode(regions, offsets[:, label] * deviation[label] + mean[label]), *size)
+        own = probabilities[:, label]
+        moved, own = moved[area(moved) > 0], own[area(moved) > 0]
+        kept = non_maximum_suppression(moved, own, nms, limit=MAX_DETECTIONS)
+        boxes.append(moved[kept])
+        scores.append(own[kept])
+        labels.append(np.full(len(kept), label - 1))
+    boxes, labels, scores = (np.concatenate(column) for column in (boxes, labels, scores))
+    best = np.argsort(-scores, kind="stable")[:MAX_DETECTIONS]
+    return Objects(boxes[best], labels[best], scores[best])

@@ -1,0 +1,176 @@
+"""Where objects could be: boxes proposed without knowing any class."""
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tfssl.errors import ConfigError
+from tfssl.ops.boxes import area, iou
+
+SOURCES = ("selective_search", "sliding_windows")
+"""Selective search (Uijlings et al. 2013), as in Fast R-CNN, needs OpenCV's contributed modules; windows nothing."""
+
+SIDES = (0.2, 0.3, 0.45, 0.67, 1.0)
+"""Widths and heights of sliding windows, as shares of the picture's: five steps of about 1.5."""
+
+STEP = 0.3
+"""Largest distance of neighbouring windows, as a share of their side."""
+
+MAX_ASPECT = 3.5
+"""Windows longer than so many times their other side are left out, unless they span the whole picture one way."""
+
+SEARCH_WIDTH = 500
+"""Selective search sees pictures reduced to this width, in pixels (R-CNN's code, which also enlarges to it)."""
+
+MIN_SIDE = 0.04
+"""Boxes of selective search with a side below this share of the picture's width are left out (R-CNN: 20 of 500)."""
+
+
+def sliding_windows(width, height):
+    """Windows of several sizes and aspects that cover the picture evenly.
+
+    Args:
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+
+    Returns:
+        float32 (N, 4), half-open boxes in pixels; the same for every picture of that size.
+    """
+    return _windows(int(width), int(height)).copy()
+
+
+def selective_search(image):
+    """Regions that grow together from segments of even colour and texture, in "fast" mode.
+
+    Args:
+        image: ``PIL.Image``, RGB.
+
+    Returns:
+        float32 (N, 4), boxes in pixels of ``image``, without repetitions, in the order of their coordinates: OpenCV
+        ranks them with random numbers that nobody seeds, so that the order means nothing and no part of them is taken.
+
+    Raises:
+        ConfigError: without OpenCV's contributed modules.
+
+    Reference:
+        J. Uijlings, K. van de Sande, T. Gevers, A. Smeulders: Selective Search for Object Recognition. IJCV 2013.
+    """
+    search = _search_class()()
+    width = min(SEARCH_WIDTH, image.width)
+    scaled = image.resize((width, max(1, round(image.height * width / image.width))))
+    search.setBaseImage(np.ascontiguousarray(np.asarray(scaled)[..., ::-1]))
+    search.switchToSelectiveSearchFast()
+    corners = np.asarray(search.process(), np.float32).reshape(-1, 4)  # x, y, width, height
+    corners = np.unique(corners[(corners[:, 2:] >= MIN_SIDE * width).all(axis=1)], axis=0)
+    boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
+    return (boxes * np.array([image.width / scaled.width, image.height / scaled.height] * 2)).astype(np.float32)
+
+
+def choose_source(source=None):
+    """The source to use: the one asked for, or selective search where OpenCV has it, else windows.
+
+    Args:
+        source: one of :data:`SOURCES`, or None.
+
+    Returns:
+        One of :data:`SOURCES`.
+
+    Raises:
+        ConfigError: for an unknown source, or selective search where it is not installed.
+    """
+    if source is None:
+        return SOURCES[0] if _has_search() else SOURCES[1]
+    if source not in SOURCES:
+        raise ConfigError(f"`proposals` must be one of {', '.join(SOURCES)}. Received: proposals={source!r}")
+    if source == "selective_search":
+        _search_class()
+    return source
+
+
+def propose(image, source, cache=None):
+    """Proposals for a picture.
+
+    Args:
+        image: ``PIL.Image``, RGB.
+        source: one of :data:`SOURCES`.
+        cache: folder that keeps the boxes of selective search, a file for each picture, named after its pixels and the
+            constants above, so that another evaluation finds them again; made if missing. None keeps nothing.
+
+    Returns:
+        float32 (N, 4), boxes in pixels of ``image``.
+    """
+    if source == "sliding_windows":
+        return sliding_windows(*image.size)
+    if cache is None:
+        return selective_search(image)
+    about = repr((source, SEARCH_WIDTH, MIN_SIDE, image.size)).encode()
+    file = Path(cache).expanduser() / f"{hashlib.sha256(about + image.tobytes()).hexdigest()[:32]}.npy"
+    if file.is_file():
+        return np.load(file)
+    boxes = selective_search(image)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{os.getpid()}.tmp")
+    with open(unfinished, "wb") as opened:
+        np.save(opened, boxes)
+    os.replace(unfinished, file)
+    return boxes
+
+
+def recall(proposals, boxes, threshold=0.5):
+    """How many objects some proposal finds.
+
+    Args:
+        proposals: list of (N, 4), one array for each picture.
+        boxes: list of (M, 4), the objects of each picture.
+        threshold: smallest IoU of a find.
+
+    Returns:
+        float in [0, 1], share of all objects; NaN without objects.
+    """
+    found = [iou(b, p).max(axis=1, initial=0.0) >= threshold for p, b in zip(proposals, boxes, strict=True)]
+    found = np.concatenate([np.zeros(0, bool), *found])
+    return float(found.mean()) if found.size else float("nan")
+
+
+@functools.lru_cache(maxsize=256)
+def _windows(width, height):
+    columns = [_starts_and_size(share, width) for share in SIDES]
+    rows = [_starts_and_size(share, height) for share in SIDES]
+    boxes = []
+    for xs, w in columns:
+        for ys, h in rows:
+            if max(w / h, h / w) > MAX_ASPECT and w < width and h < height:
+                continue
+            x, y = (grid.ravel() for grid in np.meshgrid(xs, ys))
+            boxes.append(np.stack([x, y, x + w, y + h], axis=1))
+    boxes = np.concatenate(boxes).astype(np.float32)
+    return boxes[area(boxes) > 0]
+
+
+def _starts_and_size(share, side):
+    size = share * side
+    count = int(np.ceil((side - size) / (STEP * size) - 1e-9)) + 1
+    return np.linspace(0, side - size, count), size
+
+
+def _has_search():
+    try:
+        _search_class()
+    except ConfigError:
+        return False
+    return True
+
+
+def _search_class():
+    try:
+        from cv2 import ximgproc
+
+        return ximgproc.segmentation.createSelectiveSearchSegmentation
+    except (ImportError, AttributeError):
+        raise ConfigError(
+            "proposals='selective_search' needs OpenCV's contributed modules: pip install 'tfssl[detection]', or use "
+            "proposals='sliding_windows'"
+        ) from None

@@ -1,0 +1,107 @@
+"""Boxes: overlap, offsets to learn, clipping and suppression of those that say the same.
+
+A box is ``x_min, y_min, x_max, y_max`` in pixels from the upper left corner of the picture, edges and not pixel
+numbers: the box of the whole picture is ``0, 0, width, height``. Everything is NumPy.
+"""
+
+import numpy as np
+
+MAX_GROWTH = float(np.log(1000 / 16))
+"""Largest offset dw, dh that is decoded, so that an untrained regressor cannot overflow (Detectron's bound)."""
+
+
+def iou(first, second):
+    """Intersection over union of every box of one set with every one of another.
+
+    Args:
+        first: (N, 4), pixels.
+        second: (M, 4), pixels.
+
+    Returns:
+        float64 (N, M) in [0, 1]; 0 where both boxes have no area.
+    """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0.0), axis=-1)
+    union = area(first)[:, None] + area(second)[None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def area(boxes):
+    """Areas of boxes (..., 4) in square pixels; 0 for a box whose edges are crossed."""
+    return np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0.0), axis=-1)
+
+
+def encode(boxes, targets):
+    """Offsets from boxes to the boxes they should become.
+
+    ``dx = (x* - x) / w, dy = (y* - y) / h, dw = log(w* / w), dh = log(h* / h)`` with x, y the centres (Girshick et
+    al. 2014, appendix C; Fast R-CNN, section 2.3).
+
+    Args:
+        boxes: (..., 4), pixels, with an area.
+        targets: (..., 4), pixels, with an area.
+
+    Returns:
+        float64 (..., 4): dx, dy, dw, dh, in units of the box.
+    """
+    center, size = _center_and_size(boxes)
+    goal, goal_size = _center_and_size(targets)
+    return np.concatenate([(goal - center) / size, np.log(goal_size / size)], axis=-1)
+
+
+def decode(boxes, offsets):
+    """Boxes moved and scaled by offsets: the inverse of :func:`encode`.
+
+    Args:
+        boxes: (..., 4), pixels.
+        offsets: (..., 4): dx, dy, dw, dh; dw and dh are cut off at :data:`MAX_GROWTH`.
+
+    Returns:
+        float64 (..., 4), pixels.
+    """
+    center, size = _center_and_size(boxes)
+    offsets = np.asarray(offsets, np.float64)
+    center = center + offsets[..., :2] * size
+    half = 0.5 * size * np.exp(np.minimum(offsets[..., 2:], MAX_GROWTH))
+    return np.concatenate([center - half, center + half], axis=-1)
+
+
+def clip(boxes, width, height):
+    """Boxes (..., 4) cut at the border of a picture of ``width`` x ``height`` pixels."""
+    return np.clip(boxes, 0, np.array([width, height, width, height]))
+
+
+def mirror(boxes, width):
+    """Boxes (..., 4) in the picture mirrored left to right, ``width`` pixels wide."""
+    boxes = np.asarray(boxes)
+    return np.stack([width - boxes[..., 2], boxes[..., 1], width - boxes[..., 0], boxes[..., 3]], axis=-1)
+
+
+def non_maximum_suppression(boxes, scores, threshold=0.3, *, limit=None):
+    """Which boxes stay when each one silences those of a lower score that overlap it by more than the threshold.
+
+    Args:
+        boxes: (N, 4), pixels, of one class.
+        scores: (N,); of equal ones the first comes first.
+        threshold: largest IoU that two boxes which stay may have (Fast R-CNN: 0.3).
+        limit: how many may stay; None for all.
+
+    Returns:
+        int (M,), indices of those that stay, best first.
+    """
+    boxes = np.asarray(boxes, np.float64)
+    waiting = np.argsort(-np.asarray(scores), kind="stable")
+    kept = []
+    while waiting.size and (limit is None or len(kept) < limit):
+        best, waiting = waiting[0], waiting[1:]
+        kept.append(best)
+        waiting = waiting[iou(boxes[best : best + 1], boxes[waiting])[0] <= threshold]
+    return np.array(kept, int)
+
+
+def _center_and_size(boxes):
+    boxes = np.asarray(boxes, np.float64)
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return 0.5 * (low + high), high - low
