@@ -14,9 +14,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.presence.one_vs_rest import STRENGTHS, fit_classes, held_out, mean_average_precision, probe_classes
 from tfssl.evaluation.presence.data import RandomWindow, presence_pictures
 from tfssl.evaluation.presence.network import presence_head, presence_loss
+from tfssl.evaluation.presence.one_vs_rest import (
+    STRENGTHS,
+    fit_classes,
+    held_out,
+    mean_average_precision,
+    probe_classes,
+)
 from tfssl.evaluation.presence.scores import PresenceScore, precisions, summary
 from tfssl.evaluation.voc_classification import evaluate
 
@@ -222,7 +228,8 @@ def test_a_trained_network(root, encoder, tmp_path):
     before, seen = encoder.get_weights(), []
     options = {"side": 24, "pool": 3, "seeds": 1, "classifier": "network", "steps": 160, "rate": 0.01, "crops": 10}
     numbers = evaluate(encoder, root, out=tmp_path, progress=lambda *state: seen.append(state), **options)
-    assert numbers["tap"] == "conv2" and numbers["map_area"] > 0.85 and numbers["map_area_10crop"] > 0.85
+    assert numbers["tap"] == "conv2"
+    assert min(numbers["map_area"], numbers["map_area_10crop"]) > numbers["prevalence"] + 0.3, "far above chance"
     assert seen[-1][:2] == (320, 320) and not any(key.startswith("pixels") for key in numbers)
     assert all((a == b).all() for a, b in zip(before, encoder.get_weights(), strict=True))
     protocol = json.loads((tmp_path / "metrics.json").read_text())["protocol"]
