@@ -33,10 +33,12 @@ class Measurement:
 MEASUREMENTS = {
     "knn": Measurement("knn", "labelled", {"best_on_test": "Caltech-101, neighbours (%)"}),
     "few_shot": Measurement(
-        "few_shot", "labelled", {"accuracy_5": "Caltech-101, 5 a class (%)"}, {"shots": [1, 5], "draws": 3}
+        "few_shot", "labelled", {"accuracy_5": "Caltech-101, 5 a class (%)"}, {"shots": [1, 5], "draws": 3, "pool": 4}
     ),
     "voc_classification": Measurement("voc_classification", "voc", {"map_area": "VOC style, classes (mAP, %)"}),
-    "detection": Measurement("detection", "voc", {"map": "VOC style, boxes (mAP, %)"}, {"seeds": 1}),
+    "detection": Measurement(
+        "detection", "voc", {"map": "VOC style, boxes (mAP, %)"}, {"seeds": 1, "proposals": "sliding_windows"}
+    ),
     "segmentation": Measurement("segmentation", "camvid", {"mean_iou": "CamVid (mIoU, %)"}, {"seeds": 1}),
 }
 
