@@ -89,7 +89,13 @@ PRETEXT = {
         ("PSNR of damaged pictures (dB)", "psnr_damaged", 1),
         ("PSNR of repaired pictures (dB)", "psnr_repaired", 1),
     ),
-    "denoising_autoencoder": (),
+    "denoising_autoencoder": (
+        ("squared error of the noisy pictures", "mse_noisy", 1),
+        ("of the denoised ones", "mse_denoised", 1),
+        ("share of the noise's error that is left (%)", "mse_ratio", 100),
+        ("PSNR of the noisy pictures (dB)", "psnr_noisy", 1),
+        ("PSNR of the denoised ones (dB)", "psnr_denoised", 1),
+    ),
 }
 
 
@@ -99,7 +105,7 @@ def learned(root, method):
     if not runs:
         raise TableError(f"benchmarks/results/pretraining holds no run of {method}; run benchmarks/pretraining.py")
     first = next(iter(runs.values()))[0]
-    names = PRETEXT[method] or tuple((k.replace("_", " "), k, 1) for k in first["pretext"])
+    names = PRETEXT[method]
     images = f"{first['pretext']['images']:.0f}"
     rows = [
         (
