@@ -151,11 +151,12 @@ def folders(tmp_path):
 
 
 def test_folders_become_labels(folders):
+    from tfssl.data.folder_labels import folder_labels
     from tfssl.data.images import image_source
 
-    assert set(purity.folder_labels(image_source(folders))) == {"class 0", "class 1", "class -1"}
-    assert purity.folder_labels(image_source(folders / "class 0")) is None
-    assert purity.folder_labels(image_source(np.zeros((2, 4, 4, 3), np.uint8))) is None
+    assert set(folder_labels(image_source(folders))) == {"class 0", "class 1", "class -1"}
+    assert folder_labels(image_source(folders / "class 0")) is None
+    assert folder_labels(image_source(np.zeros((2, 4, 4, 3), np.uint8))) is None
 
 
 def test_files_of_a_discovery(pixels, folders, tmp_path):

@@ -5,11 +5,10 @@ from PIL import Image
 
 from tfssl.visualization.sheet import save_png
 
-_GAP = 1  # pixels between tiles, before enlarging
 _PAPER = 1.0
 
 
-def filter_sheet(filters, path, *, columns=None, zoom=3):
+def filter_sheet(filters, path, *, columns=None, zoom=3, gap=1, stretched=True):
     """Draw filters side by side, each stretched from its own smallest to its largest value.
 
     Args:
@@ -17,6 +16,8 @@ def filter_sheet(filters, path, *, columns=None, zoom=3):
         path: PNG to write; its folder is made.
         columns: tiles in a row; None: as many as make the sheet about square.
         zoom: pixels that a filter's pixel takes.
+        gap: pixels between tiles, before enlarging.
+        stretched: False draws values as they are, clipped to [0, 1].
 
     Returns:
         The sheet, a ``PIL.Image``.
@@ -32,11 +33,11 @@ def filter_sheet(filters, path, *, columns=None, zoom=3):
     count, height, width = filters.shape[:3]
     columns = min(count, columns or int(np.ceil(np.sqrt(count))))
     rows = -(-count // columns)
-    sheet = np.full((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, *filters.shape[3:]), _PAPER)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, *filters.shape[3:]), _PAPER)
     for number, tile in enumerate(filters):
         row, column = divmod(number, columns)
-        top, left = _GAP + row * (height + _GAP), _GAP + column * (width + _GAP)
-        sheet[top : top + height, left : left + width] = stretch(tile)
+        top, left = gap + row * (height + gap), gap + column * (width + gap)
+        sheet[top : top + height, left : left + width] = stretch(tile) if stretched else np.clip(tile, 0.0, 1.0)
     image = Image.fromarray(np.rint(sheet * 255.0).astype(np.uint8))
     image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
     save_png(image, path)

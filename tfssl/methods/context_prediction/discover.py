@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from tfssl.data.folder_labels import folder_labels
 from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.methods.context_prediction.embedding import BASELINES, baseline_descriptor, embed
 from tfssl.methods.context_prediction.findings import write_findings
 from tfssl.methods.context_prediction.mining import Mining, mine
 from tfssl.methods.context_prediction.patch_index import Grid
-from tfssl.methods.context_prediction.purity import folder_labels
 
 
 def discover(

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from tfssl.data.folder_labels import folder_labels
 from tfssl.data.images import image_source
 from tfssl.errors import SourceError
 from tfssl.methods.context_prediction.embedding import baseline_descriptor, embed
-from tfssl.methods.context_prediction.purity import folder_labels
 from tfssl.visualization.sheet import picture_sheet
 
 BASELINES = ("untrained", "pixels")

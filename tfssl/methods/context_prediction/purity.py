@@ -4,8 +4,6 @@ import collections
 
 import numpy as np
 
-from tfssl.data.images import FileSource
-
 
 def select_sets(ranked, count):
     """Walk down a ranking and take a set only if it adds a picture that is not yet covered.
@@ -90,20 +88,3 @@ def random_sets(sets, pictures, rng):
         rng: a ``numpy.random.Generator``.
     """
     return [rng.choice(pictures, len(members), replace=False).tolist() for members in sets]
-
-
-def folder_labels(source):
-    """The class of each picture, if the source has a folder for each class.
-
-    Args:
-        source: an :class:`tfssl.data.images.ImageSource`.
-
-    Returns:
-        List of the names of the folders right above the pictures; None if the source has no files, or all lie in
-        folders of one name.
-    """
-    if not isinstance(source, FileSource):
-        return None
-    labels = [name.replace("\\", "/").split("/")[-2:-1] for name in map(source.name, range(len(source)))]
-    names = ["".join(label) for label in labels]
-    return names if len(set(names)) > 1 else None

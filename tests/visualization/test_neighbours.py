@@ -1,0 +1,91 @@
+"""Nearest neighbours against brute force, what they may not be, and how pure they are."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfssl.data.pipeline import Skipped
+from tfssl.errors import ConfigError
+from tfssl.visualization.distance import cosine_distances, distance
+from tfssl.visualization.neighbours import chance_purity, cosine_neighbours, cut_patches, neighbours, purity_at_k
+
+from .conftest import weights_hash
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
+
+
+def test_equals_brute_force(rows):
+    index, far = cosine_neighbours(rows, 5)
+    for query in range(len(rows)):
+        lengths = np.linalg.norm(rows, axis=1)
+        expected = 1 - rows @ rows[query] / (lengths * lengths[query])
+        order = np.argsort(expected)[:5]
+        np.testing.assert_array_equal(index[query], order)
+        np.testing.assert_allclose(far[query], np.maximum(expected[order], 0), atol=1e-6)
+    np.testing.assert_array_equal(index[:, 0], np.arange(60))  # itself, where nothing is excluded
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    squared = ((unit[index[:, 3]] - unit) ** 2).sum(axis=1)
+    np.testing.assert_allclose(squared, 2 * far[:, 3], atol=1e-5)  # ||x - y||^2 = 2 - 2 cos
+
+
+def test_own_group_is_left_out_and_order_does_not_matter(rows):
+    groups = np.repeat(np.arange(20), 3)
+    index, far = cosine_neighbours(rows, 4, groups=groups)
+    assert not (groups[index] == groups[:, None]).any()
+    order = np.random.default_rng(1).permutation(60)
+    shuffled, shuffled_far = cosine_neighbours(rows[order], 4, groups=groups[order])
+    np.testing.assert_array_equal(order[shuffled], index[order])
+    np.testing.assert_allclose(shuffled_far, far[order], atol=1e-6)
+    with pytest.raises(ConfigError, match="1 to 57"):
+        cosine_neighbours(rows, 58, groups=groups)
+
+
+def test_ties_and_dead_rows():
+    index, far = cosine_neighbours(np.zeros((4, 3)), 2, groups=np.arange(4))
+    np.testing.assert_array_equal(index, [[1, 2], [0, 2], [0, 1], [0, 1]])
+    assert (far == 1).all() and (cosine_distances(np.zeros((2, 3))) == [[0, 1], [1, 0]]).all()
+
+
+def test_purity():
+    labels = np.array([0, 0, 1, 1])
+    assert purity_at_k(np.array([[1, 2], [0, 2], [3, 0], [0, 1]]), labels) == pytest.approx(3 / 8)
+    assert chance_purity(labels) == pytest.approx(1 / 3)
+
+
+def test_patches():
+    images = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
+    patches, owner = cut_patches(images, 3)
+    assert patches.shape == (18, 4, 4, 3) and owner.tolist() == [0] * 9 + [1] * 9
+    np.testing.assert_array_equal(patches[5], images[0, 2:6, 4:8])
+
+
+def test_networks_side_by_side(tmp_path, networks, classes):
+    before, skipped = [weights_hash(n) for n in networks.values()], Skipped()
+    numbers = neighbours(networks, str(classes), out=tmp_path, side=32, k=3, queries=4, skipped=skipped)
+    assert before == [weights_hash(n) for n in networks.values()]
+    assert numbers["run"]["pictures_purity"] == 1.0  # the classes are colours
+    assert numbers["run"]["chance_purity"] == pytest.approx(7 / 23)
+    assert [name.endswith("broken.jpg") for name in skipped.reasons] == [True]
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {f"{k}-{n}.png" for k in ("neighbours", "patches") for n in networks} | {
+        "index.html",
+        "numbers.json",
+    }
+    again = neighbours(networks, str(classes), out=tmp_path / "again", side=32, k=3, queries=4)
+    assert again == numbers
+    same = [(tmp_path / folder / "patches-run.png").read_bytes() for folder in ("", "again")]
+    assert same[0] == same[1]
+
+
+def test_distance_of_pictures(tmp_path, networks, classes):
+    photos = [str(classes / name) for name in ("red/0.png", "red/1.png", "blue/0.png")]
+    numbers = distance(networks, photos, out=tmp_path, side=32)
+    for column in numbers.values():
+        assert set(column) == {"1_to_2", "1_to_3", "2_to_3"} and column["1_to_2"] < column["1_to_3"]
+    assert Image.open(tmp_path / "distance.png").width > 3 * 160
+    assert "1.png" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="at least twice"):
+        distance(networks, photos[:1], out=tmp_path)

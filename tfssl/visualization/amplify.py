@@ -1,0 +1,128 @@
+"""Gradient ascent on a picture: more of what a layer already sees in it."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfssl.errors import ConfigError
+
+LEAST_SIDE = 16
+"""Smallest side of the smallest octave, in pixels."""
+
+
+class Amplifier:
+    """Steps of gradient ascent on ``1/2 ||phi(x)||^2`` of a tap's map phi.
+
+    The signal that enters the layer backwards is then the activation itself. Where the tap comes after a ReLU, units
+    that are silent get no gradient.
+
+    Args:
+        network: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``; used in inference mode.
+        tap: name of the tap.
+
+    Reference:
+        A. Mordvintsev, C. Olah, M. Tyka: Inceptionism: Going Deeper into Neural Networks. 2015.
+    """
+
+    def __init__(self, network, tap):
+        @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.float32)])
+        def compute(image):
+            with tf.GradientTape() as tape:
+                tape.watch(image)
+                maps = tf.cast(network(image[None], training=False)[tap], tf.float32)
+                objective = 0.5 * tf.reduce_sum(tf.square(maps))
+            return objective, tape.gradient(objective, image)
+
+        self._compute = compute
+
+    def objective(self, image):
+        """``1/2 ||phi(image)||^2`` for each place of the map and unit alike, a float."""
+        return float(self._compute(np.asarray(image, np.float32))[0])
+
+    def step(self, image, step, shift=(0, 0)):
+        """One step ``image + step * g / mean|g|``, g the gradient at the picture shifted in a circle; not clipped.
+
+        Args:
+            image: float32 (H, W, 3) in [0, 1].
+            step: mean absolute change of a value.
+            shift: rows and columns that the picture is shifted by before the gradient is taken; undone after.
+
+        Returns:
+            float32 (H, W, 3). The picture itself where the gradient is zero.
+        """
+        image = np.asarray(image, np.float32)
+        gradient = self._compute(np.roll(image, shift, (0, 1)))[1].numpy()
+        mean = np.abs(gradient, dtype=np.float64).mean()
+        if not mean > 0:
+            return image
+        return image + np.roll((step / mean * gradient).astype(np.float32), (-shift[0], -shift[1]), (0, 1))
+
+
+def octave_sizes(height, width, octaves=4, scale=1.4):
+    """Sizes of a picture zoomed out again and again by ``scale``, the largest first.
+
+    300x400 with the defaults: 300x400, 214x286, 153x204, 109x146.
+    """
+    sizes = [(int(height), int(width))]
+    for _ in range(octaves - 1):
+        sizes.append(tuple(max(1, round(side / scale)) for side in sizes[-1]))
+    return sizes
+
+
+def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 / 255, jitter=32, seed=0, progress=None):
+    """Amplify in a picture what a layer responds to, from coarse to fine.
+
+    The picture is zoomed out ``octaves - 1`` times. From the smallest size on, the detail found so far is enlarged,
+    added to the picture of that size, and refined by ``iterations`` steps, each on the picture shifted in a circle by
+    up to ``jitter`` pixels, and clipped to [0, 1].
+
+    Args:
+        amplifier: :class:`Amplifier` of a network's tap.
+        image: float (H, W, 3) in [0, 1].
+        octaves, scale, iterations, jitter: 4, 1.4, 10, 32 pixels as in the released notebook.
+        step: mean absolute change of a value in a step; 1.5 of 255 levels as in the notebook.
+        seed: of the shifts.
+        progress: called after each step.
+
+    Returns:
+        ``(image, gains)``: float32 (H, W, 3) in [0, 1]; for each octave, the smallest first, the objective before
+        and after its steps.
+
+    Raises:
+        ConfigError: if an argument is outside its range, or the smallest octave has a side under :data:`LEAST_SIDE`.
+
+    Reference:
+        A. Mordvintsev, C. Olah, M. Tyka: Inceptionism: Going Deeper into Neural Networks. 2015; google/deepdream.
+    """
+    image = np.asarray(image, np.float32)
+    _check(octaves=(octaves, 1), scale=(scale, 1), iterations=(iterations, 1), step=(step, 0), jitter=(jitter, 0))
+    sizes = octave_sizes(*image.shape[:2], octaves, scale)
+    if min(sizes[-1]) < LEAST_SIDE:
+        raise ConfigError(
+            f"`octaves`: the smallest has {sizes[-1][0]}x{sizes[-1][1]} pixels, {LEAST_SIDE} are needed; give a "
+            f"larger picture or fewer octaves. Received: octaves={octaves}"
+        )
+    bases = [image]
+    for size in sizes[1:]:
+        bases.append(_zoom(bases[-1], size))
+    rng, detail, gains = np.random.default_rng(seed), np.zeros_like(bases[-1]), []
+    for base in reversed(bases):
+        start = np.clip(base + _zoom(detail, base.shape[:2]), 0.0, 1.0)
+        found = start
+        for _ in range(iterations):
+            shift = tuple(rng.integers(-jitter, jitter + 1, size=2).tolist())
+            found = np.clip(amplifier.step(found, step, shift), 0.0, 1.0)
+            if progress is not None:
+                progress()
+        gains.append((amplifier.objective(start), amplifier.objective(found)))
+        detail = found - base
+    return found, gains
+
+
+def _zoom(image, size):
+    return image if image.shape[:2] == tuple(size) else tf.image.resize(image, size, method="bilinear").numpy()
+
+
+def _check(**values):
+    for name, (value, least) in values.items():
+        if not value >= least:
+            raise ConfigError(f"`{name}` must be at least {least}. Received: {name}={value!r}")
