@@ -42,7 +42,19 @@ def run(photos, tmp_path_factory):
 
 def test_help_of_every_command_has_an_example(capsys):
     assert call("--help") == 0
-    commands = ["methods", "train", "evaluate", "discover", "colorize", "inpaint", "prior", "export", "check-export"]
+    commands = [
+        "methods",
+        "train",
+        "evaluate",
+        "discover",
+        "colorize",
+        "inpaint",
+        "prior",
+        "export",
+        "check-export",
+        "visualize",
+        "report",
+    ]
     listing = capsys.readouterr().out
     for command in commands:
         assert command in listing

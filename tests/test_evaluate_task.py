@@ -1,5 +1,7 @@
 """`tfssl evaluate --task`: what can be evaluated, what is written, what is refused in one line."""
 
+import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -107,7 +109,7 @@ def test_an_encoder_without_its_weights_is_refused(encoder_file, tmp_path):
     with zipfile.ZipFile(broken, "w") as archive:
         for name in ("metadata.json", "config.json", "model.weights.h5"):
             archive.write(tmp_path / name, name)
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match=r"holds \d+ of \d+ weights"):
         tfssl.load_encoder(broken)
     rgb = keras.Input((None, None, 3))
     keras.Model(rgb, keras.layers.Conv2D(2, 3)(rgb)).save(tmp_path / "other.keras")
@@ -131,3 +133,30 @@ def test_an_encoder_file_with_layers_of_the_library_is_read_in_a_new_process(tmp
     code = f"import tfssl; print(*tfssl.load_encoder({str(tmp_path / 'encoder.keras')!r}).output)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+
+
+def test_evaluations_are_appended_to_a_table(root, encoder_file, tmp_path):
+    table = tmp_path / "results.csv"
+    options = ["--task", "knn", "--data", root, "--side", 32, "--pool", 1, "--seeds", 1, "--table", table]
+    assert call("evaluate", encoder_file, *options, "--out", tmp_path / "one") == 0
+    assert call("evaluate", "pixels", *options, "--out", tmp_path / "two") == 0
+    rows = list(csv.DictReader(table.open(newline="")))
+    assert [row["model"] for row in rows] == [str(encoder_file), "pixels"]
+    assert rows[0]["weights_sha256"] == hashlib.sha256(encoder_file.read_bytes()).hexdigest()
+    assert float(rows[0]["accuracy"]) == json.loads((tmp_path / "one" / "metrics.json").read_text())["accuracy"]
+    assert call("evaluate", "pixels", *options) == 2
+
+
+def test_help_names_every_task():
+    from tfssl.cli.learning import TASKS
+    from tfssl.evaluation import tasks
+
+    assert sorted(TASKS.split(", ")) == tasks()
+
+
+def test_more_options_of_a_task_are_checked(root, capsys):
+    assert call("evaluate", "pixels", "--task", "linear_probe", "--data", root, "crop=10") == 2
+    assert "there is no option `crop`; did you mean `crops`?" in capsys.readouterr().err
+    options = ["--side", 32, "--pool", 1, "--seeds", 1, "crops=10"]
+    assert call("evaluate", "pixels", "--task", "linear_probe", "--data", root, *options) == 0
+    assert "ten_crop" in capsys.readouterr().out

@@ -4,7 +4,6 @@ import difflib
 import functools
 import inspect
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,8 @@ from PIL import Image
 
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation import get_task
+from tfssl.evaluation.provenance import add_model
+from tfssl.evaluation.results_table import append_result
 
 _NO_OPTIONS = ("out", "progress", "trained", "references", "pretext")
 """Arguments of tasks that are not the user's to give."""
@@ -90,27 +91,20 @@ def _random_encoder(backbone):
 
 
 def _read_encoder(path):
-    import keras
-
     from tfssl import layers
     from tfssl.methods.encoding import is_encoder
+    from tfssl.training.runs import read_network
 
     if not Path(path).expanduser().is_file():
         raise ModelError(f"no such file: {path!r}")
     layers.register()
-    try:
-        with warnings.catch_warnings():
-            # Where Keras only warns that layers keep their new weights.
-            warnings.filterwarnings("error", module=r"keras\.src\.saving")
-            encoder = keras.saving.load_model(Path(path).expanduser(), compile=False)
-    except Exception as error:  # whatever a damaged file makes of the reader
-        raise ModelError(f"{path!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
+    encoder = read_network(Path(path).expanduser())
     if not is_encoder(encoder):
         raise ModelError(f"{path!r} is no encoder: RGB (B, H, W, 3) in, a dict of maps with conv1 out; give its run")
     return encoder
 
 
-def evaluate(source, data, *, task=None, out=None, progress=None, compare=None, **options):
+def evaluate(source, data, *, task=None, out=None, table=None, progress=None, compare=None, **options):
     """Measure a trained model by its method's own metrics, or its encoder by a transfer task.
 
     Args:
@@ -118,6 +112,8 @@ def evaluate(source, data, *, task=None, out=None, progress=None, compare=None, 
         data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labelled ones.
         task: a name of :func:`tfssl.evaluation.tasks`; None for the method's own metrics.
         out: folder for tables and pictures; None writes nothing.
+        table: .csv or .json file that the evaluation is appended to as a row, see
+            :func:`tfssl.evaluation.results_table.append_result`; needs ``out``.
         progress: called with (done, in all).
         compare: further sources to measure beside.
         **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, pictures
@@ -131,6 +127,8 @@ def evaluate(source, data, *, task=None, out=None, progress=None, compare=None, 
         ModelError: if a model cannot be loaded, or has no weights.
         SourceError: if the data are not what is needed.
     """
+    if table is not None and out is None:
+        raise ConfigError("`table` takes its row from the files of the evaluation: name their folder, `out`")
     if compare:
         options["compare"] = compare
     if task is None:
@@ -150,7 +148,12 @@ def evaluate(source, data, *, task=None, out=None, progress=None, compare=None, 
         options["trained"] = not is_random(source)
     if "progress" in _options(run):
         options["progress"] = progress
-    return run(model, data, out=out, **options)
+    metrics = run(model, data, out=out, **options)
+    if out is not None:
+        record = add_model(out, source)
+        if table is not None:
+            append_result(table, record)
+    return metrics
 
 
 def _with_pretext(source, data):

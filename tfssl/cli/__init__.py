@@ -11,7 +11,8 @@ import typer
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-from tfssl.cli import learning, pictures, exporting  # noqa: F401, I001  (each registers its commands, in the order of --help)
+# Each registers its commands, in the order of --help.
+from tfssl.cli import learning, pictures, looking, reporting, exporting  # noqa: F401, I001
 from tfssl.cli.app import app
 from tfssl.errors import TfsslError
 

@@ -69,6 +69,7 @@ def evaluate(
     data: Annotated[str, typer.Option(help=f"Images to measure on: {DATA_HELP}; of tasks, as docs say.")] = "builtin",
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, tables and pictures.")] = None,
     task: Annotated[str | None, typer.Option(help=f"{TASKS}; default the method's own metrics.")] = None,
+    table: Annotated[Path | None, typer.Option(help="A .csv or .json file to append a row to; needs --out.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Tasks: fine_tune, freeze, augment or joint.")] = None,
     test: Annotated[str | None, typer.Option(help="Tasks: class folders of the test pictures.")] = None,
     taps: Annotated[str | None, typer.Option(help="Tasks: layers to use, such as conv3,conv4; default all.")] = None,
@@ -94,7 +95,7 @@ def evaluate(
     flags["strategy"] = strategy
     given = {name: value for name, value in flags.items() if value is not None} | read_overrides(options or [])
     with progress_bar("fits" if task else "images") as progress:
-        metrics = measure(run, data, task=task, out=out, progress=progress, **given)
+        metrics = measure(run, data, task=task, out=out, table=table, progress=progress, **given)
     print_metrics(metrics)
     report_skipped(metrics.get("skipped", {}))
     if out is not None:

@@ -118,7 +118,7 @@ def read_variables(version):
         reader = tf.train.load_checkpoint(str(Path(version) / "variables" / "variables"))
         graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
         found = {a.full_name: reader.get_tensor(a.checkpoint_key) for node in graph.nodes for a in node.attributes}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:  # IndexError: a file cut off
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"the variables of {str(version)!r} cannot be read: {reason}") from None
     return {

@@ -1,7 +1,12 @@
 """Run directories and shipped models: finding and loading them."""
 
+import io
+import json
+import warnings
+import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 
 from tfssl.config import load_config
@@ -34,11 +39,46 @@ def load_weights(model, source):
         ModelError: with the counts of matching and missing weights, if any is missing or of another shape.
     """
     path = model_file(source)
-    try:
-        other = keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        raise ModelError(f"{str(path)!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
+    other = read_network(path)
     assign_weights(model, {v.path: v for v in other.weights}, path)
+
+
+def read_network(path):
+    """The network of a .keras file, all its weights loaded.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ModelError: if it is damaged; with the counts of weights that are there and missing where they can be told.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Where Keras only warns that layers keep their new weights.
+            warnings.filterwarnings("error", module=r"keras\.src\.saving")
+            return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever a damaged file makes of the reader
+        present, wanted = _counts(path)
+        if present < wanted:
+            raise ModelError(
+                f"{str(path)!r} holds {present} of {wanted} weights, {wanted - present} are missing"
+            ) from None
+        raise ModelError(f"{str(path)!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
+
+
+def _counts(path):
+    """``(arrays that a .keras file holds, weights that its network has)``; zeros where that cannot be told."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json")) | {"compile_config": None}
+            network = keras.saving.deserialize_keras_object(config)
+            names = []
+            if "model.weights.h5" in archive.namelist():
+                with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+                    file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+    except Exception:  # then the reader's own words have to do
+        return 0, 0
+    return sum("optimizer" not in name for name in names), len(network.variables)
 
 
 def assign_weights(model, values, source):
