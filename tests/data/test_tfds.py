@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 
 from tfssl.data.images import check_source, image_source
+from tfssl.data.labelled import labelled_dataset, train_and_test
+from tfssl.data.pipeline import Crop
 from tfssl.errors import SourceError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), dtype=np.uint8)
+
+
+class Records(list):
+    """Records of a data source, and what is known of their features."""
+
+    dataset_info = types.SimpleNamespace(
+        features={"label": types.SimpleNamespace(names=["tabby", "lion"]), "text": types.SimpleNamespace()}
+    )
 
 
 @pytest.fixture
@@ -17,16 +27,17 @@ def opened(monkeypatch):
     """A module ``tensorflow_datasets`` with two data sets; the list collects the calls."""
     calls = []
 
-    def data_source(name, *, split):
+    def data_source(name, *, split, decoders=None):
         calls.append((name, split))
         if name == "words":
-            return [{"text": b"hello", "label": 1}]
+            return Records([{"text": b"hello", "label": 1}])
         if name != "cats":
             raise KeyError(f"DatasetNotFoundError: {name}\nDid you mean: cats?")
-        return [{"image": image, "label": 0} for image in IMAGES]
+        return Records({"image": b"bytes" if decoders else image, "label": i % 2} for i, image in enumerate(IMAGES))
 
     module = types.ModuleType("tensorflow_datasets")
     module.data_source = data_source
+    module.decode = types.SimpleNamespace(SkipDecoding=object)
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", module)
     return calls
 
@@ -68,6 +79,15 @@ def test_refused(opened, text, message):
     with pytest.raises(SourceError, match=message) as raised:
         image_source(text)
     assert "\n" not in str(raised.value)
+
+
+def test_labels_stand_beside_the_pictures(opened):
+    train, test = train_and_test("tfds:cats")
+    assert opened == [("cats", "train")] * 2 + [("cats", "test")] * 2
+    assert train.classes == ("tabby", "lion") and train.labels == (0, 1, 0, 1, 0) and test.root == "tfds:cats:test"
+    images, labels = next(iter(labelled_dataset(train.take([3, 0]), Crop(8, flip=False))))
+    assert labels.numpy().tolist() == [1, 0]
+    np.testing.assert_array_equal(images[1], IMAGES[0][:, :8])
 
 
 def test_not_installed(monkeypatch):

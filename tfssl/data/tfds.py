@@ -41,6 +41,29 @@ def tfds_source(text):
     Raises:
         SourceError: if tensorflow_datasets is missing, the name or split is unknown, or there is no ``image``.
     """
+    return TFDSSource(text, _open(text, "image"))
+
+
+def tfds_labels(text):
+    """The classes of ``tfds:NAME:SPLIT``, without decoding its pictures.
+
+    Args:
+        text: as :func:`tfds_source`.
+
+    Returns:
+        ``(labels, classes)``: the class number of each picture, tuple of int, and the names of the classes.
+
+    Raises:
+        SourceError: as :func:`tfds_source`, or if there is no ``label`` that is a class.
+    """
+    records = _open(text, "label", decode=False)
+    classes = getattr(records.dataset_info.features["label"], "names", None)
+    if not classes:
+        raise SourceError(f"`source` {text!r}: the feature `label` is no class")
+    return tuple(int(record["label"]) for record in records), tuple(classes)
+
+
+def _open(text, needed, *, decode=True):
     match = _PATTERN.fullmatch(text)
     if match is None:
         raise SourceError(f"`source` must be tfds:NAME:SPLIT, such as tfds:cifar10:train. Received: source={text!r}")
@@ -49,11 +72,12 @@ def tfds_source(text):
     except ImportError as error:
         raise SourceError(f"`source` {text!r} needs TensorFlow Datasets ({error}); pip install 'tfssl[tfds]'") from None
     try:
-        records = tfds.data_source(match["name"], split=match["split"])
+        options = {} if decode else {"decoders": {"image": tfds.decode.SkipDecoding()}}
+        records = tfds.data_source(match["name"], split=match["split"], **options)
         features = list(records[0]) if len(records) else []
     except Exception as error:  # an unknown name, split or licence step has an exception class of its own each
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(f"`source` {text!r} cannot be opened: {reason}") from error
-    if features and "image" not in features:
-        raise SourceError(f"`source` {text!r} has no feature `image`, only {', '.join(map(str, features))}")
-    return TFDSSource(text, records)
+    if features and needed not in features:
+        raise SourceError(f"`source` {text!r} has no feature `{needed}`, only {', '.join(map(str, features))}")
+    return records

@@ -148,10 +148,7 @@ class _Plan:
 
     def batches(self):
         """Training pictures for ever, float32 (B, side, side, 3) in [0, 1], and their classes."""
-        folder, keep = self.folders[0], self.chosen()
-        part = dataclasses.replace(
-            folder, paths=tuple(folder.paths[i] for i in keep), labels=tuple(folder.labels[i] for i in keep)
-        )
+        part = self.folders[0].take(self.chosen())
         pictures = labelled_dataset(part, Crop(self.side, resize=self.side, flip=False), skipped=self.skipped).unbatch()
         pictures = pictures.shuffle(min(_SHUFFLED, len(part)), seed=self.seed).repeat()
         batches = pictures.batch(self.batch_size, drop_remainder=True).enumerate()

@@ -41,8 +41,8 @@ class LabelledSets:
     def readable_labels(self, part):
         """Labels of the training (0) or test (1) pictures but those that turned out unreadable, int (N,)."""
         folder = self.folders[part]
-        found = zip(folder.paths, folder.labels, strict=True)
-        return np.array([label for path, label in found if path not in self.skipped.reasons], int)
+        read = (i for i in range(len(folder)) if folder.name(i) not in self.skipped.reasons)
+        return np.array([folder.labels[i] for i in read], int)
 
     @contextlib.contextmanager
     def features(self, encoder, *, taps=None, pool=None):
