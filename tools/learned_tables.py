@@ -192,6 +192,17 @@ def pretrained(root):
     return dict(sorted(found.items()))
 
 
+def literature(root):
+    """What others print for the same tasks, on full-size data."""
+    found = read(root, "benchmarks/literature.json")
+    blocks = []
+    for name in ("voc", "imagenet_linear"):
+        table = found[name]
+        rows = [["-" if cell is None else cell for cell in row] for row in table["rows"]]
+        blocks.append(f"{table['title']} ({table['source']}):\n\n" + markdown(table["columns"], rows))
+    return "\n".join(blocks)
+
+
 def spread(values):
     """Mean, and the standard deviation over seeds where there are several."""
     if not values:  # what one variant measures another may not have

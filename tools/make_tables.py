@@ -110,6 +110,7 @@ TABLES = {
     "discovery": learned_tables.discovery,
     "encoding-error": encoding_error,
     "filters": learned_tables.filters,
+    "literature": learned_tables.literature,
     "methods": methods,
     "pretraining": learned_tables.pretraining,
     "shortcuts": learned_tables.shortcuts,
