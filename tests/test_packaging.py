@@ -21,6 +21,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "ai_edge_litert": "ai-edge-litert",
     "ai_edge_quantizer": "ai-edge-quantizer",
+    "cv2": "opencv-contrib-python-headless",
     "google": "protobuf",
     "grpc": "grpcio",
     "skimage": "scikit-image",
@@ -30,7 +31,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 USED_FOR_ITS_FILES = {"scikit-learn"}  # two of the builtin photographs
-EXTRAS = ("serving", "mobile", "tfds", "gpu")
+EXTRAS = ("serving", "mobile", "detection", "tables", "tfds", "gpu")
 
 
 @pytest.fixture(scope="module")
