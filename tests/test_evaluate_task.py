@@ -157,6 +157,8 @@ def test_help_names_every_task():
 def test_more_options_of_a_task_are_checked(root, capsys):
     assert call("evaluate", "pixels", "--task", "linear_probe", "--data", root, "crop=10") == 2
     assert "there is no option `crop`; did you mean `crops`?" in capsys.readouterr().err
+    assert call("evaluate", "pixels", "--task", "classification", "--data", root, "rate=fast") == 2
+    assert "`rate` must be a number. Received: rate='fast'" in capsys.readouterr().err
     options = ["--side", 32, "--pool", 1, "--seeds", 1, "crops=10"]
     assert call("evaluate", "pixels", "--task", "linear_probe", "--data", root, *options) == 0
     assert "ten_crop" in capsys.readouterr().out

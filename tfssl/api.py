@@ -187,11 +187,20 @@ def _options(function):
 
 def _check_options(function, given, what):
     known = [name for name in _options(function) if name not in _NO_OPTIONS]
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             mend = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known) or 'none'}"
             raise ConfigError(f"{what}: there is no option `{name}`; {mend}")
+        kind = _kind(inspect.signature(function).parameters[name].default)
+        if kind is not None and _kind(value) != kind:
+            raise ConfigError(f"{what}: `{name}` must be {kind}. Received: {name}={value!r}")
+
+
+def _kind(value):
+    """What an option is by its default; None where that says nothing."""
+    kinds = {bool: "true or false", int: "a number", float: "a number", str: "text"}
+    return kinds.get(type(value))
 
 
 @functools.lru_cache(maxsize=2)
