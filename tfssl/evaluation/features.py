@@ -68,8 +68,10 @@ def pool_to_grid(maps, cells):
     height, width = maps.shape[1:3]
     if (height, width) == tuple(cells):
         return maps
-    maps = tf.einsum("gh,bhwc->bgwc", cell_weights(height, cells[0]), maps)
-    return tf.einsum("kw,bgwc->bgkc", cell_weights(width, cells[1]), maps)
+    # Products of matrices as the maps lie in memory; the einsum of the same sums copies them into another order first.
+    channels = maps.shape[-1]
+    rows = tf.matmul(cell_weights(height, cells[0]), tf.reshape(maps, (-1, height, width * channels)))
+    return tf.matmul(cell_weights(width, cells[1]), tf.reshape(rows, (-1, cells[0], width, channels)))
 
 
 def tap_features(encoder, batches, *, taps=None, pool=None, numbers=NUMBERS, folder=None, progress=None):
