@@ -25,6 +25,7 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
     import keras
     import tensorflow as tf
 
+    from tfssl.data.random_boxes import crop_and_mirror
     from tfssl.evaluation.labelled_sets import labelled_sets
 
     sets = labelled_sets(root / "train", root / "test", side=SIDE)
@@ -48,10 +49,8 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
     )
 
     def augment(number, images, labels):
-        boxes, flips = _boxes(tf.stack([tf.cast(seed, tf.int64), number]), batch_size)
-        images = tf.cast(images, tf.float32) / 255.0
-        images = tf.image.crop_and_resize(images, boxes, tf.range(batch_size), (SIDE, SIDE))
-        return tf.where(flips, images[:, :, ::-1], images), labels
+        key = tf.stack([tf.cast(seed, tf.int64), number])
+        return crop_and_mirror(tf.cast(images, tf.float32) / 255.0, key, area=(0.5, 1.0)), labels
 
     batches = tf.data.Dataset.from_tensor_slices(tuple(train)).shuffle(len(train[0]), seed=seed).repeat(epochs)
     batches = batches.batch(batch_size, drop_remainder=True).enumerate()
@@ -59,14 +58,3 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
     model.fit(batches, verbose=0)
     accuracy = model.evaluate(test[0].astype(np.float32) / 255.0, test[1], batch_size=100, verbose=0)[1]
     return encoder, float(accuracy)
-
-
-def _boxes(key, count):
-    """Random boxes (y1, x1, y2, x2) in [0, 1] of half to all of the area, and which pictures to mirror."""
-    import tensorflow as tf
-
-    draws = tf.random.stateless_uniform((5, count), key)
-    area, aspect = 0.5 + 0.5 * draws[0], tf.exp(tf.math.log(4 / 3) * (2 * draws[1] - 1))
-    height, width = tf.minimum(tf.sqrt(area / aspect), 1.0), tf.minimum(tf.sqrt(area * aspect), 1.0)
-    top, left = draws[2] * (1 - height), draws[3] * (1 - width)
-    return tf.stack([top, left, top + height, left + width], axis=-1), draws[4][:, None, None, None] < 0.5

@@ -87,9 +87,22 @@ def run(tmp_path_factory):
     return folder
 
 
-def test_joint_training_goes_on_with_the_pretext_task(run, root):
+def test_joint_training_goes_on_with_the_pretext_task(run, root, monkeypatch):
+    """The encoder alone is trained beside the run's own task, on the trunk that both share."""
+    from tfssl.evaluation import classification
+
+    seen, train_head = [], classification.train_head
+
+    def spy(model, *arguments, pretext, weight, **options):
+        shared = pretext and {id(v) for v in model.trainable_variables} & {
+            id(v) for v in pretext.model.trainable_variables
+        }
+        seen.append((pretext is not None, weight, bool(shared)))
+        return train_head(model, *arguments, pretext=pretext, weight=weight, **options)
+
+    monkeypatch.setattr(classification, "train_head", spy)
     options = {"task": "classification", "side": 32, "steps": 2, "batch_size": 4}
     joint = measure(run, root, strategy="joint", pretext_data="builtin", pretext_weight=0.5, **options)
-    assert 0 <= joint["accuracy"] <= 1 and 0 <= joint["untrained_accuracy"] <= 1
+    assert seen == [(True, 0.5, True), (False, 0.5, False)] and 0 <= joint["untrained_accuracy"] <= 1
     with pytest.raises(ConfigError, match="pretext_data=FOLDER"):
         measure(run, root, strategy="joint", **options)

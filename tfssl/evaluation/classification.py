@@ -9,6 +9,7 @@ from keras import layers
 
 from tfssl.data.labelled import labelled_dataset, train_and_test
 from tfssl.data.pipeline import Crop, Skipped
+from tfssl.data.random_boxes import crop_and_mirror
 from tfssl.errors import ConfigError
 from tfssl.evaluation.encoders import contestants
 from tfssl.evaluation.labelled_sets import check_counts
@@ -162,15 +163,8 @@ class _Plan:
 
     def _augmented(self, number, pair):
         images, labels = pair
-        draws = tf.random.stateless_uniform((5, self.batch_size), tf.stack([tf.cast(self.seed, tf.int64), number]))
-        area = AREA[0] + (AREA[1] - AREA[0]) * draws[0]
-        aspect = tf.exp(tf.math.log(4 / 3) * (2 * draws[1] - 1))
-        height, width = tf.minimum(tf.sqrt(area / aspect), 1.0), tf.minimum(tf.sqrt(area * aspect), 1.0)
-        top, left = draws[2] * (1 - height), draws[3] * (1 - width)
-        boxes = tf.stack([top, left, top + height, left + width], axis=-1)
-        images = tf.cast(images, tf.float32) / 255.0
-        images = tf.image.crop_and_resize(images, boxes, tf.range(self.batch_size), (self.side, self.side))
-        return tf.where(draws[4][:, None, None, None] < 0.5, images[:, :, ::-1], images), labels
+        key = tf.stack([tf.cast(self.seed, tf.int64), number])
+        return crop_and_mirror(tf.cast(images, tf.float32) / 255.0, key, area=AREA), labels
 
     def accuracy(self, model):
         """Share of the test pictures that are classified right."""
