@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfssl.data.images import ArraySource, image_source
-from tfssl.data.pipeline import Crop, Skipped, _Order, crop_dataset
+from tfssl.data.pipeline import Crop, Skipped, _Order, crop_batches, crop_dataset
 from tfssl.errors import SourceError
 
 CROP = Crop(16, area=(0.3, 1.0))
@@ -47,6 +47,50 @@ def write_files(folder, broken=(), count=12):
         else:
             Image.new("RGB", (10, 9), (i, i, i)).save(path)
     return str(folder)
+
+
+# --- batches ---------------------------------------------------------------------------------------------------
+
+
+def sum_and_half(crops):
+    return crops.sum(axis=(1, 2, 3), dtype=np.int64), crops[:, :8]
+
+
+SUM_AND_HALF = (tf.TensorSpec((), tf.int64), tf.TensorSpec((8, 16, 3), tf.uint8))
+
+
+@pytest.mark.parametrize("options", [{"start": 0, "count": 5}, {"start": 3, "count": 2}, {"start": 2}, {}])
+def test_batches_of_training_are_those_of_single_crops(options):
+    batches = crop_batches("builtin", CROP, 4, training=True, seed=1, **options)
+    in_pictures = {name: number * 4 for name, number in options.items()}
+    single = crop_dataset("builtin", CROP, training=True, seed=1, **in_pictures)
+    for _ in range(2):  # without a start the second iteration is the next epoch
+        expected = collect(single)
+        expected = expected[: len(expected) // 4 * 4].reshape(-1, 4, 16, 16, 3)
+        np.testing.assert_array_equal(collect(batches), expected)
+    assert int(batches.cardinality()) == len(expected)
+    assert batches.element_spec.shape == (4, 16, 16, 3)
+
+
+@pytest.mark.parametrize("as_dataset", [False, True], ids=["source", "tf.data"])
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+def test_batches_are_converted_as_arrays(training, as_dataset):
+    pictures = np.random.default_rng(0).integers(0, 256, (10, 20, 20, 3)).astype(np.uint8)
+    source = tf.data.Dataset.from_tensor_slices(pictures) if as_dataset else pictures
+    options = {"training": training, "seed": 2, **({"start": 0, "count": 2} if training else {})}
+    plain = list(crop_batches(source, CROP, 4, **options).as_numpy_iterator())
+    made = list(crop_batches(source, CROP, 4, convert=sum_and_half, spec=SUM_AND_HALF, **options).as_numpy_iterator())
+    assert [len(crops) for crops in plain] == ([4, 4] if training else [4, 4, 2])
+    for crops, (total, half) in zip(plain, made, strict=True):
+        np.testing.assert_array_equal(total, crops.reshape(len(crops), -1).sum(axis=1, dtype=np.int64))
+        np.testing.assert_array_equal(half, crops[:, :8])
+
+
+def test_batches_of_evaluation_close_the_gaps_of_unreadable_files(tmp_path):
+    folder = write_files(tmp_path, broken=(1, 2, 7))
+    batches = crop_batches(folder, FLAT, 4, training=False, limit=7, skipped=(skipped := Skipped()))
+    assert [batch[:, 0, 0, 0].tolist() for batch in batches.as_numpy_iterator()] == [[0, 3, 4, 5], [6, 8, 9]]
+    assert len(skipped.reasons) == 3
 
 
 # --- determinism -----------------------------------------------------------------------------------------------

@@ -133,23 +133,98 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
     Raises:
         SourceError: if the source is empty; while iterating, if too many images in a row are unreadable.
     """
-    skipped = skipped if skipped is not None else Skipped()
     if count is not None and start is None:
         start = 0
     if isinstance(source, tf.data.Dataset):
-        dataset = crops_of_dataset(source, crop, training=training, seed=seed, start=start, count=count)
-    else:
-        dataset = _crops_of_source(
-            image_source(source), crop, training=training, seed=seed, start=start, count=count, skipped=skipped
-        )
+        return _untuned(crops_of_dataset(source, crop, training=training, seed=seed, start=start, count=count))
+    source = image_source(source)
+    positions = _positions(len(source), start, count) if training else tf.data.Dataset.range(len(source))
+    load = _loader(source, crop, training=training, seed=seed, skipped=skipped)
+    dataset = _in_parallel(positions.batch(_POSITIONS_PER_CALL), load, crop.spec).unbatch()
+    if training:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(source) if count is None else count))
     return _untuned(dataset)
 
 
-def _crops_of_source(source, crop, *, training, seed, start, count, skipped):
+def crop_batches(
+    source,
+    crop,
+    batch_size,
+    *,
+    training,
+    seed=0,
+    start=None,
+    count=None,
+    skipped=None,
+    limit=None,
+    convert=None,
+    spec=None,
+):
+    """Batches of what :func:`crop_dataset` gives: of equal size in training, the last one smaller in evaluation.
+
+    In training a batch is made by one call into Python, from its files to ``convert``: fewer calls and copies than
+    batching single pictures, and the same batches.
+
+    Args:
+        source, crop, training, seed, skipped: as :func:`crop_dataset`.
+        batch_size: pictures in a batch.
+        start, count: as :func:`crop_dataset`, in batches.
+        limit: use the first so many readable pictures; None for all.
+        convert: function of the sampler's arrays, batched (NumPy), that returns a tuple of arrays; None for as they
+            are.
+        spec: tuple of ``tf.TensorSpec`` without the axis of the batch, of what ``convert`` returns.
+
+    Returns:
+        ``tf.data.Dataset`` of ``spec``, or else of the sampler's, with the axis of the batch in front.
+
+    Raises:
+        SourceError: as :func:`crop_dataset`.
+    """
+    if count is not None and start is None:
+        start = 0
+    convert, spec = (convert, spec) if convert is not None else (_as_they_are, crop.spec)
+    in_pictures = [None if number is None else number * batch_size for number in (start, count)]
+    if training and limit is None and not isinstance(source, tf.data.Dataset):
+        source = image_source(source)
+        load = _loader(source, crop, training=training, seed=seed, skipped=skipped)
+        positions = _positions(len(source), *in_pictures).batch(batch_size, drop_remainder=True)
+        batches = _in_parallel(positions, lambda numbers: convert(*load(numbers)), spec, batch_size)
+        length = len(source) // batch_size if count is None else count
+        return _untuned(batches.apply(tf.data.experimental.assert_cardinality(length)))
+    start, count = in_pictures
+    crops = crop_dataset(source, crop, training=training, seed=seed, start=start, count=count, skipped=skipped)
+    if limit is not None:
+        crops = crops.take(limit)
+    batches = crops.batch(batch_size, drop_remainder=training)
+    if convert is _as_they_are:
+        return batches
+    return _in_parallel(batches, convert, spec, batch_size if training else None)
+
+
+def _as_they_are(*arrays):
+    return arrays
+
+
+def _in_parallel(dataset, function, spec, batch_size=None):
+    """``dataset.map`` with a NumPy function of arrays to arrays of ``spec``, which lacks the axis of the batch."""
+    specs = tf.nest.flatten(spec)
+
+    def call(*tensors):
+        # numpy_function: Pillow and NumPy let go of the interpreter lock while they work, so calls overlap.
+        arrays = tf.numpy_function(function, tf.nest.flatten(tensors), [one.dtype for one in specs], stateful=False)
+        arrays = [tf.ensure_shape(a, (batch_size, *s.shape)) for a, s in zip(arrays, specs, strict=True)]
+        return tf.nest.pack_sequence_as(spec, arrays)
+
+    return dataset.map(call, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _loader(source, crop, *, training, seed, skipped):
+    """Function from positions, int64 (n,), to the arrays of the sampler's spec, (at most n, ...) each."""
+    skipped = skipped if skipped is not None else Skipped()
+    specs, order = tf.nest.flatten(crop.spec), _Order(len(source), seed)
     load = functools.partial(
-        _load, source=source, crop=crop, training=training, seed=seed, skipped=skipped, order=_Order(len(source), seed)
+        _load, source=source, crop=crop, training=training, seed=seed, skipped=skipped, order=order
     )
-    specs = tf.nest.flatten(crop.spec)
 
     def load_all(positions):
         examples = [example for position in positions.tolist() if (example := load(position)) is not None]
@@ -157,27 +232,14 @@ def _crops_of_source(source, crop, *, training, seed, start, count, skipped):
             return [np.empty((0, *spec.shape), spec.dtype.as_numpy_dtype) for spec in specs]
         return [np.stack(parts) for parts in zip(*examples, strict=True)]
 
-    def examples_at(positions):
-        # numpy_function: Pillow lets go of the interpreter lock while it decodes and scales, so calls overlap.
-        arrays = tf.numpy_function(load_all, [positions], [spec.dtype for spec in specs], stateful=False)
-        arrays = [tf.ensure_shape(a, (None, *s.shape)) for a, s in zip(arrays, specs, strict=True)]
-        return tf.nest.pack_sequence_as(crop.spec, arrays)
-
-    positions = _positions(len(source), start, count) if training else _batches(0, len(source))
-    dataset = positions.map(examples_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).unbatch()
-    if training:
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(source) if count is None else count))
-    return dataset
+    return load_all
 
 
 def _positions(length, start, count):
-    if start is not None:
-        return _batches(start, start + (length if count is None else count))
-    return next_epochs().flat_map(lambda epoch: _batches(epoch * length, (epoch + 1) * length))
-
-
-def _batches(start, stop):
-    return tf.data.Dataset.range(start, stop).batch(_POSITIONS_PER_CALL)
+    """Positions of the training stream one by one, int64; those of the next epoch in each iteration without start."""
+    if start is None:
+        return next_epochs().flat_map(lambda epoch: tf.data.Dataset.range(epoch * length, (epoch + 1) * length))
+    return tf.data.Dataset.range(start, start + (length if count is None else count))
 
 
 def _untuned(dataset):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.data.images import ImageSource, decode_image
-from tfssl.data.pipeline import crop_dataset
+from tfssl.data.pipeline import crop_batches
 from tfssl.errors import SourceError
 
 
@@ -67,7 +67,7 @@ class DensePictures(ImageSource):
 
 @dataclasses.dataclass(frozen=True)
 class DenseCrop:
-    """A random square of a picture and of its target, as a sampler for :func:`tfssl.data.pipeline.crop_dataset`.
+    """A random square of a picture and of its target, as a sampler for :func:`tfssl.data.pipeline.crop_batches`.
 
     A picture that is smaller than the square is continued by its border pixels, about which nothing is known.
 
@@ -120,5 +120,5 @@ def training_batches(crop, *, batch, steps, seed, skipped):
     Returns:
         ``tf.data.Dataset`` of float32 (batch, size, size, 3) in [0, 1] and targets, without end.
     """
-    crops = crop_dataset(crop.pictures, crop, training=True, seed=seed, count=steps * batch, skipped=skipped)
-    return crops.batch(batch).map(lambda rgb, target: (tf.cast(rgb, tf.float32) / 255.0, target)).prefetch(2).repeat()
+    batches = crop_batches(crop.pictures, crop, batch, training=True, seed=seed, count=steps, skipped=skipped)
+    return batches.map(lambda rgb, target: (tf.cast(rgb, tf.float32) / 255.0, target)).prefetch(2).repeat()

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfssl.data.pipeline import crop_dataset
+from tfssl.data.pipeline import crop_batches
 from tfssl.errors import ConfigError
 from tfssl.evaluation.features import grid_side
 from tfssl.evaluation.labelled_sets import check_counts
@@ -181,9 +181,8 @@ def _start():
 
 def _training_batches(train, training, seed, skipped):
     window = RandomWindow(training.side, len(train.classes))
-    count = training.steps * training.batch_size
-    windows = crop_dataset(train, window, training=True, seed=seed, count=count, skipped=skipped)
-    batches = windows.batch(training.batch_size)
+    options = {"seed": seed, "count": training.steps, "skipped": skipped}
+    batches = crop_batches(train, window, training.batch_size, training=True, **options)
     return batches.map(lambda rgb, presence: (tf.cast(rgb, tf.float32) / 255.0, presence)).prefetch(2)
 
 
@@ -197,7 +196,7 @@ def _compiled(model, side):
 
 def _scores(predict, test, window, seed, skipped):
     scores, labels = [], []
-    for rgb, presence in crop_dataset(test, window, training=False, seed=seed, skipped=skipped).batch(32):
+    for rgb, presence in crop_batches(test, window, 32, training=False, seed=seed, skipped=skipped):
         scores.append(predict(rgb).numpy())
         labels.append(presence.numpy())
     return np.concatenate(scores), np.concatenate(labels)

@@ -1,32 +1,27 @@
 """Examples of colorization: crops of photographs -> (lightness, subsampled ab)."""
 
+import functools
+
 import tensorflow as tf
 
-from tfssl.data.pipeline import crop_dataset
+from tfssl.data.pipeline import crop_batches
 from tfssl.ops.bytes_lab import ab, lightness
 
 
 def to_example(pixels, *, stride):
     """Split crops into the network's input and target.
 
+    By tables on the host: several times as fast as the same conversion as graph operators, and data preparation is
+    what keeps a fast network waiting.
+
     Args:
-        pixels: uint8 tensor (B, H, W, 3), sRGB, of known H and W.
+        pixels: uint8 array (B, H, W, 3), sRGB.
         stride: the target keeps pixels 0, stride, 2 stride, ... (point sampling, as the released code).
 
     Returns:
         ``(L, ab)``: float32 (B, H, W, 1) in [0, 100] and (B, ceil(H / stride), ceil(W / stride), 2), ab units.
     """
-
-    def split(crops):
-        return lightness(crops)[..., None], ab(crops[:, ::stride, ::stride])
-
-    # By tables on the host: several times as fast as the same conversion as graph operators, and data preparation is
-    # what keeps a fast network waiting.
-    inputs, targets = tf.numpy_function(split, [pixels], [tf.float32, tf.float32], stateful=False)
-    batch, height, width, _ = pixels.shape
-    inputs.set_shape((batch, height, width, 1))
-    targets.set_shape((batch, -(-height // stride), -(-width // stride), 2))
-    return inputs, targets
+    return lightness(pixels)[..., None], ab(pixels[:, ::stride, ::stride])
 
 
 def jitter_lightness(lightness, seed, strength):
@@ -52,24 +47,24 @@ def jitter_lightness(lightness, seed, strength):
 
 def colorization_dataset(source, crop, *, stride, batch_size, training, seed, start, count, skipped, jitter):
     """Batches of ``(L, ab)``; arguments as :meth:`tfssl.methods.base.Method.dataset`."""
-    crops = crop_dataset(
+    cells = -(-crop.size // stride)
+    batches = crop_batches(
         source,
         crop,
+        batch_size,
         training=training,
         seed=seed,
-        start=None if start is None else start * batch_size,
-        count=None if count is None else count * batch_size,
+        start=start,
+        count=count,
         skipped=skipped,
+        convert=functools.partial(to_example, stride=stride),
+        spec=(tf.TensorSpec((crop.size, crop.size, 1)), tf.TensorSpec((cells, cells, 2))),
     )
-    batches = crops.batch(batch_size, drop_remainder=training)
+    if training and jitter > 0:
 
-    def example(number, pixels):
-        inputs, targets = to_example(pixels, stride=stride)
-        if training and jitter > 0:
+        def jittered(number, example):
             # The batch number, not a generator's state, makes the jitter the same after a resume.
-            inputs = jitter_lightness(inputs, tf.stack([tf.cast(seed, tf.int64), number]), jitter)
-        return inputs, targets
+            return jitter_lightness(example[0], tf.stack([tf.cast(seed, tf.int64), number]), jitter), example[1]
 
-    # Colour conversion works on whole batches: one vectorised call instead of one per picture.
-    batches = batches.enumerate(start or 0).map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = batches.enumerate(start or 0).map(jittered, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.pipeline import Crop, crop_dataset
+from tfssl.data.pipeline import Crop, crop_batches
 from tfssl.errors import ConfigError
 from tfssl.methods.context_encoder.network import FILL
 from tfssl.ops.masks import center_mask, pattern_mask, pattern_noise, random_blocks, random_region
@@ -162,17 +162,17 @@ def inpainting_dataset(
         limit: use the first so many readable pictures; None for all.
     """
     shared = shared_mask and training
-    crops = crop_dataset(
+    batches = crop_batches(
         source,
         HoleSampler(crop, None if shared else masks, training),
+        batch_size,
         training=training,
         seed=seed,
-        start=None if start is None else start * batch_size,
-        count=None if count is None else count * batch_size,
+        start=start,
+        count=count,
         skipped=skipped,
+        limit=limit,
     )
-    if limit is not None:
-        crops = crops.take(limit)
 
     def draw(number):
         # The batch number, not a generator's state, makes the mask the same after a resume.
@@ -185,6 +185,5 @@ def inpainting_dataset(
             dropped = tf.broadcast_to(tf.ensure_shape(mask, dropped.shape[1:]), tf.shape(dropped))
         return to_example(pixels, dropped, whole=whole)
 
-    batches = crops.batch(batch_size, drop_remainder=training).enumerate(start or 0)
-    batches = batches.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    batches = batches.enumerate(start or 0).map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.pipeline import crop_dataset
+from tfssl.data.pipeline import crop_batches
 from tfssl.methods.context_prediction.loss import NO_PAIR
 from tfssl.methods.context_prediction.prepare import draw_starts, prepare
 from tfssl.ops.patches import corners, down_up_matrix, grid_cells, grid_pairs, grid_size, small_side
@@ -26,7 +26,7 @@ _ROWS_AT_ONCE = (
 
 @dataclasses.dataclass(frozen=True)
 class NeighbourSampler:
-    """Cuts patches and pairs from one picture; a sampler of :func:`tfssl.data.pipeline.crop_dataset`.
+    """Cuts patches and pairs from one picture; a sampler of :func:`tfssl.data.pipeline.crop_batches`.
 
     Args:
         area: (smallest, largest) number of pixels that the picture is scaled to, keeping its aspect.
@@ -164,27 +164,29 @@ def context_dataset(source, sampler, *, batch_size, training, seed, start, count
         sampler: a :class:`NeighbourSampler`.
         **preparation: ``color``, ``noise`` and ``rms`` of :func:`tfssl.methods.context_prediction.prepare.prepare`.
     """
-    examples = crop_dataset(
+    planes, _, _, pairs, labels = sampler.spec
+    patches = tf.TensorSpec((*planes.shape[:1], sampler.patch_size, sampler.patch_size, 3))
+
+    def convert(planes, kept, starts, pairs, labels):
+        return prepare_batch(planes, kept, starts, **preparation), pairs, labels
+
+    batches = crop_batches(
         source,
         sampler,
+        batch_size,
         training=training,
         seed=seed,
-        start=None if start is None else start * batch_size,
-        count=None if count is None else count * batch_size,
+        start=start,
+        count=count,
         skipped=skipped,
+        convert=convert,
+        spec=(patches, pairs, labels),
     )
 
-    def example(planes, kept, starts, pairs, labels):
-        patches = tf.numpy_function(
-            lambda *arrays: prepare_batch(*arrays, **preparation), [planes, kept, starts], tf.float32, stateful=False
-        )
-        side = planes.shape[-1]
-        patches.set_shape((planes.shape[0], planes.shape[1], side, side, 3))
+    def example(patches, pairs, labels):
         return {"patches": patches, "pairs": pairs}, labels
 
-    batches = examples.batch(batch_size, drop_remainder=training)
-    batches = batches.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return batches.map(example).prefetch(tf.data.AUTOTUNE)
 
 
 def prepare_batch(planes, kept, starts, **preparation):

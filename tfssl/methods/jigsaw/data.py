@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.pipeline import crop_dataset
+from tfssl.data.pipeline import crop_batches
 from tfssl.methods.jigsaw.network import MEAN_COLOR, PIXEL_SCALE, TILES
 from tfssl.ops.patches import projection_matrix
 
@@ -182,22 +182,20 @@ def jigsaw_dataset(source, sampler, *, normalization, batch_size, training, seed
         normalization: see :func:`standardize`.
         limit: use the first so many readable pictures; None for all.
     """
-    puzzles = crop_dataset(
+    batches = crop_batches(
         source,
         sampler,
+        batch_size,
         training=training,
         seed=seed,
-        start=None if start is None else start * batch_size,
-        count=None if count is None else count * batch_size,
+        start=start,
+        count=count,
         skipped=skipped,
+        limit=limit,
     )
-    if limit is not None:
-        puzzles = puzzles.take(limit)
 
     def example(tiles, label, projected):
         projection = sampler.projection_share > 0
         return to_inputs(tiles, projected, normalization=normalization, projection=projection), label
 
-    # Arithmetic on whole batches: the calls cost as much as the numbers.
-    batches = puzzles.batch(batch_size, drop_remainder=training)
     return batches.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.pipeline import Crop, crop_dataset
+from tfssl.data.pipeline import Crop, crop_batches
 
 TEST_AREA = 0.85
 """Side of the central square used in evaluation, as a share of the shorter side."""
@@ -131,17 +131,16 @@ def damage_dataset(source, sampler, *, batch_size, seed, start, count, skipped):
     Args:
         sampler: a :class:`DamageSampler`, which says whether this is for training.
     """
-    examples = crop_dataset(
+    batches = crop_batches(
         source,
         sampler,
+        batch_size,
         training=sampler.training,
         seed=seed,
-        start=None if start is None else start * batch_size,
-        count=None if count is None else count * batch_size,
+        start=start,
+        count=count,
         skipped=skipped,
     )
-    # Arithmetic on whole batches: the calls cost as much as the numbers.
-    batches = examples.batch(batch_size, drop_remainder=sampler.training)
     return batches.map(to_example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
