@@ -16,6 +16,7 @@ again.
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import math
 import subprocess
@@ -83,6 +84,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=60, help="of the training with labels")
     parser.add_argument("--runs", type=Path, default=Path("runs/pretraining"), help="folder of the run directories")
     arguments = parser.parse_args()
+    if arguments.voc and "selective_search" in arguments.tasks and importlib.util.find_spec("cv2") is None:
+        parser.error("--tasks selective_search needs OpenCV: pip install --editable .[detection], or name other tasks")
     for seed in arguments.seeds:
         for entry in (*ENTRIES, *BASELINES):
             if entry.name in arguments.only:

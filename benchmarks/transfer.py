@@ -39,6 +39,12 @@ MEASUREMENTS = {
     "detection": Measurement(
         "detection", "voc", {"map": "VOC style, boxes (mAP, %)"}, {"seeds": 1, "proposals": "sliding_windows"}
     ),
+    "selective_search": Measurement(
+        "detection",
+        "voc",
+        {"map": "VOC style, boxes from selective search (mAP, %)"},
+        {"seeds": 1, "proposals": "selective_search"},
+    ),
     "segmentation": Measurement("segmentation", "camvid", {"mean_iou": "CamVid (mIoU, %)"}, {"seeds": 1}),
 }
 

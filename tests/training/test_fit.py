@@ -105,7 +105,9 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 4, 6])
+@pytest.mark.parametrize(
+    "stop_after", [pytest.param(1, marks=pytest.mark.slow), 3, 4, pytest.param(6, marks=pytest.mark.slow)]
+)
 def test_resume_gives_the_same_weights(photos, finished, tmp_path, monkeypatch, stop_after):
     """Stopped after any step, before, at and after a checkpoint or the end of an epoch."""
     from tfssl.training.callbacks import Recorder
