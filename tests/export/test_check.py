@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
@@ -177,3 +178,13 @@ def test_exit_status(copy, tmp_path, capsys):
     (copy / "export.json").write_text(json.dumps(report))
     assert main([str(copy)]) == 1
     assert "FAILED  export.json lists neither" in capsys.readouterr().out
+
+
+def test_colours_in_0_1_may_differ_by_a_hundredth_of_what_ab_may():
+    from tfssl.export.check_savedmodel import _compare
+    from tfssl.methods.base import Endpoint
+
+    wanted, answers = [{"x": np.zeros((1, 4), np.float32)}], [{"x": np.full((1, 4), 1e-4, np.float32)}]
+    assert "within 0.0001 units" in _compare("predict", wanted, answers, Endpoint(None, ()))
+    with pytest.raises(ModelError, match=r"more than 1e-05"):
+        _compare("predict", wanted, answers, Endpoint(None, (), unit=1 / 100))

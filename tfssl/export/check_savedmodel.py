@@ -13,8 +13,8 @@ from tfssl.export.savedmodel import SAMPLE_SIDE, call_all, load_savedmodel
 from tfssl.export.serving import CONFIG, WARMUP, read_config, read_warmup
 
 MAX_FLOAT_ERROR = 1e-3
-"""Largest mean absolute difference of a float output from the Keras model, in the output's unit (ab units, or the mean
-magnitude of features)."""
+"""Largest mean absolute difference of a float output from the Keras model: in ab units or shares of the mean magnitude
+of features, for other outputs times the endpoint's ``unit``."""
 
 MAX_PIXEL_ERROR = 0.05
 """Largest mean absolute difference of pictures, in levels of 255: rounding flips single levels now and then."""
@@ -89,21 +89,21 @@ def check_signatures(version, rebuilt):
                 pictures,
             )
             answers = call_all(endpoint, lambda name=name, **x: served.run(name, x), pictures)
-            yield f"{name} runs in graph mode; {_compare(name, wanted, answers, endpoint.relative)}"
+            yield f"{name} runs in graph mode; {_compare(name, wanted, answers, endpoint)}"
 
 
-def _compare(name, wanted, answers, relative):
+def _compare(name, wanted, answers, endpoint):
     texts = []
-    apart = [differences(want, got, relative) for want, got in zip(wanted, answers, strict=True)]
+    apart = [differences(want, got, endpoint.relative) for want, got in zip(wanted, answers, strict=True)]
     for output in apart[0]:
         numbers = summary([part[output] for part in apart])
         pictures = wanted[0][output].dtype.kind in "OS"
-        limit, unit = (MAX_PIXEL_ERROR, "levels") if pictures else (MAX_FLOAT_ERROR, "units")
-        unit = "times its mean magnitude" if relative else unit
+        limit, unit = (MAX_PIXEL_ERROR, "levels") if pictures else (MAX_FLOAT_ERROR * endpoint.unit, "units")
+        unit = "times its mean magnitude" if endpoint.relative else unit
         if not numbers["mean_abs"] <= limit:
             raise ModelError(
                 f"{name}: output {output} differs from the Keras model by {numbers['mean_abs']:.3g} {unit} on "
-                f"average, more than {limit}"
+                f"average, more than {limit:g}"
             )
         texts.append(f"{output} within {numbers['mean_abs']:.2g} {unit} of the Keras model on average")
     return ", ".join(texts)

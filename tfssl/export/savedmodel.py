@@ -14,7 +14,8 @@ from tfssl.export.samples import arguments, builtin_pictures, differences, summa
 from tfssl.export.serving import CONFIG, WARMUP, serving_protos, write_config, write_warmup
 
 MAX_ERROR = {"float32": 1e-3, "float16": 0.05}
-"""Largest mean absolute error of a float output against the Keras model, in the output's unit, by stored weights."""
+"""Largest mean absolute error of a float output against the Keras model, by stored weights: in ab units, for other
+outputs times the endpoint's ``unit``."""
 
 SAMPLE_SIDE = 256
 """Longer side of the largest photograph that parity is measured on."""
@@ -175,11 +176,12 @@ def _parity(loaded, endpoints, pictures, limit):
         )
         apart = [differences(want, got, endpoint.relative) for want, got in zip(wanted, answers, strict=True)]
         result[name] = {output: summary([part[output] for part in apart]) for output in apart[0]}
+        allowed = limit * endpoint.unit
         for output, numbers in result[name].items():
-            if wanted[0][output].dtype == np.float32 and not numbers["mean_abs"] <= limit:
+            if wanted[0][output].dtype == np.float32 and not numbers["mean_abs"] <= allowed:
                 raise ModelError(
                     f"the exported {name} differs from the Keras model by {numbers['mean_abs']:.3g} on average, more "
-                    f"than {limit}; store the weights in float32, or train on"
+                    f"than {allowed:g}; store the weights in float32, or train on"
                 )
         if endpoint.relative:
             result[name]["relative"] = True
