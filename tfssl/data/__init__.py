@@ -14,6 +14,7 @@ _EXPORTS = {
     "builtin_grey_photographs": "builtin",
     "builtin_photographs": "builtin",
     "check_source": "images",
+    "crop_batches": "pipeline",
     "crop_dataset": "pipeline",
     "decode_image": "decode",
     "image_source": "images",
