@@ -170,3 +170,20 @@ def test_wrong_use_is_one_line(exported, method, model, tmp_path):
         with pytest.raises(ConfigError, match="Received: ") as caught:
             call()
         assert "\n" not in str(caught.value)
+
+
+def test_colours_in_0_1_are_exported_within_a_hundredth_of_what_ab_may_deviate():
+    import types
+
+    from PIL import Image
+
+    from tfssl.export.savedmodel import _parity
+    from tfssl.methods.base import Endpoint
+
+    spec = tf.TensorSpec((None, None, None, 3), tf.float32, name="images")
+    off = types.SimpleNamespace(signatures={"predict": lambda images: {"x": images + 1e-4}})
+    pictures = [Image.new("RGB", (8, 6), "navy")]
+    endpoints = [Endpoint(lambda images: {"x": images}, (spec,), unit=unit) for unit in (1, 1 / 100)]
+    _parity(off, {"predict": endpoints[0]}, pictures, 1e-3)
+    with pytest.raises(ModelError, match="more than 1e-05"):
+        _parity(off, {"predict": endpoints[1]}, pictures, 1e-3)
