@@ -3,7 +3,8 @@
 1. The pipeline against a PyTorch DataLoader with two workers that does the same for each picture (decode, random area,
    jittered grids, down-up sampling, colour dropping, RMS, all pairs of neighbours), and against the naive dataset of
    single pairs. An epoch over the folder is timed, after one that warms up workers, graphs and the file cache; once
-   with the sizes of configs/context_prediction/cpu.yaml, once with the paper's.
+   with the sizes of configs/context_prediction/cpu.yaml, once with the paper's. Ours with as many worker processes (a
+   ``ParallelSource``), and with the threads of one process.
 2. A training step of cpu.yaml's network, in which each patch goes through the tower once, against the two-tower
    network of the paper's figure, which embeds both patches of each pair.
 3. What share of a step training waits for data.
@@ -18,7 +19,7 @@ import tempfile
 import time
 
 import numpy as np
-from input_pipeline import write_photographs
+from input_pipeline import sides_of_table, write_photographs
 from machine import Comparison, alternate, ratio, save
 
 _WARMUP = 3  # steps that are not counted
@@ -46,19 +47,24 @@ def measure_pipelines(method, folder, arguments):
     """Seconds of each epoch and pairs in one, for our pipeline and both DataLoaders."""
     from torch_patches import PairDataset, PictureDataset, loader
 
+    from tfssl.data import ParallelSource
+
     fields = method.model_dump()
-    ours = method.dataset(folder, batch_size=arguments.batch, seed=arguments.seed)
+    processes, threads = (
+        method.dataset(source, batch_size=arguments.batch, seed=arguments.seed)
+        for source in (ParallelSource(folder, arguments.workers), folder)
+    )
     theirs, naive = (
         loader(dataset(folder, fields), batch_size=arguments.batch, workers=arguments.workers)
         for dataset in (PictureDataset, PairDataset)
     )
-    check_equal_work(next(iter(ours)), next(iter(theirs)))
+    check_equal_work(next(iter(processes)), next(iter(theirs)))
     pairs = {}
 
     def epoch(name, batches):
         pairs[name] = sum(int(np.sum(np.asarray(batch[-1]) >= 0)) for batch in batches)
 
-    functions = {"tfssl": ours, "torch": theirs, "torch_pairs": naive}
+    functions = {"processes": processes, "threads": threads, "torch": theirs, "torch_pairs": naive}
     seconds = alternate(
         {name: lambda name=name, data=data: epoch(name, data) for name, data in functions.items()}, arguments.repeats
     )
@@ -145,7 +151,7 @@ def main():
     parser.add_argument("--data", default=None, help="folder of .jpg files; default: crops of the built-in ones")
     parser.add_argument("--count", type=int, default=512, help="JPEGs that are made where --data is not given")
     parser.add_argument("--batch", type=int, default=16, help="pictures")
-    parser.add_argument("--workers", type=int, default=2, help="of the DataLoader")
+    parser.add_argument("--workers", type=int, default=2, help="of the DataLoader, and of ours")
     parser.add_argument("--threads", type=int, default=2, help="of TensorFlow's operators")
     parser.add_argument("--repeats", type=int, default=5, help="epochs of each pipeline")
     parser.add_argument("--step-repeats", type=int, default=7)
@@ -196,11 +202,14 @@ def comparisons(methods, rates, of_steps, waiting, arguments):
     """The rows of the speed table; rates are pairs a second."""
     rows = []
     for name, method in methods.items():
-        what = f"Pairs of neighbours, JPEGs to patches of {method.patch_size} px, batches of {arguments.batch} pictures"
+        batches = f"batches of {arguments.batch} pictures"
         loader = f"PyTorch DataLoader, {arguments.workers} workers, Pillow and NumPy"
-        rows.append(Comparison(what, loader, rates[f"tfssl/{name}"] / rates[f"torch/{name}"], 3.0))
+        for side, words, required in sides_of_table(arguments.workers):
+            what = f"Pairs of neighbours, JPEGs to patches of {method.patch_size} px, {batches}, {words}"
+            rows.append(Comparison(what, loader, rates[f"{side}/{name}"] / rates[f"torch/{name}"], required))
         naive = f"{loader}, a dataset of single pairs"
-        rows.append(Comparison(what, naive, rates[f"tfssl/{name}"] / rates[f"torch_pairs/{name}"], 3.0))
+        factor = rates[f"threads/{name}"] / rates[f"torch_pairs/{name}"]
+        rows.append(Comparison(what, naive, factor, 3.0))
     once = ratio(of_steps, "two_towers", "once")
     rows.append(Comparison("Training step, context_prediction/cpu, each patch embedded once", "two towers", once, 3.0))
     what = f"Waiting for data, context_prediction/cpu, steps of {arguments.batch} pictures"

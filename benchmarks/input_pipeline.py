@@ -1,5 +1,7 @@
 """From a folder of JPEGs to training batches: this library against a PyTorch DataLoader with two workers.
 
+Measured twice: with as many worker processes here (a ``ParallelSource``), and with the threads of one process.
+
 Both sides decode, scale the shorter side to 256 pixels, cut and mirror a random 176-pixel crop, convert it to Lab
 and give float32 batches of (L, ab of every fourth pixel). An epoch over the folder is timed, after one that warms
 up workers, graphs and the file cache. Both may use all cores of the machine.
@@ -47,31 +49,41 @@ def check_equal_work(ours, theirs):
             raise AssertionError(f"{name} leaves [{low}, {high}]")
 
 
+def sides_of_table(workers):
+    """(key of the timings, words, factor promised) of our two ways to read."""
+    return ("processes", f"{workers} processes", 3.0), ("threads", "threads", 1.0)
+
+
 def measure(folder, arguments):
-    """Seconds of each epoch for both sides, and the number of images in one."""
+    """Seconds of each epoch for all three, and the number of images in one."""
     from torch_loader import loader
 
+    from tfssl.data import ParallelSource
     from tfssl.methods import Colorization
 
     method = Colorization(resize=RESIZE, crop_size=CROP)
-    dataset = method.dataset(folder, batch_size=arguments.batch, seed=arguments.seed)
+    processes, threads = (
+        method.dataset(source, batch_size=arguments.batch, seed=arguments.seed)
+        for source in (ParallelSource(folder, arguments.workers), folder)
+    )
     stride = method.output_stride
     batches = loader(
         folder, resize=RESIZE, crop=CROP, stride=stride, batch_size=arguments.batch, workers=arguments.workers
     )
-    check_equal_work(next(iter(dataset)), next(iter(batches)))
+    check_equal_work(next(iter(processes)), next(iter(batches)))
 
     counts = {}
 
     def epoch(name, source):
         counts[name] = sum(len(lightness) for lightness, _ in source)
 
+    sides = {"torch": batches, "processes": processes, "threads": threads}
     seconds = alternate(
-        {"torch": lambda: epoch("torch", batches), "tfssl": lambda: epoch("tfssl", dataset)}, arguments.repeats
+        {name: lambda name=name, data=data: epoch(name, data) for name, data in sides.items()}, arguments.repeats
     )
-    if counts["torch"] != counts["tfssl"]:
+    if len(set(counts.values())) > 1:
         raise AssertionError(f"unequal epochs: {counts}")
-    return seconds, counts["tfssl"]
+    return seconds, counts["torch"]
 
 
 def main():
@@ -79,7 +91,7 @@ def main():
     parser.add_argument("--data", default=None, help="folder of .jpg files; default: 512 crops of the built-in ones")
     parser.add_argument("--count", type=int, default=512, help="JPEGs that are made where --data is not given")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--workers", type=int, default=2, help="of the DataLoader")
+    parser.add_argument("--workers", type=int, default=2, help="of the DataLoader, and of ours")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default=None, help="folder of the results")
@@ -97,11 +109,12 @@ def main():
         seconds=seconds,
         comparisons=[
             Comparison(
-                f"Input pipeline, {RESIZE}-px JPEGs to (L, target) batches of {arguments.batch}",
+                f"Input pipeline, {RESIZE}-px JPEGs to (L, target) batches of {arguments.batch}, {side}",
                 f"PyTorch DataLoader, {arguments.workers} workers, Pillow and scikit-image",
-                ratio(seconds, "torch", "tfssl"),
-                3.0,
+                ratio(seconds, "torch", name),
+                required,
             )
+            for name, side, required in sides_of_table(arguments.workers)
         ],
         out=arguments.out,
         images_per_epoch=images,

@@ -2,9 +2,10 @@
 
 Both sides decode, scale the shorter side, cut a random square, nine tiles from its cells with shifted channels, make
 30 % of the puzzles grey, standardise each channel of each tile and shuffle the tiles: float32 (B, 9, t, t, 3) and
-labels. An epoch over the folder is timed, after one that warms up workers, graphs and the file cache. Measured twice:
-with the sizes of configs/jigsaw/cpu.yaml, and with the paper's. Then a network of cpu.yaml is trained for some steps
-on the same folder, to see what share of a step it waits for data.
+labels; here once by as many worker processes (a ``ParallelSource``), and once by the threads of one. An epoch over the
+folder is timed, after one that warms up workers, graphs and the file cache. Measured twice: with the sizes of
+configs/jigsaw/cpu.yaml, and with the paper's. Then a network of cpu.yaml is trained for some steps on the same folder,
+to see what share of a step it waits for data.
 
     pip install --editable .[bench]
     python benchmarks/jigsaw.py [--data FOLDER]
@@ -16,7 +17,7 @@ import tempfile
 import time
 
 import numpy as np
-from input_pipeline import write_photographs
+from input_pipeline import sides_of_table, write_photographs
 from machine import Comparison, alternate, ratio, save
 
 _WARMUP = 5  # training steps before the measured ones
@@ -38,10 +39,15 @@ def check_equal_work(ours, theirs):
 
 
 def measure(method, folder, arguments):
-    """Seconds of each epoch for both sides, and the number of puzzles in one."""
+    """Seconds of each epoch for all three, and the number of puzzles in one."""
     from torch_puzzles import PuzzleFolder, loader
 
-    ours = method.dataset(folder, batch_size=arguments.batch, seed=arguments.seed)
+    from tfssl.data import ParallelSource
+
+    processes, threads = (
+        method.dataset(source, batch_size=arguments.batch, seed=arguments.seed)
+        for source in (ParallelSource(folder, arguments.workers), folder)
+    )
     theirs = loader(
         PuzzleFolder(
             folder,
@@ -55,18 +61,19 @@ def measure(method, folder, arguments):
         batch_size=arguments.batch,
         workers=arguments.workers,
     )
-    check_equal_work(next(iter(ours)), next(iter(theirs)))
+    check_equal_work(next(iter(processes)), next(iter(theirs)))
     counts = {}
 
     def epoch(name, source):
         counts[name] = sum(len(labels) for _, labels in source)
 
+    sides = {"torch": theirs, "processes": processes, "threads": threads}
     seconds = alternate(
-        {"torch": lambda: epoch("torch", theirs), "tfssl": lambda: epoch("tfssl", ours)}, arguments.repeats
+        {name: lambda name=name, data=data: epoch(name, data) for name, data in sides.items()}, arguments.repeats
     )
-    if counts["torch"] != counts["tfssl"]:
+    if len(set(counts.values())) > 1:
         raise AssertionError(f"unequal epochs: {counts}")
-    return seconds, counts["tfssl"]
+    return seconds, counts["torch"]
 
 
 def measure_training(method, folder, arguments):
@@ -100,7 +107,7 @@ def main():
     parser.add_argument("--data", default=None, help="folder of .jpg files; default: crops of the built-in ones")
     parser.add_argument("--count", type=int, default=1024, help="JPEGs that are made where --data is not given")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--workers", type=int, default=2, help="of the DataLoader")
+    parser.add_argument("--workers", type=int, default=2, help="of the DataLoader, and of ours")
     parser.add_argument("--threads", type=int, default=2, help="of TensorFlow's operators")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=60, help="training steps")
@@ -124,14 +131,16 @@ def main():
             if name == "cpu":
                 steps, waits = measure_training(method, arguments.data or made, arguments)
         seconds |= {f"{side}/{name}": values for side, values in found.items()}
-        comparisons.append(
+        batches = f"batches of {arguments.batch} x 9 tiles of {method.tile} px"
+        comparisons += [
             Comparison(
-                f"Puzzles, {method.resize}-px JPEGs to batches of {arguments.batch} x 9 tiles of {method.tile} px",
+                f"Puzzles, {method.resize}-px JPEGs to {batches}, {words}",
                 f"PyTorch DataLoader, {arguments.workers} workers, Pillow and NumPy",
-                ratio(seconds, f"torch/{name}", f"tfssl/{name}"),
-                3.0,
+                ratio(seconds, f"torch/{name}", f"{side}/{name}"),
+                required,
             )
-        )
+            for side, words, required in sides_of_table(arguments.workers)
+        ]
     share = 100 * sum(waits) / sum(steps)
     comparisons.append(
         Comparison(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfssl import methods
 from tfssl.config import load_config, parse_config
 from tfssl.data.builtin import builtin_photographs
+from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError
 from tfssl.methods.adversarial import AdversarialModel
 from tfssl.training.callbacks import Recorder
@@ -105,6 +106,21 @@ def test_dataset_is_reproducible(config, photos):
     for ours, again in zip(first(seed=3, start=0), first(seed=3, start=0), strict=True):
         np.testing.assert_array_equal(ours, again)
     assert any((a != b).any() for a, b in zip(first(seed=3, start=0), first(seed=4, start=0), strict=True))
+
+
+@pytest.fixture(scope="module")
+def in_workers(photos):
+    with ParallelSource(photos, 1) as source:
+        yield source
+
+
+def test_worker_processes_give_the_same_batches(config, photos, in_workers):
+    ours, theirs = (
+        list(config.method.dataset(source, batch_size=4, seed=5, start=1, count=2)) for source in (in_workers, photos)
+    )
+    assert len(ours) == 2
+    for one, other in zip(tf.nest.flatten(ours), tf.nest.flatten(theirs), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_examples_are_the_dataset_unbatched(config, photos):

@@ -35,6 +35,8 @@ class TrainSettings(pydantic.BaseModel):
         precision: ``"float32"``, ``"mixed_bfloat16"`` or ``"mixed_float16"``.
         devices: number of devices that share each batch (MirroredStrategy); 1 for none. GPUs if there are any,
             logical CPU devices otherwise.
+        workers: processes that read and crop pictures; 0 for the threads of this one; None for as many as the machine
+            has cores if there is a GPU to be fed with files, else 0. The batches are the same.
         seed: of weights, order and augmentation.
         weights: a run directory or .keras file to start from, all weights of the same network; None for a fresh
             start.
@@ -60,6 +62,7 @@ class TrainSettings(pydantic.BaseModel):
     clip_norm: float | None = Field(None, gt=0)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     devices: int = Field(1, ge=1)
+    workers: int | None = Field(None, ge=0)
     seed: int = Field(0, ge=0)
     weights: str | None = None
     checkpoint_steps: int = Field(1000, ge=1)

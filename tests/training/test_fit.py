@@ -83,6 +83,45 @@ def test_finished_run_loads_and_is_left_alone(finished, photos):
     assert (finished / "model.keras").read_bytes() == before
 
 
+def test_worker_processes_give_the_same_weights(finished, photos, tmp_path):
+    """And end with the run."""
+    from tfssl.data import workers
+
+    pools = []
+
+    class Watched(workers._Pool):
+        def __init__(self, number):
+            super().__init__(number)
+            pools.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "_Pool", Watched)
+        fit(configuration(photos, workers=1), tmp_path / "run")
+    for ours, theirs in zip(weights(tmp_path / "run"), weights(finished), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    (pool,) = pools
+    assert [worker._process.returncode for worker in pool._workers] == [0]
+
+
+def test_the_number_of_workers_may_change_when_a_run_goes_on(finished, photos):
+    fit(configuration(photos, workers=1), finished)
+
+
+@pytest.mark.parametrize(("gpus", "workers", "expected"), [(0, None, 0), (1, None, 3), (1, 0, 0), (0, 2, 2)])
+def test_workers_by_default_where_there_is_a_gpu(photos, monkeypatch, gpus, workers, expected):
+    import tensorflow as tf
+
+    from tfssl.data import FileSource, ParallelSource, image_source
+    from tfssl.training.fit import _reading
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"] * gpus)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    source = image_source(str(photos))
+    with _reading(source, workers) as reading:
+        assert (reading.workers if isinstance(reading, ParallelSource) else 0) == expected
+        assert isinstance(reading, ParallelSource if expected else FileSource)
+
+
 def test_a_run_with_dropout_loads(photos, tmp_path):
     """Dropout holds the state of a random generator, whose name differs from build to build."""
     puzzles = {"method": "jigsaw", "backbone": "small", "resize": 48, "crop_size": 45, "tile": 12, "channel_jitter": 1}

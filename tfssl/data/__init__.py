@@ -8,6 +8,7 @@ _EXPORTS = {
     "Crop": "pipeline",
     "FileSource": "images",
     "ImageSource": "images",
+    "ParallelSource": "workers",
     "Skipped": "pipeline",
     "TFRecordSource": "tfrecord",
     "array_to_image": "decode",

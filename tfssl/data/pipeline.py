@@ -6,7 +6,7 @@ at position ``s * batch_size``: no shuffle buffer to refill, no iterator state t
 """
 
 import dataclasses
-import functools
+import os
 import threading
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from PIL import Image
 
 from tfssl.data.images import image_source
 from tfssl.data.stream import crops_of_dataset, next_epochs
+from tfssl.data.workers import ParallelSource
 from tfssl.errors import SourceError
 
 _MAX_SUBSTITUTES = 64
@@ -140,10 +141,11 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
     source = image_source(source)
     positions = _positions(len(source), start, count) if training else tf.data.Dataset.range(len(source))
     load = _loader(source, crop, training=training, seed=seed, skipped=skipped)
-    dataset = _in_parallel(positions.batch(_POSITIONS_PER_CALL), load, crop.spec).unbatch()
+    calls = _calls(source)
+    dataset = _in_parallel(positions.batch(_POSITIONS_PER_CALL), load, crop.spec, calls=calls).unbatch()
     if training:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(source) if count is None else count))
-    return _untuned(dataset)
+    return _untuned(dataset, calls)
 
 
 def crop_batches(
@@ -182,31 +184,30 @@ def crop_batches(
     """
     if count is not None and start is None:
         start = 0
-    convert, spec = (convert, spec) if convert is not None else (_as_they_are, crop.spec)
+    spec = crop.spec if convert is None else spec
     in_pictures = [None if number is None else number * batch_size for number in (start, count)]
     if training and limit is None and not isinstance(source, tf.data.Dataset):
         source = image_source(source)
-        load = _loader(source, crop, training=training, seed=seed, skipped=skipped)
+        load = _loader(source, crop, training=training, seed=seed, skipped=skipped, convert=convert)
         positions = _positions(len(source), *in_pictures).batch(batch_size, drop_remainder=True)
-        batches = _in_parallel(positions, lambda numbers: convert(*load(numbers)), spec, batch_size)
+        calls = _calls(source)
+        batches = _in_parallel(positions, load, spec, batch_size, calls)
         length = len(source) // batch_size if count is None else count
-        return _untuned(batches.apply(tf.data.experimental.assert_cardinality(length)))
+        return _untuned(batches.apply(tf.data.experimental.assert_cardinality(length)), calls)
     start, count = in_pictures
     crops = crop_dataset(source, crop, training=training, seed=seed, start=start, count=count, skipped=skipped)
     if limit is not None:
         crops = crops.take(limit)
     batches = crops.batch(batch_size, drop_remainder=training)
-    if convert is _as_they_are:
-        return batches
-    return _in_parallel(batches, convert, spec, batch_size if training else None)
+    return batches if convert is None else _in_parallel(batches, convert, spec, batch_size if training else None)
 
 
-def _as_they_are(*arrays):
-    return arrays
+def _in_parallel(dataset, function, spec, batch_size=None, calls=tf.data.AUTOTUNE):
+    """``dataset.map`` with a NumPy function of arrays to arrays of ``spec``, which lacks the axis of the batch.
 
-
-def _in_parallel(dataset, function, spec, batch_size=None):
-    """``dataset.map`` with a NumPy function of arrays to arrays of ``spec``, which lacks the axis of the batch."""
+    Args:
+        calls: how many at the same time.
+    """
     specs = tf.nest.flatten(spec)
 
     def call(*tensors):
@@ -215,24 +216,32 @@ def _in_parallel(dataset, function, spec, batch_size=None):
         arrays = [tf.ensure_shape(a, (batch_size, *s.shape)) for a, s in zip(arrays, specs, strict=True)]
         return tf.nest.pack_sequence_as(spec, arrays)
 
-    return dataset.map(call, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.map(call, num_parallel_calls=calls, deterministic=True)
 
 
-def _loader(source, crop, *, training, seed, skipped):
-    """Function from positions, int64 (n,), to the arrays of the sampler's spec, (at most n, ...) each."""
+def _calls(source):
+    """How many calls into Python to make at the same time.
+
+    Two for each worker process, if the source has any: while it computes, another batch is handed over.
+    """
+    return 2 * source.workers if isinstance(source, ParallelSource) else tf.data.AUTOTUNE
+
+
+def _loader(source, crop, *, training, seed, skipped, convert=None):
+    """Function from positions, int64 (n,), to the arrays of the sampler's spec, (at most n, ...) each, converted."""
     skipped = skipped if skipped is not None else Skipped()
-    specs, order = tf.nest.flatten(crop.spec), _Order(len(source), seed)
-    load = functools.partial(
-        _load, source=source, crop=crop, training=training, seed=seed, skipped=skipped, order=order
-    )
+    if not isinstance(source, ParallelSource):
+        examples = _Examples(source, crop, training=training, seed=seed, convert=convert)
+        return lambda positions: examples.load(positions, skipped)
+    load = source.in_workers(_Examples(source.source, crop, training=training, seed=seed, convert=convert))
 
-    def load_all(positions):
-        examples = [example for position in positions.tolist() if (example := load(position)) is not None]
-        if not examples:
-            return [np.empty((0, *spec.shape), spec.dtype.as_numpy_dtype) for spec in specs]
-        return [np.stack(parts) for parts in zip(*examples, strict=True)]
+    def load_there(positions):
+        arrays, reasons = load(positions)
+        for name, reason in reasons.items():
+            skipped.add(name, reason)
+        return arrays
 
-    return load_all
+    return load_there
 
 
 def _positions(length, start, count):
@@ -242,14 +251,19 @@ def _positions(length, start, count):
     return tf.data.Dataset.range(start, start + (length if count is None else count))
 
 
-def _untuned(dataset):
+def _untuned(dataset, calls=tf.data.AUTOTUNE):
     """Parallelism as wide as the machine from the start, instead of tf.data's search for it.
 
     At the end of an iteration the tuner's thread is often waited for until its current period is over, and each
     period is twice as long as the one before, up to a minute.
+
+    Args:
+        calls: threads that only wait for worker processes, for which others shall not have to wait.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
+    if calls != tf.data.AUTOTUNE:
+        options.threading.private_threadpool_size = calls + (os.cpu_count() or 1)
     return dataset.with_options(options)
 
 
@@ -261,6 +275,9 @@ class _Order:
         self._seed = seed
         self._lock = threading.Lock()
         self._permutations = {}
+
+    def __reduce__(self):
+        return _Order, (self._count, self._seed)
 
     def __call__(self, position):
         epoch, offset = divmod(position, self._count)
@@ -274,19 +291,47 @@ class _Order:
             return int(self._permutations[epoch][offset])
 
 
-def _load(position, *, source, crop, training, seed, skipped, order):
-    """Arrays of one position; in evaluation None if its picture cannot be read."""
-    first = order(position) if training else position
-    rng = np.random.default_rng((seed, 1, position)) if training or crop.random_in_evaluation else None
-    for attempt in range(min(_MAX_SUBSTITUTES, len(source)) if training else 1):
-        index = (first + attempt) % len(source)
-        try:
-            return tf.nest.flatten(crop.apply(source.open(index, min_side=crop.min_side), rng))
-        except (ValueError, OSError) as error:
-            skipped.add(source.name(index), str(error))
-    if training:
-        raise SourceError(
-            f"`data` is mostly unreadable: {len(skipped.reasons)} images failed, the last one "
-            f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
-        )
-    return None
+class _Examples:
+    """Positions of a pipeline -> arrays of examples; can be sent to a worker process.
+
+    Args:
+        source: an :class:`~tfssl.data.images.ImageSource`.
+        crop, training, seed, convert: as :func:`crop_batches`.
+    """
+
+    def __init__(self, source, crop, *, training, seed, convert):
+        self._source, self._crop, self._convert = source, crop, convert
+        self._training, self._seed = training, seed
+        self._order = _Order(len(source), seed)
+
+    def __call__(self, positions):
+        """For a worker: the arrays, and ``{name: reason}`` of the pictures that could not be read."""
+        skipped = Skipped()
+        return self.load(positions, skipped), skipped.reasons
+
+    def load(self, positions, skipped):
+        """The arrays of the examples at int64 (n,) ``positions``; in evaluation fewer, if pictures cannot be read."""
+        examples = [found for position in positions.tolist() if (found := self._example(position, skipped)) is not None]
+        if examples:
+            arrays = [np.stack(parts) for parts in zip(*examples, strict=True)]
+        else:
+            specs = tf.nest.flatten(self._crop.spec)
+            arrays = [np.empty((0, *spec.shape), spec.dtype.as_numpy_dtype) for spec in specs]
+        return arrays if self._convert is None else self._convert(*arrays)
+
+    def _example(self, position, skipped):
+        source, crop, training = self._source, self._crop, self._training
+        first = self._order(position) if training else position
+        rng = np.random.default_rng((self._seed, 1, position)) if training or crop.random_in_evaluation else None
+        for attempt in range(min(_MAX_SUBSTITUTES, len(source)) if training else 1):
+            index = (first + attempt) % len(source)
+            try:
+                return tf.nest.flatten(crop.apply(source.open(index, min_side=crop.min_side), rng))
+            except (ValueError, OSError) as error:
+                skipped.add(source.name(index), str(error))
+        if training:
+            raise SourceError(
+                f"`data` is mostly unreadable: {len(skipped.reasons)} images failed, the last one "
+                f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
+            )
+        return None

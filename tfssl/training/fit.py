@@ -10,7 +10,10 @@ import keras
 import tensorflow as tf
 
 from tfssl.config import RunConfig, load_config
+from tfssl.data.images import FileSource
 from tfssl.data.pipeline import Skipped
+from tfssl.data.tfrecord import TFRecordSource
+from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
 from tfssl.training import checkpoint
 from tfssl.training.callbacks import Recorder, SkippedTable
@@ -23,7 +26,7 @@ from tfssl.training.wait import measure_wait
 log = logging.getLogger("tfssl")
 
 # Keys that do not change what the weights become, so a run may be continued with other values.
-_FREE_KEYS = ("checkpoint_steps", "baseline_steps")
+_FREE_KEYS = ("checkpoint_steps", "baseline_steps", "workers")
 
 
 def fit(config: RunConfig, out, *, reporter=None):
@@ -55,7 +58,7 @@ def fit(config: RunConfig, out, *, reporter=None):
     if (out / "metrics.json").exists():
         log.warning("run %s is already finished", out)
         return load_run(out)[1]
-    with _log_file(out / "log.txt"), _precision(settings.precision):
+    with _log_file(out / "log.txt"), _precision(settings.precision), _reading(data, settings.workers) as data:
         state, arrays = checkpoint.newest(out / "checkpoint")
         if state.step:
             log.info("resuming %s at step %d of %d", out, state.step, settings.epochs * steps_per_epoch)
@@ -124,6 +127,15 @@ def _run_epoch(config, model, recorder, data, epoch):
             f"cannot write to {str(recorder.out)!r} ({error.strerror or error}); mend that and start again, the last "
             f"checkpoint is whole"
         ) from error
+
+
+def _reading(source, workers):
+    """The source as a context: read by so many worker processes, or by this process's threads if there are none."""
+    if workers is None:
+        # Where a CPU trains, it has no cores to spare, and waits for a thousandth of a step.
+        on_files = isinstance(source, (FileSource, TFRecordSource))
+        workers = (os.cpu_count() or 1) if on_files and tf.config.list_physical_devices("GPU") else 0
+    return ParallelSource(source, workers) if workers else contextlib.nullcontext(source)
 
 
 @contextlib.contextmanager

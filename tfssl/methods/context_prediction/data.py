@@ -5,6 +5,7 @@ it is in. Patches stay bytes, of the one channel that is kept, until a whole bat
 """
 
 import dataclasses
+import functools
 from typing import ClassVar
 
 import numpy as np
@@ -167,9 +168,6 @@ def context_dataset(source, sampler, *, batch_size, training, seed, start, count
     planes, _, _, pairs, labels = sampler.spec
     patches = tf.TensorSpec((*planes.shape[:1], sampler.patch_size, sampler.patch_size, 3))
 
-    def convert(planes, kept, starts, pairs, labels):
-        return prepare_batch(planes, kept, starts, **preparation), pairs, labels
-
     batches = crop_batches(
         source,
         sampler,
@@ -179,7 +177,7 @@ def context_dataset(source, sampler, *, batch_size, training, seed, start, count
         start=start,
         count=count,
         skipped=skipped,
-        convert=convert,
+        convert=functools.partial(_to_batch, **preparation),
         spec=(patches, pairs, labels),
     )
 
@@ -187,6 +185,10 @@ def context_dataset(source, sampler, *, batch_size, training, seed, start, count
         return {"patches": patches, "pairs": pairs}, labels
 
     return batches.map(example).prefetch(tf.data.AUTOTUNE)
+
+
+def _to_batch(planes, kept, starts, pairs, labels, **preparation):
+    return prepare_batch(planes, kept, starts, **preparation), pairs, labels
 
 
 def prepare_batch(planes, kept, starts, **preparation):

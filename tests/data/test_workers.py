@@ -1,0 +1,233 @@
+"""Worker processes give the batches that threads give, and end when they should, however their owner ended."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfssl.data.images import FileSource, image_source
+from tfssl.data.pipeline import Crop, Skipped, crop_batches, crop_dataset
+from tfssl.data.workers import ParallelSource, _portable
+from tfssl.errors import SourceError, TrainingError
+
+CROP = Crop(16, area=(0.3, 1.0))
+MEANS = (tf.TensorSpec((3,), tf.float64), tf.TensorSpec((16, 16), tf.uint8))
+
+
+def means_and_red(crops):
+    return crops.mean(axis=(1, 2)), crops[..., 0]
+
+
+def refuse(crops):
+    raise ValueError(f"a batch of {len(crops)} will not do")
+
+
+class Unportable(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Eleven pictures, and one file that is none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        path = folder / f"{i:02d}.png"
+        if i == 4:
+            path.write_bytes(b"no picture")
+        else:
+            Image.fromarray(rng.integers(0, 256, (20 + i, 24, 3), np.uint8)).save(path)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def parallel(folder):
+    with ParallelSource(folder, 2) as source:
+        yield source
+
+
+def arrays(dataset):
+    return [tf.nest.flatten(batch) for batch in dataset.as_numpy_iterator()]
+
+
+def assert_same(first, second):
+    assert len(first) == len(second) > 0
+    for ours, theirs in zip(first, second, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"start": 2, "count": 5}, {"convert": means_and_red, "spec": MEANS}],
+    ids=["an epoch", "from a position", "converted"],
+)
+def test_training_batches_are_those_of_threads(folder, parallel, options):
+    expected = arrays(crop_batches(folder, CROP, 4, training=True, seed=3, **options))
+    assert_same(arrays(crop_batches(parallel, CROP, 4, training=True, seed=3, **options)), expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_single_crops_are_those_of_threads(folder, parallel, training):
+    expected = arrays(crop_dataset(folder, CROP, training=training, seed=3))
+    assert_same(arrays(crop_dataset(parallel, CROP, training=training, seed=3)), expected)
+
+
+def test_next_epochs_are_those_of_threads(folder, parallel):
+    ours, theirs = (crop_batches(source, CROP, 4, training=True, seed=1) for source in (parallel, folder))
+    for _ in range(3):
+        assert_same(arrays(ours), arrays(theirs))
+
+
+def test_unreadable_files_are_reported(parallel):
+    skipped = Skipped()
+    arrays(crop_dataset(parallel, CROP, training=False, skipped=skipped))
+    assert [os.path.basename(name) for name in skipped.reasons] == ["04.png"]
+    assert "not a JPEG" in next(iter(skipped.reasons.values()))
+
+
+def test_is_the_source_it_reads(folder, parallel):
+    source = image_source(folder)
+    assert len(parallel) == len(source) and parallel.name(3) == source.name(3) and parallel.read(3) == source.read(3)
+    assert image_source(parallel) is parallel
+    np.testing.assert_array_equal(parallel.open(3), source.open(3))
+    with pytest.raises(ValueError, match="not a JPEG"):
+        parallel.check(4)
+
+
+def test_errors_come_back(parallel, tmp_path):
+    dataset = crop_batches(parallel, CROP, 4, training=True, convert=refuse, spec=MEANS)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a batch of 4 will not do"):
+        arrays(dataset)
+    for i in range(4):
+        (tmp_path / f"{i}.png").write_bytes(b"no picture")
+    with ParallelSource(str(tmp_path), 1) as broken, pytest.raises(tf.errors.OpError, match="mostly unreadable"):
+        arrays(crop_batches(broken, CROP, 2, training=True))
+
+
+def test_an_error_that_cannot_be_pickled_says_the_same():
+    error = Unportable("this", "that")
+    with pytest.raises(TypeError):
+        pickle.loads(pickle.dumps(error))
+    assert str(_portable(error)) == "Unportable: this and that"
+
+
+def test_prints_do_not_come_among_the_arrays(folder):
+    with ParallelSource(folder, 1) as source:
+        arrays_back, note = source.in_workers(shout)(np.arange(3))
+    np.testing.assert_array_equal(arrays_back[0], [0, 2, 4])
+    assert note == "said"
+
+
+def shout(numbers):
+    print("loud " * 1000, flush=True)
+    os.write(1, b"louder")
+    return [2 * numbers], "said"
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (), (5,), (7, 1, 3)])
+def test_arrays_of_any_shape(parallel, shape):
+    back, _ = parallel.in_workers(ones)(shape)
+    assert [array.shape for array in back] == [shape, shape]
+    assert [array.dtype for array in back] == [np.float32, np.bool_]
+    assert all((array == 1).all() for array in back)
+
+
+def ones(shape):
+    return [np.ones(shape, np.float32), np.ones(shape, bool)], None
+
+
+def test_a_killed_worker_is_an_error_with_a_mend(folder):
+    with ParallelSource(folder, 1) as source:
+        call = source.in_workers(process_number)
+        (number,), _ = call()
+        os.kill(int(number), signal.SIGKILL)
+        with pytest.raises(TrainingError, match=r"worker process ended .*lower `workers`"):
+            call()
+
+
+def process_number():
+    return [np.array(os.getpid())], None
+
+
+def test_closing_ends_the_processes_and_reading_starts_new_ones(folder):
+    source = ParallelSource(folder, 1)
+    call = source.in_workers(process_number)
+    (first,), _ = call()
+    assert int(first) != os.getpid()
+    source.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(first), 0)
+    (second,), _ = call()
+    assert second != first
+    source.close()
+    source.close()
+
+
+def test_no_process_outlives_a_killed_owner(folder, tmp_path):
+    """The script has no main guard either: a worker does not run it again."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, time\n"
+        "from tfssl.data import Crop, ParallelSource, crop_batches\n"
+        f"source = ParallelSource({folder!r}, 1)\n"
+        "next(iter(crop_batches(source, Crop(16), 2, training=True)))\n"
+        "print(*(worker._process.pid for worker in source._pool._workers), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    owner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    worker = int(owner.stdout.readline())
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    deadline = time.time() + 20
+    while _runs(worker) and time.time() < deadline:
+        time.sleep(0.1)
+    assert not _runs(worker)
+
+
+def _runs(number):
+    """Whether there is such a process, other than a dead one that nobody has asked about."""
+    try:
+        with open(f"/proc/{number}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_bad_arguments(folder):
+    with pytest.raises(ValueError, match=r"`workers` must be at least 1\. Received: workers=0"):
+        ParallelSource(folder, 0)
+    with pytest.raises(SourceError, match="in memory"):
+        ParallelSource(np.zeros((3, 8, 8, 3), np.uint8), 2)
+
+
+def test_what_cannot_be_sent_is_refused_before_a_process_starts(folder):
+    source = ParallelSource(folder, 1)
+    with pytest.raises(SourceError, match="set workers to 0"):
+        crop_batches(source, CROP, 2, training=True, convert=lambda crops: (crops,), spec=(CROP.spec,))
+    assert source._pool is None
+
+
+def test_a_class_of_the_main_script_is_refused_with_the_mend(folder):
+    script = (
+        "import dataclasses\n"
+        "from tfssl.data import Crop, ParallelSource, crop_batches\n"
+        "class Mine(Crop): pass\n"
+        f"crop_batches(ParallelSource({folder!r}, 1), Mine(16), 2, training=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert "defined in the main script is not known to other processes" in done.stderr
+
+
+def test_files_are_sent_by_name(folder):
+    source = ParallelSource(FileSource(tuple(image_source(folder).paths[:3])), 1)
+    assert len(source) == 3

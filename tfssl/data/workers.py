@@ -1,0 +1,295 @@
+"""Processes that read pictures and cut examples from them: threads of Python take turns, processes do not.
+
+A worker is this module run as a program. It reads requests from its standard input and writes arrays to its standard
+output; when its input ends, because the pool was closed or its owner died in whatever way, it ends too. It does not
+import the user's main module, so scripts need no ``if __name__ == "__main__"``.
+"""
+
+import contextlib
+import importlib
+import io
+import os
+import pickle
+import queue
+import struct
+import subprocess
+import sys
+import threading
+import weakref
+
+import numpy as np
+
+from tfssl.data.images import ArraySource, ImageSource, image_source
+from tfssl.errors import SourceError, TrainingError
+
+_LENGTH = struct.Struct("<Q")
+_ALIGNMENT = 64
+"""TensorFlow takes over arrays whose memory begins at a multiple of this many bytes, and copies others."""
+
+_ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # Each worker computes on one core: they are as many as there are cores to use.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+class ParallelSource(ImageSource):
+    """A source whose pictures are read, cropped and converted by worker processes.
+
+    Give it to a method's ``dataset`` in place of the source: the batches are the same, bit for bit. Worth it where an
+    accelerator trains and the machine has cores to spare. Processes start with the first batch and stay until
+    :meth:`close`, the end of a ``with`` block, or the end of the program. Each imports TensorFlow: some seconds, and
+    some 300 MB.
+
+    Args:
+        source: anything :func:`tfssl.data.images.image_source` takes, but pictures in memory (arrays), which would be
+            copied into each process.
+        workers: number of processes, at least 1.
+
+    Raises:
+        ValueError: if ``workers`` is less than 1.
+        SourceError: if the source is empty or in memory.
+    """
+
+    def __init__(self, source, workers):
+        if workers < 1:
+            raise ValueError(f"`workers` must be at least 1. Received: workers={workers}")
+        self.source = image_source(source)
+        if isinstance(self.source, ArraySource):
+            raise SourceError("`source` holds pictures in memory, which worker processes would copy; use it as it is")
+        self.workers = workers
+        self._pool = None
+        self._lock = threading.Lock()
+
+    def __len__(self):
+        return len(self.source)
+
+    def open(self, index, min_side=None):
+        return self.source.open(index, min_side=min_side)
+
+    def name(self, index):
+        return self.source.name(index)
+
+    def read(self, index):
+        return self.source.read(index)
+
+    def check(self, index):
+        self.source.check(index)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """End the processes. A dataset that is still being read starts them again."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def in_workers(self, function):
+        """``function`` called in a worker process.
+
+        Args:
+            function: picklable, of picklable arguments, importable by name; returns ``(arrays, note)``: a sequence of
+                NumPy arrays and anything picklable.
+
+        Returns:
+            A function of the same arguments that returns the same.
+
+        Raises:
+            SourceError: if ``function`` cannot be sent to a process.
+        """
+        job = _Job(function)
+        return lambda *arguments: self._running().call(job, arguments)
+
+    def _running(self):
+        with self._lock:
+            if self._pool is None:
+                self._pool = _Pool(self.workers)
+            return self._pool
+
+
+class _Job:
+    """A pickled function."""
+
+    def __init__(self, function):
+        try:
+            self.pickled = pickle.dumps(function, protocol=pickle.HIGHEST_PROTOCOL)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise SourceError(
+                f"`workers`: this source or sampler cannot be sent to another process ({error}); set workers to 0"
+            ) from None
+        # A class of the user's script is pickled by name, but a worker does not run that script.
+        if b"__main__" in self.pickled:
+            raise SourceError(
+                "`workers`: a class or function defined in the main script is not known to other processes; move it "
+                "to a module, or set workers to 0"
+            )
+
+
+class _Pool:
+    """Worker processes, and the queue of those that are idle."""
+
+    def __init__(self, workers):
+        self._idle = queue.SimpleQueue()
+        self._workers = [_Worker() for _ in range(workers)]
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._finalizer = weakref.finalize(self, _end_all, self._workers)
+
+    def call(self, job, arguments):
+        worker = self._idle.get()
+        try:
+            return worker.call(job, arguments)
+        finally:
+            self._idle.put(worker)
+
+    def close(self):
+        self._finalizer()
+
+
+def _end_all(workers):
+    for worker in workers:
+        worker.end()
+    for worker in workers:
+        worker.wait()
+
+
+class _Worker:
+    """One process, used by one thread at a time."""
+
+    def __init__(self):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tfssl.data.workers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+            bufsize=0,
+        )
+        self._job = None
+
+    def call(self, job, arguments):
+        try:
+            if job is not self._job:
+                _send(self._process.stdin, job.pickled)
+                self._job = job
+            else:
+                _send(self._process.stdin, b"")
+            _send(self._process.stdin, pickle.dumps(arguments))
+            error, note, specs = pickle.loads(_receive(self._process.stdout))
+            arrays = [_receive_array(self._process.stdout, *spec) for spec in specs]
+        except (BrokenPipeError, EOFError, ValueError):  # ValueError: closed while the dataset was read
+            status = self._process.poll()
+            raise TrainingError(
+                f"a worker process ended (exit status {status}), perhaps for want of memory; lower `workers`, or set "
+                f"it to 0"
+            ) from None
+        if error is not None:
+            raise error
+        return arrays, note
+
+    def end(self):
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def wait(self):
+        """After :meth:`end`: a worker notices when what it is doing is done."""
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+def _send(file, message):
+    """Write a length and that many bytes; ``file`` is unbuffered and may write less than it is given."""
+    for part in (_LENGTH.pack(len(message)), message):
+        view = memoryview(part)
+        while view:
+            view = view[file.write(view) :]
+
+
+def _receive(file):
+    (length,) = _LENGTH.unpack(_fill(file, bytearray(_LENGTH.size)))
+    return _fill(file, bytearray(length))
+
+
+def _fill(file, buffer):
+    view = memoryview(buffer)
+    while view:
+        count = file.readinto(view)
+        if not count:
+            raise EOFError
+        view = view[count:]
+    return buffer
+
+
+def _receive_array(file, dtype, shape):
+    array = _aligned(shape, np.dtype(dtype))
+    _fill(file, array.reshape(-1).view(np.uint8))
+    return array
+
+
+def _aligned(shape, dtype):
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT
+    return memory[begin : begin + size].view(dtype).reshape(shape)
+
+
+def _serve(requests, replies):
+    """Answer requests until there are no more."""
+    function = None
+    while True:
+        try:
+            job, arguments = _receive(requests), _receive(requests)
+        except EOFError:
+            return
+        error, note, arrays = None, None, []
+        try:
+            if job:
+                function = pickle.loads(job)
+            arrays, note = function(*pickle.loads(arguments))
+        except Exception as raised:  # whatever it is, it is raised again where the batch was asked for
+            error = _portable(raised)
+        arrays = [np.asarray(array, order="C") for array in arrays]
+        _send(replies, pickle.dumps((error, note, [(array.dtype.str, array.shape) for array in arrays])))
+        for array in arrays:
+            _write(replies, array)
+
+
+def _write(file, array):
+    view = memoryview(array.reshape(-1).view(np.uint8))
+    while view:
+        view = view[file.write(view) :]
+
+
+def _portable(error):
+    """The error, or where it cannot be pickled one that says the same."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def main():
+    """A worker."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the owner decides when it is over
+    replies = io.FileIO(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not come among the arrays
+    # Pickled functions name this module by its name, not as __main__.
+    importlib.import_module("tfssl.data.workers")._serve(io.FileIO(os.dup(0)), replies)
+
+
+if __name__ == "__main__":
+    main()
