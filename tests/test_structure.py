@@ -13,12 +13,13 @@ METHODS = sorted(p.parent.name for p in (PACKAGE / "methods").glob("*/__init__.p
 DOORS = ("__init__.py", "data.py", "network.py", "loss.py", "evaluate.py")
 MAX_LINES = 350
 
-# Area -> areas it may import, besides itself. `errors` and `resources` are open to all; "*" is everything.
+# Area -> areas it may import, besides itself. `errors`, `resources` and `quiet` are open to all; "*" is everything.
 # An area is a folder or a file of tfssl/; the folder methods/ counts as methods.base (base.py and __init__.py) and
 # one area for each method.
 ALLOWED = {
     "errors": set(),
     "resources": set(),
+    "quiet": set(),
     "ops": set(),
     "layers": {"ops"},
     "losses": {"ops"},
@@ -39,7 +40,7 @@ ALLOWED = {
     "__main__": {"*"},
     "__init__": set(),  # its public names are reached lazily, by strings
 }
-OPEN = {"errors", "resources"}
+OPEN = {"errors", "resources", "quiet"}
 
 # These run on every Keras backend, so nothing in them, or below them, may name TensorFlow.
 PORTABLE_AREAS = ("layers", "losses", "backbones")

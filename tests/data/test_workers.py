@@ -183,11 +183,14 @@ def test_no_process_outlives_a_killed_owner(folder, tmp_path):
         "print(*(worker._process.pid for worker in source._pool._workers), flush=True)\n"
         "time.sleep(600)\n"
     )
-    owner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
-    worker = int(owner.stdout.readline())
-    owner.kill()
-    owner.wait()
-    owner.stdout.close()
+    notes = tmp_path / "notes.txt"
+    with open(notes, "w") as stderr:
+        owner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=stderr, text=True)
+        worker = int(owner.stdout.readline())
+        owner.kill()
+        owner.wait()
+        owner.stdout.close()
+    assert f" {worker} " not in notes.read_text(), "TensorFlow's notes, which name the process, are thrown away"
     deadline = time.time() + 20
     while _runs(worker) and time.time() < deadline:
         time.sleep(0.1)

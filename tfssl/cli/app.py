@@ -1,12 +1,13 @@
 """The application that the commands belong to, and what they share."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tfssl.quiet import quiet_stderr
 
 app = typer.Typer(
     add_completion=False,
@@ -36,17 +37,10 @@ def _common(
 
 def _start_tensorflow():
     """Import TensorFlow without its start-up notes, which its C++ side writes past every log setting."""
-    sys.stderr.flush()
-    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 2)
-    try:
+    with quiet_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(devnull)
 
 
 def progress_bar(unit):

@@ -21,6 +21,7 @@ import numpy as np
 
 from tfssl.data.images import ArraySource, ImageSource, image_source
 from tfssl.errors import SourceError, TrainingError
+from tfssl.quiet import quiet_stderr
 
 _LENGTH = struct.Struct("<Q")
 _ALIGNMENT = 64
@@ -287,6 +288,8 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the owner decides when it is over
     replies = io.FileIO(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not come among the arrays
+    with quiet_stderr():
+        import tensorflow  # noqa: F401 - the start-up notes of each worker would bury the owner's progress
     # Pickled functions name this module by its name, not as __main__.
     importlib.import_module("tfssl.data.workers")._serve(io.FileIO(os.dup(0)), replies)
 

@@ -87,7 +87,7 @@ def _check_files(folder, report):
 
 
 def _start_tensorflow():
-    from tfssl.export.quiet import quiet_stderr
+    from tfssl.quiet import quiet_stderr
 
     with quiet_stderr():
         import tensorflow as tf

@@ -12,9 +12,9 @@ import tensorflow as tf
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export.folder import write_export
 from tfssl.export.network import SCOPE, StoredNetwork, inner_layers, sensitive_layers, served_network
-from tfssl.export.quiet import quiet_stderr
 from tfssl.export.samples import arguments, builtin_pictures, deviations
 from tfssl.export.savedmodel import served_name, write_savedmodel
+from tfssl.quiet import quiet_stderr
 
 MAX_ERROR = {"none": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
 """Largest mean absolute error of the output against the Keras model, in ab units, by quantization. For other outputs
