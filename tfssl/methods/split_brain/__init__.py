@@ -1,0 +1,190 @@
+"""Split-Brain Autoencoders (Zhang, Isola and Efros, CVPR 2017)."""
+
+import math
+from typing import ClassVar, Literal
+
+import keras
+from pydantic import Field, model_validator
+
+from tfssl.methods.base import Endpoint, Method, Paper
+
+Objective = Literal["classification", "regression"]
+
+
+class SplitBrain(Method):
+    """Predict the colours of a picture from its lightness and its lightness from its colours, by two half networks.
+
+    Together the halves describe the whole picture, and neither could get through by copying. Defaults are the paper's.
+
+    Args:
+        task: ``"split"``: two halves of the channels that share nothing. The paper's controls, one network of the full
+            width each: ``"l_to_ab"``, ``"ab_to_l"``; ``"shared"``: both with the same weights, unseen channels zero;
+            ``"autoencoder"``: Lab from Lab.
+        ab: ``"classification"`` into the nearest of 313 bins of 10 units (paper: no soft encoding, no rebalancing), or
+            ``"regression"``.
+        lightness: ``"classification"`` into 50 bins of 2 units, or ``"regression"``.
+        input_dropout: share of the input's numbers that ``"autoencoder"`` does not see, in [0, 1) (paper's control:
+            0.5).
+        backbone: ``"alexnet"``, fully convolutional with batch normalisation, or ``"small"``, five 3x3 convolutions of
+            32 to 96 channels for CPUs.
+        fc: channels of fc6 and fc7, of both halves together (4096); even.
+        resize: pictures are scaled so that their shorter side has this many pixels (256); null keeps their size.
+        crop_size: side of the training crops in pixels (180). The network predicts 12x12 places of them, the mean of
+            each (the paper does not say how it reduced them).
+        crop_area: (smallest, largest) share of the picture's area that a crop covers, scaled to ``crop_size``; null
+            cuts crops without scaling.
+
+    Reference:
+        R. Zhang, P. Isola, A. A. Efros: Split-Brain Autoencoders: Unsupervised Learning by Cross-Channel Prediction.
+        CVPR 2017.
+    """
+
+    paper: ClassVar[Paper] = Paper(
+        "Split-Brain Autoencoders: Unsupervised Learning by Cross-Channel Prediction",
+        "Zhang, Isola, Efros",
+        "CVPR",
+        2017,
+    )
+    inputs: ClassVar[str] = "colour photographs"
+
+    task: Literal["split", "l_to_ab", "ab_to_l", "shared", "autoencoder"] = "split"
+    ab: Objective = "classification"
+    lightness: Objective = "classification"
+    input_dropout: float = Field(0.0, ge=0, lt=1)
+    backbone: Literal["alexnet", "small"] = "alexnet"
+    fc: int = Field(4096, ge=2, multiple_of=2)
+    resize: int | None = Field(256, ge=8)
+    crop_size: int = Field(180, ge=8, le=1024)
+    crop_area: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _check_fields(self):
+        smallest = 23 if self.backbone == "alexnet" else 8
+        if self.crop_size < smallest:
+            raise ValueError(
+                f"`crop_size` must be at least {smallest} pixels for backbone {self.backbone!r}. "
+                f"Received: crop_size={self.crop_size}"
+            )
+        if self.resize is not None and self.resize < self.crop_size:
+            raise ValueError(
+                f"`resize` must be at least crop_size ({self.crop_size}), or null. Received: resize={self.resize}"
+            )
+        if self.crop_area is not None and not 0 < self.crop_area[0] <= self.crop_area[1] <= 1:
+            raise ValueError(
+                f"`crop_area` must be two increasing shares in (0, 1]. Received: crop_area={self.crop_area}"
+            )
+        if self.input_dropout and self.task != "autoencoder":
+            raise ValueError(
+                f"`input_dropout` is for task 'autoencoder'; leave it out. Received: input_dropout={self.input_dropout}"
+            )
+        return self
+
+    @property
+    def places(self):
+        """Side of the grid that is predicted of a crop."""
+        from tfssl.methods.split_brain.network import grid_side
+
+        return grid_side(self.backbone, self.crop_size)
+
+    @property
+    def crop(self):
+        """The :class:`tfssl.data.pipeline.Crop` of the examples."""
+        from tfssl.data.pipeline import Crop
+
+        return Crop(self.crop_size, resize=self.resize, area=self.crop_area)
+
+    def examples(self, source, *, training, seed=0):
+        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
+
+    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
+        from tfssl.methods.split_brain.data import lab_dataset
+
+        return lab_dataset(
+            source,
+            self.crop,
+            places=self.places,
+            batch_size=batch_size,
+            training=training,
+            seed=seed,
+            start=start,
+            count=count,
+            skipped=skipped,
+        )
+
+    def loss(self):
+        """The training loss, a :class:`tfssl.methods.split_brain.loss.CrossChannelLoss`."""
+        from tfssl.methods.split_brain.loss import CrossChannelLoss
+
+        return CrossChannelLoss(
+            None if self.task == "ab_to_l" else self.ab, None if self.task == "l_to_ab" else self.lightness
+        )
+
+    def model(self, optimizer=None):
+        from tfssl.methods.split_brain.loss import output_channels
+        from tfssl.methods.split_brain.network import build_network
+
+        network = build_network(
+            self.task,
+            self.backbone,
+            fc=self.fc,
+            outputs=output_channels(self.ab, self.lightness),
+            input_dropout=self.input_dropout,
+        )
+        network.compile(
+            optimizer if optimizer is not None else borrowed_optimizer(),
+            self.loss(),
+            jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
+        )
+        return network
+
+    def encoder(self, model):
+        """Features of whole pictures: the maps of both halves, one behind the other."""
+        from tfssl.methods.split_brain.network import build_encoder
+
+        return build_encoder(model)
+
+    @property
+    def baseline(self):
+        """Loss of guessing where every bin is as frequent as the others: ln 313 + ln 50 for two classifications."""
+        from tfssl.ops.ab_bins import CENTERS
+
+        levels = {
+            ("ab", "classification"): math.log(len(CENTERS)),
+            ("ab", "regression"): float(0.5 * ((CENTERS - CENTERS.mean(axis=0)) ** 2).sum(axis=1).mean() / 110.0**2),
+            ("lightness", "classification"): math.log(50),
+            ("lightness", "regression"): 0.5 / 3,  # half the variance of the uniform distribution over [-1, 1]
+        }
+        loss = self.loss()
+        kinds = {"ab": loss.ab, "lightness": loss.lightness}
+        return sum(levels[name, kind] for name, kind in kinds.items() if kind is not None)
+
+    def evaluate(self, model, source, *, out=None, limit=None, batch_size=32, progress=None):
+        from tfssl.methods.split_brain.evaluate import evaluate
+
+        return evaluate(self, model, source, out=out, limit=limit, batch_size=batch_size, progress=progress)
+
+    def served(self, model):
+        """What an export holds: the encoder."""
+        return self.encoder(model)
+
+    def serving(self, network) -> dict[str, Endpoint]:
+        from tfssl.methods.encoding import feature_endpoints
+
+        return feature_endpoints(network)
+
+    def sample_sheet(self, model, source, path):
+        from tfssl.methods.split_brain.evaluate import write_sheet
+
+        write_sheet(self, model, source, path)
+
+
+def borrowed_optimizer():
+    """Adam with rates of 3e-5, 1e-5, 3e-6 and 1e-6 from steps 0, 240,000, 300,000 and 400,000 on, weight decay 1e-3.
+
+    The paper prints none; this is the solver of its sibling, the AlexNet of Colorful Image Colorization.
+    """
+    # Keras keeps a rate up to and including its boundary.
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [240_000 - 1, 300_000 - 1, 400_000 - 1], [3e-5, 1e-5, 3e-6, 1e-6]
+    )
+    return keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999, weight_decay=1e-3)

@@ -1,0 +1,192 @@
+"""How well channels are predicted from each other, beside constant predictions, and a picture of it."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfssl.data.images import check_source, image_source
+from tfssl.data.pipeline import Skipped
+from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.methods.split_brain.data import lab_dataset, to_example
+from tfssl.methods.split_brain.loss import AB_SCALE, LIGHTNESS_SCALE, ab_class, lightness_class
+from tfssl.methods.split_brain.network import LIGHTNESS_BINS
+from tfssl.ops.ab_bins import CENTERS
+from tfssl.ops.color import lab_to_rgb
+from tfssl.visualization.sheet import picture_sheet
+
+_LIGHTNESS_CENTERS = (np.arange(LIGHTNESS_BINS, dtype=np.float32) + 0.5)[:, None] * (100.0 / LIGHTNESS_BINS)
+
+
+def evaluate(method, model, source, *, out=None, limit=None, batch_size=32, progress=None):
+    """Predict the places of centre crops, and compare with what is there.
+
+    Args:
+        method: the :class:`~tfssl.methods.SplitBrain` that the model belongs to.
+        model: its network.
+        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
+        limit: use only the first so many readable pictures; None for all.
+        batch_size: pictures that the network sees at a time; changes nothing but memory.
+        progress: called with (pictures done, pictures in all) after each batch.
+
+    Returns:
+        ``{name: float}``, for ``ab`` and for ``lightness``, as far as the task predicts them:
+
+        - ``ab_rmse``: root mean square error in units of a, b or L, of the mean of the predicted distribution or of
+          the regressed value, and ``ab_rmse_constant``, of the mean of all places, the best constant;
+        - of classifications ``ab_loss``, cross-entropy in nats, with ``ab_loss_constant``, of the frequencies of the
+          bins in these pictures, the best constant; ``ab_accuracy`` and ``ab_accuracy_constant``, of the most frequent
+          bin;
+        - of regressions ``ab_loss`` alone;
+
+        and ``loss``, ``baseline``, the counts ``images`` and ``images_skipped``. And ``skipped``, the unreadable
+        pictures as ``{name: reason}``.
+
+    Raises:
+        SourceError: if the source holds no readable picture, or is mostly unreadable.
+        ConfigError: if limit is below 1.
+        ModelError: if the model predicts NaN.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(f"`limit` must be at least 1. Received: limit={limit}")
+    source = image_source(source)
+    check_source(source)
+    skipped = Skipped()
+    batches = lab_dataset(
+        source, method.crop, places=method.places, batch_size=batch_size, training=False, seed=0, start=None,
+        count=None, skipped=skipped, limit=limit,
+    )  # fmt: skip
+    loss, total, done = method.loss(), min(len(source), limit or len(source)), 0
+    tallies = {name: _Tally(name, getattr(loss, name)) for name in ("ab", "lightness") if getattr(loss, name)}
+    for lab, truth in batches:
+        scores = model(lab, training=False)
+        losses, scores = loss.parts(truth, scores), loss.split_scores(scores)
+        for name, tally in tallies.items():
+            tally.add(np.asarray(scores[name]), np.asarray(losses[name], np.float64), truth.numpy())
+        done += len(lab)
+        if progress is not None:
+            progress(done, total)
+    if not done:
+        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    metrics = {name: value for tally in tallies.values() for name, value in tally.metrics().items()}
+    metrics |= {
+        "loss": sum(metrics[f"{name}_loss"] for name in tallies),
+        "baseline": method.baseline,
+        "images": float(done),
+        "images_skipped": float(len(skipped.reasons)),
+    }
+    if not np.isfinite(metrics["loss"]):
+        raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
+    if out is not None:
+        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")})
+        write_sheet(method, model, source, Path(out) / "sheet.png")
+    return {**metrics, "skipped": dict(skipped.reasons)}
+
+
+class _Tally:
+    """Sums over places of what is known of one prediction."""
+
+    def __init__(self, name, kind):
+        self.name, self.kind = name, kind
+        self.count, self.loss, self.squares, self.right = 0, 0.0, 0.0, 0
+        self.sum, self.sum_of_squares = 0.0, 0.0
+        self.frequencies = np.zeros(len(CENTERS) if name == "ab" else LIGHTNESS_BINS, np.int64)
+
+    def add(self, scores, losses, lab):
+        truth = (lab[..., 1:] if self.name == "ab" else lab[..., :1]).astype(np.float64)
+        self.count += losses.size
+        self.loss += losses.sum()
+        self.squares += np.square(values(self.name, self.kind, scores) - truth).sum()
+        self.sum += truth.sum(axis=(0, 1, 2))
+        self.sum_of_squares += np.square(truth).sum()
+        if self.kind == "classification":
+            classes = np.asarray(ab_class(lab[..., 1:]) if self.name == "ab" else lightness_class(lab[..., 0]))
+            self.right += int((scores.argmax(axis=-1) == classes).sum())
+            self.frequencies += np.bincount(classes.ravel(), minlength=len(self.frequencies))
+
+    def metrics(self):
+        numbers = self.count * len(self.sum)
+        variance = self.sum_of_squares - np.square(self.sum).sum() / self.count
+        found = {
+            "loss": self.loss / self.count,
+            "rmse": np.sqrt(self.squares / numbers),
+            "rmse_constant": np.sqrt(max(variance, 0.0) / numbers),
+        }
+        if self.kind == "classification":
+            shares = self.frequencies[self.frequencies > 0] / self.count
+            found |= {
+                "loss_constant": -np.sum(shares * np.log(shares)),
+                "accuracy": self.right / self.count,
+                "accuracy_constant": shares.max(),
+            }
+        return {f"{self.name}_{key}": float(value) for key, value in found.items()}
+
+
+def values(name, kind, scores):
+    """What scores (..., channels) predict in units of a, b or L, float64 (..., 2 or 1): of classes, their mean."""
+    scores = np.asarray(scores, np.float64)
+    if kind == "regression":
+        return scores * AB_SCALE if name == "ab" else (scores + 1.0) * LIGHTNESS_SCALE
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return shares / shares.sum(axis=-1, keepdims=True) @ (CENTERS if name == "ab" else _LIGHTNESS_CENTERS)
+
+
+def write_sheet(method, model, source, path, count=6):
+    """Draw pictures, one in each column: the truth, its L with the predicted ab, its L, and the predicted L.
+
+    Predictions of a grid are enlarged to the size of the picture. The pictures are spread evenly over the source and
+    always the same; unreadable ones give way to the next.
+
+    Args:
+        method: a :class:`~tfssl.methods.SplitBrain`.
+        model: its network.
+        source: see :func:`tfssl.data.images.image_source`.
+        path: PNG to write.
+        count: number of pictures.
+
+    Raises:
+        SourceError: if no picture is readable.
+    """
+    crops = _crops(method, image_source(source), count)
+    lab, _ = to_example(crops, method.places)
+    loss = method.loss()
+    scores = loss.split_scores(model(lab, training=False))
+    predicted = {name: values(name, getattr(loss, name), part) for name, part in scores.items()}
+    rows, texts = [list(crops)], ["picture"]
+    if "ab" in predicted:
+        colors = np.stack([_enlarge(one, lab.shape[1]) for one in predicted["ab"]])
+        rows.append(list(np.asarray(lab_to_rgb(np.concatenate([lab[..., :1], colors], axis=-1)))))
+        texts.append("colours\nfrom\nlightness" if method.task != "autoencoder" else "colours")
+    if "lightness" in predicted:
+        rows.append([np.clip(one / 100.0, 0.0, 1.0) for one in lab[..., 0]])
+        rows.append([np.clip(_enlarge(one, lab.shape[1])[..., 0] / 100.0, 0.0, 1.0) for one in predicted["lightness"]])
+        texts += ["lightness", "lightness\nfrom\ncolours" if method.task != "autoencoder" else "lightness\nagain"]
+    picture_sheet(rows, path, labels=texts, cell=160)
+
+
+def _enlarge(grid, side):
+    """(h, w, channels) to float32 (side, side, channels), bilinear."""
+    channels = [
+        Image.fromarray(grid[..., i].astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
+        for i in range(grid.shape[-1])
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+def _crops(method, source, count):
+    """Centre crops, uint8 (n, S, S, 3), n at most ``count``."""
+    found, following = [], 0
+    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
+        following = max(start, following)
+        while following < len(source):
+            following += 1
+            try:
+                found.append(method.crop.apply(source.open(following - 1, min_side=method.crop.min_side)))
+                break
+            except (ValueError, OSError):
+                continue
+    if not found:
+        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    return np.stack(found)

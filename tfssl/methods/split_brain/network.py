@@ -1,0 +1,202 @@
+"""Networks that predict some channels of a Lab picture from others, and what is made of them afterwards.
+
+All take Lab, (B, H, W, 3) with L in [0, 100], and take 50 from L themselves. What looks at which channels is a model of
+its own, a stream: no layer, statistic or normalisation is shared between two streams.
+"""
+
+import keras
+import numpy as np
+from keras import initializers, layers, ops
+
+from tfssl.backbones.alexnet import WIDTHS, alexnet
+from tfssl.backbones.blocks import conv_relu, max_pool
+from tfssl.backbones.fold import fold_batch_normalization
+from tfssl.backbones.small import alexnet_s
+from tfssl.layers.caffe_max_pooling import CaffeMaxPooling2D
+from tfssl.layers.lab import Lab
+from tfssl.layers.normalization import batch_norm
+
+TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+"""Layers that an encoder exposes."""
+
+LIGHTNESS_BINS = 50
+"""Classes of L, 2 units wide."""
+
+MIDDLE_LIGHTNESS = 50.0
+"""Taken from L before it enters a network."""
+
+SMALL_WIDTHS = (32, 64, 96, 96, 96)
+"""Channels of conv1 ... conv5 of the small backbone, of both halves together."""
+
+SMALLEST_SIDE = {"alexnet": 23, "small": 8}
+"""Pixels that a picture needs."""
+
+_CHANNELS = {"lightness": slice(0, 1), "ab": slice(1, 3), "lab": slice(0, 3)}
+
+
+def build_network(task, backbone, *, fc, outputs, input_dropout=0.0):
+    """Build a network of a task.
+
+    - ``"split"``: two streams of half the width. One sees L and predicts ab, the other sees ab and predicts L.
+    - ``"l_to_ab"``, ``"ab_to_l"``: one stream of the full width that sees L or ab.
+    - ``"shared"``: one stream of the full width for Lab predicts ab where a and b are zero, and L where L is.
+    - ``"autoencoder"``: one stream of the full width sees Lab, or what ``input_dropout`` leaves of it, and predicts it.
+
+    Args:
+        task: one of these names.
+        backbone: ``"alexnet"`` or ``"small"``.
+        fc: channels of fc6 and fc7 (convolutions) of a network of the full width.
+        outputs: ``{"ab": channels, "lightness": channels}`` of the predictions.
+        input_dropout: share of the input's numbers that are zero in training, in ``"autoencoder"``.
+
+    Returns:
+        ``keras.Model``: Lab (B, H, W, 3) -> scores (B, h, w, C) in float32: those of ab, then those of L, as far as the
+        task predicts them. h and w: :func:`grid_side`.
+    """
+    lab = layers.Input((None, None, 3), name="lab")
+    x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
+    if task == "split":
+        from_lightness = _stream(backbone, "lightness", fc // 2, halves=2)(x[..., :1])
+        from_ab = _stream(backbone, "ab", fc // 2, halves=2)(x[..., 1:])
+        predictions = {"ab": from_lightness, "lightness": from_ab}
+    elif task == "l_to_ab":
+        predictions = {"ab": _stream(backbone, "lightness", fc)(x[..., :1])}
+    elif task == "ab_to_l":
+        predictions = {"lightness": _stream(backbone, "ab", fc)(x[..., 1:])}
+    elif task == "shared":
+        stream, nothing = _stream(backbone, "lab", fc), ops.zeros_like(x)
+        predictions = {
+            "ab": stream(ops.concatenate([x[..., :1], nothing[..., 1:]], axis=-1)),
+            "lightness": stream(ops.concatenate([nothing[..., :1], x[..., 1:]], axis=-1)),
+        }
+    else:
+        x = layers.Dropout(input_dropout, name="input_dropout")(x) if input_dropout else x
+        taps = _stream(backbone, "lab", fc)(x)
+        predictions = {"ab": taps, "lightness": taps}
+    # float32 keeps softmax and loss exact under mixed precision.
+    scores = [
+        layers.Conv2D(outputs[name], 1, dtype="float32", name=f"{name}_scores")(taps["fc7"])
+        for name, taps in predictions.items()
+    ]
+    x = layers.Concatenate(dtype="float32", name="scores")(scores) if len(scores) > 1 else scores[0]
+    return keras.Model(lab, x, name=f"split_brain_{backbone}")
+
+
+def _stream(backbone, sees, fc, *, halves=1):
+    """``{"conv1": ..., "conv5": ..., "fc7": ...}`` of some channels of centred Lab, as a model ``<sees>_stream``.
+
+    Args:
+        sees: ``"lightness"``, ``"ab"`` or ``"lab"``.
+        fc: channels of fc6 and fc7.
+        halves: 2 for half the width of the convolutions.
+    """
+    channels = _CHANNELS[sees]
+    pixels = layers.Input((None, None, channels.stop - channels.start), name=sees)
+    build = _alexnet_taps if backbone == "alexnet" else _small_taps
+    taps = build(pixels, fc, halves)
+    return keras.Model(pixels, {name: taps[name] for name in (*TAPS, "fc7")}, name=f"{sees}_stream")
+
+
+def _alexnet_taps(pixels, fc, halves):
+    """The fully convolutional AlexNet of the paper's appendix: conv -> BN -> ReLU; fc6 dilated, padded by 5.
+
+    The appendix prints a padding of 6, which would give 14x14 places for its 12x12; the released files have 5.
+    """
+    taps = alexnet(
+        pixels,
+        widths=tuple(width // halves for width in WIDTHS),
+        groups=2 // halves,
+        conv1_padding=5,
+        pool_padding=1,
+        normalization=dict.fromkeys(TAPS, "batch_without_affine"),
+        fc=None,
+        initializer="he_normal",
+        bias=0.0,
+    )
+    x = max_pool(taps["conv5"], 3, "pool5", strides=1, padding=1)
+    x = layers.ZeroPadding2D(5, name="fc6_pad")(x)
+    x = layers.Conv2D(fc, 6, dilation_rate=2, kernel_initializer="he_normal", name="fc6_conv")(x)
+    x = layers.ReLU(name="fc6")(batch_norm(center=False, scale=False, name="fc6_bn")(x))
+    x = conv_relu(x, fc, 1, "fc7", normalization="batch_without_affine", initializer="he_normal")
+    return taps | {"fc7": x}
+
+
+def _small_taps(pixels, fc, halves):
+    """Five 3x3 convolutions for pictures of 64 pixels, of which 8x8 places are predicted."""
+    widths = tuple(width // halves for width in SMALL_WIDTHS)
+    taps = alexnet_s(pixels, widths=widths, conv1_kernel=3, conv1_stride=1, normalization="batch", fc=None)
+    x = conv_relu(taps["pool5"], fc, 3, "fc6", normalization="batch", initializer="he_normal")
+    return taps | {"fc7": conv_relu(x, fc, 1, "fc7", normalization="batch", initializer="he_normal")}
+
+
+def grid_side(backbone, side):
+    """Places along an axis that a network predicts of ``side`` pixels: 12 of 180 (alexnet), 8 of 64 (small)."""
+    if backbone == "alexnet":
+        pool = CaffeMaxPooling2D(3, 2, 1)
+        return pool.output_size(pool.output_size((side - 1) // 4 + 1))
+    pool = CaffeMaxPooling2D(3, 2)
+    return pool.output_size(pool.output_size(pool.output_size(side)))
+
+
+def build_encoder(model):
+    """Features of whole pictures: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
+
+    The streams' maps one behind the other, those of L first, as if they were one network. Shares the model's variables.
+    """
+    rgb = layers.Input((None, None, 3), name="rgb")
+    lab = Lab(dtype="float32", name="to_lab")(rgb)
+    x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
+    taps = [stream(x[..., _CHANNELS[name]]) for name, stream in streams(model).items()]
+    if len(taps) == 1:
+        return keras.Model(rgb, {name: taps[0][name] for name in TAPS}, name="encoder")
+    joined = {
+        name: layers.Concatenate(dtype="float32", name=f"{name}_both")([half[name] for half in taps]) for name in TAPS
+    }
+    return keras.Model(rgb, joined, name="encoder")
+
+
+def streams(model):
+    """The streams of a network, ``{"lightness": keras.Model, "ab": ...}``, in the order of their channels."""
+    found = {layer.name.removesuffix("_stream"): layer for layer in model.layers if layer.name.endswith("_stream")}
+    return {name: found[name] for name in _CHANNELS if name in found}
+
+
+def to_alexnet(model, *, conv1_padding=0):
+    """One AlexNet with the convolutions of both halves, for transfer (paper, section 4.1).
+
+    Batch normalisation is folded into the weights. Where AlexNet has no groups, the weights between the halves are
+    zero; its groups are the halves elsewhere. No local response normalisation: it would mix them.
+
+    Args:
+        model: a network of :func:`build_network`, task ``"split"``, backbone ``"alexnet"``.
+        conv1_padding: zeros around the picture; 0 as in the paper's evaluation: 227 pixels give 55, 27, 13, 13, 13.
+
+    Returns:
+        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``, with variables of its own.
+
+    Raises:
+        ValueError: if the model is another.
+    """
+    halves = [fold_batch_normalization(stream) for stream in streams(model).values()]
+    kernels = [[half.get_layer(f"{tap}_conv").get_weights() for half in halves] for tap in TAPS]
+    if len(halves) != 2 or kernels[0][0][0].shape != (11, 11, 1, WIDTHS[0] // 2):
+        raise ValueError("`model` must be a network of task 'split' and backbone 'alexnet'")
+    rgb = layers.Input((None, None, 3), name="rgb")
+    lab = Lab(dtype="float32", name="to_lab")(rgb)
+    x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
+    taps = alexnet(
+        x, conv1_padding=conv1_padding, normalization=None, fc=None, initializer=initializers.Zeros(), bias=0.0
+    )
+    network = keras.Model(rgb, {name: taps[name] for name in TAPS}, name="alexnet")
+    for tap, weights in zip(TAPS, kernels, strict=True):
+        layer = network.get_layer(f"{tap}_conv")
+        joined = np.zeros(layer.kernel.shape, np.float32)
+        row = column = 0
+        for kernel, _ in weights:
+            rows, columns = kernel.shape[2:]
+            # A kernel of groups has the rows of one group only, and its columns group after group.
+            first = 0 if layer.groups > 1 else row
+            joined[:, :, first : first + rows, column : column + columns] = kernel
+            row, column = row + rows, column + columns
+        layer.set_weights([joined, np.concatenate([bias for _, bias in weights])])
+    return network
