@@ -86,18 +86,18 @@ def _stream(backbone, sees, fc, *, halves=1):
     """``{"conv1": ..., "conv5": ..., "fc7": ...}`` of some channels of centred Lab, as a model ``<sees>_stream``.
 
     Args:
-        sees: ``"lightness"``, ``"ab"`` or ``"lab"``.
+        sees: ``"lightness"``, ``"ab"`` or ``"lab"``; also put before all layer names, by which weights are found.
         fc: channels of fc6 and fc7.
         halves: 2 for half the width of the convolutions.
     """
     channels = _CHANNELS[sees]
     pixels = layers.Input((None, None, channels.stop - channels.start), name=sees)
     build = _alexnet_taps if backbone == "alexnet" else _small_taps
-    taps = build(pixels, fc, halves)
+    taps = build(pixels, fc, halves, f"{sees}_")
     return keras.Model(pixels, {name: taps[name] for name in (*TAPS, "fc7")}, name=f"{sees}_stream")
 
 
-def _alexnet_taps(pixels, fc, halves):
+def _alexnet_taps(pixels, fc, halves, prefix):
     """The fully convolutional AlexNet of the paper's appendix: conv -> BN -> ReLU; fc6 dilated, padded by 5.
 
     The appendix prints a padding of 6, which would give 14x14 places for its 12x12; the released files have 5.
@@ -112,21 +112,24 @@ def _alexnet_taps(pixels, fc, halves):
         fc=None,
         initializer="he_normal",
         bias=0.0,
+        name_prefix=prefix,
     )
-    x = max_pool(taps["conv5"], 3, "pool5", strides=1, padding=1)
-    x = layers.ZeroPadding2D(5, name="fc6_pad")(x)
-    x = layers.Conv2D(fc, 6, dilation_rate=2, kernel_initializer="he_normal", name="fc6_conv")(x)
-    x = layers.ReLU(name="fc6")(batch_norm(center=False, scale=False, name="fc6_bn")(x))
-    x = conv_relu(x, fc, 1, "fc7", normalization="batch_without_affine", initializer="he_normal")
+    x = max_pool(taps["conv5"], 3, f"{prefix}pool5", strides=1, padding=1)
+    x = layers.ZeroPadding2D(5, name=f"{prefix}fc6_pad")(x)
+    x = layers.Conv2D(fc, 6, dilation_rate=2, kernel_initializer="he_normal", name=f"{prefix}fc6_conv")(x)
+    x = layers.ReLU(name=f"{prefix}fc6")(batch_norm(center=False, scale=False, name=f"{prefix}fc6_bn")(x))
+    x = conv_relu(x, fc, 1, f"{prefix}fc7", normalization="batch_without_affine", initializer="he_normal")
     return taps | {"fc7": x}
 
 
-def _small_taps(pixels, fc, halves):
+def _small_taps(pixels, fc, halves, prefix):
     """Five 3x3 convolutions for pictures of 64 pixels, of which 8x8 places are predicted."""
     widths = tuple(width // halves for width in SMALL_WIDTHS)
-    taps = alexnet_s(pixels, widths=widths, conv1_kernel=3, conv1_stride=1, normalization="batch", fc=None)
-    x = conv_relu(taps["pool5"], fc, 3, "fc6", normalization="batch", initializer="he_normal")
-    return taps | {"fc7": conv_relu(x, fc, 1, "fc7", normalization="batch", initializer="he_normal")}
+    taps = alexnet_s(
+        pixels, widths=widths, conv1_kernel=3, conv1_stride=1, normalization="batch", fc=None, name_prefix=prefix
+    )
+    x = conv_relu(taps["pool5"], fc, 3, f"{prefix}fc6", normalization="batch", initializer="he_normal")
+    return taps | {"fc7": conv_relu(x, fc, 1, f"{prefix}fc7", normalization="batch", initializer="he_normal")}
 
 
 def grid_side(backbone, side):
@@ -177,8 +180,8 @@ def to_alexnet(model, *, conv1_padding=0):
     Raises:
         ValueError: if the model is another.
     """
-    halves = [fold_batch_normalization(stream) for stream in streams(model).values()]
-    kernels = [[half.get_layer(f"{tap}_conv").get_weights() for half in halves] for tap in TAPS]
+    halves = {name: fold_batch_normalization(stream) for name, stream in streams(model).items()}
+    kernels = [[half.get_layer(f"{name}_{tap}_conv").get_weights() for name, half in halves.items()] for tap in TAPS]
     if len(halves) != 2 or kernels[0][0][0].shape != (11, 11, 1, WIDTHS[0] // 2):
         raise ValueError("`model` must be a network of task 'split' and backbone 'alexnet'")
     rgb = layers.Input((None, None, 3), name="rgb")
