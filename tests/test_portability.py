@@ -27,6 +27,7 @@ def compute():
     from tfssl.layers.upsample import Upsample
     from tfssl.methods.colorization.loss import ColorCrossEntropy, ColorRegression
     from tfssl.methods.colorization.network import build_network
+    from tfssl.methods.split_brain.loss import CrossChannelLoss
     from tfssl.ops.ab_bins import annealed_mean, soft_encode
     from tfssl.ops.color import lab_to_rgb, rgb_to_lab
 
@@ -61,6 +62,9 @@ def compute():
         "inception": inception(rgb)["fc6"],
         "cross_entropy": ColorCrossEntropy(np.linspace(0.5, 2.0, 313))(ab, scores),
         "regression": ColorRegression()(ab, scores[..., :2]),
+        "cross_channel": CrossChannelLoss("classification", "regression")(
+            lab[:, ::4, ::4], np.concatenate([scores, scores[..., :1]], axis=-1)
+        ),
     }
     for name in methods.names():
         method = load_config(f"{name}/cpu").method

@@ -55,7 +55,9 @@ class TestPaper:
         assert (of_ab, of_lightness) == (641_337, 102_450)
         assert trunks["lightness"] + of_ab == 15_211_161 and trunks["ab"] + of_lightness == 14_678_082
         assert count(paper.trainable_variables) == 29_889_243
-        convolutions = sum(count(half.get_layer(f"{name}_{tap}_conv").variables) for name, half in halves.items() for tap in TAPS)
+        convolutions = sum(
+            count(half.get_layer(f"{name}_{tap}_conv").variables) for name, half in halves.items() for tap in TAPS
+        )
         assert convolutions == 1_874_288
 
     def test_shapes(self, paper):

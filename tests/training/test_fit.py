@@ -122,6 +122,16 @@ def test_workers_by_default_where_there_is_a_gpu(photos, monkeypatch, gpus, work
         assert isinstance(reading, ParallelSource if expected else FileSource)
 
 
+@pytest.mark.parametrize(("repair", "expected"), [(True, 0.5), (False, 1.5)])
+def test_the_rate_in_the_history_is_that_of_a_network_that_learns(repair, expected):
+    """Without a repair network the generator's optimizer never takes a step."""
+    from tfssl.config import load_config
+    from tfssl.training.callbacks import learning_rate
+
+    method = load_config("spot_artifacts/cpu", [f"repair={repair}", "critic_rate=3"]).method
+    assert learning_rate(method.model(keras.optimizers.SGD(0.5))) == pytest.approx(expected)
+
+
 def test_a_run_with_dropout_loads(photos, tmp_path):
     """Dropout holds the state of a random generator, whose name differs from build to build."""
     puzzles = {"method": "jigsaw", "backbone": "small", "resize": 48, "crop_size": 45, "tile": 12, "channel_jitter": 1}

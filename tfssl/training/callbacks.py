@@ -11,10 +11,16 @@ import keras
 
 from tfssl.errors import TrainingError
 from tfssl.training import checkpoint
+from tfssl.training.optimizers import players
 
 log = logging.getLogger("tfssl")
 
 _WINDOW = 200  # steps over which the loss is averaged before it is compared with the baseline
+
+
+def learning_rate(model):
+    """Current rate of a compiled model; of two players the first one's that learns anything."""
+    return next(float(optimizer.learning_rate) for optimizer, variables in players(model) if variables)
 
 
 class SkippedTable:
@@ -125,7 +131,7 @@ class Recorder(keras.callbacks.Callback):
             "loss": state.loss_sum / max(state.loss_count, 1),
             "baseline": self.baseline,
             **{k: float(v) for k, v in (logs or {}).items() if k != "loss"},
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": learning_rate(self.model),
             "seconds": state.seconds,
             "wait_share": self.wait_share(),
             "skipped": len(self.skipped.reasons),
