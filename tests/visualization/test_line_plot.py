@@ -49,3 +49,15 @@ def test_one_point_is_a_dot(tmp_path):
 
 def test_no_curve_leaves_the_axes(tmp_path):
     assert len(np.unique(np.asarray(plot(tmp_path, {"a": ([], [])})))) > 2
+
+
+def test_names_stand_where_no_curve_is(tmp_path):
+    """Upper right, unless a curve passes there."""
+    low = plot(tmp_path, {"a": ([0, 1], [0.1, 0.1])})
+    assert len(pixels_of(low, COLORS[0])[:, 1][pixels_of(low, COLORS[0])[:, 1] < 100]) > 10
+    high = pixels_of(plot(tmp_path, {"a": ([0, 1], [0.97, 0.99])}), COLORS[0])
+    of_name = high[high[:, 1] > 150]
+    assert len(of_name) > 10 and of_name[:, 0].min() > 200
+    right = plot(tmp_path, {"a": ([0.5, 0.9, 0.9, 1.0], [0.9, 0.9, 0.05, 0.05])})
+    of_name = pixels_of(right, COLORS[0])
+    assert (of_name[:, 0] < 150).any()

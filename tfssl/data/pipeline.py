@@ -173,7 +173,7 @@ def crop_batches(
         start, count: as :func:`crop_dataset`, in batches.
         limit: use the first so many readable pictures; None for all.
         convert: function of the sampler's arrays, batched (NumPy), that returns a tuple of arrays; None for as they
-            are.
+            are. With a :class:`tfssl.data.ParallelSource` it is called in its processes, so it has to be picklable.
         spec: tuple of ``tf.TensorSpec`` without the axis of the batch, of what ``convert`` returns.
 
     Returns:

@@ -1,5 +1,7 @@
 """A plain line plot as PNG, for tables that are easier to see: no plotting package needed."""
 
+import itertools
+
 from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.visualization.sheet import save_png
@@ -10,6 +12,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#77
 _INK, _GRID = "black", "#dddddd"
 _SMOOTH = 2  # drawn larger and reduced: Pillow's own lines are jagged
 _TICKS = 5
+_STEPS = 32  # between two points of a curve, where it is looked at for room
 
 
 def line_plot(curves, path, *, x_label, y_label, x_range=(0.0, 1.0), y_range=(0.0, 1.0), x_ticks=None, size=(640, 420)):
@@ -30,8 +33,8 @@ def line_plot(curves, path, *, x_label, y_label, x_range=(0.0, 1.0), y_range=(0.
     """
     axes = _Axes(x_range, y_range, size)
     axes.draw_grid(x_label, y_label, x_ticks or _even_ticks(x_range))
-    for number, (name, (x, y)) in enumerate(curves.items()):
-        axes.draw_curve(name, number, list(zip(x, y, strict=True)))
+    lines = [axes.draw_curve(number, list(zip(x, y, strict=True))) for number, (x, y) in enumerate(curves.values())]
+    axes.draw_legend(list(curves), [pixel for line in lines for pixel in line])
     image = axes.image.resize(size, Image.Resampling.LANCZOS)
     save_png(image, path)
     return image
@@ -74,14 +77,34 @@ class _Axes:
         self.draw.text((middle, self.bottom + 1.6 * self.line), x_label, _INK, self.font, anchor="ma")
         self.draw.text((self.line, self.top - 1.5 * self.line), y_label, _INK, self.font)
 
-    def draw_curve(self, name, number, points):
-        """One curve, and its name in the list at the upper right."""
+    def draw_curve(self, number, points):
+        """One curve; returns its pixels (x, y), some of them between the points."""
         color = COLORS[number % len(COLORS)]
         pixels = [self.point(x, y) for x, y in points]
         if len(pixels) > 1:
             self.draw.line(pixels, color, 2 * _SMOOTH, joint="curve")
         for x, y in pixels[:1]:
             self.draw.ellipse([x - 3 * _SMOOTH, y - 3 * _SMOOTH, x + 3 * _SMOOTH, y + 3 * _SMOOTH], color)
-        row = self.top + (number + 0.8) * 1.2 * self.line
-        self.draw.line([(self.right - self.line, row), (self.right - 2 * self.line, row)], color, 3 * _SMOOTH)
-        self.draw.text((self.right - 2.4 * self.line, row), name, _INK, self.font, anchor="rm")
+        between = [
+            (x1 + step / _STEPS * (x2 - x1), y1 + step / _STEPS * (y2 - y1))
+            for (x1, y1), (x2, y2) in itertools.pairwise(pixels)
+            for step in range(1, _STEPS)
+        ]
+        return pixels + between
+
+    def draw_legend(self, names, pixels):
+        """The names of the curves, in the corner where they hide least of ``pixels``; upper right among equals."""
+        width = max((self.font.getlength(name) for name in names), default=0) + 3 * self.line
+        height = (len(names) + 0.4) * 1.2 * self.line
+        corners = [(x, y) for y in (self.top, self.bottom - height) for x in (self.right - width, self.left)]
+
+        def hidden(corner):
+            left, top = corner
+            return sum(left <= x <= left + width and top <= y <= top + height for x, y in pixels)
+
+        left, top = min(corners, key=hidden)
+        for number, name in enumerate(names):
+            row, right = top + (number + 0.8) * 1.2 * self.line, left + width
+            color = COLORS[number % len(COLORS)]
+            self.draw.line([(right - self.line, row), (right - 2 * self.line, row)], color, 3 * _SMOOTH)
+            self.draw.text((right - 2.4 * self.line, row), name, _INK, self.font, anchor="rm")
