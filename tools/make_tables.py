@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
 from tools import learned_tables  # noqa: E402
-from tools.tables import TableError, markdown, read  # noqa: E402
+from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -92,6 +92,33 @@ def colorizer(root):
     return markdown(["Metric", *header], rows) + f"\nT = {parts[0]['temperature']:g}; {pixels}.\n"
 
 
+_STORED = {
+    "none": "float32",
+    "float16": "kernels float16",
+    "dynamic": "int8 weights, activations quantized while running",
+    "int8": "int8 weights and activations",
+}
+
+
+def mobile(root):
+    """Sizes and errors of .tflite files."""
+    files = read(root, "benchmarks/results/mobile.json")["files"]
+    rows = [
+        (
+            f"`{one['quantize']}`",
+            _STORED[one["quantize"]],
+            f"{one['limit']:g}",
+            *(text for row in (one, other) for text in (f"{row['bytes'] / 1e6:.1f} MB", figure(row["mean_error"]))),
+        )
+        for one, other in zip(files["colorizer"], files["inpainter"], strict=True)
+    ]
+    header = [
+        "`--quantize`", "stored", "largest mean error that export accepts", "the shipped colorizer", "its error",
+        "`context_encoder/cpu`", "its error"
+    ]  # fmt: skip
+    return markdown(header, rows)
+
+
 def methods(root):
     """The methods that the library holds: paper, year, what they learn from."""
     import tfssl.methods
@@ -112,6 +139,7 @@ TABLES = {
     "filters": learned_tables.filters,
     "literature": learned_tables.literature,
     "methods": methods,
+    "mobile": mobile,
     "pretraining": learned_tables.pretraining,
     "shortcuts": learned_tables.shortcuts,
     "speed": speed,

@@ -1,0 +1,63 @@
+"""Sizes and errors of .tflite files: the colorizer that ships, and an inpainter of configs/context_encoder/cpu.yaml.
+
+Each is exported in all four kinds. An error is the mean difference from the Keras model on the built-in photographs,
+which export itself measures, in units of ab (colours of [0, 1] count 100 times: ab are on the scale of L).
+
+    python benchmarks/mobile.py --inpainter runs/inpainting
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from machine import save
+
+KINDS = ("none", "float16", "dynamic", "int8")
+
+
+def measure(run, kind):
+    """Bytes of the file, its worst mean error and the limit of export, both in units of ab."""
+    from tfssl.export import export_run
+    from tfssl.export.source import load_source
+    from tfssl.export.tflite import MAX_ERROR
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "export"
+        export_run(run, out, format="tflite", quantize=kind)
+        report = json.loads((out / "export.json").read_text(encoding="utf-8"))
+        ((file, part),) = report["tflite"].items()
+        method, model = load_source(run)
+        unit = method.serving(method.served(model))[part["signature"]].unit
+        errors = [numbers["mean_abs"] for numbers in part["parity"].values() if isinstance(numbers, dict)]
+        return {
+            "quantize": kind,
+            "bytes": (out / file).stat().st_size,
+            "mean_error": max(errors) / unit,
+            "limit": MAX_ERROR[kind],
+        }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inpainter", required=True, help="run directory of context_encoder/cpu")
+    parser.add_argument("--out", default=None, help="folder of the results")
+    arguments = parser.parse_args()
+    files = {}
+    for name, run in (("colorizer", "colorizer"), ("inpainter", arguments.inpainter)):
+        files[name] = [measure(run, kind) for kind in KINDS]
+        for row in files[name]:
+            print(name, row, flush=True)
+    save(
+        "mobile",
+        config={"colorizer": "the shipped one", "inpainter": "context_encoder/cpu"},
+        packages=("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer"),
+        seconds={},
+        comparisons=[],
+        out=arguments.out,
+        files=files,
+    )
+
+
+if __name__ == "__main__":
+    main()
