@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 from tfssl.cli import main
@@ -92,6 +93,16 @@ def test_wrong_use_is_one_line_and_exit_2(arguments, words, capsys, tmp_path, mo
     assert words in error
     assert error.count("\n") == 1 and "Traceback" not in error
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, typer.Abort])
+def test_interrupted_is_said_and_exit_130(interruption, capsys, tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise interruption
+
+    monkeypatch.setattr("tfssl.training.fit.fit", stop)
+    assert tfssl("train", "jigsaw/cpu", "--out", tmp_path / "run") == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "tfssl: interrupted"
 
 
 def test_train_writes_a_run_and_says_so(run, photos, capsys):

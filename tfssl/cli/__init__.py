@@ -16,6 +16,8 @@ from tfssl.cli import learning, pictures, looking, reporting, exporting  # noqa:
 from tfssl.cli.app import app
 from tfssl.errors import TfsslError
 
+_INTERRUPTED = 130
+
 
 def main(arguments=None):
     """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong use or bad input, 130 interrupted."""
@@ -25,12 +27,14 @@ def main(arguments=None):
     warnings.filterwarnings("ignore", module=r"PIL\..*")  # what matters of them comes back as a picture's reason
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == _INTERRUPTED:  # Typer takes Ctrl-C for itself and says nothing
+            _complain("interrupted")
     except TfsslError as error:
         code = _complain(str(error))
     except OSError as error:
         code = _complain(f"{error.strerror or error}: {error.filename or ''}")
     except (KeyboardInterrupt, typer.Abort):
-        code = _complain("interrupted", 130)
+        code = _complain("interrupted", _INTERRUPTED)
     except Exception as error:
         # Typer's own usage errors; their classes are not public and moved between its releases.
         if not hasattr(error, "format_message"):
