@@ -101,7 +101,7 @@ def test_interrupted_is_said_and_exit_130(interruption, capsys, tmp_path, monkey
         raise interruption
 
     monkeypatch.setattr("tfssl.training.fit.fit", stop)
-    assert tfssl("train", "jigsaw/cpu", "--out", tmp_path / "run") == 130
+    assert call("train", "jigsaw/cpu", "--out", tmp_path / "run") == 130
     assert capsys.readouterr().err.splitlines()[-1] == "tfssl: interrupted"
 
 
