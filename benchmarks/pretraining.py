@@ -51,6 +51,15 @@ class Entry:
         return self.name.replace(", ", "-").replace(" ", "_")
 
 
+# A weaker opponent and more of the game: the discriminator and the autoencoder learn at the rates of cpu.yaml.
+SLOW_REPAIR = (
+    "learning_rate=0.00005",
+    "critic_rate=30",
+    "autoencoder_rate=120",
+    "mask_weight=1",
+    "epochs=20",
+    "autoencoder_share=0.3",
+)
 ENTRIES = (
     Entry("jigsaw"),
     Entry("context_prediction"),
@@ -64,6 +73,8 @@ ENTRIES = (
     Entry("split_brain", "autoencoder", ("task=autoencoder",)),
     Entry("spot_artifacts"),
     Entry("spot_artifacts", "no repair", ("repair=false",)),
+    Entry("spot_artifacts", "slow repair", SLOW_REPAIR),
+    Entry("spot_artifacts", "no repair, longer", (*SLOW_REPAIR, "repair=false")),
     Entry("denoising_autoencoder"),
     Entry("denoising_autoencoder", "no noise", ("corruption=none", "noise=[0]")),
     Entry("colorization"),
