@@ -43,7 +43,7 @@ class ParallelSource(ImageSource):
     Give it to a method's ``dataset`` in place of the source: the batches are the same, bit for bit. Worth it where an
     accelerator trains and the machine has cores to spare. Processes start with the first batch and stay until
     :meth:`close`, the end of a ``with`` block, or the end of the program. Each imports TensorFlow: some seconds, and
-    some 300 MB.
+    some 300 MB of its own.
 
     Args:
         source: anything :func:`tfssl.data.images.image_source` takes, but pictures in memory (arrays), which would be
