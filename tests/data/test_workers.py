@@ -113,6 +113,24 @@ def test_errors_come_back(parallel, tmp_path):
         arrays(crop_batches(broken, CROP, 2, training=True))
 
 
+def test_a_job_that_failed_fails_in_the_same_way_again(parallel):
+    call = parallel.in_workers(Unloadable())
+    for _ in range(3):
+        with pytest.raises(ImportError, match="not here"):
+            call()
+
+
+class Unloadable:
+    """Cannot be unpickled, as a module that only the owner can import."""
+
+    def __reduce__(self):
+        return missing, ()
+
+
+def missing():
+    raise ImportError("not here")
+
+
 def test_an_error_that_cannot_be_pickled_says_the_same():
     error = Unportable("this", "that")
     with pytest.raises(TypeError):
@@ -228,7 +246,14 @@ def test_a_class_of_the_main_script_is_refused_with_the_mend(folder):
         f"crop_batches(ParallelSource({folder!r}, 1), Mine(16), 2, training=True)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert "defined in the main script is not known to other processes" in done.stderr
+    assert "Mine is defined in the main script" in done.stderr and "set workers to 0" in done.stderr
+
+
+def test_a_folder_may_be_called_main(folder, tmp_path):
+    (tmp_path / "__main__").symlink_to(folder)
+    source = ParallelSource(str(tmp_path / "__main__"), 1)
+    assert len(source) == 12
+    crop_batches(source, CROP, 2, training=True)
 
 
 def test_files_are_sent_by_name(folder):

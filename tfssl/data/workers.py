@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import threading
+import types
 import weakref
 
 import numpy as np
@@ -120,18 +121,24 @@ class _Job:
     """A pickled function."""
 
     def __init__(self, function):
+        buffer = io.BytesIO()
         try:
-            self.pickled = pickle.dumps(function, protocol=pickle.HIGHEST_PROTOCOL)
+            _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(function)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise SourceError(
                 f"`workers`: this source or sampler cannot be sent to another process ({error}); set workers to 0"
             ) from None
-        # A class of the user's script is pickled by name, but a worker does not run that script.
-        if b"__main__" in self.pickled:
-            raise SourceError(
-                "`workers`: a class or function defined in the main script is not known to other processes; move it "
-                "to a module, or set workers to 0"
-            )
+        self.pickled = buffer.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses what belongs to the user's script: it is pickled by name, but a worker does not run that script."""
+
+    def reducer_override(self, obj):
+        if isinstance(obj, (type, types.FunctionType)) and obj.__module__ == "__main__":
+            where = "defined in the main script, which other processes do not run: move it to a module"
+            raise pickle.PicklingError(f"{obj.__qualname__} is {where}")
+        return NotImplemented
 
 
 class _Pool:
@@ -192,6 +199,7 @@ class _Worker:
                 f"it to 0"
             ) from None
         if error is not None:
+            self._job = None  # perhaps it could not even be loaded there
             raise error
         return arrays, note
 
