@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from tfssl.data.images import check_source, image_source
+from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.color_metrics import colourfulness, join_lab
 from tfssl.evaluation.color_tally import SAMPLING, ColorTally
@@ -133,19 +134,7 @@ def _centre_crops(method, source, count):
     from tfssl.data.pipeline import Crop
 
     crop = Crop(method.crop_size, resize=method.resize, area=method.crop_area)
-    crops, following = [], 0
-    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
-        following = max(start, following)
-        while following < len(source):
-            following += 1
-            try:
-                crops.append(crop.apply(source.open(following - 1, min_side=crop.min_side)))
-                break
-            except (ValueError, OSError):
-                continue
-    if not crops:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs in colour")
-    return np.stack(crops)
+    return np.stack(spread_examples(source, count, lambda image, _: crop.apply(image), min_side=crop.min_side))
 
 
 class _Survey:

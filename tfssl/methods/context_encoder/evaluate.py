@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfssl.data.images import check_source, image_source
 from tfssl.data.pipeline import Skipped, crop_dataset
+from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.context_encoder.data import HoleSampler
@@ -98,20 +99,13 @@ def write_sheet(method, model, source, path, count=8):
     Raises:
         SourceError: if no picture is readable.
     """
-    source = image_source(source)
-    sampler, found, following = HoleSampler(method.crop, method.masks, False), [], 0
-    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
-        following = max(start, following)
-        while following < len(source):
-            following += 1
-            try:
-                image = source.open(following - 1, min_side=sampler.min_side)
-                found.append(sampler.apply(image, np.random.default_rng(following)))
-                break
-            except (ValueError, OSError):
-                continue
-    if not found:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    sampler = HoleSampler(method.crop, method.masks, False)
+    found = spread_examples(
+        image_source(source),
+        count,
+        lambda image, seed: sampler.apply(image, np.random.default_rng(seed)),
+        min_side=sampler.min_side,
+    )
     pixels, dropped = (np.stack(part) for part in zip(*found, strict=True))
     _draw(pixels, dropped, {"": _predict(method, model, pixels, dropped, len(pixels))}, path)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfssl.data.images import check_source, image_source
 from tfssl.data.pipeline import Skipped
+from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.filter_shape import filter_shape
 from tfssl.evaluation.metrics_file import write_metrics
@@ -151,22 +152,12 @@ def _errors(method, model, source, limit, seed, batch_size, skipped, progress):
 
 def _examples(method, source, count):
     """Clean and corrupted crops, float32 (n, side, side, C), one of each of n pictures, n at most ``count``."""
-    sampler, clean, noisy, following = method.sampler(False), [], [], 0
-    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
-        following = max(start, following)
-        while following < len(source):
-            following += 1
-            try:
-                image = source.open(following - 1, min_side=sampler.min_side)
-                pixels, key = sampler.apply(image, np.random.default_rng(following))
-                break
-            except (ValueError, OSError):
-                continue
-        else:
-            break
+    sampler, clean, noisy = method.sampler(False), [], []
+    cuts = spread_examples(
+        source, count, lambda image, seed: sampler.apply(image, np.random.default_rng(seed)), min_side=sampler.min_side
+    )
+    for pixels, key in cuts:
         pictures = prepare(pixels[:1].astype(np.float32) / 255.0, color=method.color, preprocess=method.preprocess)
         clean.append(np.asarray(pictures)[0])
         noisy.append(np.asarray(corrupt(pictures, method.corruption_rule(), key)[0])[0])
-    if not clean:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
     return np.stack(clean), np.stack(noisy)

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from tfssl.data.images import check_source, image_source
 from tfssl.data.pipeline import Skipped
+from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.jigsaw.data import GRID, jigsaw_dataset, to_inputs
@@ -182,18 +183,11 @@ def _board(slots, cells, frames=None):
 
 def _puzzles(method, source, count):
     """Tiles uint8 (n, 9, t, t, 3), labels, projection marks and crops that they are cut from, n at most ``count``."""
-    sampler, found, following = method.sampler(), [], 0
-    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
-        following = max(start, following)
-        while following < len(source):
-            following += 1
-            try:
-                image = source.open(following - 1, min_side=sampler.min_side)
-                crop = sampler.crop(image, np.random.default_rng(following).random(2))
-                found.append((*sampler.apply(image, np.random.default_rng(following)), crop))
-                break
-            except (ValueError, OSError):
-                continue
-    if not found:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    sampler = method.sampler()
+
+    def cut(image, seed):
+        crop = sampler.crop(image, np.random.default_rng(seed).random(2))
+        return *sampler.apply(image, np.random.default_rng(seed)), crop
+
+    found = spread_examples(source, count, cut, min_side=sampler.min_side)
     return tuple(np.stack(part) for part in zip(*found, strict=True))

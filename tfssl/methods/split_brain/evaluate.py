@@ -7,6 +7,7 @@ from PIL import Image
 
 from tfssl.data.images import check_source, image_source
 from tfssl.data.pipeline import Skipped
+from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.split_brain.data import lab_dataset, to_example
@@ -177,16 +178,5 @@ def _enlarge(grid, side):
 
 def _crops(method, source, count):
     """Centre crops, uint8 (n, S, S, 3), n at most ``count``."""
-    found, following = [], 0
-    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
-        following = max(start, following)
-        while following < len(source):
-            following += 1
-            try:
-                found.append(method.crop.apply(source.open(following - 1, min_side=method.crop.min_side)))
-                break
-            except (ValueError, OSError):
-                continue
-    if not found:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
-    return np.stack(found)
+    crop = method.crop
+    return np.stack(spread_examples(source, count, lambda image, _: crop.apply(image), min_side=crop.min_side))

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from tfssl.data.images import image_source
-from tfssl.errors import SourceError
+from tfssl.data.spread import spread_examples
 from tfssl.layers.damage import Damage
 from tfssl.methods.spot_artifacts.data import to_example
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
@@ -64,19 +64,10 @@ def write_autoencoder_sheet(method, model, source, path, count=6):
 
 def _inputs(method, source, count):
     """Networks' inputs of pictures spread over a source, each with damage of its own."""
-    sampler, cuts, following = method.sampler(training=False), [], 0
-    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
-        following = max(start, following)
-        while following < len(source):
-            following += 1
-            try:
-                image = source.open(following - 1, min_side=sampler.min_side)
-            except (ValueError, OSError):
-                continue
-            cuts.append(sampler.apply(image, np.random.default_rng(following)))
-            break
-    if not cuts:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+    sampler = method.sampler(training=False)
+    cuts = spread_examples(
+        source, count, lambda image, seed: sampler.apply(image, np.random.default_rng(seed)), min_side=sampler.min_side
+    )
     return to_example(*map(np.stack, zip(*cuts, strict=True)))[0]
 
 
