@@ -1,7 +1,7 @@
-"""Where in its picture was this patch? Chromatic aberration as it is, and after colour projection and dropping.
+"""Where in its picture was this patch? Chromatic aberration as it is, and after color projection and dropping.
 
 A small network learns the place of single patches from pictures at their own size; the paper reports the root mean
-square error over the tenth of the pictures that it locates best: 0.255, always answering the centre 0.371, after
+square error over the tenth of the pictures that it locates best: 0.255, always answering the center 0.371, after
 projection 0.321. Photographs that were scaled down have little aberration left, so the same is measured again on
 photographs whose green is magnified, which shows that the probe would find it.
 
@@ -46,7 +46,7 @@ def main():
         seconds=seconds,
         comparisons=[],
         out=arguments.out,
-        paper={"rmse_best": {"none": 0.255, "projection": 0.321}, "centre": 0.371},
+        paper={"rmse_best": {"none": 0.255, "projection": 0.321}, "center": 0.371},
         results=rows,
     )
 

@@ -3,7 +3,7 @@
 Three figures. One 12-megapixel JPEG from file to file, against the sum of its decoding, network and encoding, each
 timed alone. Many 1-megapixel JPEGs in one call, against the same steps for one file after the other. Peak memory of
 `tfssl colorize` on the 12-megapixel JPEG, as the system counts it for the whole process. The photographs are the
-built-in ones, enlarged, with the noise of a sensor; grey ones and colour ones are timed apart.
+built-in ones, enlarged, with the noise of a sensor; gray ones and color ones are timed apart.
 
     python benchmarks/colorize.py [--model RUN]
 """
@@ -29,7 +29,7 @@ from tfssl.methods.colorization.predict import compiled_predictor
 
 LARGE, SMALL = (4000, 3000), (1155, 866)  # 12 and 1 megapixels
 NOISE = 6.0  # levels: gives files of the size that a camera writes, 3 to 5 MB for 12 megapixels
-KINDS = ("grey", "colour")
+KINDS = ("gray", "color")
 
 
 def write_photograph(path, size, kind, seed):
@@ -40,7 +40,7 @@ def write_photograph(path, size, kind, seed):
         pixels = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), np.float32)
     noisy = pixels + rng.normal(0, NOISE, (size[1], size[0], 1)).astype(np.float32)
     image = Image.fromarray(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
-    image.convert("L" if kind == "grey" else "RGB").save(path, quality=92)
+    image.convert("L" if kind == "gray" else "RGB").save(path, quality=92)
 
 
 class Steps:

@@ -15,11 +15,11 @@ RED_BLUE = (1.005, 1.0, 0.995)
 STRONG = (1.01, 1.0, 0.99)
 """Red and blue twice as far apart."""
 
-_MIDDLE, _CONTRAST = 128.0, 40.0  # grey levels: only one pixel in a thousand is cut off at 0 or 255
+_MIDDLE, _CONTRAST = 128.0, 40.0  # gray levels: only one pixel in a thousand is cut off at 0 or 255
 
 
 def borders(count, size, seed, width=3.0):
-    """Grey noise whose neighbouring pixels are alike: two pieces that touch match along their border.
+    """Gray noise whose neighboring pixels are alike: two pieces that touch match along their border.
 
     Args:
         count: number of pictures N.
@@ -35,14 +35,14 @@ def borders(count, size, seed, width=3.0):
 
 
 def ramps(count, size, seed, rise=1.0, noise=15.0):
-    """White grey noise on a ramp of brightness through mid-grey, of random direction: only means tell places apart.
+    """White gray noise on a ramp of brightness through mid-gray, of random direction: only means tell places apart.
 
     Args:
         count: number of pictures N.
         size: side S in pixels; at most 130 with the default rise, or the corners are cut off.
         seed: of noise and directions.
-        rise: steepest ascent in grey levels a pixel; each picture's is uniform between half of it and all.
-        noise: standard deviation in grey levels.
+        rise: steepest ascent in gray levels a pixel; each picture's is uniform between half of it and all.
+        noise: standard deviation in gray levels.
 
     Returns:
         uint8 array (N, S, S, 3).
@@ -57,9 +57,9 @@ def ramps(count, size, seed, rise=1.0, noise=15.0):
 
 
 def aberration(count, size, seed, magnification=RED_BLUE, width=1.5):
-    """Grey noise through a lens that magnifies the colours differently: their shift against each other tells places.
+    """Gray noise through a lens that magnifies the colors differently: their shift against each other tells places.
 
-    Each channel is the same continuous field, seen at its own magnification about the picture's centre: at distance r
+    Each channel is the same continuous field, seen at its own magnification about the picture's center: at distance r
     a channel is shifted by ``(m - 1) r``. The field is evaluated, not resampled, so that one channel alone is the same
     noise everywhere.
 

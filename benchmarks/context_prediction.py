@@ -1,7 +1,7 @@
 """From a folder of JPEGs to batches of patches and pairs, and what it saves to embed each patch once.
 
 1. The pipeline against a PyTorch DataLoader with two workers that does the same for each picture (decode, random area,
-   jittered grids, down-up sampling, colour dropping, RMS, all pairs of neighbours), and against the naive dataset of
+   jittered grids, down-up sampling, color dropping, RMS, all pairs of neighbors), and against the naive dataset of
    single pairs. An epoch over the folder is timed, after one that warms up workers, graphs and the file cache; once
    with the sizes of configs/context_prediction/cpu.yaml, once with the paper's. Ours with as many worker processes (a
    ``ParallelSource``), and with the threads of one process.
@@ -75,7 +75,7 @@ def two_towers(model):
     """The same network with the same layers on pairs of patches, both of them embedded for each pair."""
     import keras
 
-    from tfssl.methods.context_prediction.loss import NeighbourCrossEntropy
+    from tfssl.methods.context_prediction.loss import NeighborCrossEntropy
 
     tower, side = model.get_layer("tower"), model.input["patches"].shape[2]
     patches = [keras.Input((side, side, 3)) for _ in range(2)]
@@ -86,7 +86,7 @@ def two_towers(model):
         x = model.get_layer(name)(x)
     fc7.set_weights(model.get_layer("fc7_dense").get_weights())
     network = keras.Model(patches, x)
-    network.compile(keras.optimizers.AdamW(1e-3), NeighbourCrossEntropy("mean"), jit_compile=False)
+    network.compile(keras.optimizers.AdamW(1e-3), NeighborCrossEntropy("mean"), jit_compile=False)
     return network
 
 
@@ -205,7 +205,7 @@ def comparisons(methods, rates, of_steps, waiting, arguments):
         batches = f"batches of {arguments.batch} pictures"
         loader = f"PyTorch DataLoader, {arguments.workers} workers, Pillow and NumPy"
         for side, words, required in sides_of_table(arguments.workers):
-            what = f"Pairs of neighbours, JPEGs to patches of {method.patch_size} px, {batches}, {words}"
+            what = f"Pairs of neighbors, JPEGs to patches of {method.patch_size} px, {batches}, {words}"
             rows.append(Comparison(what, loader, rates[f"{side}/{name}"] / rates[f"torch/{name}"], required))
         naive = f"{loader}, a dataset of single pairs"
         factor = rates[f"threads/{name}"] / rates[f"torch_pairs/{name}"]

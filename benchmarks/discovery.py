@@ -14,7 +14,7 @@ from machine import save
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="a finished run of context_prediction")
-    parser.add_argument("--data", required=True, help="labelled folder; labels only measure")
+    parser.add_argument("--data", required=True, help="labeled folder; labels only measure")
     parser.add_argument("--constellations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--picture", help="PNG to keep the purity-coverage curve in")

@@ -15,8 +15,8 @@ from tfssl.visualization.sheet import picture_sheet
 PATH = Path(__file__).resolve().parent.parent / "docs" / "images" / "shortcuts.png"
 SHOWN = (
     ("jigsaw/borders", "gap"),
-    ("jigsaw/mean", "normalisation"),
-    ("jigsaw/aberration, red - blue", "grey"),
+    ("jigsaw/mean", "normalization"),
+    ("jigsaw/aberration, red - blue", "gray"),
 )
 STRONG = (1.05, 1.0, 0.95)  # aberration as strong as an eye needs it
 ENLARGED = 3
@@ -35,8 +35,8 @@ def board(tiles, space=2):
 def puzzle(row, pictures):
     """The first puzzle as the network sees it, cut from the first picture."""
     tiles, _ = next(iter(row.build().dataset(pictures, batch_size=1, training=False)))
-    grey = np.divide(MEAN_COLOR, PIXEL_SCALE) if row.fields.get("normalization") == "none" else 0.0
-    return board(tiles.numpy()[0] + grey)
+    gray = np.divide(MEAN_COLOR, PIXEL_SCALE) if row.fields.get("normalization") == "none" else 0.0
+    return board(tiles.numpy()[0] + gray)
 
 
 def main():

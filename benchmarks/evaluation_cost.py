@@ -1,8 +1,8 @@
-"""What an evaluation takes: minutes of probe and neighbours on one encoder, and memory against the number of pictures.
+"""What an evaluation takes: minutes of probe and neighbors on one encoder, and memory against the number of pictures.
 
-python benchmarks/evaluation_cost.py --encoder runs/jigsaw --labelled caltech101_96 --many cifar10 --few cifar10_tenth
+python benchmarks/evaluation_cost.py --encoder runs/jigsaw --labeled caltech101_96 --many cifar10 --few cifar10_tenth
 
-Writes results/evaluation_cost.json. ``--labelled``, ``--many`` and ``--few`` hold train/<class>/ and test/<class>/;
+Writes results/evaluation_cost.json. ``--labeled``, ``--many`` and ``--few`` hold train/<class>/ and test/<class>/;
 ``--few`` has a tenth of the pictures of ``--many``. Each measurement has a process of its own.
 """
 
@@ -22,7 +22,7 @@ SIDE = 32
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", required=True, help="as tfssl evaluate takes it")
-    parser.add_argument("--labelled", required=True, type=Path)
+    parser.add_argument("--labeled", required=True, type=Path)
     parser.add_argument("--many", required=True, type=Path)
     parser.add_argument("--few", required=True, type=Path)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -57,16 +57,16 @@ def probe(arguments):
     from tfssl.api import evaluate
 
     start = time.perf_counter()
-    evaluate(arguments.encoder, arguments.labelled, task="linear_probe")
+    evaluate(arguments.encoder, arguments.labeled, task="linear_probe")
     return _cost(start)
 
 
 def neighbors(arguments):
-    """Nearest neighbours by all taps, of the same."""
+    """Nearest neighbors by all taps, of the same."""
     from tfssl.api import evaluate
 
     start = time.perf_counter()
-    evaluate(arguments.encoder, arguments.labelled, task="knn")
+    evaluate(arguments.encoder, arguments.labeled, task="knn")
     return _cost(start)
 
 
@@ -82,10 +82,10 @@ def features_few(arguments):
 
 def _features(encoder, data):
     from tfssl.api import load_encoder
-    from tfssl.evaluation.labelled_sets import labelled_sets
+    from tfssl.evaluation.labeled_sets import labeled_sets
 
     start = time.perf_counter()
-    sets = labelled_sets(data, side=SIDE)
+    sets = labeled_sets(data, side=SIDE)
     with sets.features(load_encoder(encoder)) as (train, test):
         numbers = sum(rows.size for part in (train, test) for rows in part.rows.values())
         return {

@@ -1,7 +1,7 @@
 """From a folder of JPEGs to batches of puzzles: this library against a PyTorch DataLoader with two workers.
 
 Both sides decode, scale the shorter side, cut a random square, nine tiles from its cells with shifted channels, make
-30 % of the puzzles grey, standardise each channel of each tile and shuffle the tiles: float32 (B, 9, t, t, 3) and
+30 % of the puzzles gray, standardize each channel of each tile and shuffle the tiles: float32 (B, 9, t, t, 3) and
 labels; here once by as many worker processes (a ``ParallelSource``), and once by the threads of one. An epoch over the
 folder is timed, after one that warms up workers, graphs and the file cache. Measured twice: with the sizes of
 configs/jigsaw/cpu.yaml, and with the paper's. Then a network of cpu.yaml is trained for some steps on the same folder,
@@ -26,14 +26,14 @@ _WARMUP = 5  # training steps before the measured ones
 
 
 def check_equal_work(ours, theirs):
-    """Both sides must give standardised tiles of the same shapes and types."""
+    """Both sides must give standardized tiles of the same shapes and types."""
     tiles = [np.asarray(batch[0]) for batch in (ours, theirs)]
     if tiles[0].shape != tiles[1].shape or tiles[0].dtype != tiles[1].dtype:
         raise AssertionError(f"{tiles[0].shape} {tiles[0].dtype} here, {tiles[1].shape} {tiles[1].dtype} there")
     for side in tiles:
         standard = (np.abs(side.std(axis=(2, 3)) - 1) < 1e-3) & (np.abs(side.mean(axis=(2, 3))) < 1e-3)
         if standard.mean() < 0.95:  # flat tiles have no deviation to bring to 1
-            raise AssertionError(f"only {standard.mean():.0%} of the channels are standardised")
+            raise AssertionError(f"only {standard.mean():.0%} of the channels are standardized")
     if ours[1].shape != tuple(theirs[1].shape):
         raise AssertionError(f"labels {ours[1].shape} here, {tuple(theirs[1].shape)} there")
 

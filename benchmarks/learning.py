@@ -3,7 +3,7 @@
 tfssl train colorization/cpu --data TRAIN --out runs/seed0 seed=0        (and seed=1, 2, ... as time allows)
 python benchmarks/learning.py runs/seed0 runs/seed1 --data HELD_OUT
 
-Writes results/learning.json: configuration, seeds, training figures and metrics of each run beside the grey picture.
+Writes results/learning.json: configuration, seeds, training figures and metrics of each run beside the gray picture.
 """
 
 import argparse

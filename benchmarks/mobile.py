@@ -1,7 +1,7 @@
 """Sizes and errors of .tflite files: the colorizer that ships, and an inpainter of configs/context_encoder/cpu.yaml.
 
 Each is exported in all four kinds. An error is the mean difference from the Keras model on the built-in photographs,
-which export itself measures, in units of ab (colours of [0, 1] count 100 times: ab are on the scale of L).
+which export itself measures, in units of ab (colors of [0, 1] count 100 times: ab are on the scale of L).
 
     python benchmarks/mobile.py --inpainter runs/inpainting
 """

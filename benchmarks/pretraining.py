@@ -1,12 +1,12 @@
 """What each method learns without labels: its CPU configuration trained, measured, and probed, beside its baselines.
 
-python benchmarks/pretraining.py --train PHOTOS --data HELD_OUT --labelled caltech101_96 --voc VOC --camvid CAMVID
+python benchmarks/pretraining.py --train PHOTOS --data HELD_OUT --labeled caltech101_96 --voc VOC --camvid CAMVID
 python benchmarks/pretraining.py ... --only jigsaw "context_encoder, L2 alone" --seeds 0 1 --tasks knn      some of it
 
 Trains configs/METHOD/cpu.yaml, and the variants of it below, on photographs without labels, and writes
 results/pretraining/NAME-SEED.json for each run: configuration, training, the pretext task on held-out photographs, and
 linear probes of every tap beside the same network untrained and the raw pixels. "labels" instead trains the network
-of jigsaw from nothing with the labels of the probe's training set; "data-dependent" only initialises it, by k-means
+of jigsaw from nothing with the labels of the probe's training set; "data-dependent" only initializes it, by k-means
 and rescaling. Every encoder then goes through the tasks of transfer.py whose data are given. At the end the tables of
 README.md and docs/ are written anew.
 
@@ -89,7 +89,7 @@ def main():
     names = [entry.name for entry in (*ENTRIES, *BASELINES)]
     parser.add_argument("--train", required=True, help="photographs to learn from")
     parser.add_argument("--data", required=True, help="other photographs, for the pretext task")
-    parser.add_argument("--labelled", required=True, type=Path, help="folder with train/<class>/ and test/<class>/")
+    parser.add_argument("--labeled", required=True, type=Path, help="folder with train/<class>/ and test/<class>/")
     parser.add_argument("--voc", help="VOC directory with splits train and val")
     parser.add_argument("--camvid", help="folder with train/, trainannot/, val/ and valannot/")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
@@ -112,11 +112,11 @@ def main():
 
 
 def learn_and_probe(entry, seed, run, arguments):
-    """Train or initialise one encoder and probe it, unless that was done before."""
+    """Train or initialize one encoder and probe it, unless that was done before."""
     result = f"pretraining/{entry.slug}-{seed}"
     if (RESULTS / f"{result}.json").exists():
         return
-    make = {LABELS: with_labels, DATA_DEPENDENT: initialised}.get(entry, pretrained)
+    make = {LABELS: with_labels, DATA_DEPENDENT: initialized}.get(entry, pretrained)
     measured = make(entry, seed, run, arguments)
     config = measured.pop("config")
     save(result, config=config, packages=PACKAGES, seconds={}, comparisons=[], entry=entry.name, seed=seed, **measured)
@@ -163,7 +163,7 @@ def with_labels(entry, seed, run, arguments):
 
     method = load_config("jigsaw/cpu").method
     start = time.perf_counter()
-    encoder, accuracy = train_with_labels(method, arguments.labelled, seed=seed, epochs=arguments.epochs)
+    encoder, accuracy = train_with_labels(method, arguments.labeled, seed=seed, epochs=arguments.epochs)
     seconds = round(time.perf_counter() - start, 1)
     print(f"  accuracy {accuracy:.4f}", flush=True)
     run.mkdir(parents=True, exist_ok=True)
@@ -172,8 +172,8 @@ def with_labels(entry, seed, run, arguments):
     return measured | probed(encoder, arguments)
 
 
-def initialised(entry, seed, run, arguments):
-    """The trunk that jigsaw pretrains, untrained but for a data-dependent initialisation."""
+def initialized(entry, seed, run, arguments):
+    """The trunk that jigsaw pretrains, untrained but for a data-dependent initialization."""
     import keras
 
     from tfssl.config import load_config
@@ -196,7 +196,7 @@ def probed(encoder, arguments):
     from tfssl.evaluation import linear_probe
 
     probe = linear_probe.evaluate(
-        encoder, arguments.labelled / "train", test=arguments.labelled / "test", seeds=arguments.probe_seeds
+        encoder, arguments.labeled / "train", test=arguments.labeled / "test", seeds=arguments.probe_seeds
     )
     probe.pop("skipped", None)
     print(f"  probe {probe}", flush=True)

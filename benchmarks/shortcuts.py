@@ -56,7 +56,7 @@ class Row:
         guard: what is done about it, in words; "none" leaves the shortcut open.
         pictures: (count, size, seed) -> uint8 array, of contentless.py.
         fields: of the method, where they differ from :data:`JIGSAW` and :data:`CONTEXT`.
-        centred: False keeps the mean of the patches of context prediction, which no field of the method does.
+        centered: False keeps the mean of the patches of context prediction, which no field of the method does.
     """
 
     method: str
@@ -64,7 +64,7 @@ class Row:
     guard: str
     pictures: object
     fields: dict = dataclasses.field(default_factory=dict)
-    centred: bool = True
+    centered: bool = True
 
     @property
     def name(self):
@@ -90,19 +90,19 @@ _JIGSAW_COLOR = {
     "none": {},
     "channel jitter": {"channel_jitter": 2},
     "projection": {"projection_share": 1.0},
-    "grey": {"gray_share": 1.0},
+    "gray": {"gray_share": 1.0},
 }
 _CONTEXT_COLOR = {color: {"color": color} for color in ("none", "projection", "dropping")}
 
 ROWS = (
     *_jigsaw("borders", contentless.borders, {"none": {"crop_size": 36}, "gap": {}}),
-    *_jigsaw("mean", contentless.ramps, {"none": {"normalization": "none"}, "normalisation": {}}),
+    *_jigsaw("mean", contentless.ramps, {"none": {"normalization": "none"}, "normalization": {}}),
     *_jigsaw("aberration, red - blue", red_blue, _JIGSAW_COLOR),
     *_jigsaw("strong aberration, red - blue", strong, _JIGSAW_COLOR),
     *_jigsaw("strong aberration of fine noise, red - blue", fine, _JIGSAW_COLOR),
     *_jigsaw("aberration, green - magenta", green, _JIGSAW_COLOR),
     *_context("borders", contentless.borders, {"none": {"gap": 0, "jitter": 0}, "gap": {}}),
-    Row("context_prediction", "mean", "none", contentless.ramps, centred=False),
+    Row("context_prediction", "mean", "none", contentless.ramps, centered=False),
     Row("context_prediction", "mean", "mean removed", contentless.ramps),
     *_context("aberration, red - blue", red_blue, _CONTEXT_COLOR),
     *_context("strong aberration, red - blue", strong, _CONTEXT_COLOR),
@@ -147,9 +147,9 @@ def measure(row, *, steps=None, pictures=2000, held_out=None, learning_rate=2e-3
 
 
 def _chance(row, truth):
-    """The best that an answer without looking can do: 1 / P, or the share of the commonest neighbour.
+    """The best that an answer without looking can do: 1 / P, or the share of the commonest neighbor.
 
-    Grids have more neighbours side by side than across corners.
+    Grids have more neighbors side by side than across corners.
     """
     if row.method == "jigsaw":
         return 1 / JIGSAW["permutations"]
@@ -161,15 +161,15 @@ def batches(row, method, pictures, batch_size, seed, count=None):
     training = count is not None
     options = {"batch_size": batch_size, "training": training, "seed": seed}
     options |= {"start": 0, "count": count // batch_size} if training else {"start": None, "count": None}
-    if row.centred:
+    if row.centered:
         return method.dataset(pictures, **options)
     sampler = method.sampler(training, colors=True)
     examples = crop_dataset(pictures, sampler, training=training, seed=seed, count=count)
-    return examples.batch(batch_size, drop_remainder=training).map(_uncentred).prefetch(2)
+    return examples.batch(batch_size, drop_remainder=training).map(_uncentered).prefetch(2)
 
 
-def _uncentred(planes, kept, starts, pairs, labels):
-    """Patches as they are, in grey levels from the middle one."""
+def _uncentered(planes, kept, starts, pairs, labels):
+    """Patches as they are, in gray levels from the middle one."""
     patches = tf.transpose(tf.cast(planes, tf.float32), (0, 1, 3, 4, 2)) - 128.0
     return {"patches": patches, "pairs": pairs}, labels
 

@@ -1,7 +1,7 @@
-"""Soft encoding of ab colours: this library against a ball tree and a dense float64 map, as the original layer did.
+"""Soft encoding of ab colors: this library against a ball tree and a dense float64 map, as the original layer did.
 
-The original training layer keeps a scikit-learn ball tree of the 313 centres, asks it for the 10 nearest of each
-pixel, and writes their weights into a dense float64 map of 313 numbers a pixel. Both sides encode the same colours:
+The original training layer keeps a scikit-learn ball tree of the 313 centers, asks it for the 10 nearest of each
+pixel, and writes their weights into a dense float64 map of 313 numbers a pixel. Both sides encode the same colors:
 the ab planes of random crops of the built-in photographs.
 
     python benchmarks/soft_encoding.py
@@ -63,7 +63,7 @@ def dense(indices, weights):
 
 
 def table_error(count, seed):
-    """How far the table's encoding lies from the exact one, over random colours of the sRGB cube."""
+    """How far the table's encoding lies from the exact one, over random colors of the sRGB cube."""
     rgb = np.random.default_rng(seed).random((count, 3), dtype=np.float32)
     ab = rgb_to_lab(rgb).numpy()[:, 1:]
     reference = dense(*soft_encode_reference(ab, NEIGHBORS))
@@ -74,7 +74,7 @@ def table_error(count, seed):
         color_error = np.linalg.norm((found - reference) @ CENTERS.astype(np.float64), axis=-1)
         errors[lookup] = {
             "largest_weight_difference": float(weight_error.max()),
-            "mean_largest_weight_difference_of_a_colour": float(weight_error.max(axis=-1).mean()),
+            "mean_largest_weight_difference_of_a_color": float(weight_error.max(axis=-1).mean()),
             "largest_decoded_ab_difference": float(color_error.max()),
             "mean_decoded_ab_difference": float(color_error.mean()),
         }
@@ -120,7 +120,7 @@ def check_agreement(timed, ab):
     np.testing.assert_allclose(dense(*timed["encode/exact"]()), tree, atol=1e-3)
     losses = {name: float(timed[f"encode_and_loss/{name}"]()) for name in ("ball_tree", *LOOKUPS)}
     colored = np.mean(np.abs(ab).max(axis=(1, 2, 3)) > 5.0)
-    if colored == 1.0:  # the loss leaves grey pictures out, which the dense map does not know about
+    if colored == 1.0:  # the loss leaves gray pictures out, which the dense map does not know about
         np.testing.assert_allclose(losses["exact"], losses["ball_tree"], rtol=1e-4)
     return tree, losses
 

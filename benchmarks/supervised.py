@@ -7,7 +7,7 @@ SIDE = 96
 
 
 def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rate=1e-3, weight_decay=0.05):
-    """Train a method's encoder and a linear layer end to end on a labelled set, and test it.
+    """Train a method's encoder and a linear layer end to end on a labeled set, and test it.
 
     The layer reads the last tap, averaged over the picture. Pictures are mirrored and cut at random (at least half
     of the area); AdamW, cosine schedule. The weights after the last epoch count: nothing is chosen on the test set.
@@ -26,9 +26,9 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
     import tensorflow as tf
 
     from tfssl.data.random_boxes import crop_and_mirror
-    from tfssl.evaluation.labelled_sets import labelled_sets
+    from tfssl.evaluation.labeled_sets import labeled_sets
 
-    sets = labelled_sets(root / "train", root / "test", side=SIDE)
+    sets = labeled_sets(root / "train", root / "test", side=SIDE)
     train, test = (
         [np.concatenate(part) for part in zip(*batches.as_numpy_iterator(), strict=True)] for batches in sets.batches
     )

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-# Batch normalisation as Keras sets it; PyTorch's momentum is the share of the new batch.
+# Batch normalization as Keras sets it; PyTorch's momentum is the share of the new batch.
 _NORM = {"eps": 1e-3, "momentum": 0.01}
 
 

@@ -16,7 +16,7 @@ class PatchFolder(Dataset):
 
     Args:
         folder: searched for .jpg files.
-        fields: of a ``ContextPrediction`` with colour dropping and the noise of the released code, as a dict.
+        fields: of a ``ContextPrediction`` with color dropping and the noise of the released code, as a dict.
     """
 
     def __init__(self, folder, fields):
@@ -60,7 +60,7 @@ class PatchFolder(Dataset):
 
 
 class PictureDataset(PatchFolder):
-    """An item is a picture: P patches of several grids, all pairs of neighbours in them, their labels."""
+    """An item is a picture: P patches of several grids, all pairs of neighbors in them, their labels."""
 
     def __getitem__(self, index):
         image = self.picture(index)

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class PuzzleFolder(Dataset):
-    """Puzzles of a folder's photographs: nine standardised tiles, float32 (9, t, t, 3), and the permutation's number.
+    """Puzzles of a folder's photographs: nine standardized tiles, float32 (9, t, t, 3), and the permutation's number.
 
     Args:
         folder: searched for .jpg files.
@@ -19,7 +19,7 @@ class PuzzleFolder(Dataset):
         crop: side of the puzzle in pixels.
         tile: side of a tile in pixels.
         jitter: largest shift between the channels of a tile in pixels.
-        gray_share: share of puzzles in grey.
+        gray_share: share of puzzles in gray.
     """
 
     def __init__(self, folder, permutations, *, resize, crop, tile, jitter, gray_share):
@@ -32,10 +32,10 @@ class PuzzleFolder(Dataset):
 
     def __getitem__(self, index):
         pixels = self.crop_of(self.paths[index])
-        grey = random.random() < self.gray_share
-        if grey:
+        gray = random.random() < self.gray_share
+        if gray:
             pixels = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
-        tiles = [self.tile_of(pixels, cell, grey) for cell in range(9)]
+        tiles = [self.tile_of(pixels, cell, gray) for cell in range(9)]
         label = random.randrange(len(self.permutations))
         puzzle = np.stack([tiles[cell] for cell in self.permutations[label]])
         return torch.from_numpy(puzzle), label
@@ -50,14 +50,14 @@ class PuzzleFolder(Dataset):
         left, top = (random.randint(0, side - self.crop) for side in image.size)
         return np.asarray(image.crop((left, top, left + self.crop, top + self.crop)))
 
-    def tile_of(self, pixels, cell, grey):
+    def tile_of(self, pixels, cell, gray):
         """A random tile of one cell with mean 0 and standard deviation 1 in each channel."""
         side = self.crop // 3
         room = side - self.tile - self.jitter
         top, left = (side * position + random.randint(0, room) for position in divmod(cell, 3))
         tile = np.empty((self.tile, self.tile, 3), np.float32)
         for channel in range(3):
-            y, x = (0, 0) if grey else (random.randint(0, self.jitter), random.randint(0, self.jitter))
+            y, x = (0, 0) if gray else (random.randint(0, self.jitter), random.randint(0, self.jitter))
             tile[..., channel] = pixels[top + y :, left + x :, channel][: self.tile, : self.tile]
         return (tile - tile.mean(axis=(0, 1))) / (tile.std(axis=(0, 1)) + 1e-6)
 

@@ -31,9 +31,9 @@ class Measurement:
 
 
 MEASUREMENTS = {
-    "knn": Measurement("knn", "labelled", {"best_on_test": "Caltech-101, neighbours (%)"}),
+    "knn": Measurement("knn", "labeled", {"best_on_test": "Caltech-101, neighbors (%)"}),
     "few_shot": Measurement(
-        "few_shot", "labelled", {"accuracy_5": "Caltech-101, 5 a class (%)"}, {"shots": [1, 5], "draws": 3, "pool": 4}
+        "few_shot", "labeled", {"accuracy_5": "Caltech-101, 5 a class (%)"}, {"shots": [1, 5], "draws": 3, "pool": 4}
     ),
     "voc_classification": Measurement("voc_classification", "voc", {"map_area": "VOC style, classes (mAP, %)"}),
     "detection": Measurement(

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from tfssl.data.builtin import builtin_grey_photographs, builtin_photographs
+from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
 
 HELD_OUT = ("chelsea.png", "china.jpg")
 
@@ -34,15 +34,15 @@ def copies(paths, folder):
     return folder
 
 
-def before_after(grey, colour, path):
-    """Write one sheet: each grey photograph beside its colorized version."""
+def before_after(gray, color, path):
+    """Write one sheet: each gray photograph beside its colorized version."""
     from PIL import Image
 
     from tfssl.visualization.sheet import picture_sheet
 
     rows = []
-    for before in sorted(grey.iterdir()):
-        after = next(colour.glob(f"{before.stem}.*"))
+    for before in sorted(gray.iterdir()):
+        after = next(color.glob(f"{before.stem}.*"))
         with Image.open(before) as left, Image.open(after) as right:
             rows.append([left.convert("RGB"), right.convert("RGB")])
     picture_sheet(rows, path, titles=["black and white", "tfssl colorize"], cell=320)
@@ -59,7 +59,7 @@ def main():
     photographs = builtin_photographs()
     train = copies([p for p in photographs if p.name not in HELD_OUT], out / "photographs" / "train")
     held_out = copies([p for p in photographs if p.name in HELD_OUT], out / "photographs" / "held_out")
-    grey = copies(builtin_grey_photographs(), out / "photographs" / "grey")
+    gray = copies(builtin_gray_photographs(), out / "photographs" / "gray")
 
     epochs = 3
     run(
@@ -71,8 +71,8 @@ def main():
     run("export", out / "run", "--out", out / "export")
     run("export", out / "run", "--out", out / "export", "--format", "tflite", "--quantize", "float16")
     run("check-export", out / "export")
-    run("colorize", grey, "--out", out / "colorized")
-    before_after(grey, out / "colorized", out / "before_after.png")
+    run("colorize", gray, "--out", out / "colorized")
+    before_after(gray, out / "colorized", out / "before_after.png")
 
     ours = json.loads((out / "run" / "metrics.json").read_text())
     print(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes.")

@@ -12,7 +12,7 @@ import typer
 from PIL import Image
 
 from tfssl.cli import main
-from tfssl.data.builtin import builtin_grey_photographs, builtin_photographs
+from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
 from tfssl.resources import savedmodels
 
 TINY = ["resize=48", "crop_size=32", "batch_size=4", "steps_per_epoch=2", "epochs=1", "warmup_steps=0"]
@@ -83,7 +83,7 @@ def test_version_and_methods(capsys):
         (["colorize", "x.jpg"], "--out"),
         (["colorize", "x.jpg", "--out", "y", "--temperature", "3"], "--temperature"),
         (["prior", "/no/such/folder", "--out", "x.npy"], "/no/such/folder"),
-        (["colourise"], "colourise"),
+        (["colorise"], "colorise"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(arguments, words, capsys, tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ def test_inpaint_refuses_another_methods_model(run, tmp_path, capsys):
     assert "give a context_encoder model" in capsys.readouterr().err
 
 
-def test_neighbours_from_a_bank(inpainter, photos, tmp_path, capsys):
+def test_neighbors_from_a_bank(inpainter, photos, tmp_path, capsys):
     bank = tmp_path / "bank"
     bank.mkdir()
     for path in sorted(photos.iterdir())[:3]:
@@ -181,7 +181,7 @@ def test_neighbours_from_a_bank(inpainter, photos, tmp_path, capsys):
 def test_colorize_a_nested_folder_with_a_bad_file(run, tmp_path, capsys):
     source = tmp_path / "in"
     (source / "deep").mkdir(parents=True)
-    for path in builtin_grey_photographs()[:2]:
+    for path in builtin_gray_photographs()[:2]:
         with Image.open(path) as image:
             image.convert("L").resize((60, 40)).save(source / "deep" / f"{path.stem}.png")
     (source / "broken.jpg").write_bytes(b"no picture")
@@ -190,7 +190,7 @@ def test_colorize_a_nested_folder_with_a_bad_file(run, tmp_path, capsys):
     captured = capsys.readouterr()
     assert "2 colorized" in captured.out and "broken.jpg" in captured.err
     results = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
-    assert results == sorted(f"deep/{p.stem}.png" for p in builtin_grey_photographs()[:2])
+    assert results == sorted(f"deep/{p.stem}.png" for p in builtin_gray_photographs()[:2])
     with Image.open(out / results[0]) as image:
         assert image.size == (60, 40) and image.mode == "RGB"
     (source / "broken.jpg").unlink()
@@ -201,21 +201,21 @@ def test_colorize_a_nested_folder_with_a_bad_file(run, tmp_path, capsys):
 def test_shipped_colorizer_works_from_another_folder(tmp_path):
     """A fresh process, elsewhere, with the model's name only."""
     assert (savedmodels() / "colorizer" / "MANIFEST.json").is_file()
-    grey = builtin_grey_photographs()[0]
+    gray = builtin_gray_photographs()[0]
     environment = {**os.environ, "PYTHONPATH": str(savedmodels().parent)}
-    command = [sys.executable, "-m", "tfssl", "colorize", str(grey), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "tfssl", "colorize", str(gray), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with Image.open(tmp_path / "out" / grey.name) as image, Image.open(grey) as original:
+    with Image.open(tmp_path / "out" / gray.name) as image, Image.open(gray) as original:
         assert image.size == original.size
         pixels = np.asarray(image.convert("RGB"), np.float64)
-    assert np.abs(pixels[..., 0] - pixels[..., 2]).mean() > 1, "the result has colour"
+    assert np.abs(pixels[..., 0] - pixels[..., 2]).mean() > 1, "the result has color"
 
 
 def test_python_one_liners(tmp_path):
     import tfssl
 
-    picture = tfssl.colorize(str(builtin_grey_photographs()[0]))
+    picture = tfssl.colorize(str(builtin_gray_photographs()[0]))
     assert picture.mode == "RGB" and picture.size == (512, 512)
     method, model = tfssl.load("colorizer")
     assert method.name() == "colorization" and model.count_params() < 4_000_000

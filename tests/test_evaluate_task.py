@@ -28,7 +28,7 @@ def call(*arguments):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder, random = tmp_path_factory.mktemp("labelled"), np.random.default_rng(0)
+    folder, random = tmp_path_factory.mktemp("labeled"), np.random.default_rng(0)
     for part in ("train", "test"):
         for channel, name in enumerate(("blue", "green")):
             (folder / part / name).mkdir(parents=True)

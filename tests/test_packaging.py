@@ -149,7 +149,7 @@ def test_wheel_holds_every_file_that_runs(wheel):
     assert not beyond, f"in the wheel by mistake: {sorted(beyond)}"
 
 
-def test_wheel_states_name_licence_and_command(wheel):
+def test_wheel_states_name_license_and_command(wheel):
     archive = zipfile.ZipFile(wheel[1])
     (info,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
     metadata = archive.read(f"{info}/METADATA").decode()

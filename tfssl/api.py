@@ -109,7 +109,7 @@ def evaluate(source, data, *, task=None, out=None, table=None, progress=None, co
 
     Args:
         source: as :func:`load`; with a task, as :func:`load_encoder`.
-        data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labelled ones.
+        data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labeled ones.
         task: a name of :func:`tfssl.evaluation.tasks`; None for the method's own metrics.
         out: folder for tables and pictures; None writes nothing.
         table: .csv or .json file that the evaluation is appended to as a row, see
@@ -218,7 +218,7 @@ def colorize(image, *, model="colorizer", temperature=None):
 
     Args:
         image: a path, encoded bytes, a ``PIL.Image``, or an array (H, W), (H, W, 1) or (H, W, 3), uint8 or float
-            in [0, 1]. The colours of a colour picture are ignored, only its lightness is used.
+            in [0, 1]. The colors of a color picture are ignored, only its lightness is used.
         model: see :func:`load`.
         temperature: T of the annealed mean in (0, 1]: lower is more vivid, 1 most cautious. None is the model's.
 

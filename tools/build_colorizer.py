@@ -37,8 +37,8 @@ TRAINING_ARCHIVES = (
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 TEMPERATURES = (0.38, 0.5, 0.6, 0.8, 1.0)
 RAW_GAIN = 0.0075  # half a point is asked of the shipped model; the rest is a margin for photographs not tuned on
-LICENCE = (
-    "Weights under Apache-2.0. They were trained on photographs some of whose licences are for non-commercial "
+LICENSE = (
+    "Weights under Apache-2.0. They were trained on photographs some of whose licenses are for non-commercial "
     "research (ImageNet, BSDS500, Corel-1k, Weizmann, cats and dogs); none of the photographs is in this package. "
     "Whether that binds a use of the weights is for the user to judge; it can be rebuilt on other photographs."
 )
@@ -97,7 +97,7 @@ def manifest(config, folders, run, decoding, metrics, untouched):
         "name": "colorizer",
         "created": datetime.date.today().isoformat(),
         "command": "python tools/build_colorizer.py --shared ARCHIVES --work WORK",
-        "licence": LICENCE,
+        "license": LICENSE,
         "config": effective,
         "seeds": [config.settings.seed],
         "decoding": decoding,

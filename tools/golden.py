@@ -116,9 +116,9 @@ def sample(spec):
     from tfssl.data.builtin import builtin_photographs
 
     with Image.open(builtin_photographs()[0]) as image:
-        picture = image.convert("RGB").resize((96, 96))
-    mask = np.zeros((96, 96), np.uint8)
-    mask[32:64, 32:64] = 255
+        picture = image.convert("RGB").resize((64, 64))
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:48] = 255
 
     def png(image):
         buffer = io.BytesIO()

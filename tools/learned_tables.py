@@ -1,4 +1,4 @@
-"""Tables of what methods learned: benchmarks/results/pretraining and its neighbours."""
+"""Tables of what methods learned: benchmarks/results/pretraining and its neighbors."""
 
 import json
 import statistics
@@ -20,9 +20,9 @@ def pretraining(root):
             (entry_label(name), *(spread([100 * probe[key] for probe in probes]) for key in keys), str(len(runs)))
         )
     rows.sort(key=lambda row: -float(row[1].split()[0]))
-    if labelled := entries.get("labels"):
-        accuracy = spread([100 * run["accuracy"] for run in labelled])
-        rows.append(("`jigsaw`'s trunk trained with the labels alone", accuracy, "-", "-", "-", str(len(labelled))))
+    if labeled := entries.get("labels"):
+        accuracy = spread([100 * run["accuracy"] for run in labeled])
+        rows.append(("`jigsaw`'s trunk trained with the labels alone", accuracy, "-", "-", "-", str(len(labeled))))
     rows.append(("raw pixels", figure(statistics.mean(pixels)), "-", "-", "-", "-"))  # the same for every run
     header = [
         "Pretrained by", "Best tap (%)", "Untrained (%)", "Gain (points)", "Tap chosen without the test set (%)", "Runs"
@@ -32,7 +32,7 @@ def pretraining(root):
 
 _BASELINES = {
     "labels": "the labels of the same pictures (`jigsaw`'s trunk)",
-    "data-dependent": "nothing: data-dependent initialisation (`jigsaw`'s trunk)",
+    "data-dependent": "nothing: data-dependent initialization (`jigsaw`'s trunk)",
 }
 
 
@@ -73,10 +73,10 @@ PRETEXT = {
     ),
     "context_encoder": (
         ("PSNR of the hole (dB)", "psnr", 1),
-        ("mean colour: PSNR (dB)", "mean_fill_psnr", 1),
+        ("mean color: PSNR (dB)", "mean_fill_psnr", 1),
         ("mean of the surroundings: PSNR (dB)", "surround_fill_psnr", 1),
-        ("nearest neighbour by HOG: PSNR (dB)", "nn_hog_psnr", 1),
-        ("nearest neighbour by own features: PSNR (dB)", "nn_features_psnr", 1),
+        ("nearest neighbor by HOG: PSNR (dB)", "nn_hog_psnr", 1),
+        ("nearest neighbor by own features: PSNR (dB)", "nn_features_psnr", 1),
         ("mean L1 (%)", "l1", 1),
         ("mean L2 (%)", "l2", 1),
         ("gradient energy, share of the truth's", "sharpness", 1),
@@ -147,17 +147,17 @@ def learned(root, method):
 
 
 def aberration(root):
-    """How well a patch's colours tell its place in photographs, before and after each treatment."""
+    """How well a patch's colors tell its place in photographs, before and after each treatment."""
     record = read(root, "benchmarks/results/aberration.json")
     rows = [
         (
             "as they are" if row["magnification"] == 0 else f"green magnified by {100 * row['magnification']:g} %",
             row["color"],
-            *(f"{row[key]:.3f}" for key in ("rmse_best", "centre_best", "rmse", "centre")),
+            *(f"{row[key]:.3f}" for key in ("rmse_best", "center_best", "rmse", "center")),
         )
         for row in record["results"]
     ]
-    header = ["Photographs", "`color`", "Best tenth", "Always the centre", "All", "Always the centre"]
+    header = ["Photographs", "`color`", "Best tenth", "Always the center", "All", "Always the center"]
     return markdown(header, rows)
 
 
@@ -184,7 +184,7 @@ def filters(root):
     """Shape of the first filters of a dense autoencoder, with noise and without."""
     record = read(root, "benchmarks/results/filters.json")
     columns = (
-        ("localised edges (%)", "filter_edges", 100),
+        ("localized edges (%)", "filter_edges", 100),
         ("selectivity, median", "filter_selectivity", 1),
         ("spread, median", "filter_spread", 1),
         ("error after denoising, share of the noise's", "mse_ratio", 1),

@@ -8,12 +8,12 @@ from pathlib import Path
 from PIL import Image
 
 import tfssl
-from tfssl.data.builtin import builtin_grey_photographs, builtin_photographs
+from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
 from tfssl.data.images import decode_image
 from tfssl.visualization.sheet import picture_sheet
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
-LEFT_OUT = {"hubble_deep_field.jpg"}  # its colours are false colours
+LEFT_OUT = {"hubble_deep_field.jpg"}  # its colors are false colors
 SIDE = 320
 
 
@@ -31,12 +31,12 @@ def pairs(cells):
 
 def main():
     IMAGES.mkdir(parents=True, exist_ok=True)
-    colour = [small(p) for p in builtin_photographs() if p.name not in LEFT_OUT]
-    rows = pairs([[image.convert("L").convert("RGB"), tfssl.colorize(image), image] for image in colour])
+    color = [small(p) for p in builtin_photographs() if p.name not in LEFT_OUT]
+    rows = pairs([[image.convert("L").convert("RGB"), tfssl.colorize(image), image] for image in color])
     picture_sheet(rows, IMAGES / "colorizer.png", titles=["input", "tfssl colorize", "truth"] * 2, cell=180)
-    grey = [small(p) for p in builtin_grey_photographs()]
-    rows = pairs([[image, tfssl.colorize(image)] for image in grey])
-    picture_sheet(rows, IMAGES / "grey.png", titles=["black and white", "tfssl colorize"] * 2, cell=240)
+    gray = [small(p) for p in builtin_gray_photographs()]
+    rows = pairs([[image, tfssl.colorize(image)] for image in gray])
+    picture_sheet(rows, IMAGES / "gray.png", titles=["black and white", "tfssl colorize"] * 2, cell=240)
     print(*sorted(IMAGES.iterdir()), sep="\n")
 
 

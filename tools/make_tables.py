@@ -72,21 +72,21 @@ _QUALITY = (
     ("PSNR (dB)", "psnr", 1),
     ("SSIM", "ssim", 1),
     ("CIEDE2000", "ciede2000", 1),
-    ("Colourfulness, share of the truth's", "colourfulness_ratio", 1),
+    ("Colorfulness, share of the truth's", "colorfulness_ratio", 1),
 )
 
 
 def colorizer(root):
-    """Quality of the shipped colorizer on the kept-out photographs, beside the grey picture, from its MANIFEST."""
+    """Quality of the shipped colorizer on the kept-out photographs, beside the gray picture, from its MANIFEST."""
     manifest = read(root, "savedmodels/colorizer/MANIFEST.json")
     parts = manifest["metrics"], manifest["metrics_untouched_half"]
     rows = [
-        (name, *(round(part[prefix + key] * scale, 3) for part in parts for prefix in ("grey_", "")))
+        (name, *(round(part[prefix + key] * scale, 3) for part in parts for prefix in ("gray_", "")))
         for name, key, scale in _QUALITY
     ]
     counts = [f"{part['images']:.0f}" for part in parts]
     header = [
-        f"{who}, {count}" for count in (f"all {counts[0]}", f"the untouched {counts[1]}") for who in ("Grey", "Ours")
+        f"{who}, {count}" for count in (f"all {counts[0]}", f"the untouched {counts[1]}") for who in ("Gray", "Ours")
     ]
     pixels = " and ".join(f"{part['pixels']:,.0f} pixels in {part['bins']:.0f} bins" for part in parts)
     return markdown(["Metric", *header], rows) + f"\nT = {parts[0]['temperature']:g}; {pixels}.\n"

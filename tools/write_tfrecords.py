@@ -28,11 +28,11 @@ from tfssl.training.progress import CountProgress
 
 _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG"}
 _CHUNK = 64  # pictures in memory at once
-_QUALITY = 95  # and no chroma subsampling: these shards are for learning colour
+_QUALITY = 95  # and no chroma subsampling: these shards are for learning color
 
 
 class Encoder:
-    """From image ``index`` of a source to a serialised ``tf.train.Example``.
+    """From image ``index`` of a source to a serialized ``tf.train.Example``.
 
     Args:
         source: an :class:`tfssl.data.images.ImageSource`.

@@ -89,7 +89,7 @@ def test_vgg16_layers():
 
 
 def test_vgg_style_context_prediction_trunk():
-    # 13 convolutions and fc6 on 96-pixel patches; batch normalisation without affine has no parameters to train.
+    # 13 convolutions and fc6 on 96-pixel patches; batch normalization without affine has no parameters to train.
     model = build(
         "vgg16", input_shape=(96, 96, 3), fc=(4096,), normalization="batch_without_affine", initializer="zeros"
     )

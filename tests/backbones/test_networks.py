@@ -1,4 +1,4 @@
-"""What the backbones compute: groups, receptive fields, normalisation, options, errors."""
+"""What the backbones compute: groups, receptive fields, normalization, options, errors."""
 
 import keras
 import numpy as np

@@ -12,7 +12,7 @@ from benchmarks.contentless import aberration, borders, ramps
 
 @pytest.fixture
 def shortcuts(root, monkeypatch):
-    """benchmarks/shortcuts.py, which finds its neighbours as a script does."""
+    """benchmarks/shortcuts.py, which finds its neighbors as a script does."""
     monkeypatch.syspath_prepend(root / "benchmarks")
     return importlib.import_module("shortcuts")
 
@@ -67,7 +67,7 @@ def test_only_the_mean_tells_the_place_on_a_ramp():
     assert abs(mean) < 4 * error  # pieces have the same contrast everywhere
 
 
-def test_aberration_grows_with_the_distance_from_the_centre():
+def test_aberration_grows_with_the_distance_from_the_center():
     pictures = aberration(100, 96, 0, magnification=(1.02, 1.0, 0.98), width=1.5).astype(float)
     slope = np.gradient(pictures[..., 1], axis=2)
     red_minus_blue = pictures[..., 0] - pictures[..., 2]
@@ -95,7 +95,7 @@ def test_interval_covers_the_truth_although_answers_go_together(shortcuts):
     assert 0.92 < covered / 1000 < 0.97
 
 
-def test_without_looking_the_commonest_neighbour_is_the_best_answer(shortcuts):
+def test_without_looking_the_commonest_neighbor_is_the_best_answer(shortcuts):
     row = next(row for row in shortcuts.ROWS if row.method == "context_prediction")
     assert shortcuts._chance(row, np.array([[3, 3, 4, -1], [3, 0, -1, -1]])) == pytest.approx(3 / 5)
 
@@ -109,13 +109,13 @@ def test_every_shortcut_is_shown_open_and_guarded(shortcuts):
         assert len(guards) > 1
 
 
-def test_uncentred_patches_keep_their_mean(shortcuts):
+def test_uncentered_patches_keep_their_mean(shortcuts):
     open_row, guarded = (row for row in shortcuts.ROWS if row.name.startswith("context_prediction/mean"))
     pictures = ramps(4, 96, 0)
-    for row, centred in ((open_row, False), (guarded, True)):
+    for row, centered in ((open_row, False), (guarded, True)):
         inputs, _ = next(iter(shortcuts.batches(row, row.build(), pictures, 4, seed=0)))
         means = inputs["patches"].numpy().mean(axis=(2, 3))
-        assert (np.abs(means).max() < 0.01) == centred
+        assert (np.abs(means).max() < 0.01) == centered
 
 
 def test_measured_leaks_are_leaks(root):
@@ -125,10 +125,10 @@ def test_measured_leaks_are_leaks(root):
 
 
 @pytest.mark.slow
-def test_a_network_finds_the_mean_unless_tiles_are_normalised(shortcuts):
+def test_a_network_finds_the_mean_unless_tiles_are_normalized(shortcuts):
     rows = {row.guard: row for row in shortcuts.ROWS if row.name.startswith("jigsaw/mean")}
     leak = shortcuts.measure(rows["none"], steps=100)
-    closed = shortcuts.measure(rows["normalisation"], steps=100)
+    closed = shortcuts.measure(rows["normalization"], steps=100)
     assert leak["low"] > 4 * leak["chance"]
     chance, puzzles = closed["chance"], closed["answers"]
     assert closed["accuracy"] < chance + 3.3 * np.sqrt(chance * (1 - chance) / puzzles)  # 1 of 2000 chance networks

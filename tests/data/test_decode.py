@@ -82,7 +82,7 @@ def test_refused_by_header(data, reason, tmp_path):
     ],
 )
 @pytest.mark.parametrize("share", [0.5, 0.9])
-def test_truncated_files_are_refused_not_greyed(photo, kind, options, share):
+def test_truncated_files_are_refused_not_grayed(photo, kind, options, share):
     data = encode(photo, kind, **options)
     part = data[: int(len(data) * share)]
     for min_side in (None, 20):
@@ -129,17 +129,17 @@ def test_damaged_bytes_give_a_picture_or_a_reason(photo, kind):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
-def test_lossless_colour(photo, kind, tmp_path):
-    path = tmp_path / "mislabelled.jpg"
+def test_lossless_color(photo, kind, tmp_path):
+    path = tmp_path / "mislabeled.jpg"
     path.write_bytes(encode(photo, kind, **({"lossless": True} if kind == "WEBP" else {})))
     np.testing.assert_array_equal(pixels(path), np.asarray(photo))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "GIF"])
-def test_grey(photo, kind):
-    grey = photo.convert("L")
-    got = pixels(encode(grey, kind, **({"quality": 100} if kind == "JPEG" else {})))
-    expected = np.repeat(np.asarray(grey)[..., None], 3, axis=-1)
+def test_gray(photo, kind):
+    gray = photo.convert("L")
+    got = pixels(encode(gray, kind, **({"quality": 100} if kind == "JPEG" else {})))
+    expected = np.repeat(np.asarray(gray)[..., None], 3, axis=-1)
     assert np.abs(got.astype(int) - expected).max() <= (2 if kind == "JPEG" else 0)
 
 
@@ -189,7 +189,7 @@ def test_palette_with_a_transparency_table(photo):
     np.testing.assert_allclose(pixels(encode(palette, "PNG", transparency=table)), expected, atol=1.0)
 
 
-def test_colour_key_transparency(photo):
+def test_color_key_transparency(photo):
     image = photo.copy()
     image.paste((1, 2, 3), (10, 10, 40, 40))
     key = (np.asarray(image) == (1, 2, 3)).all(axis=-1)
@@ -218,7 +218,7 @@ def test_ycck_jpeg(photo):
     assert np.abs(pixels(bytes(data)).astype(int) - np.asarray(photo)).mean() < 1.0
 
 
-def test_16_bit_grey():
+def test_16_bit_gray():
     ramp = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
     expected = np.round(ramp / 257.0)
     big = io.BytesIO()
@@ -254,7 +254,7 @@ def test_first_frame(photo, kind):
     options = {"WEBP": {"lossless": True}, "MPO": {"quality": 100}}.get(kind, {})
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     error = np.abs(pixels(data).astype(int) - np.asarray(photo))
-    assert error.mean() < {"GIF": 12, "MPO": 4}.get(kind, 1e-9)  # 256 colours; chroma subsampling
+    assert error.mean() < {"GIF": 12, "MPO": 4}.get(kind, 1e-9)  # 256 colors; chroma subsampling
     if kind == "MPO":
         assert decode_image(data, min_side=50).size == (80, 54)
 

@@ -27,13 +27,13 @@ def test_a_floor_points_up_and_the_unit_does_not_matter():
     """y points down in the camera, so up is (0, -1, 0)."""
     rays = points_from_depth(np.ones(SHAPE), **CAMERA)
     depth = np.where(rays[..., 1] > 0.05, 1.5 / np.maximum(rays[..., 1], 0.05), 0)
-    metres, millimetres = (normals_from_depth(unit * depth, **CAMERA, window=7, jump=0.5) for unit in (1, 1000))
-    np.testing.assert_allclose(metres[36:], np.broadcast_to([0, -1, 0], metres[36:].shape), atol=1e-4)
-    np.testing.assert_allclose(metres, millimetres, atol=1e-4)
-    assert not metres[depth == 0].any()
+    meters, millimeters = (normals_from_depth(unit * depth, **CAMERA, window=7, jump=0.5) for unit in (1, 1000))
+    np.testing.assert_allclose(meters[36:], np.broadcast_to([0, -1, 0], meters[36:].shape), atol=1e-4)
+    np.testing.assert_allclose(meters, millimeters, atol=1e-4)
+    assert not meters[depth == 0].any()
 
 
-def test_a_sphere_points_away_from_its_centre():
+def test_a_sphere_points_away_from_its_center():
     rays = points_from_depth(np.ones(SHAPE), **CAMERA)
     center, radius = np.array([0.1, -0.1, 3.0]), 1.0
     a, b, c = (rays**2).sum(-1), rays @ center, center @ center - radius**2

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import tfssl.data
-from tfssl.data.builtin import builtin_grey_photographs, builtin_photographs
+from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
 from tfssl.data.images import ArraySource, FileSource, check_source, image_source
 from tfssl.errors import SourceError
 
@@ -29,14 +29,14 @@ def test_public_names():
         tfssl.data.nothing  # noqa: B018
 
 
-def test_builtin_photographs_are_there_and_in_colour():
+def test_builtin_photographs_are_there_and_in_color():
     source = image_source("builtin")
     assert len(source) == len(builtin_photographs()) == 8
     for index in range(len(source)):
         picture = np.asarray(source[index]).astype(int)
         assert min(picture.shape[:2]) >= 300
         assert np.ptp(picture, axis=-1).mean() > 5
-    for path in builtin_grey_photographs():
+    for path in builtin_gray_photographs():
         with Image.open(path) as image:
             assert image.mode == "L"
 

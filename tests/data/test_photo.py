@@ -1,4 +1,4 @@
-"""Photographs as files: metadata kept and made true, colour profiles, whole files or none."""
+"""Photographs as files: metadata kept and made true, color profiles, whole files or none."""
 
 import numpy as np
 import pytest

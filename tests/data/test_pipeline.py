@@ -12,7 +12,7 @@ from tfssl.data.pipeline import Crop, Skipped, _Order, crop_batches, crop_datase
 from tfssl.errors import SourceError
 
 CROP = Crop(16, area=(0.3, 1.0))
-FLAT = Crop(8, flip=False)  # of pictures in one colour: tells which picture it was
+FLAT = Crop(8, flip=False)  # of pictures in one color: tells which picture it was
 
 
 def collect(dataset):
@@ -20,7 +20,7 @@ def collect(dataset):
 
 
 def flat(count):
-    """Pictures of one colour each: picture i is (i, i, i)."""
+    """Pictures of one color each: picture i is (i, i, i)."""
     return [np.full((9 + i % 3, 10, 3), i, np.uint8) for i in range(count)]
 
 
@@ -166,7 +166,7 @@ def test_order_holds_two_epochs_at_most_and_serves_any():
     assert [order(p) for p in range(0, 9000, 250)] == there
 
 
-def test_evaluation_is_one_pass_of_centre_crops_in_order():
+def test_evaluation_is_one_pass_of_center_crops_in_order():
     pictures = [np.random.default_rng(i).integers(0, 256, (20, 30, 3), dtype=np.uint8) for i in range(6)]
     dataset = crop_dataset(pictures, Crop(16), training=False)
     for _ in range(2):
@@ -220,8 +220,8 @@ def test_mostly_unreadable_stops(tmp_path, count):
         crop_dataset([], FLAT, training=True)
 
 
-def test_grey_and_odd_pictures_in_one_folder(tmp_path):
-    Image.new("L", (30, 20), 100).save(tmp_path / "grey.png")
+def test_gray_and_odd_pictures_in_one_folder(tmp_path):
+    Image.new("L", (30, 20), 100).save(tmp_path / "gray.png")
     Image.new("LA", (1, 1), (100, 255)).save(tmp_path / "dot.png")
     Image.new("P", (300, 2)).save(tmp_path / "line.gif")
     Image.fromarray(np.full((30, 20), 100 * 257, np.uint16)).save(tmp_path / "deep.png")

@@ -42,8 +42,8 @@ def train(dataset, **options):
     ids=["uint8", "float32", "float64", "tuple", "dict", "tuple-of-dict", "unknown-length"],
 )
 def test_elements(dataset):
-    centre = collect(crop_dataset(dataset, Crop(16), training=False))
-    np.testing.assert_array_equal(centre, PICTURES[:, 4:20, 7:23])
+    center = collect(crop_dataset(dataset, Crop(16), training=False))
+    np.testing.assert_array_equal(center, PICTURES[:, 4:20, 7:23])
     expected = train(slices(PICTURES), start=0, count=13)
     np.testing.assert_array_equal(train(dataset, start=0, count=13), expected)
 
@@ -59,7 +59,7 @@ def test_sizes_may_differ():
 
 
 @pytest.mark.parametrize("shape", [(10, 24, 30), (10, 24, 30, 1)])
-def test_grey_pictures(shape):
+def test_gray_pictures(shape):
     crops = train(slices(PICTURES[..., 0].reshape(shape)), start=0)
     assert crops.shape == (10, 16, 16, 3)
     assert (crops == crops[..., :1]).all()

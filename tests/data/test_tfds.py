@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfssl.data.images import check_source, image_source
-from tfssl.data.labelled import labelled_dataset, train_and_test
+from tfssl.data.labeled import labeled_dataset, train_and_test
 from tfssl.data.pipeline import Crop
 from tfssl.errors import SourceError
 
@@ -85,7 +85,7 @@ def test_labels_stand_beside_the_pictures(opened):
     train, test = train_and_test("tfds:cats")
     assert opened == [("cats", "train")] * 2 + [("cats", "test")] * 2
     assert train.classes == ("tabby", "lion") and train.labels == (0, 1, 0, 1, 0) and test.root == "tfds:cats:test"
-    images, labels = next(iter(labelled_dataset(train.take([3, 0]), Crop(8, flip=False))))
+    images, labels = next(iter(labeled_dataset(train.take([3, 0]), Crop(8, flip=False))))
     assert labels.numpy().tolist() == [1, 0]
     np.testing.assert_array_equal(images[1], IMAGES[0][:, :8])
 

@@ -94,7 +94,7 @@ def test_masks_beside_their_pictures(tmp_path):
         (tmp_path / folder).mkdir()
     Image.new("RGB", (2, 2)).save(tmp_path / "val/x.jpg")
     write_mask(tmp_path / "valannot/x.png", [[0, 1], [2, 1]], mode="L")
-    (tmp_path / "classes.txt").write_text("Sky\nRoad\nUnlabelled\n")
+    (tmp_path / "classes.txt").write_text("Sky\nRoad\nUnlabeled\n")
     found = masked_set(tmp_path, "val")
     assert found.classes == ("Sky", "Road") and found.ignore == {2, 255}
     np.testing.assert_array_equal(found.read_mask(0), [[0, 1], [255, 1]])
@@ -117,5 +117,5 @@ def test_wrong_masks_are_named(tmp_path):
     with pytest.raises(SourceError, match="has the value 3"):
         masked_set(tmp_path, "train").read_mask(0)
     Image.new("RGB", (2, 2)).save(tmp_path / "SegmentationClass/a.png")
-    with pytest.raises(SourceError, match="indexed or grey"):
+    with pytest.raises(SourceError, match="indexed or gray"):
         masked_set(tmp_path, "train").read_mask(0)

@@ -18,7 +18,7 @@ OPTIONS = {"side": 16, "steps": 40, "batch_size": 8}
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """Blue and green noise."""
-    folder, random = tmp_path_factory.mktemp("labelled"), np.random.default_rng(0)
+    folder, random = tmp_path_factory.mktemp("labeled"), np.random.default_rng(0)
     for part in ("train", "test"):
         for channel, name in ((2, "blue"), (1, "green")):
             (folder / part / name).mkdir(parents=True)
@@ -37,7 +37,7 @@ def encoder():
 
 
 @pytest.mark.parametrize("strategy", ["fine_tune", "freeze", "augment"])
-def test_each_strategy_learns_the_colours(root, tmp_path, strategy):
+def test_each_strategy_learns_the_colors(root, tmp_path, strategy):
     seen = []
     numbers = evaluate(
         encoder(), root, strategy=strategy, out=tmp_path, progress=lambda *done: seen.append(done), **OPTIONS
@@ -51,7 +51,7 @@ def test_each_strategy_learns_the_colours(root, tmp_path, strategy):
 
 
 def test_a_share_of_the_labels_is_drawn_evenly_and_anew_for_each_seed(root):
-    from tfssl.data.labelled import train_and_test
+    from tfssl.data.labeled import train_and_test
     from tfssl.data.pipeline import Skipped
     from tfssl.evaluation.classification import _Plan
 

@@ -1,4 +1,4 @@
-"""Colour metrics against the worked numbers of the method cards and against slow, obvious computations."""
+"""Color metrics against the worked numbers of the method cards and against slow, obvious computations."""
 
 import numpy as np
 import pytest
@@ -44,12 +44,12 @@ class TestAuc:
             ((200, 120, 60), 52.231, 0.65180),
         ],
     )
-    def test_grey_prediction_for_solid_colours(self, rgb, distance, score):
+    def test_gray_prediction_for_solid_colors(self, rgb, distance, score):
         error = metrics.ab_error(lab_of(*rgb)[1:], np.zeros(2))
         assert error == pytest.approx(distance, abs=5e-4)
         assert metrics.auc(error) == pytest.approx(score, abs=5e-6)
 
-    def test_grey_prediction_for_neutral_grey(self):
+    def test_gray_prediction_for_neutral_gray(self):
         # Not exactly 1: scikit-image's white differs from R = G = B in the sixth digit, ab = 0.003.
         assert metrics.auc(metrics.ab_error(lab_of(128, 128, 128)[1:], np.zeros(2))) == pytest.approx(1.0, abs=5e-5)
 
@@ -106,17 +106,17 @@ class TestSsim:
         assert np.isnan(metrics.ssim(small, small))
 
 
-class TestColourfulness:
-    def test_grey_is_zero(self):
-        grey = np.repeat(np.random.default_rng(0).integers(0, 256, (9, 9, 1)), 3, axis=-1).astype(np.uint8)
-        assert metrics.colourfulness(grey) == 0.0
+class TestColorfulness:
+    def test_gray_is_zero(self):
+        gray = np.repeat(np.random.default_rng(0).integers(0, 256, (9, 9, 1)), 3, axis=-1).astype(np.uint8)
+        assert metrics.colorfulness(gray) == 0.0
 
     def test_pure_red(self):
-        assert metrics.colourfulness(np.full((4, 4, 3), (255, 0, 0), np.uint8)) == pytest.approx(85.5296, abs=5e-5)
+        assert metrics.colorfulness(np.full((4, 4, 3), (255, 0, 0), np.uint8)) == pytest.approx(85.5296, abs=5e-5)
 
     def test_four_pixels(self):
         pixels = np.array([[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (255, 255, 255)]], np.uint8)
-        assert metrics.colourfulness(pixels) == pytest.approx(238.5307, abs=5e-5)
+        assert metrics.colorfulness(pixels) == pytest.approx(238.5307, abs=5e-5)
 
 
 def test_ciede2000_pair_of_the_cie():

@@ -57,14 +57,14 @@ class TestRebalancedAuc:
     def test_two_bins_by_hand(self):
         auc = RebalancedAuc()
         auc.update(np.array([(0.0, 0.0)] * 3 + [(50.0, 50.0)]), np.array([0.0, 0.0, 0.0, 75.0]))
-        grey, colour = 120, 221
-        assert auc.pixels[grey] == 3 and auc.pixels[colour] == 1
+        gray, color = 120, 221
+        assert auc.pixels[gray] == 3 and auc.pixels[color] == 1
         assert auc.raw() == pytest.approx(0.875)
         assert auc.macro(min_pixels=1) == auc.inverse_frequency() == pytest.approx(0.75)
         prior = np.zeros(NUM_BINS)
-        prior[[grey, colour]] = 0.8, 0.2
+        prior[[gray, color]] = 0.8, 0.2
         assert auc.inverse_frequency(prior) == pytest.approx((3 * 1.25 + 0.5 * 5) / (3 * 1.25 + 5))
-        prior[colour] = 0.0  # a weight of 1 / 0 is no weight: the bin is left out
+        prior[color] = 0.0  # a weight of 1 / 0 is no weight: the bin is left out
         assert auc.inverse_frequency(prior) == pytest.approx(1.0)
 
     def test_macro_needs_a_hundred_pixels(self):
@@ -96,14 +96,14 @@ class TestColorTally:
         result = tally.result()
         assert result["auc_raw"] == pytest.approx(color_metrics.auc(np.concatenate(errors)))
         assert result["rmse_ab"] == pytest.approx(color_metrics.rmse(np.concatenate(errors)))
-        for name in ("psnr", "ssim", "ciede2000", "colourfulness"):
+        for name in ("psnr", "ssim", "ciede2000", "colorfulness"):
             assert result[name] == pytest.approx(np.mean([row[name] for row in rows]))
         assert result["psnr_of_mean_mse"] == pytest.approx(color_metrics.psnr(np.mean([row["mse"] for row in rows])))
         assert result["psnr_of_mean_mse"] < result["psnr"]  # the logarithm is concave
-        true = [color_metrics.colourfulness(rgb) for rgb, _, _ in pictures()]
-        colour = [row["colourfulness"] for row in rows]
-        assert result["colourfulness_ratio"] == pytest.approx(np.mean(colour) / np.mean(true))
-        assert result["colourfulness_error"] == pytest.approx(np.mean(np.abs(np.subtract(colour, true))))
+        true = [color_metrics.colorfulness(rgb) for rgb, _, _ in pictures()]
+        color = [row["colorfulness"] for row in rows]
+        assert result["colorfulness_ratio"] == pytest.approx(np.mean(color) / np.mean(true))
+        assert result["colorfulness_error"] == pytest.approx(np.mean(np.abs(np.subtract(color, true))))
 
     def test_memory_does_not_grow(self):
         def held(tally):
@@ -122,8 +122,8 @@ class TestColorTally:
             tally.add(rgb, lab, lab[..., 1:])
         result = tally.result()
         assert result["auc_raw"] == result["auc_inverse_frequency"] == 1.0
-        assert result["rmse_ab"] == result["ciede2000"] == result["colourfulness_error"] == 0.0
-        assert result["ssim"] == pytest.approx(1.0) and result["colourfulness_ratio"] == 1.0
+        assert result["rmse_ab"] == result["ciede2000"] == result["colorfulness_error"] == 0.0
+        assert result["ssim"] == pytest.approx(1.0) and result["colorfulness_ratio"] == 1.0
         assert result["psnr"] == result["psnr_of_mean_mse"] == np.inf and result["psnr_infinite"] == 5
 
     def test_infinite_psnr_is_counted_not_averaged(self):
@@ -138,7 +138,7 @@ class TestColorTally:
     def test_errors_are_measured_before_clipping(self):
         rgb = np.full((16, 16, 3), (255, 0, 0), np.uint8)
         lab = rgb2lab(rgb)
-        outside = lab[..., 1:] + (150.0, 0.0)  # far outside the gamut: no sRGB colour has a = 230
+        outside = lab[..., 1:] + (150.0, 0.0)  # far outside the gamut: no sRGB color has a = 230
         row = ColorTally().add(rgb, lab, outside)
         assert row["auc_raw"] == pytest.approx(0.0, abs=1e-12) and row["rmse_ab"] == pytest.approx(150.0)
         assert np.isfinite(row["psnr"])

@@ -44,7 +44,7 @@ def test_a_head_that_does_not_fit_is_refused(head, taps, words):
     assert "\n" not in str(caught.value)
 
 
-def test_scores_are_the_sum_of_standardised_maps_through_their_kernels():
+def test_scores_are_the_sum_of_standardized_maps_through_their_kernels():
     """Against the same in NumPy: (x - mean) / std, a product with the kernel, the coarser doubled."""
     random = np.random.default_rng(0)
     coarse, fine = (random.normal(1.0, 3.0, (2, n, n, c)).astype(np.float32) for n, c in ((3, 5), (6, 4)))

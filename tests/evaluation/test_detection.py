@@ -1,4 +1,4 @@
-"""The whole task on drawn pictures: a detector is learnt, and the files tell how."""
+"""The whole task on drawn pictures: a detector is learned, and the files tell how."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ SMALL |= {"proposals": "sliding_windows", "tap": "conv2"}
 
 @pytest.fixture(scope="module")
 def voc(tmp_path_factory):
-    """Red squares and blue discs on grey noise, one or two in a picture; the last test picture is no picture."""
+    """Red squares and blue discs on gray noise, one or two in a picture; the last test picture is no picture."""
     root, random = tmp_path_factory.mktemp("voc"), np.random.default_rng(0)
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
@@ -43,11 +43,11 @@ def voc(tmp_path_factory):
 
 
 def encoder():
-    """A "pretrained" trunk that knows colours, and whose untrained twin gets random ones."""
+    """A "pretrained" trunk that knows colors, and whose untrained twin gets random ones."""
     rgb = keras.Input((None, None, 3))
     one = keras.layers.Conv2D(6, 3, strides=2, padding="same", activation="relu", name="one")(rgb)
     two = keras.layers.MaxPooling2D(2)(one)
-    model = keras.Model(rgb, {"conv1": one, "conv2": two}, name="colours")
+    model = keras.Model(rgb, {"conv1": one, "conv2": two}, name="colors")
     kernel = np.zeros((3, 3, 3, 6), np.float32)
     kernel[1, 1] = np.concatenate([1.5 * np.eye(3) - 0.5, 0.5 - 1.5 * np.eye(3)], axis=1)
     model.get_layer("one").set_weights([kernel, np.zeros(6, np.float32)])

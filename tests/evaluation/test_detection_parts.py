@@ -94,7 +94,7 @@ def test_difficult_objects_teach_nothing():
         usable([example(difficult=(True, True))])
 
 
-def test_offsets_are_normalised_per_class():
+def test_offsets_are_normalized_per_class():
     found = [example(), example(boxes=[(30, 20, 90, 80)], labels=[2], difficult=[False])]
     mean, deviation = offset_statistics(found, 3, Sampling())
     regions, overlaps, labels, objects = (np.concatenate(parts) for parts in zip(*map(candidates, found), strict=True))

@@ -76,7 +76,7 @@ def test_the_tap_is_chosen_by_pictures_that_were_not_drawn():
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder, random = tmp_path_factory.mktemp("labelled"), np.random.default_rng(0)
+    folder, random = tmp_path_factory.mktemp("labeled"), np.random.default_rng(0)
     for part, count in (("train", 5), ("test", 6)):
         for channel, name in enumerate(("blue", "green", "red")):
             (folder / part / name).mkdir(parents=True)
@@ -99,7 +99,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
     seen = []
     options = {"side": 24, "pool": 2, "draws": 2, "progress": lambda *state: seen.append(state)}
     numbers = evaluate(encoder, root, out=tmp_path, **options)
-    assert numbers["pixels_accuracy_4"] == 1.0, "the mean colour tells these classes apart"
+    assert numbers["pixels_accuracy_4"] == 1.0, "the mean color tells these classes apart"
     assert "accuracy_8" not in numbers, "classes have five pictures"
     assert numbers["chance"] == pytest.approx(1 / 3)
     assert (numbers["images_train"], numbers["images_test"], numbers["images_skipped"]) == (15, 18, 0)

@@ -1,4 +1,4 @@
-"""The vote of the nearest neighbours."""
+"""The vote of the nearest neighbors."""
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ def test_the_vote_equals_a_plain_loop(monkeypatch):
         np.testing.assert_array_equal(vote(bank, labels, asked, leave_one_out=leave_one_out), wanted)
 
 
-def test_near_neighbours_count_more_than_many():
+def test_near_neighbors_count_more_than_many():
     """Two at 5 degrees against three at 40: exp(0.996 / 0.07) is 26 times exp(0.766 / 0.07)."""
     bank, labels = on_circle(5, -5, 40, 41, 42), np.array([0, 0, 1, 1, 1])
     assert vote(bank, labels, on_circle(0)).tolist() == [0]

@@ -29,8 +29,8 @@ def features(count, classes=4, numbers=200, planted=0.0, seed=0):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Three classes of 12 + 6 noisy pictures that differ in their mean colour."""
-    folder, random = tmp_path_factory.mktemp("labelled"), np.random.default_rng(0)
+    """Three classes of 12 + 6 noisy pictures that differ in their mean color."""
+    folder, random = tmp_path_factory.mktemp("labeled"), np.random.default_rng(0)
     for part, count in (("train", 12), ("test", 6)):
         for channel, name in enumerate(("blue", "green", "red")):
             (folder / part / name).mkdir(parents=True)
@@ -122,7 +122,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
         out=tmp_path,
         progress=lambda *state: seen.append(state),
     )
-    assert numbers["pixels_accuracy"] == 1.0, "the mean colour tells these classes apart"
+    assert numbers["pixels_accuracy"] == 1.0, "the mean color tells these classes apart"
     assert numbers["twin_accuracy"] == numbers["accuracy"] and numbers["reference_supervised"] == 0.9
     assert numbers["chance"] == pytest.approx(1 / 3) and numbers["classes"] == 3
     assert (numbers["images_train"], numbers["images_test"], numbers["images_skipped"]) == (36, 18, 0)
@@ -179,8 +179,8 @@ def test_one_picture_a_class_cannot_be_probed():
         list(probe(features(4), features(8), [0]))
 
 
-def test_ten_crops_are_corners_centre_and_mirror_images():
-    from tfssl.evaluation.labelled_sets import ten_crops
+def test_ten_crops_are_corners_center_and_mirror_images():
+    from tfssl.evaluation.labeled_sets import ten_crops
 
     picture = np.arange(2 * 5 * 5 * 3, dtype=np.uint8).reshape(2, 5, 5, 3)
     batches = tf.data.Dataset.from_tensors((picture, np.array([0, 1])))
@@ -201,7 +201,7 @@ def test_crops_vote_with_their_mean_probability():
     assert score.accuracy == 0.0 and score.ten_crop == 1.0
 
 
-def test_ten_crops_stand_beside_the_centre(root, encoder):
+def test_ten_crops_stand_beside_the_center(root, encoder):
     numbers = evaluate(encoder, root, side=16, pool=1, seeds=1, crops=10)
     assert 0 <= numbers["ten_crop"] <= 1 and 0 <= numbers["untrained_ten_crop"] <= 1
     assert "ten_crop" not in evaluate(encoder, root, side=16, pool=1, seeds=1)

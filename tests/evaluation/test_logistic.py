@@ -1,4 +1,4 @@
-"""The regression behind linear probes, against scikit-learn, and its optimiser."""
+"""The regression behind linear probes, against scikit-learn, and its optimizer."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ from tfssl.evaluation.logistic import Rows, accuracy, fit
 
 
 def classes_in_noise(count, numbers, classes=5, spread=1.5, seed=0):
-    """Rows around one centre a class, on scales from 0.01 to 100, and 400 test rows of the same kind."""
+    """Rows around one center a class, on scales from 0.01 to 100, and 400 test rows of the same kind."""
     random = np.random.default_rng(seed)
-    centres = random.normal(size=(classes, numbers)) * spread / np.sqrt(numbers) * 3
+    centers = random.normal(size=(classes, numbers)) * spread / np.sqrt(numbers) * 3
     labels = random.integers(0, classes, count + 400)
-    rows = centres[labels] + random.normal(size=(count + 400, numbers))
+    rows = centers[labels] + random.normal(size=(count + 400, numbers))
     rows = (rows * 10.0 ** random.uniform(-2, 2, numbers) + random.normal(size=numbers)).astype(np.float32)
     return rows[:count], labels[:count], rows[count:], labels[count:]
 
@@ -82,7 +82,7 @@ def test_rotation_keeps_distances():
     wanted = standard.transform(train) / np.sqrt(300)
     np.testing.assert_allclose(inside @ inside.T, wanted @ wanted.T, atol=2e-3)
     np.testing.assert_allclose(outside @ inside.T, standard.transform(test) / np.sqrt(300) @ wanted.T, atol=2e-3)
-    assert inside.shape[1] == 39, "40 centred rows span 39 directions"
+    assert inside.shape[1] == 39, "40 centered rows span 39 directions"
 
 
 def test_numbers_that_never_change_are_left_out():

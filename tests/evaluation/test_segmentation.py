@@ -22,9 +22,9 @@ SHORT = {"steps": 40, "crop": 24, "batch_size": 4, "rate": 0.1, "seeds": 1}
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Noise with a bright rectangle; the rectangle is class 1, its outermost pixels are unlabelled."""
+    """Noise with a bright rectangle; the rectangle is class 1, its outermost pixels are unlabeled."""
     folder, random = tmp_path_factory.mktemp("pairs"), np.random.default_rng(0)
-    (folder / "classes.txt").write_text("ground\nbright\nnever\nUnlabelled\n")
+    (folder / "classes.txt").write_text("ground\nbright\nnever\nUnlabeled\n")
     for part, count in (("train", 8), ("val", 4)):
         (folder / part).mkdir()
         (folder / f"{part}annot").mkdir()
@@ -43,7 +43,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def encoder():
-    """Two taps of strides 1 and 2, the second with batch normalisation."""
+    """Two taps of strides 1 and 2, the second with batch normalization."""
     keras.utils.set_random_seed(0)
     rgb = keras.Input((None, None, 3))
     one = keras.layers.Conv2D(6, 3, activation="relu", padding="same")(rgb)
@@ -157,7 +157,7 @@ def test_pixels_of_the_training_set_are_counted(root):
     assert counts.tolist() == [pixels - 8 * 16 * 18, 8 * 16 * 14, 0]
 
 
-def test_colours_are_those_of_voc():
+def test_colors_are_those_of_voc():
     wanted = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128)]
     assert [tuple(row) for row in palette()[:5].tolist()] == wanted
     assert palette()[[8, 15, 20]].tolist() == [[64, 0, 0], [192, 128, 128], [0, 64, 128]]

@@ -28,7 +28,7 @@ SHADES = np.uint8([[200, 40, 40], [40, 40, 200], [40, 200, 40], [120, 120, 120]]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Striped scenes: each stripe has the normal of its colour; some pixels are unknown. Mirrors swap red and blue."""
+    """Striped scenes: each stripe has the normal of its color; some pixels are unknown. Mirrors swap red and blue."""
     folder, random = tmp_path_factory.mktemp("normals"), np.random.default_rng(0)
     for part, count in (("train", 8), ("test", 4)):
         for end in ("", "normals"):

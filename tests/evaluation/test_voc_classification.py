@@ -128,7 +128,7 @@ def test_summary_tells_the_chosen_tap():
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Grey noise with a red, a green, both or no square; one blue object that is difficult."""
+    """Gray noise with a red, a green, both or no square; one blue object that is difficult."""
     folder, random = tmp_path_factory.mktemp("voc"), np.random.default_rng(0)
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / name).mkdir(parents=True)
@@ -187,8 +187,8 @@ def test_windows_have_the_scales_of_the_protocol():
     scales = 40 / np.array(widths)
     assert 0.48 < scales.min() < 0.6 and 1.8 < scales.max() < 2.1 and 70 < mirrored < 130
     assert np.mean(scales) == pytest.approx(1.25, abs=0.12)
-    centre, _ = window.apply((Image.fromarray(ramp), row))
-    assert abs(centre[0, 0, 0] - 30) < 4 and abs(int(centre[0, -1, 0]) - 225) < 4
+    center, _ = window.apply((Image.fromarray(ramp), row))
+    assert abs(center[0, 0, 0] - 30) < 4 and abs(int(center[0, -1, 0]) - 225) < 4
 
 
 def test_the_head_starts_as_the_protocol_says():
@@ -203,7 +203,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
     seen = []
     options = {"side": 32, "pool": 3, "seeds": 2, "crops": 10}
     numbers = evaluate(encoder, root, out=tmp_path, progress=lambda *state: seen.append(state), **options)
-    assert numbers["pixels_map_area"] > 0.95, "the colours tell these classes apart"
+    assert numbers["pixels_map_area"] > 0.95, "the colors tell these classes apart"
     assert numbers["prevalence"] == pytest.approx((8 / 15 + 6 / 16) / 2), "one picture is ignored"
     assert (numbers["images_train"], numbers["images_test"], numbers["class_count"]) == (24, 16, 2)
     record = json.loads((tmp_path / "metrics.json").read_text())
@@ -224,7 +224,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
 
 
 def test_a_trained_network(root, encoder, tmp_path):
-    """The head alone tells the colours apart; the encoder stays as it is; ten windows are scored too."""
+    """The head alone tells the colors apart; the encoder stays as it is; ten windows are scored too."""
     before, seen = encoder.get_weights(), []
     options = {"side": 24, "pool": 3, "seeds": 1, "classifier": "network", "steps": 160, "rate": 0.01, "crops": 10}
     numbers = evaluate(encoder, root, out=tmp_path, progress=lambda *state: seen.append(state), **options)

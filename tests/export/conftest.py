@@ -15,8 +15,8 @@ from tfssl.methods import Colorization
 def _enliven(model, seed=0):
     """Weights that make the network answer each pixel differently, the same weights each time.
 
-    Zero-initialised scales (the residual branches) would hide half of the network from every comparison. Scores stay
-    small: those of random features are noise, which quantization disturbs more than it does what was learnt.
+    Zero-initialized scales (the residual branches) would hide half of the network from every comparison. Scores stay
+    small: those of random features are noise, which quantization disturbs more than it does what was learned.
     """
     random = np.random.default_rng(seed)
     for variable in model.variables:
@@ -26,7 +26,7 @@ def _enliven(model, seed=0):
             variable.assign(random.normal(0.0, 0.2, variable.shape))
         elif variable.path == "scores/kernel":
             variable.assign(random.normal(0.0, 0.08, variable.shape))
-        elif variable.path.endswith("kernel"):  # as the initialiser does, but the same each time
+        elif variable.path.endswith("kernel"):  # as the initializer does, but the same each time
             variable.assign(random.normal(0.0, np.sqrt(2 / np.prod(variable.shape[:-1])), variable.shape))
     return model
 
@@ -64,7 +64,7 @@ def copy(exported, tmp_path):
 
 @pytest.fixture(scope="session")
 def pictures():
-    """Five soft, dull pictures of different sizes, mode RGB: their colours stay inside sRGB after recolouring."""
+    """Five soft, dull pictures of different sizes, mode RGB: their colors stay inside sRGB after recoloring."""
     sizes = [(40, 30), (31, 47), (64, 64), (90, 20), (25, 26)]
     random = np.random.default_rng(0)
     small = [Image.fromarray(random.integers(90, 170, (4, 4), dtype=np.uint8)).convert("RGB") for _ in sizes]

@@ -180,7 +180,7 @@ def test_exit_status(copy, tmp_path, capsys):
     assert "FAILED  export.json lists neither" in capsys.readouterr().out
 
 
-def test_colours_in_0_1_may_differ_by_a_hundredth_of_what_ab_may():
+def test_colors_in_0_1_may_differ_by_a_hundredth_of_what_ab_may():
     from tfssl.export.check_savedmodel import _compare
     from tfssl.methods.base import Endpoint
 

@@ -172,7 +172,7 @@ def test_wrong_use_is_one_line(exported, method, model, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_colours_in_0_1_are_exported_within_a_hundredth_of_what_ab_may_deviate():
+def test_colors_in_0_1_are_exported_within_a_hundredth_of_what_ab_may_deviate():
     import types
 
     from PIL import Image

@@ -40,21 +40,21 @@ def test_five_formats_of_five_sizes_in_one_batch(endpoints, pictures):
     results = colorize(endpoints, [encode(p, f) for p, f in zip(pictures, formats, strict=True)])
     assert [r.size for r in results] == [p.size for p in pictures]
     assert all(r.mode == "RGB" and r.format == "PNG" for r in results)
-    assert all(np.ptp(np.asarray(r, int), axis=-1).max() > 5 for r in results), "no colour was added"
+    assert all(np.ptp(np.asarray(r, int), axis=-1).max() > 5 for r in results), "no color was added"
 
 
 def test_an_empty_batch_gives_an_empty_answer(endpoints):
     assert endpoints["colorize_bytes"].function(tf.constant([], tf.string))["png_bytes"].shape == (0,)
 
 
-def test_lightness_is_kept_where_no_colour_was_clipped(endpoints, pictures):
+def test_lightness_is_kept_where_no_color_was_clipped(endpoints, pictures):
     for picture, result in zip(pictures, colorize(endpoints, [encode(p) for p in pictures]), strict=True):
         before = rgb_to_lightness(np.asarray(picture, np.float32) / 255).numpy()[..., 0]
         after = np.asarray(result)
         inside = ((after > 0) & (after < 255)).all(axis=-1)
         lab = rgb_to_lab(after.astype(np.float32) / 255).numpy()
         assert inside.mean() > 0.9
-        # A level of 255 in each channel moves L by at most 0.5 at these greys.
+        # A level of 255 in each channel moves L by at most 0.5 at these grays.
         assert np.abs(lab[..., 0] - before)[inside].max() < 0.5
 
 
@@ -118,7 +118,7 @@ def test_network_size_bounds_the_cost(method, size, expected):
 
 def test_strips_and_single_pixels_are_colorized(endpoints):
     sizes = [(1, 1), (700, 3), (2, 500)]
-    results = colorize(endpoints, [encode(Image.new("RGB", size, "grey")) for size in sizes])
+    results = colorize(endpoints, [encode(Image.new("RGB", size, "gray")) for size in sizes])
     assert [r.size for r in results] == sizes
 
 

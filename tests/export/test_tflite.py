@@ -70,9 +70,9 @@ def test_int8_error_is_in_the_report(exported):
 
 
 def test_representative_pictures_set_the_ranges(method, model, exported, tmp_path):
-    """Ranges seen on pictures of one grey cut off what photographs excite."""
-    grey = np.full((2, 32, 32, 3), 110, np.uint8)
-    narrow = export_tflite(method, model, tmp_path, quantize="int8", side=64, representative=grey)
+    """Ranges seen on pictures of one gray cut off what photographs excite."""
+    gray = np.full((2, 32, 32, 3), 110, np.uint8)
+    narrow = export_tflite(method, model, tmp_path, quantize="int8", side=64, representative=gray)
     wide = json.loads((exported / "export.json").read_text())
     errors = [r["tflite"]["colorizer_int8.tflite"]["parity"]["ab"]["mean_abs"] for r in (narrow, wide)]
     assert errors[0] > 1.5 * errors[1]

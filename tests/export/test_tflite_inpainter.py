@@ -1,4 +1,4 @@
-"""The .tflite files of an inpainter: two inputs, colours in [0, 1], one size."""
+"""The .tflite files of an inpainter: two inputs, colors in [0, 1], one size."""
 
 import json
 import shutil
@@ -87,7 +87,7 @@ def operators(path):
 
 
 def test_what_int8_leaves_in_float(inpainter):
-    """The first and the last convolution, products of stacks of matrices and what turns scores into colours."""
+    """The first and the last convolution, products of stacks of matrices and what turns scores into colors."""
     found = operators(inpainter / "context_encoder_int8.tflite")
     assert [whole for name, whole in found if name == "CONV_2D"] == [False, True, True, True, True, True, False]
     assert [whole for name, whole in found if name == "TRANSPOSE_CONV"] == [True] * 3
@@ -124,7 +124,7 @@ def test_weights_of_another_network_are_noticed(inpainter, tmp_path):
         list(tflite_steps(copy, report)[1][1]())
 
 
-def test_limits_are_those_of_colours_in_the_hole(model, tmp_path, monkeypatch):
+def test_limits_are_those_of_colors_in_the_hole(model, tmp_path, monkeypatch):
     """Off by 0.001 in the hole: little for ab, and little on average over the whole picture, but refused."""
 
     def off(path, signature, inputs):
@@ -152,12 +152,12 @@ def test_what_counts_in_a_mean_error():
 
 
 def test_representative_pictures_can_be_chosen(model, tmp_path, inpainter):
-    """Ranges seen on pictures of one grey cut off what photographs excite."""
-    grey = np.full((2, 32, 32, 3), 110, np.uint8)
+    """Ranges seen on pictures of one gray cut off what photographs excite."""
+    gray = np.full((2, 32, 32, 3), 110, np.uint8)
     with pytest.raises(
         ModelError, match=r"more than 0\.01; use a milder `quantize`, or more `representative` pictures"
     ):
-        export_tflite(METHODS["blocks"], model, tmp_path / "out", quantize="int8", representative=grey)
+        export_tflite(METHODS["blocks"], model, tmp_path / "out", quantize="int8", representative=gray)
 
 
 def test_export_run_reads_an_export(inpainter, tmp_path):

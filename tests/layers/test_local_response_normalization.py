@@ -1,4 +1,4 @@
-"""Local response normalisation against worked examples, TensorFlow's own and a loop over the paper's formula."""
+"""Local response normalization against worked examples, TensorFlow's own and a loop over the paper's formula."""
 
 import numpy as np
 import pytest

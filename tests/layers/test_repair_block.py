@@ -85,7 +85,7 @@ class TestRepairBlock:
         other[:, 0, 0] = 1 - other[:, 0, 0]
         change = np.abs(np.asarray(block([X, MASK])) - np.asarray(block([X, other])))
         dropped = np.flatnonzero((MASK[0, :2, :2, 0] == 0).ravel())
-        assert change[0, :2, :2].reshape(4, -1)[dropped].min() > 0, "neighbours within the two kernels"
+        assert change[0, :2, :2].reshape(4, -1)[dropped].min() > 0, "neighbors within the two kernels"
 
     def test_statistics_move_at_the_codes_rate(self):
         block = RepairBlock()

@@ -14,7 +14,7 @@ from tfssl.methods.colorization.loss import ColorCrossEntropy, ColorRegression, 
 from tfssl.methods.colorization.network import build_network
 from tfssl.methods.colorization.predict import compiled_predictor, predict_ab, predict_cells
 from tfssl.methods.colorization.prior import class_weights, estimate_prior, load_prior, smooth_prior
-from tfssl.ops.ab_bins import CENTERS, GREY_BIN, NUM_BINS, soft_encode_reference
+from tfssl.ops.ab_bins import CENTERS, GRAY_BIN, NUM_BINS, soft_encode_reference
 
 
 def convolutions(model):
@@ -32,7 +32,7 @@ class TestNetworks:
         assert len(found) == 23
         assert sum(layer.count_params() for layer in found) == 32_230_393
         model = build_network("paper")
-        # Batch normalisation in conv1..conv7: scale and offset of 2496 channels.
+        # Batch normalization in conv1..conv7: scale and offset of 2496 channels.
         assert sum(math.prod(v.shape) for v in model.trainable_variables) == 32_235_385
 
     def test_paper_layer_counts(self):
@@ -90,16 +90,16 @@ class TestLosses:
     def scores(self, shape=(2, 3, 4, NUM_BINS)):
         return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
-    def colours(self, shape=(2, 3, 4, 2)):
+    def colors(self, shape=(2, 3, 4, 2)):
         return np.random.default_rng(1).uniform(-60, 60, shape).astype(np.float32)
 
     def test_uniform_prediction_costs_log_313(self):
-        loss = ColorCrossEntropy()(self.colours(), np.zeros((2, 3, 4, NUM_BINS), np.float32))
+        loss = ColorCrossEntropy()(self.colors(), np.zeros((2, 3, 4, NUM_BINS), np.float32))
         assert float(loss) == pytest.approx(5.746203, abs=1e-5)
 
     def test_floor_is_the_entropy_of_the_target(self):
         ab = np.full((1, 1, 2, 2), 0.0, np.float32)
-        ab[0, 0, 1] = 100.0  # keeps the picture from counting as grey
+        ab[0, 0, 1] = 100.0  # keeps the picture from counting as gray
         indices, weights = soft_encode_reference(ab, 5)
         logits = np.full((1, 1, 2, NUM_BINS), -50.0, np.float32)
         np.put_along_axis(logits, indices, np.log(weights).astype(np.float32), axis=-1)
@@ -107,7 +107,7 @@ class TestLosses:
         assert float(per_pixel[0, 0, 0]) == pytest.approx(1.135082, abs=1e-5)
 
     def test_equals_the_dense_weighted_cross_entropy(self):
-        ab, scores = self.colours(), self.scores()
+        ab, scores = self.colors(), self.scores()
         weights = np.random.default_rng(2).uniform(0.1, 6, NUM_BINS)
         indices, soft = soft_encode_reference(ab, 10)
         target = np.zeros(scores.shape)
@@ -117,7 +117,7 @@ class TestLosses:
         assert float(ColorCrossEntropy(weights)(ab, scores)) == pytest.approx(expected, rel=1e-5)
 
     def test_gradient_is_weight_times_softmax_minus_target(self):
-        ab, scores = self.colours((1, 1, 1, 2)), tf.constant(self.scores((1, 1, 1, NUM_BINS)))
+        ab, scores = self.colors((1, 1, 1, 2)), tf.constant(self.scores((1, 1, 1, NUM_BINS)))
         weights = np.random.default_rng(2).uniform(0.1, 6, NUM_BINS)
         with tf.GradientTape() as tape:
             tape.watch(scores)
@@ -129,8 +129,8 @@ class TestLosses:
         np.testing.assert_allclose(tape.gradient(loss, scores).numpy()[0, 0, 0], expected, atol=1e-5)
 
     @pytest.mark.parametrize("loss", [ColorCrossEntropy(), ColorRegression()])
-    def test_grey_pictures_train_nothing(self, loss):
-        ab = self.colours()
+    def test_gray_pictures_train_nothing(self, loss):
+        ab = self.colors()
         ab[0] = np.clip(ab[0], -5, 5)
         shape = ab.shape if isinstance(loss, ColorRegression) else (2, 3, 4, NUM_BINS)
         output = tf.constant(self.scores(shape))
@@ -185,24 +185,24 @@ class TestPrior:
         np.testing.assert_allclose(class_weights(prior, 0.5), expected, rtol=1e-9)
         # Ours, of other photographs, has the same shape: neutral first, and strongly correlated.
         ours = smooth_prior(load_prior("photographs"))
-        assert ours.argmax() == prior.argmax() == GREY_BIN
+        assert ours.argmax() == prior.argmax() == GRAY_BIN
         assert np.corrcoef(np.log(ours + 1e-9), np.log(prior + 1e-9))[0, 1] > 0.95
 
     def test_smoothing_keeps_the_sum_and_spreads(self):
         prior = np.zeros(NUM_BINS)
-        prior[GREY_BIN] = 1
+        prior[GRAY_BIN] = 1
         smooth = smooth_prior(prior, 5.0)
         assert smooth.sum() == pytest.approx(1)
-        # One neighbour 10 units away has exp(-2) of the centre's kernel value.
-        assert smooth[GREY_BIN + 1] / smooth[GREY_BIN] == pytest.approx(math.exp(-2), rel=1e-6)
+        # One neighbor 10 units away has exp(-2) of the center's kernel value.
+        assert smooth[GRAY_BIN + 1] / smooth[GRAY_BIN] == pytest.approx(math.exp(-2), rel=1e-6)
 
-    def test_estimate_counts_every_picture_equally_and_leaves_grey_out(self):
+    def test_estimate_counts_every_picture_equally_and_leaves_gray_out(self):
         red = np.zeros((40, 40, 3), np.uint8)
         red[..., 0] = 255
         blue = np.zeros((400, 300, 3), np.uint8)
         blue[..., 2] = 255
-        grey = np.full((64, 64, 3), 99, np.uint8)
-        prior = estimate_prior([red, blue, grey], side=16)
+        gray = np.full((64, 64, 3), 99, np.uint8)
+        prior = estimate_prior([red, blue, gray], side=16)
         assert sorted(prior[prior > 0].tolist()) == pytest.approx([0.5, 0.5])
         assert {tuple(c) for c in CENTERS[prior > 0].astype(int).tolist()} == {(80, 70), (80, -110)}
 
@@ -241,7 +241,7 @@ class TestMethod:
         assert "\n" not in str(caught.value)
 
     def test_baselines_are_losses_of_constant_predictions(self):
-        """Each baseline is reached by the best constant output on colours drawn from the prior."""
+        """Each baseline is reached by the best constant output on colors drawn from the prior."""
         rng = np.random.default_rng(0)
         for objective in ("classification", "rebalanced", "regression"):
             method = Colorization(objective=objective, neighbors=1)
@@ -272,7 +272,7 @@ class TestMethod:
         assert np.abs(predict(lightness, 1.0) - predict(lightness, 0.1)).max() > 0.1
 
     def test_overfits_eight_pictures(self):
-        """Eight flat colours on eight textures: the loss comes within 5 % of the targets' entropy."""
+        """Eight flat colors on eight textures: the loss comes within 5 % of the targets' entropy."""
         rng = np.random.default_rng(0)
         lightness = rng.uniform(20, 80, (8, 32, 32, 1)).astype(np.float32)
         ab = np.tile(rng.uniform(-50, 50, (8, 1, 1, 2)), (1, 8, 8, 1)).astype(np.float32)

@@ -39,9 +39,9 @@ def constant(a, b):
     return Fake(lambda cells: tf.ones_like(cells)[..., None] * tf.constant([a, b]))
 
 
-def oracle(colours):
-    """Knows the colour of each lightness among ``colours``."""
-    lab = rgb2lab(np.array([colours], np.uint8))[0].astype(np.float32)
+def oracle(colors):
+    """Knows the color of each lightness among ``colors``."""
+    lab = rgb2lab(np.array([colors], np.uint8))[0].astype(np.float32)
     assert np.diff(np.sort(lab[:, 0])).min() > 2
 
     def look_up(cells):
@@ -65,21 +65,21 @@ def classifier():
 
 @pytest.fixture
 def solid(tmp_path):
-    """One colour a file, each of another size."""
-    for number, colour in enumerate(SOLID):
-        Image.new("RGB", (60 + 13 * number, 70 - 9 * number), colour).save(tmp_path / f"{number}.png")
+    """One color a file, each of another size."""
+    for number, color in enumerate(SOLID):
+        Image.new("RGB", (60 + 13 * number, 70 - 9 * number), color).save(tmp_path / f"{number}.png")
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """The builtin photographs at about 100 pixels, with a grey one and two damaged files among them."""
+    """The builtin photographs at about 100 pixels, with a gray one and two damaged files among them."""
     folder = tmp_path_factory.mktemp("photos")
     for number, path in enumerate(builtin_photographs()):
         image = decode_image(str(path), min_side=100)
         image.thumbnail((100 + number, 90))
         image.save(folder / f"photo_{number}.png")
-    image.convert("L").save(folder / "grey.png")
+    image.convert("L").save(folder / "gray.png")
     (folder / "a_damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     (folder / "empty.png").write_bytes(b"")
     return folder
@@ -96,24 +96,24 @@ class TestKnownPredictors:
         assert metrics["auc_raw"] == pytest.approx(1.0, abs=1e-6)
         assert metrics["auc_macro"] == metrics["auc_inverse_frequency"] == pytest.approx(1.0, abs=1e-6)
         assert metrics["rmse_ab"] == pytest.approx(0.0, abs=1e-4)
-        assert metrics["colourfulness_ratio"] == pytest.approx(1.0)
+        assert metrics["colorfulness_ratio"] == pytest.approx(1.0)
         assert metrics["psnr"] == math.inf and metrics["psnr_infinite"] == metrics["images"] == len(SOLID)
 
-    def test_grey_equals_the_grey_baseline(self, method, photos):
+    def test_gray_equals_the_gray_baseline(self, method, photos):
         metrics = evaluate(method, constant(0.0, 0.0), str(photos))
-        names = [name for name in metrics if f"grey_{name}" in metrics]
+        names = [name for name in metrics if f"gray_{name}" in metrics]
         assert len(names) >= 12
         for name in names:
-            assert metrics[name] == pytest.approx(metrics[f"grey_{name}"], nan_ok=True)
+            assert metrics[name] == pytest.approx(metrics[f"gray_{name}"], nan_ok=True)
         assert all(metrics[f"{name}_gain"] == 0 for name in ("auc_raw", "auc_macro", "auc_inverse_prior"))
 
     @pytest.mark.parametrize(
-        "colour, score", [((255, 0, 0), 0.30299), ((0, 255, 0), 0.20149), ((200, 120, 60), 0.65180)]
+        "color, score", [((255, 0, 0), 0.30299), ((0, 255, 0), 0.20149), ((200, 120, 60), 0.65180)]
     )
-    def test_grey_for_solid_colours(self, method, colour, score):
-        metrics = evaluate(method, constant(0.0, 0.0), np.full((1, 40, 52, 3), colour, np.uint8))
-        assert metrics["grey_auc_raw"] == pytest.approx(score, abs=5e-6)
-        assert metrics["grey_auc_macro"] == pytest.approx(score, abs=5e-6)  # 10 x 13 sampled pixels in one bin
+    def test_gray_for_solid_colors(self, method, color, score):
+        metrics = evaluate(method, constant(0.0, 0.0), np.full((1, 40, 52, 3), color, np.uint8))
+        assert metrics["gray_auc_raw"] == pytest.approx(score, abs=5e-6)
+        assert metrics["gray_auc_macro"] == pytest.approx(score, abs=5e-6)  # 10 x 13 sampled pixels in one bin
 
     def test_pixels_count_alike_whatever_the_picture_size(self, method):
         red, orange = np.full((40, 80, 3), (255, 0, 0), np.uint8), np.full((40, 20, 3), (200, 120, 60), np.uint8)
@@ -152,7 +152,7 @@ class TestFiles:
         assert len(rows) == metrics["images"] == 8
         pixels = [float(row["pixels"]) for row in rows]
         assert sum(pixels) == metrics["pixels"]
-        for prefix in ("", "grey_", "vivid_"):
+        for prefix in ("", "gray_", "vivid_"):
             column = {
                 name: [float(row[prefix + name]) for row in rows] for name in ("auc_raw", "rmse_ab", "mse", "psnr")
             }
@@ -162,17 +162,17 @@ class TestFiles:
             assert np.mean(column["psnr"]) == pytest.approx(metrics[f"{prefix}psnr"])
             mean_mse = 10 * np.log10(255**2 / np.mean(column["mse"]))
             assert mean_mse == pytest.approx(metrics[f"{prefix}psnr_of_mean_mse"])
-            for name in ("ssim", "ciede2000", "colourfulness"):
+            for name in ("ssim", "ciede2000", "colorfulness"):
                 assert np.mean([float(row[prefix + name]) for row in rows]) == pytest.approx(metrics[prefix + name])
-        true = np.mean([float(row["colourfulness_true"]) for row in rows])
-        assert metrics["colourfulness"] / true == pytest.approx(metrics["colourfulness_ratio"])
+        true = np.mean([float(row["colorfulness_true"]) for row in rows])
+        assert metrics["colorfulness"] / true == pytest.approx(metrics["colorfulness_ratio"])
 
     def test_left_out_pictures_are_named(self, results):
         out, metrics = results
         status = {row["name"].rpartition("/")[2]: row["status"] for row in read_table(out)}
-        assert status["grey.png"] == "grey" and status["empty.png"] == "unreadable: the file is empty"
+        assert status["gray.png"] == "gray" and status["empty.png"] == "unreadable: the file is empty"
         assert status["a_damaged.jpg"].startswith("unreadable: ")
-        assert metrics["images_grey"] == 1 and metrics["images_skipped"] == 2 and len(status) == 11
+        assert metrics["images_gray"] == 1 and metrics["images_skipped"] == 2 and len(status) == 11
         assert {name.rpartition("/")[2] for name in metrics["skipped"]} == {"a_damaged.jpg", "empty.png"}
 
     def test_each_predictor_is_measured_apart(self, results, method, photos):
@@ -180,14 +180,14 @@ class TestFiles:
         alone = evaluate(method, constant(20.0, 40.0), str(photos))
         names = [name[len("vivid_") :] for name in metrics if name.startswith("vivid_")]
         assert len(names) >= 12 and all(metrics[f"vivid_{name}"] == alone[name] for name in names)
-        assert metrics["auc_raw_gain"] == metrics["auc_raw"] - metrics["grey_auc_raw"]
+        assert metrics["auc_raw_gain"] == metrics["auc_raw"] - metrics["gray_auc_raw"]
 
-    def test_sheet_shows_grey_compared_ours_truth(self, results):
+    def test_sheet_shows_gray_compared_ours_truth(self, results):
         sheet = np.asarray(Image.open(results[0] / "sheet.png")).astype(int)
         spread = np.ptp(sheet, axis=-1)
         columns = np.array_split(spread[:, -4 * (192 + 8) :], 4, axis=1)
-        grey, vivid, ours, truth = (np.mean(column > 20) for column in columns)
-        assert grey == 0 and min(vivid, ours, truth) > 0.1
+        gray, vivid, ours, truth = (np.mean(column > 20) for column in columns)
+        assert gray == 0 and min(vivid, ours, truth) > 0.1
 
 
 class TestNetworkInput:
@@ -199,7 +199,7 @@ class TestNetworkInput:
         found = Colorizer(method, one_temperature(method, model, None), [""])(Photograph(0, "x", rgb, lab))[""]
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
-    def test_colours_land_where_they_belong(self, method):
+    def test_colors_land_where_they_belong(self, method):
         # A network that answers with its cell's own position: at full size each pixel must get its own.
         def position(cells):
             y, x = tf.meshgrid(tf.range(tf.shape(cells)[1]), tf.range(tf.shape(cells)[2]), indexing="ij")
@@ -256,11 +256,11 @@ class TestCompare:
     def test_a_list_is_named_after_the_objectives(self, method, photos):
         others = [(method, constant(float(n), 0.0)) for n in range(3)]
         metrics = evaluate(method, constant(2.0, 0.0), str(photos), compare=others)
-        for name in ("auc_raw", "colourfulness", "ssim"):
-            assert metrics[f"regression_{name}"] == metrics[f"grey_{name}"]
+        for name in ("auc_raw", "colorfulness", "ssim"):
+            assert metrics[f"regression_{name}"] == metrics[f"gray_{name}"]
             assert metrics[f"regression-3_{name}"] == metrics[name] != metrics[f"regression-2_{name}"]
 
-    @pytest.mark.parametrize("name", ["grey", "", "a/b"])
+    @pytest.mark.parametrize("name", ["gray", "", "a/b"])
     def test_wrong_names(self, method, photos, name):
         with pytest.raises(ConfigError, match="`compare`"):
             evaluate(method, constant(0.0, 0.0), str(photos), compare={name: (method, constant(0.0, 0.0))})
@@ -277,10 +277,10 @@ class TestWrongUse:
         with pytest.raises(ConfigError, match=f"`{next(iter(options))}`.*Received"):
             evaluate(method, constant(0.0, 0.0), str(photos), **options)
 
-    def test_only_grey_pictures(self, method, tmp_path):
-        grey = np.random.default_rng(0).integers(0, 256, (2, 30, 30)).astype(np.uint8)
-        with pytest.raises(SourceError, match=r"no readable picture in colour among 2 \(2 grey"):
-            evaluate(method, constant(0.0, 0.0), grey, out=tmp_path)
+    def test_only_gray_pictures(self, method, tmp_path):
+        gray = np.random.default_rng(0).integers(0, 256, (2, 30, 30)).astype(np.uint8)
+        with pytest.raises(SourceError, match=r"no readable picture in color among 2 \(2 gray"):
+            evaluate(method, constant(0.0, 0.0), gray, out=tmp_path)
         assert not list(tmp_path.iterdir())
 
     def test_mostly_unreadable(self, method, tmp_path):
@@ -299,8 +299,8 @@ class TestSampleSheet:
     def test_rows_and_bad_files(self, method, photos, tmp_path):
         write_sheet(method, constant(30.0, 30.0), str(photos), tmp_path / "sheet.png", count=4)
         sheet = np.asarray(Image.open(tmp_path / "sheet.png")).astype(int)
-        grey, predicted, truth = np.array_split(sheet[8:, -4 * (96 + 8) :], 3)
-        assert np.ptp(grey, axis=-1).max() <= 2  # rounding of 8-bit neutral colours
+        gray, predicted, truth = np.array_split(sheet[8:, -4 * (96 + 8) :], 3)
+        assert np.ptp(gray, axis=-1).max() <= 2  # rounding of 8-bit neutral colors
         assert np.mean(np.ptp(predicted, axis=-1) > 40) > 0.5 < np.mean(np.ptp(truth, axis=-1) > 5)
 
     def test_same_picture_again(self, method, photos, tmp_path):

@@ -19,7 +19,7 @@ SIDE, STRIDE = 32, 4
 
 
 def constant(a, b):
-    """A predictor of one colour."""
+    """A predictor of one color."""
 
     def predict(L, temperature=None):
         shape = (len(L), -(-L.shape[1] // STRIDE), -(-L.shape[2] // STRIDE), 2)
@@ -29,7 +29,7 @@ def constant(a, b):
 
 
 def patterned(L, temperature=None):
-    """A predictor whose colours depend on the lightness it is given."""
+    """A predictor whose colors depend on the lightness it is given."""
     sampled = L[:, ::STRIDE, ::STRIDE, 0]
     return np.stack([sampled - 50, 30 - sampled / 2], axis=-1)
 
@@ -56,7 +56,7 @@ def straightforward(image, cells, network_size):
     across = weights(image.width, network_size[0], cells.shape[1])
     lab[..., 1:] = np.einsum("yi,ijc,xj->yxc", down, cells.astype(np.float64), across)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of colours outside the gamut, which are meant
+        warnings.simplefilter("ignore")  # of colors outside the gamut, which are meant
         return lab2rgb(lab) * 255
 
 
@@ -64,11 +64,11 @@ def photograph():
     return Image.open(builtin_photographs()[0]).convert("RGB")
 
 
-@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("reach", [0, 15, 60, 128])
-def test_join_is_exact(grey, reach):
-    """Random pixels, black and white among them, with colours from none to far outside the gamut."""
-    image = random_image(157, 211, "L" if grey else "RGB").convert("RGB")
+def test_join_is_exact(gray, reach):
+    """Random pixels, black and white among them, with colors from none to far outside the gamut."""
+    image = random_image(157, 211, "L" if gray else "RGB").convert("RGB")
     pixels = np.array(image)
     pixels[:8], pixels[8:16] = 0, 255
     image = Image.fromarray(pixels)
@@ -94,7 +94,7 @@ def test_strips_and_threads_leave_no_trace():
     assert rows(100, 997).tobytes() == one.crop((0, 100, 301, 997)).tobytes()
 
 
-def test_own_colours_come_back():
+def test_own_colors_come_back():
     """Cells that sample a smooth picture's own ab at its own size give that picture again where cells lie."""
     y, x = np.mgrid[0:64, 0:96]
     pixels = np.stack([60 + x, 200 - x - y / 4, 90 + y], axis=-1).astype(np.uint8)
@@ -118,13 +118,13 @@ def test_lightness_matches_scikit_image():
     np.testing.assert_allclose(lightness(pixels), rgb2lab(pixels)[..., 0], atol=1e-3)
 
 
-def test_no_colour_gives_the_grey_picture():
+def test_no_color_gives_the_gray_picture():
     image = photograph().convert("L")
     result = colorize_image(constant(0, 0), image.convert("RGB"), side=SIDE, stride=STRIDE)
     assert np.abs(np.asarray(result).astype(int) - np.asarray(image)[..., None]).max() <= 1
 
 
-def test_one_colour_at_full_size_is_plain_lab():
+def test_one_color_at_full_size_is_plain_lab():
     image = photograph()
     result = np.asarray(colorize_image(constant(12, -20), image, side=SIDE, stride=STRIDE), np.float64)
     assert np.abs(result - straightforward(image, np.full((1, 1, 2), (12, -20)), (1, 1))).max() < 0.65
@@ -141,7 +141,7 @@ def test_one_to_one_equals_predict_ab(small):
     method, model = small
     image = photograph().resize((132, method.network_side))
     L = rgb2lab(np.asarray(image))[None, ..., :1].astype(np.float32)
-    # An untrained network is flat; larger scores give the colours some structure to be shifted.
+    # An untrained network is flat; larger scores give the colors some structure to be shifted.
     scores = model.layers[-1]
     scores.set_weights([w * 40 for w in scores.get_weights()])
     expected = rgb2lab(np.asarray(image))
@@ -156,14 +156,14 @@ def test_one_to_one_equals_predict_ab(small):
 
 
 def test_edges_stay_where_they_are():
-    """Colour that follows an edge of the picture changes at that edge: neither left nor right of it on average."""
+    """Color that follows an edge of the picture changes at that edge: neither left nor right of it on average."""
     offsets = []
     for edge in (480, 490, 500, 510):  # 10 pixels are one of the network's, 40 a cell: all places within a cell
         pixels = np.zeros((640, 960, 3), np.uint8)
         pixels[:, edge:] = 200
         scaled = network_lightness(Image.fromarray(pixels), 64)
         cells = patterned(scaled[None, ..., None])[0] * (0, 1)
-        # Joined with a mid-grey picture, where no colour is clipped.
+        # Joined with a mid-gray picture, where no color is clipped.
         joined = Join(Image.new("RGB", (960, 640), "#777"), cells, scaled.shape[::-1], STRIDE).rows(320, 321)
         row = rgb2lab(np.asarray(joined)[..., :3])[0, :, 2]
         middle = np.interp((row[400] + row[580]) / -2, -row[400:580], np.arange(400, 580))

@@ -17,7 +17,7 @@ SIDE, STRIDE = 32, 4
 
 
 def patterned(L, temperature=None):
-    """A predictor whose colours depend on the lightness it is given."""
+    """A predictor whose colors depend on the lightness it is given."""
     sampled = L[:, ::STRIDE, ::STRIDE, 0]
     return np.stack([sampled - 50, 30 - sampled / 2], axis=-1)
 
@@ -41,7 +41,7 @@ def test_folder(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     (source / "deep" / "er").mkdir(parents=True)
     random_image(200, 100).save(source / "b.jpg", quality=95)
-    random_image(200, 100, "L").save(source / "grey.png")
+    random_image(200, 100, "L").save(source / "gray.png")
     random_image(90, 70, "CMYK").save(source / "deep" / "cmyk.JPEG")
     random_image(64, 65, "RGBA").save(source / "deep" / "er" / "alpha.png")
     Image.fromarray((np.arange(4096) * 16).astype(np.uint16).reshape(64, 64)).save(source / "deep" / "sixteen.tif")
@@ -50,11 +50,11 @@ def test_folder(tmp_path):
     (source / "notes.txt").write_text("no picture")
     report = run([source], out)
     outputs = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
-    assert outputs == {"b.jpg", "grey.png", "deep/cmyk.JPEG", "deep/er/alpha.png", "deep/sixteen.png"}
+    assert outputs == {"b.jpg", "gray.png", "deep/cmyk.JPEG", "deep/er/alpha.png", "deep/sixteen.png"}
     assert list(report.failed) == [str(source / "deep" / "cut.jpg")]
     assert "truncated" in report.failed[str(source / "deep" / "cut.jpg")]
     assert list(report.done) == sorted(report.done, key=lambda path: (path.count("/"), path))
-    for name in ("grey.png", "deep/er/alpha.png"):
+    for name in ("gray.png", "deep/er/alpha.png"):
         with Image.open(source / name) as image:
             image = image.convert("RGBA" if "alpha" in name else "RGB")
         expected = colorize_image(patterned, image, side=SIDE, stride=STRIDE)

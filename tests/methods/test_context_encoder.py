@@ -28,11 +28,11 @@ def batch(configured, number=0, **options):
 
 class TestExamples:
     def test_fill_has_the_right_channel_order(self):
-        """ImageNet's mean colour is R 123, G 117, B 104; card: the same in [-1, 1]."""
+        """ImageNet's mean color is R 123, G 117, B 104; card: the same in [-1, 1]."""
         assert pytest.approx((-0.03529, -0.08235, -0.18431), abs=1e-5) == FILL
 
     @pytest.mark.parametrize("mask", ["center", "blocks", "regions", "pattern"])
-    def test_dropped_pixels_have_the_mean_colour_and_others_their_own(self, mask):
+    def test_dropped_pixels_have_the_mean_color_and_others_their_own(self, mask):
         configured = method(mask, crop_size=64, resize=64) if mask == "pattern" else method(mask)
         inputs, targets = batch(configured)
         side, part = configured.crop_size, slice(None)
@@ -115,7 +115,7 @@ class TestSettings:
             ({"resize": 100}, "`resize` must be at least crop_size"),
             ({"overlap": 32}, "`overlap` leaves nothing"),
             ({"shapes": "voc"}, "`shapes` needs mask='regions'"),
-            ({"mask": "centre"}, "`mask`"),
+            ({"mask": "center"}, "`mask`"),
         ],
     )
     def test_wrong_ones_are_named(self, fields, message):
@@ -129,8 +129,8 @@ class TestSettings:
         assert (features.network, features.crop_size, features.adversarial) == ("features", 227, False)
 
     @pytest.mark.parametrize("fields", [{"mask": "center"}, {"mask": "blocks"}, {"mask": "regions"}])
-    def test_baseline_is_the_loss_of_the_mean_colour(self, fields):
-        """On pictures whose pixels differ from the mean colour as much as those of photographs do."""
+    def test_baseline_is_the_loss_of_the_mean_color(self, fields):
+        """On pictures whose pixels differ from the mean color as much as those of photographs do."""
         configured = method(**fields, reconstruction_weight=1.0)
         far = np.sqrt(0.31)
         data = configured.dataset(PHOTOS, batch_size=6, training=False)

@@ -1,4 +1,4 @@
-"""Metrics, nearest neighbours and evaluation of the context encoder."""
+"""Metrics, nearest neighbors and evaluation of the context encoder."""
 
 import json
 
@@ -10,7 +10,7 @@ from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import ContextEncoder
 from tfssl.methods.context_encoder.evaluate import evaluate, write_sheet
 from tfssl.methods.context_encoder.metrics import gradient_energy, hole_metrics, psnr
-from tfssl.methods.context_encoder.neighbours import feature_cells, hog_cells, nearest, visible_cells
+from tfssl.methods.context_encoder.neighbors import feature_cells, hog_cells, nearest, visible_cells
 from tfssl.ops.masks import center_mask
 
 METHOD = ContextEncoder(network="small", mask="center", resize=32, crop_size=32, overlap=2)
@@ -46,7 +46,7 @@ class TestMetrics:
         assert gradient_energy(ramp, np.zeros((8, 8), bool)) == 0.0
 
 
-class TestNeighbours:
+class TestNeighbors:
     def test_finds_a_picture_by_what_is_visible(self):
         bank = np.stack([smooth(seed) for seed in range(30)])
         queries = np.where(HOLE[..., None], np.uint8(120), bank[:7])
@@ -105,7 +105,7 @@ class TestEvaluate:
         assert written["psnr"] == found["psnr"] and written["config"]["method"] == "context_encoder"
         assert (tmp_path / "sheet.png").stat().st_size > 1000
 
-    def test_numbers_are_those_of_the_mean_colour(self, model):
+    def test_numbers_are_those_of_the_mean_color(self, model):
         """Against a computation of its own, from the photographs alone."""
         photos = [smooth(seed) for seed in range(3)]
         found = evaluate(METHOD, model, photos)
@@ -116,12 +116,12 @@ class TestEvaluate:
         assert found["surround_fill_l2"] == pytest.approx(100 * np.mean(errors), rel=1e-4)
 
     def test_bank_that_holds_the_answer(self, model):
-        """Neighbours come from the bank: where it holds the pictures themselves, their fill is perfect."""
+        """Neighbors come from the bank: where it holds the pictures themselves, their fill is perfect."""
         photos = [smooth(seed) for seed in range(4)]
         found = evaluate(METHOD, model, photos, bank=[*photos, *(smooth(seed) for seed in range(10, 20))])
         assert found["bank"] == 14 and found["nn_hog_psnr"] == pytest.approx(100.0)
 
-    def test_one_picture_has_no_neighbours(self, model):
+    def test_one_picture_has_no_neighbors(self, model):
         found = evaluate(METHOD, model, [smooth(0)])
         assert "nn_hog_psnr" not in found and "psnr_gain_nn" not in found
 

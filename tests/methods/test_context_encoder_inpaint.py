@@ -51,7 +51,7 @@ class TestFill:
     @pytest.mark.parametrize("method", METHODS, ids=["free", "center"])
     @pytest.mark.parametrize("hole", HOLES, ids=lambda hole: f"{hole.shape} {hole.sum()}")
     def test_what_lay_under_the_hole_does_not_matter(self, method, hole):
-        """A picture of one colour with rubbish in the hole, and a network that knows the colour."""
+        """A picture of one color with rubbish in the hole, and a network that knows the color."""
         rgb = np.full((*hole.shape, 3), 0.25, np.float32)
         rgb[hole] = np.random.default_rng(0).random((hole.sum(), 3))
         filled = run_fill(method, constant(method, 0.25), rgb, hole)
@@ -249,7 +249,7 @@ class TestFiles:
     def test_wrong_use(self, inpainter, tmp_path):
         photo().save(tmp_path / "a.png")
         with pytest.raises(ConfigError, match=r"`mask`.*does not exist"):
-            inpaint_paths([tmp_path], tmp_path / "out", inpainter, mask="centre")
+            inpaint_paths([tmp_path], tmp_path / "out", inpainter, mask="center")
         with pytest.raises(ConfigError, match="`format`"):
             inpaint_paths([tmp_path], tmp_path / "out", inpainter, format="webp")
         with pytest.raises(SourceError, match="would replace the input"):

@@ -122,7 +122,7 @@ class TestLosses:
         made[0, 2:] = 9
         np.testing.assert_allclose(hole_error(targets, made), [0.25, 0.0])
 
-    def test_serialises(self):
+    def test_serializes(self):
         again = keras.losses.deserialize(keras.losses.serialize(MaskedL2(3.0)))
         assert isinstance(again, MaskedL2) and again.visible_weight == 3.0
         with pytest.raises(ValueError, match="visible_weight"):
@@ -162,7 +162,7 @@ class TestGame:
         assert all((a == b).all() for a, b in zip(before[0], values(frozen), strict=True))
         assert any((a != b).any() for a, b in zip(before[1], values(learning), strict=True))
 
-    def test_critic_sees_the_centre_alone(self, game, batch):
+    def test_critic_sees_the_center_alone(self, game, batch):
         """What lies outside of the predicted patch reaches the critic's gradient through the inpainter only."""
         assert game.discriminator.input.shape == (None, 16, 16, 3)
         inputs, targets = batch

@@ -36,7 +36,7 @@ def sampler(training=True, colors=None, **fields):
         ({"downsample_side": 95}, "downsample_side"),
         ({"jitter": 25}, "jitter"),
         ({"head": (0, 8)}, "head"),
-        ({"color": "grey"}, "color"),
+        ({"color": "gray"}, "color"),
         ({"rms": -1}, "rms"),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_third_of_the_training_patches_is_blurred():
 
 
 @pytest.fixture(scope="module")
-def coloured():
+def colored():
     """Patches of a photograph, uint8 (24, 24, 24, 3)."""
     image = Image.open(builtin_photographs()[1]).convert("RGB")
     planes, *_ = sampler(training=False, colors=True).apply(image, np.random.default_rng(0))
@@ -153,13 +153,13 @@ def keep(patches, color):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_one_channel_is_that_of_the_patch_in_colour(training):
+def test_one_channel_is_that_of_the_patch_in_color(training):
     image = Image.open(builtin_photographs()[1]).convert("RGB")
     planes, kept, *others = sampler(training).apply(image, np.random.default_rng(0))
-    colours, *again = sampler(training, colors=True).apply(image, np.random.default_rng(0))
+    colors, *again = sampler(training, colors=True).apply(image, np.random.default_rng(0))
     for ours, theirs in zip([kept, *others], again, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert np.abs(planes.astype(int) - colours[np.arange(24), kept]).max() <= 1  # rounding of blurred ones
+    assert np.abs(planes.astype(int) - colors[np.arange(24), kept]).max() <= 1  # rounding of blurred ones
 
 
 @pytest.mark.parametrize("color", ["dropping", "projection", "none"])
@@ -176,32 +176,32 @@ def test_dataset_prepares_what_the_sampler_cuts(color):
     np.testing.assert_array_equal(labels[0], expected)
 
 
-def test_colour_dropping(coloured):
-    x = drop(coloured)
+def test_color_dropping(colored):
+    x = drop(colored)
     np.testing.assert_allclose(np.sqrt(np.mean(x.astype(np.float64) ** 2, axis=(1, 2, 3))), 50, atol=1e-3)
     deviation = x.std(axis=(1, 2))
     assert (np.sort(deviation, axis=1)[:, 1] < 0.5 * deviation.max(axis=1)).all(), "one channel has the variance"
     np.testing.assert_array_equal(np.argmax(deviation, axis=1), KEPT)
-    for patch, channel, original in zip(x, KEPT, coloured, strict=True):
+    for patch, channel, original in zip(x, KEPT, colored, strict=True):
         assert patch[..., channel].mean() == pytest.approx(0, abs=1e-3)
         seen = np.corrcoef(patch[..., channel].ravel(), original[..., channel].ravel())[0, 1]
         assert seen == pytest.approx(1, abs=1e-5)
         assert abs(np.corrcoef(patch[..., channel - 1].ravel(), original[..., channel - 1].ravel())[0, 1]) < 0.25
 
 
-def test_noise_of_the_code_and_of_the_paper(coloured):
+def test_noise_of_the_code_and_of_the_paper(colored):
     others = ~np.eye(3, dtype=bool)[KEPT]  # (P, 3)
-    code = drop(coloured, rms=None).transpose(0, 3, 1, 2)
+    code = drop(colored, rms=None).transpose(0, 3, 1, 2)
     assert np.abs(code[others]).max() <= 0.5
     assert code[others].std() == pytest.approx(1 / math.sqrt(12), rel=0.02)
-    paper = drop(coloured, rms=None, noise="paper").transpose(0, 3, 1, 2)
+    paper = drop(colored, rms=None, noise="paper").transpose(0, 3, 1, 2)
     share = paper[others].reshape(24, -1).std(axis=1) / paper[~others].reshape(24, -1).std(axis=1)
     assert share.mean() == pytest.approx(0.01, rel=0.02)
     np.testing.assert_array_equal(code[~others], paper[~others])
 
 
-def test_noise_is_new_in_each_patch_and_draw(coloured):
-    same = np.repeat(coloured[:1], 24, axis=0)
+def test_noise_is_new_in_each_patch_and_draw(colored):
+    same = np.repeat(colored[:1], 24, axis=0)
     noise = drop(same, np.zeros(24, int), rms=None)[..., 1].reshape(24, -1)
     again = drop(same, np.zeros(24, int), rms=None, seed=1)[..., 1].reshape(24, -1)
     correlation = np.corrcoef(np.concatenate([noise, again]))[np.triu_indices(48, 1)]
@@ -209,11 +209,11 @@ def test_noise_is_new_in_each_patch_and_draw(coloured):
 
 
 @pytest.mark.parametrize("color", ["projection", "none"])
-def test_all_channels_stay(coloured, color):
-    x = keep(coloured, color)
+def test_all_channels_stay(colored, color):
+    x = keep(colored, color)
     np.testing.assert_allclose(np.sqrt(np.mean(x.astype(np.float64) ** 2, axis=(1, 2, 3))), 50, atol=1e-3)
     np.testing.assert_allclose(x.mean(axis=(1, 2)), 0, atol=1e-3)
-    pixels = coloured.astype(np.float64)
+    pixels = colored.astype(np.float64)
     pixels = pixels @ projection_matrix() if color == "projection" else pixels
     pixels = pixels - pixels.mean(axis=(1, 2), keepdims=True)
     scale = 50 / np.sqrt(np.mean(pixels**2, axis=(1, 2, 3), keepdims=True))

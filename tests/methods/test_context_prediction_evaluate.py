@@ -1,4 +1,4 @@
-"""Evaluation of context prediction: accuracy, neighbours, pictures, the probe for aberration; and that it learns."""
+"""Evaluation of context prediction: accuracy, neighbors, pictures, the probe for aberration; and that it learns."""
 
 import json
 
@@ -11,7 +11,7 @@ from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import ContextPrediction
 from tfssl.methods.context_prediction import aberration
 from tfssl.methods.context_prediction.evaluate import accuracy_metrics, count_answers
-from tfssl.methods.context_prediction.neighbours import nearest_neighbours, sample_patches
+from tfssl.methods.context_prediction.neighbors import nearest_neighbors, sample_patches
 from tfssl.methods.context_prediction.sheets import draw_board
 
 METHOD = ContextPrediction(
@@ -21,7 +21,7 @@ METHOD = ContextPrediction(
 
 
 def layout(count, seed=0):
-    """Pictures that all have the same coarse colours in the same places, each with noise of its own."""
+    """Pictures that all have the same coarse colors in the same places, each with noise of its own."""
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8))
     pixels = np.asarray(coarse.resize((76, 76), Image.Resampling.BICUBIC), np.int16)
@@ -60,7 +60,7 @@ def test_learns_a_fixed_layout(trained, held_out, tmp_path):
     record = json.loads((tmp_path / "metrics.json").read_text())
     assert record["accuracy"] == metrics["accuracy"]
     assert np.sum(record["confusion"]) == metrics["pairs"]
-    for name in ("confusion.png", "neighbours.png"):
+    for name in ("confusion.png", "neighbors.png"):
         assert (tmp_path / name).stat().st_size > 1000
 
 
@@ -111,8 +111,8 @@ def test_wrong_use_is_named(trained):
         METHOD.evaluate(trained, np.zeros((3, 10, 400, 3), np.uint8))
 
 
-def test_neighbours_come_from_where_they_should(tmp_path, trained):
-    """Pictures of one colour texture each, in two folders: every neighbour is of the same picture, or class."""
+def test_neighbors_come_from_where_they_should(tmp_path, trained):
+    """Pictures of one color texture each, in two folders: every neighbor is of the same picture, or class."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "pictures"
     for label, spread in (("fine", 40), ("coarse", 8)):
@@ -120,17 +120,17 @@ def test_neighbours_come_from_where_they_should(tmp_path, trained):
         for number in range(5):
             small = Image.fromarray(rng.integers(0, 256, (spread, spread, 3), np.uint8))
             small.resize((120, 120), Image.Resampling.NEAREST).save(folder / label / f"{number}.png")
-    metrics = nearest_neighbours(METHOD, trained, str(folder), out=tmp_path / "sheet.png")
-    assert metrics["neighbour_patches"] == 40
-    assert metrics["chance_neighbour_same_picture"] == pytest.approx(3 / 39)
-    assert metrics["chance_neighbour_same_class"] == pytest.approx(16 / 36)
+    metrics = nearest_neighbors(METHOD, trained, str(folder), out=tmp_path / "sheet.png")
+    assert metrics["neighbor_patches"] == 40
+    assert metrics["chance_neighbor_same_picture"] == pytest.approx(3 / 39)
+    assert metrics["chance_neighbor_same_class"] == pytest.approx(16 / 36)
     for name in ("", "untrained_", "pixels_"):
-        assert 0 <= metrics[f"{name}neighbour_same_picture"] <= 1
-    assert metrics["neighbour_same_class"] > 0.7
-    assert metrics == nearest_neighbours(METHOD, trained, str(folder))
+        assert 0 <= metrics[f"{name}neighbor_same_picture"] <= 1
+    assert metrics["neighbor_same_class"] > 0.7
+    assert metrics == nearest_neighbors(METHOD, trained, str(folder))
 
 
-def test_patches_of_neighbours_do_not_overlap():
+def test_patches_of_neighbors_do_not_overlap():
     y, x = np.mgrid[:100, :100]
     image = np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.uint8)
     method = METHOD.model_copy(update={"area": (10_000, 10_000)})
@@ -160,13 +160,13 @@ def test_board(predicted, frame):
     assert tuple(board[middle[row], gap - 2 + column * (cell + gap)]) == frame
 
 
-def test_magnified_green_moves_towards_the_corners():
+def test_magnified_green_moves_toward_the_corners():
     pixels = np.zeros((200, 200, 3), np.uint8)
     pixels[:, 150:] = 255
     image = Image.fromarray(pixels)
     moved = np.asarray(aberration.magnify_green(image, 0.05))
     np.testing.assert_array_equal(moved[..., [0, 2]], pixels[..., [0, 2]])
-    # The edge, 50 pixels from the centre, comes to lie 52.5 pixels from it.
+    # The edge, 50 pixels from the center, comes to lie 52.5 pixels from it.
     assert moved[100, :, 1].astype(int).sum() / 255 == pytest.approx(200 - 152.5, abs=0.1)
     assert aberration.magnify_green(image, 0) is image
 
@@ -183,14 +183,14 @@ def test_rmse_by_hand():
 def test_probe_finds_aberration_and_dropping_hides_it():
     """Flat noise tells nothing but its aberration; the network needs a strong one to see it in seconds."""
     rng = np.random.default_rng(0)
-    grey = rng.integers(0, 256, (300, 20, 20), np.uint8)
-    images = [np.asarray(Image.fromarray(g).resize((80, 80), Image.Resampling.BICUBIC).convert("RGB")) for g in grey]
+    gray = rng.integers(0, 256, (300, 20, 20), np.uint8)
+    images = [np.asarray(Image.fromarray(g).resize((80, 80), Image.Resampling.BICUBIC).convert("RGB")) for g in gray]
     patches = aberration.cut_patches(images, 16, pictures=300, per_picture=24, magnification=0.08)
     assert patches.pixels.shape == (300 * 24, 16, 16, 3)
     assert patches.places.min() == pytest.approx(0.1) and patches.places.max() == pytest.approx(0.9)
     seen = aberration.locate(patches, color="none", steps=120, batch=64)
     hidden = aberration.locate(patches, color="dropping", steps=40, batch=64)
-    assert seen["rmse"] < 0.7 * seen["centre"]
-    assert hidden["rmse"] > 0.95 * hidden["centre"]
+    assert seen["rmse"] < 0.7 * seen["center"]
+    assert hidden["rmse"] > 0.95 * hidden["center"]
     with pytest.raises(SourceError, match="at least 20"):
         aberration.cut_patches(images[:5], 16, pictures=60)

@@ -6,7 +6,7 @@ import pytest
 
 from tfssl.backbones.fold import fold_batch_normalization
 from tfssl.methods import ContextPrediction
-from tfssl.methods.context_prediction.loss import NeighbourAccuracy, NeighbourCrossEntropy
+from tfssl.methods.context_prediction.loss import NeighborAccuracy, NeighborCrossEntropy
 from tfssl.methods.context_prediction.network import build_network, build_tower
 
 RNG = np.random.default_rng(0)
@@ -19,7 +19,7 @@ def tiny(**fields):
 
 
 def settle(model):
-    """Statistics of batch normalisation as training would leave them, not 0 and 1."""
+    """Statistics of batch normalization as training would leave them, not 0 and 1."""
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.moving_mean.assign(RNG.normal(size=layer.moving_mean.shape))
@@ -72,8 +72,8 @@ def test_layers_of_the_released_network():
         16_781_312,
         32_776,
     ]
-    normalised = {x.name for x in tower.layers if isinstance(x, keras.layers.BatchNormalization)}
-    assert normalised == {"conv3_bn", "conv4_bn", "conv5_bn", "fc6_bn"}
+    normalized = {x.name for x in tower.layers if isinstance(x, keras.layers.BatchNormalization)}
+    assert normalized == {"conv3_bn", "conv4_bn", "conv5_bn", "fc6_bn"}
     assert {x.name for x in tower.layers if "norm" in x.name} == {"norm1", "norm2"}
     kernel = np.asarray(tower.get_layer("fc6_conv").kernel)
     assert np.abs(kernel).max() == pytest.approx(np.sqrt(3 / 2304), rel=1e-3)  # Caffe's xavier
@@ -100,7 +100,7 @@ def test_towers_are_tied(model, inputs):
     assert np.abs(logits[0, 0] - logits[0, 2]).max() > 1e-3
 
 
-def test_normalisation_learns_nothing_and_normalises(model, inputs):
+def test_normalization_learns_nothing_and_normalizes(model, inputs):
     found = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
     assert len(found) == 7 and not any(layer.trainable_variables for layer in found)
     tower = model.get_layer("tower")
@@ -109,14 +109,14 @@ def test_normalisation_learns_nothing_and_normalises(model, inputs):
         layer = tower.get_layer(name)
         before = keras.Model(tower.input, layer.input)(patches, training=True)
         statistics = layer.get_weights()
-        normalised = np.asarray(layer(before, training=True)).reshape(-1, layer.output.shape[-1])
+        normalized = np.asarray(layer(before, training=True)).reshape(-1, layer.output.shape[-1])
         layer.set_weights(statistics)
-        np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-3)
-        np.testing.assert_allclose(normalised.var(axis=0), 1, atol=0.01)
+        np.testing.assert_allclose(normalized.mean(axis=0), 0, atol=1e-3)
+        np.testing.assert_allclose(normalized.var(axis=0), 1, atol=0.01)
     settle(model)
 
 
-def test_folding_the_normalisation_keeps_the_function(model, inputs):
+def test_folding_the_normalization_keeps_the_function(model, inputs):
     tower = model.get_layer("tower")
     folded = fold_batch_normalization(tower)
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
@@ -151,12 +151,12 @@ def test_encoder_prepares_whole_pictures(color, strength):
 
 
 def test_encoder_of_a_dropping_network_sees_the_mean_of_what_it_was_trained_on():
-    """conv1 is linear: the mean of its answers to a grey patch with each channel kept is that to the prepared one."""
+    """conv1 is linear: the mean of its answers to a gray patch with each channel kept is that to the prepared one."""
     method = tiny(rms=50.0)
     encoder = method.encoder(method.model())
-    grey = np.repeat(RNG.uniform(0, 1, (1, 24, 24, 1)), 3, axis=-1).astype(np.float32)
-    prepared = np.asarray(encoder.get_layer("normalize")(255 * grey))[0]
-    kept = [np.eye(3)[c] * (grey[0] - grey.mean()) for c in range(3)]
+    gray = np.repeat(RNG.uniform(0, 1, (1, 24, 24, 1)), 3, axis=-1).astype(np.float32)
+    prepared = np.asarray(encoder.get_layer("normalize")(255 * gray))[0]
+    kept = [np.eye(3)[c] * (gray[0] - gray.mean()) for c in range(3)]
     expected = np.mean([50 * x / np.sqrt(np.mean(x**2)) for x in kept], axis=0)
     np.testing.assert_allclose(prepared, expected, atol=1e-2)
 
@@ -169,8 +169,8 @@ def test_embedder_gives_fc6_of_patches(model):
 def test_loss_of_equal_answers():
     labels = np.array([[0, 3, 7, -1], [5, -1, -1, -1]])
     zeros = np.zeros((2, 4, 8), np.float32)
-    assert float(NeighbourCrossEntropy("sum")(labels, zeros)) == pytest.approx(2.0794415 * 4)
-    assert float(NeighbourCrossEntropy("mean")(labels, zeros)) == pytest.approx(2.0794415)
+    assert float(NeighborCrossEntropy("sum")(labels, zeros)) == pytest.approx(2.0794415 * 4)
+    assert float(NeighborCrossEntropy("mean")(labels, zeros)) == pytest.approx(2.0794415)
 
 
 def test_loss_and_accuracy_leave_out_what_is_no_pair():
@@ -178,29 +178,29 @@ def test_loss_and_accuracy_leave_out_what_is_no_pair():
     labels = np.array([[0, 3, 7, -1], [5, 2, -1, -1]])
     losses = -(logits - np.log(np.exp(logits).sum(-1, keepdims=True)))
     each = [[losses[0, i, n] for i, n in enumerate((0, 3, 7))], [losses[1, i, n] for i, n in enumerate((5, 2))]]
-    assert float(NeighbourCrossEntropy("sum")(labels, logits)) == pytest.approx(
+    assert float(NeighborCrossEntropy("sum")(labels, logits)) == pytest.approx(
         np.sum(each[0]) + np.sum(each[1]), rel=1e-5
     )
     mean = (np.mean(each[0]) + np.mean(each[1])) / 2
-    assert float(NeighbourCrossEntropy("mean")(labels, logits)) == pytest.approx(mean, rel=1e-5)
+    assert float(NeighborCrossEntropy("mean")(labels, logits)) == pytest.approx(mean, rel=1e-5)
     changed = logits.copy()
     changed[labels == -1] = 100 * RNG.normal(size=(3, 8))
-    assert float(NeighbourCrossEntropy("sum")(labels, changed)) == float(NeighbourCrossEntropy("sum")(labels, logits))
-    metric = NeighbourAccuracy()
+    assert float(NeighborCrossEntropy("sum")(labels, changed)) == float(NeighborCrossEntropy("sum")(labels, logits))
+    metric = NeighborAccuracy()
     right = np.full((2, 4, 8), -1.0)
     np.put_along_axis(right, np.maximum(labels, 0)[..., None], 1.0, axis=-1)
     right[0, 0] = -right[0, 0]
     metric.update_state(labels, right)
     assert float(metric.result()) == pytest.approx(4 / 5)
-    assert float(NeighbourCrossEntropy("mean")(np.full((1, 3), -1), np.zeros((1, 3, 8)))) == 0.0
+    assert float(NeighborCrossEntropy("mean")(np.full((1, 3), -1), np.zeros((1, 3, 8)))) == 0.0
 
 
 def test_loss_is_saved_with_its_configuration():
-    loss = NeighbourCrossEntropy("sum")
+    loss = NeighborCrossEntropy("sum")
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert (again.pairs, again.reduction) == ("sum", "sum")
     with pytest.raises(ValueError, match="pairs"):
-        NeighbourCrossEntropy("median")
+        NeighborCrossEntropy("median")
 
 
 @pytest.mark.parametrize("reduction, rate", [("sum", 1e-5), ("mean", 2e-2)])

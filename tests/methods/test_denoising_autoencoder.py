@@ -82,7 +82,7 @@ class TestCounts:
         assert [tuple(m.shape) for m in maps(np.zeros((2, 32, 32, 3)))] == [(2, 32, 32, 32), (2, 4, 4, 256)]
         assert network(np.zeros((2, 32, 32, 3))).shape == (2, 32, 32, 3)
 
-    def test_batch_normalisation_takes_the_place_of_biases(self):
+    def test_batch_normalization_takes_the_place_of_biases(self):
         plain, normal = (
             DenoisingAutoencoder(backbone="small", crop_size=32, batch_norm=b).model() for b in (False, True)
         )
@@ -127,7 +127,7 @@ class TestData:
         assert len(list(method.dataset(PICTURES, batch_size=5, training=False))) == 8
         assert len(list(method.examples(PICTURES, training=False))) == 36
 
-    def test_weights_of_an_emphasised_loss(self):
+    def test_weights_of_an_emphasized_loss(self):
         method = DenoisingAutoencoder(**TINY, alpha=1.0, beta=0.5)
         for noisy, clean, weights in batches(method):
             np.testing.assert_array_equal(weights, np.where(noisy != clean, 1.0, 0.5))
@@ -159,8 +159,8 @@ class TestData:
 
     def test_patches_and_crops(self):
         picture = Image.fromarray(np.arange(30 * 40, dtype=np.uint16).reshape(30, 40).astype(np.uint8)).convert("RGB")
-        centre, _ = PatchSampler(10, None, 1, False).apply(picture, np.random.default_rng(0))
-        np.testing.assert_array_equal(centre[0], np.asarray(picture)[10:20, 15:25])
+        center, _ = PatchSampler(10, None, 1, False).apply(picture, np.random.default_rng(0))
+        np.testing.assert_array_equal(center[0], np.asarray(picture)[10:20, 15:25])
         several, _ = PatchSampler(10, None, 50, True).apply(picture, np.random.default_rng(0))
         assert len({p.tobytes() for p in several}) > 40
         small, key = PatchSampler(64, None, 2, True).apply(picture, np.random.default_rng(1))

@@ -34,7 +34,7 @@ def run(config, tmp_path_factory):
     return out
 
 
-def test_every_layer_has_learnt(config, run):
+def test_every_layer_has_learned(config, run):
     method, model = load_run(run)
     assert isinstance(model, UpperLayer) and model.depth == 3
     keras.utils.set_random_seed(config.settings.seed)

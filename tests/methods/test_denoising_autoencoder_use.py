@@ -10,7 +10,7 @@ from PIL import Image
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import DenoisingAutoencoder
 from tfssl.methods.denoising_autoencoder.evaluate import denoising_metrics, first_filters, write_sheet
-from tfssl.methods.denoising_autoencoder.finetune import Patience, classifier, finetune, labelled_batches
+from tfssl.methods.denoising_autoencoder.finetune import Patience, classifier, finetune, labeled_batches
 from tfssl.methods.denoising_autoencoder.network import prepare
 from tfssl.methods.encoding import is_encoder
 
@@ -154,14 +154,14 @@ class TestClassifier:
         before = [np.array(w) for w in tiny.get_weights()]
         keras.utils.set_random_seed(0)
         network, history = finetune(TINY, tiny, *folders, epochs=40, batch_size=4)
-        held_out = list(labelled_batches(TINY, folders[1]))
+        held_out = list(labeled_batches(TINY, folders[1]))
         wrong = np.concatenate([np.asarray(network(x)).argmax(axis=1) != y.numpy() for x, y in held_out]).mean()
         assert wrong == history.history["validation_error"][-1] < 0.1, "the weights of the best validation"
         for ours, theirs in zip(tiny.get_weights(), before, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
-    def test_labelled_pictures_are_clean_and_prepared(self, folders):
-        pixels, labels = next(iter(labelled_batches(TINY, folders[0], batch_size=48)))
+    def test_labeled_pictures_are_clean_and_prepared(self, folders):
+        pixels, labels = next(iter(labeled_batches(TINY, folders[0], batch_size=48)))
         assert pixels.shape == (48, 12, 12, 1) and labels.numpy().sum() == 24
         ramps = pixels.numpy()[..., 0].mean(axis=2)
         np.testing.assert_array_equal(ramps[:, 0] < ramps[:, -1], labels.numpy() == 1)

@@ -277,7 +277,7 @@ def small_network():
 
 
 def test_a_network_finds_planted_objects(small_network, tmp_path):
-    # At 6 steps the grid meets every copy of an object at the same pixels, and even random features recognise it.
+    # At 6 steps the grid meets every copy of an object at the same pixels, and even random features recognize it.
     mining = dataclasses.replace(MINING, constellations=200, set_size=4)
     summary = discover(
         *small_network, planted(each=5, noise=4)[0], tmp_path, mining=mining, steps=6, baselines=BASELINES

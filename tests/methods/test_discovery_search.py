@@ -11,11 +11,11 @@ from tfssl.methods.context_prediction.patch_index import Grid, PatchIndex, build
 CORNERS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], float)
 
 
-def test_centres_on_a_square_of_one_patch_side_fit_exactly():
-    centre, side, error = search.fit_square(100 + 24 * CORNERS, np.full(4, 24))
+def test_centers_on_a_square_of_one_patch_side_fit_exactly():
+    center, side, error = search.fit_square(100 + 24 * CORNERS, np.full(4, 24))
     assert error == pytest.approx(0, abs=1e-12)
     assert side == pytest.approx(24)
-    assert centre == pytest.approx([112, 112])
+    assert center == pytest.approx([112, 112])
 
 
 def test_a_square_of_half_a_patch_is_clipped_to_two_thirds_and_verified():
@@ -25,7 +25,7 @@ def test_a_square_of_half_a_patch_is_clipped_to_two_thirds_and_verified():
     assert error < search.MAX_ERROR
 
 
-def test_four_equal_centres_are_rejected():
+def test_four_equal_centers_are_rejected():
     _, side, error = search.fit_square(np.full((4, 2), 50.0), np.full(4, 24))
     assert side == pytest.approx(16)
     assert error == pytest.approx(2)
@@ -48,13 +48,13 @@ def test_fit_is_the_best_of_all_squares_allowed():
     rng = np.random.default_rng(3)
     for _ in range(20):
         points, sides = rng.uniform(0, 3, (4, 2)), rng.uniform(0.5, 1.5, 4)
-        centre, side, error = search.fit_square(points, sides)
+        center, side, error = search.fit_square(points, sides)
         tried = np.linspace(2 / 3, 4 / 3, 401) * sides.mean()
         squares = points.mean(axis=0) + tried[:, None, None] * (CORNERS - 0.5)
         distances = np.sum(np.square(points - squares), axis=(1, 2))
         assert error * side**2 <= distances.min() + 1e-9
         assert side == pytest.approx(tried[distances.argmin()], abs=0.005)
-        moved = centre + rng.normal(0, 0.1, 2) + side * (CORNERS - 0.5)
+        moved = center + rng.normal(0, 0.1, 2) + side * (CORNERS - 0.5)
         assert np.sum(np.square(points - moved)) >= error * side**2
 
 
@@ -64,7 +64,7 @@ def test_positions_reach_from_border_to_border_and_patches_touch(side, steps):
         edges = Grid(side, steps).positions(length)
         assert np.all(np.diff(edges[::steps]) == side)
         assert edges[0] >= 0
-        assert 0 <= length - side - edges[-1] - edges[0] <= 1  # centred
+        assert 0 <= length - side - edges[-1] - edges[0] <= 1  # centered
         assert length - (edges[-1] - edges[0]) - side < side / steps + 1
     assert Grid(side, steps).positions(side - 1).size == 0
 
@@ -80,10 +80,10 @@ def test_index_cuts_the_patches_it_says_it_cuts():
     assert np.diff(index.starts).tolist() == [4 * 6, 3 * 3]
     assert len(index.squares) == 2 * 4 + 1
     for row in (0, 5, 23):
-        x, y = (index.centres[row] - 4).astype(int)
+        x, y = (index.centers[row] - 4).astype(int)
         expected = pixel_descriptor(image[None, y : y + 8, x : x + 8])[0]
         np.testing.assert_allclose(index.embeddings[row], expected, atol=1e-3)
-    squares = index.centres[index.squares]
+    squares = index.centers[index.squares]
     np.testing.assert_array_equal(squares - squares[:, :1], np.broadcast_to(8 * CORNERS, squares.shape))
 
 
@@ -93,8 +93,8 @@ def test_scales_are_reported_in_pixels_of_the_picture():
     assert sorted(set(index.sides.tolist())) == [8, 16]
     large = index.sides == 16
     assert large.sum() == 4 * 6
-    assert index.centres[large].min(axis=0).tolist() == [8, 8]
-    assert index.centres[large].max(axis=0).tolist() == [88, 56]
+    assert index.centers[large].min(axis=0).tolist() == [8, 8]
+    assert index.centers[large].max(axis=0).tolist() == [88, 56]
 
 
 def test_area_brings_pictures_to_the_size_of_training():
@@ -126,12 +126,12 @@ def test_grid_refuses(wrong):
 
 
 def made_index(pictures, dimensions=8, seed=0):
-    """An index whose picture i holds the given unit vectors at the given centres, sides of 1."""
+    """An index whose picture i holds the given unit vectors at the given centers, sides of 1."""
     embeddings = np.concatenate([vectors for vectors, _ in pictures])
     counts = [len(vectors) for vectors, _ in pictures]
     return PatchIndex(
         embeddings.astype(np.float16),
-        np.concatenate([centres for _, centres in pictures]).astype(np.float32),
+        np.concatenate([centers for _, centers in pictures]).astype(np.float32),
         np.ones(len(embeddings), np.float32),
         np.concatenate([[0], np.cumsum(counts)]),
         tuple(range(len(pictures))),
@@ -156,7 +156,7 @@ def test_search_equals_the_plain_one(monkeypatch):
     rng = np.random.default_rng(1)
     pictures = [(unit_length(rng.normal(size=(n, 16))), rng.uniform(0, 9, (n, 2))) for n in (4, 9, 30, 5, 12, 7)]
     index = made_index(pictures)
-    drawn = rng.integers(0, len(index.centres), (40, 4))
+    drawn = rng.integers(0, len(index.centers), (40, 4))
     monkeypatch.setattr(search, "MATCH_BYTES", 10_000)  # several blocks
     matches = search.find_matches(index, drawn, top=3)
     for n, rows in enumerate(drawn):
@@ -203,7 +203,7 @@ def test_hog_is_that_of_scikit_image():
     np.testing.assert_allclose(hog_descriptor(patches), unit_length(np.array(expected)), atol=1e-4)
 
 
-def test_pixel_descriptor_is_normalised_correlation():
+def test_pixel_descriptor_is_normalized_correlation():
     patches = np.random.default_rng(0).integers(0, 128, (2, 12, 12, 3), dtype=np.uint8)
     a, b = pixel_descriptor(patches)
     assert a @ b == pytest.approx(np.corrcoef(patches[0].ravel(), patches[1].ravel())[0, 1], abs=1e-5)

@@ -43,7 +43,7 @@ class TestTiles:
     @pytest.mark.parametrize("crop_size, room", [(225, 11), (255, 21)])
     @pytest.mark.parametrize("jitter", [0, 2])
     def test_offsets_and_gaps(self, crop_size, room, jitter):
-        """Card: offsets 0 ... 11 or 21; gaps between neighbours 0 ... 22 or 42, 11 or 21 on average."""
+        """Card: offsets 0 ... 11 or 21; gaps between neighbors 0 ... 22 or 42, 11 or 21 on average."""
         cell, tile = crop_size // 3, 64
         draw = sampler(crop_size=crop_size, channel_jitter=jitter)
         corners = np.stack([draw.corners(rng.random(72)) for rng in rngs(1500)]).reshape(-1, 3, 3, 3, 2)
@@ -107,18 +107,18 @@ class TestTiles:
         assert (tiles == [10, 20, 30]).all()
 
 
-class TestColour:
-    def test_grey_puzzles_have_equal_channels(self):
+class TestColor:
+    def test_gray_puzzles_have_equal_channels(self):
         tiles, _, _ = sampler(gray_share=1.0, channel_jitter=2).apply(noise(), np.random.default_rng(0))
         assert (tiles == tiles[..., :1]).all() and tiles.std() > 10
         flat = Image.new("RGB", (256, 256), (30, 60, 93))
         assert (sampler(gray_share=1.0).apply(flat, np.random.default_rng(0))[0] == 61).all()
 
-    def test_share_of_grey(self):
+    def test_share_of_gray(self):
         draw = sampler(crop_size=24, resize=24, tile=6, gray_share=0.3)
         picture = noise(24)
-        grey = [np.ptp(draw.apply(picture, rng)[0], axis=-1).max() == 0 for rng in rngs(2000)]
-        assert np.mean(grey) == pytest.approx(0.3, abs=0.035)  # over three standard errors
+        gray = [np.ptp(draw.apply(picture, rng)[0], axis=-1).max() == 0 for rng in rngs(2000)]
+        assert np.mean(gray) == pytest.approx(0.3, abs=0.035)  # over three standard errors
 
     @pytest.mark.parametrize("axis", [0, 1])
     def test_channels_are_shifted_by_whole_pixels(self, axis):
@@ -184,7 +184,7 @@ class TestNormalization:
         expected = (levels - np.array(MEAN_COLOR)) / PIXEL_SCALE
         np.testing.assert_allclose(standardize(tf.constant(levels), "none"), expected, atol=1e-5)
 
-    def test_dataset_standardises(self):
+    def test_dataset_standardizes(self):
         tiles, labels = next(iter(TINY.dataset("builtin", batch_size=3)))
         assert tiles.shape == (3, 9, 16, 16, 3) and tiles.dtype == tf.float32 and labels.dtype == tf.int32
         contrast = tiles.numpy().std(axis=(2, 3)) > 0
@@ -325,5 +325,5 @@ class TestEvaluation:
         TINY.sample_sheet(TINY.model(), "builtin", tmp_path / "sheet.png")
         with Image.open(tmp_path / "sheet.png") as sheet:
             assert sheet.width > 600 and sheet.height > 600
-            colours = {colour for _, colour in sheet.convert("RGB").getcolors(1 << 24)}
-        assert (210, 40, 40) in colours, "an untrained network has wrong tiles"
+            colors = {color for _, color in sheet.convert("RGB").getcolors(1 << 24)}
+        assert (210, 40, 40) in colors, "an untrained network has wrong tiles"

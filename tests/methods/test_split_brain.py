@@ -108,7 +108,7 @@ def test_baselines():
 
 @pytest.fixture(scope="module")
 def colors(tmp_path_factory):
-    """Pictures in which colour follows from lightness, and lightness from colour: dark blue beside bright yellow."""
+    """Pictures in which color follows from lightness, and lightness from color: dark blue beside bright yellow."""
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("colors")

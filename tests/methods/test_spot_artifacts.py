@@ -120,7 +120,7 @@ class TestPictures:
         ours = adjust_saturation(tf.constant(x), tf.fill((2, 1, 1, 1), factor))
         np.testing.assert_allclose(ours, tf.image.adjust_saturation(x, factor), atol=1e-5)
 
-    def test_each_picture_has_its_own_colour(self):
+    def test_each_picture_has_its_own_color(self):
         x = np.random.default_rng(0).uniform(0.1, 0.9, (4, 5, 6, 3)).astype(np.float32)
         colors = np.array([NO_COLOR, [0.1, 1, 0], [0.1, 0.5, 1], [0.1, 0.5, 0]], np.float32)
         found = change_color(tf.constant(x), tf.constant(colors)).numpy()
@@ -131,7 +131,7 @@ class TestPictures:
         np.testing.assert_allclose(found[2], np.clip(first, -1, 1), atol=1e-5)
         np.testing.assert_allclose(found[3], np.clip(last, -1, 1), atol=1e-5)
 
-    def test_drawn_colours(self):
+    def test_drawn_colors(self):
         drawn = np.stack([sampler().draw_color(rng) for rng in rngs(500)])
         low, high = drawn.min(axis=0), drawn.max(axis=0)
         np.testing.assert_allclose(low[:2], [-32 / 255, 0.5], atol=0.01)

@@ -98,7 +98,7 @@ class TestAutoencoder:
         rows, columns = (np.flatnonzero(reached.any(axis=axis)) for axis in (1, 0))
         assert (rows.min(), rows.max()) == (31, 48) and (columns.min(), columns.max()) == (47, 64)
 
-    def test_batch_normalisation(self):
+    def test_batch_normalization(self):
         layers = [x for x in build_encoder(WIDTHS).layers if isinstance(x, keras.layers.BatchNormalization)]
         assert len(layers) == 5
         assert all(x.momentum == 0.975 and x.epsilon == 1e-3 and x.scale and x.center for x in layers)

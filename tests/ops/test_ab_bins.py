@@ -5,7 +5,7 @@ import pytest
 
 from tfssl.ops.ab_bins import (
     CENTERS,
-    GREY_BIN,
+    GRAY_BIN,
     NUM_BINS,
     annealed_mean,
     nearest_bin,
@@ -26,7 +26,7 @@ def test_grid_checksums():
     assert CENTERS[[0, 120, 221, 312]].tolist() == [[-90, 50], [0, 0], [50, 50], [100, 0]]
     assert CENTERS.sum(axis=0).tolist() == [4910, 2090]
     assert np.square(CENTERS.astype(int)).sum() == 1_877_800
-    assert GREY_BIN == 120
+    assert GRAY_BIN == 120
 
 
 def test_grid_equals_the_authors_file(shared_data):
@@ -97,7 +97,7 @@ def test_fast_search_equals_exhaustive_search(neighbors):
     assert indices.shape == (20_000, neighbors)
     # float32 squares of distances up to 100 units carry errors near 1e-3 of 2 sigma^2 = 50.
     np.testing.assert_allclose(weights, expected_weights, atol=2e-5)
-    # Where the last neighbour is a tie to float32 precision either choice is right; elsewhere the bins agree.
+    # Where the last neighbor is a tie to float32 precision either choice is right; elsewhere the bins agree.
     next_weights = soft_encode_reference(ab, neighbors + 1)[1]
     clear = next_weights[:, -2] > next_weights[:, -1] * 1.001
     assert clear.mean() > 0.95
@@ -111,7 +111,7 @@ def test_nearest_bin_equals_exhaustive_search():
     np.testing.assert_array_equal(nearest_bin(ab), soft_encode_reference(ab, 1)[0][:, 0])
 
 
-def test_encoding_survives_colours_far_outside():
+def test_encoding_survives_colors_far_outside():
     indices, weights = soft_encode([[1e6, -1e6]], 5)
     assert np.isfinite(np.asarray(weights)).all() and np.asarray(indices).max() < NUM_BINS
 
@@ -144,7 +144,7 @@ def test_annealed_mean_tends_to_the_mode():
     np.testing.assert_allclose(np.asarray(annealed_mean(logits, 1e-3)), CENTERS[logits.argmax(axis=1)], atol=1.0)
 
 
-def test_encode_then_decode_returns_the_colour():
+def test_encode_then_decode_returns_the_color():
     ab = np.random.default_rng(0).uniform(-40, 40, (500, 2)).astype(np.float32)
     probabilities = dense(*soft_encode(ab, 10))
     decoded = np.asarray(annealed_mean(np.log(probabilities + 1e-30), 1.0))

@@ -1,4 +1,4 @@
-"""Lab of bytes against scikit-image, over the cube and all greys."""
+"""Lab of bytes against scikit-image, over the cube and all grays."""
 
 import numpy as np
 from skimage.color import rgb2lab

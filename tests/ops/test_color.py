@@ -1,4 +1,4 @@
-"""Colour conversion against scikit-image over the whole RGB cube, and where it has to run."""
+"""Color conversion against scikit-image over the whole RGB cube, and where it has to run."""
 
 import warnings
 
@@ -14,11 +14,11 @@ from tfssl.ops.color import lab_to_rgb, rgb_to_lab, rgb_to_lightness
 
 @pytest.fixture(scope="module")
 def cube():
-    """Every fifth level of each channel, all corners included, and all greys: float32 (N, 3) in [0, 1]."""
+    """Every fifth level of each channel, all corners included, and all grays: float32 (N, 3) in [0, 1]."""
     axis = np.arange(0, 256, 5)
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-    greys = np.repeat(np.arange(256)[:, None], 3, axis=1)
-    return (np.concatenate([grid, greys]) / 255.0).astype(np.float32)
+    grays = np.repeat(np.arange(256)[:, None], 3, axis=1)
+    return (np.concatenate([grid, grays]) / 255.0).astype(np.float32)
 
 
 def test_lab_equals_scikit_image_over_the_cube(cube):
@@ -33,7 +33,7 @@ def test_lab_to_rgb_clips_as_scikit_image():
     rng = np.random.default_rng(0)
     lab = rng.uniform([0, -110, -110], [100, 110, 110], (20_000, 3))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-image warns about colours outside the gamut: the point of this test
+        warnings.simplefilter("ignore")  # scikit-image warns about colors outside the gamut: the point of this test
         expected = reference.lab2rgb(lab)
     assert np.abs(np.asarray(lab_to_rgb(lab.astype(np.float32))) - expected).max() < 1 / 255
 

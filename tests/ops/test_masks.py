@@ -27,7 +27,7 @@ def draw(kind, seed, side=64):
 
 
 @pytest.mark.parametrize("side", [32, 64, 128])
-def test_centre_is_a_quarter(side):
+def test_center_is_a_quarter(side):
     mask = center_mask(side)
     assert mask.sum() * 4 == side**2
     np.testing.assert_array_equal(mask, mask[::-1, ::-1])
@@ -35,7 +35,7 @@ def test_centre_is_a_quarter(side):
 
 
 @pytest.mark.parametrize("overlap, hole, band", [(7, 2500, 1596), (4, 3136, 960), (0, 4096, 0)])
-def test_centre_with_overlap(overlap, hole, band):
+def test_center_with_overlap(overlap, hole, band):
     """Card: 50 x 50 with the paper's overlap, 56 x 56 with that of the released commands."""
     mask = center_mask(128, overlap)
     assert mask.sum() == hole

@@ -1,4 +1,4 @@
-"""The geometry of neighbouring patches, against numbers worked out by hand."""
+"""The geometry of neighboring patches, against numbers worked out by hand."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_number_of_pairs(columns, rows, count):
 
 
 @pytest.mark.parametrize("columns, rows", [(2, 2), (4, 3), (3, 5)])
-def test_pairs_are_all_neighbours_in_both_orders(columns, rows):
+def test_pairs_are_all_neighbors_in_both_orders(columns, rows):
     pairs, labels = grid_pairs(columns, rows)
     found = {tuple(pair): label for pair, label in zip(pairs.tolist(), labels.tolist(), strict=True)}
     expected = {}

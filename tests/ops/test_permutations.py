@@ -40,7 +40,7 @@ def test_all_permutations_of_four():
 
 def test_hamming_examples():
     straight = np.arange(9)
-    assert hamming(straight, straight[::-1]) == 8, "the centre stays"
+    assert hamming(straight, straight[::-1]) == 8, "the center stays"
     assert hamming(straight, np.roll(straight, 1)) == 9
     assert hamming(straight, straight) == 0
     assert hamming(straight, [straight, straight[::-1]]).tolist() == [0, 8]

@@ -145,7 +145,7 @@ def test_pages_of_pictures(make_run, tmp_path):
     gallery.mkdir(parents=True)
     (gallery / "index.html").write_text("page")
     Image.new("RGB", (8, 8), "yellow").save(gallery / "filters-puzzles.png")
-    record = {"title": "Filters of conv1", "numbers": {"puzzles": {"colourfulness": 0.25}}, "protocol": {"zoom": 3}}
+    record = {"title": "Filters of conv1", "numbers": {"puzzles": {"colorfulness": 0.25}}, "protocol": {"zoom": 3}}
     (gallery / "numbers.json").write_text(json.dumps(record))
     page = read(write_report([run], tmp_path / "out"))
     assert "Filters of conv1: filters-puzzles" in page.text and "0.25" in page.text and "zoom 3" in page.text
@@ -208,7 +208,7 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
     record = json.loads((out / "evaluations" / "run" / "knn" / "metrics.json").read_text())
     assert record["model"] == str(run) and record["weights_sha256"]
     text = read(out / "report.html").text
-    assert "2 evaluations" in text and "left grey" in text and f"drawn for this page from {photos / 'train'}" in text
+    assert "2 evaluations" in text and "left gray" in text and f"drawn for this page from {photos / 'train'}" in text
     written = (out / "evaluations" / "run" / "own" / "metrics.json").stat().st_mtime_ns
     assert call(*command) == 0
     assert (out / "evaluations" / "run" / "own" / "metrics.json").stat().st_mtime_ns == written

@@ -63,17 +63,17 @@ def test_wrong_blocks_are_named(checkout, text, words):
         fill(text, checkout)
 
 
-def test_colorizer_table_stands_beside_grey(checkout):
+def test_colorizer_table_stands_beside_gray(checkout):
     from tools.make_tables import _QUALITY
 
     folder = checkout / "savedmodels" / "colorizer"
     folder.mkdir(parents=True)
     metrics = {"temperature": 0.5, "images": 500, "pixels": 12345, "bins": 99}
-    metrics |= {prefix + key: 0.5 for _, key, _ in _QUALITY for prefix in ("", "grey_")}
+    metrics |= {prefix + key: 0.5 for _, key, _ in _QUALITY for prefix in ("", "gray_")}
     manifest = {"metrics": metrics | {"auc_raw": 0.8975}, "metrics_untouched_half": metrics | {"images": 250}}
     (folder / "MANIFEST.json").write_text(json.dumps(manifest))
     text = fill("<!-- table:colorizer -->\n<!-- end -->", checkout)
-    assert "| Grey, all 500 | Ours, all 500 | Grey, the untouched 250 |" in text
+    assert "| Gray, all 500 | Ours, all 500 | Gray, the untouched 250 |" in text
     assert "| AuC, raw (%) | 50 | 89.8 | 50 | 50 |" in text
     assert "T = 0.5; 12,345 pixels in 99 bins" in text
 

@@ -52,7 +52,7 @@ def test_every_channel_has_mean_a_tenth_and_deviation_one(kind):
     assert all((one == two).all() for one, two in zip(old, model.get_weights(), strict=True)), "the model was changed"
 
 
-def test_groups_normalisation_and_branches():
+def test_groups_normalization_and_branches():
     images = pictures()
     grouped = build("caffenet", input_shape=(None, None, 3), widths=(8, 8, 8, 8, 8), conv1_stride=2, fc=False)
     check_spread(before_relu(data_dependent_init(grouped, pictures(side=64), rescale=False), pictures(side=64)))
@@ -61,11 +61,11 @@ def test_groups_normalisation_and_branches():
     )
 
 
-def test_batch_normalisation_passes_the_same_spread_on(caplog):
+def test_batch_normalization_passes_the_same_spread_on(caplog):
     images = pictures()
     model = build("alexnet_s", input_shape=(None, None, 3), widths=(8,) * 5, normalization="batch", fc=False)
     new = data_dependent_init(model, images, kind="pca")
-    assert "not rescaled: alexnet_s has batch normalisation (conv1_bn)" in caplog.text
+    assert "not rescaled: alexnet_s has batch normalization (conv1_bn)" in caplog.text
     for name, values in before_relu(new, images).items():
         rows = np.asarray(values).reshape(-1, values.shape[-1])
         np.testing.assert_allclose(rows.mean(axis=0), 0.1, atol=1e-3, err_msg=name)
@@ -134,8 +134,8 @@ def test_kernels_are_what_their_names_say():
     assert draw_kernel("kmeans", windows[:5], 6, random).shape == (6, 6), "fewer windows than outputs"
 
 
-def test_centres_lie_in_the_clusters():
-    """Windows from three narrow clusters: each centre answers to one of them far more than to the others."""
+def test_centers_lie_in_the_clusters():
+    """Windows from three narrow clusters: each center answers to one of them far more than to the others."""
     random = np.random.default_rng(0)
     means = np.array([[4, 0, 0, 0], [0, 4, 0, 0], [0, 0, 4, 0]], float)
     labels = random.integers(0, 3, 3000)
@@ -168,7 +168,7 @@ def test_wrong_use_is_one_line(model, images, options, words):
     assert "\n" not in str(caught.value)
 
 
-def test_what_cannot_be_initialised_is_named():
+def test_what_cannot_be_initialized_is_named():
     with pytest.raises(ModelError, match=r"'dense.*': no picture moves channel 0"):
         data_dependent_init(dense(), np.ones((4, 4), np.float32), kind="random")
     rgb = keras.Input((8, 8, 3))

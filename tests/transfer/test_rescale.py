@@ -9,7 +9,7 @@ from tfssl.backbones import build
 from tfssl.backbones.fold import fold_batch_normalization
 from tfssl.errors import ModelError
 from tfssl.transfer.data_dependent import data_dependent_init
-from tfssl.transfer.rescale import equalising_factors, gradient_ratios, rescale
+from tfssl.transfer.rescale import equalizing_factors, gradient_ratios, rescale
 
 IMAGES = np.random.default_rng(0).random((20, 24, 24, 3)).astype(np.float32)
 
@@ -31,10 +31,10 @@ def log_spread(model, images=IMAGES):
 
 
 def test_the_worked_example():
-    factors, target = equalising_factors([4.0, 1.0], 1.0)
+    factors, target = equalizing_factors([4.0, 1.0], 1.0)
     assert target == pytest.approx(2.0)
     np.testing.assert_allclose(factors, [2**0.5, 0.5**0.5])
-    _, target = equalising_factors([4.0, 1.0], 9.0)
+    _, target = equalizing_factors([4.0, 1.0], 9.0)
     assert target == pytest.approx(6.0)
 
 
@@ -91,13 +91,13 @@ def test_sums_of_branches_are_refused():
         rescale(keras.Model(x, layers.Dense(2)(y)), np.ones((2, 4), np.float32))
 
 
-def test_it_follows_the_initialisation(caplog):
+def test_it_follows_the_initialization(caplog):
     model = build("caffenet", input_shape=(None, None, 3), widths=(8, 8, 12, 12, 8), conv1_stride=2, fc=False)
     images = np.random.default_rng(0).random((8, 64, 64, 3)).astype(np.float32)
     new = data_dependent_init(model, images)
     assert log_spread(data_dependent_init(model, images, rescale=False), images) > 0.2
     assert log_spread(new, images) < 0.02
-    assert not caplog.records, "its normalisation is nearly homogeneous at this scale"
+    assert not caplog.records, "its normalization is nearly homogeneous at this scale"
 
 
 def test_what_is_not_homogeneous_is_told(caplog):
@@ -110,7 +110,7 @@ def test_what_is_not_homogeneous_is_told(caplog):
     assert "is not homogeneous: scaled outputs should have deviation" in caplog.text
 
 
-def test_batch_normalisation_is_refused_and_can_be_folded():
+def test_batch_normalization_is_refused_and_can_be_folded():
     keras.utils.set_random_seed(0)
     model = build("alexnet_s", input_shape=(None, None, 3), widths=(6,) * 5, normalization="batch", fc=False)
     images = np.random.default_rng(0).random((6, 32, 32, 3)).astype(np.float32)

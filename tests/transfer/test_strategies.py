@@ -13,7 +13,7 @@ LABELS = np.arange(8) % 3
 
 
 def small_encoder(seed=0):
-    """Two convolutions in a nested model, with normalisation and dropout, as encoders of runs have them."""
+    """Two convolutions in a nested model, with normalization and dropout, as encoders of runs have them."""
     keras.utils.set_random_seed(seed)
     pixels = keras.Input((None, None, 3))
     conv1 = layers.ReLU()(layers.BatchNormalization(name="bn1")(layers.Conv2D(4, 3, name="a")(pixels)))
@@ -91,7 +91,7 @@ def test_augmenting_adds_the_frozen_maps_to_those_of_a_new_network():
 
 
 def pretext_of(encoder):
-    """A model of another task with the encoder's variables: predict the mean colour."""
+    """A model of another task with the encoder's variables: predict the mean color."""
     mean = layers.Dense(3, name="mean")(layers.GlobalAveragePooling2D()(encoder.output["conv2"]))
     model = keras.Model(encoder.input, mean)
     model.compile("sgd", "mse")

@@ -26,7 +26,7 @@ class _ToLab(layers.Layer):
     [
         (None, 3, "RGB"),
         (lambda rgb: Lightness()(rgb), 1, "L"),
-        (lambda rgb: rgb[..., :1], 1, "grey"),
+        (lambda rgb: rgb[..., :1], 1, "gray"),
         (lambda rgb: rgb[..., 1:], 2, "ab"),
         (lambda rgb: _ToLab()(rgb), 3, "Lab"),
     ],
@@ -51,7 +51,7 @@ def test_branches_with_layers_of_one_name():
         tower = keras.Model(inner, layers.Conv2D(2, 3, name="conv")(layers.Conv2D(4, 3, name="first")(inner)))
         maps.append(tower(part))
     found = first_convolutions(keras.Model(rgb, {"conv1": layers.Concatenate()(maps)}))
-    assert sorted(f.name for f in found) == ["first_1", "first_2"] and {f.channels for f in found} == {"grey", "ab"}
+    assert sorted(f.name for f in found) == ["first_1", "first_2"] and {f.channels for f in found} == {"gray", "ab"}
 
 
 def test_network_without_convolution():
@@ -78,7 +78,7 @@ def test_size_and_content_of_the_sheet(tmp_path, networks):
     assert page.count("<img") == 2 and "untrained" in page
 
 
-def test_gabor_keeps_its_orientation_and_constants_are_grey():
+def test_gabor_keeps_its_orientation_and_constants_are_gray():
     y, x = np.mgrid[-5:6, -5:6]
     gabor = np.exp(-(x**2 + y**2) / 18) * np.cos(2 * np.pi * x / 6)
     kernel = np.stack([gabor, gabor.T, np.full((11, 11), 0.3), np.zeros((11, 11))], axis=-1)[:, :, None]
@@ -88,12 +88,12 @@ def test_gabor_keeps_its_orientation_and_constants_are_grey():
     assert (tiles[2:] == 0.5).all()
 
 
-def test_ab_tiles_have_the_colour_of_the_filter():
+def test_ab_tiles_have_the_color_of_the_filter():
     kernel = np.zeros((3, 3, 2, 3))
     kernel[..., 0, 0], kernel[..., 1, 1] = 0.1, -7.0  # red, blue, nothing
-    red, blue, grey = filter_tiles(kernel, "ab")["ab"][:, 1, 1]
+    red, blue, gray = filter_tiles(kernel, "ab")["ab"][:, 1, 1]
     assert red[0] > red[1] + 0.2 and blue[2] > blue[0] + 0.2
-    np.testing.assert_allclose(grey, grey[0], atol=2e-3)
+    np.testing.assert_allclose(gray, gray[0], atol=2e-3)
     assert set(filter_tiles(np.zeros((3, 3, 3, 2)), "Lab")) == {"L", "ab"}
     assert np.isfinite(filter_tiles(np.zeros((3, 3, 3, 2)), "Lab")["ab"]).all()
 
@@ -104,9 +104,9 @@ def test_statistics():
     # Borders are repeated there, so a little below sqrt(8 / 9) sqrt(2 / pi) of the inner pixels.
     assert found["roughness"] == pytest.approx(np.sqrt(8 / 9) * np.sqrt(2 / np.pi), abs=0.04)
     assert found["high_frequency"] == pytest.approx(1 - np.pi / 16, abs=0.02)  # white: the area outside a circle
-    assert found["colourfulness"] == pytest.approx(1.0, abs=0.02)
-    grey = np.repeat(noise[:, :, :1], 3, axis=2)
-    assert filter_statistics(grey)["colourfulness"] == pytest.approx(0.0, abs=1e-9)
+    assert found["colorfulness"] == pytest.approx(1.0, abs=0.02)
+    gray = np.repeat(noise[:, :, :1], 3, axis=2)
+    assert filter_statistics(gray)["colorfulness"] == pytest.approx(0.0, abs=1e-9)
     y, x = np.mgrid[-5:6, -5:6]
     smooth = np.exp(-(x**2 + y**2) / 18)[..., None, None] * np.ones((1, 1, 3, 4))
     assert filter_statistics(smooth)["high_frequency"] < 0.02 and filter_statistics(smooth)["roughness"] < 0.2

@@ -19,7 +19,7 @@ def test_every_filter_has_its_tile(tmp_path):
         assert drawn.min() == 0 and drawn.max() == 255
 
 
-def test_colour_and_single_channel(tmp_path):
+def test_color_and_single_channel(tmp_path):
     rng = np.random.default_rng(1)
     assert filter_sheet(rng.random((4, 3, 3, 3)), tmp_path / "a.png").mode == "RGB"
     assert filter_sheet(rng.random((4, 3, 3, 1)), tmp_path / "b.png").mode == "L"

@@ -7,7 +7,7 @@ from tfssl.visualization.line_plot import COLORS, line_plot
 
 
 def pixels_of(image, color):
-    """(x, y) of the pixels that show a colour."""
+    """(x, y) of the pixels that show a color."""
     distance = np.abs(np.asarray(image).astype(int) - ImageColor.getrgb(color)).sum(axis=-1)
     return np.argwhere(distance < 60)[:, ::-1]
 

@@ -37,7 +37,7 @@ def test_titles_and_labels_take_room_of_their_own(tmp_path):
     sheet = picture_sheet(
         [[white, white]] * 2,
         tmp_path / "a.png",
-        ["grey", "truth"],
+        ["gray", "truth"],
         ["first\nline", "a name much wider than a cell"],
         64,
     )

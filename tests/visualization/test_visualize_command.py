@@ -36,7 +36,7 @@ def test_filters_beside_untrained_and_another(model, tmp_path, capsys):
 
 def test_random_network_is_its_own_control(classes, tmp_path, capsys):
     options = ["--data", classes, "--limit", 12, "--side", 32, "--k", 2, "--tap", "conv3", "--out", tmp_path]
-    assert call("visualize", "random:alexnet_s", "neighbours", *options) == 0
+    assert call("visualize", "random:alexnet_s", "neighbors", *options) == 0
     record = json.loads((tmp_path / "numbers.json").read_text())
     assert list(record["numbers"]) == ["random:alexnet_s"] and record["protocol"]["tap_of_random:alexnet_s"] == "conv3"
     assert "broken" in capsys.readouterr().err or record["protocol"]["pictures"] == 12
@@ -48,7 +48,7 @@ def test_random_network_is_its_own_control(classes, tmp_path, capsys):
         (["poetry"], "no kind of picture 'poetry'; known: filters, dream"),
         (["filters", "--tap", "conv1"], "no option `tap`"),
         (["filters", "--data", "builtin"], "no option `data`"),
-        (["neighbours"], "`data` is missing"),
+        (["neighbors"], "`data` is missing"),
         (["distance"], "`photo` is missing"),
         (["distance", "--photo", "one.jpg"], "at least twice"),
         (["dream", "--photo", "none.jpg"], "none.jpg"),

@@ -6,7 +6,7 @@
 
 Every backbone has the taps conv1 ... conv5, each after its ReLU, and fc6, fc7 where it has fully connected layers.
 Sizes are those of Caffe, where most of these networks were defined: explicit zero padding in convolutions, pooling
-that rounds up, alpha of the local response normalisation divided by the window.
+that rounds up, alpha of the local response normalization divided by the window.
 """
 
 from tfssl.backbones.registry import BACKBONES, build, classifier

@@ -19,7 +19,7 @@ NORMALIZATIONS = {
         **dict.fromkeys(("conv3", "conv4", "conv5", "fc6", "fc7"), "batch_without_affine"),
     },
 }
-"""Name -> what normalises each layer."""
+"""Name -> what normalizes each layer."""
 
 _KERNELS = (11, 5, 3, 3, 3)
 _PADDINGS = (None, 2, 1, 1, 1)  # conv1's is an argument
@@ -50,7 +50,7 @@ def alexnet(
     Defaults are BVLC's AlexNet for 227x227 pictures: 2,334,080 convolution parameters, 60,965,224 with fc8 of 1000
     classes. What others trained, as options:
 
-    - CaffeNet: ``order="pool_norm", bias=1.0``, the function :data:`caffenet`. Its local response normalisation
+    - CaffeNet: ``order="pool_norm", bias=1.0``, the function :data:`caffenet`. Its local response normalization
       comes after the pooling.
     - Jigsaw: CaffeNet with ``conv1_stride=2, fc=(512,)`` (paper) or ``(1024,)`` (released code).
     - Context prediction, released code: CaffeNet with ``groups=1, conv1_padding=5, normalization="lrn_batch",
@@ -71,9 +71,9 @@ def alexnet(
         padding: ``"caffe"`` pads conv2 by 2 and conv3 ... conv5 by 1 and rounds pool sizes up; ``"same"`` follows
             TensorFlow's rule everywhere, conv1 included.
         pool_padding: rows and columns on each side of every pooling's input.
-        order: ``"norm_pool"`` (AlexNet) or ``"pool_norm"`` (CaffeNet): where the local response normalisation stands.
-        normalization: None; ``"lrn"`` (conv1, conv2); ``"batch"``: batch normalisation in every layer instead;
-            ``"lrn_batch"``: as ``"lrn"``, and batch normalisation without scale and offset in conv3 ... fc7; or
+        order: ``"norm_pool"`` (AlexNet) or ``"pool_norm"`` (CaffeNet): where the local response normalization stands.
+        normalization: None; ``"lrn"`` (conv1, conv2); ``"batch"``: batch normalization in every layer instead;
+            ``"lrn_batch"``: as ``"lrn"``, and batch normalization without scale and offset in conv3 ... fc7; or
             ``{layer: kind}`` with the kinds ``"lrn"`` (conv1, conv2, conv5) and those of
             ``tfssl.backbones.blocks.BATCH_NORMALIZATIONS``, which stand between convolution and ReLU.
         fc: units of fc6, fc7; None, False or () for convolutions only, which then take any size.
@@ -84,7 +84,7 @@ def alexnet(
 
     Returns:
         dict of KerasTensors conv1 ... conv5 (after the ReLU), pool1, pool2, pool5 (what the next layer reads: after
-        the normalisation too), fc6, fc7 (after the dropout).
+        the normalization too), fc6, fc7 (after the dropout).
 
     Raises:
         ConfigError: if an option is unknown, or fc is asked for on an input of unknown size.
@@ -137,7 +137,7 @@ def alexnet(
 
 
 caffenet = functools.partial(alexnet, order="pool_norm", bias=1.0)
-"""CaffeNet: :func:`alexnet` with the pooling before the normalisation and biases of 1; takes the same options."""
+"""CaffeNet: :func:`alexnet` with the pooling before the normalization and biases of 1; takes the same options."""
 
 
 def _identity(x):

@@ -13,13 +13,13 @@ BATCH_NORMALIZATIONS = {
     "batch_without_scale": {"scale": False},
     "batch_without_affine": {"center": False, "scale": False},
 }
-"""Kind of batch normalisation -> options of the layer."""
+"""Kind of batch normalization -> options of the layer."""
 
 
 def conv_relu(
     x, filters, kernel_size, name, *, strides=1, padding=None, groups=1, normalization=None, initializer, bias=0.0
 ):
-    """Convolution, batch normalisation if any, ReLU: the layers ``NAME_conv``, ``NAME_bn`` and ``NAME``.
+    """Convolution, batch normalization if any, ReLU: the layers ``NAME_conv``, ``NAME_bn`` and ``NAME``.
 
     Args:
         x: KerasTensor (B, H, W, C).
@@ -32,7 +32,7 @@ def conv_relu(
         groups: the channels are split into that many groups that do not see each other.
         normalization: None or a key of ``BATCH_NORMALIZATIONS``.
         initializer: of the kernel; anything that ``keras.initializers.get`` takes.
-        bias: initial value of all biases. With a normalisation that has an offset of its own there is no bias.
+        bias: initial value of all biases. With a normalization that has an offset of its own there is no bias.
 
     Returns:
         KerasTensor (B, H', W', filters).
@@ -72,7 +72,7 @@ def fully_connected(x, widths, *, dropout, initializer, bias=0.0, normalization=
         dropout: share of units dropped after each ReLU in training.
         initializer: of the kernels.
         bias: initial value of all biases.
-        normalization: ``{layer name: kind of batch normalisation or None}``, or None.
+        normalization: ``{layer name: kind of batch normalization or None}``, or None.
         name_prefix: put before every layer name.
 
     Returns:
@@ -110,7 +110,7 @@ def check_normalization(kind, also=()):
 def _weights(normalization, initializer, bias):
     has_offset = normalization is not None and BATCH_NORMALIZATIONS[normalization].get("center", True)
     return {
-        # A clone per layer: one unseeded initialiser object would give equal values to kernels of equal shape.
+        # A clone per layer: one unseeded initializer object would give equal values to kernels of equal shape.
         "kernel_initializer": keras.initializers.get(initializer).clone(),
         "bias_initializer": keras.initializers.Constant(bias),
         "use_bias": not has_offset,

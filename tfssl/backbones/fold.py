@@ -1,4 +1,4 @@
-"""Folding batch normalisation into the weights before it."""
+"""Folding batch normalization into the weights before it."""
 
 import numpy as np
 from keras import activations, layers
@@ -7,19 +7,19 @@ from tfssl.backbones.graph import has_one_reader, producer, rebuild
 
 
 def fold_batch_normalization(model):
-    """The same network without the batch normalisations that follow a convolution or a dense layer.
+    """The same network without the batch normalizations that follow a convolution or a dense layer.
 
     ``w' = w s, b' = (b - mean) s + beta`` with ``s = gamma / sqrt(variance + epsilon)`` and the moving statistics,
     so that outputs equal those of ``model`` in inference. Doersch et al. (2015) publish their network like this, for
-    frameworks and transfer protocols that know no normalisation. Conditions are not met where the layer before has
-    an activation or another reader, or is of another kind: those normalisations stay.
+    frameworks and transfer protocols that know no normalization. Conditions are not met where the layer before has
+    an activation or another reader, or is of another kind: those normalizations stay.
 
     Args:
         model: functional ``keras.Model``, such as ``tfssl.backbones.build`` returns.
 
     Returns:
         ``keras.Model`` with the same inputs, outputs and layer names, the folded layers left out, and weights of
-        its own. Convolutions and dense layers that a normalisation was folded into have a bias.
+        its own. Convolutions and dense layers that a normalization was folded into have a bias.
 
     Raises:
         ModelError: if the model is not functional, or has a model inside.

@@ -30,7 +30,7 @@ def vgg(
     Args:
         x: KerasTensor (B, H, W, C), any number of channels.
         depth: 16 or 19.
-        normalization: None as in the paper, or a batch normalisation between each convolution or fully connected
+        normalization: None as in the paper, or a batch normalization between each convolution or fully connected
             layer and its ReLU: ``"batch"`` or, as the VGG-style network of context prediction,
             ``"batch_without_affine"``.
         fc: units of fc6, fc7; None, False or () for convolutions only, which then take any size.

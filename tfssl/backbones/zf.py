@@ -17,7 +17,7 @@ def zf(
     bias=0.0,
     name_prefix="",
 ):
-    """ZF net: conv1 7x7 / 2, conv2 5x5 / 2, no groups; each 3x3 / 2 pooling is followed by the normalisation.
+    """ZF net: conv1 7x7 / 2, conv2 5x5 / 2, no groups; each 3x3 / 2 pooling is followed by the normalization.
 
     For 224x224 pictures: 3,726,464 convolution parameters, 62,357,608 with fc8 of 1000 classes; maps of 110, 26, 13,
     13, 13 pixels. The version for detection has ``conv1_padding=3, conv2_padding=2``.
@@ -33,7 +33,7 @@ def zf(
         name_prefix: put before every layer name.
 
     Returns:
-        dict of KerasTensors conv1 ... conv5 (after the ReLU), pool1, pool2 (after the normalisation), pool5, fc6,
+        dict of KerasTensors conv1 ... conv5 (after the ReLU), pool1, pool2 (after the normalization), pool5, fc6,
         fc7 (after the dropout).
 
     Raises:

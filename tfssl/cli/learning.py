@@ -79,9 +79,9 @@ def evaluate(
     temperature: Annotated[float | None, typer.Option(help="T of the annealed mean; default the model's.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
     compare: Annotated[list[str] | None, typer.Option(help="Another run to measure on the same pictures.")] = None,
-    bank: Annotated[str | None, typer.Option(help="Inpainting: pictures to take nearest neighbours from.")] = None,
+    bank: Annotated[str | None, typer.Option(help="Inpainting: pictures to take nearest neighbors from.")] = None,
 ):
-    """The method's own metrics, or a transfer task on labelled folders, with baselines beside them.
+    """The method's own metrics, or a transfer task on labeled folders, with baselines beside them.
 
     Example: tfssl evaluate colorizer --data photos/ --out results/
     Example: tfssl evaluate runs/mine --task linear_probe --data classes/train --test classes/test --out results/

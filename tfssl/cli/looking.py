@@ -13,9 +13,9 @@ _UNTRAINED = "untrained"
 @app.command()
 def visualize(
     run: Annotated[str, typer.Argument(help="A run directory, an export, a shipped model, a .keras file of one.")],
-    what: Annotated[str, typer.Argument(help="filters, dream, neighbours, units, embedding or distance.")],
+    what: Annotated[str, typer.Argument(help="filters, dream, neighbors, units, embedding or distance.")],
     out: Annotated[Path, typer.Option(help="Folder for pictures, index.html and numbers.json.")],
-    data: Annotated[str | None, typer.Option(help=f"Pictures for neighbours, units, embedding: {DATA_HELP}.")] = None,
+    data: Annotated[str | None, typer.Option(help=f"Pictures for neighbors, units, embedding: {DATA_HELP}.")] = None,
     compare: Annotated[
         list[str] | None, typer.Option(help="Another run, or random:BACKBONE, to set beside; repeatable.")
     ] = None,
@@ -29,7 +29,7 @@ def visualize(
     side: Annotated[int | None, typer.Option(min=16, max=1024, help="Side of the pictures in pixels.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="units: pictures of each unit; default 10.")] = None,
     fields: Annotated[int | None, typer.Option(min=0, help="units: receptive fields to measure; default 3.")] = None,
-    k: Annotated[int | None, typer.Option(min=1, help="neighbours: how many; default 5.")] = None,
+    k: Annotated[int | None, typer.Option(min=1, help="neighbors: how many; default 5.")] = None,
     perplexity: Annotated[float | None, typer.Option(help="embedding: below a third of the pictures.")] = None,
     octaves: Annotated[int | None, typer.Option(min=1, help="dream: sizes from coarse to fine; default 4.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the untrained network and of all that is drawn by chance.")] = 0,

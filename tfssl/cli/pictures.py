@@ -11,7 +11,7 @@ from tfssl.cli.app import DATA_HELP, app, progress_bar, report_skipped
 
 @app.command()
 def colorize(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or globs, grey or colour.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or globs, gray or color.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
     model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
     temperature: Annotated[
@@ -22,7 +22,7 @@ def colorize(
 ):
     """Colorize photographs of any size.
 
-    Example: tfssl colorize photos/ --out colour/
+    Example: tfssl colorize photos/ --out color/
     """
     from tfssl.api import load
     from tfssl.errors import ConfigError, ModelError
@@ -91,7 +91,7 @@ def prior(
     data: Annotated[str, typer.Argument(metavar="SRC", help=f"Photographs: {DATA_HELP}.")],
     out: Annotated[Path, typer.Option(help="The .npy file to write.")],
 ):
-    """Count how often each of the 313 colours occurs in your own photographs, for `prior: FILE` in a config.
+    """Count how often each of the 313 colors occurs in your own photographs, for `prior: FILE` in a config.
 
     Example: tfssl prior photos/ --out prior.npy
     """
@@ -115,6 +115,6 @@ def prior(
     smooth = smooth_prior(estimate)
     typer.echo(
         f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
-        f"occur, smoothed share of grey {smooth.max():.3f}"
+        f"occur, smoothed share of gray {smooth.max():.3f}"
     )
     report_skipped(skipped.reasons)

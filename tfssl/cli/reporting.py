@@ -23,7 +23,7 @@ def report(
         str | None, typer.Option(help=f"Draw new pictures and measure the methods' own metrics: {DATA_HELP}.")
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task to evaluate on --classes; repeatable.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Labelled pictures for --task.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Labeled pictures for --task.")] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first N pictures of --data.")] = None,
 ):
     """Write one page about runs that opens offline: pictures, curves, evaluations with their baselines.
@@ -38,7 +38,7 @@ def report(
     from tfssl.report.run_record import read_runs
 
     if bool(task) != bool(classes):
-        raise ConfigError("`--task` and `--classes` go together: a task, and the labelled pictures for it")
+        raise ConfigError("`--task` and `--classes` go together: a task, and the labeled pictures for it")
     for run in read_runs(runs) if data or task else ():
         if data:
             _measure(run, None, data, out, {"limit": limit} if limit else {})

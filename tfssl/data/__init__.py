@@ -12,7 +12,7 @@ _EXPORTS = {
     "Skipped": "pipeline",
     "TFRecordSource": "tfrecord",
     "array_to_image": "decode",
-    "builtin_grey_photographs": "builtin",
+    "builtin_gray_photographs": "builtin",
     "builtin_photographs": "builtin",
     "check_source": "images",
     "crop_batches": "pipeline",

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-# Colour photographs only: no drawings, no microscopy, and one view of the stereo pair.
+# Color photographs only: no drawings, no microscopy, and one view of the stereo pair.
 _COLOR = {
     "skimage": (
         "astronaut.png",
@@ -15,18 +15,18 @@ _COLOR = {
     ),
     "sklearn": ("china.jpg", "flower.jpg"),
 }
-_GREY = {"skimage": ("camera.png", "coins.png", "grass.png", "gravel.png", "moon.png")}
+_GRAY = {"skimage": ("camera.png", "coins.png", "grass.png", "gravel.png", "moon.png")}
 _FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
 
 def builtin_photographs():
-    """Paths of eight colour photographs (300 to 1000 pixels a side)."""
+    """Paths of eight color photographs (300 to 1000 pixels a side)."""
     return _locate(_COLOR)
 
 
-def builtin_grey_photographs():
+def builtin_gray_photographs():
     """Paths of five photographs that were taken in black and white."""
-    return _locate(_GREY)
+    return _locate(_GRAY)
 
 
 def _locate(names):

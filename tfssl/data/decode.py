@@ -30,7 +30,7 @@ _KEPT_INFO = ("exif", "icc_profile", "dpi")
 def decode_image(data, *, min_side=None, keep_alpha=False):
     """Decode an encoded image to upright 8-bit RGB.
 
-    Honours EXIF orientation; expands grey, palette and CMYK; scales 16-bit to 8-bit; composes alpha over white;
+    Honours EXIF orientation; expands gray, palette and CMYK; scales 16-bit to 8-bit; composes alpha over white;
     takes the first frame of an animation and the first page of a TIFF.
 
     Args:

@@ -6,7 +6,7 @@ from tfssl.data.decode import MAX_PIXELS
 
 
 def decode_rgb(data):
-    """Decode an encoded picture. Alpha is composed over white, grey expanded, of an animation the first frame taken.
+    """Decode an encoded picture. Alpha is composed over white, gray expanded, of an animation the first frame taken.
 
     16-bit PNGs are read at 8 bits. EXIF orientation is not applied: no core operator reads it.
 
@@ -29,12 +29,12 @@ def decode_rgb(data):
     )
     pixels = tf.cond(_is_palette_bmp(data), lambda: _look_up_palette(data, pixels), lambda: pixels)
     pixels = tf.cast(pixels, tf.float32) / 255.0
-    channels = tf.shape(pixels)[-1]  # 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha
+    channels = tf.shape(pixels)[-1]  # 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha
     has_alpha = tf.equal(channels % 2, 0)
     colors = channels - tf.cast(has_alpha, tf.int32)
     opacity = tf.where(has_alpha, pixels[..., -1:], 1.0)
     composed = pixels[..., :colors] * opacity + (1.0 - opacity)
-    return tf.ensure_shape(composed + tf.zeros(3), (None, None, 3))  # grey spreads over the three channels
+    return tf.ensure_shape(composed + tf.zeros(3), (None, None, 3))  # gray spreads over the three channels
 
 
 def encode_png(rgb):
@@ -43,7 +43,7 @@ def encode_png(rgb):
 
 
 def _is_palette_bmp(data):
-    # Bytes 28 and 29 of a BMP are its bits per pixel. decode_image returns an 8-bit BMP's palette indices as grey.
+    # Bytes 28 and 29 of a BMP are its bits per pixel. decode_image returns an 8-bit BMP's palette indices as gray.
     header = tf.strings.substr(data, 0, 2), tf.strings.substr(data, 28, 2)
     return (header[0] == b"BM") & (header[1] == b"\x08\x00")
 

@@ -14,7 +14,7 @@ def points_from_depth(depth, fx, fy, cx, cy):
     Args:
         depth: float (H, W), distance along the optical axis in any unit.
         fx, fy: focal lengths in pixels.
-        cx, cy: principal point in pixels, (0, 0) being the centre of the upper left pixel.
+        cx, cy: principal point in pixels, (0, 0) being the center of the upper left pixel.
 
     Returns:
         float64 (H, W, 3), ``((u - cx) z / fx, (v - cy) z / fy, z)`` in the unit of ``depth``.
@@ -37,7 +37,7 @@ def normals_from_depth(depth, fx, fy, cx, cy, *, window=15, jump=0.05):
         window: side of the window in pixels, odd. Larger ones smooth more: in a frame of 640x480 pixels from a
             structured-light sensor the normals of a floor lay 2.9, 1.8, 1.4 and 1.1 degrees from their mean on average
             with 7, 11, 15 and 21 pixels.
-        jump: share of a pixel's depth by which a neighbour's may differ.
+        jump: share of a pixel's depth by which a neighbor's may differ.
 
     Returns:
         float32 (H, W, 3), vectors of length 1 with x to the right, y down and z into the scene, so that a wall seen
@@ -57,8 +57,8 @@ def normals_from_depth(depth, fx, fy, cx, cy, *, window=15, jump=0.05):
     count, covariance = _covariances(points, known, window, jump)
     spread, axes = np.linalg.eigh(covariance)
     normals = axes[..., 0]
-    towards = np.sum(normals * points, axis=-1, keepdims=True)
-    normals = np.where(towards > 0, -normals, normals)
+    toward = np.sum(normals * points, axis=-1, keepdims=True)
+    normals = np.where(toward > 0, -normals, normals)
     good = known & (count >= _LEAST_SHARE * window**2) & (spread[..., 1] > _LEAST_SPREAD * spread[..., 2])
     return np.where(good[..., None], normals, 0.0).astype(np.float32)
 
@@ -73,7 +73,7 @@ def _covariances(points, known, window, jump):
     for top in range(window):
         for left in range(window):
             place = slice(top, top + height), slice(left, left + width)
-            apart = wide[place] - points  # about the centre: nothing cancels
+            apart = wide[place] - points  # about the center: nothing cancels
             near = wide_known[place] & (np.abs(apart[..., 2]) <= jump * points[..., 2])
             apart *= near[..., None]
             count += near

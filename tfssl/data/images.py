@@ -109,7 +109,7 @@ def image_source(source):
     Args:
         source: one of
 
-            - ``"builtin"``: the colour photographs inside scikit-image and scikit-learn, no download;
+            - ``"builtin"``: the color photographs inside scikit-image and scikit-learn, no download;
             - a directory (searched recursively; hidden files and folders are left out), a file, or a glob pattern;
             - ``"*.tfrecord"`` shards (path or glob) whose examples hold ``image/encoded``;
             - ``"tfds:NAME:SPLIT"`` (needs the extra ``tfssl[tfds]``);

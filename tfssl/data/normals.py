@@ -74,7 +74,7 @@ def read_normals(path):
 
     Returns:
         float32 (H, W, 3), vectors of length 1; zeros where nothing is known: where the file's vector is shorter than
-        0.5 (zeros; mid-grey in a PNG), longer than 1.5 (black or white in a PNG), or not finite.
+        0.5 (zeros; mid-gray in a PNG), longer than 1.5 (black or white in a PNG), or not finite.
 
     Raises:
         SourceError: if it is no such file.
@@ -87,7 +87,7 @@ def read_normals(path):
 
 
 def write_normals(path, normals):
-    """Write normals as a 16-bit PNG, whole or not at all; zeros become mid-grey.
+    """Write normals as a 16-bit PNG, whole or not at all; zeros become mid-gray.
 
     Args:
         path: file to write.

@@ -1,4 +1,4 @@
-"""Reading and writing of photographs as files: metadata, colour profile, whole files or none."""
+"""Reading and writing of photographs as files: metadata, color profile, whole files or none."""
 
 import dataclasses
 import io
@@ -54,7 +54,7 @@ def read_header(path):
 
 
 def decode_photo(path, *, min_side=None, keep_alpha=False):
-    """Decode a file to upright 8-bit sRGB, converting from its own colour profile where it has one.
+    """Decode a file to upright 8-bit sRGB, converting from its own color profile where it has one.
 
     Args:
         path: the file.
@@ -135,7 +135,7 @@ def _exif_of(source, size):
 
 
 def _to_srgb(image, profile):
-    """Convert to sRGB; ``image`` itself if the profile is sRGB already, not of RGB or grey, or unreadable."""
+    """Convert to sRGB; ``image`` itself if the profile is sRGB already, not of RGB or gray, or unreadable."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = profile.profile.xcolor_space.strip()

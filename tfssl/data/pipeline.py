@@ -59,7 +59,7 @@ class Crop:
         return tf.TensorSpec((self.size, self.size, 3), tf.uint8)
 
     def box(self, width, height, rng):
-        """Left, top, right, bottom of the crop in the picture's own pixels; ``rng`` None means the centre."""
+        """Left, top, right, bottom of the crop in the picture's own pixels; ``rng`` None means the center."""
         if self.area is not None and rng is not None:
             for _ in range(10):
                 area = width * height * rng.uniform(*self.area)
@@ -82,7 +82,7 @@ class Crop:
         return left, top, min(left + side, width), min(top + side, height)
 
     def apply(self, image, rng=None):
-        """Crop ``image`` (``PIL.Image``) to a uint8 array (size, size, 3); ``rng`` None means the centre."""
+        """Crop ``image`` (``PIL.Image``) to a uint8 array (size, size, 3); ``rng`` None means the center."""
         box = self.box(*image.size, rng)
         if all(float(v).is_integer() for v in box) and box[2] - box[0] == self.size == box[3] - box[1]:
             image = image.crop(box)
@@ -120,7 +120,7 @@ def crop_dataset(source, crop, *, training, seed=0, start=None, count=None, skip
         crop: a :class:`Crop`, or another sampler with the same doors: ``min_side``, ``random_in_evaluation``,
             ``spec`` (a ``tf.TensorSpec`` or a tuple of them) and ``apply(image, rng)``, which may raise ValueError
             where a picture does not serve.
-        training: shuffled, random crops; otherwise one pass of centre crops in order.
+        training: shuffled, random crops; otherwise one pass of center crops in order.
         seed: of order and crops.
         start: position in the training stream to start from. None: each iteration over the dataset is the next
             epoch, shuffled anew, as ``model.fit`` expects; with ``count``, 0.

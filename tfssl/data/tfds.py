@@ -75,7 +75,7 @@ def _open(text, needed, *, decode=True):
         options = {} if decode else {"decoders": {"image": tfds.decode.SkipDecoding()}}
         records = tfds.data_source(match["name"], split=match["split"], **options)
         features = list(records[0]) if len(records) else []
-    except Exception as error:  # an unknown name, split or licence step has an exception class of its own each
+    except Exception as error:  # an unknown name, split or license step has an exception class of its own each
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(f"`source` {text!r} cannot be opened: {reason}") from error
     if features and needed not in features:

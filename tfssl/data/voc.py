@@ -134,7 +134,7 @@ def masked_set(root, split):
     Two layouts are known. A VOC directory has ``JPEGImages/``, ``SegmentationClass/NAME.png``,
     ``ImageSets/Segmentation/SPLIT.txt``, and perhaps ``classes.txt`` whose first line is ``background``. CamVid's has
     ``SPLIT/`` and beside it ``SPLITannot/`` with files of the same names, and ``classes.txt``. Masks are indexed or
-    grey PNG files of class numbers; 255 and classes called unlabelled or void count for nothing.
+    gray PNG files of class numbers; 255 and classes called unlabeled or void count for nothing.
 
     Args:
         root: its folder.
@@ -175,7 +175,7 @@ def masked_set(root, split):
 
 
 def read_indices(path):
-    """The numbers that an indexed or grey PNG holds, int32 (H, W); a palette is not applied.
+    """The numbers that an indexed or gray PNG holds, int32 (H, W); a palette is not applied.
 
     Raises:
         SourceError: if it is no such file.
@@ -185,7 +185,7 @@ def read_indices(path):
     try:
         with Image.open(path) as image:
             if image.mode not in ("P", "L", "1", "I;16", "I"):
-                raise SourceError(f"mask {str(path)!r} is {image.mode}; masks are indexed or grey pictures")
+                raise SourceError(f"mask {str(path)!r} is {image.mode}; masks are indexed or gray pictures")
             return np.asarray(image).astype(np.int32)
     except (OSError, SyntaxError) as error:
         raise SourceError(f"mask {str(path)!r} cannot be read: {error}") from None

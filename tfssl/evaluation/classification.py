@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfssl.data.labelled import labelled_dataset, train_and_test
+from tfssl.data.labeled import labeled_dataset, train_and_test
 from tfssl.data.pipeline import Crop, Skipped
 from tfssl.data.random_boxes import crop_and_mirror
 from tfssl.errors import ConfigError
 from tfssl.evaluation.encoders import contestants
-from tfssl.evaluation.labelled_sets import check_counts
+from tfssl.evaluation.labeled_sets import check_counts
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.transfer import transfer
 from tfssl.transfer.strategies import unchanged
@@ -49,8 +49,8 @@ def evaluate(
     """Train a linear layer on the average of one tap, and with it what the strategy trains; test it.
 
     The same training is given to the same network with new random weights. The layer stands behind a batch
-    normalisation without scale and offset, as in the linear probes of Zhang et al. (2016), so that one learning rate
-    suits every encoder. Training pictures are cut at random and mirrored; test pictures are centre crops.
+    normalization without scale and offset, as in the linear probes of Zhang et al. (2016), so that one learning rate
+    suits every encoder. Training pictures are cut at random and mirrored; test pictures are center crops.
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
@@ -73,7 +73,7 @@ def evaluate(
 
     Raises:
         ConfigError: for a setting outside its range, an unknown strategy or tap.
-        SourceError: if the folders hold no labelled pictures.
+        SourceError: if the folders hold no labeled pictures.
         TrainingError: if a loss becomes NaN.
     """
     check_counts(seeds=seeds, steps=steps, batch_size=batch_size)
@@ -113,7 +113,7 @@ def evaluate(
             "batch_size": batch_size,
             "rate": rate,
             "optimizer": "SGD, momentum 0.9, weight decay 5e-4 of kernels, rate / 10 after 60 % and 85 %, norm 10",
-            "head": "mean over positions, batch normalisation without scale and offset, linear layer",
+            "head": "mean over positions, batch normalization without scale and offset, linear layer",
             "augmentation": f"random crop of {AREA[0]:g} to {AREA[1]:g} of the area, mirror",
             "pretext_weight": pretext_weight if pretext is not None else None,
         }
@@ -142,7 +142,7 @@ class _Plan:
             x = layers.GlobalAveragePooling2D(name="mean")(maps[tap])
             # Keras' own momentum of 0.99 would still remember the beginning in trainings of a few hundred steps, and
             # its epsilon of 1e-3 leave features small that vary little, as those of untrained networks do.
-            x = layers.BatchNormalization(momentum=0.9, epsilon=1e-8, center=False, scale=False, name="standardise")(x)
+            x = layers.BatchNormalization(momentum=0.9, epsilon=1e-8, center=False, scale=False, name="standardize")(x)
             return layers.Dense(len(self.folders[0].classes), dtype="float32", name="classes")(x)
 
         return transfer(encoder, head, strategy, taps=[tap], train_from=train_from, seed=self.seed)
@@ -150,7 +150,7 @@ class _Plan:
     def batches(self):
         """Training pictures for ever, float32 (B, side, side, 3) in [0, 1], and their classes."""
         part = self.folders[0].take(self.chosen())
-        pictures = labelled_dataset(part, Crop(self.side, resize=self.side, flip=False), skipped=self.skipped).unbatch()
+        pictures = labeled_dataset(part, Crop(self.side, resize=self.side, flip=False), skipped=self.skipped).unbatch()
         pictures = pictures.shuffle(min(_SHUFFLED, len(part)), seed=self.seed).repeat()
         batches = pictures.batch(self.batch_size, drop_remainder=True).enumerate()
         return batches.map(self._augmented, num_parallel_calls=2).prefetch(2)
@@ -172,7 +172,7 @@ class _Plan:
         predict = tf.function(lambda x: model(tf.cast(x, tf.float32) / 255.0, training=False), reduce_retracing=True)
         right = [
             np.argmax(predict(images), axis=-1) == labels
-            for images, labels in labelled_dataset(self.folders[1], crop, skipped=self.skipped)
+            for images, labels in labeled_dataset(self.folders[1], crop, skipped=self.skipped)
         ]
         return float(np.mean(np.concatenate(right)))
 

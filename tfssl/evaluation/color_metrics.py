@@ -1,7 +1,7 @@
-"""How far predicted colours are from the true ones: numbers for one picture, in NumPy.
+"""How far predicted colors are from the true ones: numbers for one picture, in NumPy.
 
-Colours are compared as ab of CIE Lab (D65), pictures as 8-bit sRGB. No number tells the whole story: grey has a
-small error, random vivid colours are colourful. Read AuC, rebalanced AuC and colourfulness together.
+Colors are compared as ab of CIE Lab (D65), pictures as 8-bit sRGB. No number tells the whole story: gray has a
+small error, random vivid colors are colorful. Read AuC, rebalanced AuC and colorfulness together.
 """
 
 import warnings
@@ -132,10 +132,10 @@ def ssim(true, predicted):
     return float(value)
 
 
-def colourfulness(rgb):
-    """Colourfulness M: spread plus 0.3 times mean offset of the opponent colours ``R - G`` and ``(R + G) / 2 - B``.
+def colorfulness(rgb):
+    """Colorfulness M: spread plus 0.3 times mean offset of the opponent colors ``R - G`` and ``(R + G) / 2 - B``.
 
-    0 is a grey picture; 15 slightly, 33 moderately, 59 quite, 109 extremely colourful. Compare it with the true
+    0 is a gray picture; 15 slightly, 33 moderately, 59 quite, 109 extremely colorful. Compare it with the true
     picture's: more is not better.
 
     Args:
@@ -145,7 +145,7 @@ def colourfulness(rgb):
         float, in 8-bit levels.
 
     Reference:
-        D. Hasler, S. Suesstrunk: Measuring colourfulness in natural images. SPIE 2003.
+        D. Hasler, S. Suesstrunk: Measuring colorfulness in natural images. SPIE 2003.
     """
     red, green, blue = np.moveaxis(np.asarray(rgb, np.float64), -1, 0)
     red_green, yellow_blue = red - green, (red + green) / 2.0 - blue
@@ -154,7 +154,7 @@ def colourfulness(rgb):
 
 
 def ciede2000(true, predicted):
-    """Mean CIEDE2000 colour difference; about 1 is just noticeable.
+    """Mean CIEDE2000 color difference; about 1 is just noticeable.
 
     Args:
         true: array (..., 3), Lab.
@@ -172,7 +172,7 @@ def ciede2000(true, predicted):
 
 
 def join_lab(lightness, ab):
-    """Lightness and colours as an 8-bit picture, clipped to the sRGB gamut.
+    """Lightness and colors as an 8-bit picture, clipped to the sRGB gamut.
 
     Args:
         lightness: array (H, W), L in [0, 100].

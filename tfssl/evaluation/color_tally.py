@@ -1,4 +1,4 @@
-"""Colour metrics over a set of pictures, in memory that does not grow with their number."""
+"""Color metrics over a set of pictures, in memory that does not grow with their number."""
 
 import math
 
@@ -13,15 +13,15 @@ SAMPLING = 4
 MIN_PIXELS = 100
 """True pixels below which a bin's mean score is too uncertain to count in the macro average."""
 
-PICTURE_METRICS = ("auc_raw", "rmse_ab", "mse", "psnr", "ssim", "ciede2000", "colourfulness")
+PICTURE_METRICS = ("auc_raw", "rmse_ab", "mse", "psnr", "ssim", "ciede2000", "colorfulness")
 """What :meth:`ColorTally.add` returns for one picture."""
 
 
 class RebalancedAuc:
-    """AuC per pixel and per colour, from totals over the 313 bins of the true colours.
+    """AuC per pixel and per color, from totals over the 313 bins of the true colors.
 
-    The score of a pixel is :func:`tfssl.evaluation.color_metrics.auc_score`; its bin is the centre nearest to its
-    true colour. The result depends neither on the order nor on the grouping of the pixels, up to rounding.
+    The score of a pixel is :func:`tfssl.evaluation.color_metrics.auc_score`; its bin is the center nearest to its
+    true color. The result depends neither on the order nor on the grouping of the pixels, up to rounding.
     """
 
     def __init__(self):
@@ -62,7 +62,7 @@ class RebalancedAuc:
     def inverse_frequency(self, prior=None):
         """Mean score of all pixels, each weighted by 1 / p of its bin: ``sum_q S_q / p_q / sum_q N_q / p_q``.
 
-        Zhang et al. (2016), section 3.1, weight so with the colours of their training set.
+        Zhang et al. (2016), section 3.1, weight so with the colors of their training set.
 
         Args:
             prior: p, float (313,). None takes the frequencies of the evaluated pixels themselves,
@@ -80,11 +80,11 @@ class RebalancedAuc:
 
 
 class ColorTally:
-    """All colour metrics of one predictor over a set of pictures.
+    """All color metrics of one predictor over a set of pictures.
 
     AuC, rebalanced AuC and RMSE are of the ab field before it is clipped to the sRGB gamut, pooled over the sampled
     pixels of all pictures (every :data:`SAMPLING`-th in both directions). PSNR, SSIM, CIEDE2000 (at the same
-    pixels) and colourfulness are of the clipped 8-bit picture, whose L is the true one, and averaged over pictures.
+    pixels) and colorfulness are of the clipped 8-bit picture, whose L is the true one, and averaged over pictures.
     """
 
     def __init__(self):
@@ -115,7 +115,7 @@ class ColorTally:
         self._squares += float(np.sum(np.square(error)))
         result = color_metrics.join_lab(lab[..., 0], predicted)
         squared = color_metrics.mse(rgb, result)
-        colour, true_colour = color_metrics.colourfulness(result), color_metrics.colourfulness(rgb)
+        color, true_color = color_metrics.colorfulness(result), color_metrics.colorfulness(rgb)
         self._pictures += 1
         row = {
             "auc_raw": color_metrics.auc(error),
@@ -124,9 +124,9 @@ class ColorTally:
             "psnr": color_metrics.psnr(squared),
             "ssim": color_metrics.ssim(rgb, result),
             "ciede2000": color_metrics.ciede2000(true, rgb2lab(result[grid])),
-            "colourfulness": colour,
+            "colorfulness": color,
         }
-        self._average({**row, "colourfulness_true": true_colour, "colourfulness_error": abs(colour - true_colour)})
+        self._average({**row, "colorfulness_true": true_color, "colorfulness_error": abs(color - true_color)})
         return row
 
     def result(self, prior=None):
@@ -139,8 +139,8 @@ class ColorTally:
             ``{name: float}``: ``auc_raw``, ``auc_macro`` (:meth:`RebalancedAuc.macro`), ``auc_inverse_frequency``
             (p of the evaluated pixels), ``auc_inverse_prior`` (p given), ``rmse_ab``; means over pictures ``psnr``
             (of the finite ones; ``psnr_infinite`` counts the others), ``psnr_of_mean_mse``, ``ssim``,
-            ``ciede2000``, ``colourfulness`` and ``colourfulness_error`` (mean of |M' - M|); and
-            ``colourfulness_ratio``, mean predicted over mean true.
+            ``ciede2000``, ``colorfulness`` and ``colorfulness_error`` (mean of |M' - M|); and
+            ``colorfulness_ratio``, mean predicted over mean true.
         """
         pixels = int(self.auc.pixels.sum())
         metrics = {"auc_raw": self.auc.raw(), "auc_macro": self.auc.macro()}
@@ -154,8 +154,8 @@ class ColorTally:
             "psnr": math.inf if only_infinite else self._mean("psnr"),
             "psnr_infinite": float(self._infinite),
             "psnr_of_mean_mse": color_metrics.psnr(self._mean("mse")) if self._pictures else math.nan,
-            **{name: self._mean(name) for name in ("ssim", "ciede2000", "colourfulness", "colourfulness_error")},
-            "colourfulness_ratio": _ratio(self._mean("colourfulness"), self._mean("colourfulness_true")),
+            **{name: self._mean(name) for name in ("ssim", "ciede2000", "colorfulness", "colorfulness_error")},
+            "colorfulness_ratio": _ratio(self._mean("colorfulness"), self._mean("colorfulness_true")),
         }
 
     def _average(self, row):

@@ -64,7 +64,7 @@ def contestants(encoder, *, taps=None, trained=True, compare=None):
 
 
 def untrained(encoder, seed):
-    """The same architecture with new random weights, as its initialisers draw them.
+    """The same architecture with new random weights, as its initializers draw them.
 
     Args:
         encoder: ``keras.Model``.

@@ -14,7 +14,7 @@ NUMBERS = 9000
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What an encoder makes of a labelled set.
+    """What an encoder makes of a labeled set.
 
     Args:
         rows: ``{tap: float32 array (N, numbers)}``; memory maps where they were written to a folder.
@@ -75,7 +75,7 @@ def pool_to_grid(maps, cells):
 
 
 def tap_features(encoder, batches, *, taps=None, pool=None, numbers=NUMBERS, folder=None, progress=None):
-    """Run an encoder over labelled pictures and pool every tap to a vector.
+    """Run an encoder over labeled pictures and pool every tap to a vector.
 
     With ``folder`` each tap goes to a file as it is computed, so that memory does not grow with the number of
     pictures.

@@ -10,7 +10,7 @@ import numpy as np
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.encoders import contestants
 from tfssl.evaluation.features import NUMBERS
-from tfssl.evaluation.labelled_sets import check_counts, labelled_sets
+from tfssl.evaluation.labeled_sets import check_counts, labeled_sets
 from tfssl.evaluation.logistic import Rows, accuracy, fit
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.visualization.line_plot import line_plot
@@ -61,7 +61,7 @@ def evaluate(
 ):
     """Fit a logistic regression to k pictures of each class, for several k and draws; test it on the whole test set.
 
-    Vectors are those of the linear probe, standardised over the pictures that were drawn: nothing else of the training
+    Vectors are those of the linear probe, standardized over the pictures that were drawn: nothing else of the training
     set is seen by the fit. The tap whose accuracy is reported is one for all k and draws: that with the highest
     accuracy on training pictures that were not drawn, meant over all k and draws that leave some.
 
@@ -69,7 +69,7 @@ def evaluate(
         encoder, data, test, taps, pool, side, compare, trained: as :func:`tfssl.evaluation.linear_probe.evaluate`.
         shots: values of k, rising; None: those of :data:`SHOTS` that the smallest class has.
         draws: how many times k pictures are drawn, with seeds 0, 1, ...; an untrained network has new weights in each.
-        strength: C of the regression, as in scikit-learn: larger is less regularised.
+        strength: C of the regression, as in scikit-learn: larger is less regularized.
         out: folder for ``metrics.json``, ``shots.csv`` and ``shots.png``; None writes nothing.
         progress: called with (fits done, fits in all, what).
 
@@ -79,13 +79,13 @@ def evaluate(
         network and ``_``; ``gain`` over the untrained one; ``chance``, counts, and ``skipped``, ``{file: reason}``.
 
     Raises:
-        SourceError: if the folders hold no labelled pictures.
+        SourceError: if the folders hold no labeled pictures.
         ConfigError: for a setting outside its range, or a tap that the encoder lacks.
     """
     check_counts(draws=draws, pool=pool)
     if not strength > 0:
         raise ConfigError(f"`strength` must be above 0. Received: strength={strength!r}")
-    sets = labelled_sets(data, test, side=side)
+    sets = labeled_sets(data, test, side=side)
     shots = _checked_shots(shots, np.bincount(sets.folders[0].labels).min())
     runners = contestants(encoder, taps=taps, trained=trained, compare=compare)
     scores, total = [], sum(len(runner.taps) * draws * len(shots) for runner in runners)
@@ -106,12 +106,12 @@ def evaluate(
             "draws": draws,
             "seeds": draws,
             "drawn": "k of each class without replacement, by numpy.random.default_rng((seed, k))",
-            "classifier": "multinomial logistic regression, L2, L-BFGS; bias not penalised",
+            "classifier": "multinomial logistic regression, L2, L-BFGS; bias not penalized",
             "strength": strength,
             "numbers": None if pool else NUMBERS,
             "pool": pool,
-            "standardised": "each number over the pictures drawn, then divided by the root of how many there are",
-            "crops": "centre",
+            "standardized": "each number over the pictures drawn, then divided by the root of how many there are",
+            "crops": "center",
         }
         write_metrics(out, numbers, task="few_shot", protocol=protocol)
         _write_table(Path(out) / "shots.csv", scores)

@@ -1,9 +1,9 @@
-"""Shape of learnt filters: are they oriented, and are they localised? An edge detector is both."""
+"""Shape of learned filters: are they oriented, and are they localized? An edge detector is both."""
 
 import numpy as np
 
 SELECTIVE, NARROW = 0.5, 0.85
-"""A filter counts as a localised edge with at least this orientation selectivity and at most this spread."""
+"""A filter counts as a localized edge with at least this orientation selectivity and at most this spread."""
 
 
 def orientation_selectivity(filters):
@@ -37,7 +37,7 @@ def orientation_selectivity(filters):
 
 
 def spatial_spread(filters):
-    """How far a filter's energy reaches about its centre, as a share of what an even filter of its size has.
+    """How far a filter's energy reaches about its center, as a share of what an even filter of its size has.
 
     The root of the variance of place, weighed by the squared values less the filter's median (what lies outside an
     edge): 1 for a filter that fills its square, as a grating or noise; 0 for one pixel.
@@ -64,7 +64,7 @@ def spatial_spread(filters):
 
 
 def filter_shape(filters):
-    """Medians over filters, and the share of localised edges.
+    """Medians over filters, and the share of localized edges.
 
     Args:
         filters: as :func:`orientation_selectivity`.

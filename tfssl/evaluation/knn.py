@@ -1,17 +1,17 @@
-"""Nearest neighbours: how often the pictures that an encoder finds most alike are of the same class, tap by tap."""
+"""Nearest neighbors: how often the pictures that an encoder finds most alike are of the same class, tap by tap."""
 
 import numpy as np
 
 from tfssl.evaluation.encoders import contestants
 from tfssl.evaluation.features import NUMBERS
-from tfssl.evaluation.labelled_sets import check_counts, labelled_sets
+from tfssl.evaluation.labeled_sets import check_counts, labeled_sets
 from tfssl.evaluation.tap_scores import TapScore, finish
 
 NEIGHBORS = 20
 """k: training pictures that vote."""
 
 TEMPERATURE = 0.07
-"""A neighbour of cosine s votes with weight exp(s / 0.07), as in Wu et al. (2018)."""
+"""A neighbor of cosine s votes with weight exp(s / 0.07), as in Wu et al. (2018)."""
 
 _QUERIES, _BANK = 512, 2048  # rows that are held in memory at a time
 
@@ -32,7 +32,7 @@ def evaluate(
 ):
     """Classify test pictures by a weighted vote of their 20 nearest training pictures; arguments as the linear probe's.
 
-    Vectors are pooled as for :func:`tfssl.evaluation.linear_probe.evaluate`, each number is centred on its mean over
+    Vectors are pooled as for :func:`tfssl.evaluation.linear_probe.evaluate`, each number is centered on its mean over
     the training set, and nearness is the cosine. Nothing is fitted, so the seeds only draw the weights of untrained
     networks. The reported tap is chosen on the training set, each picture of which is classified by the others.
 
@@ -40,7 +40,7 @@ def evaluate(
         ``{name: number or text}``, see :func:`tfssl.evaluation.tap_scores.finish`.
 
     Raises:
-        SourceError: if the folders hold no labelled pictures.
+        SourceError: if the folders hold no labeled pictures.
         ConfigError: for a setting outside its range, or a tap that the encoder lacks.
 
     Reference:
@@ -48,7 +48,7 @@ def evaluate(
         CVPR 2018, section 3.4.
     """
     check_counts(seeds=seeds, pool=pool)
-    sets = labelled_sets(data, test, side=side)
+    sets = labeled_sets(data, test, side=side)
     runners = contestants(encoder, taps=taps, trained=trained, compare=compare)
     scores, total = [], sum(len(runner.taps) * seeds for runner in runners)
     for runner in runners:
@@ -62,16 +62,16 @@ def evaluate(
     protocol = {
         "neighbors": NEIGHBORS,
         "temperature": TEMPERATURE,
-        "similarity": "cosine of vectors centred on the mean of the training set",
+        "similarity": "cosine of vectors centered on the mean of the training set",
         "numbers": None if pool else NUMBERS,
         "pool": pool,
-        "crops": "centre",
+        "crops": "center",
     }
     return finish("knn", scores, sets, seeds=seeds, protocol=protocol, out=out)
 
 
 def neighbor_accuracy(train, test, tap):
-    """Accuracy of the vote of the nearest neighbours.
+    """Accuracy of the vote of the nearest neighbors.
 
     Args:
         train, test: :class:`~tfssl.evaluation.features.Features`.
@@ -87,7 +87,7 @@ def neighbor_accuracy(train, test, tap):
 
 
 def vote(bank, labels, queries, *, leave_one_out=False):
-    """Class of each query by the weighted vote of its nearest neighbours.
+    """Class of each query by the weighted vote of its nearest neighbors.
 
     Args:
         bank: float32 (N, D), rows of length 1; an array, or what gives one for each slice of it.

@@ -1,4 +1,4 @@
-"""Minimising a smooth convex function of many variables by L-BFGS."""
+"""Minimizing a smooth convex function of many variables by L-BFGS."""
 
 import collections
 
@@ -9,7 +9,7 @@ _SMALLEST_STEP = 2.0**-20
 
 
 def minimize(objective, start, *, iterations=300, tolerance=1e-6, memory=10):
-    """Minimise by limited-memory BFGS with steps that are halved until the loss falls enough.
+    """Minimize by limited-memory BFGS with steps that are halved until the loss falls enough.
 
     For the few hundred thousand weights of a linear probe SciPy's L-BFGS-B spends twice as long on its own work
     (for bounds that there are none of) as the loss and its gradient take; this here a fifth of that time.

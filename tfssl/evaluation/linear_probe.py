@@ -1,7 +1,7 @@
 """Linear probes: how well hyperplanes through an encoder's frozen features tell classes apart, tap by tap.
 
 Following the linear classification of Zhang et al. (2016, section 3.2): each map is averaged to a vector of about
-9000 numbers, each number standardised (batch normalisation without scale and offset), and one softmax layer fitted
+9000 numbers, each number standardized (batch normalization without scale and offset), and one softmax layer fitted
 to it. Here the fit is exact, by L-BFGS, where they ran SGD.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from tfssl.errors import SourceError
 from tfssl.evaluation.encoders import contestants
 from tfssl.evaluation.features import NUMBERS
-from tfssl.evaluation.labelled_sets import check_counts, labelled_sets
+from tfssl.evaluation.labeled_sets import check_counts, labeled_sets
 from tfssl.evaluation.logistic import Rows, accuracy, fit
 from tfssl.evaluation.tap_scores import TapScore, finish
 
@@ -41,7 +41,7 @@ def evaluate(
 
     C is chosen, and so is the tap whose accuracy is reported, on held-out pictures of the training set, a different
     fifth for each seed; then the whole training set is fitted. The best tap by accuracy on the test set, which is
-    what most papers print, stands beside it under that name. Centre crops are fitted and tested.
+    what most papers print, stands beside it under that name. Center crops are fitted and tested.
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
@@ -49,8 +49,8 @@ def evaluate(
         test: folder of the test pictures.
         taps: names of the taps to probe; None for all.
         pool: side of the grid that each map is averaged to; None for vectors of about 9000 numbers.
-        side: pictures are scaled so that their shorter side has this many pixels; the centre square is taken.
-        crops: 10 also tests on four corners, the centre and their mirror images, whose probabilities are averaged, out
+        side: pictures are scaled so that their shorter side has this many pixels; the center square is taken.
+        crops: 10 also tests on four corners, the center and their mirror images, whose probabilities are averaged, out
             of pictures whose shorter side is 256 / 227 of ``side``.
         seeds: number of splits, 0, 1, ...; the untrained network has new weights in each.
         compare: further encoders, ``{name: keras.Model}``.
@@ -64,11 +64,11 @@ def evaluate(
         ``{name: number or text}``, see :func:`tfssl.evaluation.tap_scores.summary`.
 
     Raises:
-        SourceError: if the folders hold no labelled pictures.
+        SourceError: if the folders hold no labeled pictures.
         ConfigError: for a setting outside its range, or a tap that the encoder lacks.
     """
     check_counts(seeds=seeds, pool=pool)
-    sets = labelled_sets(data, test, side=side, crops=crops)
+    sets = labeled_sets(data, test, side=side, crops=crops)
     runners = contestants(encoder, taps=taps, trained=trained, compare=compare)
     scores, total = [], sum(len(runner.taps) * seeds for runner in runners)
     for runner in runners:
@@ -79,13 +79,13 @@ def evaluate(
                     if progress is not None:
                         progress(len(scores), total, f"{score.encoder} {score.tap}")
     protocol = {
-        "classifier": "multinomial logistic regression, L2, L-BFGS; bias not penalised",
+        "classifier": "multinomial logistic regression, L2, L-BFGS; bias not penalized",
         "numbers": None if pool else NUMBERS,
         "pool": pool,
-        "standardised": "each number over the whole training set, then divided by the root of how many there are",
+        "standardized": "each number over the whole training set, then divided by the root of how many there are",
         "strengths": STRENGTHS,
         "held_out": f"1 / {HELD_OUT} of each class of the training set, drawn by numpy.random.default_rng(seed)",
-        "crops": "centre" if crops == 1 else "centre, and mean probability of ten (ten_crop)",
+        "crops": "center" if crops == 1 else "center, and mean probability of ten (ten_crop)",
     }
     return finish("linear_probe", scores, sets, seeds=seeds, protocol=protocol, references=references, out=out)
 
@@ -114,8 +114,8 @@ def probe(train, test, seeds, *, crops=(), name="encoder"):
             strength, right, start = _choose(rows, train.labels, classes, held)
             if strength not in on_test:  # the fit to all rows does not depend on the split
                 fitted = fit(rows, train.labels, classes, strength, start=start)
-                centre = accuracy(fitted, tested or rows.project(test.rows[tap]), test.labels)
-                on_test[strength] = centre, _average_accuracy(fitted, rows, [crop.rows[tap] for crop in crops], test)
+                center = accuracy(fitted, tested or rows.project(test.rows[tap]), test.labels)
+                on_test[strength] = center, _average_accuracy(fitted, rows, [crop.rows[tap] for crop in crops], test)
             yield TapScore(name, tap, shape, seed, strength, right, *on_test[strength])
 
 

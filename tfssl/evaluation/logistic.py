@@ -16,9 +16,9 @@ _ROUNDING = 1e-6  # a number whose deviation is a smaller share than this of its
 
 
 class Rows:
-    """Feature vectors as the regression sees them: standardised, and rotated where that makes them shorter.
+    """Feature vectors as the regression sees them: standardized, and rotated where that makes them shorter.
 
-    Each number is centred and divided by its deviation over the training rows (batch normalisation without scale and
+    Each number is centered and divided by its deviation over the training rows (batch normalization without scale and
     offset), then by the square root of how many there are, so that one strength C suits vectors of every length. What
     never changes becomes 0.
     A penalty on the squares of the weights does not see rotations. N vectors of D > N numbers span N directions at
@@ -61,21 +61,21 @@ class Rows:
         for block in _slices(self._features):
             chosen = np.flatnonzero(keep[block])
             if len(chosen):
-                yield self._standardise(self._features[block][chosen]), block.start + chosen
+                yield self._standardize(self._features[block][chosen]), block.start + chosen
 
     def project(self, features):
         """Yield other rows, float array (M, D), in blocks as the regression sees them, float32 (m, R)."""
         for block in _slices(features):
-            rows = self._standardise(features[block])
+            rows = self._standardize(features[block])
             yield rows if self._basis is None else rows @ self._basis
 
-    def _standardise(self, rows):
+    def _standardize(self, rows):
         return (np.asarray(rows, np.float32) - self._mean) * self._scale
 
     def _rotate(self):
         count, numbers = self._features.shape
         if count <= numbers:
-            rows = self._standardise(self._features)
+            rows = self._standardize(self._features)
             squares, left = np.linalg.eigh(rows @ rows.T)
         else:
             covariance = sum(x.T @ x for x in self.project(self._features))
@@ -111,13 +111,13 @@ class Classifier:
 
 
 def fit(rows, labels, classes, strength, *, keep=None, start=None):
-    """Minimise ``C sum_i -log p(y_i | x_i) + |W|^2 / 2`` over weights W and an unpenalised bias.
+    """Minimize ``C sum_i -log p(y_i | x_i) + |W|^2 / 2`` over weights W and an unpenalized bias.
 
     Args:
         rows: a :class:`Rows`.
         labels: int (N,), the class of each training row.
         classes: their number K.
-        strength: C, as in scikit-learn: larger is less regularised.
+        strength: C, as in scikit-learn: larger is less regularized.
         keep: bool (N,), rows to fit on; None for all.
         start: a :class:`Classifier` to start from, which saves steps; None for zeros.
 

@@ -15,7 +15,7 @@ from tfssl.evaluation.dense.head import pixel_mean
 from tfssl.evaluation.dense.normal_angles import NormalAngles
 from tfssl.evaluation.dense.pictures import DensePictures
 from tfssl.evaluation.dense.task import DenseTask, Protocol, baseline, run_all, summary
-from tfssl.evaluation.labelled_sets import check_counts
+from tfssl.evaluation.labeled_sets import check_counts
 
 SAMPLE = 20_000
 """Directions of the training set that are clustered, as many from each picture."""
@@ -52,7 +52,7 @@ def evaluate(
             pretext_weight, progress: as :func:`tfssl.evaluation.segmentation.evaluate`.
         data: folder with ``SPLIT/`` and ``SPLITnormals/``, see :func:`tfssl.data.normals.normal_set`.
         train_split, test_split: names of the splits.
-        predict: ``"codewords"``: each pixel is classified by the nearest codeword, and the answer is the normalised
+        predict: ``"codewords"``: each pixel is classified by the nearest codeword, and the answer is the normalized
             sum of the codewords weighted by their probabilities; ``"regression"``: three numbers, brought to length 1,
             with the loss 1 - cosine, half the squared distance of unit vectors.
         codewords: K of the k-means; 40 as in the benchmark of Goyal et al. (2019), 20 in Wang et al. (2015).
@@ -165,6 +165,6 @@ def training_directions(pictures, skipped, seed=0):
 
 
 def painted(normals):
-    """Normals (H, W, 3) as colours, uint8: (n + 1) / 2, black where nothing is known."""
+    """Normals (H, W, 3) as colors, uint8: (n + 1) / 2, black where nothing is known."""
     colors = np.round((np.asarray(normals, np.float32) + 1.0) * 127.5).astype(np.uint8)
     return np.where(np.any(normals != 0, axis=-1, keepdims=True), colors, 0)

@@ -22,7 +22,7 @@ class TapScore:
         tap: its name.
         shape: (rows, columns, channels) of the pooled map.
         seed: of the split, and of the weights of an untrained network.
-        setting: the constant that the training set chose: C of a linear probe, k of neighbours.
+        setting: the constant that the training set chose: C of a linear probe, k of neighbors.
         held_out: accuracy on training pictures that were not fitted, in [0, 1]; it chooses the tap.
         accuracy: on the test set, in [0, 1].
         ten_crop: the same by the mean of ten crops; None where that was not measured.
@@ -71,7 +71,7 @@ def finish(task, scores, sets, *, seeds, protocol, references=None, out=None):
     Args:
         task: its name.
         scores: list of :class:`TapScore`.
-        sets: the :class:`~tfssl.evaluation.labelled_sets.LabelledSets` it was measured on.
+        sets: the :class:`~tfssl.evaluation.labeled_sets.LabeledSets` it was measured on.
         seeds: number of seeds.
         protocol: dict of its constants.
         references: ``{name: accuracy}`` from elsewhere.

@@ -11,7 +11,7 @@ from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.encoders import contestants
 from tfssl.evaluation.features import NUMBERS
-from tfssl.evaluation.labelled_sets import check_counts
+from tfssl.evaluation.labeled_sets import check_counts
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.evaluation.presence import one_vs_rest
 from tfssl.evaluation.presence.data import known, presence_pictures, squares
@@ -57,14 +57,14 @@ def evaluate(
         data: a VOC directory, see :func:`tfssl.data.voc.boxed_set`.
         train_split, test_split: names of the splits (VOC 2007: ``"trainval"``, ``"test"``).
         classes: names of the classes, in the order of their numbers; None: see :func:`tfssl.data.voc.boxed_set`.
-        classifier: one of :data:`CLASSIFIERS`. The linear ones see every tap of the centre squares, and choose C, one
+        classifier: one of :data:`CLASSIFIERS`. The linear ones see every tap of the center squares, and choose C, one
             for all classes, and the tap that counts on a random fifth of the training pictures, another one for each
             seed. ``"network"`` is trained on random windows, on the last of the taps.
         taps: names of the taps; None for all.
         pool: side of the grid that maps are averaged to; None for vectors of about 9000 numbers.
         side: height and width of the squares in pixels (AlexNet: 227).
         crops: 10 also sums the scores of ten crops of each test picture: for linear classifiers four corners, the
-            centre and their mirror images, for a network random windows as in training.
+            center and their mirror images, for a network random windows as in training.
         strategy: of ``"network"``: what becomes of the encoder, one of :data:`tfssl.transfer.STRATEGIES`.
         train_from: of ``"network"`` with ``"fine_tune"``: the first tap that is trained.
         hidden: of ``"network"``: units of fully connected layers before the scores (AlexNet's fc6 and fc7: 4096, 4096).
@@ -140,8 +140,8 @@ def _linear(runners, sets, train, test, classifier, pool, seeds, progress):
                 for tap in fitted.rows:
                     vectors = [found.rows[tap] for found in tested]
                     found = one_vs_rest.probe_classes(fitted.rows[tap], vectors, labels[0], run_seeds, classifier)
-                    for seed, strength, right, (centre, *ten) in found:
-                        values = precisions([centre, sum(ten)] if ten else [centre], labels[1])
+                    for seed, strength, right, (center, *ten) in found:
+                        values = precisions([center, sum(ten)] if ten else [center], labels[1])
                         scores.append(PresenceScore(runner.name, tap, seed, strength, right, values))
                         if progress is not None:
                             progress(len(scores), total, f"{runner.name} {tap}")
@@ -186,14 +186,14 @@ def _counts(train, test, skipped):
 def _linear_record(classifier, pool):
     return {
         "implementation": {
-            "svm": "sklearn.svm.LinearSVC, squared hinge, L2, primal; the bias is penalised as a weight",
-            "logistic": "sklearn.linear_model.LogisticRegression, L2; bias not penalised",
+            "svm": "sklearn.svm.LinearSVC, squared hinge, L2, primal; the bias is penalized as a weight",
+            "logistic": "sklearn.linear_model.LogisticRegression, L2; bias not penalized",
         }[classifier],
         "strengths": one_vs_rest.STRENGTHS,
         "held_out": f"1 / {one_vs_rest.HELD_OUT} of the training pictures, drawn by numpy.random.default_rng(seed)",
         "chosen_by": "mean average precision (area) on the held-out pictures, one C for all classes",
         "numbers": None if pool else NUMBERS,
         "pool": pool,
-        "standardised": "each number over the whole training set, then divided by the root of how many there are",
+        "standardized": "each number over the whole training set, then divided by the root of how many there are",
         "ties": "negatives first",
     }

@@ -96,7 +96,7 @@ def sensitive_layers(model):
 
     - What rescales or resizes (a layer without weights that Keras does not have).
     - All up to the first convolution: its input has one channel, whose error every later layer would see.
-    - A vector pooled over the whole picture, what is made of it and where it is added: its error moves the colour of
+    - A vector pooled over the whole picture, what is made of it and where it is added: its error moves the color of
       every pixel the same way instead of averaging out. Not where a layer holds over a twentieth of all weights, as
       those around the bottleneck of an inpainter: little would be left to store in fewer bits.
 

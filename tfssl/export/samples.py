@@ -12,7 +12,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 
 def builtin_pictures(side=None):
-    """The thirteen photographs, colour and grey, that come inside scikit-image and scikit-learn.
+    """The thirteen photographs, color and gray, that come inside scikit-image and scikit-learn.
 
     Args:
         side: length of the longer side in pixels; the i-th picture is 8 i pixels shorter, so that no two have the
@@ -21,10 +21,10 @@ def builtin_pictures(side=None):
     Returns:
         List of ``PIL.Image``, RGB.
     """
-    from tfssl.data.builtin import builtin_grey_photographs, builtin_photographs
+    from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
     from tfssl.data.images import image_source
 
-    pictures = list(image_source([*builtin_photographs(), *builtin_grey_photographs()]))
+    pictures = list(image_source([*builtin_photographs(), *builtin_gray_photographs()]))
     if side is not None:
         for i, picture in enumerate(pictures):
             picture.thumbnail((side - 8 * i, side - 8 * i))

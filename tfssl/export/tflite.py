@@ -33,7 +33,7 @@ def export_tflite(method, model, out, *, quantize="none", side=None, representat
 
     ``none`` and ``float16`` keep every operator in float32 (float16: kernels stored in half). ``dynamic`` stores int8
     weights and quantizes activations as it runs. ``int8`` fixes the ranges of the activations beforehand. In all of
-    them, what turns scores into colours (softmax and annealed mean, tanh), every resizing and a few small sensitive
+    them, what turns scores into colors (softmax and annealed mean, tanh), every resizing and a few small sensitive
     layers stay in float32, and so do inputs and output.
 
     Args:

@@ -15,8 +15,8 @@ class ChannelwiseDense(layers.Layer):
 
     Args:
         use_bias: whether each output has an offset.
-        kernel_initializer: initialiser of the kernel; it is given a matrix with n rows, so that its fan-in is n.
-        bias_initializer: initialiser of the bias.
+        kernel_initializer: initializer of the kernel; it is given a matrix with n rows, so that its fan-in is n.
+        bias_initializer: initializer of the bias.
 
     Input: float tensor (B, h, w, C) of known h, w and C. Output: the same shape. Weights: kernel (C, n, n), from the
     input's position to the output's; bias (n, C).

@@ -10,7 +10,7 @@ class Damage(layers.Layer):
 
     ``y = m x + (1 - m) u * x``: ``u * x`` is the mean of ``x``, before any damage, over a square window around each
     place. Places beyond the border do not count, so that a constant map stays as it is. A dropped place thus still has
-    features, but only those that its neighbours suggest.
+    features, but only those that its neighbors suggest.
 
     Args:
         size: side of the window, odd (released code of Jenni and Favaro: 3; their paper speaks of a large filter,

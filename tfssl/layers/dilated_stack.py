@@ -8,18 +8,18 @@ from tfssl.layers import normalization
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class DilatedStack(layers.Layer):
-    """``depth`` 3x3 convolutions of one width and dilation, each with a ReLU, then batch normalisation.
+    """``depth`` 3x3 convolutions of one width and dilation, each with a ReLU, then batch normalization.
 
     The blocks conv5 and conv6 of Zhang, Isola and Efros (2016): dilation widens the receptive field without
-    losing resolution. Padding equals the dilation, so height and width do not change. Batch normalisation comes
+    losing resolution. Padding equals the dilation, so height and width do not change. Batch normalization comes
     once, after the last ReLU, and can be left out.
 
     Args:
         filters: output channels of each convolution.
         depth: number of convolutions (paper: 3).
         dilation: spacing of the kernel taps in pixels (paper: 2).
-        batch_norm: whether a batch normalisation closes the stack.
-        kernel_initializer: initialiser of the kernels.
+        batch_norm: whether a batch normalization closes the stack.
+        kernel_initializer: initializer of the kernels.
 
     Input: float tensor (B, H, W, C). Output: (B, H, W, filters).
 
@@ -47,7 +47,7 @@ class DilatedStack(layers.Layer):
                 padding="same",
                 dilation_rate=dilation,
                 activation="relu",
-                # A clone per layer: one unseeded initialiser object would give every kernel the same values.
+                # A clone per layer: one unseeded initializer object would give every kernel the same values.
                 kernel_initializer=self.kernel_initializer.clone(),
                 dtype=self.dtype_policy,
                 name=f"conv{i + 1}",

@@ -1,4 +1,4 @@
-"""Local response normalisation across channels."""
+"""Local response normalization across channels."""
 
 import keras
 import numpy as np
@@ -7,9 +7,9 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class LocalResponseNormalization(layers.Layer):
-    """Divide each activation by a power of the energy of its neighbour channels.
+    """Divide each activation by a power of the energy of its neighbor channels.
 
-    ``b_i = a_i / (bias + alpha / n * sum_j a_j^2) ^ beta`` with j over the n channels centred at i (Krizhevsky et al.
+    ``b_i = a_i / (bias + alpha / n * sum_j a_j^2) ^ beta`` with j over the n channels centered at i (Krizhevsky et al.
     2012, section 3.3). Defaults are Caffe's, which divides alpha by n; the paper and TensorFlow do not, so that
     ``tf.nn.local_response_normalization`` needs ``alpha=2e-5`` for the same numbers. For the constants of the AlexNet
     paper take ``bias=2.0, divide_by_size=False``.

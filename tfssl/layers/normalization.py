@@ -1,4 +1,4 @@
-"""Batch normalisation as all networks here use it."""
+"""Batch normalization as all networks here use it."""
 
 import keras
 
@@ -10,7 +10,7 @@ def batch_norm(**options):
         **options: of ``keras.layers.BatchNormalization``.
 
     Returns:
-        The layer. Its statistics are synchronised, so that several devices train as one would; Keras offers that
+        The layer. Its statistics are synchronized, so that several devices train as one would; Keras offers that
         on TensorFlow only, the other backends get the plain layer.
     """
     return keras.layers.BatchNormalization(synchronized=keras.backend.backend() == "tensorflow", **options)

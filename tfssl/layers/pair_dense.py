@@ -14,8 +14,8 @@ class PairDense(layers.Layer):
 
     Args:
         units: outputs of each pair.
-        kernel_initializer: initialiser of the kernel.
-        bias_initializer: initialiser of the bias.
+        kernel_initializer: initializer of the kernel.
+        bias_initializer: initializer of the bias.
 
     Inputs: ``[rows, pairs]``, float (B, P, D) and int (B, Q, 2) with indices in [0, P). Output: (B, Q, units).
 

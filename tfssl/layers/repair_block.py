@@ -10,12 +10,12 @@ from tfssl.layers.normalization import batch_norm
 class RepairBlock(layers.Layer):
     """``h + (1 - m) r(h, m)``: what a small network adds, at damaged places only.
 
-    ``r`` is a 3x3 convolution of h and m together with batch normalisation and leaky ReLU (0.2), then a 3x3
+    ``r`` is a 3x3 convolution of h and m together with batch normalization and leaky ReLU (0.2), then a 3x3
     convolution with biases; both have as many channels as h: ``9 (2 C + 1) C + 3 C`` parameters. Intact places pass
     unchanged, bit for bit, so that what arrives there can only be their own features.
 
     Args:
-        momentum: of the moving statistics of the batch normalisation (released code of Jenni and Favaro: 0.975).
+        momentum: of the moving statistics of the batch normalization (released code of Jenni and Favaro: 0.975).
         kernel_initializer: of both kernels.
 
     Inputs: ``[h, m]``, float (B, H, W, C) and (B, H, W, 1), 1 where a place is intact and 0 where it is damaged.
@@ -45,7 +45,7 @@ class RepairBlock(layers.Layer):
         self.adds.build(input_shape[0])
 
     def _convolution(self, name):
-        # A clone, because one unseeded initialiser gives equal values to equal shapes.
+        # A clone, because one unseeded initializer gives equal values to equal shapes.
         initializer = self.kernel_initializer.clone()
         return {"padding": "same", "kernel_initializer": initializer, "dtype": self.dtype_policy, "name": name}
 

@@ -10,7 +10,7 @@ class RoIPooling(layers.Layer):
 
     A region covers the map's cells ``round(x_min / stride)`` to ``round((x_max - 1) / stride)``, both included, halves
     rounded up: n of them, at least one. Cell p of the grid takes those from ``floor(p n / P)`` up to, not including,
-    ``ceil((p + 1) n / P)``; neighbours overlap where P does not divide n. What lies outside the map counts for nothing,
+    ``ceil((p + 1) n / P)``; neighbors overlap where P does not divide n. What lies outside the map counts for nothing,
     and a grid cell without any of the map gives 0. Caffe computes the same in single precision, where ``p n / P`` can
     round to the other side of a whole number; here it is divided in whole numbers.
 

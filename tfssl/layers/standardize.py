@@ -32,9 +32,9 @@ class Standardize(layers.Layer):
         self.epsilon = epsilon
 
     def call(self, inputs):
-        centred = inputs - ops.mean(inputs, axis=self.axis, keepdims=True)
-        variance = ops.mean(ops.square(centred), axis=self.axis, keepdims=True)
-        return centred * ops.rsqrt(variance + self.epsilon**2)
+        centered = inputs - ops.mean(inputs, axis=self.axis, keepdims=True)
+        variance = ops.mean(ops.square(centered), axis=self.axis, keepdims=True)
+        return centered * ops.rsqrt(variance + self.epsilon**2)
 
     def compute_output_shape(self, input_shape):
         return input_shape

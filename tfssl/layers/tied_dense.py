@@ -18,7 +18,7 @@ class TiedDense(layers.Layer):
     Args:
         units: size of the code.
         tied: one kernel for both directions, or a second one of its own for the way back.
-        kernel_initializer: initialiser of the kernels; None is uniform in +-4 sqrt(6 / (inputs + units)), the
+        kernel_initializer: initializer of the kernels; None is uniform in +-4 sqrt(6 / (inputs + units)), the
             tutorial's for sigmoid units.
 
     Input: float (..., inputs), or (..., units) with ``transposed=True``. Output: (..., units), or (..., inputs).
@@ -65,7 +65,7 @@ class TiedDense(layers.Layer):
         if self.kernel_initializer is None:
             limit = 4 * math.sqrt(6 / (inputs + self.units))
             return initializers.RandomUniform(-limit, limit)
-        # A clone, because one unseeded initialiser gives equal values to equal shapes.
+        # A clone, because one unseeded initializer gives equal values to equal shapes.
         return self.kernel_initializer.clone()
 
     def get_config(self):

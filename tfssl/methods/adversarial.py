@@ -53,7 +53,7 @@ class AdversarialModel(keras.Model):
         Args:
             inputs: of a batch.
             targets: of a batch.
-            training: whether batch normalisation and dropout work as in training.
+            training: whether batch normalization and dropout work as in training.
 
         Returns:
             ``{"generator": loss, "critic": loss, "metrics": {name: value}}``, scalars that are means over examples.

@@ -32,7 +32,7 @@ class Endpoint:
         mobile: whether a .tflite file can hold it: float32 pictures or maps in, (B, H, W, C), float32 ones out. The
             first such endpoint of a method is the one that does.
         unit: what one unit of ab is in the outputs, which says how far an export may deviate: 1 for ab, 1/100 for
-            colours in [0, 1], because ab are measured on the scale of L, from 0 to 100.
+            colors in [0, 1], because ab are measured on the scale of L, from 0 to 100.
         where: name of an input that is 1 where the outputs are the network's own, None if they are everywhere. What
             a .tflite file only hands back elsewhere is left out of its mean error.
     """

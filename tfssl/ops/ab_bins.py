@@ -1,6 +1,6 @@
-"""The 313 quantised ab colours of Zhang, Isola and Efros (2016): centres, soft encoding, annealed-mean decoding.
+"""The 313 quantized ab colors of Zhang, Isola and Efros (2016): centers, soft encoding, annealed-mean decoding.
 
-The centres lie on multiples of 10 ab units. They cannot be recomputed from the sRGB gamut (no distance rule
+The centers lie on multiples of 10 ab units. They cannot be recomputed from the sRGB gamut (no distance rule
 gives the published set), so the rows of the published grid are tabulated here. Sorted by a, then b.
 """
 
@@ -9,7 +9,7 @@ import functools
 import numpy as np
 from keras import ops
 
-# a: (smallest b, largest b), every 10 units between them is a centre.
+# a: (smallest b, largest b), every 10 units between them is a center.
 _GRID_ROWS = {
     -90: (50, 90), -80: (20, 90), -70: (0, 90), -60: (-20, 90), -50: (-30, 100),
     -40: (-40, 100), -30: (-50, 100), -20: (-50, 100), -10: (-60, 100), 0: (-70, 100),
@@ -20,17 +20,17 @@ _GRID_ROWS = {
 CENTERS = np.array(
     [(a, b) for a, (low, high) in _GRID_ROWS.items() for b in range(low, high + 1, 10)], dtype=np.float32
 )
-"""Bin centres, float32 (313, 2), columns a and b in ab units."""
+"""Bin centers, float32 (313, 2), columns a and b in ab units."""
 CENTERS.setflags(write=False)
 
 NUM_BINS = len(CENTERS)
-GREY_BIN = 120
+GRAY_BIN = 120
 """Index of the bin at (0, 0)."""
 
 SIGMA = 5.0
 """Width of the soft encoding in ab units (paper, section 2.1)."""
 
-_EXTENT = 110  # lookups cover a and b in [-_EXTENT, _EXTENT]; every sRGB colour lies inside
+_EXTENT = 110  # lookups cover a and b in [-_EXTENT, _EXTENT]; every sRGB color lies inside
 _CELL = 2.5  # side of a candidate cell in ab units: 17 candidates for k = 10, in tables of 1.6 MB
 
 
@@ -38,8 +38,8 @@ def soft_encode_reference(ab, neighbors=10, sigma=SIGMA):
     """Soft encoding in NumPy float64 by exhaustive search: slow, obvious, what the fast ones are tested against.
 
     Args:
-        ab: array (..., 2) of colours in ab units.
-        neighbors: number of nearest centres k. 10 in the released code, 5 in the paper.
+        ab: array (..., 2) of colors in ab units.
+        neighbors: number of nearest centers k. 10 in the released code, 5 in the paper.
         sigma: width of the Gaussian weights in ab units.
 
     Returns:
@@ -50,24 +50,24 @@ def soft_encode_reference(ab, neighbors=10, sigma=SIGMA):
     squared = np.sum(np.square(ab[..., None, :] - CENTERS.astype(np.float64)), axis=-1)
     indices = np.argsort(squared, axis=-1, kind="stable")[..., :neighbors]
     nearest = np.take_along_axis(squared, indices, axis=-1)
-    # Subtracting the smallest distance first cannot change the normalised weights and cannot underflow.
+    # Subtracting the smallest distance first cannot change the normalized weights and cannot underflow.
     weights = np.exp((nearest[..., :1] - nearest) / (2.0 * sigma**2))
     return indices.astype(np.int32), weights / weights.sum(axis=-1, keepdims=True)
 
 
 def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
-    """Encode colours as k weighted bins: ``w_j ~ exp(-|ab - c_j|^2 / (2 sigma^2))`` over the k nearest centres.
+    """Encode colors as k weighted bins: ``w_j ~ exp(-|ab - c_j|^2 / (2 sigma^2))`` over the k nearest centers.
 
-    The result holds k indices and k weights for each colour instead of a dense 313-vector (section 2.2 of the
-    paper). The search looks only at the candidate centres of the 2.5 x 2.5 cell that a colour falls into; the
-    candidates of a cell provably contain the k nearest centres of each of its points.
+    The result holds k indices and k weights for each color instead of a dense 313-vector (section 2.2 of the
+    paper). The search looks only at the candidate centers of the 2.5 x 2.5 cell that a color falls into; the
+    candidates of a cell provably contain the k nearest centers of each of its points.
 
     Args:
-        ab: float tensor (..., 2), colours in ab units; values outside [-110, 110] are clipped to it.
+        ab: float tensor (..., 2), colors in ab units; values outside [-110, 110] are clipped to it.
         neighbors: k. 10 in the released code, 5 in the paper.
         sigma: width of the Gaussian weights in ab units (paper: 5).
         lookup: ``"exact"`` searches the candidates; ``"table"`` reads a table of ab rounded to 1 unit, which
-            is much faster and moves the encoded colour by at most half a unit along each axis.
+            is much faster and moves the encoded color by at most half a unit along each axis.
 
     Returns:
         ``(indices, weights)``: int32 and float32 tensors (..., k), nearest first; weights sum to 1.
@@ -98,13 +98,13 @@ def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
 
 
 def annealed_mean(logits, temperature=0.38):
-    """Decode bin scores to one colour: the mean of the centres under ``softmax(logits / T)``.
+    """Decode bin scores to one color: the mean of the centers under ``softmax(logits / T)``.
 
     Equation 5 of the paper. T = 1 is the mean of the predicted distribution (desaturated), T -> 0 its mode
     (vivid, spatially inconsistent).
 
     Args:
-        logits: float tensor (..., 313) of unnormalised log-probabilities.
+        logits: float tensor (..., 313) of unnormalized log-probabilities.
         temperature: T in (0, 1], a number or a scalar tensor. 0.38 in the paper; the released deploy file
             multiplies by 2.606, i.e. T = 0.3837.
 
@@ -117,7 +117,7 @@ def annealed_mean(logits, temperature=0.38):
 
 
 def nearest_bin(ab):
-    """Index of the nearest centre of each colour, NumPy.
+    """Index of the nearest center of each color, NumPy.
 
     Args:
         ab: array (..., 2), ab units.
@@ -145,10 +145,10 @@ def _check_encoding(neighbors, sigma):
 
 @functools.lru_cache(maxsize=8)
 def _candidate_table(neighbors):
-    """Candidate centres of each cell: int32 (cells^2, n) and their coordinates float32 (cells^2, 2, n).
+    """Candidate centers of each cell: int32 (cells^2, n) and their coordinates float32 (cells^2, 2, n).
 
-    A centre can be among the k nearest of some point of a cell only if its smallest distance to the cell is
-    at most the k-th smallest of the centres' largest distances to the cell.
+    A center can be among the k nearest of some point of a cell only if its smallest distance to the cell is
+    at most the k-th smallest of the centers' largest distances to the cell.
     """
     corners = np.arange(-_EXTENT, _EXTENT, _CELL, dtype=np.float64)
     low = np.stack(np.meshgrid(corners, corners, indexing="ij"), axis=-1).reshape(-1, 1, 2)

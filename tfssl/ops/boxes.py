@@ -36,7 +36,7 @@ def area(boxes):
 def encode(boxes, targets):
     """Offsets from boxes to the boxes they should become.
 
-    ``dx = (x* - x) / w, dy = (y* - y) / h, dw = log(w* / w), dh = log(h* / h)`` with x, y the centres (Girshick et
+    ``dx = (x* - x) / w, dy = (y* - y) / h, dw = log(w* / w), dh = log(h* / h)`` with x, y the centers (Girshick et
     al. 2014, appendix C; Fast R-CNN, section 2.3).
 
     Args:

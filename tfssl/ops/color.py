@@ -1,4 +1,4 @@
-"""Colour space conversions between sRGB and CIE Lab, written with ``keras.ops`` only.
+"""Color space conversions between sRGB and CIE Lab, written with ``keras.ops`` only.
 
 All functions use the D65 white point with the 2 degree observer, the sRGB transfer curve and the CIE 1976
 L*a*b* definition, constant for constant those of ``skimage.color.rgb2lab``. They run on every Keras backend,
@@ -25,7 +25,7 @@ XYZ_FROM_RGB = np.array(
 
 RGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_RGB)
 
-# White-normalised matrices: one product instead of a product and a division.
+# White-normalized matrices: one product instead of a product and a division.
 _WHITE_XYZ_FROM_RGB = (XYZ_FROM_RGB / np.array(WHITE_D65)[:, None]).T
 _RGB_FROM_WHITE_XYZ = (RGB_FROM_XYZ * np.array(WHITE_D65)[None, :]).T
 
@@ -100,7 +100,7 @@ def lab_to_rgb(lab):
         lab: float tensor (..., 3): L in [0, 100], a and b in ab units.
 
     Returns:
-        Float tensor (..., 3), sRGB in [0, 1]. Colours outside the gamut are clipped channel by channel.
+        Float tensor (..., 3), sRGB in [0, 1]. Colors outside the gamut are clipped channel by channel.
 
     Reference:
         CIE 15:2004; the constants are those of scikit-image's ``lab2rgb``.

@@ -80,7 +80,7 @@ def random_region(side, rng, shapes=()):
     """Arbitrary shapes at random places, together 1/8 to 1/4 of the picture (paper, section 3.3: "up to 1/4").
 
     With ``shapes`` they are those of objects, each mirrored, turned, scaled and stretched at random and pasted where
-    its centre lies inside the picture. Without, they are blobs: smooth noise below the level that gives the area.
+    its center lies inside the picture. Without, they are blobs: smooth noise below the level that gives the area.
 
     Args:
         side: of the picture in pixels, at least 8.
@@ -132,7 +132,7 @@ def _deformed(shape, side, rng):
 
 
 def _paste(mask, shape, rng):
-    """Set ``mask`` where ``shape`` lies, its centre anywhere inside; what leaves the picture is cut off."""
+    """Set ``mask`` where ``shape`` lies, its center anywhere inside; what leaves the picture is cut off."""
     corner = [int(rng.integers(n)) - m // 2 for n, m in zip(mask.shape, shape.shape, strict=True)]
     inside = [slice(max(c, 0), min(c + m, n)) for c, m, n in zip(corner, shape.shape, mask.shape, strict=True)]
     part = [slice(s.start - c, s.stop - c) for s, c in zip(inside, corner, strict=True)]

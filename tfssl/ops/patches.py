@@ -1,4 +1,4 @@
-"""Neighbouring patches on a jittered grid, and what is done to patches so that only content can tell where they lie.
+"""Neighboring patches on a jittered grid, and what is done to patches so that only content can tell where they lie.
 
 The geometry of Doersch, Gupta and Efros (2015), as the released code has it, in NumPy. x grows to the right and y
 downwards; patches of a grid are numbered row by row.
@@ -19,9 +19,9 @@ NUM_LABELS = len(OFFSETS)
 
 @functools.lru_cache(maxsize=1024)
 def grid_pairs(columns, rows, count=None):
-    """All ordered pairs of 8-neighbours on a grid.
+    """All ordered pairs of 8-neighbors on a grid.
 
-    There are ``2 [(nx - 1) ny + nx (ny - 1) + 2 (nx - 1) (ny - 1)]`` of them: every two neighbours in both orders.
+    There are ``2 [(nx - 1) ny + nx (ny - 1) + 2 (nx - 1) (ny - 1)]`` of them: every two neighbors in both orders.
 
     Args:
         columns: nx, patches in a row.
@@ -139,10 +139,10 @@ def _triangle_filter(before, after):
 
 
 def projection_matrix():
-    """B, which removes the green-against-magenta axis of colour, along which lateral chromatic aberration shows.
+    """B, which removes the green-against-magenta axis of color, along which lateral chromatic aberration shows.
 
-    ``B = I - a^T a / (a a^T)`` with a = [-1, 2, -1] (paper, section 3.1). Symmetric, idempotent, of rank 2; grey stays
-    grey.
+    ``B = I - a^T a / (a a^T)`` with a = [-1, 2, -1] (paper, section 3.1). Symmetric, idempotent, of rank 2; gray stays
+    gray.
 
     Returns:
         float64 (3, 3); ``rgb @ B``.

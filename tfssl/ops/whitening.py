@@ -39,7 +39,7 @@ def whitening_kernel():
 
 
 def whiten(images):
-    """Filter grey pictures.
+    """Filter gray pictures.
 
     Args:
         images: float tensor (B, H, W, 1), H and W at least 9.

@@ -11,11 +11,11 @@ BASELINES = {
     "constant": "constant answer",
     "majority": "most frequent class",
     "mean_normal": "mean normal",
-    "grey": "left grey",
-    "mean_fill": "mean colour",
-    "surround_fill": "colour of the surroundings",
-    "nn_hog": "nearest neighbour, HOG",
-    "nn_features": "nearest neighbour, features",
+    "gray": "left gray",
+    "mean_fill": "mean color",
+    "surround_fill": "color of the surroundings",
+    "nn_hog": "nearest neighbor, HOG",
+    "nn_features": "nearest neighbor, features",
     "hog": "HOG",
 }
 """Names that a baseline's figures carry before or after the name of a metric, and how the report calls them."""

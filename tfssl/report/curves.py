@@ -1,4 +1,4 @@
-"""Learning curves as SVG inside the page: sharp at any size, coloured by the page's style."""
+"""Learning curves as SVG inside the page: sharp at any size, colored by the page's style."""
 
 import dataclasses
 import math
@@ -20,8 +20,8 @@ def chart(curves, *, title, x_label="step", level=None, baselines=None, x_names=
         curves: ``{name: list of (x, y)}``, y may be None where there is none.
         title: what it shows, for those who cannot see it.
         x_label: under the horizontal axis.
-        level: ``(name, list of (x, y))`` of a reference for all, drawn dashed in grey; None for none.
-        baselines: ``{name of a curve: (name, list of (x, y))}``, drawn dashed in that curve's colour; None for none.
+        level: ``(name, list of (x, y))`` of a reference for all, drawn dashed in gray; None for none.
+        baselines: ``{name of a curve: (name, list of (x, y))}``, drawn dashed in that curve's color; None for none.
         x_names: ``{x: text}`` for the horizontal axis; None for round numbers.
 
     Returns:

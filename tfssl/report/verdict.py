@@ -1,4 +1,4 @@
-"""A difference in words, sign and colour, so that none of them is needed alone."""
+"""A difference in words, sign and color, so that none of them is needed alone."""
 
 from tfssl.report.markup import Figure, plain, tag
 

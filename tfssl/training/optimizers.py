@@ -108,6 +108,6 @@ def build_optimizer(settings, total_steps, factor=1.0):
     except (TypeError, ValueError) as error:
         raise ConfigError(f"`optimizer` {settings.optimizer!r} does not take these settings: {error}") from None
     if settings.weight_decay:
-        # Decay pulls kernels towards zero; scales and offsets have no reason to be small.
+        # Decay pulls kernels toward zero; scales and offsets have no reason to be small.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -121,7 +121,7 @@ def load_run(source):
     if not (file.parent / "config.yaml").is_file():
         raise ModelError(f"{str(source)!r} has no config.yaml beside its model; give a run directory")
     method = load_config(file.parent / "config.yaml").method
-    # Rebuilt rather than deserialised: a run trained in mixed precision is used in float32.
+    # Rebuilt rather than deserialized: a run trained in mixed precision is used in float32.
     model = method.model()
     load_weights(model, file)
     return method, model

@@ -1,4 +1,4 @@
-"""Initial weights from a handful of unlabelled pictures: every channel of every layer starts with the same spread."""
+"""Initial weights from a handful of unlabeled pictures: every channel of every layer starts with the same spread."""
 
 import logging
 
@@ -8,7 +8,7 @@ from keras import activations, layers
 from tfssl.errors import ConfigError, ModelError
 from tfssl.transfer.draw_kernels import KINDS, draw_kernel
 from tfssl.transfer.patches import kernel_of, random_windows
-from tfssl.transfer.rescale import rescale as equalise
+from tfssl.transfer.rescale import rescale as equalize
 from tfssl.transfer.strategies import copy
 from tfssl.transfer.walk import BATCH, check_pictures, walk, weighted_layers
 
@@ -27,8 +27,8 @@ def data_dependent_init(model, images, *, kind="kmeans", bias=0.1, rescale=True,
     :func:`tfssl.transfer.rescale.rescale` makes all layers change at the same rate (section 3.2).
 
     What was there in the way of weights is not used. Layers before the first one with weights may be anything. A batch
-    normalisation gets the statistics of its input as its moving ones, scale 1 and offset beta, so that it passes the
-    same spread on in training and in inference. Such networks are not rescaled, for in training the normalisation
+    normalization gets the statistics of its input as its moving ones, scale 1 and offset beta, so that it passes the
+    same spread on in training and in inference. Such networks are not rescaled, for in training the normalization
     undoes any scale of the weights before it; a warning says so.
 
     Args:
@@ -65,13 +65,13 @@ def data_dependent_init(model, images, *, kind="kmeans", bias=0.1, rescale=True,
             if isinstance(layer, layers.BatchNormalization):
                 _set_statistics(layer, maps, bias)
             else:
-                _initialise(layer, maps, kind, bias, random)
+                _initialize(layer, maps, kind, bias, random)
 
     walk(new, images, visit)
-    normalised = [one.name for one in weighted_layers(new) if isinstance(one, layers.BatchNormalization)]
-    if rescale and normalised:
-        log.warning("not rescaled: %s has batch normalisation (%s), which undoes scales", model.name, normalised[0])
-    return equalise(new, images, seed=seed) if rescale and not normalised else new
+    normalized = [one.name for one in weighted_layers(new) if isinstance(one, layers.BatchNormalization)]
+    if rescale and normalized:
+        log.warning("not rescaled: %s has batch normalization (%s), which undoes scales", model.name, normalized[0])
+    return equalize(new, images, seed=seed) if rescale and not normalized else new
 
 
 def _check_layer(layer):
@@ -88,13 +88,13 @@ def _check_layer(layer):
         )
 
 
-def _initialise(layer, maps, kind, bias, random):
+def _initialize(layer, maps, kind, bias, random):
     windows = random_windows(layer, maps, WINDOWS, random)
     outputs = layer.kernel.shape[-1] // len(windows)
     kernel = kernel_of(layer, [draw_kernel(kind, rows, outputs, random) for rows in windows])
     mean, deviation = _spread(layer, kernel, maps)
     flat = deviation <= 1e-6 * deviation.max()
-    if flat.any():  # such as a centre in a corner that only its own window reaches
+    if flat.any():  # such as a center in a corner that only its own window reaches
         kernel[..., flat] = random.standard_normal(kernel[..., flat].shape)
         mean, deviation = _spread(layer, kernel, maps)
     if not (deviation > 1e-12).all():

@@ -33,7 +33,7 @@ def rescale(model, images, *, seed=0):
     1. This is repeated until ``|log r_k - log target| < 0.01`` everywhere, ten times at most. (The released code tests
     ``log r_k / log target``, which means nothing where the target is near 1.)
 
-    A local response normalisation is homogeneous only nearly. A warning tells if the deviation of the outputs is off
+    A local response normalization is homogeneous only nearly. A warning tells if the deviation of the outputs is off
     by more than exp(0.25) from what the scales explain, or if the ratios did not settle. Where branches are
     concatenated (inception modules) their channels may have been scaled differently, and the weights that read them
     take that back. The ratios come nearer to each other there and cannot become equal: those of two layers in a row of
@@ -52,7 +52,7 @@ def rescale(model, images, *, seed=0):
     Raises:
         ConfigError: for pictures that the model does not take.
         ModelError: for a layer with weights of another kind, or branches that are joined other than by
-            ``Concatenate``. Batch normalisation has to be folded first, with
+            ``Concatenate``. Batch normalization has to be folded first, with
             :func:`tfssl.backbones.fold.fold_batch_normalization`: in training it undoes the scales.
 
     Reference:
@@ -65,7 +65,7 @@ def rescale(model, images, *, seed=0):
     magnitudes, deviation = _scale(model, images, {}, None)
     for rounds in range(ROUNDS + 1):
         ratios = gradient_ratios(model, images, seed=seed)
-        factors, target = equalising_factors(list(ratios.values()), deviation)
+        factors, target = equalizing_factors(list(ratios.values()), deviation)
         worst = max(abs(np.log(ratio / target)) for ratio in ratios.values())
         if worst < TOLERANCE or rounds == ROUNDS:
             break
@@ -83,7 +83,7 @@ def rescale(model, images, *, seed=0):
     return model
 
 
-def equalising_factors(ratios, output_std):
+def equalizing_factors(ratios, output_std):
     """Factors of the weights, and the ratio that they aim at.
 
     ``target = (prod r_k)^(1/K) * output_std^(1/K)``; ``s_k = sqrt(r_k / target)``.

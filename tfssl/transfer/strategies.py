@@ -14,7 +14,7 @@ beside its own. ``"joint"``: one trunk under both tasks, ``L = L_task + lambda L
 
 
 def transfer(encoder, head, strategy="fine_tune", *, taps=None, train_from=None, seed=0):
-    """A network for another task: a head on what an encoder has learnt.
+    """A network for another task: a head on what an encoder has learned.
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.

@@ -50,7 +50,7 @@ def train_head(
 ):
     """Train what is trainable of a network, with momentum and a rate that drops in steps.
 
-    Weight decay is Caffe's: ``weight_decay * w`` joins the gradient of every kernel, biases and normalisations are
+    Weight decay is Caffe's: ``weight_decay * w`` joins the gradient of every kernel, biases and normalizations are
     left out. The defaults of momentum, decay and clipping are those of the VOC protocols (Fast R-CNN, FCN: 0.9, 5e-4;
     Kraehenbuehl's classification: norm 10).
 

@@ -19,14 +19,14 @@ DEAD = 0.01
 _TILE = 48  # pixels of a filter on the sheet, about
 _GAP, _WIDE_GAP, _SMALL = 1, 5, 7  # between tiles; wide for kernels smaller than 7, whose pixels look like tiles
 _SPECTRUM = 32  # frequencies along each axis
-_AB, _LIGHTNESS = 50.0, 50.0  # of the largest colour of a filter over a and b, in Lab units
+_AB, _LIGHTNESS = 50.0, 50.0  # of the largest color of a filter over a and b, in Lab units
 
 _TEXT = (
     "The kernels of the first convolution, in the network's order, one tile each. Each tile is stretched from its own "
     "smallest to its largest value, over all its channels together, so tiles say nothing about strength. Filters of "
-    "L are grey; filters of a and b are drawn as the colours (50, a, b), the largest of which is brought to 50.\n\n"
+    "L are gray; filters of a and b are drawn as the colors (50, a, b), the largest of which is brought to 50.\n\n"
     "Roughness: mean |kernel - 3x3 mean of it| / standard deviation. High frequency: share of the spectrum's energy "
-    "above half the Nyquist frequency. Colourfulness: 1 - correlation between channels (RGB only). All are means over "
+    "above half the Nyquist frequency. Colorfulness: 1 - correlation between channels (RGB only). All are means over "
     "the filters that are not dead; dead is a standard deviation below 1% of the median. The untrained network shows "
     "what noise gives."
 )
@@ -39,7 +39,7 @@ class FirstConvolution:
     Args:
         name: of its layer.
         kernel: float32 (h, w, C, K).
-        channels: what the C channels are: ``"RGB"``, ``"Lab"``, ``"L"``, ``"grey"``, ``"ab"``, or their number.
+        channels: what the C channels are: ``"RGB"``, ``"Lab"``, ``"L"``, ``"gray"``, ``"ab"``, or their number.
     """
 
     name: str
@@ -78,11 +78,11 @@ def first_convolutions(network):
 def filter_statistics(kernel, channels="RGB"):
     """Figures about filters, see the card of each in the returned names.
 
-    - ``roughness``: ``mean |k - box3(k)| / std(k)``, box3 the mean of 3x3 neighbours, borders repeated; 0 for a
+    - ``roughness``: ``mean |k - box3(k)| / std(k)``, box3 the mean of 3x3 neighbors, borders repeated; 0 for a
       constant, about 0.75 for noise.
     - ``high_frequency``: share of the energy of the spectrum (of the filter in a field of zeros, all channels added)
       at frequencies above half of Nyquist, 1/4 cycle per pixel from the origin.
-    - ``colourfulness``: 1 - mean correlation of the pairs of channels; 0 for grey filters; NaN but for RGB.
+    - ``colorfulness``: 1 - mean correlation of the pairs of channels; 0 for gray filters; NaN but for RGB.
     - ``dead_filters``: standard deviation below :data:`DEAD` of the median's. The means above leave them out.
 
     Args:
@@ -105,7 +105,7 @@ def filter_statistics(kernel, channels="RGB"):
         "kernel_size": float(filters.shape[1]),
         "roughness": mean(np.abs(live - _box3(live)).mean(axis=(1, 2, 3)) / spread),
         "high_frequency": mean(_high_frequency(live)),
-        "colourfulness": mean(_colourfulness(live)) if channels == "RGB" else float("nan"),
+        "colorfulness": mean(_colorfulness(live)) if channels == "RGB" else float("nan"),
         "dead_filters": float(dead.sum()),
     }
 
@@ -119,7 +119,7 @@ def filter_tiles(kernel, channels="RGB"):
 
     Returns:
         ``{part: float array (K, h, w) or (K, h, w, 3) in [0, 1]}``: ``""`` for RGB and for one channel, ``"L"`` and
-        ``"ab"`` for Lab, one for each channel where they have no colours.
+        ``"ab"`` for Lab, one for each channel where they have no colors.
     """
     filters = np.moveaxis(np.asarray(kernel, np.float64), -1, 0)
     stretched = np.stack([stretch(tile) for tile in filters])
@@ -142,7 +142,7 @@ def filters(networks, *, out):
         out: folder for ``filters-NAME.png``, ``index.html`` and ``numbers.json``.
 
     Returns:
-        ``{name: {"filters", "kernel_size", "roughness", "high_frequency", "colourfulness", "dead_filters"}}``; where
+        ``{name: {"filters", "kernel_size", "roughness", "high_frequency", "colorfulness", "dead_filters"}}``; where
         a network has several first convolutions, with their names before.
 
     Raises:
@@ -173,7 +173,7 @@ def _is_convolution(operation):
 def _channels(count, before):
     names = [type(operation).__name__.lower() for operation in before]
     if count == 1:
-        return "L" if any("lightness" in name for name in names) else "grey"
+        return "L" if any("lightness" in name for name in names) else "gray"
     if count == 2:
         return "ab"
     if count == 3:
@@ -194,7 +194,7 @@ def _high_frequency(filters):
     return power[:, high].sum(axis=(1, 2)) / power.sum(axis=(1, 2, 3))
 
 
-def _colourfulness(filters):
+def _colorfulness(filters):
     planes = np.moveaxis(filters, -1, 1).reshape(len(filters), filters.shape[-1], -1)
     planes = planes - planes.mean(axis=2, keepdims=True)
     lengths = np.linalg.norm(planes, axis=2, keepdims=True)

@@ -14,7 +14,7 @@ from tfssl.visualization.sheet import picture_sheet, save_png
 
 NOISE = (0.35, 0.65)
 """Noise to start from: uniform between these. The released notebook has 100 to 101 of 255 levels; encoders that
-standardise the picture would bring so little to full contrast, and the ascent would feed on a few pixels."""
+standardize the picture would bring so little to full contrast, and the ascent would feed on a few pixels."""
 
 _TEXT = (
     "Each picture began as {start}. Steps of gradient ascent on the picture raise half the squared norm of a layer's "

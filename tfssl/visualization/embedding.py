@@ -1,4 +1,4 @@
-"""A map of pictures on which neighbours in a network's features lie together (t-SNE)."""
+"""A map of pictures on which neighbors in a network's features lie together (t-SNE)."""
 
 from pathlib import Path
 
@@ -19,24 +19,24 @@ DIMENSIONS, PERPLEXITY, ITERATIONS, EXAGGERATION = 50, 30.0, 1000, 12.0
 _CANVAS, _THUMBNAIL, _GRID_CELL = 1200, 40, 48  # pixels
 
 _TEXT = (
-    "Features (a tap's map averaged over {cells}x{cells} cells) are standardised, reduced to {dimensions} dimensions "
+    "Features (a tap's map averaged over {cells}x{cells} cells) are standardized, reduced to {dimensions} dimensions "
     "by PCA and laid out by t-SNE with perplexity {perplexity:g}. On the map a picture lies where t-SNE put it; on "
     "the grid every picture is moved to a cell, all together as little as possible, so that none covers another. "
     "Near means alike; distances between groups, and their sizes, mean nothing.{frames}"
 )
 _FRAMES = (
-    " Frames: the classes, in repeating colours.\n\nSilhouette: how much nearer a picture lies to its own class than "
+    " Frames: the classes, in repeating colors.\n\nSilhouette: how much nearer a picture lies to its own class than "
     "to the next, from -1 to 1, on the map and in the {dimensions} dimensions; shuffled: the same map with the classes "
     "dealt out by chance."
 )
 
 
 def project(rows, *, perplexity=None, seed=0):
-    """Standardise, reduce by PCA, lay out by t-SNE.
+    """Standardize, reduce by PCA, lay out by t-SNE.
 
     Args:
         rows: float array (N, d); columns that do not vary are left out.
-        perplexity: effective number of neighbours, below N / 3; None for :data:`PERPLEXITY`, or as much below it as
+        perplexity: effective number of neighbors, below N / 3; None for :data:`PERPLEXITY`, or as much below it as
             N asks for.
         seed: of t-SNE.
 

@@ -8,7 +8,7 @@ from tfssl.errors import ConfigError
 _FUNCTIONS = {
     "filters": ("conv1", "filters"),
     "dream": ("dream", "dream"),
-    "neighbours": ("neighbours", "neighbours"),
+    "neighbors": ("neighbors", "neighbors"),
     "units": ("units", "units"),
     "embedding": ("embedding", "embedding"),
     "distance": ("distance", "distance"),

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tfssl.visualization.sheet import save_png
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#777777")
-"""Colours of the curves in order, told apart by colour-blind readers too (Okabe and Ito)."""
+"""Colors of the curves in order, told apart by color-blind readers too (Okabe and Ito)."""
 
 _INK, _GRID = "black", "#dddddd"
 _SMOOTH = 2  # drawn larger and reduced: Pillow's own lines are jagged

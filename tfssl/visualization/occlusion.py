@@ -21,7 +21,7 @@ class EmpiricalField:
 
     Args:
         change: float32 (2 S + 1, 2 S + 1) for pictures of S pixels: mean absolute change of the activation when the
-            occluder's centre is there, relative to the centre of the place where the unit is strongest; 0 where
+            occluder's center is there, relative to the center of the place where the unit is strongest; 0 where
             nothing was measured.
         size: side in pixels of a square as large as the area where the change is at least :data:`FIELD_THRESHOLD` of
             the largest; 0 if nothing changes.
@@ -37,7 +37,7 @@ class FieldProbe:
     """Measures receptive fields of the units of a tap by the change that occluders of random pixels make.
 
     For each picture and each position of the occluder: |activation with it - activation without|, at the place where
-    the unit was strongest. The maps are shifted so that the centres of these places fall together, and averaged over
+    the unit was strongest. The maps are shifted so that the centers of these places fall together, and averaged over
     the pictures that reach each pixel. Positions that do not touch the theoretical field, where that is known, cannot
     change anything and are left out.
 
@@ -86,7 +86,7 @@ class FieldProbe:
             center = [self._centers.center(p) for p in place]
             corners = positions(len(image), self.occluder, self.stride, center, self._theory)
             changes = self._changes(image, corners, np.array([*place, unit], np.int32))
-            # Each change belongs to the stride x stride pixels about its occluder's centre.
+            # Each change belongs to the stride x stride pixels about its occluder's center.
             offset = corners + (self.occluder - self.stride) / 2 - center + len(total) // 2
             _add(total, count, changes, np.rint(offset).astype(int), self.stride)
             copies += len(corners)
@@ -104,12 +104,12 @@ class FieldProbe:
 
 
 def positions(side, occluder, stride, center=None, field=None):
-    """Upper left corners of the occluders in a picture that touch a field about a centre, int (M, 2), row by row.
+    """Upper left corners of the occluders in a picture that touch a field about a center, int (M, 2), row by row.
 
     Args:
         side: of the picture in pixels.
         occluder, stride: as of :class:`FieldProbe`.
-        center: (row, column) of the field's centre.
+        center: (row, column) of the field's center.
         field: its :class:`~tfssl.visualization.receptive_field.ReceptiveField`; None for all positions,
             ``(floor((side - occluder) / stride) + 1)^2``.
     """
@@ -133,7 +133,7 @@ def _activation_function(network, tap):
 
 
 def _theory(network, tap, side):
-    """The theoretical field, or None where it is unknown or endless, and one that gives the centres of places."""
+    """The theoretical field, or None where it is unknown or endless, and one that gives the centers of places."""
     field = receptive_field(network, tap, side)
     if field is None:
         jump = side / network(tf.zeros((1, side, side, 3)), training=False)[tap].shape[1]

@@ -15,7 +15,7 @@ class Pictures:
     """Squares of one size.
 
     Args:
-        images: uint8 (N, side, side, 3), sRGB: the centre of each picture, its shorter side scaled to ``side``.
+        images: uint8 (N, side, side, 3), sRGB: the center of each picture, its shorter side scaled to ``side``.
         index: the number of each in the source, int (N,).
         source: the :class:`tfssl.data.images.ImageSource` they come from.
         labels: class number of each, int (N,), or None.

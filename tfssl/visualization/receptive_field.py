@@ -14,8 +14,8 @@ class ReceptiveField:
 
     Args:
         size: pixels that a place depends on; infinite where it sees the whole picture.
-        jump: distance between the centres of neighbouring places.
-        start: centre of place 0, where 0 is the middle of the first pixel.
+        jump: distance between the centers of neighboring places.
+        start: center of place 0, where 0 is the middle of the first pixel.
     """
 
     size: float = 1.0
@@ -23,7 +23,7 @@ class ReceptiveField:
     start: float = 0.0
 
     def center(self, place):
-        """Centre of what a place sees: ``start + place * jump``."""
+        """Center of what a place sees: ``start + place * jump``."""
         return self.start + place * self.jump
 
     def after(self, kernel, stride=1, padding=0.0, dilation=1):
@@ -53,7 +53,7 @@ def chain(windows):
 def receptive_field(network, tap, side):
     """The field of a tap's rows, read off the network's graph; where branches meet it covers all of them.
 
-    Statistics of the whole picture in layers that prepare it (standardising) do not count. Rows and columns are
+    Statistics of the whole picture in layers that prepare it (standardizing) do not count. Rows and columns are
     alike in every window known here.
 
     Args:
@@ -81,7 +81,7 @@ def receptive_field(network, tap, side):
     return known[goal.key] and known[goal.key][0]
 
 
-# What works on each place by itself, and how the normalising layers of a network count.
+# What works on each place by itself, and how the normalizing layers of a network count.
 _POINTWISE = (
     layers.Activation,
     layers.BatchNormalization,

@@ -1,10 +1,10 @@
-"""One picture of a contact sheet: a square with a coloured frame and a line of text below."""
+"""One picture of a contact sheet: a square with a colored frame and a line of text below."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 GOOD, BAD = "#009e73", "#d55e00"
-"""Colours of frames, told apart by colour-blind readers too (Okabe and Ito)."""
+"""Colors of frames, told apart by color-blind readers too (Okabe and Ito)."""
 
 _FRAME = 24  # of a picture, the share of its side that a frame takes, at least 2 pixels
 
@@ -16,7 +16,7 @@ def tile(picture, side, *, text="", frame=None):
         picture: uint8 array (H, W, 3), or ``PIL.Image``; made a square by stretching.
         side: height and width in pixels, without the caption.
         text: caption; cut where it is wider than the picture. None for no strip at all, ``""`` for an empty one.
-        frame: colour of a frame drawn over the picture's border; None for none.
+        frame: color of a frame drawn over the picture's border; None for none.
 
     Returns:
         ``PIL.Image``, RGB.

@@ -1,4 +1,4 @@
-"""Colours of classes: those that PASCAL VOC gives them."""
+"""Colors of classes: those that PASCAL VOC gives them."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -9,7 +9,7 @@ _FONT_SIZE = 14
 
 
 def palette():
-    """VOC's colour map, uint8 (256, 3): from the highest bit down, red, green and blue each take one of the number's.
+    """VOC's color map, uint8 (256, 3): from the highest bit down, red, green and blue each take one of the number's.
 
     Class 1 is (128, 0, 0), 2 (0, 128, 0), 4 (0, 0, 128), 8 (64, 0, 0); 255, which counts for nothing, is white here,
     where VOC has cream.
@@ -23,12 +23,12 @@ def palette():
 
 
 def painted(mask):
-    """A mask, int (H, W), in the colours of its classes, uint8 (H, W, 3)."""
+    """A mask, int (H, W), in the colors of its classes, uint8 (H, W, 3)."""
     return palette()[mask]
 
 
 def legend(classes, width=160):
-    """A picture of the classes' colours and names.
+    """A picture of the classes' colors and names.
 
     Args:
         classes: names, in the order of their numbers.

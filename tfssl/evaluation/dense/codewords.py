@@ -7,7 +7,7 @@ from tfssl.errors import ConfigError
 
 
 def codebook(directions, count, seed=0):
-    """Centres of k-means over unit vectors, brought to length 1.
+    """Centers of k-means over unit vectors, brought to length 1.
 
     Args:
         directions: float (N, 3), of length 1.
@@ -45,7 +45,7 @@ def nearest_word(directions, words):
 
 
 def expected_direction(scores, words):
-    """The normalised sum of the codewords, each weighted by its probability.
+    """The normalized sum of the codewords, each weighted by its probability.
 
     Args:
         scores: float (..., K), logits.

@@ -15,7 +15,7 @@ MOMENTUM = 0.95
 
 EPSILON = 1e-8
 """Added to the variance of the maps. The deep ones of AlexNet with its own random weights have a variance of 1e-4; with
-Keras' default of 1e-3 they would hardly be standardised, and the untrained network would look worse than it is."""
+Keras' default of 1e-3 they would hardly be standardized, and the untrained network would look worse than it is."""
 
 
 def tap_strides(encoder):
@@ -60,7 +60,7 @@ def head_taps(encoder, head="32s", taps=None):
 def score_head(outputs, taps, bias=None):
     """A head for :func:`tfssl.transfer.transfer`: scores of each map, the coarser ones resized and added to the finer.
 
-    Each map is standardised per channel (batch normalisation without scale and offset, as in the linear probes of
+    Each map is standardized per channel (batch normalization without scale and offset, as in the linear probes of
     Zhang et al., 2016), for encoders differ in scale and there is one learning rate for all; then a 1x1 convolution
     gives the scores. It starts from zeros (Long et al., 2015, section 4.3). Scores are enlarged by fixed bilinear
     interpolation, which is what the transposed convolutions of FCN start from; FCN-32s keeps its own fixed as well.

@@ -11,13 +11,13 @@ from tfssl.errors import ConfigError
 from tfssl.evaluation.dense.head import EPSILON, MOMENTUM, full_size, head_taps, score_head
 from tfssl.evaluation.dense.pictures import DenseCrop, DensePictures, training_batches
 from tfssl.evaluation.encoders import contestants
-from tfssl.evaluation.labelled_sets import check_counts
+from tfssl.evaluation.labeled_sets import check_counts
 from tfssl.transfer import STRATEGIES, transfer
 from tfssl.transfer.strategies import unchanged
 from tfssl.transfer.training import train_head
 
 RATES = {"freeze": 0.1}
-"""Learning rates of a strategy, 0.01 of the others: a linear head on standardised maps bears more than a trunk."""
+"""Learning rates of a strategy, 0.01 of the others: a linear head on standardized maps bears more than a trunk."""
 
 SHOWN = 6
 """Test pictures on the sheet."""
@@ -91,8 +91,8 @@ class Protocol:
         return {
             **dataclasses.asdict(self),
             "rate": self.learning_rate,
-            "maps": "standardised per channel by batch normalisation without scale and offset",
-            "batch_normalisation": {"momentum": MOMENTUM, "epsilon": EPSILON},
+            "maps": "standardized per channel by batch normalization without scale and offset",
+            "batch_normalization": {"momentum": MOMENTUM, "epsilon": EPSILON},
             "head_layers": "1x1 convolutions from zeros; coarser scores resized bilinearly and added to finer ones",
             "enlarged": "scores, bilinearly, to every pixel",
             "training": "random crops without scaling, mirrored with probability 1/2; mean of the loss over all known "

@@ -64,7 +64,7 @@ def head(statistics, classes, *, stride, max_cells, pool_size=6, units=(256, 256
     """Region of interest pooling, fully connected layers, and two answers for each region (Fast R-CNN, section 2.1).
 
     Args:
-        statistics: of :func:`channel_statistics`; maps are first standardised by them, for encoders differ by orders of
+        statistics: of :func:`channel_statistics`; maps are first standardized by them, for encoders differ by orders of
             magnitude.
         classes: number of classes without background.
         stride, max_cells, pool_size: see :class:`tfssl.layers.roi_pooling.RoIPooling`.
@@ -108,7 +108,7 @@ def detection_loss(targets, outputs):
 
     Args:
         targets: ``(labels, offsets)``: int32 (B, R), 0 background, negative where there is no region; and float (B, R,
-            4), normalised.
+            4), normalized.
         outputs: of :func:`head`.
 
     Returns:
@@ -153,7 +153,7 @@ def detections(regions, probabilities, offsets, statistics, size, *, nms=0.3):
     Args:
         regions: (R, 4), pixels.
         probabilities: (R, classes + 1).
-        offsets: (R, classes + 1, 4), normalised.
+        offsets: (R, classes + 1, 4), normalized.
         statistics: mean and deviation of offsets, (classes + 1, 4) each.
         size: (width, height) of the picture in pixels.
         nms: largest IoU of two detections of a class (paper: 0.3).

@@ -17,7 +17,7 @@ SIDES = (0.2, 0.3, 0.45, 0.67, 1.0)
 """Widths and heights of sliding windows, as shares of the picture's: five steps of about 1.5."""
 
 STEP = 0.3
-"""Largest distance of neighbouring windows, as a share of their side."""
+"""Largest distance of neighboring windows, as a share of their side."""
 
 MAX_ASPECT = 3.5
 """Windows longer than so many times their other side are left out, unless they span the whole picture one way."""
@@ -43,7 +43,7 @@ def sliding_windows(width, height):
 
 
 def selective_search(image):
-    """Regions that grow together from segments of even colour and texture, in "fast" mode.
+    """Regions that grow together from segments of even color and texture, in "fast" mode.
 
     Args:
         image: ``PIL.Image``, RGB.

@@ -8,7 +8,7 @@ from tfssl.errors import ConfigError
 from tfssl.evaluation.detection import head as detection_head
 from tfssl.evaluation.detection import proposals
 from tfssl.evaluation.detection.sampling import Sampling
-from tfssl.evaluation.labelled_sets import check_counts
+from tfssl.evaluation.labeled_sets import check_counts
 from tfssl.transfer import STRATEGIES
 
 
@@ -97,14 +97,14 @@ class Protocol:
             "pool_size": self.pool_size,
             "nms": self.nms,
             "detections_per_image": detection_head.MAX_DETECTIONS,
-            "maps": "standardised per channel by mean and deviation over 64 training pictures",
+            "maps": "standardized per channel by mean and deviation over 64 training pictures",
             "map_store": "float32 file, one map for each picture and mirror image"
             if self.strategy == "freeze"
             else None,
-            "training": "softmax cross entropy + smooth L1 of normalised offsets, over the regions of a batch; SGD, "
+            "training": "softmax cross entropy + smooth L1 of normalized offsets, over the regions of a batch; SGD, "
             f"momentum {self.momentum}, weight decay {self.weight_decay}, rate x0.1 after {self.drops[0]:.0%} of the "
             f"steps, biases at {self.bias_rate:g} times the rate, gradient norm at most 10; objects join the proposals",
-            "offsets": "normalised per class by mean and deviation over the proposals with IoU 0.5 or more",
+            "offsets": "normalized per class by mean and deviation over the proposals with IoU 0.5 or more",
             "windows": {"sides": proposals.SIDES, "step": proposals.STEP, "max_aspect": proposals.MAX_ASPECT},
             "selective_search": {"width": proposals.SEARCH_WIDTH, "min_side": proposals.MIN_SIDE, "mode": "fast"},
             "metrics": "map: VOC 2007, IoU 0.5, 11 points; map_area: IoU 0.5, area under the raw curve; coco_ap: IoU "

@@ -155,7 +155,7 @@ def write_sheet(runs, classes, found, path):
 
 
 def draw(image, objects, classes):
-    """A copy of a picture with boxes, each in the colour of its class, under its name and score.
+    """A copy of a picture with boxes, each in the color of its class, under its name and score.
 
     Args:
         image: ``PIL.Image``, RGB.
@@ -172,10 +172,10 @@ def draw(image, objects, classes):
         if objects.scores is not None and objects.scores[number] < DRAWN_SCORE:
             continue
         box, label = [float(v) * scale for v in objects.boxes[number]], int(objects.labels[number])
-        colour = COLORS[label % len(COLORS)]
+        color = COLORS[label % len(COLORS)]
         text = classes[label] + ("" if objects.scores is None else f" {objects.scores[number]:.2f}")
-        pen.rectangle([box[0], box[1], max(box[2] - 1, box[0]), max(box[3] - 1, box[1])], outline=colour, width=2)
+        pen.rectangle([box[0], box[1], max(box[2] - 1, box[0]), max(box[3] - 1, box[1])], outline=color, width=2)
         left, top, right, bottom = pen.textbbox((box[0] + 3, box[1] + 2), text, font=font)
-        pen.rectangle([left - 3, top - 2, right + 2, bottom + 2], fill=colour)
+        pen.rectangle([left - 3, top - 2, right + 2, bottom + 2], fill=color)
         pen.text((box[0] + 3, box[1] + 2), text, "white", font=font)
     return drawn

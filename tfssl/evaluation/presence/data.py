@@ -1,4 +1,4 @@
-"""Pictures in which several classes may occur, as squares of one size: centres, ten crops, random windows."""
+"""Pictures in which several classes may occur, as squares of one size: centers, ten crops, random windows."""
 
 import dataclasses
 from typing import ClassVar
@@ -8,11 +8,11 @@ import tensorflow as tf
 from PIL import Image
 
 from tfssl.data.images import ImageSource, decode_image
-from tfssl.data.labelled import LabelledFolder, labelled_dataset
+from tfssl.data.labeled import LabeledFolder, labeled_dataset
 from tfssl.data.pipeline import Crop, Skipped
 from tfssl.data.voc import IGNORE, boxed_set
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.labelled_sets import LabelledSets, ten_crops
+from tfssl.evaluation.labeled_sets import LabeledSets, ten_crops
 
 SCALES = (0.5, 2.0)
 """Factors between which pictures are scaled for random windows (philkr/voc-classification)."""
@@ -74,24 +74,24 @@ def presence_pictures(root, train_split, test_split, *, classes=None):
 
 
 def squares(train, test, *, side, crops=1):
-    """Centre squares of both splits, and ten crops of the test pictures, in the order of the pictures.
+    """Center squares of both splits, and ten crops of the test pictures, in the order of the pictures.
 
     Args:
         train, test: :class:`PresencePictures`.
         side: height and width in pixels.
-        crops: 1 or 10, as :func:`tfssl.evaluation.labelled_sets.labelled_sets`.
+        crops: 1 or 10, as :func:`tfssl.evaluation.labeled_sets.labeled_sets`.
 
     Returns:
-        :class:`~tfssl.evaluation.labelled_sets.LabelledSets` whose labels are the numbers of the pictures.
+        :class:`~tfssl.evaluation.labeled_sets.LabeledSets` whose labels are the numbers of the pictures.
     """
     # Without names of classes, for these labels are none.
-    folders = tuple(LabelledFolder(p.root, p.paths, tuple(range(len(p))), ()) for p in (train, test))
+    folders = tuple(LabeledFolder(p.root, p.paths, tuple(range(len(p))), ()) for p in (train, test))
     skipped, resize = Skipped(), side if crops == 1 else round(side * 256 / 227)
-    batches = tuple(labelled_dataset(f, Crop(side, resize=resize, flip=False), skipped=skipped) for f in folders)
+    batches = tuple(labeled_dataset(f, Crop(side, resize=resize, flip=False), skipped=skipped) for f in folders)
     if crops == 1:
-        return LabelledSets(folders, batches, skipped, side)
-    whole = labelled_dataset(folders[1], Crop(resize, resize=resize, flip=False), skipped=skipped)
-    return LabelledSets(folders, batches, skipped, side, ten_crops(whole, resize, side))
+        return LabeledSets(folders, batches, skipped, side)
+    whole = labeled_dataset(folders[1], Crop(resize, resize=resize, flip=False), skipped=skipped)
+    return LabeledSets(folders, batches, skipped, side, ten_crops(whole, resize, side))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ class RandomWindow:
 
     A sampler for :func:`tfssl.data.pipeline.crop_dataset` over :class:`PresencePictures`. The factor is uniform in
     :data:`SCALES`, and raised where the scaled picture would be smaller than the window. Without a random generator:
-    the centre square, scaled.
+    the center square, scaled.
 
     Args:
         size: side in pixels.

@@ -10,7 +10,7 @@ from keras import layers
 from tfssl.data.pipeline import crop_batches
 from tfssl.errors import ConfigError
 from tfssl.evaluation.features import grid_side
-from tfssl.evaluation.labelled_sets import check_counts
+from tfssl.evaluation.labeled_sets import check_counts
 from tfssl.evaluation.presence.data import RandomWindow, known
 from tfssl.layers.pool_to_grid import PoolToGrid
 from tfssl.transfer import STRATEGIES, transfer
@@ -70,7 +70,7 @@ class Training:
         """Every constant, for ``metrics.json``."""
         return {
             **dataclasses.asdict(self),
-            "head": "average over a grid; batch normalisation without scale and offset, momentum 0.95; fully connected"
+            "head": "average over a grid; batch normalization without scale and offset, momentum 0.95; fully connected"
             f" layers with ReLU and dropout {DROPOUT}; scores; weights N(0, {DEVIATION}), biases {BIAS}",
             "loss": "sigmoid cross-entropy summed over the classes, mean over the batch, 255 ignored",
             "optimizer": f"SGD, momentum 0.9, weight decay {WEIGHT_DECAY} of kernels, rate x{DROP_FACTOR} after each "
@@ -101,7 +101,7 @@ def presence_loss(targets, logits):
 def presence_head(classes, *, hidden=(), pool=None):
     """A head for :func:`tfssl.transfer.transfer`: ``{tap: map}`` of one tap -> logits (B, classes).
 
-    Each number of the averaged map is standardised (batch normalisation without scale and offset, as in the linear
+    Each number of the averaged map is standardized (batch normalization without scale and offset, as in the linear
     probes of Zhang et al., 2016), for encoders differ in scale and there is one learning rate for all; the VOC
     protocol has no such layer.
 
@@ -115,7 +115,7 @@ def presence_head(classes, *, hidden=(), pool=None):
         x = PoolToGrid(pool or grid_side(tap.shape[-1]), name="grid")(tap)
         x = layers.Flatten(name="flatten")(x)
         # Keras' epsilon of 1e-3 would leave features small that vary little, as those of untrained networks do.
-        x = layers.BatchNormalization(center=False, scale=False, momentum=0.95, epsilon=1e-8, name="standardise")(x)
+        x = layers.BatchNormalization(center=False, scale=False, momentum=0.95, epsilon=1e-8, name="standardize")(x)
         for number, units in enumerate(hidden, 6):
             x = layers.Dense(units, activation="relu", name=f"fc{number}", **_start())(x)
             x = layers.Dropout(DROPOUT, name=f"drop{number}")(x)
@@ -140,7 +140,7 @@ def train_and_score(
         pretext, weight, progress: as :func:`tfssl.transfer.training.train_head`.
 
     Returns:
-        ``([float (M, classes), ...], presence (M, classes))``: the scores of the centre square, with 10 crops also the
+        ``([float (M, classes), ...], presence (M, classes))``: the scores of the center square, with 10 crops also the
         sum over random windows; and the labels of the readable test pictures.
     """
     strategy = "fine_tune" if training.strategy == "joint" and pretext is None else training.strategy
@@ -163,12 +163,12 @@ def train_and_score(
             weight=weight,
             progress=progress,
         )
-        centre = RandomWindow(training.side, len(train.classes))
+        center = RandomWindow(training.side, len(train.classes))
         predict = _compiled(model, training.side)
-        scores, presence = _scores(predict, test, centre, 0, skipped)
+        scores, presence = _scores(predict, test, center, 0, skipped)
         if crops == 1:
             return [scores], presence
-        windows = dataclasses.replace(centre, random_in_evaluation=True)
+        windows = dataclasses.replace(center, random_in_evaluation=True)
         return [scores, sum(_scores(predict, test, windows, i, skipped)[0] for i in range(CROPS))], presence
 
 

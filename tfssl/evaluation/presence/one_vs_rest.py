@@ -69,7 +69,7 @@ def probe_classes(train, tests, presence, seeds, classifier):
     """Choose C for one tap, fit all training pictures with it, and score the test pictures.
 
     C is one for all classes: that with the highest mean average precision on the held-out pictures, the smallest of
-    equals. Vectors are standardised as for linear probes, see :class:`tfssl.evaluation.logistic.Rows`.
+    equals. Vectors are standardized as for linear probes, see :class:`tfssl.evaluation.logistic.Rows`.
 
     Args:
         train: float (N, D), features of the training pictures.

@@ -12,7 +12,7 @@ from tfssl.ops.ab_bins import CENTERS, SIGMA
 
 
 class Colorization(Method):
-    """Predict the colour of every pixel from lightness alone, as a distribution over 313 quantised ab colours.
+    """Predict the color of every pixel from lightness alone, as a distribution over 313 quantized ab colors.
 
     Defaults are the paper's full method as the released code has it.
 
@@ -35,7 +35,7 @@ class Colorization(Method):
         rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
         network_side: whole pictures are scaled for the network so that their shorter side has this many pixels;
-            the colours are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size where
+            the colors are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size where
             crops are not taken from resized pictures.
 
     Reference:
@@ -43,7 +43,7 @@ class Colorization(Method):
     """
 
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
-    inputs: ClassVar[str] = "colour photographs"
+    inputs: ClassVar[str] = "color photographs"
     export_name: ClassVar[str | None] = "colorizer"
 
     backbone: Literal["paper", "alexnet", "small"] = "paper"

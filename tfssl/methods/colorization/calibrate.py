@@ -11,8 +11,8 @@ _SCORES = {"paper": "scores", "small": "scores", "alexnet": "fc8"}
 def undo_rebalancing(method, model, share):
     """Take back part of the rebalancing of a trained network, by shifting its last bias.
 
-    A network trained with class weights w predicts colours in proportion to ``p(colour | picture) * w``.
-    Subtracting ``share * log w`` from the scores leaves ``p * w^(1 - share)``: 0 changes nothing (rare colours count
+    A network trained with class weights w predicts colors in proportion to ``p(color | picture) * w``.
+    Subtracting ``share * log w`` from the scores leaves ``p * w^(1 - share)``: 0 changes nothing (rare colors count
     most: vivid, sometimes wrong), 1 gives back the frequencies of the photographs (cautious). The network's other
     weights, its size and its speed stay as they are.
 
@@ -46,7 +46,7 @@ def choose_decoding(method, model, source, *, shares, temperatures, raw_gain):
         source: photographs that trained nothing, see :func:`tfssl.data.images.image_source`.
         shares: candidates for :func:`undo_rebalancing`.
         temperatures: candidates for T.
-        raw_gain: smallest gain in raw AuC over the grey picture, in [0, 1], that a pair must reach.
+        raw_gain: smallest gain in raw AuC over the gray picture, in [0, 1], that a pair must reach.
 
     Returns:
         ``((share, temperature), table)``: of the pairs that reach raw_gain the one with the highest
@@ -55,7 +55,7 @@ def choose_decoding(method, model, source, *, shares, temperatures, raw_gain):
     """
     from tfssl.methods.colorization.evaluate import sweep_temperature
 
-    keys = ("auc_raw_gain", "auc_macro_gain", "colourfulness_ratio")
+    keys = ("auc_raw_gain", "auc_macro_gain", "colorfulness_ratio")
     table = []
     for share in shares:
         undo_rebalancing(method, model, share)

@@ -26,7 +26,7 @@ _BATCH, _BATCH_MEGAPIXELS = 8, 8
 
 
 def colorize_image(predict, image, *, side, stride, temperature=None):
-    """Colorize one picture at its own size; its own colours are not looked at, only its lightness.
+    """Colorize one picture at its own size; its own colors are not looked at, only its lightness.
 
     Args:
         predict: from :func:`tfssl.methods.colorization.predict.compiled_predictor`.

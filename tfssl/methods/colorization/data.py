@@ -27,7 +27,7 @@ def to_example(pixels, *, stride):
 def jitter_lightness(lightness, seed, strength):
     """Change exposure of each picture of a batch: ``100 (L / 100)^g``, then contrast about the mean.
 
-    The target keeps its colours, so the network learns not to depend on the exposure of a scan.
+    The target keeps its colors, so the network learns not to depend on the exposure of a scan.
 
     Args:
         lightness: float32 (B, H, W, 1) in [0, 100].

@@ -1,4 +1,4 @@
-"""How well a colorizer does on photographs it is shown in grey: metrics beside baselines, tables and pictures."""
+"""How well a colorizer does on photographs it is shown in gray: metrics beside baselines, tables and pictures."""
 
 import re
 
@@ -7,12 +7,12 @@ import numpy as np
 from tfssl.data.images import check_source, image_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.color_metrics import colourfulness, join_lab
+from tfssl.evaluation.color_metrics import colorfulness, join_lab
 from tfssl.evaluation.color_tally import SAMPLING, ColorTally
 from tfssl.evaluation.photographs import read_photographs
-from tfssl.methods.colorization.loss import GREY_THRESHOLD
+from tfssl.methods.colorization.loss import GRAY_THRESHOLD
 from tfssl.methods.colorization.predict import predict_ab
-from tfssl.methods.colorization.predictors import Colorizer, GreyBaseline, all_temperatures, one_temperature
+from tfssl.methods.colorization.predictors import Colorizer, GrayBaseline, all_temperatures, one_temperature
 from tfssl.methods.colorization.report import Report
 from tfssl.visualization.sheet import picture_sheet
 
@@ -20,19 +20,19 @@ _GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
 
 
 def evaluate(method, model, source, *, out=None, temperature=None, limit=None, compare=None, progress=None):
-    """Colorize the pictures of a source from their lightness and compare with their true colours.
+    """Colorize the pictures of a source from their lightness and compare with their true colors.
 
     Each picture is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
     it with ``method.network_side`` pixels on its shorter side; the predicted ab are stretched back bilinearly.
     AuC and RMSE are of that ab field before clipping to the sRGB gamut, at every 4th pixel in both directions; PSNR,
-    SSIM, CIEDE2000 and colourfulness are of the clipped 8-bit picture that keeps the true L. Pictures whose |a|
-    and |b| nowhere exceed 5 are grey in truth: left out and counted. Memory does not grow with the number of
+    SSIM, CIEDE2000 and colorfulness are of the clipped 8-bit picture that keeps the true L. Pictures whose |a|
+    and |b| nowhere exceed 5 are gray in truth: left out and counted. Memory does not grow with the number of
     pictures.
 
     Args:
         method: the :class:`~tfssl.methods.Colorization` that the model belongs to.
         model: its network.
-        source: photographs in colour, see :func:`tfssl.data.images.image_source`.
+        source: photographs in color, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json``, ``per_image.csv`` and ``sheet.png``; None writes nothing.
         temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
         limit: use only the first so many pictures; None for all.
@@ -42,19 +42,19 @@ def evaluate(method, model, source, *, out=None, temperature=None, limit=None, c
 
     Returns:
         ``{name: float}`` with the names of :meth:`tfssl.evaluation.color_tally.ColorTally.result` (``prior`` is the
-        method's smoothed one); the same prefixed by ``grey_`` for the prediction ab = 0 and by its name and ``_`` for
-        each compared model; ``auc_raw_gain`` and so on, over grey; the counts ``images``, ``images_grey``,
+        method's smoothed one); the same prefixed by ``gray_`` for the prediction ab = 0 and by its name and ``_`` for
+        each compared model; ``auc_raw_gain`` and so on, over gray; the counts ``images``, ``images_gray``,
         ``images_skipped``, ``pixels`` and ``bins`` (that ``auc_macro`` averages over). And ``skipped``, the
         unreadable pictures as ``{name: reason}``.
 
     Raises:
-        SourceError: if the source holds no readable picture in colour, or is mostly unreadable.
+        SourceError: if the source holds no readable picture in color, or is mostly unreadable.
         ConfigError: for a temperature, limit or name of a compared model outside its range.
         ModelError: if a model predicts NaN.
     """
     temperature = method.temperature if temperature is None else temperature
     _check(temperature, limit)
-    colorizers = {"": Colorizer(method, one_temperature(method, model, temperature), [""]), "grey": GreyBaseline()}
+    colorizers = {"": Colorizer(method, one_temperature(method, model, temperature), [""]), "gray": GrayBaseline()}
     for name, (other, network) in _named(compare).items():
         colorizers[name] = Colorizer(other, one_temperature(other, network, None), [f"{name}_"])
     with Report(out, colorizers) as report:
@@ -72,7 +72,7 @@ def sweep_temperature(method, model, source, temperatures, *, limit=None, progre
     Args:
         method: a :class:`~tfssl.methods.Colorization` with a classification objective.
         model: its network.
-        source: photographs in colour; not those that the final numbers are reported on.
+        source: photographs in color; not those that the final numbers are reported on.
         temperatures: several T in (0, 1].
         limit: use only the first so many pictures; None for all.
         progress: called with (pictures done, pictures in all) after each picture.
@@ -92,18 +92,18 @@ def sweep_temperature(method, model, source, temperatures, *, limit=None, progre
         _check(temperature, limit)
     prefixes = [f"{t!r}_" for t in temperatures]
     colorizer = Colorizer(method, all_temperatures(method, model, temperatures), prefixes)
-    survey = _survey(source, [colorizer, GreyBaseline()], limit, progress)
+    survey = _survey(source, [colorizer, GrayBaseline()], limit, progress)
     prior = method.smoothed_prior()
     return {
-        temperature: {**survey.metrics(prior, ours=prefix, others=["grey_"]), "temperature": temperature}
+        temperature: {**survey.metrics(prior, ours=prefix, others=["gray_"]), "temperature": temperature}
         for temperature, prefix in zip(temperatures, prefixes, strict=True)
     }
 
 
 def write_sheet(method, model, source, path, count=8):
-    """Write what a model makes of a few pictures: rows grey, predicted and truth, one column for each picture.
+    """Write what a model makes of a few pictures: rows gray, predicted and truth, one column for each picture.
 
-    The pictures are spread evenly over the source and always the same; of each the centre crop is shown that
+    The pictures are spread evenly over the source and always the same; of each the center crop is shown that
     training would see. Unreadable ones give way to the next.
 
     Args:
@@ -118,7 +118,7 @@ def write_sheet(method, model, source, path, count=8):
     """
     from skimage.color import rgb2lab
 
-    crops = _centre_crops(method, image_source(source), count)
+    crops = _center_crops(method, image_source(source), count)
     labs = rgb2lab(crops)
     ab = np.asarray(predict_ab(method, model, labs[..., :1].astype(np.float32)))
     rows = [
@@ -126,10 +126,10 @@ def write_sheet(method, model, source, path, count=8):
         [join_lab(lab[..., 0], colors) for lab, colors in zip(labs, ab, strict=True)],
         list(crops),
     ]
-    picture_sheet(rows, path, labels=["grey", "predicted", "truth"], cell=min(max(method.crop_size, 96), 192))
+    picture_sheet(rows, path, labels=["gray", "predicted", "truth"], cell=min(max(method.crop_size, 96), 192))
 
 
-def _centre_crops(method, source, count):
+def _center_crops(method, source, count):
     """uint8 (n, side, side, 3), n at most ``count``."""
     from tfssl.data.pipeline import Crop
 
@@ -143,21 +143,21 @@ class _Survey:
     def __init__(self, prefixes):
         self.tallies = {prefix: ColorTally() for prefix in prefixes}
         self.images = 0
-        self.grey = 0
+        self.gray = 0
         self.skipped = {}
 
     def add(self, photograph, colorizers):
-        """Metrics of one photograph as ``{prefixed name: float}``; empty if it is grey or unreadable."""
+        """Metrics of one photograph as ``{prefixed name: float}``; empty if it is gray or unreadable."""
         if photograph.reason is not None:
             self.skipped[photograph.name] = photograph.reason
             return {}
-        if np.abs(photograph.lab[..., 1:]).max() <= GREY_THRESHOLD:
-            self.grey += 1
+        if np.abs(photograph.lab[..., 1:]).max() <= GRAY_THRESHOLD:
+            self.gray += 1
             return {}
         self.images += 1
         row = {
             "pixels": photograph.lab[::SAMPLING, ::SAMPLING, 0].size,
-            "colourfulness_true": colourfulness(photograph.rgb),
+            "colorfulness_true": colorfulness(photograph.rgb),
         }
         for colorizer in colorizers:
             for prefix, ab in colorizer(photograph).items():
@@ -170,11 +170,11 @@ class _Survey:
         metrics = self.tallies[ours].result(prior)
         for prefix in others if others is not None else [p for p in self.tallies if p != ours]:
             metrics.update({prefix + name: value for name, value in self.tallies[prefix].result(prior).items()})
-        metrics.update({f"{name}_gain": metrics[name] - metrics[f"grey_{name}"] for name in _GAINS})
+        metrics.update({f"{name}_gain": metrics[name] - metrics[f"gray_{name}"] for name in _GAINS})
         auc = self.tallies[ours].auc
         counts = {
             "images": self.images,
-            "images_grey": self.grey,
+            "images_gray": self.gray,
             "images_skipped": len(self.skipped),
             "pixels": auc.pixels.sum(),
             "bins": auc.counted().sum(),
@@ -195,8 +195,8 @@ def _survey(source, colorizers, limit, progress, record=None):
             progress(done, total)
     if survey.images == 0:
         raise SourceError(
-            f"`source` has no readable picture in colour among {total} ({survey.grey} grey, {len(survey.skipped)} "
-            f"unreadable); give photographs in colour"
+            f"`source` has no readable picture in color among {total} ({survey.gray} gray, {len(survey.skipped)} "
+            f"unreadable); give photographs in color"
         )
     return survey
 
@@ -218,8 +218,8 @@ def _named(compare):
         named[f"{objective}-{alike + 1}" if alike else objective] = pair
     for name, pair in named.items():
         _check_pair(pair)
-        if name == "grey" or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-            raise ConfigError(f"`compare`: a name must be letters, digits, '-', and not 'grey'. Received: {name!r}")
+        if name == "gray" or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            raise ConfigError(f"`compare`: a name must be letters, digits, '-', and not 'gray'. Received: {name!r}")
     return named
 
 

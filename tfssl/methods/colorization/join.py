@@ -1,4 +1,4 @@
-"""Full-resolution lightness joined with colours on the network's grid: Lab -> sRGB, strip by strip.
+"""Full-resolution lightness joined with colors on the network's grid: Lab -> sRGB, strip by strip.
 
 The arithmetic is that of :func:`tfssl.ops.color.lab_to_rgb`, arranged for the processor's caches: strips of some ten
 thousand pixels, every intermediate result in a buffer that is used again, tables in place of powers. NumPy lets go
@@ -27,10 +27,10 @@ _PIXEL = np.dtype("<u4")  # red is the lowest byte, as in Pillow's memory
 
 
 class Join:
-    """A picture with the colours of the network in place of its own, made row by row where it is asked for.
+    """A picture with the colors of the network in place of its own, made row by row where it is asked for.
 
-    L of each pixel is its own. Cell (i, j) is the colour of pixel (stride i, stride j) of the network's input, a
-    scaled copy of the picture; colours between are interpolated bilinearly in ab at the exact positions. Several
+    L of each pixel is its own. Cell (i, j) is the color of pixel (stride i, stride j) of the network's input, a
+    scaled copy of the picture; colors between are interpolated bilinearly in ab at the exact positions. Several
     threads may ask at once.
 
     Args:
@@ -89,7 +89,7 @@ class Join:
 
 
 def _positions(size, network_size, stride, cells):
-    """Cell coordinate of each pixel's centre, float32 (size,), held at the outermost cells beyond them."""
+    """Cell coordinate of each pixel's center, float32 (size,), held at the outermost cells beyond them."""
     network_pixel = (np.arange(size) + 0.5) * (network_size / size) - 0.5
     return np.clip(network_pixel / stride, 0, cells - 1).astype(np.float32)
 
@@ -148,13 +148,13 @@ class _Buffers:
             np.bitwise_or(output, self.code, out=output)
 
     def _lightness(self, pixels):
-        """Y into ``basis[2]`` and f(Y) into ``fy``; two tables where the strip is grey."""
+        """Y into ``basis[2]`` and f(Y) into ``fy``; two tables where the strip is gray."""
         y, index = self.basis[2], self.index[0]
         channels = pixels.view(np.uint8).reshape(*pixels.shape, 4)
-        if _is_grey(pixels[:1], self.code[:1]) and _is_grey(pixels, self.code):
+        if _is_gray(pixels[:1], self.code[:1]) and _is_gray(pixels, self.code):
             np.copyto(index, channels[..., 0])
-            self.tables.grey_y.take(index, out=y, mode="wrap")
-            self.tables.grey_f.take(index, out=self.fy, mode="wrap")
+            self.tables.gray_y.take(index, out=y, mode="wrap")
+            self.tables.gray_f.take(index, out=self.fy, mode="wrap")
             return
         np.copyto(index, pixels.view("<u2")[:, ::2])  # red and green in one look-up
         self.tables.red_green_y.take(index, out=y, mode="wrap")
@@ -169,7 +169,7 @@ class _Buffers:
         np.add(self.fy, below, out=self.fy)
 
 
-def _is_grey(pixels, spare):
+def _is_gray(pixels, spare):
     """Whether red, green and blue are equal everywhere."""
     np.right_shift(pixels, 8, out=spare)
     np.bitwise_xor(spare, pixels, out=spare)
@@ -182,7 +182,7 @@ class _Tables:
 
     red_green_y: float32 (65536,), what 8-bit red + 256 * green adds to Y.
     blue_y: float32 (256,), what blue adds to Y.
-    grey_y, grey_f: float32 (256,), Y and f(Y) of each grey.
+    gray_y, gray_f: float32 (256,), Y and f(Y) of each gray.
     rgb_from_basis: float32 (3, 5), to linear light in steps of 1 / _LEVELS from cube(f(X)), cube(f(Z)), Y and what
         f(X) and f(Z) lack to the knee, see _KNEE; X, Y, Z are relative to white.
     codes: uint32 (3, _LEVELS), 8-bit sRGB of such a step, shifted to the place of its channel.
@@ -192,8 +192,8 @@ class _Tables:
         shares = channel_shares()[1]
         red, green, self.blue_y = shares
         self.red_green_y = (green[:, None] + red).ravel()
-        self.grey_y = shares.sum(axis=0)
-        self.grey_f = lab_f(self.grey_y)
+        self.gray_y = shares.sum(axis=0)
+        self.gray_f = lab_f(self.gray_y)
         from_xyz = RGB_FROM_XYZ * np.array(WHITE_D65) * _LEVELS
         x, y, z = from_xyz.T
         self.rgb_from_basis = np.stack([x, z, y, x / SLOPE, z / SLOPE], axis=1).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Losses of colorization: class-rebalanced cross-entropy over soft-encoded colours, and L2 regression.
+"""Losses of colorization: class-rebalanced cross-entropy over soft-encoded colors, and L2 regression.
 
-Both take the true ab colours themselves, (B, h, w, 2), and encode them on the device: the host never holds the
+Both take the true ab colors themselves, (B, h, w, 2), and encode them on the device: the host never holds the
 dense (h, w, 313) target, which would be 150 times as large.
 """
 
@@ -10,16 +10,16 @@ from keras import ops
 
 from tfssl.ops.ab_bins import NUM_BINS, SIGMA, soft_encode
 
-GREY_THRESHOLD = 5.0
-"""A picture none of whose ab values exceeds this in magnitude counts as grey and trains nothing (released code)."""
+GRAY_THRESHOLD = 5.0
+"""A picture none of whose ab values exceeds this in magnitude counts as gray and trains nothing (released code)."""
 
 
-def colored_mask(ab, threshold=GREY_THRESHOLD):
-    """1 for pictures with colour, 0 for grey ones.
+def colored_mask(ab, threshold=GRAY_THRESHOLD):
+    """1 for pictures with color, 0 for gray ones.
 
     Args:
         ab: float tensor (B, h, w, 2), ab units.
-        threshold: largest magnitude in ab units that still counts as grey.
+        threshold: largest magnitude in ab units that still counts as gray.
 
     Returns:
         float32 tensor (B, 1, 1).
@@ -32,7 +32,7 @@ def colored_mask(ab, threshold=GREY_THRESHOLD):
 class ColorCrossEntropy(keras.losses.Loss):
     """Soft-target cross-entropy over the 313 bins, each pixel weighted by the rarity of its nearest bin.
 
-    ``-v(Z) * sum_q Z_q log softmax(s)_q`` averaged over pixels and pictures (paper, equations 2 and 3). Grey
+    ``-v(Z) * sum_q Z_q log softmax(s)_q`` averaged over pixels and pictures (paper, equations 2 and 3). Gray
     pictures count as zeros. The released code multiplies gradients by v and reports the unweighted loss; a
     weighted loss has the same gradients.
 
@@ -94,7 +94,7 @@ class ColorCrossEntropy(keras.losses.Loss):
 class ColorRegression(keras.losses.Loss):
     """The L2 baseline: ``1/2 |ab - ab'|^2`` in units of (ab / 110)^2, averaged over pixels and pictures.
 
-    Equation 1 of the paper. Grey pictures count as zeros.
+    Equation 1 of the paper. Gray pictures count as zeros.
 
     Call: ``y_true`` and ``y_pred`` ab (B, h, w, 2), ab units.
     """

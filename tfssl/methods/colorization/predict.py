@@ -18,7 +18,7 @@ def predict_cells(method, model, lightness, temperature=None):
 
     Returns:
         float32 (B, ceil(H / s), ceil(W / s), 2) in ab units with s = ``method.output_stride``. Cell (i, j) is the
-        colour at pixel (s i, s j), where its training target was sampled.
+        color at pixel (s i, s j), where its training target was sampled.
     """
     lightness = ops.convert_to_tensor(lightness)
     height, width = ops.shape(lightness)[1], ops.shape(lightness)[2]
@@ -38,7 +38,7 @@ def predict_ab(method, model, lightness, temperature=None):
     lightness = ops.convert_to_tensor(lightness)
     cells = predict_cells(method, model, lightness, temperature)
     # first=0: cell i lands on pixel stride * i, where its target was sampled. The half-pixel convention would put
-    # it (stride - 1) / 2 pixels away, and colours would run over edges by as much.
+    # it (stride - 1) / 2 pixels away, and colors would run over edges by as much.
     ab = upsample(cells, method.output_stride, first=0)
     return ab[:, : ops.shape(lightness)[1], : ops.shape(lightness)[2]]
 

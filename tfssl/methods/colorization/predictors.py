@@ -1,4 +1,4 @@
-"""Predictors of colour as functions of whole photographs: a model at any temperatures, and the grey baseline."""
+"""Predictors of color as functions of whole photographs: a model at any temperatures, and the gray baseline."""
 
 import numpy as np
 from PIL import Image
@@ -39,13 +39,13 @@ class Colorizer:
         return dict(zip(self.prefixes, fields, strict=True))
 
 
-class GreyBaseline:
+class GrayBaseline:
     """The baseline that predicts ab = 0 everywhere."""
 
-    prefixes = ("grey_",)
+    prefixes = ("gray_",)
 
     def __call__(self, photograph):
-        return {"grey_": np.zeros((*photograph.rgb.shape[:2], 2))}
+        return {"gray_": np.zeros((*photograph.rgb.shape[:2], 2))}
 
 
 def network_lightness(rgb, side):
@@ -69,7 +69,7 @@ def network_lightness(rgb, side):
 
 
 def _interpolation(cells, stride, network, pixels):
-    """Weights (pixels, cells) of linear interpolation; cell i lies at the centre of network pixel ``stride * i``."""
+    """Weights (pixels, cells) of linear interpolation; cell i lies at the center of network pixel ``stride * i``."""
     position = ((np.arange(pixels) + 0.5) * network / pixels - 0.5) / stride
     position = np.clip(position, 0, cells - 1)
     low = np.minimum(position.astype(int), max(cells - 2, 0))

@@ -8,7 +8,7 @@ import numpy as np
 from tfssl.data.images import image_source
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError, SourceError
-from tfssl.methods.colorization.loss import GREY_THRESHOLD
+from tfssl.methods.colorization.loss import GRAY_THRESHOLD
 from tfssl.ops.ab_bins import CENTERS, NUM_BINS, SIGMA, nearest_bin
 
 PHOTOGRAPHS = Path(__file__).with_name("prior_photographs.npy")
@@ -18,12 +18,12 @@ PHOTOGRAPHS = Path(__file__).with_name("prior_photographs.npy")
 def estimate_prior(source, *, side=64, skipped=None, progress=None):
     """Histogram of the 313 bins over a source, in one pass and constant memory.
 
-    Each picture is scaled to ``side`` pixels on its shorter side and counts equally; pictures without colour
-    (see :data:`~tfssl.methods.colorization.loss.GREY_THRESHOLD`) are left out, as in training.
+    Each picture is scaled to ``side`` pixels on its shorter side and counts equally; pictures without color
+    (see :data:`~tfssl.methods.colorization.loss.GRAY_THRESHOLD`) are left out, as in training.
 
     Args:
         source: see :func:`tfssl.data.images.image_source`.
-        side: pixels of the shorter side at which colours are counted.
+        side: pixels of the shorter side at which colors are counted.
         skipped: a :class:`~tfssl.data.pipeline.Skipped` that collects unreadable images.
         progress: called with the number of pictures done, after each.
 
@@ -31,7 +31,7 @@ def estimate_prior(source, *, side=64, skipped=None, progress=None):
         float64 array (313,), summing to 1.
 
     Raises:
-        SourceError: if no picture is readable and in colour.
+        SourceError: if no picture is readable and in color.
     """
     source = image_source(source)
     skipped = skipped if skipped is not None else Skipped()
@@ -47,7 +47,7 @@ def estimate_prior(source, *, side=64, skipped=None, progress=None):
         scale = side / min(image.size)
         image = image.resize([max(1, round(n * scale)) for n in image.size])
         ab = rgb2lab(np.asarray(image))[..., 1:]
-        if np.abs(ab).max() <= GREY_THRESHOLD:
+        if np.abs(ab).max() <= GRAY_THRESHOLD:
             return None
         return np.bincount(nearest_bin(ab).ravel(), minlength=NUM_BINS) / (ab.size / 2)
 
@@ -63,12 +63,12 @@ def estimate_prior(source, *, side=64, skipped=None, progress=None):
                 if progress is not None:
                     progress(done)
     if used == 0:
-        raise SourceError(f"`source` has no readable colour picture among {len(source)}; give photographs in colour")
+        raise SourceError(f"`source` has no readable color picture among {len(source)}; give photographs in color")
     return total / total.sum()
 
 
 def smooth_prior(prior, sigma=SIGMA):
-    """Smooth a prior with a Gaussian over the ab plane and renormalise.
+    """Smooth a prior with a Gaussian over the ab plane and renormalize.
 
     Args:
         prior: float array (313,).

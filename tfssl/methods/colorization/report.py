@@ -15,7 +15,7 @@ from tfssl.data.images import image_source
 from tfssl.evaluation.color_metrics import join_lab
 from tfssl.evaluation.color_tally import MIN_PIXELS, PICTURE_METRICS, SAMPLING
 from tfssl.evaluation.photographs import LONGEST_SIDE, read_photograph
-from tfssl.methods.colorization.loss import GREY_THRESHOLD
+from tfssl.methods.colorization.loss import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-image", "pillow")
@@ -28,7 +28,7 @@ class Report:
 
     Args:
         out: folder, created if missing; None writes nothing.
-        colorizers: ``{name: predictor}``: ``""`` is the evaluated model, ``"grey"`` the baseline.
+        colorizers: ``{name: predictor}``: ``""`` is the evaluated model, ``"gray"`` the baseline.
     """
 
     def __init__(self, out, colorizers):
@@ -43,7 +43,7 @@ class Report:
             self._table = open(self._unfinished("per_image.csv"), "w", newline="", encoding="utf-8")
             prefixes = [prefix for colorizer in self.colorizers.values() for prefix in colorizer.prefixes]
             metrics = [prefix + name for prefix in prefixes for name in PICTURE_METRICS]
-            fields = ["name", "status", "width", "height", "pixels", "colourfulness_true", *metrics]
+            fields = ["name", "status", "width", "height", "pixels", "colorfulness_true", *metrics]
             self._rows = csv.DictWriter(self._table, fieldnames=fields)
             self._rows.writeheader()
         return self
@@ -60,10 +60,10 @@ class Report:
         line = {"name": photograph.name, "status": f"unreadable: {photograph.reason}"}
         if photograph.reason is None:
             height, width = photograph.rgb.shape[:2]
-            line = {"name": photograph.name, "status": "measured" if row else "grey", "width": width, "height": height}
+            line = {"name": photograph.name, "status": "measured" if row else "gray", "width": width, "height": height}
         self._rows.writerow({**line, **row})
         if row:
-            self._gains.append((row["auc_raw"] - row["grey_auc_raw"], photograph.index))
+            self._gains.append((row["auc_raw"] - row["gray_auc_raw"], photograph.index))
 
     def finish(self, method, metrics, source):
         """Write the numbers and the sheet.
@@ -87,9 +87,9 @@ class Report:
                 "longest_side": LONGEST_SIDE,
                 "sampling": SAMPLING,
                 "min_pixels_macro": MIN_PIXELS,
-                "grey_threshold": GREY_THRESHOLD,
+                "gray_threshold": GRAY_THRESHOLD,
                 "auc_and_rmse": "ab before clipping to the sRGB gamut",
-                "psnr_ssim_ciede2000_colourfulness": "8-bit sRGB with the true L, clipped to the gamut",
+                "psnr_ssim_ciede2000_colorfulness": "8-bit sRGB with the true L, clipped to the gamut",
             },
             "versions": {
                 "tfssl": __version__,
@@ -102,27 +102,27 @@ class Report:
         os.replace(unfinished, self.out / "metrics.json")
 
     def _write_sheet(self, source, temperature):
-        """Rows of grey, compared models, ours and truth, of the pictures that :func:`choose` names."""
+        """Rows of gray, compared models, ours and truth, of the pictures that :func:`choose` names."""
         ours = "ours" if temperature is None else f"ours, T = {temperature:g}"
-        others = [name for name in self.colorizers if name not in ("", "grey")]
+        others = [name for name in self.colorizers if name not in ("", "gray")]
         rows, labels = [], []
         for label, gain, index in choose(self._gains):
             photograph = read_photograph(source, index)
-            fields = [self.colorizers[name](photograph) for name in ("grey", *others, "")]
+            fields = [self.colorizers[name](photograph) for name in ("gray", *others, "")]
             pictures = [join_lab(photograph.lab[..., 0], ab) for field in fields for ab in field.values()]
             rows.append([*pictures, photograph.rgb])
             labels.append(f"{label}\n{100 * gain:+.1f} AuC\n{Path(photograph.name).name}")
-        picture_sheet(rows, self.out / "sheet.png", titles=["grey", *others, ours, "truth"], labels=labels)
+        picture_sheet(rows, self.out / "sheet.png", titles=["gray", *others, ours, "truth"], labels=labels)
 
     def _unfinished(self, name):
         return self.out / f"{name}.tmp"
 
 
 def choose(gains):
-    """Which pictures a sheet shows: those that colours helped most and least, the middle, and a random choice.
+    """Which pictures a sheet shows: those that colors helped most and least, the middle, and a random choice.
 
     Args:
-        gains: list of (gain in raw AuC over grey, index), one for each picture.
+        gains: list of (gain in raw AuC over gray, index), one for each picture.
 
     Returns:
         List of (kind, gain, index): best, median, worst, random; no picture twice, the same for the same gains.

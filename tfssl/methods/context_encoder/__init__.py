@@ -27,7 +27,7 @@ class ContextEncoder(Method):
         mask_per: a new mask for each ``"picture"``, or one for each ``"batch"`` in training (released code).
         shapes: for ``mask="regions"``, a folder of segmentation masks whose objects are the shapes (paper: those of
             PASCAL VOC 2012); None for generated blobs.
-        overlap: pixels along the border of the predicted centre that stay visible (paper: 7, released commands: 4).
+        overlap: pixels along the border of the predicted center that stay visible (paper: 7, released commands: 4).
         resize: pictures are scaled so that their shorter side has this many pixels (released code: 350).
         crop_size: side of the crop in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"`` (paper: 227), a
             multiple of 16 for ``"small"``.
@@ -74,7 +74,7 @@ class ContextEncoder(Method):
             raise ValueError(f"`resize` must be at least crop_size ({size}). Received: resize={self.resize}")
         if self.mask == "center" and size // 2 - 2 * self.overlap < 1:
             raise ValueError(
-                f"`overlap` leaves nothing of the centre of {size // 2} pixels. Received: overlap={self.overlap}"
+                f"`overlap` leaves nothing of the center of {size // 2} pixels. Received: overlap={self.overlap}"
             )
         if self.network == "features" and self.reconstruction_weight < 1:
             raise ValueError(
@@ -172,7 +172,7 @@ class ContextEncoder(Method):
 
     @property
     def baseline(self):
-        """Loss of predicting the mean colour everywhere, with a critic that cannot tell."""
+        """Loss of predicting the mean color everywhere, with a critic that cannot tell."""
         from tfssl.methods.context_encoder.loss import MEAN_COLOR_ERROR, joint_loss
 
         reconstruction = MEAN_COLOR_ERROR * self._mean_weight()

@@ -15,7 +15,7 @@ from tfssl.errors import ConfigError
 from tfssl.methods.context_encoder.network import FILL
 from tfssl.ops.masks import center_mask, pattern_mask, pattern_noise, random_blocks, random_region
 
-_UNLABELLED = 255  # the border of objects in PASCAL VOC's masks
+_UNLABELED = 255  # the border of objects in PASCAL VOC's masks
 _SHAPE_SIDE = 128  # shapes are kept at this size (pixels)
 _SMALLEST_SHAPE = 64  # pixels that a shape needs
 
@@ -52,8 +52,8 @@ def load_shapes(folder):
     """The shapes of objects in a folder of segmentation masks.
 
     Args:
-        folder: searched recursively for PNG files whose pixels are class numbers (indexed or grey): 0 is background,
-            255 unlabelled, as in PASCAL VOC's ``SegmentationClass`` and ``SegmentationObject``.
+        folder: searched recursively for PNG files whose pixels are class numbers (indexed or gray): 0 is background,
+            255 unlabeled, as in PASCAL VOC's ``SegmentationClass`` and ``SegmentationObject``.
 
     Returns:
         Tuple of bool arrays (h, w), at most 128 pixels a side: one for each class in each mask.
@@ -70,7 +70,7 @@ def load_shapes(folder):
                 numbers = np.asarray(image if image.mode in ("P", "L") else image.convert("L"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"`shapes`: {str(path)!r} cannot be read: {' '.join(str(error).split())}") from None
-        found += [_cut_out(numbers == k) for k in np.unique(numbers) if k not in (0, _UNLABELLED)]
+        found += [_cut_out(numbers == k) for k in np.unique(numbers) if k not in (0, _UNLABELED)]
     found = tuple(shape for shape in found if shape.sum() >= _SMALLEST_SHAPE)
     if not found:
         raise ConfigError(
@@ -95,7 +95,7 @@ class HoleSampler:
     Args:
         crop: how the crop is taken.
         masks: draws the mask; None where a whole batch shares one, which is drawn later.
-        training: random crops and mirroring; otherwise the centre. The mask is random in either case.
+        training: random crops and mirroring; otherwise the center. The mask is random in either case.
     """
 
     crop: Crop
@@ -132,8 +132,8 @@ def to_example(pixels, dropped, *, whole):
         whole: whether the target is the whole picture, or its central half.
 
     Returns:
-        ``(inputs, targets)``: float32 (B, S, S, 3), in [-1, 1] with the mean colour where dropped; float32
-        (B, T, T, 4), the true colours and 1 where dropped.
+        ``(inputs, targets)``: float32 (B, S, S, 3), in [-1, 1] with the mean color where dropped; float32
+        (B, T, T, 4), the true colors and 1 where dropped.
     """
     truth = tf.cast(pixels, tf.float32) / 127.5 - 1.0
     hole = tf.cast(dropped, tf.float32)[..., None]

@@ -1,4 +1,4 @@
-"""How well holes are filled on photographs: errors and sharpness beside mean colours and nearest neighbours."""
+"""How well holes are filled on photographs: errors and sharpness beside mean colors and nearest neighbors."""
 
 from pathlib import Path
 
@@ -13,20 +13,20 @@ from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.context_encoder.data import HoleSampler
 from tfssl.methods.context_encoder.fill import complete
 from tfssl.methods.context_encoder.metrics import NAMES, gradient_energy, hole_metrics, psnr
-from tfssl.methods.context_encoder.neighbours import feature_cells, hog_cells, nearest, visible_cells
+from tfssl.methods.context_encoder.neighbors import feature_cells, hog_cells, nearest, visible_cells
 from tfssl.methods.context_encoder.network import MEAN_COLOR
 from tfssl.visualization.sheet import picture_sheet
 
 BASELINES = ("mean_fill", "surround_fill", "nn_hog", "nn_features")
 """What the network is held against."""
 
-_TITLES = {"": "filled", "surround_fill": "mean of\nthe visible", "nn_hog": "neighbour\nby HOG", "nn_features": (
-    "neighbour\nby features"
+_TITLES = {"": "filled", "surround_fill": "mean of\nthe visible", "nn_hog": "neighbor\nby HOG", "nn_features": (
+    "neighbor\nby features"
 )}  # fmt: skip
 
 
 def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None):
-    """Cut holes into the centre crops of a source's pictures, fill them and compare with what was there.
+    """Cut holes into the center crops of a source's pictures, fill them and compare with what was there.
 
     Masks are drawn as in training, that of a picture from its number: always the same. The prediction replaces the
     dropped pixels as it is, nothing is blended. Conventions: see
@@ -38,7 +38,7 @@ def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_lim
         source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
         limit: use only the first so many readable pictures; None for all.
-        bank: pictures that nearest neighbours are taken from, such as those of training; None for the other pictures
+        bank: pictures that nearest neighbors are taken from, such as those of training; None for the other pictures
             of ``source``.
         bank_limit: use only the first so many of the bank.
         batch_size: pictures that the network sees at a time; changes nothing but memory.
@@ -48,10 +48,10 @@ def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_lim
         ``{name: float}``, means over pictures of their hole's
 
         - ``l1``, ``l2`` (per cent), ``psnr`` (dB), ``gradient_energy``; ``psnr_of_mean``, the PSNR of the mean ``l2``;
-        - the same prefixed by ``mean_fill_`` (ImageNet's mean colour), ``surround_fill_`` (mean colour of the visible
+        - the same prefixed by ``mean_fill_`` (ImageNet's mean color), ``surround_fill_`` (mean color of the visible
           pixels), ``nn_hog_`` and ``nn_features_`` (the same place of the picture whose visible cells are nearest in
-          HOG, or in the encoder's conv5); no neighbours where there is no other picture;
-        - ``psnr_gain`` over mean fill and ``psnr_gain_nn`` over the better neighbour;
+          HOG, or in the encoder's conv5); no neighbors where there is no other picture;
+        - ``psnr_gain`` over mean fill and ``psnr_gain_nn`` over the better neighbor;
         - ``true_gradient_energy``, and ``sharpness``, the ratio of the two: 1 is as sharp as the truth;
         - the counts ``images``, ``images_skipped`` and ``bank``.
 
@@ -71,7 +71,7 @@ def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_lim
     fills |= _mean_fills(pixels, dropped)
     others, excluded = (pixels, np.arange(len(pixels))) if bank is None else (_holes(method, bank, bank_limit)[0], None)
     if bank is not None or len(others) > 1:
-        fills |= _neighbour_fills(method, model, pixels, dropped, others, excluded)
+        fills |= _neighbor_fills(method, model, pixels, dropped, others, excluded)
     metrics = _summary(pixels, dropped, fills)
     metrics |= {
         "images": float(len(pixels)),
@@ -111,7 +111,7 @@ def write_sheet(method, model, source, path, count=8):
 
 
 def _holes(method, source, limit, skipped=None):
-    """Centre crops uint8 (N, S, S, 3) and their masks bool (N, S, S)."""
+    """Center crops uint8 (N, S, S, 3) and their masks bool (N, S, S)."""
     source = image_source(source)
     check_source(source)
     crops = crop_dataset(source, HoleSampler(method.crop, method.masks, False), training=False, skipped=skipped)
@@ -146,7 +146,7 @@ def _mean_fills(pixels, dropped):
     }
 
 
-def _neighbour_fills(method, model, pixels, dropped, others, excluded):
+def _neighbor_fills(method, model, pixels, dropped, others, excluded):
     pictures, hole = pixels / np.float32(255.0), dropped[..., None]
     masked = np.where(hole, np.rint(MEAN_COLOR).astype(np.uint8), pixels)
     encoder = method.encoder(model)

@@ -86,7 +86,7 @@ def complete(method, network, pictures, dropped, *, blend=True):
         network: its inpainter, or a function that stands for it.
         pictures: float32 tensor (B, S, S, 3) in [0, 1].
         dropped: bool tensor (B, S, S, 1). A network with a central mask does not see any of its hole, but only
-            dropped pixels are replaced, and only in the centre: others keep the mean colour.
+            dropped pixels are replaced, and only in the center: others keep the mean color.
         blend: whether the difference between prediction and picture at the hole's rim is spread into the hole, so
             that no seam shows: it diffuses inwards and fades over some 6 pixels.
 

@@ -11,8 +11,8 @@ from tfssl.methods.context_encoder.loss import MaskedL2, critic_loss, fooling_lo
 class InpaintingGame(AdversarialModel):
     """Reconstruction and adversarial loss together (paper, equation 3).
 
-    Each step the inpainter is run once; its picture serves its own gradient and the critic's, whose judgement of it is
-    taken before either is updated. (The released code updates the critic first and then uses its earlier judgement:
+    Each step the inpainter is run once; its picture serves its own gradient and the critic's, whose judgment of it is
+    taken before either is updated. (The released code updates the critic first and then uses its earlier judgment:
     the inpainter's update is the same, but for the critic's weights in its gradient.)
 
     Metrics: ``loss`` is the inpainter's, ``l2`` the mean squared error of the dropped pixels in units of [-1, 1],
@@ -47,7 +47,7 @@ class InpaintingGame(AdversarialModel):
 
     def play(self, inputs, targets, training):
         made = self.inpainter(inputs, training=training)
-        # One after the other, as the released code: batch normalisation must not mix true and made patches.
+        # One after the other, as the released code: batch normalization must not mix true and made patches.
         real = self.discriminator(targets[..., :3], training=training)
         fake = self.discriminator(made, training=training)
         reconstruction = ops.mean(self._reconstruction(targets, made))

@@ -23,7 +23,7 @@ DRAWN_MASKS = ("center", "random")
 SHEETS = "sheets"
 """Folder of the pictures masked | filled | truth, below that of the results."""
 
-_MARK = (255, 0, 255)  # colour of the hole on sheets: one that photographs hardly have
+_MARK = (255, 0, 255)  # color of the hole on sheets: one that photographs hardly have
 _SHEET_SIDE = 384
 
 
@@ -212,7 +212,7 @@ def read_mask(file, size):
         size: (height, width) of its picture.
 
     Returns:
-        bool array (height, width), True where the mask is lighter than middle grey.
+        bool array (height, width), True where the mask is lighter than middle gray.
 
     Raises:
         ValueError: if it cannot be read, is of another size, or nothing in it is white.

@@ -1,13 +1,13 @@
 """Losses of inpainting: squared error where a picture was dropped, and what the two players want of the critic.
 
-Targets hold the true colours in [-1, 1] in their first three channels, and in the fourth 1 where the pixel was dropped.
+Targets hold the true colors in [-1, 1] in their first three channels, and in the fourth 1 where the pixel was dropped.
 """
 
 import keras
 from keras import ops
 
 MEAN_COLOR_ERROR = 0.31
-"""Mean squared difference of photographs from their mean colour, in units of [-1, 1]: that of predicting it.
+"""Mean squared difference of photographs from their mean color, in units of [-1, 1]: that of predicting it.
 Measured on 500 photographs of many sources; single sets differ."""
 
 
@@ -19,7 +19,7 @@ class MaskedL2(keras.losses.Loss):
     elsewhere; then the mean over the batch. (The released code divides by all entries too.)
 
     Args:
-        visible_weight: of pixels that are predicted though the network sees them: 10 for the band around the centre
+        visible_weight: of pixels that are predicted though the network sees them: 10 for the band around the center
             (paper, section 5.1), 0 for the dropped region alone (paper, equation 1).
 
     Call: targets float (B, T, T, 4), see the module; predictions float (B, T, T, 3).

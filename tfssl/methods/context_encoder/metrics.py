@@ -42,7 +42,7 @@ def psnr(squared_error):
 
 
 def gradient_energy(picture, hole):
-    """Mean squared difference of neighbouring pixels of a hole, over both directions and all channels.
+    """Mean squared difference of neighboring pixels of a hole, over both directions and all channels.
 
     Compare it with that of the true picture: less is blurred, more is noise.
 
@@ -51,7 +51,7 @@ def gradient_energy(picture, hole):
         hole: bool array (H, W); pairs with both pixels inside count.
 
     Returns:
-        float; 0 if no two neighbours lie inside.
+        float; 0 if no two neighbors lie inside.
     """
     picture = np.asarray(picture, np.float64)
     across = np.square(picture[:, 1:] - picture[:, :-1])[hole[:, 1:] & hole[:, :-1]]

@@ -1,6 +1,6 @@
 """Inpainting networks: a masked picture in, the dropped region (or the whole picture) out, and their critics.
 
-Colours lie in [-1, 1]. Every network holds its convolutions up to conv5 in a model ``trunk`` that takes pictures of
+Colors lie in [-1, 1]. Every network holds its convolutions up to conv5 in a model ``trunk`` that takes pictures of
 any size: the encoder of transfer. What follows it has fully connected layers and one size.
 """
 
@@ -16,7 +16,7 @@ TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers that an encoder exposes."""
 
 MEAN_COLOR = (123.0, 117.0, 104.0)
-"""RGB levels of 0 ... 255 that dropped pixels get: the mean colour of ImageNet. (The released code gives 117, 104, 123
+"""RGB levels of 0 ... 255 that dropped pixels get: the mean color of ImageNet. (The released code gives 117, 104, 123
 to the channels of an RGB picture; networks trained with it expect that.)"""
 
 FILL = tuple(2.0 * level / 255.0 - 1.0 for level in MEAN_COLOR)
@@ -36,14 +36,14 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
     """Build a network that predicts what was dropped.
 
     - ``"inpainting"`` (paper, section 5.1; released code): 4x4 convolutions with stride 2, LeakyReLU 0.2, batch
-      normalisation; a bottleneck of one position; transposed convolutions, tanh. 71,130,531 parameters for the centre
+      normalization; a bottleneck of one position; transposed convolutions, tanh. 71,130,531 parameters for the center
       (128 -> 64) with a bottleneck of 4000, 71,196,259 for the whole picture, moving statistics not counted. The
       released code sets the biases of convolutions to zero before each step; here they are learned. Where a batch
-      normalisation follows, that makes no difference.
+      normalization follows, that makes no difference.
     - ``"features"`` (paper, figure 2): AlexNet up to pool5, :class:`ChannelwiseDense`, a 1x1 convolution, five
       up-convolutions with ReLU (unconfirmed: their widths 128, 64, 64, 32, 3 and 5x5 kernels, recalled from the
       supplement's figure), resized bilinearly to the picture. Different from it: the last one has tanh, not ReLU, and
-      takes the whole range of colours. Pixels enter as levels less the mean colour, as Caffe's
+      takes the whole range of colors. Pixels enter as levels less the mean color, as Caffe's
       initial weights expect: what was dropped is zero.
     - ``"small"``: five convolutions of 32 to 96 channels, :class:`ChannelwiseDense` on maps of crop_size / 8, a 1x1
       convolution, up-convolutions. 0.8 million parameters at 64 pixels, for CPUs.
@@ -150,7 +150,7 @@ def _feature_decoder(x, side):
     for i, filters in enumerate(_FEATURE_DECODER_WIDTHS, start=1):
         x = layers.Conv2DTranspose(filters, 5, strides=2, kernel_initializer="he_normal", name=f"up{i}_conv")(x)
         x = layers.Cropping2D(2, name=f"up{i}_crop")(x)  # n -> 2n - 1
-        x = layers.ReLU(name=f"up{i}")(x) if i < last else x  # colours below mid-grey are negative
+        x = layers.ReLU(name=f"up{i}")(x) if i < last else x  # colors below mid-gray are negative
     x = layers.Resizing(side, side, dtype="float32", name="to_picture")(x)
     return layers.Activation("tanh", dtype="float32", name="colors")(x)
 
@@ -170,7 +170,7 @@ def _small_decoder(x, whole):
 
 
 def _halve(x, filters, name, *, normalize):
-    """4x4 convolution with stride 2, batch normalisation, LeakyReLU 0.2; "same" pads 1 on each side of even maps."""
+    """4x4 convolution with stride 2, batch normalization, LeakyReLU 0.2; "same" pads 1 on each side of even maps."""
     x = layers.Conv2D(filters, 4, strides=2, padding="same", kernel_initializer=_normal(), name=f"{name}_conv")(x)
     x = _normalize(x, f"{name}_bn") if normalize else x
     return layers.LeakyReLU(_SLOPE, name=name)(x)
@@ -183,5 +183,5 @@ def _normalize(x, name):
 
 
 def _normal():
-    # A new one for each layer, because one unseeded initialiser gives equal values to equal shapes.
+    # A new one for each layer, because one unseeded initializer gives equal values to equal shapes.
     return initializers.RandomNormal(stddev=0.02)

@@ -13,7 +13,7 @@ _PAIRS_PER_BATCH = 2000
 
 
 class ContextPrediction(Method):
-    """Say in which of the eight neighbouring cells one patch of a picture lies, seen from another.
+    """Say in which of the eight neighboring cells one patch of a picture lies, seen from another.
 
     Defaults are those of the released code, with one exception: ``loss_reduction``. What closes the shortcuts are the
     gap and the jitter (lines that continue from patch to patch), ``downsample_share`` (traces of resampling),
@@ -21,20 +21,20 @@ class ContextPrediction(Method):
     Each can be switched off to see what it is for.
 
     An example is a picture: ``patches_per_image`` patches of as many grids as that takes, and all ordered pairs of
-    8-neighbours in them. The released code fills a batch with whole grids below 512 patches instead, four of each
+    8-neighbors in them. The released code fills a batch with whole grids below 512 patches instead, four of each
     picture; the fixed number lets every device and every step do the same work.
 
     Args:
         area: (smallest, largest) number of pixels that a picture is scaled to (paper: 150,000 to 450,000).
         patch_size: side of a patch in pixels (paper: 96).
-        gap: between neighbouring patches, in pixels (paper: 48).
+        gap: between neighboring patches, in pixels (paper: 48).
         jitter: largest displacement of each patch along each axis, in pixels (paper: 7).
         patches_per_image: patches of one picture; 48 are four grids of 4x3.
         downsample_share: share of training patches that are shrunk and enlarged again (released code: 0.33).
         downsample_side: smallest side to which they are shrunk, in pixels (paper: 10, "100 total pixels").
         color: ``"dropping"``: one random channel is kept, the others become noise; ``"projection"``: the axis from
             green to magenta is removed; ``"none"``.
-        noise: of colour dropping: ``"code"``, uniform in +-1/2 grey level, or ``"paper"``, Gaussian with 1/100 of
+        noise: of color dropping: ``"code"``, uniform in +-1/2 gray level, or ``"paper"``, Gaussian with 1/100 of
             the deviation of the kept channel.
         rms: root mean square of each patch (released code: 50); null: the mean is removed, contrast stays (paper).
         backbone: ``"alexnet"`` (released code; 63.6 million parameters), ``"figure"`` (as the paper draws it; 55.9
@@ -53,7 +53,7 @@ class ContextPrediction(Method):
     paper: ClassVar[Paper] = Paper(
         "Unsupervised Visual Representation Learning by Context Prediction", "Doersch, Gupta, Efros", "ICCV", 2015
     )
-    inputs: ClassVar[str] = "pairs of neighbouring patches of photographs"
+    inputs: ClassVar[str] = "pairs of neighboring patches of photographs"
 
     area: tuple[int, int] = (150_000, 450_000)
     patch_size: int = Field(96, ge=12)
@@ -92,7 +92,7 @@ class ContextPrediction(Method):
             )
         if not 2 * self.jitter <= self.gap:
             raise ValueError(
-                f"`jitter` must be at most half the gap, or neighbours overlap. Received: jitter={self.jitter}, "
+                f"`jitter` must be at most half the gap, or neighbors overlap. Received: jitter={self.jitter}, "
                 f"gap={self.gap}"
             )
         return self
@@ -102,14 +102,14 @@ class ContextPrediction(Method):
 
         Args:
             training: whether it is for training.
-            colors: whether patches keep their three channels; None: unless colours are dropped.
+            colors: whether patches keep their three channels; None: unless colors are dropped.
 
         Returns:
-            A :class:`~tfssl.methods.context_prediction.data.NeighbourSampler`.
+            A :class:`~tfssl.methods.context_prediction.data.NeighborSampler`.
         """
-        from tfssl.methods.context_prediction.data import NeighbourSampler
+        from tfssl.methods.context_prediction.data import NeighborSampler
 
-        return NeighbourSampler(
+        return NeighborSampler(
             area=self.area,
             patch_size=self.patch_size,
             gap=self.gap,
@@ -144,7 +144,7 @@ class ContextPrediction(Method):
         )
 
     def model(self, optimizer=None):
-        from tfssl.methods.context_prediction.loss import NeighbourAccuracy, NeighbourCrossEntropy
+        from tfssl.methods.context_prediction.loss import NeighborAccuracy, NeighborCrossEntropy
         from tfssl.methods.context_prediction.network import build_network
 
         network = build_network(
@@ -158,7 +158,7 @@ class ContextPrediction(Method):
             pairs = 1 if self.loss_reduction == "sum" else _PAIRS_PER_BATCH
             optimizer = keras.optimizers.SGD(_RATE_OF_ONE_PAIR * pairs)
         network.compile(
-            optimizer, NeighbourCrossEntropy(self.loss_reduction), metrics=[NeighbourAccuracy()], jit_compile=False
+            optimizer, NeighborCrossEntropy(self.loss_reduction), metrics=[NeighborAccuracy()], jit_compile=False
         )
         return network
 

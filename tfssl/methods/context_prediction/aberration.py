@@ -1,9 +1,9 @@
 """Can a network tell from a patch alone where in the picture it was? The probe for chromatic aberration.
 
-A lens magnifies colours differently, so that the shift between green and the others points to the centre of the
+A lens magnifies colors differently, so that the shift between green and the others points to the center of the
 picture: whoever sees it knows where a patch lies, and need not look at its content to say how two of them lie to each
 other (section 3.1 of the paper). Content tells something too, as skies are above: what counts is the difference that
-colour projection or dropping makes.
+color projection or dropping makes.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class Patches:
 
     Args:
         pixels: uint8 (N, s, s, 3).
-        places: float32 (N, 2), centres (x, y) as shares of the picture's width and height.
+        places: float32 (N, 2), centers (x, y) as shares of the picture's width and height.
         pictures: int (N,), number of the picture that each comes from.
     """
 
@@ -84,7 +84,7 @@ def cut_patches(source, patch_size, *, pictures, per_picture=16, magnification=0
 
 
 def magnify_green(image, by):
-    """Enlarge the green of a picture about its centre: lateral chromatic aberration, as lenses have it.
+    """Enlarge the green of a picture about its center: lateral chromatic aberration, as lenses have it.
 
     Args:
         image: ``PIL.Image`` in RGB.
@@ -112,14 +112,14 @@ def locate(patches, *, color, steps=300, batch=256, seed=0):
 
     Args:
         patches: :class:`Patches`.
-        color: what is done to the colours, as the field ``color`` of the method.
+        color: what is done to the colors, as the field ``color`` of the method.
         steps: of training.
         batch: patches in each.
         seed: of weights, order, split and noise.
 
     Returns:
         ``{name: float}``: ``rmse_best``, root mean square distance of the places (shares of the picture's sides) over
-        the tenth of the test pictures that are located best; ``rmse``, over all; ``centre_best`` and ``centre``, the
+        the tenth of the test pictures that are located best; ``rmse``, over all; ``center_best`` and ``center``, the
         same of an answer that is always the mean place of the training patches; ``pictures``, tested ones.
 
     Raises:
@@ -140,12 +140,12 @@ def locate(patches, *, color, steps=300, batch=256, seed=0):
         ]
     )
     best, everywhere = rmse(predicted + mean, test)
-    centre_best, centre = rmse(np.broadcast_to(mean, test.places.shape), test)
+    center_best, center = rmse(np.broadcast_to(mean, test.places.shape), test)
     return {
         "rmse_best": best,
         "rmse": everywhere,
-        "centre_best": centre_best,
-        "centre": centre,
+        "center_best": center_best,
+        "center": center,
         "pictures": float(len(np.unique(test.pictures))),
     }
 

@@ -120,20 +120,20 @@ def _search(index, constellations, top):
 
 def _verify(index, pictures, patches, strengths):
     """The fields of :class:`Matches` for a block of constellations."""
-    centre, side, errors = fit_square(index.centres[patches], index.sides[patches])
-    half = (side + index.sides[patches].mean(axis=-1))[..., None] / 2  # S joins centres; a patch reaches half beyond
-    boxes = np.concatenate([centre - half, centre + half], axis=-1).astype(np.float32)
+    center, side, errors = fit_square(index.centers[patches], index.sides[patches])
+    half = (side + index.sides[patches].mean(axis=-1))[..., None] / 2  # S joins centers; a patch reaches half beyond
+    boxes = np.concatenate([center - half, center + half], axis=-1).astype(np.float32)
     return pictures.astype(np.int32), patches, strengths, errors, boxes
 
 
-def fit_square(centres, sides):
-    """Least-squares square through four patch centres: axis aligned, its side held to a range.
+def fit_square(centers, sides):
+    """Least-squares square through four patch centers: axis aligned, its side held to a range.
 
-    ``S = t + a * c`` with the corners ``c = (+-1/2, +-1/2)``: t is the mean of the centres, ``a = sum(p . c) / 2``
+    ``S = t + a * c`` with the corners ``c = (+-1/2, +-1/2)``: t is the mean of the centers, ``a = sum(p . c) / 2``
     clipped to [2/3, 4/3] of the mean patch side, and ``e = sum |p - S|^2 / a^2``.
 
     Args:
-        centres: (x, y) of the upper left, upper right, lower left and lower right patch, float array (..., 4, 2).
+        centers: (x, y) of the upper left, upper right, lower left and lower right patch, float array (..., 4, 2).
         sides: of the patches in the same unit, float array (..., 4).
 
     Returns:
@@ -142,14 +142,14 @@ def fit_square(centres, sides):
     Reference:
         The paper's section 4.4: the match is verified if e < 1.
     """
-    centres = np.asarray(centres, np.float64)
+    centers = np.asarray(centers, np.float64)
     mean_side = np.mean(sides, axis=-1, dtype=np.float64)
-    centre = centres.mean(axis=-2)
-    fitted = np.sum(centres * _CORNERS, axis=(-2, -1)) / np.sum(np.square(_CORNERS))
+    center = centers.mean(axis=-2)
+    fitted = np.sum(centers * _CORNERS, axis=(-2, -1)) / np.sum(np.square(_CORNERS))
     # The squared distance is a parabola of the side, so clipping its minimum gives the minimum over the range.
     side = np.clip(fitted, SIDE_RANGE[0] * mean_side, SIDE_RANGE[1] * mean_side)
-    corners = centre[..., None, :] + side[..., None, None] * _CORNERS
-    return centre, side, np.sum(np.square(centres - corners), axis=(-2, -1)) / np.square(side)
+    corners = center[..., None, :] + side[..., None, None] * _CORNERS
+    return center, side, np.sum(np.square(centers - corners), axis=(-2, -1)) / np.square(side)
 
 
 def rank_constellations(matches):

@@ -1,4 +1,4 @@
-"""Examples of context prediction: pictures -> patches of jittered grids, and pairs of neighbours with their labels.
+"""Examples of context prediction: pictures -> patches of jittered grids, and pairs of neighbors with their labels.
 
 All that is random belongs to the picture, the place of its noise as well: an example does not depend on the batch that
 it is in. Patches stay bytes, of the one channel that is kept, until a whole batch of them becomes floats at once.
@@ -26,7 +26,7 @@ _ROWS_AT_ONCE = (
 
 
 @dataclasses.dataclass(frozen=True)
-class NeighbourSampler:
+class NeighborSampler:
     """Cuts patches and pairs from one picture; a sampler of :func:`tfssl.data.pipeline.crop_batches`.
 
     Args:
@@ -74,7 +74,7 @@ class NeighbourSampler:
 
         Args:
             image: ``PIL.Image`` in RGB.
-            rng: ``numpy.random.Generator``; the same one gives the same patches with and without colours.
+            rng: ``numpy.random.Generator``; the same one gives the same patches with and without colors.
 
         Returns:
             Arrays as :attr:`spec`. Pairs are numbers of patches; where there are fewer pairs than places, they are
@@ -114,7 +114,7 @@ class NeighbourSampler:
         """Whole grids, one after the other, until there are P patches; of the last one the first that fit.
 
         Returns:
-            ``(places, pairs, labels)``: (left, top) of each patch, int (P, 2), and all pairs of neighbours within a
+            ``(places, pairs, labels)``: (left, top) of each patch, int (P, 2), and all pairs of neighbors within a
             grid, int (n, 2) and (n,).
         """
         origins = rng.integers(0, self.patch_size + self.gap, (self.patches, 2))
@@ -148,7 +148,7 @@ class NeighbourSampler:
             patches[chosen, ..., rows, :] = np.rint(matrices[..., rows, :] @ sharp @ matrices.swapaxes(-1, -2))
 
     def _fill_up(self, pairs, labels, rng):
-        """Pairs and labels of fixed number: a random choice of them, or all and then repetitions labelled -1."""
+        """Pairs and labels of fixed number: a random choice of them, or all and then repetitions labeled -1."""
         places = PAIRS_PER_PATCH * self.patches
         if len(pairs) > places:
             chosen = np.sort(rng.choice(len(pairs), places, replace=False))
@@ -162,7 +162,7 @@ def context_dataset(source, sampler, *, batch_size, training, seed, start, count
 
     Args:
         source, batch_size, training, seed, start, count, skipped: as :meth:`tfssl.methods.base.Method.dataset`.
-        sampler: a :class:`NeighbourSampler`.
+        sampler: a :class:`NeighborSampler`.
         **preparation: ``color``, ``noise`` and ``rms`` of :func:`tfssl.methods.context_prediction.prepare.prepare`.
     """
     planes, _, _, pairs, labels = sampler.spec

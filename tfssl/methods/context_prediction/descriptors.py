@@ -1,4 +1,4 @@
-"""Descriptors of patches that learnt nothing, to hold the learned embedding against in object discovery."""
+"""Descriptors of patches that learned nothing, to hold the learned embedding against in object discovery."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ _MAX_PIXELS_SIDE = 24
 
 
 def pixel_descriptor(patches):
-    """Colours with the mean of the patch removed: the cosine is then the normalised correlation.
+    """Colors with the mean of the patch removed: the cosine is then the normalized correlation.
 
     Patches of more than 24 pixels a side are first averaged down to at most that.
 

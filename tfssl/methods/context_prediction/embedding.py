@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfssl.methods.context_prediction.descriptors import hog_descriptor, pixel_descriptor, unit_length
 
 BASELINES = ("untrained", "pixels", "hog")
-"""Descriptors to hold the learned one against: the same network with random weights, colours, gradients."""
+"""Descriptors to hold the learned one against: the same network with random weights, colors, gradients."""
 
 _AT_ONCE = 512  # patches; more at a time are not faster
 
@@ -52,8 +52,8 @@ def _untrained_descriptor(method, seed):
     known = []
 
     def after_first_batch(patches):
-        # With its initial statistics batch normalisation does nothing. Those of the first patches are a network that
-        # has seen the data and learnt nothing.
+        # With its initial statistics batch normalization does nothing. Those of the first patches are a network that
+        # has seen the data and learned nothing.
         if not known:
             _set_statistics(model, method.embedder(model), _scaled(patches[:_AT_ONCE]))
             known.append(True)
@@ -72,7 +72,7 @@ def _draw_weights(model, seed):
 
 
 def _set_statistics(model, embedder, pixels):
-    """Moving averages of the tower's batch normalisation = those of one batch."""
+    """Moving averages of the tower's batch normalization = those of one batch."""
     found = [x for x in model.get_layer("tower").layers if isinstance(x, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in found]
     for layer in found:

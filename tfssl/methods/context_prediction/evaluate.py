@@ -1,4 +1,4 @@
-"""How often the neighbour's place is found on held-out pictures, by direction, and what the embedding is good for."""
+"""How often the neighbor's place is found on held-out pictures, by direction, and what the embedding is good for."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.context_prediction.loss import NO_PAIR
-from tfssl.methods.context_prediction.neighbours import nearest_neighbours
+from tfssl.methods.context_prediction.neighbors import nearest_neighbors
 from tfssl.methods.context_prediction.sheets import write_confusion
 from tfssl.ops.patches import DIRECTIONS, NUM_LABELS
 
@@ -18,23 +18,23 @@ _BATCH = 8  # pictures
 
 
 def evaluate(method, model, source, *, out=None, limit=None, progress=None):
-    """Pretext accuracy, its table by direction, and nearest neighbours of patches.
+    """Pretext accuracy, its table by direction, and nearest neighbors of patches.
 
-    Patches are cut as in training (random area, grids and jitter, colour dropping or projection), drawn from a
+    Patches are cut as in training (random area, grids and jitter, color dropping or projection), drawn from a
     generator seeded by the picture's number, but none is blurred. Pairs count alike, so large pictures count more.
 
     Args:
         method: the :class:`~tfssl.methods.ContextPrediction` that the model belongs to.
         model: its network.
         source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
-        out: folder for ``metrics.json``, ``confusion.png`` and ``neighbours.png``; None writes nothing.
+        out: folder for ``metrics.json``, ``confusion.png`` and ``neighbors.png``; None writes nothing.
         limit: use only the first so many pictures that serve; None for all.
         progress: called with (pictures done, pictures in all) after each batch.
 
     Returns:
         ``{name: float}``: ``accuracy`` and ``loss`` of a pair; ``accuracy_chance`` (1/8) and ``accuracy_constant``
         (always the commonest answer); ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
-        ``images_skipped``; what :func:`~tfssl.methods.context_prediction.neighbours.nearest_neighbours` returns. And
+        ``images_skipped``; what :func:`~tfssl.methods.context_prediction.neighbors.nearest_neighbors` returns. And
         ``skipped``, the pictures that do not serve, as ``{name: reason}``.
 
     Raises:
@@ -52,9 +52,9 @@ def evaluate(method, model, source, *, out=None, limit=None, progress=None):
     metrics = accuracy_metrics(confusion, loss)
     metrics |= {"images": float(images), "images_skipped": float(len(skipped))}
     folder = None if out is None else Path(out)
-    sheet = None if folder is None else folder / "neighbours.png"
+    sheet = None if folder is None else folder / "neighbors.png"
     if images > 1:
-        metrics |= nearest_neighbours(method, model, source, out=sheet, limit=limit)
+        metrics |= nearest_neighbors(method, model, source, out=sheet, limit=limit)
     if folder is not None:
         write_confusion(confusion, folder / "confusion.png")
         write_metrics(

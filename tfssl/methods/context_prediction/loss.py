@@ -8,7 +8,7 @@ NO_PAIR = -1
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
-class NeighbourCrossEntropy(keras.losses.Loss):
+class NeighborCrossEntropy(keras.losses.Loss):
     """``-log softmax(s)[label]`` over the pairs of a batch; places with label -1 do not count.
 
     Args:
@@ -26,7 +26,7 @@ class NeighbourCrossEntropy(keras.losses.Loss):
         ICCV 2015.
     """
 
-    def __init__(self, pairs="mean", name="neighbour_cross_entropy", reduction=None, **kwargs):
+    def __init__(self, pairs="mean", name="neighbor_cross_entropy", reduction=None, **kwargs):
         if pairs not in ("sum", "mean"):
             raise ValueError(f"`pairs` must be 'sum' or 'mean'. Received: pairs={pairs!r}")
         # Sums over pictures and means over pictures are what Keras shares out among devices correctly.
@@ -44,10 +44,10 @@ class NeighbourCrossEntropy(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
-class NeighbourAccuracy(keras.metrics.Mean):
+class NeighborAccuracy(keras.metrics.Mean):
     """Share of pairs whose largest logit is that of their label; places with label -1 do not count.
 
-    Call: as :class:`NeighbourCrossEntropy`.
+    Call: as :class:`NeighborCrossEntropy`.
     """
 
     def __init__(self, name="accuracy", **kwargs):

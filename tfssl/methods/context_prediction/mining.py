@@ -131,13 +131,13 @@ def mine(source, embed, grid, mining, *, limit=None, progress=None):
     sets = [matches.pictures[n][matches.verified[n]][: mining.set_size].tolist() for n in ranked]
     clusters = [_cluster(index, matches, drawn, ranked[place]) for place in select_sets(sets, mining.clusters)]
     dimensions = index.embeddings.shape[1]
-    return Mined(clusters, scores[order], index.pictures, len(index.centres), dimensions, index.skipped)
+    return Mined(clusters, scores[order], index.pictures, len(index.centers), dimensions, index.skipped)
 
 
 def _cluster(index, matches, drawn, number):
     rows = drawn[number]
-    centre, side = index.centres[rows].mean(axis=0), index.sides[rows].mean()
-    box = (*(centre - side).tolist(), *(centre + side).tolist())
+    center, side = index.centers[rows].mean(axis=0), index.sides[rows].mean()
+    box = (*(center - side).tolist(), *(center + side).tolist())
     members = [
         Member(
             index.pictures[matches.pictures[number, k]],

@@ -53,7 +53,7 @@ _BACKBONES = {
 def build_network(backbone, *, patch_size, patches, embedding, head):
     """Build the whole network: tower, fc6, pairs, fc7, fc8, fc9 (paper, figure 3).
 
-    fc7 on the concatenation of two fc6 is computed once for each patch and added for each pair. Batch normalisation
+    fc7 on the concatenation of two fc6 is computed once for each patch and added for each pair. Batch normalization
     has neither scale nor offset: a learned scale lets the network silence a layer, which is the state of equal
     embeddings that early training falls into (paper, section 3).
 
@@ -111,7 +111,7 @@ def build_encoder(model, *, color, rms):
 
     Args:
         model: from :func:`build_network`.
-        color: how the network's patches lost their colour, see :func:`normalizer`.
+        color: how the network's patches lost their color, see :func:`normalizer`.
         rms: root mean square of its patches, or None.
 
     Returns:
@@ -120,7 +120,7 @@ def build_encoder(model, *, color, rms):
     tower = model.get_layer("tower")
     rgb = layers.Input((None, None, 3), name="rgb")
     maps = keras.Model(tower.input, {name: tower.output[name] for name in TAPS}, name="taps")
-    return keras.Model(rgb, maps(normalizer(color, rms)(_grey_levels(rgb))), name="encoder")
+    return keras.Model(rgb, maps(normalizer(color, rms)(_gray_levels(rgb))), name="encoder")
 
 
 def build_embedder(model, *, color, rms):
@@ -137,12 +137,12 @@ def build_embedder(model, *, color, rms):
     tower = model.get_layer("tower")
     side = model.input["patches"].shape[2]
     rgb = layers.Input((side, side, 3), name="rgb")
-    fc6 = keras.Model(tower.input, tower.output["fc6"], name="fc6")(normalizer(color, rms)(_grey_levels(rgb)))
+    fc6 = keras.Model(tower.input, tower.output["fc6"], name="fc6")(normalizer(color, rms)(_gray_levels(rgb)))
     return keras.Model(rgb, layers.Flatten(name="embedding")(fc6), name="embedder")
 
 
 def normalizer(color, rms):
-    """The layer that prepares a picture in grey levels for a network whose patches were prepared by the pipeline.
+    """The layer that prepares a picture in gray levels for a network whose patches were prepared by the pipeline.
 
     Without the noise, and for ``"dropping"`` the mean of the three patches that could have come of it: each channel
     a third as strong as the kept one is in training, so that conv1 answers as it does there on average.
@@ -162,5 +162,5 @@ def normalizer(color, rms):
     return ScaleToRMS(rms or None, matrix, dtype="float32", name="normalize")
 
 
-def _grey_levels(rgb):
-    return layers.Rescaling(255.0, dtype="float32", name="grey_levels")(rgb)
+def _gray_levels(rgb):
+    return layers.Rescaling(255.0, dtype="float32", name="gray_levels")(rgb)

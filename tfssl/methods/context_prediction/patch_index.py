@@ -59,7 +59,7 @@ class PatchIndex:
 
     Args:
         embeddings: unit vectors, float16 array (P, D); rounding changes a cosine by less than 0.001.
-        centres: (x, y) in pixels of the patch's picture, float32 array (P, 2).
+        centers: (x, y) in pixels of the patch's picture, float32 array (P, 2).
         sides: in the same pixels, float32 array (P,).
         starts: first row of each picture, and P, int64 array (n + 1,).
         pictures: place in the source of each picture, tuple of n int.
@@ -69,7 +69,7 @@ class PatchIndex:
     """
 
     embeddings: np.ndarray
-    centres: np.ndarray
+    centers: np.ndarray
     sides: np.ndarray
     starts: np.ndarray
     pictures: tuple[int, ...]
@@ -119,7 +119,7 @@ class _Builder:
     def __init__(self, embed, grid):
         self.embed, self.grid = embed, grid
         self.pictures, self.counts, self.skipped = [], [], {}
-        self.embeddings, self.centres, self.sides, self.squares = [], [], [], []
+        self.embeddings, self.centers, self.sides, self.squares = [], [], [], []
         self._patches, self._waiting, self._rows = [], 0, 0
 
     def add(self, place, image):
@@ -129,9 +129,9 @@ class _Builder:
             width, height = self.grid.sizes(*image.size)[int(np.argmin(self.grid.scales))]
             raise ValueError(f"{width}x{height} pixels hold less than 2 x 2 patches of {self.grid.side}")
         first = self._rows
-        for patches, centres, sides, squares in parts:
+        for patches, centers, sides, squares in parts:
             self._patches.append(patches)
-            self.centres.append(centres)
+            self.centers.append(centers)
             self.sides.append(sides)
             self.squares.append(squares + self._rows)
             self._rows += len(patches)
@@ -154,7 +154,7 @@ class _Builder:
         self._embed()
         return PatchIndex(
             _join(self.embeddings),
-            np.concatenate(self.centres).astype(np.float32),
+            np.concatenate(self.centers).astype(np.float32),
             np.concatenate(self.sides).astype(np.float32),
             np.concatenate([[0], np.cumsum(self.counts)]),
             tuple(self.pictures),
@@ -183,7 +183,7 @@ def cut_patches(image, size, grid):
         grid: a :class:`Grid`.
 
     Returns:
-        ``(patches, centres, sides, squares)``: uint8 (N, s, s, 3), (x, y) in pixels of the picture (N, 2), sides in
+        ``(patches, centers, sides, squares)``: uint8 (N, s, s, 3), (x, y) in pixels of the picture (N, 2), sides in
         the same (N,), and numbers of each four touching patches (M, 4), upper left first, lower right last.
     """
     side, steps = grid.side, grid.steps

@@ -1,4 +1,4 @@
-"""What patches look like to the network: colours dropped or projected, mean removed, one root mean square.
+"""What patches look like to the network: colors dropped or projected, mean removed, one root mean square.
 
 In NumPy, one patch after the other: each fits into a processor's cache, where the same steps on a whole batch wait for
 memory.
@@ -46,10 +46,10 @@ def drop_channels(planes, kept, starts, *, noise, rms):
     The noise is cut from a long table at a random place: as independent of the picture as fresh noise, and free.
 
     Args:
-        planes: (N, s, s), the kept channel in grey levels.
+        planes: (N, s, s), the kept channel in gray levels.
         kept: int (N,), its number.
         starts: int (N,), where in the table the noise of each patch begins.
-        noise: ``"code"``, uniform in +-1/2 grey level, or ``"paper"``, Gaussian with 1/100 of the deviation of the
+        noise: ``"code"``, uniform in +-1/2 gray level, or ``"paper"``, Gaussian with 1/100 of the deviation of the
             kept channel.
         rms: root mean square over all three channels; None for no scaling.
 
@@ -77,7 +77,7 @@ def center_colors(planes, *, project, rms):
     """Patches with all channels, the mean of each removed.
 
     Args:
-        planes: (N, 3, s, s) in grey levels.
+        planes: (N, 3, s, s) in gray levels.
         project: whether every pixel is first multiplied by B, see :func:`tfssl.ops.patches.projection_matrix`.
         rms: root mean square over all channels; None for no scaling.
 

@@ -13,13 +13,13 @@ from tfssl.visualization.sheet import picture_sheet, save_png
 _ROWS, _COLUMNS = 4, 6  # of boards on a sheet
 _CELL, _GAP, _FRAME = 44, 8, 3  # pixels of a board
 _RIGHT, _WRONG, _EMPTY = (30, 150, 60), (200, 40, 40), (225, 225, 225)
-_LEGEND = "centre: first\npatch; beside it\nthe second, at\nits true place.\ngreen: found\nred: the answer"
+_LEGEND = "center: first\npatch; beside it\nthe second, at\nits true place.\ngreen: found\nred: the answer"
 
 
 def write_sheet(method, model, source, path):
     """Write boards of 3x3 cells: the first patch in the middle, the second where it belongs, the answer framed.
 
-    One pair of each of up to 24 pictures, spread over the source and always the same. Patches are shown in colour;
+    One pair of each of up to 24 pictures, spread over the source and always the same. Patches are shown in color;
     the network sees them as in evaluation.
 
     Args:
@@ -44,7 +44,7 @@ def write_sheet(method, model, source, path):
 
 
 def answers(method, model, source, count):
-    """Patches in colour and what the network makes of them.
+    """Patches in color and what the network makes of them.
 
     Args:
         method: a :class:`~tfssl.methods.ContextPrediction`.
@@ -59,13 +59,13 @@ def answers(method, model, source, count):
         SourceError: if no picture serves, or none of them has a pair.
     """
     shown, seen = [], []
-    sampler, coloured = method.sampler(training=False), method.sampler(training=False, colors=True)
+    sampler, colored = method.sampler(training=False), method.sampler(training=False, colors=True)
     for index in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
         try:
             image = source.open(index, min_side=sampler.min_side)
             example = sampler.apply(image, np.random.default_rng(index))
             if (example[-1] >= 0).any():
-                shown.append(coloured.apply(image, np.random.default_rng(index))[0])  # the same patches
+                shown.append(colored.apply(image, np.random.default_rng(index))[0])  # the same patches
                 seen.append(example)
         except (ValueError, OSError):
             continue

@@ -11,13 +11,13 @@ from tfssl.methods.base import Endpoint, Method, Paper, Phase
 from tfssl.ops.corruption import Corruption
 
 _EXTREME = 2.0
-"""Salt and pepper of standardised pictures, in standard deviations."""
+"""Salt and pepper of standardized pictures, in standard deviations."""
 
 
 class DenoisingAutoencoder(Method):
     """Bring back a clean picture from a corrupted one.
 
-    Defaults are the tutorial's dA, on grey crops of 28 pixels: 784 -> 500 sigmoid units, tied, a share of 0.3 of the
+    Defaults are the tutorial's dA, on gray crops of 28 pixels: 784 -> 500 sigmoid units, tied, a share of 0.3 of the
     pixels masked, cross-entropy. Several ``units`` make a stack that is trained layer by layer, as phases of one run.
     ``corruption="none"`` is the ordinary autoencoder.
 
@@ -28,7 +28,7 @@ class DenoisingAutoencoder(Method):
 
     Args:
         backbone: ``"dense"``; ``"conv"``: four 3x3 convolutions, three of stride 2, and back, 1,077,635 parameters in
-            colour; ``"small"``: five 3x3 convolutions with pooling, for features conv1 ... conv5 on CPUs.
+            color; ``"small"``: five 3x3 convolutions with pooling, for features conv1 ... conv5 on CPUs.
         units: of the codes of ``"dense"``, from below (500,).
         tied: whether ``"dense"`` decodes with the transposed kernel.
         activation: of the codes of ``"dense"``: ``"sigmoid"`` (papers), ``"relu"``, under which filters become edges
@@ -44,15 +44,15 @@ class DenoisingAutoencoder(Method):
             the code that each further layer of a stack starts from.
         exact: exactly that share of each picture (2008), or each component with that probability (tutorial).
         fill: value of masked components, in units of the prepared picture (0: black, or the mean where it is
-            standardised). Codes are filled with 0.
+            standardized). Codes are filled with 0.
         clip: whether pictures with Gaussian noise are clipped to [0, 1].
         block: side of masked squares in pixels (8).
         alpha: weight of corrupted components in the loss (1).
         beta: weight of the others (1); ``0.5`` is double, ``0`` full emphasis.
-        color: three channels, or grey.
+        color: three channels, or gray.
         preprocess: of ``"dense"``: ``"none"``; ``"standardize"``: each patch has mean 0 and deviation 1;
             ``"whiten"``: filtered before that, as Olshausen's pictures.
-        batch_norm: in the convolutional forms, batch normalisation behind each convolution. Its statistics are those
+        batch_norm: in the convolutional forms, batch normalization behind each convolution. Its statistics are those
             of corrupted pictures, features are taken from clean ones: off by default.
         crop_size: side of the pictures that the network sees in pixels, a multiple of 8 for the convolutional forms.
         resize: photographs are scaled so that their shorter side has this many pixels; null keeps their size.
@@ -117,7 +117,7 @@ class DenoisingAutoencoder(Method):
         if self.output == "sigmoid" and self.preprocess != "none":
             raise ValueError(f"`output` must be linear with preprocess={self.preprocess!r}. Received: output='sigmoid'")
         if self.preprocess == "whiten" and self.color:
-            raise ValueError("`color` must be false with preprocess='whiten', which filters grey pictures")
+            raise ValueError("`color` must be false with preprocess='whiten', which filters gray pictures")
         if self.backbone != "dense" and self.preprocess != "none":
             raise ValueError(f"`preprocess` is for backbone: dense. Received: preprocess={self.preprocess!r}")
         if self.backbone != "dense" and self.crop_size % 8:

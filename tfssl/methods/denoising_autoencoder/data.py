@@ -1,4 +1,4 @@
-"""Examples of denoising: crops of photographs -> (corrupted, clean), with weights where the loss is emphasised."""
+"""Examples of denoising: crops of photographs -> (corrupted, clean), with weights where the loss is emphasized."""
 
 import dataclasses
 from typing import ClassVar
@@ -20,7 +20,7 @@ class PatchSampler:
         resize: the shorter side of the picture is scaled to that many pixels first; None keeps its size, unless that
             is smaller than a patch.
         patches: number of patches of a picture.
-        training: places anywhere and half of the patches mirrored; otherwise a single patch is the centre, and several
+        training: places anywhere and half of the patches mirrored; otherwise a single patch is the center, and several
             lie anywhere.
     """
 
@@ -88,7 +88,7 @@ def corrupt(pictures, corruption, key):
 def denoising_dataset(source, method, *, batch_size, training, seed, start, count, skipped, limit=None):
     """Batches of (corrupted, clean), or (corrupted, clean, weights); arguments as ``Method.dataset``.
 
-    The clean pictures are the targets, float32 (B, side, side, C). The weights of an emphasised loss have their shape.
+    The clean pictures are the targets, float32 (B, side, side, C). The weights of an emphasized loss have their shape.
     Every presentation is corrupted anew, from a key that follows from seed and position in the training stream, so
     that a resumed run sees what an unbroken one would; in evaluation from the number of the picture.
 

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfssl.data.labelled import labelled_dataset, labelled_folder
+from tfssl.data.labeled import labeled_dataset, labeled_folder
 from tfssl.data.pipeline import Crop
 from tfssl.errors import ConfigError
 from tfssl.methods.denoising_autoencoder.network import depth, prepare, stack_of
@@ -53,12 +53,12 @@ def classifier(method, model, classes, optimizer=None):
     return network
 
 
-def labelled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None):
+def labeled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None):
     """Batches of (prepared pictures, class numbers) of ``root/<class>/`` folders, never corrupted.
 
     Args:
         method: a :class:`~tfssl.methods.DenoisingAutoencoder`.
-        folder: see :func:`tfssl.data.labelled.labelled_folder`. The centre crop of each picture is taken.
+        folder: see :func:`tfssl.data.labeled.labeled_folder`. The center crop of each picture is taken.
         batch_size: pictures in a batch.
         classes: names of the classes, those of the training set for another one.
         shuffle: seed of an order that is new in each epoch; None keeps the folder's.
@@ -67,7 +67,7 @@ def labelled_batches(method, folder, *, batch_size=20, classes=None, shuffle=Non
         ``tf.data.Dataset`` of float32 (B, side, side, C) and int32 (B,).
     """
     crop = Crop(method.sampler(False).size, resize=method.resize)
-    pictures = labelled_dataset(labelled_folder(folder, classes=classes), crop, batch_size=batch_size)
+    pictures = labeled_dataset(labeled_folder(folder, classes=classes), crop, batch_size=batch_size)
     if shuffle is not None:
         pictures = pictures.unbatch().shuffle(10_000, seed=shuffle).batch(batch_size)
 
@@ -135,7 +135,7 @@ class Patience(keras.callbacks.Callback):
 
 
 def finetune(method, model, train, validation, *, epochs=1000, batch_size=20, optimizer=None, seed=0, verbose=0):
-    """Train a classifier on labelled folders from the weights of a stack, with the tutorial's early stopping.
+    """Train a classifier on labeled folders from the weights of a stack, with the tutorial's early stopping.
 
     Args:
         method: a :class:`~tfssl.methods.DenoisingAutoencoder` with backbone ``"dense"``.
@@ -153,13 +153,13 @@ def finetune(method, model, train, validation, *, epochs=1000, batch_size=20, op
         ``validation_error``, the lowest so far.
 
     Raises:
-        SourceError: as :func:`tfssl.data.labelled.labelled_folder`.
+        SourceError: as :func:`tfssl.data.labeled.labeled_folder`.
         ConfigError: for another backbone.
     """
-    classes = labelled_folder(train).classes
+    classes = labeled_folder(train).classes
     network = classifier(method, model, len(classes), optimizer)
-    batches = labelled_batches(method, train, batch_size=batch_size, shuffle=seed)
-    held_out = labelled_batches(method, validation, batch_size=256, classes=classes)
+    batches = labeled_batches(method, train, batch_size=batch_size, shuffle=seed)
+    held_out = labeled_batches(method, validation, batch_size=256, classes=classes)
     steps = sum(1 for _ in batches)  # unreadable files are left out, so only a pass can tell
     batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
     history = network.fit(batches, epochs=epochs, callbacks=[Patience(held_out, steps)], verbose=verbose)

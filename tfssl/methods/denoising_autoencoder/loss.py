@@ -9,7 +9,7 @@ EPSILON = 1e-7
 """Reconstructions are kept that far from 0 and 1 in the cross-entropy."""
 
 PIXEL_MEAN, PIXEL_VARIANCE = 0.45, 0.07
-"""Of photographs in [0, 1], measured on 500 of many kinds: 0.44 and 0.075 in colour, 0.45 and 0.066 in grey."""
+"""Of photographs in [0, 1], measured on 500 of many kinds: 0.44 and 0.075 in color, 0.45 and 0.066 in gray."""
 
 PREPARED_VARIANCE = {"standardize": 0.94, "whiten": 0.72}
 """Of patches brought to deviation 1 unless they are flat: 16,000 of 12 pixels, from such photographs of 128."""
@@ -24,7 +24,7 @@ class ReconstructionLoss(keras.losses.Loss):
 
     Summed over the components of an example (papers) or averaged (convolutional networks, whose number of components
     depends on the crop), then averaged over the batch. A sample weight of the shape of x weighs components: alpha where
-    J = 1 and beta elsewhere give the emphasised losses of 2010.
+    J = 1 and beta elsewhere give the emphasized losses of 2010.
 
     Args:
         kind: ``"cross_entropy"`` or ``"squared"``.

@@ -23,13 +23,13 @@ class Jigsaw(Method):
         crop_size: side of the square that becomes the puzzle, in pixels, a multiple of 3: cells of 75 pixels for 225
             (paper), of 85 for 255 (released code).
         random_crop: whether the square lies anywhere in the central square of ``resize`` pixels (paper), or in its
-            centre (released code).
+            center (released code).
         tile: side of the square cut from each cell at random, in pixels (64; networks on whole cells: 75). The gap
-            between the tiles of neighbouring cells is 0 to 2 (cell - tile) pixels, cell - tile on average.
+            between the tiles of neighboring cells is 0 to 2 (cell - tile) pixels, cell - tile on average.
         channel_jitter: the channels of a tile are shifted against each other by up to this many pixels in x and y
             (2); 0 for none. This room is taken from the cell.
-        gray_share: share of puzzles in grey, in [0, 1] (paper: 0.3, released code: 0.5).
-        projection_share: share of the puzzles in colour that lose their green - magenta component, where chromatic
+        gray_share: share of puzzles in gray, in [0, 1] (paper: 0.3, released code: 0.5).
+        projection_share: share of the puzzles in color that lose their green - magenta component, where chromatic
             aberration shows, in [0, 1] (paper: none, released code: 0.5).
         normalization: ``"channel"``: each channel of each tile has mean 0 and standard deviation 1; ``"tile"``: each
             tile as a whole; ``"none"``: the same shift and scale for all pictures, as a control.
@@ -39,7 +39,7 @@ class Jigsaw(Method):
             from 0 or 1), such as the released ones.
         permutation_seed: of the generated set.
         backbone: ``"alexnet"`` (grouped, stride 2 in conv1) or ``"small"`` (0.3 million parameters, batch
-            normalisation, for CPUs).
+            normalization, for CPUs).
         fc6: units that describe one tile (paper: 512, released code: 1024).
         fc7: units that see all tiles (4096).
         dropout: share of units dropped after fc6 and fc7, in [0, 1) (0.5).

@@ -15,7 +15,7 @@ GRID = 3
 """Cells along a side of the puzzle."""
 
 _CELLS = np.stack(np.divmod(np.arange(TILES), GRID), axis=-1)[:, None]  # row and column of each cell, (9, 1, 2)
-_DRAWS = 2 + 1 + 2 + TILES * 4 * 2  # place of the square, label, two colour decisions, corners
+_DRAWS = 2 + 1 + 2 + TILES * 4 * 2  # place of the square, label, two color decisions, corners
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,11 +31,11 @@ class PuzzleSampler:
         permutations: int array (P, 9): slot i of the puzzle receives the tile of cell ``permutations[label, i]``.
         resize: pixels of the shorter side.
         crop_size: pixels of the square.
-        random_crop: whether the square lies anywhere, or in the centre.
+        random_crop: whether the square lies anywhere, or in the center.
         tile: side of a tile in pixels.
         channel_jitter: largest shift between the channels of a tile in pixels.
-        gray_share: share of puzzles in grey, (R + G + B) / 3.
-        projection_share: share of the puzzles in colour that are marked for projection.
+        gray_share: share of puzzles in gray, (R + G + B) / 3.
+        projection_share: share of the puzzles in color that are marked for projection.
     """
 
     permutations: np.ndarray
@@ -65,11 +65,11 @@ class PuzzleSampler:
         """Cut a puzzle from a ``PIL.Image``; arrays as in :attr:`spec`."""
         draws = rng.random(_DRAWS)  # one call instead of six: they cost more than the numbers
         label = int(draws[2] * len(self.permutations))
-        grey = draws[3] < self.gray_share
-        projected = not grey and draws[4] < self.projection_share
+        gray = draws[3] < self.gray_share
+        projected = not gray and draws[4] < self.projection_share
         pixels = self.crop(image, draws[:2])
         corners = self.corners(draws[5:])[self.permutations[label]]  # of the tile of each slot
-        tiles = self._cut_grey(pixels, corners) if grey else self._cut(pixels, corners)
+        tiles = self._cut_gray(pixels, corners) if gray else self._cut(pixels, corners)
         return tiles, np.int32(label), np.bool_(projected)
 
     def crop(self, image, draws):
@@ -113,16 +113,16 @@ class PuzzleSampler:
                 tiles[slot, :, :, channel] = pixels[y : y + tile, x : x + tile, channel]
         return tiles
 
-    def _cut_grey(self, pixels, corners):
-        # A grey picture has no channels that could be shifted against each other: all follow the first.
+    def _cut_gray(self, pixels, corners):
+        # A gray picture has no channels that could be shifted against each other: all follow the first.
         tile = self.tile
         total = pixels[..., 0].astype(np.uint16)
         total += pixels[..., 1]
         total += pixels[..., 2]
-        grey = ((total + 1) // 3).astype(np.uint8)[..., None]
+        gray = ((total + 1) // 3).astype(np.uint8)[..., None]
         tiles = np.empty((TILES, tile, tile, 3), np.uint8)
         for slot, (y, x) in enumerate(corners[:, 0].tolist()):
-            tiles[slot] = grey[y : y + tile, x : x + tile]
+            tiles[slot] = gray[y : y + tile, x : x + tile]
         return tiles
 
 
@@ -168,9 +168,9 @@ def standardize(tiles, normalization):
     belongs = tf.constant(np.tile(np.eye(groups), (3 * side * side // groups, 1)), tf.float32)
     flat = tf.reshape(tiles, (-1, 3 * side * side))
     # Multiplied by the number of pixels, levels of whole numbers stay whole numbers below 2^24 and the mean is exact.
-    centred = flat * float(count) - tf.matmul(tf.matmul(flat, belongs), belongs, transpose_b=True)
-    deviation = tf.sqrt(tf.matmul(tf.square(centred), belongs) / float(count))
-    scaled = centred * tf.matmul(1.0 / (deviation + 1e-6 * count), belongs, transpose_b=True)
+    centered = flat * float(count) - tf.matmul(tf.matmul(flat, belongs), belongs, transpose_b=True)
+    deviation = tf.sqrt(tf.matmul(tf.square(centered), belongs) / float(count))
+    scaled = centered * tf.matmul(1.0 / (deviation + 1e-6 * count), belongs, transpose_b=True)
     return tf.reshape(scaled, (-1, *tiles.shape[1:]))
 
 

@@ -167,7 +167,7 @@ def write_sheet(method, model, source, path, count=6):
 
 
 def _board(slots, cells, frames=None):
-    """Lay tiles (9, t, t, 3) out in their cells, ``cells[i]`` for tile i, with gaps and maybe coloured frames."""
+    """Lay tiles (9, t, t, 3) out in their cells, ``cells[i]`` for tile i, with gaps and maybe colored frames."""
     side = slots.shape[1]
     zoom = max(1, round(60 / side))
     pitch, gap = side * zoom, 6

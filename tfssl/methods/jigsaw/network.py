@@ -19,7 +19,7 @@ PRETRAINING_STRIDE, TRANSFER_STRIDE = 2, 4
 """Stride of conv1 on tiles, and on whole pictures in transfer (paper, section 4.1)."""
 
 MEAN_COLOR, PIXEL_SCALE = (123.0, 117.0, 104.0), 58.0
-"""Fixed shift and scale, in RGB levels of 0 ... 255, of puzzles that are not standardised."""
+"""Fixed shift and scale, in RGB levels of 0 ... 255, of puzzles that are not standardized."""
 
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 5)}
 
@@ -33,7 +33,7 @@ def build_network(backbone, *, tile, permutations, fc6, fc7, dropout):
     form), 46,544,232 for 64 pixels, fc6 of 1024 and 1000 classes (the released one).
 
     Args:
-        backbone: ``"alexnet"``, or ``"small"``: five convolutions of 32 to 96 channels with batch normalisation.
+        backbone: ``"alexnet"``, or ``"small"``: five convolutions of 32 to 96 channels with batch normalization.
         tile: side of a tile in pixels.
         permutations: number P of classes.
         fc6: units that describe one tile.
@@ -41,7 +41,7 @@ def build_network(backbone, *, tile, permutations, fc6, fc7, dropout):
         dropout: share of units dropped after fc6 and fc7.
 
     Returns:
-        ``keras.Model``: standardised tiles (B, 9, tile, tile, 3) -> logits (B, P) in float32.
+        ``keras.Model``: standardized tiles (B, 9, tile, tile, 3) -> logits (B, P) in float32.
     """
     options = _dense_options(backbone)
     tiles = layers.Input((TILES, tile, tile, 3), name="tiles")
@@ -81,7 +81,7 @@ def to_caffenet(model, *, input_shape=(None, None, 3), classes=None, conv1_strid
         **options: further ones of :func:`tfssl.backbones.alexnet.alexnet`.
 
     Returns:
-        ``keras.Model``: standardised pictures (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, or logits (B, classes).
+        ``keras.Model``: standardized pictures (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, or logits (B, classes).
     """
     if classes is None:
         options = {"fc": None, **options}
@@ -95,7 +95,7 @@ def to_caffenet(model, *, input_shape=(None, None, 3), classes=None, conv1_strid
 def build_encoder(model, backbone, normalization):
     """Features of whole pictures: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
 
-    A picture is standardised as a tile is. The small tower is applied as it is and shares its variables with the
+    A picture is standardized as a tile is. The small tower is applied as it is and shares its variables with the
     model; CaffeNet is a copy with stride 4, see :func:`to_caffenet`.
     """
     rgb = layers.Input((None, None, 3), name="rgb")
@@ -124,7 +124,7 @@ def _dense_relu(x, units, name, dropout, *, initializer, bias, normalize):
     x = layers.Dense(
         units,
         use_bias=not normalize,
-        # A clone, because one unseeded initialiser gives equal values to equal shapes.
+        # A clone, because one unseeded initializer gives equal values to equal shapes.
         kernel_initializer=initializer.clone(),
         bias_initializer=initializers.Constant(bias),
         name=f"{name}_dense",

@@ -12,7 +12,7 @@ Objective = Literal["classification", "regression"]
 
 
 class SplitBrain(Method):
-    """Predict the colours of a picture from its lightness and its lightness from its colours, by two half networks.
+    """Predict the colors of a picture from its lightness and its lightness from its colors, by two half networks.
 
     Together the halves describe the whole picture, and neither could get through by copying. Defaults are the paper's.
 
@@ -25,7 +25,7 @@ class SplitBrain(Method):
         lightness: ``"classification"`` into 50 bins of 2 units, or ``"regression"``.
         input_dropout: share of the input's numbers that ``"autoencoder"`` does not see, in [0, 1) (paper's control:
             0.5).
-        backbone: ``"alexnet"``, fully convolutional with batch normalisation, or ``"small"``, five 3x3 convolutions of
+        backbone: ``"alexnet"``, fully convolutional with batch normalization, or ``"small"``, five 3x3 convolutions of
             32 to 96 channels for CPUs.
         fc: channels of fc6 and fc7, of both halves together (4096); even.
         resize: pictures are scaled so that their shorter side has this many pixels (256); null keeps their size.
@@ -45,7 +45,7 @@ class SplitBrain(Method):
         "CVPR",
         2017,
     )
-    inputs: ClassVar[str] = "colour photographs"
+    inputs: ClassVar[str] = "color photographs"
 
     task: Literal["split", "l_to_ab", "ab_to_l", "shared", "autoencoder"] = "split"
     ab: Objective = "classification"

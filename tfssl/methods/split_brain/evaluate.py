@@ -21,7 +21,7 @@ _LIGHTNESS_CENTERS = (np.arange(LIGHTNESS_BINS, dtype=np.float32) + 0.5)[:, None
 
 
 def evaluate(method, model, source, *, out=None, limit=None, batch_size=32, progress=None):
-    """Predict the places of centre crops, and compare with what is there.
+    """Predict the places of center crops, and compare with what is there.
 
     Args:
         method: the :class:`~tfssl.methods.SplitBrain` that the model belongs to.
@@ -159,11 +159,11 @@ def write_sheet(method, model, source, path, count=6):
     if "ab" in predicted:
         colors = np.stack([_enlarge(one, lab.shape[1]) for one in predicted["ab"]])
         rows.append(list(np.asarray(lab_to_rgb(np.concatenate([lab[..., :1], colors], axis=-1)))))
-        texts.append("colours\nfrom\nlightness" if method.task != "autoencoder" else "colours")
+        texts.append("colors\nfrom\nlightness" if method.task != "autoencoder" else "colors")
     if "lightness" in predicted:
         rows.append([np.clip(one / 100.0, 0.0, 1.0) for one in lab[..., 0]])
         rows.append([np.clip(_enlarge(one, lab.shape[1])[..., 0] / 100.0, 0.0, 1.0) for one in predicted["lightness"]])
-        texts += ["lightness", "lightness\nfrom\ncolours" if method.task != "autoencoder" else "lightness\nagain"]
+        texts += ["lightness", "lightness\nfrom\ncolors" if method.task != "autoencoder" else "lightness\nagain"]
     picture_sheet(rows, path, labels=texts, cell=160)
 
 
@@ -177,6 +177,6 @@ def _enlarge(grid, side):
 
 
 def _crops(method, source, count):
-    """Centre crops, uint8 (n, S, S, 3), n at most ``count``."""
+    """Center crops, uint8 (n, S, S, 3), n at most ``count``."""
     crop = method.crop
     return np.stack(spread_examples(source, count, lambda image, _: crop.apply(image), min_side=crop.min_side))

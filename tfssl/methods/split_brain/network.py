@@ -1,7 +1,7 @@
 """Networks that predict some channels of a Lab picture from others, and what is made of them afterwards.
 
 All take Lab, (B, H, W, 3) with L in [0, 100], and take 50 from L themselves. What looks at which channels is a model of
-its own, a stream: no layer, statistic or normalisation is shared between two streams.
+its own, a stream: no layer, statistic or normalization is shared between two streams.
 """
 
 import keras
@@ -83,7 +83,7 @@ def build_network(task, backbone, *, fc, outputs, input_dropout=0.0):
 
 
 def _stream(backbone, sees, fc, *, halves=1):
-    """``{"conv1": ..., "conv5": ..., "fc7": ...}`` of some channels of centred Lab, as a model ``<sees>_stream``.
+    """``{"conv1": ..., "conv5": ..., "fc7": ...}`` of some channels of centered Lab, as a model ``<sees>_stream``.
 
     Args:
         sees: ``"lightness"``, ``"ab"`` or ``"lab"``; also put before all layer names, by which weights are found.
@@ -167,8 +167,8 @@ def streams(model):
 def to_alexnet(model, *, conv1_padding=0):
     """One AlexNet with the convolutions of both halves, for transfer (paper, section 4.1).
 
-    Batch normalisation is folded into the weights. Where AlexNet has no groups, the weights between the halves are
-    zero; its groups are the halves elsewhere. No local response normalisation: it would mix them.
+    Batch normalization is folded into the weights. Where AlexNet has no groups, the weights between the halves are
+    zero; its groups are the halves elsewhere. No local response normalization: it would mix them.
 
     Args:
         model: a network of :func:`build_network`, task ``"split"``, backbone ``"alexnet"``.

@@ -41,7 +41,7 @@ class SpotArtifacts(Method):
             is undecided, and the mask is made easier to see.
         l2: weight of the penalty ``l2 / 2 * sum(kernel ** 2)`` on the networks that learn (5e-5).
         backbone: ``"alexnet"`` (grouped, for GPUs) or ``"small"`` (for CPUs; five 3x3 convolutions with batch
-            normalisation, an autoencoder of 8 to 64 channels).
+            normalization, an autoencoder of 8 to 64 channels).
         fc6: units between conv5 and the class (4096).
         pool5: 3x3 / 2 max pooling before fc6; with ``crop_size=224`` it has the 6x6 places of the default size.
         dropout: share of units dropped after fc6, in [0, 1) (0.5).

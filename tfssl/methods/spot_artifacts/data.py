@@ -18,7 +18,7 @@ _FILTERS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
 
 @dataclasses.dataclass(frozen=True)
 class DamageSampler:
-    """Cuts a picture and draws its damage and its change of colour; everything random comes from one generator.
+    """Cuts a picture and draws its damage and its change of color; everything random comes from one generator.
 
     The generator is seeded by the run's seed and the position in the training stream, or in evaluation by the number of
     the picture: a run that starts again in the middle, or on several devices, gets the same.
@@ -54,7 +54,7 @@ class DamageSampler:
 
     @property
     def spec(self):
-        """Crop uint8 (size, size, 3), damage uint8 (places, places, 1), change of colour float32 (3,)."""
+        """Crop uint8 (size, size, 3), damage uint8 (places, places, 1), change of color float32 (3,)."""
         return (
             tf.TensorSpec((self.size, self.size, 3), tf.uint8),
             tf.TensorSpec((self.places, self.places, 1), tf.uint8),

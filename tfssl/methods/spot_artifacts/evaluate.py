@@ -48,7 +48,7 @@ def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=
         - ``loss`` and ``baseline``: the discriminator's, and that of guessing;
         - ``psnr_autoencoder``, ``psnr_damaged``, ``psnr_repaired``, ``psnr_mean_color``: peak signal-to-noise ratio in
           dB against the picture, mean over pictures, of D(E(x)), of the damaged features decoded without repair, of the
-          corrupt picture, and of the picture's own mean colour;
+          corrupt picture, and of the picture's own mean color;
         - ``theta``: share of places dropped; the counts ``images``, ``images_skipped``.
 
         And ``skipped``, the unreadable pictures as ``{name: reason}``.

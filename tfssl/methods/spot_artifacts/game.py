@@ -64,7 +64,7 @@ class SpottingGame(AdversarialModel):
 
         Args:
             inputs: a batch, see the class.
-            training: whether the repair layers normalise by the batch; the autoencoder never does.
+            training: whether the repair layers normalize by the batch; the autoencoder never does.
 
         Returns:
             ``{"autoencoded": D(phi), "repaired": the corrupt pictures, "real": what they are to be told from}``,
@@ -90,7 +90,7 @@ class SpottingGame(AdversarialModel):
     def play(self, inputs, targets, training):
         options = self.options
         pictures = self.paint(inputs, training)
-        # One pass over both halves: batch normalisation has to see their mixture, as it will in use.
+        # One pass over both halves: batch normalization has to see their mixture, as it will in use.
         judged = self.discriminator(ops.concatenate([pictures["real"], pictures["repaired"]]), training=training)
         real, corrupt = ops.split(judged["logits"], 2)
         spotted = ops.mean(spotting_loss(real, corrupt))

@@ -75,7 +75,7 @@ def l2_penalty(networks, strength):
 
 
 def mean_color_loss(weight):
-    """Weighted square error of an autoencoder that always answers with the mean colour of ImageNet."""
+    """Weighted square error of an autoencoder that always answers with the mean color of ImageNet."""
     return weight * sum((deviation / 127.5) ** 2 for deviation in _IMAGENET_DEVIATION) / 3
 
 

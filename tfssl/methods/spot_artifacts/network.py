@@ -14,7 +14,7 @@ TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers of the discriminator that an encoder exposes."""
 
 MEAN_COLOR = (123.68, 116.78, 103.94)
-"""What the discriminator subtracts from RGB levels of 0 ... 255: the mean colour of ImageNet."""
+"""What the discriminator subtracts from RGB levels of 0 ... 255: the mean color of ImageNet."""
 
 REAL, CORRUPT = 1, 0
 """Classes of the discriminator."""
@@ -40,7 +40,7 @@ def kernel_initializer():
 def build_encoder(widths, l2=0.0):
     """The encoder E: a 3x3 convolution, then 2x2 convolutions with stride 2 that do not overlap.
 
-    Each is followed by batch normalisation and leaky ReLU (0.2). One place of the result therefore sees one square of
+    Each is followed by batch normalization and leaky ReLU (0.2). One place of the result therefore sees one square of
     the picture and a margin of one pixel: damage stays where it is made. 699,168 trainable parameters for the widths
     of ``"alexnet"``.
 
@@ -61,9 +61,9 @@ def build_encoder(widths, l2=0.0):
 def build_decoder(widths, l2=0.0):
     """The decoder D: stages ``decode1`` ... that :func:`decode` also runs with repairs between them.
 
-    Each doubles the size bilinearly, then a 3x3 convolution with batch normalisation and leaky ReLU (0.2); the last
+    Each doubles the size bilinearly, then a 3x3 convolution with batch normalization and leaky ReLU (0.2); the last
     is a 3x3 convolution with tanh. 1,568,547 trainable parameters for the widths of ``"alexnet"``. (The bilinear
-    grid is that of pixel centres; TensorFlow 1's was another.)
+    grid is that of pixel centers; TensorFlow 1's was another.)
 
     Args:
         widths: those of the encoder.
@@ -132,8 +132,8 @@ def decode(decoder, features, repairer=None, omega=None, training=False):
         decoder: of :func:`build_decoder`; always in inference mode.
         features: float tensor (B, h, w, C).
         repairer: of :func:`build_repairer`; None decodes without repair.
-        omega: mask (B, h, w, 1), 1 where features are intact; it is doubled with the maps, by nearest neighbours.
-        training: whether the repair layers normalise by the batch.
+        omega: mask (B, h, w, 1), 1 where features are intact; it is doubled with the maps, by nearest neighbors.
+        training: whether the repair layers normalize by the batch.
 
     Returns:
         Pictures in [-1, 1], float tensor (B, H, W, 3).
@@ -149,15 +149,15 @@ def decode(decoder, features, repairer=None, omega=None, training=False):
 
 
 def upsample_mask(mask):
-    """Double a mask (B, h, w, 1) by nearest neighbours: (B, 2 h, 2 w, 1)."""
+    """Double a mask (B, h, w, 1) by nearest neighbors: (B, 2 h, 2 w, 1)."""
     return ops.repeat(ops.repeat(mask, 2, axis=1), 2, axis=2)
 
 
 def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
     """The discriminator C: five convolutions, a head for the class, a head for the damage.
 
-    ``"alexnet"`` is CaffeNet with SAME padding, local response normalisation after the first two poolings, batch
-    normalisation without scale in conv5 and fc6, no fc7: 40,097,411 trainable parameters for pictures of 96 pixels and
+    ``"alexnet"`` is CaffeNet with SAME padding, local response normalization after the first two poolings, batch
+    normalization without scale in conv5 and fc6, no fc7: 40,097,411 trainable parameters for pictures of 96 pixels and
     4096 units. conv5 has as many places as the encoder's features, so that the second head can say for each whether it
     was damaged. With VALID padding it would not: 4x4 against 6x6 at 96 pixels.
 

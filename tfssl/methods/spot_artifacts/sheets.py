@@ -77,7 +77,7 @@ def _visible(pictures):
 
 
 def _squares(masks):
-    """Masks (B, h, w, 1) in [0, 1] as grey pictures with hard borders between places."""
+    """Masks (B, h, w, 1) in [0, 1] as gray pictures with hard borders between places."""
     levels = np.round(255 * np.asarray(masks)[..., 0]).astype(np.uint8)
     return [Image.fromarray(level).resize((_CELL, _CELL), Image.Resampling.NEAREST) for level in levels]
 

@@ -9,7 +9,7 @@ _ORIENTATIONS = 9
 
 
 def hog_cells(pictures):
-    """Histograms of oriented gradients, each cell by itself so that none looks into its neighbour (scikit-image).
+    """Histograms of oriented gradients, each cell by itself so that none looks into its neighbor (scikit-image).
 
     Args:
         pictures: uint8 array (N, S, S, 3), S at least 16.

@@ -1,4 +1,4 @@
-"""Nearest neighbours against brute force, what they may not be, and how pure they are."""
+"""Nearest neighbors against brute force, what they may not be, and how pure they are."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError
 from tfssl.visualization.distance import cosine_distances, distance
-from tfssl.visualization.neighbours import chance_purity, cosine_neighbours, cut_patches, neighbours, purity_at_k
+from tfssl.visualization.neighbors import chance_purity, cosine_neighbors, cut_patches, neighbors, purity_at_k
 
 from .conftest import weights_hash
 
@@ -18,7 +18,7 @@ def rows():
 
 
 def test_equals_brute_force(rows):
-    index, far = cosine_neighbours(rows, 5)
+    index, far = cosine_neighbors(rows, 5)
     for query in range(len(rows)):
         lengths = np.linalg.norm(rows, axis=1)
         expected = 1 - rows @ rows[query] / (lengths * lengths[query])
@@ -33,18 +33,18 @@ def test_equals_brute_force(rows):
 
 def test_own_group_is_left_out_and_order_does_not_matter(rows):
     groups = np.repeat(np.arange(20), 3)
-    index, far = cosine_neighbours(rows, 4, groups=groups)
+    index, far = cosine_neighbors(rows, 4, groups=groups)
     assert not (groups[index] == groups[:, None]).any()
     order = np.random.default_rng(1).permutation(60)
-    shuffled, shuffled_far = cosine_neighbours(rows[order], 4, groups=groups[order])
+    shuffled, shuffled_far = cosine_neighbors(rows[order], 4, groups=groups[order])
     np.testing.assert_array_equal(order[shuffled], index[order])
     np.testing.assert_allclose(shuffled_far, far[order], atol=1e-6)
     with pytest.raises(ConfigError, match="1 to 57"):
-        cosine_neighbours(rows, 58, groups=groups)
+        cosine_neighbors(rows, 58, groups=groups)
 
 
 def test_ties_and_dead_rows():
-    index, far = cosine_neighbours(np.zeros((4, 3)), 2, groups=np.arange(4))
+    index, far = cosine_neighbors(np.zeros((4, 3)), 2, groups=np.arange(4))
     np.testing.assert_array_equal(index, [[1, 2], [0, 2], [0, 1], [0, 1]])
     assert (far == 1).all() and (cosine_distances(np.zeros((2, 3))) == [[0, 1], [1, 0]]).all()
 
@@ -64,17 +64,17 @@ def test_patches():
 
 def test_networks_side_by_side(tmp_path, networks, classes):
     before, skipped = [weights_hash(n) for n in networks.values()], Skipped()
-    numbers = neighbours(networks, str(classes), out=tmp_path, side=32, k=3, queries=4, skipped=skipped)
+    numbers = neighbors(networks, str(classes), out=tmp_path, side=32, k=3, queries=4, skipped=skipped)
     assert before == [weights_hash(n) for n in networks.values()]
-    assert numbers["run"]["pictures_purity"] == 1.0  # the classes are colours
+    assert numbers["run"]["pictures_purity"] == 1.0  # the classes are colors
     assert numbers["run"]["chance_purity"] == pytest.approx(7 / 23)
     assert [name.endswith("broken.jpg") for name in skipped.reasons] == [True]
     files = {path.name for path in tmp_path.iterdir()}
-    assert files == {f"{k}-{n}.png" for k in ("neighbours", "patches") for n in networks} | {
+    assert files == {f"{k}-{n}.png" for k in ("neighbors", "patches") for n in networks} | {
         "index.html",
         "numbers.json",
     }
-    again = neighbours(networks, str(classes), out=tmp_path / "again", side=32, k=3, queries=4)
+    again = neighbors(networks, str(classes), out=tmp_path / "again", side=32, k=3, queries=4)
     assert again == numbers
     same = [(tmp_path / folder / "patches-run.png").read_bytes() for folder in ("", "again")]
     assert same[0] == same[1]

@@ -1,11 +1,11 @@
-"""Labelled folders: what they hold, what they refuse, what becomes of bad files."""
+"""Labeled folders: what they hold, what they refuse, what becomes of bad files."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.data import labelled
-from tfssl.data.labelled import labelled_dataset, labelled_folder, train_and_test
+from tfssl.data import labeled
+from tfssl.data.labeled import labeled_dataset, labeled_folder, train_and_test
 from tfssl.data.pipeline import Crop, Skipped
 from tfssl.errors import SourceError
 
@@ -19,26 +19,26 @@ def save(path, pixels):
 
 @pytest.fixture
 def root(tmp_path):
-    """train/ and test/ of the classes ant, bee, cat: grey level 40, 120, 200; one picture has one channel."""
+    """train/ and test/ of the classes ant, bee, cat: gray level 40, 120, 200; one picture has one channel."""
     for part, count in (("train", 5), ("test", 2)):
         for name, level in (("ant", 40), ("bee", 120), ("cat", 200)):
             for i in range(count):
                 save(tmp_path / part / name / f"{i}.png", np.full((10, 12, 3), level))
-    save(tmp_path / "train" / "ant" / "deep" / "grey.png", np.full((20, 9), 41))
+    save(tmp_path / "train" / "ant" / "deep" / "gray.png", np.full((20, 9), 41))
     (tmp_path / "train" / ".hidden").mkdir()
     (tmp_path / "train" / "notes.txt").write_text("not a class")
     return tmp_path
 
 
 def test_classes_are_the_folders_sorted(root):
-    found = labelled_folder(root / "train")
+    found = labeled_folder(root / "train")
     assert found.classes == ("ant", "bee", "cat") and len(found) == 16
     assert found.labels == (0,) * 6 + (1,) * 5 + (2,) * 5
     assert all(f"/{found.classes[label]}/" in path for path, label in zip(found.paths, found.labels, strict=True))
 
 
 def test_batches_hold_pictures_and_labels(root):
-    batches = list(labelled_dataset(labelled_folder(root / "train"), CROP, batch_size=6))
+    batches = list(labeled_dataset(labeled_folder(root / "train"), CROP, batch_size=6))
     assert [len(images) for images, _ in batches] == [6, 6, 4]
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert images.dtype == np.uint8 and images.shape == (16, 8, 8, 3) and labels.dtype == np.int32
@@ -48,21 +48,21 @@ def test_batches_hold_pictures_and_labels(root):
     assert sorted(levels[labels == 0]) == [40] * 5 + [41]
 
 
-def test_a_picture_is_scaled_and_its_centre_taken(tmp_path):
-    """Left third 0, middle 100, right 200: the centre square of a 3:1 picture is the middle."""
+def test_a_picture_is_scaled_and_its_center_taken(tmp_path):
+    """Left third 0, middle 100, right 200: the center square of a 3:1 picture is the middle."""
     pixels = np.repeat([0, 100, 200], 16)[None, :, None] * np.ones((16, 1, 3))
     for name in ("a", "b"):
         save(tmp_path / name / "x.png", pixels)
-    images, _ = next(iter(labelled_dataset(labelled_folder(tmp_path), CROP)))
+    images, _ = next(iter(labeled_dataset(labeled_folder(tmp_path), CROP)))
     np.testing.assert_allclose(images[0, :, 1:-1], 100, atol=1)  # the edges reach in by a rounding
 
 
 @pytest.mark.parametrize("limit", [2**30, 0], ids=["cached", "streamed"])
 def test_unreadable_files_are_named_and_left_out_each_time(root, monkeypatch, limit):
-    monkeypatch.setattr(labelled, "CACHE_BYTES", limit)
+    monkeypatch.setattr(labeled, "CACHE_BYTES", limit)
     (root / "train" / "bee" / "0.png").write_bytes(b"no picture")
     skipped = Skipped()
-    dataset = labelled_dataset(labelled_folder(root / "train"), CROP, skipped=skipped)
+    dataset = labeled_dataset(labeled_folder(root / "train"), CROP, skipped=skipped)
     for _ in range(2):
         (labels,) = (labels.numpy() for _, labels in dataset)
         assert np.bincount(labels).tolist() == [6, 4, 5]
@@ -70,7 +70,7 @@ def test_unreadable_files_are_named_and_left_out_each_time(root, monkeypatch, li
 
 
 def test_a_small_set_is_decoded_once(root):
-    dataset = labelled_dataset(labelled_folder(root / "test"), CROP)
+    dataset = labeled_dataset(labeled_folder(root / "test"), CROP)
     before = [images.numpy() for images, _ in dataset]
     for path in (root / "test").rglob("*.png"):
         path.unlink()

@@ -1,4 +1,4 @@
-"""Labelled pictures: one folder for each class, decoded to batches of equal size."""
+"""Labeled pictures: one folder for each class, decoded to batches of equal size."""
 
 import dataclasses
 import os
@@ -16,7 +16,7 @@ CACHE_BYTES = 2**27
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LabelledFolder:
+class LabeledFolder:
     """Pictures with their classes: files, or records of a data set.
 
     Args:
@@ -59,7 +59,7 @@ class LabelledFolder:
         return dataclasses.replace(self, **changed)
 
 
-def labelled_folder(root, *, classes=None, argument="data"):
+def labeled_folder(root, *, classes=None, argument="data"):
     """List the pictures of ``root/<class>/``, nested folders included, hidden ones left out.
 
     Args:
@@ -69,7 +69,7 @@ def labelled_folder(root, *, classes=None, argument="data"):
         argument: what to call ``root`` in messages.
 
     Returns:
-        A :class:`LabelledFolder`, classes in sorted order, files sorted within each.
+        A :class:`LabeledFolder`, classes in sorted order, files sorted within each.
 
     Raises:
         SourceError: in one line, if there are no class folders, fewer than two classes, a class without pictures or
@@ -96,7 +96,7 @@ def labelled_folder(root, *, classes=None, argument="data"):
         paths += found
         labels += [known.index(name)] * len(found)
     check_source(FileSource(tuple(paths)))
-    return LabelledFolder(str(root), tuple(paths), tuple(labels), known)
+    return LabeledFolder(str(root), tuple(paths), tuple(labels), known)
 
 
 def train_and_test(data, test=None):
@@ -108,33 +108,33 @@ def train_and_test(data, test=None):
         test: folder of the test classes, or ``tfds:NAME:SPLIT``.
 
     Returns:
-        Two :class:`LabelledFolder` with the same classes.
+        Two :class:`LabeledFolder` with the same classes.
 
     Raises:
-        SourceError: if there is no test set, it is the training set, or as :func:`labelled_folder`.
+        SourceError: if there is no test set, it is the training set, or as :func:`labeled_folder`.
     """
     if os.fspath(data).startswith("tfds:"):
         if test is None:
             data, test = f"{data}:train", f"{data}:test"
-        train = labelled_folder(data)
-        return train, labelled_folder(test, classes=train.classes, argument="test")
+        train = labeled_folder(data)
+        return train, labeled_folder(test, classes=train.classes, argument="test")
     data = Path(data).expanduser()
     if test is None and (data / "train").is_dir() and (data / "test").is_dir():
         data, test = data / "train", data / "test"
-    train = labelled_folder(data)
+    train = labeled_folder(data)
     if test is None:
         raise SourceError(f"`test` is missing: give the folder of the test pictures. Received: data={str(data)!r}")
     if Path(test).expanduser().resolve() == data.resolve():
         raise SourceError(f"`test` must not be the training set. Received: test={str(test)!r}")
-    return train, labelled_folder(test, classes=train.classes, argument="test")
+    return train, labeled_folder(test, classes=train.classes, argument="test")
 
 
-def labelled_dataset(folder, crop, *, batch_size=64, skipped=None):
+def labeled_dataset(folder, crop, *, batch_size=64, skipped=None):
     """Batches of pictures and class numbers, in the order of the folder; unreadable files are left out.
 
     Args:
-        folder: a :class:`LabelledFolder`.
-        crop: a :class:`tfssl.data.pipeline.Crop`; its centre crop is taken.
+        folder: a :class:`LabeledFolder`.
+        crop: a :class:`tfssl.data.pipeline.Crop`; its center crop is taken.
         batch_size: pictures in a batch; the last one may be smaller.
         skipped: a :class:`tfssl.data.pipeline.Skipped` that collects the unreadable files with their reasons.
 
@@ -172,7 +172,7 @@ def _records(text):
     if len(classes) < 2 or not labels:
         raise SourceError(f"`data` must hold pictures of at least two classes. Received: data={text!r}")
     places = tuple(range(len(labels)))
-    return LabelledFolder(text, tuple(map(source.name, places)), labels, classes, source, places)
+    return LabeledFolder(text, tuple(map(source.name, places)), labels, classes, source, places)
 
 
 def _pictures(folder, argument):

@@ -1,4 +1,4 @@
-"""Nearest neighbours of patches: what an embedding holds for alike, beside an untrained network and raw pixels."""
+"""Nearest neighbors of patches: what an embedding holds for alike, beside an untrained network and raw pixels."""
 
 import numpy as np
 
@@ -12,14 +12,14 @@ BASELINES = ("untrained", "pixels")
 PATCHES_PER_PICTURE = 4
 MAX_PICTURES = 500
 
-_SHOWN_QUERIES, _SHOWN_NEIGHBOURS = 5, 6
+_SHOWN_QUERIES, _SHOWN_NEIGHBORS = 5, 6
 
 
-def nearest_neighbours(method, model, source, *, out=None, limit=None, seed=0):
-    """Look for the nearest neighbour of each patch by the cosine of fc6, as section 4.1 of the paper.
+def nearest_neighbors(method, model, source, *, out=None, limit=None, seed=0):
+    """Look for the nearest neighbor of each patch by the cosine of fc6, as section 4.1 of the paper.
 
     Patches are :data:`PATCHES_PER_PICTURE` of each of the first pictures, that do not overlap (cells of one grid).
-    Two shares say how good neighbours are: that come from the same picture, among all other patches; and, where the
+    Two shares say how good neighbors are: that come from the same picture, among all other patches; and, where the
     source has a folder for each class, from a picture of the same class, among the patches of all other pictures.
     The same patches are compared by an untrained network of the same kind and by their pixels.
 
@@ -27,13 +27,13 @@ def nearest_neighbours(method, model, source, *, out=None, limit=None, seed=0):
         method: the :class:`~tfssl.methods.ContextPrediction` that the model belongs to.
         model: its network.
         source: see :func:`tfssl.data.images.image_source`.
-        out: PNG of a few patches and their neighbours by each descriptor; None writes nothing.
+        out: PNG of a few patches and their neighbors by each descriptor; None writes nothing.
         limit: number of pictures, at most :data:`MAX_PICTURES`.
         seed: of the untrained network.
 
     Returns:
-        ``{name: float}``: ``neighbour_same_picture``, with classes ``neighbour_same_class``; the same prefixed by
-        ``untrained_``, ``pixels_`` and ``chance_`` (of a patch drawn blindly); and ``neighbour_patches``, their number.
+        ``{name: float}``: ``neighbor_same_picture``, with classes ``neighbor_same_class``; the same prefixed by
+        ``untrained_``, ``pixels_`` and ``chance_`` (of a patch drawn blindly); and ``neighbor_patches``, their number.
 
     Raises:
         SourceError: if fewer than two pictures serve.
@@ -48,19 +48,19 @@ def nearest_neighbours(method, model, source, *, out=None, limit=None, seed=0):
         vectors = descriptor(patches)
         cosines = vectors @ vectors.T
         np.fill_diagonal(cosines, -np.inf)
-        metrics[f"{prefix}neighbour_same_picture"] = _share(cosines, pictures)
+        metrics[f"{prefix}neighbor_same_picture"] = _share(cosines, pictures)
         cosines[pictures[:, None] == pictures] = -np.inf
         if labels is not None:
-            metrics[f"{prefix}neighbour_same_class"] = _share(cosines, labels)
-        found[prefix] = np.argsort(-cosines, axis=1, kind="stable")[:, :_SHOWN_NEIGHBOURS]
+            metrics[f"{prefix}neighbor_same_class"] = _share(cosines, labels)
+        found[prefix] = np.argsort(-cosines, axis=1, kind="stable")[:, :_SHOWN_NEIGHBORS]
     metrics |= _chance(pictures, labels)
     if out is not None:
         _write_sheet(patches, found, out, seed)
-    return {**metrics, "neighbour_patches": float(len(patches))}
+    return {**metrics, "neighbor_patches": float(len(patches))}
 
 
 def sample_patches(method, source, pictures):
-    """Patches of the first pictures that serve, without augmentation and with their colours.
+    """Patches of the first pictures that serve, without augmentation and with their colors.
 
     Args:
         method: a :class:`~tfssl.methods.ContextPrediction`.
@@ -112,15 +112,15 @@ def _chance(pictures, labels):
     """The shares of a patch that is drawn from the same candidates without looking."""
     same_picture = pictures[:, None] == pictures
     own = same_picture.sum(axis=1)
-    chance = {"chance_neighbour_same_picture": float(np.mean((own - 1) / (len(pictures) - 1)))}
+    chance = {"chance_neighbor_same_picture": float(np.mean((own - 1) / (len(pictures) - 1)))}
     if labels is not None:
         same_class = (labels[:, None] == labels).sum(axis=1) - own
-        chance["chance_neighbour_same_class"] = float(np.mean(same_class / (len(pictures) - own)))
+        chance["chance_neighbor_same_class"] = float(np.mean(same_class / (len(pictures) - own)))
     return chance
 
 
 def _write_sheet(patches, found, path, seed):
-    """Groups of rows, one for each query: neighbours by each descriptor in turn, all from other pictures."""
+    """Groups of rows, one for each query: neighbors by each descriptor in turn, all from other pictures."""
     chosen = np.random.default_rng(seed).choice(len(patches), min(_SHOWN_QUERIES, len(patches)), replace=False)
     names = {"": "fc6"} | {f"{name}_": name for name in BASELINES}
     rows, labels = [], []
@@ -128,5 +128,5 @@ def _write_sheet(patches, found, path, seed):
         for prefix, name in names.items():
             rows.append([patches[query] if not prefix else None, *patches[found[prefix][query]]])
             labels.append(name)
-    titles = ["query", *(str(n + 1) for n in range(_SHOWN_NEIGHBOURS))]
+    titles = ["query", *(str(n + 1) for n in range(_SHOWN_NEIGHBORS))]
     picture_sheet(rows, path, titles=titles, labels=labels, cell=72, margin=4)

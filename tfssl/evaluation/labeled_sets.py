@@ -8,26 +8,26 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.labelled import LabelledFolder, labelled_dataset, train_and_test
+from tfssl.data.labeled import LabeledFolder, labeled_dataset, train_and_test
 from tfssl.data.pipeline import Crop, Skipped
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.features import tap_features
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledSets:
+class LabeledSets:
     """Training and test pictures.
 
     Args:
-        folders: the training and the test :class:`~tfssl.data.labelled.LabelledFolder`.
+        folders: the training and the test :class:`~tfssl.data.labeled.LabeledFolder`.
         batches: for each of them, a dataset of uint8 (B, side, side, 3) and labels.
         skipped: collects the unreadable files of both as they are read.
-        side: height and width in pixels: the centre square of the picture with its shorter side scaled to that, or
+        side: height and width in pixels: the center square of the picture with its shorter side scaled to that, or
             to 256 / 227 of it where there are ten crops.
-        ten_crops: of the test pictures, see :func:`ten_crops`; () where only the centre is measured.
+        ten_crops: of the test pictures, see :func:`ten_crops`; () where only the center is measured.
     """
 
-    folders: tuple[LabelledFolder, LabelledFolder]
+    folders: tuple[LabeledFolder, LabeledFolder]
     batches: tuple[tf.data.Dataset, tf.data.Dataset]
     skipped: Skipped
     side: int
@@ -67,20 +67,20 @@ class LabelledSets:
             yield tuple(parts)
 
 
-def labelled_sets(data, test=None, *, side=96, crops=1):
+def labeled_sets(data, test=None, *, side=96, crops=1):
     """Find the pictures of a benchmark.
 
     Args:
-        data, test: as :func:`tfssl.data.labelled.train_and_test`.
+        data, test: as :func:`tfssl.data.labeled.train_and_test`.
         side: height and width in pixels.
         crops: 1, or 10 to test on ten crops too: then the shorter side is scaled to 256 / 227 of ``side``, as it is
             for AlexNet's crops of 227 pixels.
 
     Returns:
-        :class:`LabelledSets`.
+        :class:`LabeledSets`.
 
     Raises:
-        SourceError: as :func:`tfssl.data.labelled.labelled_folder`.
+        SourceError: as :func:`tfssl.data.labeled.labeled_folder`.
         ConfigError: for a side out of range.
     """
     if not isinstance(side, int) or not 8 <= side <= 2048:
@@ -91,15 +91,15 @@ def labelled_sets(data, test=None, *, side=96, crops=1):
     skipped = Skipped()
     resize = side if crops == 1 else round(side * 256 / 227)
     crop = Crop(side, resize=resize, flip=False)
-    batches = tuple(labelled_dataset(folder, crop, skipped=skipped) for folder in folders)
+    batches = tuple(labeled_dataset(folder, crop, skipped=skipped) for folder in folders)
     if crops == 1:
-        return LabelledSets(folders, batches, skipped, side)
-    whole = labelled_dataset(folders[1], Crop(resize, resize=resize, flip=False), skipped=skipped)
-    return LabelledSets(folders, batches, skipped, side, ten_crops(whole, resize, side))
+        return LabeledSets(folders, batches, skipped, side)
+    whole = labeled_dataset(folders[1], Crop(resize, resize=resize, flip=False), skipped=skipped)
+    return LabeledSets(folders, batches, skipped, side, ten_crops(whole, resize, side))
 
 
 def ten_crops(batches, whole, side):
-    """Four corners and the centre, and their mirror images (Krizhevsky et al., 2012).
+    """Four corners and the center, and their mirror images (Krizhevsky et al., 2012).
 
     Args:
         batches: dataset of pictures (B, whole, whole, 3) and labels.

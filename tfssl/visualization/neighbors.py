@@ -1,4 +1,4 @@
-"""Nearest neighbours of pictures and of patches: what a network holds for alike."""
+"""Nearest neighbors of pictures and of patches: what a network holds for alike."""
 
 from pathlib import Path
 
@@ -15,25 +15,25 @@ _CELL = 96  # pixels of a picture on the sheet
 _CHUNK = 512  # queries that are compared at once
 
 _TEXT = (
-    "Left the query, then its nearest neighbours by cosine distance (1 - cosine, below each) of a tap's map, averaged "
-    "over a grid of {cells}x{cells} cells. A picture is no neighbour of itself, nor are patches of one picture "
-    "neighbours of each other. The queries are the same for all networks.{frames}"
+    "Left the query, then its nearest neighbors by cosine distance (1 - cosine, below each) of a tap's map, averaged "
+    "over a grid of {cells}x{cells} cells. A picture is no neighbor of itself, nor are patches of one picture "
+    "neighbors of each other. The queries are the same for all networks.{frames}"
 )
 _FRAMES = (
-    " Frames: the neighbour's class is the query's (green) or not (orange).\n\nPurity: share of the {k} nearest that "
+    " Frames: the neighbor's class is the query's (green) or not (orange).\n\nPurity: share of the {k} nearest that "
     "are of the query's class, mean over all pictures or patches; by chance {chance:.3f}."
 )
 
 
-def cosine_neighbours(rows, k, *, groups=None):
+def cosine_neighbors(rows, k, *, groups=None):
     """The nearest rows of each row by cosine distance, ``1 - x y / (|x| |y|)``, all compared with all.
 
     For rows of length 1, ``|x - y|^2 = 2 (1 - cosine)``: the order is that of Euclidean distance.
 
     Args:
         rows: float array (N, d). A row of zeros has distance 1 to all others.
-        k: neighbours of each.
-        groups: int (N,): rows of one group are no neighbours of each other, so none is of itself. None: every row
+        k: neighbors of each.
+        groups: int (N,): rows of one group are no neighbors of each other, so none is of itself. None: every row
             may be found, the row itself first, unless another one equals it.
 
     Returns:
@@ -58,17 +58,17 @@ def cosine_neighbours(rows, k, *, groups=None):
 
 
 def purity_at_k(index, labels):
-    """Share of neighbours that have the label of their query, mean over queries.
+    """Share of neighbors that have the label of their query, mean over queries.
 
     Args:
-        index: int (N, k), see :func:`cosine_neighbours`.
+        index: int (N, k), see :func:`cosine_neighbors`.
         labels: int (N,).
     """
     return float(np.mean(labels[index] == labels[:, None]))
 
 
 def chance_purity(labels):
-    """What :func:`purity_at_k` is for neighbours drawn blindly from the other pictures."""
+    """What :func:`purity_at_k` is for neighbors drawn blindly from the other pictures."""
     same = (labels[:, None] == labels).sum(axis=1) - 1
     return float(np.mean(same / (len(labels) - 1)))
 
@@ -89,7 +89,7 @@ def cut_patches(images, grid):
     return np.stack(patches, axis=1).reshape(-1, size, size, 3), np.arange(len(images)).repeat(grid * grid)
 
 
-def neighbours(
+def neighbors(
     networks,
     data,
     *,
@@ -105,16 +105,16 @@ def neighbours(
     skipped=None,
     progress=None,
 ):
-    """Look for the nearest neighbours of pictures and of patches in each network.
+    """Look for the nearest neighbors of pictures and of patches in each network.
 
     Args:
         networks: ``{name: keras.Model}``, encoders.
         data: see :func:`tfssl.data.images.image_source`; class folders give purity.
-        out: folder for ``neighbours-NAME.png``, ``patches-NAME.png``, ``index.html``, ``numbers.json``.
+        out: folder for ``neighbors-NAME.png``, ``patches-NAME.png``, ``index.html``, ``numbers.json``.
         tap: see :func:`~tfssl.visualization.maps.pick_tap`.
         side: of the pictures in pixels; patches have half of it.
         limit: pictures to take.
-        k: neighbours.
+        k: neighbors.
         queries: rows of a sheet.
         grid: patches along each axis of a picture.
         cells: see :func:`~tfssl.visualization.maps.vectors`.
@@ -140,10 +140,10 @@ def neighbours(
         labels = None if pictures.labels is None else pictures.labels[groups]
         chosen = np.random.default_rng(seed).choice(len(images), min(queries, len(images)), replace=False)
         for name, network in networks.items():
-            index, distance = cosine_neighbours(vectors(network, taps[name], images, cells=cells), k, groups=groups)
-            path = Path(out) / f"{file_stem('neighbours' if kind == 'pictures' else kind, name)}.png"
+            index, distance = cosine_neighbors(vectors(network, taps[name], images, cells=cells), k, groups=groups)
+            path = Path(out) / f"{file_stem('neighbors' if kind == 'pictures' else kind, name)}.png"
             _write_sheet(images, index, distance, labels, chosen, path)
-            files.setdefault(f"Neighbours of {kind}", {})[f"{name}, {taps[name]}"] = path
+            files.setdefault(f"Neighbors of {kind}", {})[f"{name}, {taps[name]}"] = path
             numbers[name][f"{kind}_distance"] = float(np.median(distance[:, 0]))
             if labels is not None:
                 numbers[name][f"{kind}_purity"] = purity_at_k(index, labels)
@@ -166,7 +166,7 @@ def neighbours(
         "seed": seed,
     }
     text = _TEXT.format(cells=cells, frames=frames)
-    return write_gallery(out, "Nearest neighbours", text=text, pictures=files, numbers=numbers, protocol=protocol)
+    return write_gallery(out, "Nearest neighbors", text=text, pictures=files, numbers=numbers, protocol=protocol)
 
 
 def _write_sheet(images, index, distance, labels, chosen, path):
