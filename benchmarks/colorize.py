@@ -20,12 +20,12 @@ from machine import Comparison, alternate, ratio, save
 from PIL import Image
 
 from tfssl.api import load
+from tfssl.color.colorize import colorize_image, colorize_paths, network_lightness
+from tfssl.color.join import Join
+from tfssl.color.predict import compiled_predictor
 from tfssl.data.builtin import builtin_photographs
 from tfssl.data.jpeg import QUALITY
 from tfssl.data.photo import decode_photo
-from tfssl.methods.colorization.colorize import colorize_image, colorize_paths, network_lightness
-from tfssl.methods.colorization.join import Join
-from tfssl.methods.colorization.predict import compiled_predictor
 
 LARGE, SMALL = (4000, 3000), (1155, 866)  # 12 and 1 megapixels
 NOISE = 6.0  # levels: gives files of the size that a camera writes, 3 to 5 MB for 12 megapixels

@@ -21,8 +21,8 @@ def main():
     arguments = parser.parse_args()
 
     from tfssl.api import load
-    from tfssl.methods.context_prediction.discover import discover
-    from tfssl.methods.context_prediction.mining import Mining
+    from tfssl.discovery.discover import discover
+    from tfssl.discovery.mining import Mining
 
     method, model = load(arguments.run)
     mining = Mining(constellations=arguments.constellations, seed=arguments.seed)

@@ -193,7 +193,7 @@ def initialized(entry, seed, run, arguments):
 
 def probed(encoder, arguments):
     """Linear probes of every tap."""
-    from tfssl.evaluation import linear_probe
+    from tfssl.evaluation.tasks import linear_probe
 
     probe = linear_probe.evaluate(
         encoder, arguments.labeled / "train", test=arguments.labeled / "test", seeds=arguments.probe_seeds

@@ -18,8 +18,8 @@ import torch
 from machine import RESULTS, Comparison, alternate, ratio, save
 from torch_network import ColorCrossEntropy, TorchStep, convolution_parameters, copy_weights, paper_network
 
+from tfssl.color.prior import class_weights
 from tfssl.methods import Colorization
-from tfssl.methods.colorization.prior import class_weights
 from tfssl.ops.ab_bins import CENTERS
 
 CONVOLUTION_PARAMETERS = 32_230_393  # of the paper's network (released prototxt)

@@ -205,7 +205,7 @@ def _kind(value):
 
 @functools.lru_cache(maxsize=2)
 def _predictor(source):
-    from tfssl.methods.colorization.predict import compiled_predictor
+    from tfssl.color.predict import compiled_predictor
 
     method, model = load(source)
     if method.name() != "colorization":
@@ -229,8 +229,8 @@ def colorize(image, *, model="colorizer", temperature=None):
         ValueError: if the picture cannot be read.
         ModelError: if the model cannot be loaded.
     """
+    from tfssl.color.colorize import colorize_image
     from tfssl.data.images import array_to_image, decode_image
-    from tfssl.methods.colorization.colorize import colorize_image
 
     if isinstance(image, (str, bytes, os.PathLike)):
         image = decode_image(image)

@@ -10,7 +10,7 @@ import tfssl
 from tfssl.api import evaluate as measure
 from tfssl.config import parse_config
 from tfssl.errors import ConfigError
-from tfssl.evaluation.classification import evaluate
+from tfssl.evaluation.tasks.classification import evaluate
 
 OPTIONS = {"side": 16, "steps": 40, "batch_size": 8}
 
@@ -53,7 +53,7 @@ def test_each_strategy_learns_the_colors(root, tmp_path, strategy):
 def test_a_share_of_the_labels_is_drawn_evenly_and_anew_for_each_seed(root):
     from tfssl.data.labeled import train_and_test
     from tfssl.data.pipeline import Skipped
-    from tfssl.evaluation.classification import _Plan
+    from tfssl.evaluation.tasks.classification import _Plan
 
     folders = train_and_test(root)
     draws = [_Plan(folders, 16, 4, seed, 0.3, Skipped()).chosen() for seed in (0, 0, 1)]
@@ -89,7 +89,7 @@ def run(tmp_path_factory):
 
 def test_joint_training_goes_on_with_the_pretext_task(run, root, monkeypatch):
     """The encoder alone is trained beside the run's own task, on the trunk that both share."""
-    from tfssl.evaluation import classification
+    from tfssl.evaluation.tasks import classification
 
     seen, train_head = [], classification.train_head
 

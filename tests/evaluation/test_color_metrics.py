@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from tfssl.evaluation import color_metrics as metrics
+from tfssl.color import metrics
 
 
 def lab_of(*rgb):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from tfssl.evaluation import color_metrics
-from tfssl.evaluation.color_tally import ColorTally, RebalancedAuc
+from tfssl.color import metrics as color_metrics
+from tfssl.color.tally import ColorTally, RebalancedAuc
 from tfssl.ops.ab_bins import CENTERS, NUM_BINS
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation import detection
+from tfssl.evaluation.tasks import detection
 from tfssl.transfer.training import Pretext
 
 SMALL = {"steps": 400, "short_side": 64, "long_side": 96, "units": 32, "rate": 0.01, "regions": 32, "seeds": 1}

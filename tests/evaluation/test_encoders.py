@@ -61,6 +61,6 @@ def test_what_is_no_encoder_is_refused(encoder):
 
 def test_tasks_are_found_by_name():
     assert {"knn", "linear_probe"} <= set(tasks())
-    assert get_task("knn").__module__ == "tfssl.evaluation.knn"
+    assert get_task("knn").__module__ == "tfssl.evaluation.tasks.knn"
     with pytest.raises(ConfigError, match="unknown task `linear_prob`: did you mean `linear_probe`"):
         get_task("linear_prob")

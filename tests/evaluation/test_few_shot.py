@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.features import Features
-from tfssl.evaluation.few_shot import STRENGTH, ShotScore, draw_shots, evaluate, few_shot, summary
+from tfssl.evaluation.tasks.few_shot import STRENGTH, ShotScore, draw_shots, evaluate, few_shot, summary
 
 
 def features(count, classes=4, numbers=60, planted=2.0, seed=0):

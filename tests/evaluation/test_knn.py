@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.evaluation import knn
 from tfssl.evaluation.features import Features
-from tfssl.evaluation.knn import TEMPERATURE, neighbor_accuracy, vote
+from tfssl.evaluation.tasks import knn
+from tfssl.evaluation.tasks.knn import TEMPERATURE, neighbor_accuracy, vote
 
 
 def on_circle(*degrees):

@@ -12,11 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation import linear_probe
 from tfssl.evaluation.features import Features
-from tfssl.evaluation.linear_probe import STRENGTHS, evaluate, held_out, probe
 from tfssl.evaluation.logistic import accuracy
 from tfssl.evaluation.tap_scores import TapScore, summary
+from tfssl.evaluation.tasks import linear_probe
+from tfssl.evaluation.tasks.linear_probe import STRENGTHS, evaluate, held_out, probe
 
 
 def features(count, classes=4, numbers=200, planted=0.0, seed=0):

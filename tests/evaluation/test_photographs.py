@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 from skimage.color import rgb2lab
 
+from tfssl.color.photographs import read_photograph, read_photographs
 from tfssl.data.images import image_source
-from tfssl.evaluation.photographs import read_photograph, read_photographs
 
 
 def folder(path, count):

@@ -14,7 +14,7 @@ from tfssl.data.voc import masked_set
 from tfssl.errors import ConfigError
 from tfssl.evaluation.dense.class_colors import legend, painted, palette
 from tfssl.evaluation.dense.task import measure
-from tfssl.evaluation.segmentation import class_pixels, evaluate, pixel_cross_entropy, segmentation_task
+from tfssl.evaluation.tasks.segmentation import class_pixels, evaluate, pixel_cross_entropy, segmentation_task
 from tfssl.transfer.training import Pretext
 
 SHORT = {"steps": 40, "crop": 24, "batch_size": 4, "rate": 0.1, "seeds": 1}

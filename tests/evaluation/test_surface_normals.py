@@ -12,7 +12,7 @@ from tfssl.data.normals import write_normals
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError
 from tfssl.evaluation.dense.pictures import DensePictures
-from tfssl.evaluation.surface_normals import (
+from tfssl.evaluation.tasks.surface_normals import (
     codeword_task,
     cosine_loss,
     evaluate,
@@ -96,7 +96,7 @@ def test_in_a_mirror_right_is_left():
 
 def test_the_mean_normal_and_the_sample(monkeypatch):
     maps = [np.tile(WALLS[0], (4, 4, 1)), np.tile(WALLS[3], (2, 4, 1)), np.zeros((3, 3, 3), np.float32)]
-    monkeypatch.setattr("tfssl.evaluation.surface_normals.SAMPLE", 18)
+    monkeypatch.setattr("tfssl.evaluation.tasks.surface_normals.SAMPLE", 18)
     mean, sample = training_directions(DensePictures(("a", "b", "c"), maps.__getitem__, 0.0, mirrored), Skipped())
     wanted = 16 * WALLS[0] + 8 * WALLS[3]
     np.testing.assert_allclose(mean, wanted / np.linalg.norm(wanted), atol=1e-6)

@@ -24,7 +24,7 @@ from tfssl.evaluation.presence.one_vs_rest import (
     probe_classes,
 )
 from tfssl.evaluation.presence.scores import PresenceScore, precisions, summary
-from tfssl.evaluation.voc_classification import evaluate
+from tfssl.evaluation.tasks.voc_classification import evaluate
 
 
 def test_loss_of_ignorance_is_ln_2_for_each_class():

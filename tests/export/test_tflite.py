@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from tfssl.color.predict import predict_ab
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export import export_run
 from tfssl.export.check_tflite import check_operators
 from tfssl.export.tflite import export_tflite, run_tflite
-from tfssl.methods.colorization.predict import predict_ab
 
 
 @pytest.fixture(scope="module")

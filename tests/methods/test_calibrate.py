@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from tfssl.color.prior import class_weights
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError
 from tfssl.methods import Colorization
 from tfssl.methods.colorization.calibrate import choose_decoding, undo_rebalancing
-from tfssl.methods.colorization.prior import class_weights
 
 FIELDS = {"backbone": "small", "resize": None, "crop_size": 32, "network_side": 32}
 

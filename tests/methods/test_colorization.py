@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from tfssl.color.predict import compiled_predictor, predict_ab, predict_cells
+from tfssl.color.prior import class_weights, estimate_prior, load_prior, smooth_prior
 from tfssl.errors import ConfigError
 from tfssl.methods import Colorization
 from tfssl.methods.colorization.loss import ColorCrossEntropy, ColorRegression, colored_mask
 from tfssl.methods.colorization.network import build_network
-from tfssl.methods.colorization.predict import compiled_predictor, predict_ab, predict_cells
-from tfssl.methods.colorization.prior import class_weights, estimate_prior, load_prior, smooth_prior
 from tfssl.ops.ab_bins import CENTERS, GRAY_BIN, NUM_BINS, soft_encode_reference
 
 

@@ -11,14 +11,14 @@ import tensorflow as tf
 from PIL import Image
 from skimage.color import rgb2lab
 
+from tfssl.color.photographs import Photograph
+from tfssl.color.predict import predict_ab
+from tfssl.color.predictors import Colorizer, network_lightness, one_temperature
 from tfssl.data.builtin import builtin_photographs
 from tfssl.data.images import decode_image
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.evaluation.photographs import Photograph
 from tfssl.methods import Colorization
 from tfssl.methods.colorization.evaluate import evaluate, sweep_temperature, write_sheet
-from tfssl.methods.colorization.predict import predict_ab
-from tfssl.methods.colorization.predictors import Colorizer, network_lightness, one_temperature
 from tfssl.methods.colorization.report import choose
 from tfssl.ops.ab_bins import NUM_BINS, nearest_bin
 

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 
+from tfssl.color.colorize import colorize_image, network_lightness
+from tfssl.color.join import Join
+from tfssl.color.predict import compiled_predictor, predict_ab
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ModelError
 from tfssl.methods import Colorization
-from tfssl.methods.colorization.colorize import colorize_image, network_lightness
-from tfssl.methods.colorization.join import Join
-from tfssl.methods.colorization.predict import compiled_predictor, predict_ab
 from tfssl.ops.bytes_lab import lightness
 
 SIDE, STRIDE = 32, 4

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfssl.color import colorize
+from tfssl.color.colorize import colorize_image, colorize_paths
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.methods.colorization import colorize
-from tfssl.methods.colorization.colorize import colorize_image, colorize_paths
 
 SIDE, STRIDE = 32, 4
 

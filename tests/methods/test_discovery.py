@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfssl.discovery import purity
+from tfssl.discovery.descriptors import pixel_descriptor
+from tfssl.discovery.discover import discover
+from tfssl.discovery.embedding import BASELINES
+from tfssl.discovery.mining import Mining, mine
+from tfssl.discovery.patch_index import Grid
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.methods.context_prediction import purity
-from tfssl.methods.context_prediction.descriptors import pixel_descriptor
-from tfssl.methods.context_prediction.discover import discover
-from tfssl.methods.context_prediction.embedding import BASELINES
-from tfssl.methods.context_prediction.mining import Mining, mine
-from tfssl.methods.context_prediction.patch_index import Grid
 
 SIDE = 12
 MINING = Mining(constellations=600, top=20, set_size=6, clusters=50)
@@ -33,7 +33,7 @@ class Pixels:
 
 @pytest.fixture
 def pixels(monkeypatch):
-    monkeypatch.setattr("tfssl.methods.context_prediction.discover.embed", lambda method, model: pixel_descriptor)
+    monkeypatch.setattr("tfssl.discovery.discover.embed", lambda method, model: pixel_descriptor)
     return Pixels()
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from tfssl.discovery import constellations as search
+from tfssl.discovery.descriptors import hog_descriptor, pixel_descriptor, unit_length
+from tfssl.discovery.patch_index import Grid, PatchIndex, build_index
 from tfssl.errors import ConfigError, SourceError
-from tfssl.methods.context_prediction import constellations as search
-from tfssl.methods.context_prediction.descriptors import hog_descriptor, pixel_descriptor, unit_length
-from tfssl.methods.context_prediction.patch_index import Grid, PatchIndex, build_index
 
 CORNERS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], float)
 
@@ -114,7 +114,7 @@ def test_pictures_that_do_not_serve_are_named():
 
 
 def test_embeddings_beyond_the_limit_are_refused(monkeypatch):
-    monkeypatch.setattr("tfssl.methods.context_prediction.patch_index.MAX_BYTES", 1000)
+    monkeypatch.setattr("tfssl.discovery.patch_index.MAX_BYTES", 1000)
     with pytest.raises(ConfigError, match="fewer `steps` or `scales`, or a `limit`"):
         build_index(np.zeros((3, 256, 256, 3), np.uint8), mean_color, Grid(8))
 

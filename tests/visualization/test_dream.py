@@ -9,8 +9,8 @@ from keras import layers
 from PIL import Image
 
 from tfssl.errors import ConfigError, SourceError
-from tfssl.visualization.amplify import Amplifier, amplify, octave_sizes
-from tfssl.visualization.dream import NOISE, dream, start_image
+from tfssl.synthesis.amplify import Amplifier, amplify, octave_sizes
+from tfssl.synthesis.dream import NOISE, dream, start_image
 
 from .conftest import small_encoder, weights_hash
 

@@ -121,8 +121,8 @@ def discover(
     Example: tfssl discover runs/context --data photos/ --out found/ --baseline untrained
     """
     from tfssl.api import load
-    from tfssl.methods.context_prediction.discover import discover as find
-    from tfssl.methods.context_prediction.mining import Mining
+    from tfssl.discovery.discover import discover as find
+    from tfssl.discovery.mining import Mining
 
     method, model = load(run)
     mining = Mining(constellations=constellations, top=top, set_size=set_size, seed=seed)

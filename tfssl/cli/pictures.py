@@ -25,9 +25,9 @@ def colorize(
     Example: tfssl colorize photos/ --out color/
     """
     from tfssl.api import load
+    from tfssl.color.colorize import colorize_paths
+    from tfssl.color.predict import compiled_predictor
     from tfssl.errors import ConfigError, ModelError
-    from tfssl.methods.colorization.colorize import colorize_paths
-    from tfssl.methods.colorization.predict import compiled_predictor
 
     if temperature is not None and not 0 < temperature <= 1:
         raise ConfigError(f"`--temperature` must lie in (0, 1]. Received: {temperature}")
@@ -97,9 +97,9 @@ def prior(
     """
     import numpy as np
 
+    from tfssl.color.prior import estimate_prior, smooth_prior
     from tfssl.data.images import image_source
     from tfssl.data.pipeline import Skipped
-    from tfssl.methods.colorization.prior import estimate_prior, smooth_prior
 
     source = image_source(data)
     skipped = Skipped()

@@ -30,6 +30,9 @@ GRAY_BIN = 120
 SIGMA = 5.0
 """Width of the soft encoding in ab units (paper, section 2.1)."""
 
+GRAY_THRESHOLD = 5.0
+"""An image none of whose ab values exceeds this in magnitude counts as gray and trains nothing (released code)."""
+
 _EXTENT = 110  # lookups cover a and b in [-_EXTENT, _EXTENT]; every sRGB color lies inside
 _CELL = 2.5  # side of a candidate cell in ab units: 17 candidates for k = 10, in tables of 1.6 MB
 

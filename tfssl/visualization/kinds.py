@@ -6,12 +6,12 @@ import inspect
 from tfssl.errors import ConfigError
 
 _FUNCTIONS = {
-    "filters": ("conv1", "filters"),
-    "dream": ("dream", "dream"),
-    "neighbors": ("neighbors", "neighbors"),
-    "units": ("units", "units"),
-    "embedding": ("embedding", "embedding"),
-    "distance": ("distance", "distance"),
+    "filters": "tfssl.visualization.conv1",
+    "dream": "tfssl.synthesis.dream",
+    "neighbors": "tfssl.visualization.neighbors",
+    "units": "tfssl.visualization.units",
+    "embedding": "tfssl.visualization.embedding",
+    "distance": "tfssl.visualization.distance",
 }
 
 KINDS = tuple(_FUNCTIONS)
@@ -26,8 +26,7 @@ def get_kind(name):
     """
     if name not in _FUNCTIONS:
         raise ConfigError(f"there is no kind of picture {name!r}; known: {', '.join(KINDS)}")
-    module, function = _FUNCTIONS[name]
-    return getattr(importlib.import_module(f"tfssl.visualization.{module}"), function)
+    return getattr(importlib.import_module(_FUNCTIONS[name]), name)
 
 
 def visualize(networks, kind, *, out, progress=None, **options):

@@ -136,7 +136,7 @@ def train_and_score(
         training: a :class:`Training`.
         seed: of the head, the order and the windows.
         skipped: :class:`~tfssl.data.pipeline.Skipped`, collects unreadable files.
-        crops: 1 or 10, as :func:`tfssl.evaluation.voc_classification.evaluate`.
+        crops: 1 or 10, as :func:`tfssl.evaluation.tasks.voc_classification.evaluate`.
         pretext, weight, progress: as :func:`tfssl.transfer.training.train_head`.
 
     Returns:

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from tfssl.color.prior import class_weights, load_prior, smooth_prior
 from tfssl.methods.base import Endpoint, Method, Paper
-from tfssl.methods.colorization.prior import class_weights, load_prior, smooth_prior
 from tfssl.ops.ab_bins import CENTERS, SIGMA
 
 
@@ -99,6 +99,13 @@ class Colorization(Method):
         from tfssl.methods.colorization.network import OUTPUT_STRIDE
 
         return OUTPUT_STRIDE[self.backbone]
+
+    @property
+    def input_multiple(self):
+        """The network takes heights and widths that are multiples of this many pixels."""
+        from tfssl.methods.colorization.network import INPUT_MULTIPLE
+
+        return INPUT_MULTIPLE[self.backbone]
 
     @property
     def _crop(self):

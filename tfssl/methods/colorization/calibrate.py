@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tfssl.color.prior import class_weights
 from tfssl.errors import ConfigError
-from tfssl.methods.colorization.prior import class_weights
 
 _SCORES = {"paper": "scores", "small": "scores", "alexnet": "fc8"}
 

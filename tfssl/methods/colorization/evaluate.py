@@ -4,16 +4,16 @@ import re
 
 import numpy as np
 
+from tfssl.color.metrics import colorfulness, join_lab
+from tfssl.color.photographs import read_photographs
+from tfssl.color.predict import predict_ab
+from tfssl.color.predictors import Colorizer, GrayBaseline, all_temperatures, one_temperature
+from tfssl.color.tally import SAMPLING, ColorTally
 from tfssl.data.images import check_source, image_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.color_metrics import colorfulness, join_lab
-from tfssl.evaluation.color_tally import SAMPLING, ColorTally
-from tfssl.evaluation.photographs import read_photographs
-from tfssl.methods.colorization.loss import GRAY_THRESHOLD
-from tfssl.methods.colorization.predict import predict_ab
-from tfssl.methods.colorization.predictors import Colorizer, GrayBaseline, all_temperatures, one_temperature
 from tfssl.methods.colorization.report import Report
+from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
 
 _GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
@@ -41,7 +41,7 @@ def evaluate(method, model, source, *, out=None, temperature=None, limit=None, c
         progress: called with (pictures done, pictures in all) after each picture.
 
     Returns:
-        ``{name: float}`` with the names of :meth:`tfssl.evaluation.color_tally.ColorTally.result` (``prior`` is the
+        ``{name: float}`` with the names of :meth:`tfssl.color.tally.ColorTally.result` (``prior`` is the
         method's smoothed one); the same prefixed by ``gray_`` for the prediction ab = 0 and by its name and ``_`` for
         each compared model; ``auc_raw_gain`` and so on, over gray; the counts ``images``, ``images_gray``,
         ``images_skipped``, ``pixels`` and ``bins`` (that ``auc_macro`` averages over). And ``skipped``, the

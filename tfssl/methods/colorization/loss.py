@@ -8,10 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfssl.ops.ab_bins import NUM_BINS, SIGMA, soft_encode
-
-GRAY_THRESHOLD = 5.0
-"""A picture none of whose ab values exceeds this in magnitude counts as gray and trains nothing (released code)."""
+from tfssl.ops.ab_bins import GRAY_THRESHOLD, NUM_BINS, SIGMA, soft_encode
 
 
 def colored_mask(ab, threshold=GRAY_THRESHOLD):

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from tfssl import __version__
+from tfssl.color.metrics import join_lab
+from tfssl.color.photographs import LONGEST_SIDE, read_photograph
+from tfssl.color.tally import MIN_PIXELS, PICTURE_METRICS, SAMPLING
 from tfssl.data.images import image_source
-from tfssl.evaluation.color_metrics import join_lab
-from tfssl.evaluation.color_tally import MIN_PIXELS, PICTURE_METRICS, SAMPLING
-from tfssl.evaluation.photographs import LONGEST_SIDE, read_photograph
-from tfssl.methods.colorization.loss import GRAY_THRESHOLD
+from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-image", "pillow")

@@ -5,10 +5,10 @@ Written with TensorFlow core operators only, so that any TensorFlow Serving bina
 
 import tensorflow as tf
 
+from tfssl.color.predict import predict_ab
+from tfssl.color.predictors import MAX_ASPECT
 from tfssl.data.decode_graph import decode_rgb, encode_png
 from tfssl.methods.base import Endpoint
-from tfssl.methods.colorization.predict import predict_ab
-from tfssl.methods.colorization.predictors import MAX_ASPECT
 from tfssl.ops.color import lab_to_rgb, rgb_to_lightness
 
 _PARALLEL = 4  # pictures of a batch that are decoded, predicted and encoded at a time
@@ -83,7 +83,7 @@ def network_size(method, size):
 
     Returns:
         int32 tensor (2,), height and width. Sizes that are no multiple of the network's stride are filled up by
-        :func:`~tfssl.methods.colorization.predict.predict_cells`.
+        :func:`~tfssl.color.predict.predict_cells`.
     """
     side = float(method.network_side)
     size = tf.cast(size, tf.float32)

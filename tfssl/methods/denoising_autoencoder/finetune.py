@@ -28,7 +28,7 @@ def classifier(method, model, classes, optimizer=None):
         A compiled ``keras.Model``: prepared pictures (B, side, side, C) -> logits (B, classes).
 
     Raises:
-        ConfigError: for another backbone, whose maps :func:`tfssl.evaluation.linear_probe` judges.
+        ConfigError: for another backbone, whose maps :func:`tfssl.evaluation.tasks.linear_probe` judges.
     """
     if method.backbone != "dense":
         raise ConfigError(f"a classifier is built from `backbone` dense. Received: backbone={method.backbone!r}")

@@ -35,7 +35,7 @@ class Join:
 
     Args:
         image: ``PIL.Image``, RGB or RGBA.
-        cells: float (h, w, 2), ab units, see :func:`tfssl.methods.colorization.predict.predict_cells`.
+        cells: float (h, w, 2), ab units, see :func:`tfssl.color.predict.predict_cells`.
         network_size: (width, height) of the network's input in pixels.
         stride: network pixels per cell.
     """

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from tfssl.data.folder_labels import folder_labels
 from tfssl.data.images import image_source
+from tfssl.discovery.embedding import BASELINES, baseline_descriptor, embed
+from tfssl.discovery.findings import write_findings
+from tfssl.discovery.mining import Mining, mine
+from tfssl.discovery.patch_index import Grid
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.methods.context_prediction.embedding import BASELINES, baseline_descriptor, embed
-from tfssl.methods.context_prediction.findings import write_findings
-from tfssl.methods.context_prediction.mining import Mining, mine
-from tfssl.methods.context_prediction.patch_index import Grid
 
 
 def discover(
@@ -38,13 +38,13 @@ def discover(
             these are taken for their classes, and purity is measured.
         out: folder for ``index.html``, ``sheet.png``, ``clusters.json`` and, with classes, ``purity_coverage.csv``
             and ``.png``.
-        mining: a :class:`~tfssl.methods.context_prediction.mining.Mining`; None is its defaults.
+        mining: a :class:`~tfssl.discovery.mining.Mining`; None is its defaults.
         steps: grid positions per patch side.
         scales: sides of the patches, as multiples of the network's.
-        baselines: names of :data:`~tfssl.methods.context_prediction.embedding.BASELINES` to measure beside.
+        baselines: names of :data:`~tfssl.discovery.embedding.BASELINES` to measure beside.
         shown: most clusters on the page.
         limit: use only the first so many pictures; None for all.
-        progress: see :func:`~tfssl.methods.context_prediction.mining.mine`.
+        progress: see :func:`~tfssl.discovery.mining.mine`.
 
     Returns:
         ``{name: float}``: ``pictures``, ``patches``, ``constellations``, ``constellations_verified`` (in ``set_size``

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfssl.methods.context_prediction.descriptors import hog_descriptor, pixel_descriptor, unit_length
+from tfssl.discovery.descriptors import hog_descriptor, pixel_descriptor, unit_length
 
 BASELINES = ("untrained", "pixels", "hog")
 """Descriptors to hold the learned one against: the same network with random weights, colors, gradients."""

@@ -49,7 +49,7 @@ def evaluate(
 
     Args:
         encoder, taps, head, strategy, train_from, steps, crop, batch_size, rate, seeds, compare, trained, pretext,
-            pretext_weight, progress: as :func:`tfssl.evaluation.segmentation.evaluate`.
+            pretext_weight, progress: as :func:`tfssl.evaluation.tasks.segmentation.evaluate`.
         data: folder with ``SPLIT/`` and ``SPLITnormals/``, see :func:`tfssl.data.normals.normal_set`.
         train_split, test_split: names of the splits.
         predict: ``"codewords"``: each pixel is classified by the nearest codeword, and the answer is the normalized

@@ -6,10 +6,10 @@ import dataclasses
 import numpy as np
 
 from tfssl.data.images import image_source
+from tfssl.discovery import constellations as search
+from tfssl.discovery.patch_index import build_index
+from tfssl.discovery.purity import select_sets
 from tfssl.errors import ConfigError, SourceError
-from tfssl.methods.context_prediction import constellations as search
-from tfssl.methods.context_prediction.patch_index import build_index
-from tfssl.methods.context_prediction.purity import select_sets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Member:
     Args:
         picture: its place in the source.
         box: left, top, right, bottom of the square that the four patches cover, in pixels of the picture.
-        error: e of :func:`~tfssl.methods.context_prediction.constellations.fit_square`, in [0, 1).
+        error: e of :func:`~tfssl.discovery.constellations.fit_square`, in [0, 1).
         strength: sum of the four cosines, in [-4, 4].
     """
 
@@ -83,7 +83,7 @@ class Mined:
     """What :func:`mine` found.
 
     Args:
-        clusters: in the order of :func:`~tfssl.methods.context_prediction.purity.select_sets`.
+        clusters: in the order of :func:`~tfssl.discovery.purity.select_sets`.
         scores: verified pictures of every constellation drawn, int array, highest first.
         pictures: places in the source of the pictures that were searched.
         patches: number of patches embedded.
@@ -105,7 +105,7 @@ def mine(source, embed, grid, mining, *, limit=None, progress=None):
     Args:
         source: see :func:`tfssl.data.images.image_source`.
         embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
-        grid: a :class:`~tfssl.methods.context_prediction.patch_index.Grid`.
+        grid: a :class:`~tfssl.discovery.patch_index.Grid`.
         mining: a :class:`Mining`.
         limit: use only the first so many pictures; None for all.
         progress: called with a unit in the plural, gives a context manager whose value is called with

@@ -52,7 +52,7 @@ def sample_constellations(index, count, rng):
     """Draw different squares of four touching patches: each picture is as likely as any other, then each place in it.
 
     Args:
-        index: a :class:`~tfssl.methods.context_prediction.patch_index.PatchIndex`.
+        index: a :class:`~tfssl.discovery.patch_index.PatchIndex`.
         count: number of constellations; all that there are if there are fewer.
         rng: a ``numpy.random.Generator``.
 
@@ -76,7 +76,7 @@ def find_matches(index, constellations, top=100, progress=None):
     :func:`fit_square` checks the arrangement.
 
     Args:
-        index: a :class:`~tfssl.methods.context_prediction.patch_index.PatchIndex`.
+        index: a :class:`~tfssl.discovery.patch_index.PatchIndex`.
         constellations: rows of the index, int array (N, 4).
         top: number of pictures to keep (paper: 100).
         progress: called with (constellations done, N).

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tfssl.data.images import decode_image
 from tfssl.errors import ConfigError, SourceError
-from tfssl.visualization.amplify import LEAST_SIDE, Amplifier, amplify
+from tfssl.synthesis.amplify import LEAST_SIDE, Amplifier, amplify
 from tfssl.visualization.gallery import file_stem, write_gallery
 from tfssl.visualization.maps import pick_tap
 from tfssl.visualization.sheet import picture_sheet, save_png
@@ -40,7 +40,7 @@ def start_image(photo=None, *, side=224, seed=0):
 
     Raises:
         SourceError: if the photograph cannot be read.
-        ConfigError: if side is under :data:`~tfssl.visualization.amplify.LEAST_SIDE`.
+        ConfigError: if side is under :data:`~tfssl.synthesis.amplify.LEAST_SIDE`.
     """
     if side < LEAST_SIDE:
         raise ConfigError(f"`side` must be at least {LEAST_SIDE} pixels. Received: side={side}")
@@ -64,7 +64,7 @@ def dream(networks, *, out, tap=None, photo=None, side=224, octaves=4, iteration
         tap: names of the taps, or one of them; None for all that the first network has.
         photo: see :func:`start_image`; None for noise.
         side: of the noise, or longer side of the photograph, in pixels.
-        octaves, iterations: see :func:`tfssl.visualization.amplify.amplify`.
+        octaves, iterations: see :func:`tfssl.synthesis.amplify.amplify`.
         seed: of noise and shifts.
         progress: called with (steps done, in all).
 

@@ -2,7 +2,6 @@
 
 from keras import ops
 
-from tfssl.methods.colorization.network import INPUT_MULTIPLE
 from tfssl.ops.ab_bins import annealed_mean
 from tfssl.ops.resize import upsample
 
@@ -22,7 +21,7 @@ def predict_cells(method, model, lightness, temperature=None):
     """
     lightness = ops.convert_to_tensor(lightness)
     height, width = ops.shape(lightness)[1], ops.shape(lightness)[2]
-    multiple, stride = INPUT_MULTIPLE[method.backbone], method.output_stride
+    multiple, stride = method.input_multiple, method.output_stride
     output = model(_extend(lightness, -height % multiple, -width % multiple), training=False)
     output = output[:, : (height + stride - 1) // stride, : (width + stride - 1) // stride]
     if method.objective == "regression":

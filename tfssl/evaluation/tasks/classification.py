@@ -54,7 +54,7 @@ def evaluate(
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
-        data, test, side, compare, trained: as :func:`tfssl.evaluation.linear_probe.evaluate`.
+        data, test, side, compare, trained: as :func:`tfssl.evaluation.tasks.linear_probe.evaluate`.
         tap: name of the tap under the layer; None for the last one.
         strategy, train_from: as :func:`tfssl.transfer.transfer`. Networks other than the encoder take no part in its
             pretext task: for ``"joint"`` they are fine-tuned.

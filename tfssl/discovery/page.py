@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from tfssl.methods.context_prediction.purity import purity
+from tfssl.discovery.purity import purity
 from tfssl.visualization.sheet import picture_sheet
 
 THUMBNAIL = 128
@@ -62,7 +62,7 @@ def write_page(source, clusters, path, *, title, facts, set_size, labels=None, c
 
     Args:
         source: an :class:`tfssl.data.images.ImageSource`.
-        clusters: list of :class:`~tfssl.methods.context_prediction.mining.Cluster`, the first one on top.
+        clusters: list of :class:`~tfssl.discovery.mining.Cluster`, the first one on top.
         path: file to write.
         title: heading of the page.
         facts: ``{name: text}`` for the table under it.

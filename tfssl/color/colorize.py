@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
+from tfssl.color.join import Join
+from tfssl.color.predictors import MAX_ASPECT
 from tfssl.data.jobs import Job, Report, failure, start_jobs
 from tfssl.data.photo import Header, decode_photo, read_header, save_photo
 from tfssl.errors import ModelError
-from tfssl.methods.colorization.join import Join
-from tfssl.methods.colorization.predictors import MAX_ASPECT
 from tfssl.ops.bytes_lab import lightness
 
 MAX_MEGAPIXELS = 64
@@ -29,7 +29,7 @@ def colorize_image(predict, image, *, side, stride, temperature=None):
     """Colorize one picture at its own size; its own colors are not looked at, only its lightness.
 
     Args:
-        predict: from :func:`tfssl.methods.colorization.predict.compiled_predictor`.
+        predict: from :func:`tfssl.color.predict.compiled_predictor`.
         image: ``PIL.Image``, RGB or RGBA.
         side: the method's ``network_side``.
         stride: the method's ``output_stride``.

@@ -32,8 +32,8 @@ def evaluate(
 ):
     """Classify test pictures by a weighted vote of their 20 nearest training pictures; arguments as the linear probe's.
 
-    Vectors are pooled as for :func:`tfssl.evaluation.linear_probe.evaluate`, each number is centered on its mean over
-    the training set, and nearness is the cosine. Nothing is fitted, so the seeds only draw the weights of untrained
+    Vectors are pooled as for the linear probe, each number is centered on its mean over the training set, and nearness
+    is the cosine. Nothing is fitted, so the seeds only draw the weights of untrained
     networks. The reported tap is chosen on the training set, each picture of which is classified by the others.
 
     Returns:

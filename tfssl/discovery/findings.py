@@ -9,8 +9,8 @@ import os
 import numpy as np
 
 from tfssl import __version__
-from tfssl.methods.context_prediction.page import write_page, write_sheet
-from tfssl.methods.context_prediction.purity import area_under_curve, purity, purity_coverage, random_sets
+from tfssl.discovery.page import write_page, write_sheet
+from tfssl.discovery.purity import area_under_curve, purity, purity_coverage, random_sets
 from tfssl.visualization.line_plot import line_plot
 
 _ENDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # of the axis of coverage
@@ -26,12 +26,12 @@ def write_findings(out, source, labels, found, grid, mining, shown):
         source: the :class:`tfssl.data.images.ImageSource` that was searched.
         labels: class of each of its pictures, or None.
         found: ``{descriptor: Mined}``; ``""`` is the learned one, which the page and ``clusters.json`` are about.
-        grid: the :class:`~tfssl.methods.context_prediction.patch_index.Grid`.
-        mining: the :class:`~tfssl.methods.context_prediction.mining.Mining`.
+        grid: the :class:`~tfssl.discovery.patch_index.Grid`.
+        mining: the :class:`~tfssl.discovery.mining.Mining`.
         shown: most clusters on the page.
 
     Returns:
-        The summary that :func:`~tfssl.methods.context_prediction.discover.discover` returns.
+        The summary that :func:`~tfssl.discovery.discover.discover` returns.
     """
     out.mkdir(parents=True, exist_ok=True)
     summary = {_key(name, key): value for name, mined in found.items() for key, value in _counts(mined, mining).items()}

@@ -66,7 +66,7 @@ def evaluate(
     accuracy on training pictures that were not drawn, meant over all k and draws that leave some.
 
     Args:
-        encoder, data, test, taps, pool, side, compare, trained: as :func:`tfssl.evaluation.linear_probe.evaluate`.
+        encoder, data, test, taps, pool, side, compare, trained: as the linear probe's.
         shots: values of k, rising; None: those of :data:`SHOTS` that the smallest class has.
         draws: how many times k pictures are drawn, with seeds 0, 1, ...; an untrained network has new weights in each.
         strength: C of the regression, as in scikit-learn: larger is less regularized.

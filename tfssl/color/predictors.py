@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from tfssl.color.predict import compiled_predictor, predict_cells
 from tfssl.errors import ModelError
-from tfssl.methods.colorization.predict import compiled_predictor, predict_cells
 
 MAX_ASPECT = 4
 """The network sees at most this many times ``network_side`` pixels along the longer side of a picture."""

@@ -8,8 +8,7 @@ import numpy as np
 from tfssl.data.images import image_source
 from tfssl.data.pipeline import Skipped
 from tfssl.errors import ConfigError, SourceError
-from tfssl.methods.colorization.loss import GRAY_THRESHOLD
-from tfssl.ops.ab_bins import CENTERS, NUM_BINS, SIGMA, nearest_bin
+from tfssl.ops.ab_bins import CENTERS, GRAY_THRESHOLD, NUM_BINS, SIGMA, nearest_bin
 
 PHOTOGRAPHS = Path(__file__).with_name("prior_photographs.npy")
 """The prior that ships: estimated on the shipped colorizer's training photographs, before smoothing."""
@@ -19,7 +18,7 @@ def estimate_prior(source, *, side=64, skipped=None, progress=None):
     """Histogram of the 313 bins over a source, in one pass and constant memory.
 
     Each picture is scaled to ``side`` pixels on its shorter side and counts equally; pictures without color
-    (see :data:`~tfssl.methods.colorization.loss.GRAY_THRESHOLD`) are left out, as in training.
+    (see :data:`~tfssl.ops.ab_bins.GRAY_THRESHOLD`) are left out, as in training.
 
     Args:
         source: see :func:`tfssl.data.images.image_source`.

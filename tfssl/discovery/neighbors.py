@@ -4,8 +4,8 @@ import numpy as np
 
 from tfssl.data.folder_labels import folder_labels
 from tfssl.data.images import image_source
+from tfssl.discovery.embedding import baseline_descriptor, embed
 from tfssl.errors import SourceError
-from tfssl.methods.context_prediction.embedding import baseline_descriptor, embed
 from tfssl.visualization.sheet import picture_sheet
 
 BASELINES = ("untrained", "pixels")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tfssl.evaluation import color_metrics
+from tfssl.color import metrics as color_metrics
 from tfssl.ops.ab_bins import NUM_BINS, nearest_bin
 
 SAMPLING = 4
@@ -20,7 +20,7 @@ PICTURE_METRICS = ("auc_raw", "rmse_ab", "mse", "psnr", "ssim", "ciede2000", "co
 class RebalancedAuc:
     """AuC per pixel and per color, from totals over the 313 bins of the true colors.
 
-    The score of a pixel is :func:`tfssl.evaluation.color_metrics.auc_score`; its bin is the center nearest to its
+    The score of a pixel is :func:`tfssl.color.metrics.auc_score`; its bin is the center nearest to its
     true color. The result depends neither on the order nor on the grouping of the pixels, up to rounding.
     """
 
@@ -35,7 +35,7 @@ class RebalancedAuc:
 
         Args:
             true: array (..., 2), their true ab.
-            error: array (...), their distances, see :func:`tfssl.evaluation.color_metrics.ab_error`.
+            error: array (...), their distances, see :func:`tfssl.color.metrics.ab_error`.
         """
         bins = nearest_bin(true).ravel()
         scores = color_metrics.auc_score(error).ravel()

@@ -1,0 +1,1 @@
+"""What color methods share: decoding, joining at full size, metrics, and colorizing itself."""

@@ -1,0 +1,1 @@
+"""What occurs again and again in images: patch index, constellations, mining, purity and coverage, its page."""

@@ -1,0 +1,1 @@
+"""Transfer tasks, one a module: an encoder in, numbers out."""

@@ -1,0 +1,1 @@
+"""Pixels as the unknown: images that a network's features ask for."""
