@@ -1,0 +1,80 @@
+"""Sources: random access to examples of any kind.
+
+Random access is what makes training resume exactly: the example of any step follows from (seed, step) alone, so no
+pipeline state has to be saved. Sources import NumPy, Pillow and what reads their files, never TensorFlow, and can be
+pickled: worker processes read them too.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfssl.errors import SourceError
+
+log = logging.getLogger("tfssl")
+
+_SHOWN_REASONS = 3
+
+FIELDS = (
+    "image", "label", "captions", "clip", "sound", "left", "right", "depth", "disparity", "pose", "mask", "boxes",
+)  # fmt: skip
+"""Names of the fields of examples."""
+
+
+class Source(Sequence):
+    """A random-access list of examples; an example is a dict with names from :data:`FIELDS`."""
+
+    noun = "examples"
+    """What the items are called in messages, in the plural."""
+
+    def __len__(self):
+        raise NotImplementedError
+
+    def example(self, index):
+        """Read example ``index``.
+
+        Raises:
+            ValueError, OSError: with the reason, if it cannot be read; :class:`~tfssl.errors.SourceError` is one.
+        """
+        raise NotImplementedError
+
+    def name(self, index):
+        """What to call example ``index`` in messages and tables."""
+        return f"{self.noun} {index}"
+
+    def check(self, index):
+        """Raise ValueError with the reason if example ``index`` is plainly unreadable; cheaper than reading it."""
+        self.example(index)
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.example(index)
+
+
+def check_source(source, sample=256):
+    """Refuse a source of which most examples cannot be read, before a long job starts on it.
+
+    Checks a random sample (always the same one) by :meth:`Source.check`.
+
+    Args:
+        source: a :class:`Source`.
+        sample: number of examples to look at; all of them where there are fewer.
+
+    Raises:
+        SourceError: if more than half of the sample fails; names a few with reasons.
+    """
+    size = min(sample, len(source))
+    failed = {}
+    for index in np.random.default_rng(0).choice(len(source), size, replace=False, shuffle=False).tolist():
+        try:
+            source.check(index)
+        except (ValueError, OSError) as error:
+            failed[source.name(index)] = str(error)
+    if len(failed) > size / 2:
+        few = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:_SHOWN_REASONS])
+        raise SourceError(
+            f"`data` is mostly unreadable: {len(failed)} of {size} {source.noun} tried cannot be opened ({few}); "
+            f"give other {source.noun}"
+        )
