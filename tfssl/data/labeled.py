@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfssl.data.examples import Skipped
 from tfssl.data.images import FileSource, ImageSource, check_source, decode_image, image_source
-from tfssl.data.pipeline import Skipped
 from tfssl.errors import SourceError
 
 CACHE_BYTES = 2**27
