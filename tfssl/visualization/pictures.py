@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tfssl.data.folder_labels import folder_labels
+from tfssl.data.labeled import folder_labels
 from tfssl.data.images import ImageSource, image_source
 from tfssl.data.pipeline import Crop, Skipped
 from tfssl.errors import SourceError
