@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.data.pipeline import Crop
+from tfssl.data.crop import Crop
 
 SIZES = [(1, 1), (1, 900), (3000, 1), (7, 5), (64, 64), (65, 64), (640, 481), (333, 1000)]
 CROPS = [

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.errors import SourceError
 from tfssl.evaluation.dense.pictures import DenseCrop, DensePictures, training_batches
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.data.voc import masked_set
 from tfssl.errors import ConfigError
 from tfssl.evaluation.dense.class_colors import legend, painted, palette

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfssl.data.normals import write_normals
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.errors import ConfigError
 from tfssl.evaluation.dense.pictures import DensePictures
 from tfssl.evaluation.tasks.surface_normals import (

@@ -231,7 +231,7 @@ def test_flat_patches_stay_finite(color, noise):
 
 
 def test_dataset_skips_pictures_that_do_not_serve(tmp_path):
-    from tfssl.data.pipeline import Skipped
+    from tfssl.data.examples import Skipped
 
     Image.open(builtin_photographs()[0]).convert("RGB").resize((160, 120)).save(tmp_path / "good.png")
     Image.new("RGB", (900, 60)).save(tmp_path / "narrow.png")

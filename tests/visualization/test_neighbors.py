@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.errors import ConfigError
 from tfssl.visualization.distance import cosine_distances, distance
 from tfssl.visualization.neighbors import chance_purity, cosine_neighbors, cut_patches, neighbors, purity_at_k

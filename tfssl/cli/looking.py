@@ -42,7 +42,7 @@ def visualize(
     """
     import inspect
 
-    from tfssl.data.pipeline import Skipped
+    from tfssl.data.examples import Skipped
     from tfssl.visualization.kinds import get_kind
     from tfssl.visualization.kinds import visualize as draw
 

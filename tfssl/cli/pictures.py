@@ -99,7 +99,7 @@ def prior(
 
     from tfssl.color.prior import estimate_prior, smooth_prior
     from tfssl.data.images import image_source
-    from tfssl.data.pipeline import Skipped
+    from tfssl.data.examples import Skipped
 
     source = image_source(data)
     skipped = Skipped()

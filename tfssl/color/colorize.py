@@ -182,7 +182,7 @@ class _Line:
         self.open_batch.append(_Picture(job, header, decoded, draft))
 
     def _draft(self, job):
-        return network_lightness(decode_photo(job.source, min_side=self.side)[0], self.side)
+        return network_lightness(decode_photo(job.source, min_size=self.side)[0], self.side)
 
     def _decode(self, job, scale):
         image, metadata = decode_photo(job.source, keep_alpha=job.target.suffix.lower() == ".png")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.images import image_source
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.errors import ConfigError, SourceError
 from tfssl.ops.ab_bins import CENTERS, GRAY_THRESHOLD, NUM_BINS, SIGMA, nearest_bin
 

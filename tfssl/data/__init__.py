@@ -1,22 +1,22 @@
-"""Where pictures come from, and how they become reproducible batches of crops."""
+"""Where images come from, and how they become reproducible batches of crops."""
 
 import importlib
 
 # Names and the modules they live in: the sources work without TensorFlow, which takes seconds to import.
 _EXPORTS = {
     "ArraySource": "images",
-    "Crop": "pipeline",
+    "Crop": "crop",
     "FileSource": "images",
     "ImageSource": "images",
     "ParallelSource": "workers",
-    "Skipped": "pipeline",
+    "Skipped": "examples",
     "TFRecordSource": "tfrecord",
+    "Source": "source",
     "array_to_image": "decode",
+    "batches": "pipeline",
     "builtin_gray_photographs": "builtin",
     "builtin_photographs": "builtin",
-    "check_source": "images",
-    "crop_batches": "pipeline",
-    "crop_dataset": "pipeline",
+    "check_source": "source",
     "decode_image": "decode",
     "image_source": "images",
     "tfds_source": "tfds",

@@ -27,7 +27,7 @@ MAX_PIXELS = 100_000_000
 _KEPT_INFO = ("exif", "icc_profile", "dpi")
 
 
-def decode_image(data, *, min_side=None, keep_alpha=False):
+def decode_image(data, *, min_size=None, keep_alpha=False):
     """Decode an encoded image to upright 8-bit RGB.
 
     Honours EXIF orientation; expands gray, palette and CMYK; scales 16-bit to 8-bit; composes alpha over white;
@@ -35,7 +35,7 @@ def decode_image(data, *, min_side=None, keep_alpha=False):
 
     Args:
         data: ``bytes``, a path or an open binary file.
-        min_side: for JPEG, allows decoding at a reduced scale (1/2, 1/4, 1/8) as long as the shorter side
+        min_size: for JPEG, allows decoding at a reduced scale (1/2, 1/4, 1/8) as long as the shorter side
             keeps at least this many pixels. None decodes at full size.
         keep_alpha: return RGBA where the file has transparency, instead of composing it over white.
 
@@ -49,8 +49,8 @@ def decode_image(data, *, min_side=None, keep_alpha=False):
     try:
         with _open(data) as image:
             _check_size(image)
-            if min_side is not None and image.format in ("JPEG", "MPO"):
-                image.draft(None, (min_side, min_side))  # both sides stay at least as large as asked
+            if min_size is not None and image.format in ("JPEG", "MPO"):
+                image.draft(None, (min_size, min_size))  # both sides stay at least as large as asked
             image.load()
     except Exception as error:  # on damaged files Pillow's readers raise almost anything
         raise ValueError(_reason(error, data)) from error

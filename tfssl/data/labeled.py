@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfssl.data.crop import Crop
 from tfssl.data.images import FileSource, image_source
 from tfssl.data.source import Source, check_source
 from tfssl.errors import SourceError
@@ -133,7 +134,7 @@ def train_and_test(data, test=None):
 class LabeledCrop:
     """The crop of an image beside its label, as ``sample`` of :func:`tfssl.data.pipeline.batches`."""
 
-    crop: object
+    crop: Crop
 
     def __call__(self, example, rng, training):
         return self.crop.apply(example["image"], rng if training else None), example["label"]
@@ -144,19 +145,19 @@ def labeled_batches(source, crop, *, batch_size=64, skipped=None):
 
     Args:
         source: :class:`LabeledImages`, or another source with the fields ``image`` and ``label``.
-        crop: a :class:`tfssl.data.pipeline.Crop`.
+        crop: a :class:`~tfssl.data.crop.Crop`.
         batch_size: images in a batch; the last one may be smaller.
-        skipped: a :class:`tfssl.data.pipeline.Skipped` that collects the unreadable images with their reasons.
+        skipped: a :class:`tfssl.data.examples.Skipped` that collects the unreadable images with their reasons.
 
     Returns:
         ``tf.data.Dataset`` of uint8 (B, size, size, 3), sRGB, and labels (B, ...). It can be iterated again; a set up
         to :data:`CACHE_BYTES` is then not decoded again, a larger one is streamed from its files each time.
     """
-    from tfssl.data.pipeline import Skipped, batches  # TensorFlow
+    from tfssl.data.pipeline import batches  # TensorFlow
 
-    source, skipped = source.sized(crop.min_size), Skipped() if skipped is None else skipped
+    source = source.sized(crop.min_size)
     dataset = batches(source, LabeledCrop(crop), batch_size, training=False, skipped=skipped)
-    return dataset.cache() if len(source) * crop.size**2 * 3 <= CACHE_BYTES else dataset.prefetch(2)
+    return dataset.cache() if len(source) * crop.size**2 * 3 <= CACHE_BYTES else dataset
 
 
 def folder_labels(source):

@@ -53,12 +53,12 @@ def read_header(path):
         return Header()
 
 
-def decode_photo(path, *, min_side=None, keep_alpha=False):
+def decode_photo(path, *, min_size=None, keep_alpha=False):
     """Decode a file to upright 8-bit sRGB, converting from its own color profile where it has one.
 
     Args:
         path: the file.
-        min_side, keep_alpha: as :func:`tfssl.data.images.decode_image`.
+        min_size, keep_alpha: as :func:`tfssl.data.images.decode_image`.
 
     Returns:
         ``(image, metadata)``: a ``PIL.Image`` of mode RGB or RGBA, and the keywords for :func:`save_photo`: its
@@ -68,7 +68,7 @@ def decode_photo(path, *, min_side=None, keep_alpha=False):
         ValueError: if the file cannot be decoded.
     """
     data = Path(path).read_bytes()
-    image = decode_image(data, min_side=min_side, keep_alpha=keep_alpha)
+    image = decode_image(data, min_size=min_size, keep_alpha=keep_alpha)
     with Image.open(io.BytesIO(data), formats=FORMATS) as source:
         profile, exif = source.info.get("icc_profile"), _exif_of(source, image.size)
         metadata = {"exif": exif, "dpi": source.info.get("dpi")}

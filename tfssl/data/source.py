@@ -44,6 +44,10 @@ class Source(Sequence):
         """What to call example ``index`` in messages and tables."""
         return f"{self.noun} {index}"
 
+    def sized(self, min_size):
+        """This source, its images decoded no smaller than ``min_size`` pixels a side."""
+        return self
+
     def check(self, index):
         """Raise ValueError with the reason if example ``index`` is plainly unreadable; cheaper than reading it."""
         self.example(index)

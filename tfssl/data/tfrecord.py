@@ -40,6 +40,7 @@ class TFRecordSource(ImageSource):
     first: np.ndarray
     offsets: np.ndarray
     lengths: np.ndarray
+    min_size: int | None = None
 
     @classmethod
     def from_paths(cls, paths):
@@ -73,8 +74,8 @@ class TFRecordSource(ImageSource):
     def __len__(self):
         return len(self.offsets)
 
-    def open(self, index, min_side=None):
-        return decode_image(self.read(index), min_side=min_side)
+    def example(self, index):
+        return {"image": decode_image(self.read(index), min_size=self.min_size)}
 
     def check(self, index):
         check_header(self.read(index))

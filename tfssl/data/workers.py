@@ -1,4 +1,4 @@
-"""Processes that read pictures and cut examples from them: threads of Python take turns, processes do not.
+"""Processes that read files and cut examples from them: threads of Python take turns, processes do not.
 
 A worker is this module run as a program. It reads requests from its standard input and writes arrays to its standard
 output; when its input ends, because the pool was closed or its owner died in whatever way, it ends too. It does not
@@ -6,6 +6,7 @@ import the user's main module, so scripts need no ``if __name__ == "__main__"``.
 """
 
 import contextlib
+import copy
 import importlib
 import io
 import os
@@ -20,9 +21,9 @@ import weakref
 
 import numpy as np
 
-from tfssl.data.images import ArraySource, ImageSource, image_source
+from tfssl.data.images import ArraySource, image_source
+from tfssl.data.source import Source
 from tfssl.errors import SourceError, TrainingError
-from tfssl.quiet import quiet_stderr
 
 _LENGTH = struct.Struct("<Q")
 _ALIGNMENT = 64
@@ -38,17 +39,16 @@ _ENVIRONMENT = {
 }
 
 
-class ParallelSource(ImageSource):
-    """A source whose pictures are read, cropped and converted by worker processes.
+class ParallelSource(Source):
+    """A source whose examples are read, cut and converted by worker processes.
 
-    Give it to a method's ``dataset`` in place of the source: the batches are the same, bit for bit. Worth it where an
+    Give it to a method's ``dataset`` in place of the data: the batches are the same, bit for bit. Worth it where an
     accelerator trains and the machine has cores to spare. Processes start with the first batch and stay until
-    :meth:`close`, the end of a ``with`` block, or the end of the program. Each imports TensorFlow: some seconds, and
-    some 300 MB of its own.
+    :meth:`close`, the end of a ``with`` block, or the end of the program. They import no TensorFlow.
 
     Args:
-        source: anything :func:`tfssl.data.images.image_source` takes, but pictures in memory (arrays), which would be
-            copied into each process.
+        source: a :class:`~tfssl.data.source.Source`, or anything :func:`tfssl.data.images.image_source` takes, but
+            images in memory (arrays), which would be copied into each process.
         workers: number of processes, at least 1.
 
     Raises:
@@ -59,27 +59,33 @@ class ParallelSource(ImageSource):
     def __init__(self, source, workers):
         if workers < 1:
             raise ValueError(f"`workers` must be at least 1. Received: workers={workers}")
-        self.source = image_source(source)
+        self.source = source if isinstance(source, Source) else image_source(source)
         if isinstance(self.source, ArraySource):
-            raise SourceError("`source` holds pictures in memory, which worker processes would copy; use it as it is")
+            raise SourceError("`source` holds images in memory, which worker processes would copy; use it as it is")
+        self.noun = self.source.noun
         self.workers = workers
-        self._pool = None
-        self._lock = threading.Lock()
+        self._pools = _Pools(workers)
 
     def __len__(self):
         return len(self.source)
 
-    def open(self, index, min_side=None):
-        return self.source.open(index, min_side=min_side)
+    def example(self, index):
+        return self.source.example(index)
 
     def name(self, index):
         return self.source.name(index)
 
-    def read(self, index):
-        return self.source.read(index)
-
     def check(self, index):
         self.source.check(index)
+
+    def sized(self, min_size):
+        return self.of(self.source.sized(min_size))
+
+    def of(self, source):
+        """Another source, read by the same processes."""
+        other = copy.copy(self)
+        other.source = source
+        return other
 
     def __enter__(self):
         return self
@@ -89,10 +95,7 @@ class ParallelSource(ImageSource):
 
     def close(self):
         """End the processes. A dataset that is still being read starts them again."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        self._pools.close()
 
     def in_workers(self, function):
         """``function`` called in a worker process.
@@ -108,13 +111,28 @@ class ParallelSource(ImageSource):
             SourceError: if ``function`` cannot be sent to a process.
         """
         job = _Job(function)
-        return lambda *arguments: self._running().call(job, arguments)
+        return lambda *arguments: self._pools.running().call(job, arguments)
 
-    def _running(self):
+
+class _Pools:
+    """The pool of processes, started when it is first used."""
+
+    def __init__(self, workers):
+        self._workers = workers
+        self._pool = None
+        self._lock = threading.Lock()
+
+    def running(self):
         with self._lock:
             if self._pool is None:
-                self._pool = _Pool(self.workers)
+                self._pool = _Pool(self._workers)
             return self._pool
+
+    def close(self):
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
 
 class _Job:
@@ -296,8 +314,6 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the owner decides when it is over
     replies = io.FileIO(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not come among the arrays
-    with quiet_stderr():
-        import tensorflow  # noqa: F401 - the start-up notes of each worker would bury the owner's progress
     # Pickled functions name this module by its name, not as __main__.
     importlib.import_module("tfssl.data.workers")._serve(io.FileIO(os.dup(0)), replies)
 

@@ -16,6 +16,9 @@ DIRECTIONS = ("above left", "above", "above right", "left", "right", "below left
 
 NUM_LABELS = len(OFFSETS)
 
+MEAN_COLOR, PIXEL_SCALE = (123.0, 117.0, 104.0), 58.0
+"""Fixed shift and scale, in RGB levels of 0 ... 255, of patches that are not standardized."""
+
 
 @functools.lru_cache(maxsize=1024)
 def grid_pairs(columns, rows, count=None):

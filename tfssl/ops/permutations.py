@@ -14,6 +14,9 @@ import numpy as np
 
 from tfssl.errors import ConfigError
 
+TILES = 9
+"""Tiles of a puzzle, 3x3."""
+
 KINDS = ("max_mean", "max_min", "middle", "min")
 """How the next permutation is chosen, see :func:`permutation_set`."""
 

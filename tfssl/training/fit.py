@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfssl.config import RunConfig, load_config
 from tfssl.data.images import FileSource
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError

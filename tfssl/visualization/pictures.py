@@ -6,7 +6,8 @@ import numpy as np
 
 from tfssl.data.labeled import folder_labels
 from tfssl.data.images import ImageSource, image_source
-from tfssl.data.pipeline import Crop, Skipped
+from tfssl.data.crop import Crop
+from tfssl.data.examples import Skipped
 from tfssl.errors import SourceError
 
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.data.voc import boxed_set
 from tfssl.errors import ConfigError
 from tfssl.evaluation.detection import head as network_parts

@@ -9,7 +9,7 @@ import csv
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.data.voc import IGNORE, masked_set
 from tfssl.evaluation.dense.class_colors import legend, painted
 from tfssl.evaluation.dense.confusion import Confusion

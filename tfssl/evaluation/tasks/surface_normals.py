@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.data.normals import normal_set
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.dense.codewords import codebook, expected_direction, nearest_word, unit
 from tfssl.evaluation.dense.files import write_files

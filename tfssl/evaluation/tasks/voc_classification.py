@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.encoders import contestants
 from tfssl.evaluation.features import NUMBERS

@@ -109,7 +109,7 @@ class Colorization(Method):
 
     @property
     def _crop(self):
-        from tfssl.data.pipeline import Crop
+        from tfssl.data.crop import Crop
 
         return Crop(self.crop_size, resize=self.resize, area=self.crop_area)
 

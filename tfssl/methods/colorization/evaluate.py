@@ -131,7 +131,7 @@ def write_sheet(method, model, source, path, count=8):
 
 def _center_crops(method, source, count):
     """uint8 (n, side, side, 3), n at most ``count``."""
-    from tfssl.data.pipeline import Crop
+    from tfssl.data.crop import Crop
 
     crop = Crop(method.crop_size, resize=method.resize, area=method.crop_area)
     return np.stack(spread_examples(source, count, lambda image, _: crop.apply(image), min_side=crop.min_side))

@@ -103,7 +103,7 @@ class ContextEncoder(Method):
     @property
     def crop(self):
         """How crops are taken."""
-        from tfssl.data.pipeline import Crop
+        from tfssl.data.crop import Crop
 
         return Crop(self.crop_size, resize=self.resize)
 

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.pipeline import Crop, crop_batches
+from tfssl.data.crop import Crop
+from tfssl.data.pipeline import crop_batches
 from tfssl.errors import ConfigError
 from tfssl.methods.context_encoder.network import FILL
 from tfssl.ops.masks import center_mask, pattern_mask, pattern_noise, random_blocks, random_region

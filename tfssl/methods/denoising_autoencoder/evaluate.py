@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from tfssl.data.images import check_source, image_source
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.filter_shape import filter_shape

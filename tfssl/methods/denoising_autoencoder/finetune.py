@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfssl.data.labeled import labeled_dataset, labeled_folder
-from tfssl.data.pipeline import Crop
+from tfssl.data.crop import Crop
 from tfssl.errors import ConfigError
 from tfssl.methods.denoising_autoencoder.network import depth, prepare, stack_of
 

@@ -1,11 +1,14 @@
 """Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles (Noroozi and Favaro, ECCV 2016)."""
 
+import functools
+import math
 from typing import ClassVar, Literal
 
-import keras
 from pydantic import Field, model_validator
 
-from tfssl.methods.base import Endpoint, Method, Paper
+from tfssl.errors import ConfigError
+from tfssl.methods.base import Method, Paper
+from tfssl.methods.jigsaw import data
 from tfssl.ops.permutations import KINDS, load_permutations, permutation_set
 
 
@@ -13,13 +16,13 @@ class Jigsaw(Method):
     """Tell from nine tiles, each seen alone, which permutation has shuffled them.
 
     Defaults are the paper's: a random crop of 225 pixels with cells of 75. The released code differs:
-    ``crop_size=255, random_crop=False, gray_share=0.5, projection_share=0.5, fc6=1024``.
+    ``crop_size=255, random_crop=False, gray_fraction=0.5, projection_fraction=0.5, fc6=1024``.
 
     Three guards keep the network from matching tiles by their borders: the gap between tiles (``tile`` smaller than
     the cell), ``normalization`` and ``channel_jitter``. Each can be switched off to see what it is for.
 
     Args:
-        resize: pictures are scaled so that their shorter side has this many pixels (256).
+        resize: images are scaled so that their shorter side has this many pixels (256).
         crop_size: side of the square that becomes the puzzle, in pixels, a multiple of 3: cells of 75 pixels for 225
             (paper), of 85 for 255 (released code).
         random_crop: whether the square lies anywhere in the central square of ``resize`` pixels (paper), or in its
@@ -28,11 +31,11 @@ class Jigsaw(Method):
             between the tiles of neighboring cells is 0 to 2 (cell - tile) pixels, cell - tile on average.
         channel_jitter: the channels of a tile are shifted against each other by up to this many pixels in x and y
             (2); 0 for none. This room is taken from the cell.
-        gray_share: share of puzzles in gray, in [0, 1] (paper: 0.3, released code: 0.5).
-        projection_share: share of the puzzles in color that lose their green - magenta component, where chromatic
+        gray_fraction: fraction of puzzles in gray, in [0, 1] (paper: 0.3, released code: 0.5).
+        projection_fraction: fraction of the puzzles in color that lose their green - magenta component, where chromatic
             aberration shows, in [0, 1] (paper: none, released code: 0.5).
         normalization: ``"channel"``: each channel of each tile has mean 0 and standard deviation 1; ``"tile"``: each
-            tile as a whole; ``"none"``: the same shift and scale for all pictures, as a control.
+            tile as a whole; ``"none"``: the same shift and scale for all images, as a control.
         permutations: number P of permutations, that is of classes (paper: 1000).
         permutation_set: ``"max_mean"`` (paper), ``"max_min"``, ``"middle"``, ``"min"``, see
             :func:`tfssl.ops.permutations.permutation_set`, or a file with P permutations (.npy or text, counting
@@ -42,7 +45,7 @@ class Jigsaw(Method):
             normalization, for CPUs).
         fc6: units that describe one tile (paper: 512, released code: 1024).
         fc7: units that see all tiles (4096).
-        dropout: share of units dropped after fc6 and fc7, in [0, 1) (0.5).
+        dropout: fraction of units dropped after fc6 and fc7, in [0, 1) (0.5).
 
     Reference:
         M. Noroozi, P. Favaro: Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles. ECCV 2016.
@@ -58,8 +61,8 @@ class Jigsaw(Method):
     random_crop: bool = True
     tile: int = Field(64, ge=3, le=256)
     channel_jitter: int = Field(2, ge=0, le=16)
-    gray_share: float = Field(0.3, ge=0, le=1)
-    projection_share: float = Field(0.0, ge=0, le=1)
+    gray_fraction: float = Field(0.3, ge=0, le=1)
+    projection_fraction: float = Field(0.0, ge=0, le=1)
     normalization: Literal["channel", "tile", "none"] = "channel"
     permutations: int = Field(1000, ge=2, le=362_880)
     permutation_set: str = "max_mean"
@@ -90,14 +93,13 @@ class Jigsaw(Method):
         """Side of a cell in pixels."""
         return self.crop_size // 3
 
+    @functools.cached_property
     def permutation_table(self):
         """The permutations, uint8 (P, 9): slot i of a puzzle with label h holds the tile of cell ``table[h, i]``.
 
         Raises:
             ConfigError: if ``permutation_set`` is a file that does not hold P permutations of 9 tiles.
         """
-        from tfssl.errors import ConfigError
-
         if self.permutation_set in KINDS:
             return permutation_set(self.permutations, self.permutation_set, seed=self.permutation_seed)
         table = load_permutations(self.permutation_set)
@@ -108,38 +110,15 @@ class Jigsaw(Method):
             )
         return table
 
-    def sampler(self):
-        """The :class:`~tfssl.methods.jigsaw.data.PuzzleSampler` of this configuration."""
-        from tfssl.methods.jigsaw.data import PuzzleSampler
+    @property
+    def min_size(self):
+        return self.resize
 
-        return PuzzleSampler(
-            self.permutation_table(),
-            resize=self.resize,
-            crop_size=self.crop_size,
-            random_crop=self.random_crop,
-            tile=self.tile,
-            channel_jitter=self.channel_jitter,
-            gray_share=self.gray_share,
-            projection_share=self.projection_share,
-        )
+    def sample(self, example, rng, training):
+        return data.cut_puzzle(self, example["image"], rng)
 
-    def examples(self, source, *, training, seed=0):
-        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
-
-    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
-        from tfssl.methods.jigsaw.data import jigsaw_dataset
-
-        return jigsaw_dataset(
-            source,
-            self.sampler(),
-            normalization=self.normalization,
-            batch_size=batch_size,
-            training=training,
-            seed=seed,
-            start=start,
-            count=count,
-            skipped=skipped,
-        )
+    def prepare(self, tiles, labels, projected):
+        return data.to_inputs(self, tiles, projected), labels
 
     def model(self, optimizer=None):
         from tfssl.methods.jigsaw.loss import puzzle_accuracy, puzzle_loss
@@ -162,7 +141,7 @@ class Jigsaw(Method):
         return network
 
     def encoder(self, model):
-        """Features of whole pictures; a copy with stride 4 in conv1 for ``"alexnet"``, as in the paper's transfer."""
+        """Features of whole images; a copy with stride 4 in conv1 for ``"alexnet"``, as in the paper's transfer."""
         from tfssl.methods.jigsaw.network import build_encoder
 
         return build_encoder(model, self.backbone, self.normalization)
@@ -170,29 +149,18 @@ class Jigsaw(Method):
     @property
     def baseline(self):
         """ln P, the loss of guessing."""
-        from tfssl.methods.jigsaw.loss import chance_loss
+        return math.log(self.permutations)
 
-        return chance_loss(self.permutations)
-
-    def evaluate(self, model, source, *, out=None, limit=None, repeats=4, seed=0, batch_size=64, progress=None):
+    def evaluate(self, model, data, *, out=None, limit=None, repeats=4, seed=0, batch_size=64, progress=None):
         from tfssl.methods.jigsaw.evaluate import evaluate
 
         options = {"limit": limit, "repeats": repeats, "seed": seed, "batch_size": batch_size, "progress": progress}
-        return evaluate(self, model, source, out=out, **options)
+        return evaluate(self, model, data, out=out, **options)
 
-    def served(self, model):
-        """What an export holds: the encoder."""
-        return self.encoder(model)
-
-    def serving(self, model) -> dict[str, Endpoint]:
-        from tfssl.methods.encoding import feature_endpoints
-
-        return feature_endpoints(model)
-
-    def sample_sheet(self, model, source, path):
+    def sample_sheet(self, model, data, path):
         from tfssl.methods.jigsaw.evaluate import write_sheet
 
-        write_sheet(self, model, source, path)
+        write_sheet(self, model, data, path)
 
 
 def paper_optimizer():
@@ -201,6 +169,8 @@ def paper_optimizer():
     Different from it: biases learn at the rate of the weights, not twice it (Keras has no rate for each variable), and
     the decay does not pass through the momentum.
     """
+    import keras
+
     # Keras keeps a rate up to and including its boundary.
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         [100_000 * i - 1 for i in (1, 2, 3)], [0.01, 0.001, 1e-4, 1e-5]

@@ -5,28 +5,27 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfssl.data.images import check_source, image_source
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
+from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
-from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation.metrics_file import write_metrics
-from tfssl.methods.jigsaw.data import GRID, jigsaw_dataset, to_inputs
-from tfssl.methods.jigsaw.network import TILES
-from tfssl.ops.permutations import hamming, permutation_statistics
+from tfssl.methods.jigsaw.data import GRID, crop, cut_puzzle, to_inputs
+from tfssl.ops.permutations import TILES, hamming, permutation_statistics
 from tfssl.visualization.sheet import picture_sheet
 
 _RIGHT, _WRONG, _BOARD = (40, 160, 70), (210, 40, 40), (255, 255, 255)
 
 
-def evaluate(method, model, source, *, out=None, limit=None, repeats=4, seed=0, batch_size=64, progress=None):
-    """Let the network solve puzzles cut from the pictures of a source, drawn as in training.
+def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, batch_size=64, progress=None):
+    """Let the network solve puzzles cut from the images of a source, drawn as in training.
 
     Args:
         method: the :class:`~tfssl.methods.Jigsaw` that the model belongs to.
         model: its network.
-        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
-        limit: use only the first so many readable pictures; None for all.
+        limit: use only the first so many readable images; None for all.
         repeats: puzzles cut from each picture.
         seed: of the puzzles; the same seed gives the same.
         batch_size: puzzles that the network sees at a time; changes nothing but memory.
@@ -35,19 +34,19 @@ def evaluate(method, model, source, *, out=None, limit=None, repeats=4, seed=0, 
     Returns:
         ``{name: float}``:
 
-        - ``accuracy``: share of puzzles solved; ``chance`` is 1 / P and ``accuracy_over_chance`` their ratio;
+        - ``accuracy``: fraction of puzzles solved; ``chance`` is 1 / P and ``accuracy_over_chance`` their ratio;
           ``accuracy_top5``: the permutation is among the five most probable;
         - ``loss``: cross-entropy, and ``baseline`` that of guessing, ln P;
-        - ``tile_accuracy``: share of tiles that the chosen permutation puts into their true cell, with
+        - ``tile_accuracy``: fraction of tiles that the chosen permutation puts into their true cell, with
           ``tile_chance`` for a permutation chosen from the set at random;
         - ``distance``: mean Hamming distance of the chosen from the true permutation, ``distance_wrong`` over unsolved
           puzzles only (NaN if there are none), ``distance_chance`` for a random choice; ``at_distance_0`` ... ``9``:
-          share of puzzles at each distance, with ``at_distance_0_chance`` ...: errors that pile up at small
+          fraction of puzzles at each distance, with ``at_distance_0_chance`` ...: errors that pile up at small
           distances are near misses;
         - ``set_mean_distance``, ``set_min_distance``: of the permutation set;
         - the counts ``images``, ``images_skipped`` and ``puzzles``.
 
-        And ``skipped``, the unreadable pictures as ``{name: reason}``.
+        And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
         SourceError: if the source holds no readable picture, or is mostly unreadable.
@@ -57,28 +56,23 @@ def evaluate(method, model, source, *, out=None, limit=None, repeats=4, seed=0, 
     for name, value in (("limit", limit), ("repeats", repeats)):
         if value is not None and value < 1:
             raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
-    source = image_source(source)
+    source = method.open(data)
     check_source(source)
     skipped = Skipped()
     total = repeats * min(len(source), limit or len(source))
     labels, logits, done = [], [], 0
     for repeat in range(repeats):
-        batches = jigsaw_dataset(
-            source, method.sampler(), normalization=method.normalization, batch_size=batch_size, training=False,
-            seed=seed + repeat, start=None, count=None, skipped=skipped, limit=limit,
-        )  # fmt: skip
-        for tiles, label in batches:
+        options = {"training": False, "seed": seed + repeat, "skipped": skipped, "limit": limit}
+        for tiles, label in method.dataset(source, batch_size=batch_size, **options):
             logits.append(np.asarray(model(tiles, training=False), np.float64))
             labels.append(label.numpy())
             done += len(label)
             if progress is not None:
                 progress(done, total)
-    if not labels:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
     logits, labels = np.concatenate(logits), np.concatenate(labels)
     if not np.isfinite(logits).all():
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
-    metrics = puzzle_metrics(logits, labels, method.permutation_table())
+    metrics = puzzle_metrics(logits, labels, method.permutation_table)
     metrics |= {
         "images": float(len(labels) / repeats),
         "images_skipped": float(len(skipped.reasons)),
@@ -114,7 +108,7 @@ def puzzle_metrics(logits, labels, permutations):
     random = np.array(pairs["histogram"]) / sum(pairs["histogram"]) * (1 - 1 / count)
     random[0] += 1 / count
     distance_chance = float(random @ np.arange(TILES + 1))
-    shares = np.bincount(distances, minlength=TILES + 1) / len(distances)
+    fractions = np.bincount(distances, minlength=TILES + 1) / len(distances)
     accuracy = float(np.mean(guesses == labels))
     return {
         "accuracy": accuracy,
@@ -128,33 +122,32 @@ def puzzle_metrics(logits, labels, permutations):
         "distance": float(distances.mean()),
         "distance_wrong": float(wrong.mean()) if len(wrong) else float("nan"),
         "distance_chance": distance_chance,
-        **{f"at_distance_{d}": float(share) for d, share in enumerate(shares)},
-        **{f"at_distance_{d}_chance": float(share) for d, share in enumerate(random)},
+        **{f"at_distance_{d}": float(fraction) for d, fraction in enumerate(fractions)},
+        **{f"at_distance_{d}_chance": float(fraction) for d, fraction in enumerate(random)},
         "set_mean_distance": pairs["mean"],
         "set_min_distance": float(pairs["min"]),
     }
 
 
-def write_sheet(method, model, source, path, count=6):
+def write_sheet(method, model, data, path, count=6):
     """Draw puzzles: as the network gets them, as it solves them, and the truth; one column for each picture.
 
-    In the solution tiles in their true cell have a green frame, others a red one. The pictures are spread evenly over
+    In the solution tiles in their true cell have a green frame, others a red one. The images are spread evenly over
     the source and always the same; unreadable ones give way to the next.
 
     Args:
         method: a :class:`~tfssl.methods.Jigsaw`.
         model: its network.
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         path: PNG to write.
-        count: number of pictures.
+        count: number of images.
 
     Raises:
         SourceError: if no picture is readable.
     """
-    tiles, labels, projected, crops = _puzzles(method, image_source(source), count)
-    inputs = to_inputs(tiles, projected, normalization=method.normalization)
-    guesses = np.asarray(model(inputs, training=False)).argmax(axis=1)
-    table = method.permutation_table().astype(int)
+    tiles, labels, projected, crops = _puzzles(method, data, count)
+    guesses = np.asarray(model(to_inputs(method, tiles, projected), training=False)).argmax(axis=1)
+    table = method.permutation_table.astype(int)
     rows = [[], [], [], list(crops)]
     for slots, label, guess in zip(tiles, labels, guesses, strict=True):
         frames = [_RIGHT if cell == true else _WRONG for cell, true in zip(table[guess], table[label], strict=True)]
@@ -181,13 +174,12 @@ def _board(slots, cells, frames=None):
     return board
 
 
-def _puzzles(method, source, count):
+def _puzzles(method, data, count):
     """Tiles uint8 (n, 9, t, t, 3), labels, projection marks and crops that they are cut from, n at most ``count``."""
-    sampler = method.sampler()
 
-    def cut(image, seed):
-        crop = sampler.crop(image, np.random.default_rng(seed).random(2))
-        return *sampler.apply(image, np.random.default_rng(seed)), crop
+    def cut(example, seed):
+        square = crop(method, example["image"], np.random.default_rng(seed).random(2))
+        return *cut_puzzle(method, example["image"], np.random.default_rng(seed)), square
 
-    found = spread_examples(source, count, cut, min_side=sampler.min_side)
+    found = spread_examples(method.open(data), count, cut)
     return tuple(np.stack(part) for part in zip(*found, strict=True))

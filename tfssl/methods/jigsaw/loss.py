@@ -1,7 +1,5 @@
 """Loss and accuracy of the puzzle: which of the P permutations shuffled the tiles."""
 
-import math
-
 import keras
 
 
@@ -11,10 +9,5 @@ def puzzle_loss():
 
 
 def puzzle_accuracy():
-    """Share of puzzles whose largest logit is that of their permutation."""
+    """Fraction of puzzles whose largest logit is that of their permutation."""
     return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-
-
-def chance_loss(permutations):
-    """Loss ``ln P`` of a predictor that gives all permutations the same probability."""
-    return math.log(permutations)

@@ -8,18 +8,14 @@ from tfssl.backbones.registry import build
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.standardize import Standardize
-
-TILES = 9
-"""Tiles of a puzzle, 3x3."""
+from tfssl.ops.patches import MEAN_COLOR, PIXEL_SCALE
+from tfssl.ops.permutations import TILES
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers that an encoder exposes."""
 
 PRETRAINING_STRIDE, TRANSFER_STRIDE = 2, 4
-"""Stride of conv1 on tiles, and on whole pictures in transfer (paper, section 4.1)."""
-
-MEAN_COLOR, PIXEL_SCALE = (123.0, 117.0, 104.0), 58.0
-"""Fixed shift and scale, in RGB levels of 0 ... 255, of puzzles that are not standardized."""
+"""Stride of conv1 on tiles, and on whole images in transfer (paper, section 4.1)."""
 
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 5)}
 
@@ -38,7 +34,7 @@ def build_network(backbone, *, tile, permutations, fc6, fc7, dropout):
         permutations: number P of classes.
         fc6: units that describe one tile.
         fc7: units that see all tiles.
-        dropout: share of units dropped after fc6 and fc7.
+        dropout: fraction of units dropped after fc6 and fc7.
 
     Returns:
         ``keras.Model``: standardized tiles (B, 9, tile, tile, 3) -> logits (B, P) in float32.
@@ -74,14 +70,14 @@ def to_caffenet(model, *, input_shape=(None, None, 3), classes=None, conv1_strid
 
     Args:
         model: a network of :func:`build_network` with backbone ``"alexnet"``.
-        input_shape: (height, width, channels) of the pictures.
+        input_shape: (height, width, channels) of the images.
         classes: number of classes of a new classifier, whose fully connected layers start at random; None for the
             taps conv1 ... conv5.
         conv1_stride: 4 in the paper; 2 is that of pretraining.
         **options: further ones of :func:`tfssl.backbones.alexnet.alexnet`.
 
     Returns:
-        ``keras.Model``: standardized pictures (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, or logits (B, classes).
+        ``keras.Model``: standardized images (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, or logits (B, classes).
     """
     if classes is None:
         options = {"fc": None, **options}
@@ -93,9 +89,9 @@ def to_caffenet(model, *, input_shape=(None, None, 3), classes=None, conv1_strid
 
 
 def build_encoder(model, backbone, normalization):
-    """Features of whole pictures: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
+    """Features of whole images: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
 
-    A picture is standardized as a tile is. The small tower is applied as it is and shares its variables with the
+    An image is standardized as a tile is. The small tower is applied as it is and shares its variables with the
     model; CaffeNet is a copy with stride 4, see :func:`to_caffenet`.
     """
     rgb = layers.Input((None, None, 3), name="rgb")
@@ -105,7 +101,7 @@ def build_encoder(model, backbone, normalization):
 
 
 def normalizer(normalization):
-    """The layer that does to a picture in [0, 1] what the pipeline does to a tile."""
+    """The layer that does to an image in [0, 1] what the pipeline does to a tile."""
     if normalization == "none":
         return layers.Rescaling(
             255.0 / PIXEL_SCALE, offset=[-level / PIXEL_SCALE for level in MEAN_COLOR], dtype="float32", name="scale"

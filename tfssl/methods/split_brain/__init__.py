@@ -89,7 +89,7 @@ class SplitBrain(Method):
     @property
     def crop(self):
         """The :class:`tfssl.data.pipeline.Crop` of the examples."""
-        from tfssl.data.pipeline import Crop
+        from tfssl.data.crop import Crop
 
         return Crop(self.crop_size, resize=self.resize, area=self.crop_area)
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from tfssl.data.images import check_source, image_source
-from tfssl.data.pipeline import Skipped
+from tfssl.data.examples import Skipped
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics

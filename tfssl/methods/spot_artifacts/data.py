@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.pipeline import Crop, crop_batches
+from tfssl.data.crop import Crop
+from tfssl.data.pipeline import crop_batches
 
 TEST_AREA = 0.85
 """Side of the central square used in evaluation, as a share of the shorter side."""

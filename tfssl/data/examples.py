@@ -1,0 +1,148 @@
+"""From positions of a pipeline to arrays of examples: NumPy only, so that worker processes start in no time.
+
+Position p of the training stream is always the same example: the item follows from a permutation seeded by (seed,
+epoch), everything drawn for it from a generator seeded by (seed, p). Resuming at step s therefore means starting at
+example ``s * batch_size``: no shuffle buffer to refill, no iterator state to save.
+"""
+
+import threading
+
+import numpy as np
+
+from tfssl.errors import SourceError
+
+_MAX_SUBSTITUTES = 64
+_DRAWS, _AUGMENTATION = 1, 2  # which generator of a position
+
+
+class Skipped:
+    """Thread-safe record of the images that could not be read: ``{name: reason}``."""
+
+    def __init__(self, callback=None):
+        self.reasons = {}
+        self._callback = callback
+        self._lock = threading.Lock()
+
+    def add(self, name, reason):
+        """Record an image once; later calls with the same name do nothing."""
+        with self._lock:
+            if name in self.reasons:
+                return
+            self.reasons[name] = reason
+            if self._callback is not None:
+                self._callback(name, reason)
+
+
+class Examples:
+    """Positions -> arrays of examples; can be sent to a worker process.
+
+    Args:
+        source: a :class:`~tfssl.data.source.Source`.
+        sample: function ``(example, rng, training) -> tuple of arrays``, see :meth:`tfssl.methods.base.Method.sample`.
+        convert: function of the batched arrays that returns a nest of arrays; None for as they are.
+        training: shuffled, with substitutes for items that cannot be read; otherwise in order, and these are left out.
+        seed: of order and draws.
+        per_item: examples that ``sample`` takes from one item: its arrays then have that many rows.
+        augment: function ``(example, rng) -> example`` that changes training examples before ``sample``; None for none.
+    """
+
+    def __init__(self, source, sample, convert=None, *, training, seed=0, per_item=1, augment=None):
+        self.source, self.training, self.per_item = source, training, per_item
+        self._sample, self._convert, self._augment, self.seed = sample, convert, augment, seed
+        self._order = _Order(len(source), seed)
+
+    def __call__(self, first, count):
+        """For a worker: the flat arrays, and ``{name: reason}`` of the items that could not be read."""
+        skipped = Skipped()
+        return self.load(first, count, skipped) or [], skipped.reasons
+
+    def load(self, first, count, skipped):
+        """The arrays of examples ``first`` to ``first + count - 1``, flat.
+
+        In evaluation fewer, where items cannot be read; None where there are none.
+        """
+        item, offset = divmod(int(first), self.per_item)
+        items = range(item, -(-(int(first) + int(count)) // self.per_item))
+        read = [arrays for position in items if (arrays := self.arrays(position, skipped)) is not None]
+        if not read:
+            return None
+        if self.per_item == 1:
+            batched = [np.stack(parts) for parts in zip(*read, strict=True)]
+        else:
+            batched = [np.concatenate(parts)[offset : offset + int(count)] for parts in zip(*read, strict=True)]
+        return batched if self._convert is None else flatten(self._convert(*batched))
+
+    def arrays(self, position, skipped):
+        """What ``sample`` makes of the item at a position; None in evaluation if it cannot be read."""
+        source, training = self.source, self.training
+        first = self._order(position) if training else position
+        for attempt in range(min(_MAX_SUBSTITUTES, len(source)) if training else 1):
+            index = (first + attempt) % len(source)
+            try:
+                return self.sampled(source.example(index), position)
+            except (ValueError, OSError) as error:
+                skipped.add(source.name(index), str(error))
+        if training:
+            raise SourceError(
+                f"`data` is mostly unreadable: {len(skipped.reasons)} {source.noun} failed, the last one "
+                f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
+            )
+        return None
+
+    def sampled(self, example, *position):
+        """The arrays of one example, drawn by the generator of its position."""
+        if self._augment is not None and self.training:
+            example = self._augment(example, np.random.default_rng((self.seed, _AUGMENTATION, *position)))
+        return self._sample(example, np.random.default_rng((self.seed, _DRAWS, *position)), self.training)
+
+    def probe(self):
+        """One batch of one item, as ``sample`` and ``convert`` give it: what there is to know of types and shapes.
+
+        Raises:
+            SourceError: if none of the first items can be read.
+        """
+        skipped = Skipped()
+        for position in range(min(_MAX_SUBSTITUTES, len(self.source))):
+            try:
+                arrays = self.sampled(self.source.example(position), position)
+            except (ValueError, OSError) as error:
+                skipped.add(self.source.name(position), str(error))
+                continue
+            arrays = [np.asarray(a)[None] if self.per_item == 1 else np.asarray(a) for a in arrays]
+            return tuple(arrays) if self._convert is None else self._convert(*arrays)
+        name, reason = next(iter(skipped.reasons.items()))
+        raise SourceError(
+            f"`data` has no readable {self.source.noun} among the first {len(skipped.reasons)} of {len(self.source)} "
+            f"({name}: {reason})"
+        )
+
+
+def flatten(nest):
+    """The arrays of a nest of tuples, lists and dicts (in the order of their sorted keys), as ``tf.nest``."""
+    if isinstance(nest, dict):
+        return [array for key in sorted(nest) for array in flatten(nest[key])]
+    if isinstance(nest, (tuple, list)):
+        return [array for part in nest for array in flatten(part)]
+    return [nest]
+
+
+class _Order:
+    """Position -> item: a seeded permutation for each epoch."""
+
+    def __init__(self, count, seed):
+        self._count, self._seed = count, seed
+        self._lock = threading.Lock()
+        self._permutations = {}
+
+    def __reduce__(self):
+        return _Order, (self._count, self._seed)
+
+    def __call__(self, position):
+        epoch, offset = divmod(position, self._count)
+        with self._lock:
+            if epoch not in self._permutations:
+                # Two epochs at most are in flight at once, where prefetching crosses the border.
+                for old in [e for e in self._permutations if e < epoch - 1]:
+                    del self._permutations[old]
+                self._permutations[epoch] = np.random.default_rng((self._seed, epoch)).permutation(self._count)
+            return int(self._permutations[epoch][offset])
