@@ -26,7 +26,7 @@ class NormalsImages(SplitImages):
 
     files: tuple[str, ...]
 
-    def answer(self, index):
+    def annotation(self, index):
         return {"normals": read_normals(self.files[index])}
 
 

@@ -37,10 +37,16 @@ class SplitImages(Source):
         return len(self.images)
 
     def example(self, index):
-        return {**self.images.example(index), **self.answer(index)}
+        example = {**self.images.example(index), **self.annotation(index)}
+        width, height = example["image"].size
+        for field in ("mask", "normals"):
+            if field in example and example[field].shape[:2] != (height, width):
+                found = " x ".join(map(str, example[field].shape[1::-1]))
+                raise SourceError(f"the image has {width} x {height} pixels, its {field} {found}")
+        return example
 
-    def answer(self, index):
-        """The other fields of example ``index``."""
+    def annotation(self, index):
+        """The other fields of example ``index``, without decoding its image."""
         raise NotImplementedError
 
     def name(self, index):
@@ -67,7 +73,7 @@ class BoxedImages(SplitImages):
     classes: tuple[str, ...]
     objects: tuple[tuple, ...]
 
-    def answer(self, index):
+    def annotation(self, index):
         return dict(zip(("boxes", "label", "difficult"), self.objects[index], strict=True))
 
     def presence(self):
@@ -93,7 +99,7 @@ class MaskedImages(SplitImages):
     masks: tuple[str, ...]
     ignore: frozenset[int]
 
-    def answer(self, index):
+    def annotation(self, index):
         path = self.masks[index]
         mask = read_indices(path)
         mask[np.isin(mask, list(self.ignore))] = IGNORE
