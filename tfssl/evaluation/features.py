@@ -85,11 +85,11 @@ class LabeledSets:
             ``(train, test, *crops)``, :class:`Features`.
         """
         with tempfile.TemporaryDirectory(prefix="tfssl-features-", ignore_cleanup_errors=True) as folder:
-            parts = []
+            parts, pooled = [], _Pooled(encoder, self.batches[0].element_spec[0], taps, pool)
             for number, batches in enumerate((*self.batches, *self.ten_crops)):
                 part = Path(folder) / str(number)
                 part.mkdir()
-                parts.append(tap_features(encoder, batches, taps=taps, pool=pool, folder=part))
+                parts.append(pooled.features(batches, part))
             classes = self.sources[0].classes
             missing = sorted(set(range(len(classes))) - set(parts[0].labels.ravel().tolist()))
             if missing and parts[0].labels.ndim == 1:
@@ -224,20 +224,37 @@ def tap_features(encoder, batches, *, taps=None, pool=None, numbers=NUMBERS, fol
         SourceError: if there is no readable example.
         ModelError: if a tap holds NaN or infinity, or is neither map nor vector.
     """
-    spec = batches.element_spec[0]
-    sizes = _map_sizes(encoder, spec.shape[1:], taps)
-    cells = {name: _cells(size, pool, numbers) for name, size in sizes.items()}
-    compute = _compiled(encoder, spec, sizes, cells)
-    columns = {name: _Column(name, None if folder is None else Path(folder) / f"{name}.npy") for name in sizes}
-    labels = []
-    for inputs, batch_labels in batches:
-        for name, values in compute(inputs).items():
-            columns[name].append(values.numpy())
-        labels.append(batch_labels.numpy())
-    if not labels:
-        raise SourceError("`data` holds no readable example")
-    rows = {name: column.finish() for name, column in columns.items()}
-    return Features(rows, np.concatenate(labels), {name: (*cells[name], sizes[name][-1]) for name in sizes})
+    return _Pooled(encoder, batches.element_spec[0], taps, pool, numbers).features(batches, folder)
+
+
+class _Pooled:
+    """An encoder whose taps are pooled to vectors, compiled for inputs of one size."""
+
+    def __init__(self, encoder, spec, taps, pool, numbers=NUMBERS):
+        self._sizes = sizes = _map_sizes(encoder, spec.shape[1:], taps)
+        sides = {name: grid_side(size[-1], numbers) if pool is None else pool for name, size in sizes.items()}
+        self._cells = cells = {name: (min(sides[name], s[0]), min(sides[name], s[1])) for name, s in sizes.items()}
+        scale = 255.0 if spec.dtype == tf.uint8 else 1.0
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape[1:]), spec.dtype)])
+        def compute(inputs):
+            maps = encoder(tf.cast(inputs, tf.float32) / scale, training=False)
+            pooled = {name: pool_to_grid(tf.reshape(maps[name], (-1, *sizes[name])), cells[name]) for name in sizes}
+            return {name: tf.reshape(x, (-1, np.prod(x.shape[1:]))) for name, x in pooled.items()}
+
+        self._compute = compute
+
+    def features(self, batches, folder=None):
+        paths = {name: None if folder is None else Path(folder) / f"{name}.npy" for name in self._sizes}
+        columns, labels = {name: _Column(name, path) for name, path in paths.items()}, []
+        for inputs, batch_labels in batches:
+            for name, values in self._compute(inputs).items():
+                columns[name].append(values.numpy())
+            labels.append(batch_labels.numpy())
+        if not labels:
+            raise SourceError("`data` holds no readable example")
+        shapes = {name: (*self._cells[name], size[-1]) for name, size in self._sizes.items()}
+        return Features({name: c.finish() for name, c in columns.items()}, np.concatenate(labels), shapes)
 
 
 def _map_sizes(encoder, shape, taps):
@@ -253,22 +270,6 @@ def _map_sizes(encoder, shape, taps):
         name, found = strange[0], tuple(maps[strange[0]].shape)
         raise ModelError(f"tap {name!r} has shape {found}; an encoder's taps are (B, h, w, c) or (B, c)")
     return {name: (1, 1, *maps[name].shape[1:])[-3:] for name in taps or maps}
-
-
-def _cells(size, pool, numbers):
-    side = grid_side(size[-1], numbers) if pool is None else pool
-    return min(side, size[0]), min(side, size[1])
-
-
-def _compiled(encoder, spec, sizes, cells):
-    @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape[1:]), spec.dtype)])
-    def compute(inputs):
-        scale = 255.0 if spec.dtype == tf.uint8 else 1.0
-        maps = encoder(tf.cast(inputs, tf.float32) / scale, training=False)
-        pooled = {name: pool_to_grid(tf.reshape(maps[name], (-1, *sizes[name])), cells[name]) for name in sizes}
-        return {name: tf.reshape(x, (-1, np.prod(x.shape[1:]))) for name, x in pooled.items()}
-
-    return compute
 
 
 class _Column:

@@ -110,7 +110,6 @@ def read_results(path):
         io.StringIO(_csv_text(_read(path))),
         dtype=dict.fromkeys(_TEXT, "string"),
         dtype_backend="numpy_nullable",
-        float_precision="round_trip",
         keep_default_na=False,
         na_values=[""],
     )
