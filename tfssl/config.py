@@ -174,10 +174,7 @@ _FORMER_VALUES = {("mask_per", "picture"): "image"}
 def renamed(values):
     """The values of a finished run or export under the names that keys have now."""
     values = {_FORMER_KEYS.get(key, key): value for key, value in values.items()}
-    return {
-        key: _FORMER_VALUES.get((key, value), value) if isinstance(value, str) else value
-        for key, value in values.items()
-    }
+    return values | {key: now for (key, former), now in _FORMER_VALUES.items() if values.get(key) == former}
 
 
 def read_overrides(overrides):
