@@ -134,7 +134,7 @@ class Contract:
         monkeypatch.undo()
         fit(config, tmp_path / "run")
         ours, theirs = (keras.saving.load_model(f / "model.keras", compile=False) for f in (tmp_path / "run", run))
-        for our, their in zip(ours.variables, theirs.variables, strict=True):
+        for our, their in zip(ours.weights, theirs.weights, strict=True):
             np.testing.assert_array_equal(our, their, err_msg=our.path)
 
     def test_evaluates_itself(self, run, config, tmp_path):
