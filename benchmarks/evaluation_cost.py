@@ -81,8 +81,9 @@ def features_few(arguments):
 
 
 def _features(encoder, data):
-    from tfssl.api import load_encoder
     from tfssl.evaluation.labeled_sets import labeled_sets
+
+    from tfssl.api import load_encoder
 
     start = time.perf_counter()
     sets = labeled_sets(data, side=SIDE)

@@ -24,9 +24,9 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
     """
     import keras
     import tensorflow as tf
+    from tfssl.evaluation.labeled_sets import labeled_sets
 
     from tfssl.data.random_boxes import crop_and_mirror
-    from tfssl.evaluation.labeled_sets import labeled_sets
 
     sets = labeled_sets(root / "train", root / "test", side=SIDE)
     train, test = (

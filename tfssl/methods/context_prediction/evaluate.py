@@ -9,12 +9,25 @@ from tfssl.data.examples import Skipped
 from tfssl.data.images import check_source, image_source
 from tfssl.discovery.neighbors import nearest_neighbors
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.evaluation.record import method_record
 from tfssl.methods.context_prediction.loss import NO_PAIR
 from tfssl.methods.context_prediction.sheets import write_confusion
 from tfssl.ops.patches import DIRECTIONS, NUM_LABELS
 
 _BATCH = 8  # pictures
+
+
+_NEIGHBORS = ("neighbor_same_class", "neighbor_same_picture")
+METRICS = {
+    "accuracy": ("fraction", True, {"chance": "accuracy_chance", "constant": "accuracy_constant"}),
+    "loss": ("nats", False, {"guessing": float(np.log(NUM_LABELS))}),
+    **{f"accuracy_{name.replace(' ', '_')}": ("fraction", True, {"chance": 1 / NUM_LABELS}) for name in DIRECTIONS},
+    **{
+        name: ("fraction", True, {other: f"{other}_{name}" for other in ("untrained", "pixels", "chance")})
+        for name in _NEIGHBORS
+    },
+}
+"""Unit, direction and baselines of the metrics."""
 
 
 def evaluate(method, model, source, *, out=None, limit=None, progress=None):
@@ -32,10 +45,9 @@ def evaluate(method, model, source, *, out=None, limit=None, progress=None):
         progress: called with (pictures done, pictures in all) after each batch.
 
     Returns:
-        ``{name: float}``: ``accuracy`` and ``loss`` of a pair; ``accuracy_chance`` (1/8) and ``accuracy_constant``
-        (always the commonest answer); ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
-        ``images_skipped``; what :func:`~tfssl.discovery.neighbors.nearest_neighbors` returns. And
-        ``skipped``, the pictures that do not serve, as ``{name: reason}``.
+        :class:`~tfssl.evaluation.record.Record`: ``accuracy`` and ``loss`` of a pair, beside chance (1/8) and the
+        commonest answer always; ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
+        ``images_skipped``; what :func:`~tfssl.discovery.neighbors.nearest_neighbors` returns.
 
     Raises:
         SourceError: if no picture serves, or the source is mostly unreadable.
@@ -55,17 +67,13 @@ def evaluate(method, model, source, *, out=None, limit=None, progress=None):
     sheet = None if folder is None else folder / "neighbors.png"
     if images > 1:
         metrics |= nearest_neighbors(method, model, source, out=sheet, limit=limit)
+    details = {"confusion": confusion.tolist(), "directions": list(DIRECTIONS)}
+    about = {"skipped": skipped, "details": details, "source": f"{len(source)} images"}
+    record = method_record(method, metrics, METRICS, **about)
     if folder is not None:
+        record.write(folder)
         write_confusion(confusion, folder / "confusion.png")
-        write_metrics(
-            folder,
-            metrics,
-            confusion=confusion.tolist(),
-            directions=list(DIRECTIONS),
-            source=f"{len(source)} pictures",
-            config={"method": method.name(), **method.model_dump(mode="json")},
-        )
-    return {**metrics, "skipped": skipped}
+    return record
 
 
 def count_answers(method, model, source, *, limit, progress=None):

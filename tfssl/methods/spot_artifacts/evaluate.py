@@ -8,7 +8,7 @@ import numpy as np
 
 from tfssl.data.images import check_source, image_source
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.evaluation.record import method_record
 from tfssl.methods.spot_artifacts.data import to_example
 from tfssl.methods.spot_artifacts.loss import mask_loss, spotting_loss
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
@@ -19,6 +19,22 @@ COLUMNS = (
     "psnr_autoencoder", "psnr_damaged", "psnr_repaired", "psnr_mean_color",
 )  # fmt: skip
 """Of ``per_image.csv``. The logits are those of "real" less those of "corrupt": positive is judged real."""
+
+
+METRICS = {
+    "accuracy": ("fraction", True, {"chance": "chance"}),
+    "accuracy_real": ("fraction", True, {"chance": 0.5}),
+    "accuracy_corrupt": ("fraction", True, {"chance": 0.5}),
+    "auc": ("fraction", True, {"chance": 0.5}),
+    "mask_auc": ("fraction", True, {"chance": 0.5}),
+    "mask_accuracy": ("fraction", True, {"constant": "mask_accuracy_constant"}),
+    "loss": ("", False, {"guessing": "baseline"}),
+    "psnr_autoencoder": ("dB", True, {"mean_color": "psnr_mean_color"}),
+    "psnr_damaged": ("dB", True, {"mean_color": "psnr_mean_color"}),
+    "psnr_repaired": ("dB", True, {"mean_color": "psnr_mean_color"}),
+    "theta": ("fraction", None, {}),
+}
+"""Unit, direction and baselines of the metrics."""
 
 
 def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
@@ -37,7 +53,7 @@ def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=
         progress: called with (pictures done, pictures in all) after each batch.
 
     Returns:
-        ``{name: float}``:
+        :class:`~tfssl.evaluation.record.Record`:
 
         - ``accuracy``: share of right answers, over real and corrupt pictures in equal numbers, so that ``chance`` is
           0.5; ``accuracy_real`` and ``accuracy_corrupt`` of each kind; ``auc``: area under the ROC curve of the
@@ -50,8 +66,6 @@ def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=
           dB against the picture, mean over pictures, of D(E(x)), of the damaged features decoded without repair, of the
           corrupt picture, and of the picture's own mean color;
         - ``theta``: share of places dropped; the counts ``images``, ``images_skipped``.
-
-        And ``skipped``, the unreadable pictures as ``{name: reason}``.
 
     Raises:
         SourceError: if the source holds no readable picture, or is mostly unreadable.
@@ -80,11 +94,13 @@ def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=
     if not truths:
         raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
     metrics = spotting_metrics(rows, np.concatenate(truths), np.concatenate(guesses), method)
+    skipped = {row["name"]: row["status"] for row in rows if row["status"] != "measured"}
+    record = method_record(method, metrics, METRICS, skipped=skipped, seed=seed)
     if out is not None:
-        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")}, seed=seed)
+        record.write(out)
         _write_table(Path(out), rows)
         write_sheet(method, model, source, Path(out) / "sheet.png")
-    return {**metrics, "skipped": {row["name"]: row["status"] for row in rows if row["status"] != "measured"}}
+    return record
 
 
 def judge(model, inputs):
