@@ -19,6 +19,7 @@ _EXPORTS = {
     "check_source": "source",
     "decode_image": "decode",
     "image_source": "images",
+    "spread_examples": "spread",
     "tfds_source": "tfds",
 }
 
