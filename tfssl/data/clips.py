@@ -7,6 +7,7 @@ kept for the life of the process.
 
 import dataclasses
 import functools
+import itertools
 import os
 from typing import Any
 
@@ -203,7 +204,7 @@ def _stream(opened, path):
 def _index(path, _):
     with container(path) as opened:
         stream = _stream(opened, path)
-        announced, base = stream.frames, float(stream.time_base or 1 / (stream.guessed_rate or 25))
+        announced, base, rate = stream.frames, float(stream.time_base), float(stream.guessed_rate or 25)
         packets, broken = [], False
         try:
             for packet in opened.demux(stream):
@@ -220,10 +221,10 @@ def _index(path, _):
         times = _decoded_times(path)
     if announced and announced != len(times):
         log.warning("%s: its header announces %d frames, it holds %d", title(path), announced, len(times))
-    timed = None not in times and all(a < b for a, b in zip(times, times[1:], strict=False))
+    timed = None not in times and all(a < b for a, b in itertools.pairwise(times))
     keys = sorted((pts, pts if dts is None else dts) for pts, dts, key, _ in packets if key and pts is not None)
     if not timed:
-        times, keys = range(len(times)), []
+        times, keys, base = range(len(times)), [], 1 / rate
     step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0
     durations = {pts: duration for pts, _, _, duration in packets}
     last = durations.get(times[-1]) or round(step) or 1

@@ -123,6 +123,11 @@ def natural(name):
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
+def strip(files, ending):
+    """Those of ``{stem: path}`` whose stem ends so, without the ending."""
+    return {name.removesuffix(ending): path for name, path in files.items() if name.endswith(ending)}
+
+
 def match(roles):
     """Put files of equal name together.
 
@@ -130,10 +135,55 @@ def match(roles):
         roles: ``{role: {stem: path}}``.
 
     Returns:
-        One ``{role: path}`` for each stem that any role has; a missing partner is None, see :func:`whole`.
+        ``{stem: {role: path}}`` with each stem that any role has; a missing partner is None, see :func:`whole`.
     """
     stems = sorted(set().union(*roles.values()), key=natural)
-    return [{role: files.get(name) for role, files in roles.items()} for name in stems]
+    return {name: {role: files.get(name) for role, files in roles.items()} for name in stems}
+
+
+def folder_pair(root, known):
+    """The first of ``known`` pairs of folder names of which ``root`` has both; None where there is none.
+
+    Raises:
+        SourceError: if only one folder of a pair is there.
+    """
+    for pair in known:
+        if all((root / name).is_dir() for name in pair):
+            return pair
+    for first, second in known:
+        if (root / first).is_dir():
+            raise SourceError(f"`data` has {first}/ but no {second}/. Received: data={short(os.fspath(root))}")
+    return None
+
+
+def listed_groups(data, roles, required=2):
+    """Groups of files that a caller lists: ``[{role: path}]``.
+
+    Raises:
+        SourceError: if an item has not one path for each role (those after ``required`` may be left out).
+    """
+    groups = []
+    for item in data:
+        if not isinstance(item, (list, tuple)) or not required <= len(item) <= len(roles):
+            raise SourceError(f"`data` must list ({', '.join(roles)}). Received: {short(item)}")
+        groups.append(dict(zip(roles, map(os.fspath, item), strict=False)))
+    return groups
+
+
+def folder(data, or_list):
+    """``data`` as the path of a folder.
+
+    Raises:
+        SourceError: if it is none; ``or_list`` says what else it may be.
+    """
+    if not isinstance(data, (str, os.PathLike)) or not Path(data).expanduser().is_dir():
+        raise SourceError(f"`data` must be a folder{or_list}. Received: data={short(data)}")
+    return Path(data).expanduser()
+
+
+def folders_below(root):
+    """All folders that hold files, sorted."""
+    return sorted({os.path.dirname(path) for path in expand(os.fspath(root))})
 
 
 def whole(group):

@@ -11,8 +11,8 @@ from tfssl.errors import SourceError
 
 # FFmpeg also follows playlists to other files and to the network; such text passing for a clip stays closed.
 _FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,ogg,flv,asf,dv,gif,h264,"
-    "wav,w64,mp3,aac,flac,caf,aiff,au,amr,ac3,eac3,dts,matroska;webm"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf,"
+    "wav,w64,mp3,aac,flac,caf,aiff,au,amr,ac3,eac3,dts"
 )
 _PREROLL = 0.5  # seconds decoded before a request: MP3, AAC and Opus need their past
 _JITTER = 0.002  # seconds; Matroska rounds time stamps to 1 ms, which is no gap

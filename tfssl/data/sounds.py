@@ -70,7 +70,7 @@ class Sound:
             ValueError: naming the file, if it is empty, damaged, has no sound, ends before the request does, or less
                 than one sample is asked for.
         """
-        native, channels, _ = self._facts
+        native = self._facts[0]
         rate = self.rate
         if seconds is None:
             seconds = max(self.seconds - start, 0.0)
@@ -86,10 +86,7 @@ class Sound:
                 f"start={start}, seconds={seconds}"
             )
         first = round((start + self.origin) * native)
-        if rate == native:
-            samples = self._samples(first, count)
-        else:
-            samples = self._resampled(first, count, native, rate)
+        samples = self._samples(first, count) if rate == native else self._resampled(first, count, native, rate)
         samples = np.clip(samples.mean(axis=1) if mono else samples, -1.0, 1.0)
         return samples.astype(np.float32, copy=False)
 
@@ -214,11 +211,8 @@ def sound_source(data, rate=None, *, labels=None, folds=None):
         return SoundSource(paths, rate)
     rows = _label_rows(labels)
     classes = tuple(sorted({row["category"] for row in rows}))
-    if folds is not None:
-        wanted = {str(fold) for fold in np.atleast_1d(folds).tolist()}
-        rows = [row for row in rows if row.get("fold") in wanted]
     there = {os.path.basename(path): path for path in paths}
-    groups = match({"sound": there, "label": {row["filename"]: row for row in rows}})
+    groups = match({"sound": there, "label": {row["filename"]: row for row in rows}}).values()
     absent = [group["label"]["filename"] for group in groups if group["sound"] is None]
     if len(absent) == len(rows):
         raise SourceError(f"`labels` names no file of `data` (first: {absent[:1]}). Received: labels={short(labels)}")
@@ -228,6 +222,11 @@ def sound_source(data, rate=None, *, labels=None, folds=None):
             "%s: %d files that it names are missing %s, %d files have no label and are left out",
             title(labels), len(absent), absent[:3], unlabeled,
         )  # fmt: skip
+    if folds is not None:
+        wanted = {str(fold) for fold in np.atleast_1d(folds).tolist()}
+        rows = [row for row in rows if row.get("fold") in wanted]
+    if not rows:
+        raise SourceError(f"`folds` names none of the table's folds. Received: folds={folds}")
     folder = os.path.dirname(paths[0])
     return SoundSource(
         tuple(there.get(row["filename"], os.path.join(folder, row["filename"])) for row in rows),
