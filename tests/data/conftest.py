@@ -14,11 +14,12 @@ def write_clip(
     path, count=24, *, codec="libx264", size=(48, 32), rate=12, times=None, sound=None, sound_codec="aac",
     rotation=0, options=None, container_options=None, garble=False,
 ):  # fmt: skip
-    """A clip whose frame i is gray of value 10 + 8 i; ``sound``: float (n,) at 32 kHz; ``garble``: spoil its packets."""
+    """A clip whose frame i is gray of value 10 + 8 i. ``sound``: (n,) at 32 kHz; ``garble`` spoils its packets."""
     av = pytest.importorskip("av")
     with av.open(str(path), "w", options=container_options or {}) as out:
         video = out.add_stream(codec, rate=rate, options={"g": "6", "bf": "2", **(options or {})})
         video.width, video.height = size
+        video.bit_rate = 2_000_000
         video.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         base = Fraction(1, 1000 if times else rate)
         video.time_base = video.codec_context.time_base = base
@@ -78,9 +79,10 @@ def in_worker(tmp_path, root):
     """
 
     def run(source, use):
-        (tmp_path / "source.pkl").write_bytes(pickle.dumps(source))
+        stored = tmp_path / "source.pkl"
+        stored.write_bytes(pickle.dumps(source))
         code = (
-            f"import pickle, sys; import numpy as np; source = pickle.load(open({str(tmp_path / 'source.pkl')!r}, 'rb'));"
+            f"import pickle, sys; import numpy as np; source = pickle.load(open({str(stored)!r}, 'rb'));"
             f"source.check(0); example = source.example(0); value = {use};"
             f"assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules;"
             f"pickle.dump(value, sys.stdout.buffer)"

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.images import ArraySource, image_source
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped, _Order, crop_batches, crop_dataset
+from tfssl.data.images import ArraySource, image_source
 from tfssl.errors import SourceError
 
 CROP = Crop(16, area=(0.3, 1.0))

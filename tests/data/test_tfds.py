@@ -6,9 +6,9 @@ import types
 import numpy as np
 import pytest
 
+from tfssl.data.crop import Crop
 from tfssl.data.images import check_source, image_source
 from tfssl.data.labeled import labeled_dataset, train_and_test
-from tfssl.data.crop import Crop
 from tfssl.errors import SourceError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), dtype=np.uint8)

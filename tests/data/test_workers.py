@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.images import FileSource, image_source
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped, crop_batches, crop_dataset
+from tfssl.data.images import FileSource, image_source
 from tfssl.data.workers import ParallelSource, _portable
 from tfssl.errors import SourceError, TrainingError
 

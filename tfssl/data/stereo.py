@@ -103,9 +103,7 @@ def stereo_source(data, *, disparity=None, scale=None):
     check_groups([{role: group[role] for role in ("left", "right")} for group in groups], data, "stereo pairs")
     having = [group for group in groups if group.get("disparity")]
     if disparity and not having:
-        raise SourceError(
-            f"`disparity`: no pair has one, see docs/data.md. Received: data={short(data)}"
-        )
+        raise SourceError(f"`disparity`: no pair has one, see docs/data.md. Received: data={short(data)}")
     if disparity:
         groups = having
     elif disparity is False or len(having) < len(groups):
