@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from tfssl.data.folder_labels import folder_labels
-from tfssl.data.images import ImageSource, image_source
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
+from tfssl.data.folder_labels import folder_labels
+from tfssl.data.images import ImageSource, image_source
 from tfssl.errors import SourceError
 
 

@@ -6,8 +6,8 @@ As Wang, Fouhey and Gupta (CVPR 2015) did on NYUv2: directions are clustered to 
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.normals import normal_set
 from tfssl.data.examples import Skipped
+from tfssl.data.normals import normal_set
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.dense.codewords import codebook, expected_direction, nearest_word, unit
 from tfssl.evaluation.dense.files import write_files
