@@ -226,3 +226,22 @@ def test_more_real_clips(unpack):
         assert count == len(clip)
         np.testing.assert_array_equal(clip.frames(wanted), [found[i] for i in wanted])
         assert not clip.has_sound or clip.sound(1, 0.5, rate=16000).std() > 0.001
+
+
+def test_only_what_is_needed_is_decoded(tmp_path, make_clip, monkeypatch):
+    from tfssl.data import clips
+
+    clip = Clip(make_clip(tmp_path / "a.mp4"))  # a key frame every 6
+    decoded, converted = [], []
+    frames_of, convert = clips._frames, clips._to_array
+
+    def counted(*args):
+        for frame in frames_of(*args):
+            decoded.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(clips, "_frames", counted)
+    monkeypatch.setattr(clips, "_to_array", lambda *args: converted.append(1) or convert(*args))
+    clip.frames([20, 2, 20])
+    assert len(decoded) <= 12
+    assert len(converted) == 2

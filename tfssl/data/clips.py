@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import itertools
 import os
-from typing import Any
 
 import numpy as np
 
@@ -186,7 +185,7 @@ def clip_source(data, min_size=None):
 
 def _stream(opened, path):
     """The first video track that is no cover image, decoded by one thread: clips are what is decoded in parallel."""
-    av: Any = require("av", "video")
+    av = require("av", "video")
     for stream in opened.streams.video:
         if stream.disposition & av.stream.Disposition.attached_pic:
             continue
