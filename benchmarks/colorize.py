@@ -48,7 +48,7 @@ class Steps:
 
     def __init__(self, method, model):
         self.predict = compiled_predictor(method, model)
-        self.side, self.stride = method.network_side, method.output_stride
+        self.side, self.stride = method.image_size, method.output_stride
 
     def network(self, lightness):
         return self.predict(lightness[None, ..., None])[0]
@@ -166,7 +166,7 @@ def main():
     limit = Comparison(what, "a limit", max(memory.values()), 1.2, at_most=True, unit=" GB")
     save(
         "colorize",
-        config={**vars(arguments), "network_side": method.network_side, "backbone": method.backbone},
+        config={**vars(arguments), "image_size": method.image_size, "backbone": method.backbone},
         packages=("tensorflow", "keras", "numpy", "pillow"),
         seconds=seconds | many_seconds,
         comparisons=[*rows, row, limit],

@@ -240,6 +240,4 @@ def colorize(image, *, model="colorizer", temperature=None):
         raise TypeError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(str(model))
     image = image.convert("RGB")
-    return colorize_image(
-        predict, image, temperature=temperature, side=method.network_side, stride=method.output_stride
-    )
+    return colorize_image(predict, image, temperature=temperature, side=method.image_size, stride=method.output_stride)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from tfssl import methods
 from tfssl.errors import ConfigError
+from tfssl.files import write_text
 from tfssl.methods.base import Method, describe
 
 
@@ -17,8 +18,10 @@ class TrainSettings(pydantic.BaseModel):
     """Everything in a configuration that is not a field of its method.
 
     Args:
-        data: training images, see :func:`tfssl.data.images.image_source`.
-        validation: images for a loss that is computed after each epoch; None for none.
+        data: what to learn from, see :meth:`tfssl.methods.base.Method.open`.
+        validation: data for a loss that is computed after each epoch; None for none.
+        augment: Keras layers that change training images before the method cuts its examples from them, by name and
+            arguments: ``[{RandomFlip: {mode: horizontal}}]``; see :class:`tfssl.data.augment.Augmentation`.
         batch_size: examples per step, over all devices together.
         epochs: passes over the data, or blocks of steps_per_epoch steps.
         steps_per_epoch: steps that count as an epoch; None for one pass over the data.
@@ -35,7 +38,7 @@ class TrainSettings(pydantic.BaseModel):
         precision: ``"float32"``, ``"mixed_bfloat16"`` or ``"mixed_float16"``.
         devices: number of devices that share each batch (MirroredStrategy); 1 for none. GPUs if there are any,
             logical CPU devices otherwise.
-        workers: processes that read and crop pictures; 0 for the threads of this one; None for as many as the machine
+        workers: processes that read and cut examples; 0 for the threads of this one; None for as many as the machine
             has cores if there is a GPU to be fed with files, else 0. The batches are the same.
         seed: of weights, order and augmentation.
         weights: a run directory or .keras file to start from, all weights of the same network; None for a fresh
@@ -48,6 +51,7 @@ class TrainSettings(pydantic.BaseModel):
 
     data: str = "builtin"
     validation: str | None = None
+    augment: list | None = None
     batch_size: int = Field(32, ge=1)
     epochs: int = Field(10, ge=1)
     steps_per_epoch: int | None = Field(None, ge=1)
@@ -94,7 +98,7 @@ class RunConfig:
 
     def save(self, path):
         """Write the effective configuration as YAML."""
-        Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
+        write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
 
 
 def parse_config(values):
@@ -107,7 +111,7 @@ def parse_config(values):
         A :class:`RunConfig`.
 
     Raises:
-        ConfigError: one line naming the key, the value and the mend; unknown keys name the nearest known one.
+        ConfigError: one line naming the key, the value and the fix; unknown keys name the nearest known one.
     """
     values = dict(values)
     if "method" not in values:
@@ -117,8 +121,8 @@ def parse_config(values):
     for key in values:
         if key not in fields and key not in settings:
             close = difflib.get_close_matches(str(key), [*fields, *settings], n=1)
-            mend = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join([*fields, *settings])
-            raise ConfigError(f"unknown key `{key}`: {mend}")
+            fix = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join([*fields, *settings])
+            raise ConfigError(f"unknown key `{key}`: {fix}")
     method = method_class(**{k: v for k, v in values.items() if k in fields})
     try:
         return RunConfig(method, TrainSettings(**{k: v for k, v in values.items() if k in settings}))
@@ -133,6 +137,8 @@ def load_config(path, overrides=()):
         path: YAML file, or a name such as ``colorization/cpu`` of a configuration that ships with the package.
         overrides: ``key=value`` strings; values are read as YAML, so ``crop_area=[0.4,1]`` works.
 
+    The ``config.yaml`` of a run may have been written by an earlier version, see :func:`renamed`.
+
     Raises:
         ConfigError: if the file is missing or not a flat mapping, or a key or value is wrong.
     """
@@ -143,11 +149,35 @@ def load_config(path, overrides=()):
         raise ConfigError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{file} must be a flat mapping `key: value`")
+    if file.name == "config.yaml":
+        values = renamed(values)
     values |= read_overrides(overrides)
     try:
         return parse_config(values)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
+
+
+_FORMER_KEYS = {
+    "autoencoder_rate": "autoencoder_learning_rate_scale",
+    "autoencoder_share": "autoencoder_fraction",
+    "critic_rate": "discriminator_learning_rate_scale",
+    "downsample_share": "downsample_fraction",
+    "downsample_side": "downsample_size",
+    "gray_share": "gray_fraction",
+    "network_side": "image_size",
+    "projection_share": "projection_fraction",
+}
+_FORMER_VALUES = {("mask_per", "picture"): "image"}
+
+
+def renamed(values):
+    """The values of a finished run or export under the names that keys have now."""
+    values = {_FORMER_KEYS.get(key, key): value for key, value in values.items()}
+    return {
+        key: _FORMER_VALUES.get((key, value), value) if isinstance(value, str) else value
+        for key, value in values.items()
+    }
 
 
 def read_overrides(overrides):

@@ -39,7 +39,7 @@ def lively():
 
 @pytest.fixture(scope="session")
 def method():
-    return Colorization(backbone="small", resize=None, crop_size=48, network_side=64)
+    return Colorization(backbone="small", resize=None, crop_size=48, image_size=64)
 
 
 @pytest.fixture(scope="session")

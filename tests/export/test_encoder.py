@@ -33,7 +33,7 @@ class Stub(Colorization):
 
 @pytest.fixture(scope="module")
 def stub():
-    return Stub(backbone="small", resize=None, crop_size=48, network_side=64)
+    return Stub(backbone="small", resize=None, crop_size=48, image_size=64)
 
 
 @pytest.fixture(autouse=True)

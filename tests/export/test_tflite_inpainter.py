@@ -184,6 +184,6 @@ def test_a_bottleneck_is_not_kept_in_float():
     bottleneck = ContextEncoder(bottleneck=400, reconstruction_weight=1)
     kept = sensitive_layers(bottleneck.served(bottleneck.model()))
     assert "conv1_conv" in kept and not {"bottleneck_conv", "up1_conv"} & set(kept)
-    colorizer = Colorization(backbone="small", resize=None, crop_size=48, network_side=64).model()
+    colorizer = Colorization(backbone="small", resize=None, crop_size=48, image_size=64).model()
     vectors = [layer.name for layer in colorizer.layers if tuple(layer.output.shape[1:3]) == (1, 1) and layer.weights]
     assert len(vectors) == 2 and set(vectors) <= set(sensitive_layers(colorizer))

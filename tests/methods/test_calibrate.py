@@ -9,7 +9,7 @@ from tfssl.errors import ConfigError
 from tfssl.methods import Colorization
 from tfssl.methods.colorization.calibrate import choose_decoding, undo_rebalancing
 
-FIELDS = {"backbone": "small", "resize": None, "crop_size": 32, "network_side": 32}
+FIELDS = {"backbone": "small", "resize": None, "crop_size": 32, "image_size": 32}
 
 
 def test_undoing_all_gives_back_the_frequencies_of_the_photographs():

@@ -53,13 +53,13 @@ def oracle(colors):
 
 @pytest.fixture(scope="module")
 def method():
-    return Colorization(backbone="small", objective="regression", resize=None, crop_size=32, network_side=48)
+    return Colorization(backbone="small", objective="regression", resize=None, crop_size=32, image_size=48)
 
 
 @pytest.fixture(scope="module")
 def classifier():
     keras.utils.set_random_seed(0)  # how far temperatures lie apart depends on the weights
-    method = Colorization(backbone="small", resize=None, crop_size=32, network_side=48)
+    method = Colorization(backbone="small", resize=None, crop_size=32, image_size=48)
     return method, method.model()
 
 
@@ -143,7 +143,7 @@ class TestFiles:
         out, metrics = results
         record = json.loads((out / "metrics.json").read_text())
         assert all(record[name] == value for name, value in metrics.items())
-        assert record["config"]["network_side"] == 48 and record["source"] == str(photos)
+        assert record["config"]["image_size"] == 48 and record["source"] == str(photos)
         assert {"tfssl", "tensorflow", "scikit-image"} <= set(record["versions"])
 
     def test_table_averages_to_the_result(self, results):

@@ -139,7 +139,7 @@ def small():
 def test_one_to_one_equals_predict_ab(small):
     """At the network's own size, every pixel gets the ab that predict_ab gives it: nothing is shifted."""
     method, model = small
-    image = photograph().resize((132, method.network_side))
+    image = photograph().resize((132, method.image_size))
     L = rgb2lab(np.asarray(image))[None, ..., :1].astype(np.float32)
     # An untrained network is flat; larger scores give the colors some structure to be shifted.
     scores = model.layers[-1]
@@ -150,7 +150,7 @@ def test_one_to_one_equals_predict_ab(small):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = lab2rgb(expected) * 255
-    options = {"side": method.network_side, "stride": method.output_stride}
+    options = {"side": method.image_size, "stride": method.output_stride}
     result = colorize_image(compiled_predictor(method, model), image, **options)
     assert np.abs(np.asarray(result, np.float64) - expected).max() < 0.75  # float32 of the network on top
 

@@ -39,7 +39,7 @@ def colorize(
             inputs,
             out,
             compiled_predictor(method, network),
-            side=method.network_side,
+            side=method.image_size,
             stride=method.output_stride,
             temperature=temperature,
             overwrite=overwrite,
@@ -98,8 +98,8 @@ def prior(
     import numpy as np
 
     from tfssl.color.prior import estimate_prior, smooth_prior
-    from tfssl.data.images import image_source
     from tfssl.data.examples import Skipped
+    from tfssl.data.images import image_source
 
     source = image_source(data)
     skipped = Skipped()

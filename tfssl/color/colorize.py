@@ -31,7 +31,7 @@ def colorize_image(predict, image, *, side, stride, temperature=None):
     Args:
         predict: from :func:`tfssl.color.predict.compiled_predictor`.
         image: ``PIL.Image``, RGB or RGBA.
-        side: the method's ``network_side``.
+        side: the method's ``image_size``.
         stride: the method's ``output_stride``.
         temperature: T of the annealed mean; None for the method's.
 

@@ -47,7 +47,7 @@ def read_photograph(source, index, longest_side=LONGEST_SIDE):
 
     name = source.name(index)
     try:
-        image = source.open(index, min_side=longest_side)
+        image = source.example(index)["image"]
     except (ValueError, OSError) as error:
         return Photograph(index, name, reason=str(error))
     image.thumbnail((longest_side, longest_side), Image.Resampling.BICUBIC, reducing_gap=None)

@@ -7,7 +7,7 @@ from tfssl.color.predict import compiled_predictor, predict_cells
 from tfssl.errors import ModelError
 
 MAX_ASPECT = 4
-"""The network sees at most this many times ``network_side`` pixels along the longer side of a picture."""
+"""The network sees at most this many times ``image_size`` pixels along the longer side of a picture."""
 
 
 class Colorizer:
@@ -27,7 +27,7 @@ class Colorizer:
     def __call__(self, photograph):
         """Predicted ab at each pixel, ``{prefix: (H, W, 2)}``."""
         shape = photograph.rgb.shape[:2]
-        lightness = network_lightness(photograph.rgb, self.method.network_side)
+        lightness = network_lightness(photograph.rgb, self.method.image_size)
         cells = np.asarray(self._predict(lightness[None, ..., None]), np.float64)
         if not np.isfinite(cells).all():
             raise ModelError(f"the model predicts NaN for {photograph.name}; its training has failed, use another one")

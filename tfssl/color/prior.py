@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfssl.data.images import image_source
 from tfssl.data.examples import Skipped
+from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, SourceError
 from tfssl.ops.ab_bins import CENTERS, GRAY_THRESHOLD, NUM_BINS, SIGMA, nearest_bin
 
@@ -32,14 +32,14 @@ def estimate_prior(source, *, side=64, skipped=None, progress=None):
     Raises:
         SourceError: if no picture is readable and in color.
     """
-    source = image_source(source)
+    source = image_source(source, min_size=side)
     skipped = skipped if skipped is not None else Skipped()
 
     def count(index):
         from skimage.color import rgb2lab  # on the host NumPy is faster than a graph for single pictures
 
         try:
-            image = source.open(index, min_side=side)
+            image = source.example(index)["image"]
         except (ValueError, OSError) as error:
             skipped.add(source.name(index), str(error))
             return None

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.ops.geometry import cell_weights
 
 NUMBERS = 9000
 """Length that the vector of a map is brought near to by default (Zhang et al., 2016, linear classification)."""
@@ -34,24 +35,6 @@ def grid_side(channels, numbers=NUMBERS):
     9216 numbers, as in the table of Zhang et al.
     """
     return max(1, round((numbers / channels) ** 0.5))
-
-
-def cell_weights(size, cells):
-    """Weights that average ``size`` equally wide pixels over ``cells`` equally wide cells.
-
-    A pixel on a border counts for the share of it that lies inside: the mean of the cells is that of the pixels.
-
-    Args:
-        size: pixels along an axis.
-        cells: cells along it, at most ``size``.
-
-    Returns:
-        float32 (cells, size); each row sums to 1.
-    """
-    borders = np.linspace(0, size, cells + 1)
-    pixels = np.arange(size)
-    inside = np.minimum(borders[1:, None], pixels + 1) - np.maximum(borders[:-1, None], pixels)
-    return (np.maximum(inside, 0) * cells / size).astype(np.float32)
 
 
 def pool_to_grid(maps, cells):

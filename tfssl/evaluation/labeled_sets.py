@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.labeled import LabeledFolder, labeled_dataset, train_and_test
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
+from tfssl.data.labeled import LabeledFolder, labeled_dataset, train_and_test
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.features import tap_features
 

@@ -18,7 +18,7 @@ def export_run(run, out, *, format="savedmodel", quantize="none", side=None, rep
         out: folder to write. Both formats of one model may share a folder.
         format: ``"savedmodel"`` or ``"tflite"``.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``; a SavedModel takes the first two.
-        side: for tflite, height and width of the input in pixels; None is the method's ``network_side``.
+        side: for tflite, height and width of the input in pixels; None is the method's ``image_size``.
         representative: for int8, image source that sets the ranges of activations.
         overwrite: replace an earlier export.
 

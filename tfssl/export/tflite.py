@@ -41,7 +41,7 @@ def export_tflite(method, model, out, *, quantize="none", side=None, representat
         model: its trained ``keras.Model``.
         out: folder to write; made if missing. It may hold other exports of the same weights.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``.
-        side: height and width in pixels, fixed in the file. None is ``method.network_side``; a network that takes
+        side: height and width in pixels, fixed in the file. None is ``method.image_size``; a network that takes
             one size only has no other.
         representative: image source whose pictures set the ranges of int8, see
             :func:`tfssl.data.images.image_source`; the first 64 are used.
@@ -61,7 +61,7 @@ def export_tflite(method, model, out, *, quantize="none", side=None, representat
     name = next((name for name, endpoint in endpoints.items() if endpoint.mobile), None)
     if name is None:
         raise ModelError(f"{method.name()} has no .tflite form, it exports {', '.join(endpoints)}; export a SavedModel")
-    side = method.network_side if side is None else side
+    side = method.image_size if side is None else side
     endpoint = _fixed_endpoint(endpoints[name], side)
     file = f"{served_name(method)}_{quantize}.tflite"
     with write_export(out, method, model, [file], overwrite=overwrite) as (stage, report):

@@ -3,15 +3,15 @@
 import csv
 import logging
 import math
-import os
 import time
 from pathlib import Path
 
 import keras
 
 from tfssl.errors import TrainingError
+from tfssl.files import writing
 from tfssl.training import checkpoint
-from tfssl.training.optimizers import players
+from tfssl.training.optimizers import optimizers_of
 
 log = logging.getLogger("tfssl")
 
@@ -19,12 +19,12 @@ _WINDOW = 200  # steps over which the loss is averaged before it is compared wit
 
 
 def learning_rate(model):
-    """Current rate of a compiled model; of two players the first one's that learns anything."""
-    return next(float(optimizer.learning_rate) for optimizer, variables in players(model) if variables)
+    """Current learning rate of a compiled model: of its first optimizer that changes anything; 0 without one."""
+    return next((float(optimizer.learning_rate) for optimizer, variables in optimizers_of(model) if variables), 0.0)
 
 
 class SkippedTable:
-    """``skipped.csv``: one line for each unreadable image, written as soon as it is met."""
+    """``skipped.csv``: one line for each unreadable item, written as soon as it is met."""
 
     def __init__(self, path):
         self._path = Path(path)
@@ -133,7 +133,7 @@ class Recorder(keras.callbacks.Callback):
             **{k: float(v) for k, v in (logs or {}).items() if k != "loss"},
             "learning_rate": learning_rate(self.model),
             "seconds": state.seconds,
-            "wait_share": self.wait_share(),
+            "wait_fraction": self.wait_fraction(),
             "skipped": len(self.skipped.reasons),
         }
         self._write_history(row)
@@ -146,17 +146,15 @@ class Recorder(keras.callbacks.Callback):
         if self.reporter is not None:
             self.reporter.message(text)
 
-    def wait_share(self):
-        """Share of this process's training time that was spent waiting for data, 0 to 1."""
+    def wait_fraction(self):
+        """Fraction of this process's training time that was spent waiting for data, 0 to 1."""
         elapsed = time.monotonic() - self._started if self._started else 0.0
         return (self._waited + (self.clock.seconds if self.clock else 0.0)) / elapsed if elapsed else 0.0
 
     def summary(self):
         """Final figures for ``metrics.json``."""
-        import csv as table
-
         with open(self.out / "history.csv", newline="", encoding="utf-8") as file:
-            last = list(table.DictReader(file))[-1]
+            last = list(csv.DictReader(file))[-1]
         return {
             "steps": self.state.step,
             "seconds": round(self.state.seconds, 1),
@@ -174,13 +172,11 @@ class Recorder(keras.callbacks.Callback):
         if path.exists():
             with open(path, newline="", encoding="utf-8") as file:
                 rows = [r for r in csv.DictReader(file) if int(r["step"]) < row["step"]]
-        temporary = path.with_suffix(".tmp")
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
+        with writing(path, "w", newline="") as file:
             names = dict.fromkeys(name for old in (*rows, row) for name in old)  # phases have other metrics
             writer = csv.DictWriter(file, fieldnames=list(names), restval="")
             writer.writeheader()
             writer.writerows([*rows, row])
-        os.replace(temporary, path)
 
     def _warn_if_not_learning(self):
         if self.state.step - self._first_of_phase != self.config.settings.baseline_steps:
@@ -203,6 +199,6 @@ class Recorder(keras.callbacks.Callback):
             total=self.total,
             loss=sum(self._recent) / len(self._recent),
             images_per_second=done * self.config.settings.batch_size / elapsed,
-            wait_share=self.wait_share(),
+            wait_fraction=self.wait_fraction(),
             left=(self.total - self.state.step) * elapsed / max(done, 1),
         )

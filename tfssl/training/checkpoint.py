@@ -3,13 +3,13 @@
 import dataclasses
 import json
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
 
 from tfssl.errors import ModelError
-from tfssl.training.optimizers import players
+from tfssl.files import writing
+from tfssl.training.optimizers import optimizers_of
 
 log = logging.getLogger("tfssl")
 
@@ -38,12 +38,8 @@ def save(model, state, folder):
     folder = Path(folder)
     arrays = {f"{i:05d}": np.asarray(v) for i, v in enumerate(_variables(model))}
     target = folder / f"step_{state.step:09d}.npz"
-    temporary = folder / "unfinished.tmp"
-    with open(temporary, "wb") as file:
+    with writing(target) as file:
         np.savez(file, state=np.array(json.dumps(dataclasses.asdict(state))), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, target)
     for old in sorted(folder.glob("step_*.npz"))[:-_KEEP]:
         old.unlink()
 
@@ -79,4 +75,4 @@ def assign(model, arrays, folder):
 
 def _variables(model):
     """Every variable that decides the future of a run: weights, statistics, random state, optimizers."""
-    return [*model.variables, *(v for optimizer, _ in players(model) for v in optimizer.variables)]
+    return [*model.variables, *(v for optimizer, _ in optimizers_of(model) for v in optimizer.variables)]

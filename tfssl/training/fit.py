@@ -1,26 +1,29 @@
 """Train a method from a configuration into a run directory; start again with the same call to resume."""
 
 import contextlib
-import json
 import logging
 import os
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfssl.config import RunConfig, load_config
-from tfssl.data.images import FileSource
+from tfssl.data.augment import Augmentation
 from tfssl.data.examples import Skipped
+from tfssl.data.images import FileSource
+from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
+from tfssl.files import write_json, writing
 from tfssl.training import checkpoint
 from tfssl.training.callbacks import Recorder, SkippedTable
 from tfssl.training.distribution import make_strategy
-from tfssl.training.optimizers import build_optimizer, players
+from tfssl.training.optimizers import build_optimizer, optimizers_of
 from tfssl.training.phases import divide, part_of
-from tfssl.training.runs import load_run, load_weights
+from tfssl.training.runs import STATISTICS, load_run, load_weights, read_statistics
 from tfssl.training.wait import measure_wait
 
 log = logging.getLogger("tfssl")
@@ -29,7 +32,7 @@ log = logging.getLogger("tfssl")
 _FREE_KEYS = ("checkpoint_steps", "baseline_steps", "workers")
 
 
-def fit(config: RunConfig, out, *, reporter=None):
+def fit(config: RunConfig, out: str | os.PathLike, *, callbacks=(), reporter=None) -> keras.Model:
     """Train to the end of ``config``, resuming ``out`` where an earlier call was interrupted.
 
     The weights after step s depend on the configuration alone: a run that was killed at any moment and started
@@ -38,19 +41,20 @@ def fit(config: RunConfig, out, *, reporter=None):
     Args:
         config: a :class:`~tfssl.config.RunConfig`.
         out: run directory; created if missing.
+        callbacks: Keras callbacks; ``fit`` is called once for each epoch, so ``on_train_begin`` is too.
         reporter: receives progress, see :class:`tfssl.training.progress.Reporter`; None for none.
 
     Returns:
         The trained ``keras.Model``.
 
     Raises:
-        SourceError: if ``data`` has no readable images.
+        SourceError: if ``data`` has nothing readable.
         ModelError: if ``out`` holds a run of another configuration.
         TrainingError: if the loss becomes NaN; the last good checkpoint stays.
     """
     out = Path(out)
     settings = config.settings
-    data, steps_per_epoch = _training_data(settings)
+    source, steps_per_epoch = _training_data(config)
     parts = divide(config.method.phases, settings.epochs)
     if len(parts) > 1 and settings.weights is not None:
         raise ConfigError(f"`weights` does not go with the {len(parts)} phases of {config.method.name()}; leave it out")
@@ -58,7 +62,8 @@ def fit(config: RunConfig, out, *, reporter=None):
     if (out / "metrics.json").exists():
         log.warning("run %s is already finished", out)
         return load_run(out)[1]
-    with _log_file(out / "log.txt"), _precision(settings.precision), _reading(data, settings.workers) as data:
+    with _log_file(out / "log.txt"), _precision(settings.precision), _reading(source, settings.workers) as source:
+        config = RunConfig(_adapted(config.method, source, out), settings)
         state, arrays = checkpoint.newest(out / "checkpoint")
         if state.step:
             log.info("resuming %s at step %d of %d", out, state.step, settings.epochs * steps_per_epoch)
@@ -67,6 +72,7 @@ def fit(config: RunConfig, out, *, reporter=None):
             config=config, out=out, state=state, steps_per_epoch=steps_per_epoch, skipped=skipped, reporter=reporter
         )
         model = None
+        parts = divide(config.method.phases, settings.epochs)
         for part in parts[part_of(parts, state.step, steps_per_epoch) :]:
             model = _build(config, part, steps_per_epoch, previous=model)
             if arrays is not None:
@@ -74,7 +80,7 @@ def fit(config: RunConfig, out, *, reporter=None):
                 arrays = None
             recorder.begin(part, len(parts))
             for epoch in range(state.step // steps_per_epoch, part.end):
-                _run_epoch(config, model, recorder, data, epoch)
+                _run_epoch(config, part.phase, model, recorder, source, epoch, callbacks)
                 _sample(config.method, model, settings, out, epoch)
         _finish(model, out, recorder)
         return model
@@ -85,30 +91,32 @@ def _build(config, part, steps_per_epoch, previous):
     settings = config.settings
     keras.utils.set_random_seed(settings.seed)
     with make_strategy(settings.devices, settings.batch_size).scope():
-        optimizer = build_optimizer(settings, (part.end - part.first) * steps_per_epoch, part.phase.rate)
+        optimizer = build_optimizer(settings, (part.end - part.first) * steps_per_epoch, part.phase.learning_rate_scale)
         model = part.phase.model(optimizer, previous)
-        for player, variables in players(model):
-            player.build(variables)
+        for changes, variables in optimizers_of(model):
+            changes.build(variables)
     if settings.weights is not None:
         load_weights(model, settings.weights)
     return model
 
 
-def _run_epoch(config, model, recorder, data, epoch):
+def _run_epoch(config, phase, model, recorder, source, epoch, callbacks):
     """One call of ``model.fit``: an epoch, or what is left of it where the run was stopped in the middle."""
     method, settings, first = config.method, config.settings, recorder.state.step
-    batches = method.dataset(
-        data,
+    dataset = phase.dataset or method.dataset
+    batches = dataset(
+        source,
         batch_size=settings.batch_size,
         training=True,
         seed=settings.seed,
         start=first,
         count=(epoch + 1) * recorder.steps_per_epoch - first,
         skipped=recorder.skipped,
+        augment=None if settings.augment is None else Augmentation(settings.augment),
     )
     validation = None
     if settings.validation is not None:
-        validation = method.dataset(settings.validation, batch_size=settings.batch_size, training=False)
+        validation = dataset(settings.validation, batch_size=settings.batch_size, training=False)
     batches, recorder.clock = measure_wait(batches)
     try:
         model.fit(
@@ -116,7 +124,7 @@ def _run_epoch(config, model, recorder, data, epoch):
             initial_epoch=epoch,
             epochs=epoch + 1,
             validation_data=validation,
-            callbacks=[recorder],
+            callbacks=[recorder, *callbacks],
             shuffle=False,  # the dataset shuffles
             verbose=0,
         )
@@ -124,7 +132,7 @@ def _run_epoch(config, model, recorder, data, epoch):
         raise _unwrap(error) from error
     except OSError as error:
         raise TrainingError(
-            f"cannot write to {str(recorder.out)!r} ({error.strerror or error}); mend that and start again, the last "
+            f"cannot write to {str(recorder.out)!r} ({error.strerror or error}); fix that and start again, the last "
             f"checkpoint is whole"
         ) from error
 
@@ -201,23 +209,34 @@ def _claim(config, out):
         raise ModelError(f"`out` {str(out)!r} is not empty and not a run directory; choose another folder")
     (out / "checkpoint").mkdir(parents=True, exist_ok=True)
     (out / "samples").mkdir(exist_ok=True)
-    temporary = effective.with_suffix(".tmp")
-    config.save(temporary)
-    os.replace(temporary, effective)
+    config.save(effective)
 
 
-def _training_data(settings):
-    from tfssl.data.images import check_source, image_source
-
-    source = image_source(settings.data)
+def _training_data(config):
+    """The source, and steps of an epoch: they follow from the examples that the method takes of the items."""
+    method, settings = config.method, config.settings
+    source = method.open(settings.data)
     check_source(source)
-    steps = settings.steps_per_epoch or len(source) // settings.batch_size
+    examples = len(source) * method.examples_per_item
+    steps = settings.steps_per_epoch or examples // settings.batch_size
     if steps == 0:
         raise SourceError(
-            f"`data` holds {len(source)} images, fewer than batch_size {settings.batch_size}; "
+            f"`data` holds {examples} examples, fewer than batch_size {settings.batch_size}; "
             f"lower batch_size or set steps_per_epoch"
         )
     return source, steps
+
+
+def _adapted(method, source, out):
+    """The method with the statistics of its data: those of the run, or learned now."""
+    file = out / STATISTICS
+    if not file.exists():
+        statistics = method.adapt(source)
+        if not statistics:
+            return method
+        with writing(file) as opened:
+            np.savez(opened, **statistics)
+    return method.adapted(read_statistics(file))
 
 
 def _unwrap(error):
@@ -239,6 +258,4 @@ def _finish(model, out, recorder):
     temporary = out / "unfinished.keras"
     model.save(temporary)
     os.replace(temporary, out / "model.keras")
-    metrics = out / "metrics.tmp"
-    metrics.write_text(json.dumps(recorder.summary(), indent=2) + "\n", encoding="utf-8")
-    os.replace(metrics, out / "metrics.json")
+    write_json(out / "metrics.json", recorder.summary())

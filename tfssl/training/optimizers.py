@@ -61,12 +61,14 @@ class WarmupSteps(keras.optimizers.schedules.LearningRateSchedule):
         return {"rates": self.rates, "warmup_steps": self.warmup_steps}
 
 
-def players(model):
-    """``((optimizer, the variables it changes), ...)`` of a compiled model; two of them where two networks play.
+def optimizers_of(model):
+    """``((optimizer, the variables it changes), ...)`` of a compiled model: two of adversarial ones, none without.
 
     Under mixed_float16 ``compile`` has wrapped each optimizer in a ``LossScaleOptimizer``.
     """
-    return getattr(model, "players", None) or ((model.optimizer, model.trainable_variables),)
+    if hasattr(model, "optimizers"):
+        return model.optimizers
+    return ((model.optimizer, model.trainable_variables),) if model.optimizer is not None else ()
 
 
 def build_optimizer(settings, total_steps, factor=1.0):

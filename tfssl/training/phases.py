@@ -31,11 +31,11 @@ def divide(phases, epochs):
     if epochs < len(phases):
         names = ", ".join(phase.name for phase in phases)
         raise ConfigError(f"`epochs` must be at least {len(phases)}, one for each phase ({names}). Received: {epochs=}")
-    parts, share, first = [], 0.0, 0
+    parts, fraction, first = [], 0.0, 0
     for number, phase in enumerate(phases):
-        share += phase.share
+        fraction += phase.fraction
         latest = epochs - (len(phases) - number - 1)  # leaves one epoch for each phase that follows
-        end = min(max(round(share * epochs), first + 1), latest)
+        end = min(max(round(fraction * epochs), first + 1), latest)
         parts.append(Part(phase, first, end))
         first = end
     return parts

@@ -36,9 +36,9 @@ class Reporter:
             self._task = self._bar.add_task("train", total=total, completed=step, note="")
             self._bar.start()
 
-    def update(self, *, step, total, loss, images_per_second, wait_share, left):
+    def update(self, *, step, total, loss, images_per_second, wait_fraction, left):
         """Called after each step: figures of the run so far, ``left`` in seconds."""
-        note = f"loss {loss:.4f}  {images_per_second:.0f} images/s  waiting for data {wait_share:.0%}"
+        note = f"loss {loss:.4f}  {images_per_second:.0f} images/s  waiting for data {wait_fraction:.0%}"
         if self._bar is not None:
             self._bar.update(self._task, completed=step, note=note)
         elif time.monotonic() - self._last >= self.every:

@@ -8,9 +8,21 @@ from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from tfssl.config import load_config
 from tfssl.errors import ModelError
+
+STATISTICS = "statistics.npz"
+"""Where a run keeps what its method learned from the data before the first step."""
+
+
+def read_statistics(file):
+    """The statistics of a run, ``{name: array}``; none where there is no such file."""
+    if not file.is_file():
+        return {}
+    with np.load(file, allow_pickle=False) as archive:
+        return dict(archive)
 
 
 def model_file(source):
@@ -120,7 +132,7 @@ def load_run(source):
     file = model_file(source)
     if not (file.parent / "config.yaml").is_file():
         raise ModelError(f"{str(source)!r} has no config.yaml beside its model; give a run directory")
-    method = load_config(file.parent / "config.yaml").method
+    method = load_config(file.parent / "config.yaml").method.adapted(read_statistics(file.parent / STATISTICS))
     # Rebuilt rather than deserialized: a run trained in mixed precision is used in float32.
     model = method.model()
     load_weights(model, file)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfssl.data.images import decode_image
 from tfssl.data.crop import Crop
+from tfssl.data.images import decode_image
 from tfssl.errors import ConfigError, SourceError
 from tfssl.visualization.gallery import write_gallery
 from tfssl.visualization.maps import normalized, pick_tap, vectors

@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.images import ImageSource, decode_image
-from tfssl.data.labeled import LabeledFolder, labeled_dataset
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
+from tfssl.data.images import ImageSource, decode_image
+from tfssl.data.labeled import LabeledFolder, labeled_dataset
 from tfssl.data.voc import IGNORE, boxed_set
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.labeled_sets import LabeledSets, ten_crops

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfssl.data.labeled import labeled_dataset, train_and_test
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
+from tfssl.data.labeled import labeled_dataset, train_and_test
 from tfssl.data.random_boxes import crop_and_mirror
 from tfssl.errors import ConfigError
 from tfssl.evaluation.encoders import contestants

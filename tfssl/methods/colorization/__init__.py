@@ -2,12 +2,13 @@
 
 from typing import ClassVar, Literal
 
-import keras
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from tfssl.color.prior import class_weights, load_prior, smooth_prior
-from tfssl.methods.base import Endpoint, Method, Paper
+from tfssl.methods.base import Method, Paper
+from tfssl.methods.colorization import data
+from tfssl.methods.colorization.geometry import INPUT_MULTIPLE, OUTPUT_STRIDE
 from tfssl.ops.ab_bins import CENTERS, SIGMA
 
 
@@ -21,10 +22,10 @@ class Colorization(Method):
             ``"small"`` (3.2 million, for CPUs and phones).
         objective: ``"rebalanced"`` (the full method), ``"classification"`` (no rebalancing) or ``"regression"``
             (L2 on ab).
-        resize: pictures are scaled so that their shorter side has this many pixels before cropping; None keeps
+        resize: images are scaled so that their shorter side has this many pixels before cropping; None keeps
             their size (paper: 256).
         crop_size: side of the training crop in pixels, a multiple of the network's stride (paper: 176).
-        crop_area: (smallest, largest) share of the picture a training crop covers, then scaled to crop_size;
+        crop_area: (smallest, largest) fraction of the image a training crop covers, then scaled to crop_size;
             None cuts crop_size pixels without scaling, as the paper.
         lightness_jitter: strength of the exposure and contrast jitter on the input; 0 for none, as the paper.
         neighbors: k of the soft encoding (released code: 10, paper: 5).
@@ -34,9 +35,9 @@ class Colorization(Method):
         prior_sigma: width of the prior's smoothing in ab units (paper: 5).
         rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
-        network_side: whole pictures are scaled for the network so that their shorter side has this many pixels;
+        image_size: whole images are scaled for the network so that their shorter side has this many pixels;
             the colors are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size where
-            crops are not taken from resized pictures.
+            crops are not taken from resized images.
 
     Reference:
         R. Zhang, P. Isola, A. A. Efros: Colorful Image Colorization. ECCV 2016.
@@ -45,6 +46,7 @@ class Colorization(Method):
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
     inputs: ClassVar[str] = "color photographs"
     export_name: ClassVar[str | None] = "colorizer"
+    prepares_in_graph: ClassVar[bool] = False
 
     backbone: Literal["paper", "alexnet", "small"] = "paper"
     objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
@@ -59,15 +61,15 @@ class Colorization(Method):
     prior_sigma: float = Field(5.0, ge=0)
     rebalance_mix: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(0.38, gt=0, le=1)
-    network_side: int = Field(256, ge=8, le=2048)
+    image_size: int = Field(256, ge=8, le=2048)
 
     @model_validator(mode="before")
     @classmethod
-    def _default_side(cls, fields):
-        if isinstance(fields, dict) and fields.get("network_side") is None:
+    def _default_size(cls, fields):
+        if isinstance(fields, dict) and fields.get("image_size") is None:
             resize, crop = fields.get("resize", 256), fields.get("crop_size", 176)
             if isinstance(crop, int):
-                fields = {**fields, "network_side": resize or round(crop * 4 / 3)}
+                fields = {**fields, "image_size": resize or round(crop * 4 / 3)}
         return fields
 
     @field_validator("crop_area")
@@ -79,9 +81,7 @@ class Colorization(Method):
 
     @model_validator(mode="after")
     def _check_size(self):
-        from tfssl.methods.colorization.network import INPUT_MULTIPLE
-
-        multiple = INPUT_MULTIPLE[self.backbone]
+        multiple = self.input_multiple
         if self.crop_size % multiple:
             raise ValueError(
                 f"`crop_size` must be a multiple of {multiple} for backbone {self.backbone!r}. "
@@ -96,41 +96,22 @@ class Colorization(Method):
     @property
     def output_stride(self):
         """Input pixels per output position of the network."""
-        from tfssl.methods.colorization.network import OUTPUT_STRIDE
-
         return OUTPUT_STRIDE[self.backbone]
 
     @property
     def input_multiple(self):
         """The network takes heights and widths that are multiples of this many pixels."""
-        from tfssl.methods.colorization.network import INPUT_MULTIPLE
-
         return INPUT_MULTIPLE[self.backbone]
 
     @property
-    def _crop(self):
-        from tfssl.data.crop import Crop
+    def min_size(self):
+        return data.crop_of(self).min_size
 
-        return Crop(self.crop_size, resize=self.resize, area=self.crop_area)
+    def sample(self, example, rng, training):
+        return data.cut(self, example["image"], rng, training)
 
-    def examples(self, source, *, training, seed=0):
-        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
-
-    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
-        from tfssl.methods.colorization.data import colorization_dataset
-
-        return colorization_dataset(
-            source,
-            self._crop,
-            stride=self.output_stride,
-            batch_size=batch_size,
-            training=training,
-            seed=seed,
-            start=start,
-            count=count,
-            skipped=skipped,
-            jitter=self.lightness_jitter,
-        )
+    def prepare(self, pixels, exposure):
+        return data.to_example(pixels, exposure, self.output_stride)
 
     def smoothed_prior(self):
         """Smoothed prior over the bins, float64 (313,)."""
@@ -148,6 +129,8 @@ class Colorization(Method):
         return ColorCrossEntropy(weights, self.neighbors, self.sigma, self.lookup)
 
     def model(self, optimizer=None):
+        import keras
+
         from tfssl.methods.colorization.network import build_network
 
         network = build_network(self.backbone, "ab" if self.objective == "regression" else "bins")
@@ -158,6 +141,8 @@ class Colorization(Method):
         return network
 
     def encoder(self, model):
+        import keras
+
         from tfssl.layers.lightness import Lightness
         from tfssl.methods.colorization.network import encoder_taps
 
@@ -177,18 +162,22 @@ class Colorization(Method):
         occurs = weighted > 0
         return float(-np.sum(weighted[occurs] * np.log(weighted[occurs])))
 
-    def evaluate(self, model, source, *, out=None, temperature=None, limit=None, compare=None, progress=None):
+    def evaluate(self, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):
         from tfssl.methods.colorization.evaluate import evaluate
 
         options = {"temperature": temperature, "limit": limit, "compare": compare, "progress": progress}
-        return evaluate(self, model, source, out=out, **options)
+        return evaluate(self, model, data, out=out, **options)
 
-    def serving(self, network) -> dict[str, Endpoint]:
+    def served(self, model):
+        """The whole network: coloring is what is served."""
+        return model
+
+    def serving(self, network):
         from tfssl.methods.colorization.serving import endpoints
 
         return endpoints(self, network)
 
-    def sample_sheet(self, model, source, path):
+    def sample_sheet(self, model, data, path):
         from tfssl.methods.colorization.evaluate import write_sheet
 
-        write_sheet(self, model, source, path)
+        write_sheet(self, model, data, path)

@@ -1,14 +1,25 @@
 """Examples of colorization: crops of photographs -> (lightness, subsampled ab)."""
 
-import functools
+import numpy as np
 
-import tensorflow as tf
-
-from tfssl.data.pipeline import crop_batches
+from tfssl.data.crop import Crop
 from tfssl.ops.bytes_lab import ab, lightness
 
 
-def to_example(pixels, *, stride):
+def crop_of(method):
+    """How examples are cut, a :class:`tfssl.data.crop.Crop`."""
+    return Crop(method.crop_size, resize=method.resize, area=method.crop_area)
+
+
+def cut(method, image, rng, training):
+    """A crop, uint8 (S, S, 3), and the change of its exposure, float32 (2,): exponent and contrast, 1 for none."""
+    pixels = crop_of(method).apply(image, rng if training else None)
+    strength = np.log1p(method.lightness_jitter)
+    exposure = np.exp(rng.uniform(-strength, strength, 2)) if training and strength else np.ones(2)
+    return pixels, exposure.astype(np.float32)
+
+
+def to_example(pixels, exposure, stride):
     """Split crops into the network's input and target.
 
     By tables on the host: several times as fast as the same conversion as graph operators, and data preparation is
@@ -16,55 +27,30 @@ def to_example(pixels, *, stride):
 
     Args:
         pixels: uint8 array (B, H, W, 3), sRGB.
+        exposure: float32 (B, 2), see :func:`jitter_lightness`.
         stride: the target keeps pixels 0, stride, 2 stride, ... (point sampling, as the released code).
 
     Returns:
         ``(L, ab)``: float32 (B, H, W, 1) in [0, 100] and (B, ceil(H / stride), ceil(W / stride), 2), ab units.
     """
-    return lightness(pixels)[..., None], ab(pixels[:, ::stride, ::stride])
+    light = lightness(pixels)[..., None]
+    light = light if (exposure == 1).all() else jitter_lightness(light, exposure)
+    return light, ab(pixels[:, ::stride, ::stride])
 
 
-def jitter_lightness(lightness, seed, strength):
-    """Change exposure of each picture of a batch: ``100 (L / 100)^g``, then contrast about the mean.
+def jitter_lightness(light, exposure):
+    """Change exposure of each image of a batch: ``100 (L / 100)^g``, then contrast about the mean.
 
     The target keeps its colors, so the network learns not to depend on the exposure of a scan.
 
     Args:
-        lightness: float32 (B, H, W, 1) in [0, 100].
-        seed: int tensor (2,) for the stateless generator.
-        strength: g and the contrast are drawn from [1 / (1 + strength), 1 + strength], log-uniformly.
+        light: float32 (B, H, W, 1) in [0, 100].
+        exposure: float32 (B, 2), g and the contrast of each image.
 
     Returns:
         float32 (B, H, W, 1) in [0, 100].
     """
-    limit = tf.math.log(1.0 + strength)
-    shape = (2, tf.shape(lightness)[0], 1, 1, 1)
-    gamma, contrast = tf.unstack(tf.exp(tf.random.stateless_uniform(shape, seed, -limit, limit)))
-    bent = 100.0 * tf.pow(tf.maximum(lightness, 1e-3) / 100.0, gamma)
-    mean = tf.reduce_mean(bent, axis=(1, 2), keepdims=True)
-    return tf.clip_by_value(mean + (bent - mean) * contrast, 0.0, 100.0)
-
-
-def colorization_dataset(source, crop, *, stride, batch_size, training, seed, start, count, skipped, jitter):
-    """Batches of ``(L, ab)``; arguments as :meth:`tfssl.methods.base.Method.dataset`."""
-    cells = -(-crop.size // stride)
-    batches = crop_batches(
-        source,
-        crop,
-        batch_size,
-        training=training,
-        seed=seed,
-        start=start,
-        count=count,
-        skipped=skipped,
-        convert=functools.partial(to_example, stride=stride),
-        spec=(tf.TensorSpec((crop.size, crop.size, 1)), tf.TensorSpec((cells, cells, 2))),
-    )
-    if training and jitter > 0:
-
-        def jittered(number, example):
-            # The batch number, not a generator's state, makes the jitter the same after a resume.
-            return jitter_lightness(example[0], tf.stack([tf.cast(seed, tf.int64), number]), jitter), example[1]
-
-        batches = batches.enumerate(start or 0).map(jittered, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    gamma, contrast = (exposure[:, i, None, None, None] for i in range(2))
+    bent = 100 * np.power(np.maximum(light, 1e-3) / 100, gamma)
+    mean = bent.mean(axis=(1, 2), keepdims=True)
+    return np.clip(mean + (bent - mean) * contrast, 0, 100)

@@ -1,17 +1,19 @@
-"""How well a colorizer does on photographs it is shown in gray: metrics beside baselines, tables and pictures."""
+"""How well a colorizer does on photographs it is shown in gray: metrics beside baselines, tables and images."""
 
 import re
 
 import numpy as np
 
 from tfssl.color.metrics import colorfulness, join_lab
-from tfssl.color.photographs import read_photographs
+from tfssl.color.photographs import LONGEST_SIDE, read_photographs
 from tfssl.color.predict import predict_ab
 from tfssl.color.predictors import Colorizer, GrayBaseline, all_temperatures, one_temperature
 from tfssl.color.tally import SAMPLING, ColorTally
-from tfssl.data.images import check_source, image_source
+from tfssl.data.images import image_source
+from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
+from tfssl.methods.colorization.data import crop_of
 from tfssl.methods.colorization.report import Report
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
@@ -19,33 +21,33 @@ from tfssl.visualization.sheet import picture_sheet
 _GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
 
 
-def evaluate(method, model, source, *, out=None, temperature=None, limit=None, compare=None, progress=None):
-    """Colorize the pictures of a source from their lightness and compare with their true colors.
+def evaluate(method, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):
+    """Colorize the images of a source from their lightness and compare with their true colors.
 
     Each picture is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
-    it with ``method.network_side`` pixels on its shorter side; the predicted ab are stretched back bilinearly.
+    it with ``method.image_size`` pixels on its shorter side; the predicted ab are stretched back bilinearly.
     AuC and RMSE are of that ab field before clipping to the sRGB gamut, at every 4th pixel in both directions; PSNR,
-    SSIM, CIEDE2000 and colorfulness are of the clipped 8-bit picture that keeps the true L. Pictures whose |a|
+    SSIM, CIEDE2000 and colorfulness are of the clipped 8-bit picture that keeps the true L. Images whose |a|
     and |b| nowhere exceed 5 are gray in truth: left out and counted. Memory does not grow with the number of
-    pictures.
+    images.
 
     Args:
         method: the :class:`~tfssl.methods.Colorization` that the model belongs to.
         model: its network.
-        source: photographs in color, see :func:`tfssl.data.images.image_source`.
+        data: photographs in color, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json``, ``per_image.csv`` and ``sheet.png``; None writes nothing.
         temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
-        limit: use only the first so many pictures; None for all.
+        limit: use only the first so many images; None for all.
         compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
             ``(method, model)``, which are then named after their objectives.
-        progress: called with (pictures done, pictures in all) after each picture.
+        progress: called with (images done, images in all) after each picture.
 
     Returns:
         ``{name: float}`` with the names of :meth:`tfssl.color.tally.ColorTally.result` (``prior`` is the
         method's smoothed one); the same prefixed by ``gray_`` for the prediction ab = 0 and by its name and ``_`` for
         each compared model; ``auc_raw_gain`` and so on, over gray; the counts ``images``, ``images_gray``,
         ``images_skipped``, ``pixels`` and ``bins`` (that ``auc_macro`` averages over). And ``skipped``, the
-        unreadable pictures as ``{name: reason}``.
+        unreadable images as ``{name: reason}``.
 
     Raises:
         SourceError: if the source holds no readable picture in color, or is mostly unreadable.
@@ -58,24 +60,24 @@ def evaluate(method, model, source, *, out=None, temperature=None, limit=None, c
     for name, (other, network) in _named(compare).items():
         colorizers[name] = Colorizer(other, one_temperature(other, network, None), [f"{name}_"])
     with Report(out, colorizers) as report:
-        survey = _survey(source, colorizers.values(), limit, progress, report.add)
+        survey = _survey(data, colorizers.values(), limit, progress, report.add)
         metrics = survey.metrics(method.smoothed_prior())
         if method.objective != "regression":
             metrics["temperature"] = float(temperature)
-        report.finish(method, metrics, source)
+        report.finish(method, metrics, data)
     return metrics
 
 
-def sweep_temperature(method, model, source, temperatures, *, limit=None, progress=None):
+def sweep_temperature(method, model, data, temperatures, *, limit=None, progress=None):
     """Metrics for several temperatures of the annealed mean, to choose one; the network runs once for each picture.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization` with a classification objective.
         model: its network.
-        source: photographs in color; not those that the final numbers are reported on.
+        data: photographs in color; not those that the final numbers are reported on.
         temperatures: several T in (0, 1].
-        limit: use only the first so many pictures; None for all.
-        progress: called with (pictures done, pictures in all) after each picture.
+        limit: use only the first so many images; None for all.
+        progress: called with (images done, images in all) after each picture.
 
     Returns:
         ``{T: metrics}`` as :func:`evaluate` without compared models.
@@ -92,7 +94,7 @@ def sweep_temperature(method, model, source, temperatures, *, limit=None, progre
         _check(temperature, limit)
     prefixes = [f"{t!r}_" for t in temperatures]
     colorizer = Colorizer(method, all_temperatures(method, model, temperatures), prefixes)
-    survey = _survey(source, [colorizer, GrayBaseline()], limit, progress)
+    survey = _survey(data, [colorizer, GrayBaseline()], limit, progress)
     prior = method.smoothed_prior()
     return {
         temperature: {**survey.metrics(prior, ours=prefix, others=["gray_"]), "temperature": temperature}
@@ -100,25 +102,26 @@ def sweep_temperature(method, model, source, temperatures, *, limit=None, progre
     }
 
 
-def write_sheet(method, model, source, path, count=8):
-    """Write what a model makes of a few pictures: rows gray, predicted and truth, one column for each picture.
+def write_sheet(method, model, data, path, count=8):
+    """Write what a model makes of a few images: rows gray, predicted and truth, one column for each picture.
 
-    The pictures are spread evenly over the source and always the same; of each the center crop is shown that
+    The images are spread evenly over the source and always the same; of each the center crop is shown that
     training would see. Unreadable ones give way to the next.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization`.
         model: its network.
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         path: PNG to write.
-        count: number of pictures.
+        count: number of images.
 
     Raises:
         SourceError: if no picture is readable.
     """
     from skimage.color import rgb2lab
 
-    crops = _center_crops(method, image_source(source), count)
+    crop = crop_of(method)
+    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: crop.apply(example["image"])))
     labs = rgb2lab(crops)
     ab = np.asarray(predict_ab(method, model, labs[..., :1].astype(np.float32)))
     rows = [
@@ -127,14 +130,6 @@ def write_sheet(method, model, source, path, count=8):
         list(crops),
     ]
     picture_sheet(rows, path, labels=["gray", "predicted", "truth"], cell=min(max(method.crop_size, 96), 192))
-
-
-def _center_crops(method, source, count):
-    """uint8 (n, side, side, 3), n at most ``count``."""
-    from tfssl.data.crop import Crop
-
-    crop = Crop(method.crop_size, resize=method.resize, area=method.crop_area)
-    return np.stack(spread_examples(source, count, lambda image, _: crop.apply(image), min_side=crop.min_side))
 
 
 class _Survey:
@@ -182,8 +177,8 @@ class _Survey:
         return {**metrics, **{name: float(count) for name, count in counts.items()}, "skipped": dict(self.skipped)}
 
 
-def _survey(source, colorizers, limit, progress, record=None):
-    source = image_source(source)
+def _survey(data, colorizers, limit, progress, record=None):
+    source = image_source(data, min_size=LONGEST_SIDE)
     check_source(source)
     total = len(source) if limit is None else min(limit, len(source))
     survey = _Survey([prefix for colorizer in colorizers for prefix in colorizer.prefixes])
@@ -195,7 +190,7 @@ def _survey(source, colorizers, limit, progress, record=None):
             progress(done, total)
     if survey.images == 0:
         raise SourceError(
-            f"`source` has no readable picture in color among {total} ({survey.gray} gray, {len(survey.skipped)} "
+            f"`data` has no readable picture in color among {total} ({survey.gray} gray, {len(survey.skipped)} "
             f"unreadable); give photographs in color"
         )
     return survey

@@ -10,13 +10,8 @@ from tfssl.layers.dilated_stack import DilatedStack
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resize_like import ResizeToStride
 from tfssl.layers.upsample import Upsample
+from tfssl.methods.colorization.geometry import OUTPUT_STRIDE
 from tfssl.ops.ab_bins import NUM_BINS
-
-OUTPUT_STRIDE = {"paper": 4, "alexnet": 8, "small": 4}
-"""Input pixels per output position."""
-
-INPUT_MULTIPLE = {"paper": 8, "alexnet": 1, "small": 16}
-"""Input height and width must be multiples of this for input and output to stay aligned."""
 
 TAPS = {
     "paper": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "conv7"),
@@ -167,6 +162,3 @@ def encoder_taps(model, backbone):
     """Outputs of the named blocks of ``model``, as ``{tap: KerasTensor}``."""
     taps: dict[str, KerasTensor] = {name: model.get_layer(name).output for name in TAPS[backbone]}
     return taps
-
-
-__all__ = ["INPUT_MULTIPLE", "OUTPUT_STRIDE", "TAPS", "build_network", "encoder_taps"]

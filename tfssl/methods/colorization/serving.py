@@ -21,7 +21,7 @@ def endpoints(method, model):
       ``png_bytes``, string (N,), each an RGB PNG as large as its input. The default, because it needs nothing of
       the caller but a file.
     - ``predict_ab``: ``lightness``, float32 (B, H, W, 1), L in [0, 100] -> ``ab``, float32 (B, H, W, 2), ab units.
-      The network sees exactly the pixels given: scale pictures to about ``method.network_side`` first.
+      The network sees exactly the pixels given: scale pictures to about ``method.image_size`` first.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization`.
@@ -74,7 +74,7 @@ def colorize_rgb(method, model, rgb):
 def network_size(method, size):
     """Size at which the network sees a picture, the same as in ``tfssl colorize`` and ``tfssl evaluate``.
 
-    The shorter side becomes ``method.network_side``, but the longer one at most ``MAX_ASPECT`` times that: a strip
+    The shorter side becomes ``method.image_size``, but the longer one at most ``MAX_ASPECT`` times that: a strip
     of 20000 x 10 pixels would otherwise grow to 256 000 x 128.
 
     Args:
@@ -85,7 +85,7 @@ def network_size(method, size):
         int32 tensor (2,), height and width. Sizes that are no multiple of the network's stride are filled up by
         :func:`~tfssl.color.predict.predict_cells`.
     """
-    side = float(method.network_side)
+    side = float(method.image_size)
     size = tf.cast(size, tf.float32)
     scale = tf.minimum(side / tf.reduce_min(size), MAX_ASPECT * side / tf.reduce_max(size))
     return tf.maximum(tf.cast(tf.round(size * scale), tf.int32), 1)

@@ -1,16 +1,17 @@
 """Context Encoders: Feature Learning by Inpainting (Pathak, Kraehenbuehl, Donahue, Darrell and Efros, CVPR 2016)."""
 
+import functools
 import math
 from typing import ClassVar, Literal
 
-import keras
 from pydantic import Field, model_validator
 
-from tfssl.methods.base import Endpoint, Method, Paper
+from tfssl.methods.base import Method, Paper
+from tfssl.methods.context_encoder import data
 
 
 class ContextEncoder(Method):
-    """Predict what was cut out of a picture from the rest of it.
+    """Predict what was cut out of an image from the rest of it.
 
     Defaults are the paper's inpainting network: the central half of 128-pixel crops, reconstruction and adversarial
     loss together. The paper's feature network is another one: ``network="features", mask="regions", resize=256,
@@ -23,18 +24,19 @@ class ContextEncoder(Method):
         mask: what is dropped, see :mod:`tfssl.ops.masks`: ``"center"``, ``"blocks"`` (several rectangles),
             ``"regions"`` (arbitrary shapes, the paper's choice for features) or ``"pattern"`` (the released code's
             substitute for them). With ``"center"`` the network predicts the central half, with the others (and in
-            ``"features"`` always) the whole picture.
-        mask_per: a new mask for each ``"picture"``, or one for each ``"batch"`` in training (released code).
+            ``"features"`` always) the whole image.
+        mask_per: a new mask for each ``"image"``, or one for each ``"batch"`` in training, that of its first
+            image (released code).
         shapes: for ``mask="regions"``, a folder of segmentation masks whose objects are the shapes (paper: those of
             PASCAL VOC 2012); None for generated blobs.
         overlap: pixels along the border of the predicted center that stay visible (paper: 7, released commands: 4).
-        resize: pictures are scaled so that their shorter side has this many pixels (released code: 350).
+        resize: images are scaled so that their shorter side has this many pixels (released code: 350).
         crop_size: side of the crop in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"`` (paper: 227), a
             multiple of 16 for ``"small"``.
         bottleneck: units between encoder and decoder of ``"inpainting"`` (4000).
         visible_weight: weight of the error of visible pixels, that of dropped ones is 1 (10; paper's equation 1, as
             the feature network has it: 0).
-        reconstruction_weight: share w of the squared error in the loss, in [0, 1]; 1 - w is that of the adversarial
+        reconstruction_weight: fraction w of the squared error in the loss, in [0, 1]; 1 - w is that of the adversarial
             loss (0.999). With 1 there is no critic.
         critic_rate: learning rate of the critic as a multiple of the inpainter's (0.1).
 
@@ -53,7 +55,7 @@ class ContextEncoder(Method):
 
     network: Literal["inpainting", "features", "small"] = "inpainting"
     mask: Literal["center", "blocks", "regions", "pattern"] = "center"
-    mask_per: Literal["picture", "batch"] = "picture"
+    mask_per: Literal["image", "batch"] = "image"
     shapes: str | None = None
     overlap: int = Field(7, ge=0)
     resize: int = Field(350, ge=32)
@@ -87,7 +89,7 @@ class ContextEncoder(Method):
 
     @property
     def whole(self):
-        """Whether the network predicts the whole picture, or its central half."""
+        """Whether the network predicts the whole image, or its central half."""
         return self.network == "features" or self.mask != "center"
 
     @property
@@ -96,43 +98,27 @@ class ContextEncoder(Method):
         return self.reconstruction_weight < 1
 
     @property
-    def network_side(self):
+    def image_size(self):
         """Side of the square that the network sees, in pixels."""
         return self.crop_size
 
-    @property
-    def crop(self):
-        """How crops are taken."""
-        from tfssl.data.crop import Crop
-
-        return Crop(self.crop_size, resize=self.resize)
-
-    @property
+    @functools.cached_property
     def masks(self):
         """The :class:`~tfssl.methods.context_encoder.data.MaskMaker` of this configuration."""
-        from tfssl.methods.context_encoder.data import MaskMaker
+        return data.MaskMaker(self.mask, self.crop_size, self.overlap, self.shapes)
 
-        return MaskMaker(self.mask, self.crop_size, self.overlap, self.shapes)
+    @property
+    def min_size(self):
+        return data.crop_of(self).min_size
 
-    def examples(self, source, *, training, seed=0):
-        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
+    def sample(self, example, rng, training):
+        return data.cut_hole(self, example["image"], rng, training)
 
-    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
-        from tfssl.methods.context_encoder.data import inpainting_dataset
+    def prepare(self, pixels, dropped, shared):
+        import tensorflow as tf
 
-        return inpainting_dataset(
-            source,
-            self.crop,
-            self.masks,
-            whole=self.whole,
-            shared_mask=self.mask_per == "batch",
-            batch_size=batch_size,
-            training=training,
-            seed=seed,
-            start=start,
-            count=count,
-            skipped=skipped,
-        )
+        dropped = tf.where(shared[:, None, None], dropped[:1], dropped)
+        return data.to_example(pixels, dropped, self.whole)
 
     def model(self, optimizer=None):
         """The inpainter, or with a critic an :class:`~tfssl.methods.context_encoder.game.InpaintingGame`."""
@@ -157,6 +143,8 @@ class ContextEncoder(Method):
 
     def _paper_optimizer(self):
         """Adam: 2e-3 with a critic and 2e-4 without (released code); 1e-3 for features (recalled, unconfirmed)."""
+        import keras
+
         if self.network == "features":
             return keras.optimizers.Adam(1e-3)
         return keras.optimizers.Adam(2e-3 if self.adversarial else 2e-4, beta_1=0.5)
@@ -193,30 +181,21 @@ class ContextEncoder(Method):
             area = MEAN_AREA[self.mask]
         return area + self.visible_weight * (1.0 - area)
 
-    def evaluate(
-        self, model, source, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None
-    ):
+    def evaluate(self, model, data, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None):
         from tfssl.methods.context_encoder.evaluate import evaluate
 
-        options = {
-            "limit": limit,
-            "bank": bank,
-            "bank_limit": bank_limit,
-            "batch_size": batch_size,
-            "progress": progress,
-        }
-        return evaluate(self, model, source, out=out, **options)
+        options = {"limit": limit, "bank": bank, "bank_limit": bank_limit, "batch_size": batch_size}
+        return evaluate(self, model, data, out=out, progress=progress, **options)
 
-    def serving(self, network) -> dict[str, Endpoint]:
+    def serving(self, network):
         from tfssl.methods.context_encoder.serving import endpoints
-        from tfssl.methods.encoding import feature_endpoints
 
-        return feature_endpoints(network) if self.network == "features" else endpoints(self, network)
+        return super().serving(network) if self.network == "features" else endpoints(self, network)
 
-    def sample_sheet(self, model, source, path):
+    def sample_sheet(self, model, data, path):
         from tfssl.methods.context_encoder.evaluate import write_sheet
 
-        write_sheet(self, model, source, path)
+        write_sheet(self, model, data, path)
 
 
 def _inpainter(model):

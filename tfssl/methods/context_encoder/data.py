@@ -1,20 +1,16 @@
-"""Examples of inpainting: crops of photographs -> (picture with a hole, what was there)."""
+"""Examples of inpainting: crops of photographs -> (image with a hole, what was there)."""
 
 import dataclasses
 import functools
 import os
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from tfssl.data.crop import Crop
-from tfssl.data.pipeline import crop_batches
 from tfssl.errors import ConfigError
-from tfssl.methods.context_encoder.network import FILL
-from tfssl.ops.masks import center_mask, pattern_mask, pattern_noise, random_blocks, random_region
+from tfssl.ops.masks import FILL, center_mask, pattern_mask, pattern_noise, random_blocks, random_region
 
 _UNLABELED = 255  # the border of objects in PASCAL VOC's masks
 _SHAPE_SIDE = 128  # shapes are kept at this size (pixels)
@@ -89,102 +85,50 @@ def _cut_out(shape):
     return np.asarray(image) >= 128
 
 
-@dataclasses.dataclass(frozen=True)
-class HoleSampler:
-    """Cuts one crop from a picture and draws its mask.
+def crop_of(method):
+    """How crops are taken, a :class:`tfssl.data.crop.Crop`."""
+    return Crop(method.crop_size, resize=method.resize)
+
+
+def cut_hole(method, image, rng, training):
+    """A crop, its mask, and whether the whole batch gets the mask of its first image.
 
     Args:
-        crop: how the crop is taken.
-        masks: draws the mask; None where a whole batch shares one, which is drawn later.
-        training: random crops and mirroring; otherwise the center. The mask is random in either case.
+        method: a :class:`~tfssl.methods.ContextEncoder`.
+        image: ``PIL.Image``, RGB.
+        rng: ``numpy.random.Generator``; the mask is random in evaluation too.
+        training: random crops and mirroring; otherwise the center.
+
+    Returns:
+        Pixels uint8 (S, S, 3), mask bool (S, S), bool.
     """
-
-    crop: Crop
-    masks: MaskMaker | None
-    training: bool
-
-    random_in_evaluation: ClassVar[bool] = True
-    """The mask of a picture in evaluation follows from its number."""
-
-    @property
-    def min_side(self):
-        """Shorter side that decoding has to keep, in pixels."""
-        return self.crop.min_side
-
-    @property
-    def spec(self):
-        """Pixels uint8 (side, side, 3), mask bool (side, side)."""
-        side = self.crop.size
-        return tf.TensorSpec((side, side, 3), tf.uint8), tf.TensorSpec((side, side), tf.bool)
-
-    def apply(self, image, rng):
-        """Crop and mask of a ``PIL.Image``; arrays as in :attr:`spec`."""
-        pixels = self.crop.apply(image, rng if self.training else None)
-        mask = np.zeros(pixels.shape[:2], bool) if self.masks is None else self.masks(rng)
-        return pixels, mask
+    pixels = crop_of(method).apply(image, rng if training else None)
+    return pixels, method.masks(rng), np.bool_(training and method.mask_per == "batch")
 
 
-def to_example(pixels, dropped, *, whole):
+def to_example(pixels, dropped, whole):
     """The network's input and target.
 
     Args:
         pixels: uint8 (B, S, S, 3), sRGB, of known S.
         dropped: bool (B, S, S).
-        whole: whether the target is the whole picture, or its central half.
+        whole: whether the target is the whole image, or its central half.
 
     Returns:
         ``(inputs, targets)``: float32 (B, S, S, 3), in [-1, 1] with the mean color where dropped; float32
         (B, T, T, 4), the true colors and 1 where dropped.
     """
+    import tensorflow as tf
+
     truth = tf.cast(pixels, tf.float32) / 127.5 - 1.0
     hole = tf.cast(dropped, tf.float32)[..., None]
     inputs = tf.where(hole > 0, tf.constant(FILL), truth)
-    return inputs, target_part(tf.concat([truth, hole], axis=-1), whole=whole)
+    return inputs, target_part(tf.concat([truth, hole], axis=-1), whole)
 
 
-def target_part(pictures, *, whole):
-    """What of pictures (B, S, S, C) the network predicts: all of it, or the central half."""
+def target_part(images, whole):
+    """What of images (B, S, S, C) the network predicts: all of it, or the central half."""
     if whole:
-        return pictures
-    side = pictures.shape[1]
-    return pictures[:, side // 4 : side // 4 + side // 2, side // 4 : side // 4 + side // 2]
-
-
-def inpainting_dataset(
-    source, crop, masks, *, whole, shared_mask, batch_size, training, seed, start, count, skipped, limit=None
-):
-    """Batches of (inputs, targets), see :func:`to_example`; arguments as :meth:`tfssl.methods.base.Method.dataset`.
-
-    Args:
-        crop: a :class:`tfssl.data.pipeline.Crop`.
-        masks: a :class:`MaskMaker`.
-        whole: whether the whole picture is predicted.
-        shared_mask: in training one mask for each batch, as the released code, instead of one for each picture.
-        limit: use the first so many readable pictures; None for all.
-    """
-    shared = shared_mask and training
-    batches = crop_batches(
-        source,
-        HoleSampler(crop, None if shared else masks, training),
-        batch_size,
-        training=training,
-        seed=seed,
-        start=start,
-        count=count,
-        skipped=skipped,
-        limit=limit,
-    )
-
-    def draw(number):
-        # The batch number, not a generator's state, makes the mask the same after a resume.
-        return masks(np.random.default_rng((seed, 2, int(number))))
-
-    def example(number, pair):
-        pixels, dropped = pair
-        if shared:
-            mask = tf.numpy_function(draw, [number], tf.bool, stateful=False)
-            dropped = tf.broadcast_to(tf.ensure_shape(mask, dropped.shape[1:]), tf.shape(dropped))
-        return to_example(pixels, dropped, whole=whole)
-
-    batches = batches.enumerate(start or 0).map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return batches.prefetch(tf.data.AUTOTUNE)
+        return images
+    size = images.shape[1]
+    return images[:, size // 4 : size // 4 + size // 2, size // 4 : size // 4 + size // 2]

@@ -5,16 +5,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.images import check_source, image_source
-from tfssl.data.pipeline import Skipped, crop_dataset
+from tfssl.data.examples import Skipped
+from tfssl.data.pipeline import batches
+from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
-from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation.metrics_file import write_metrics
-from tfssl.methods.context_encoder.data import HoleSampler
+from tfssl.methods.context_encoder.data import cut_hole
 from tfssl.methods.context_encoder.fill import complete
 from tfssl.methods.context_encoder.metrics import NAMES, gradient_energy, hole_metrics, psnr
 from tfssl.methods.context_encoder.neighbors import feature_cells, hog_cells, nearest, visible_cells
-from tfssl.methods.context_encoder.network import MEAN_COLOR
+from tfssl.ops.patches import MEAN_COLOR
 from tfssl.visualization.sheet import picture_sheet
 
 BASELINES = ("mean_fill", "surround_fill", "nn_hog", "nn_features")
@@ -25,7 +26,7 @@ _TITLES = {"": "filled", "surround_fill": "mean of\nthe visible", "nn_hog": "nei
 )}  # fmt: skip
 
 
-def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None):
+def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None):
     """Cut holes into the center crops of a source's pictures, fill them and compare with what was there.
 
     Masks are drawn as in training, that of a picture from its number: always the same. The prediction replaces the
@@ -35,11 +36,11 @@ def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_lim
     Args:
         method: the :class:`~tfssl.methods.ContextEncoder` that the model belongs to.
         model: its model.
-        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
         limit: use only the first so many readable pictures; None for all.
         bank: pictures that nearest neighbors are taken from, such as those of training; None for the other pictures
-            of ``source``.
+            of ``data``.
         bank_limit: use only the first so many of the bank.
         batch_size: pictures that the network sees at a time; changes nothing but memory.
         progress: called with (pictures done, pictures in all) after each batch.
@@ -66,7 +67,7 @@ def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_lim
         if value is not None and value < 1:
             raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
     skipped = Skipped()
-    pixels, dropped = _holes(method, source, limit, skipped)
+    pixels, dropped = _holes(method, data, limit, skipped)
     fills = {"": _predict(method, model, pixels, dropped, batch_size, progress)}
     fills |= _mean_fills(pixels, dropped)
     others, excluded = (pixels, np.arange(len(pixels))) if bank is None else (_holes(method, bank, bank_limit)[0], None)
@@ -84,7 +85,7 @@ def evaluate(method, model, source, *, out=None, limit=None, bank=None, bank_lim
     return {**metrics, "skipped": dict(skipped.reasons)}
 
 
-def write_sheet(method, model, source, path, count=8):
+def write_sheet(method, model, data, path, count=8):
     """Draw pictures with their hole, filled, and as they were; one column for each.
 
     They are spread evenly over the source and always the same; unreadable ones give way to the next.
@@ -92,33 +93,29 @@ def write_sheet(method, model, source, path, count=8):
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
         model: its model.
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         path: PNG to write.
         count: number of pictures.
 
     Raises:
         SourceError: if no picture is readable.
     """
-    sampler = HoleSampler(method.crop, method.masks, False)
     found = spread_examples(
-        image_source(source),
+        method.open(data),
         count,
-        lambda image, seed: sampler.apply(image, np.random.default_rng(seed)),
-        min_side=sampler.min_side,
+        lambda example, seed: cut_hole(method, example["image"], np.random.default_rng(seed), False)[:2],
     )
     pixels, dropped = (np.stack(part) for part in zip(*found, strict=True))
     _draw(pixels, dropped, {"": _predict(method, model, pixels, dropped, len(pixels))}, path)
 
 
-def _holes(method, source, limit, skipped=None):
+def _holes(method, data, limit, skipped=None):
     """Center crops uint8 (N, S, S, 3) and their masks bool (N, S, S)."""
-    source = image_source(source)
+    source = method.open(data)
     check_source(source)
-    crops = crop_dataset(source, HoleSampler(method.crop, method.masks, False), training=False, skipped=skipped)
-    examples = list((crops if limit is None else crops.take(limit)).as_numpy_iterator())
-    if not examples:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
-    return tuple(np.stack(part) for part in zip(*examples, strict=True))
+    parts = batches(source, method.sample, 64, training=False, skipped=skipped, limit=limit)
+    pixels, dropped, _ = zip(*parts.as_numpy_iterator(), strict=True)
+    return np.concatenate(pixels), np.concatenate(dropped)
 
 
 def _predict(method, model, pixels, dropped, batch_size, progress=None):

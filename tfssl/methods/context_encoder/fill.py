@@ -5,8 +5,7 @@ Written with TensorFlow core operators, so that exports use the same functions a
 
 import tensorflow as tf
 
-from tfssl.methods.context_encoder.network import FILL
-from tfssl.ops.masks import center_mask
+from tfssl.ops.masks import FILL, center_mask
 
 FREE_SHARE = 0.5
 """A hole of a network that takes any mask covers at most this share of the side that it sees: 1/4 of its area."""
@@ -138,15 +137,15 @@ class _Span:
     the picture's border.
     """
 
-    def __init__(self, first, side, size, network_side):
+    def __init__(self, first, side, size, image_size):
         self.size = size
         self.start, self.stop = tf.maximum(first, 0), tf.minimum(first + side, size)
-        scale = network_side / tf.cast(side, tf.float32)
+        scale = image_size / tf.cast(side, tf.float32)
         count = _round(tf.cast(self.stop - self.start, tf.float32) * scale)
-        self.count = tf.clip_by_value(count, 1, network_side)
+        self.count = tf.clip_by_value(count, 1, image_size)
         offset = _round(tf.cast(self.start - first, tf.float32) * scale)
-        self.offset = tf.clip_by_value(offset, 0, network_side - self.count)
-        around = tf.math.floormod(tf.range(network_side) - self.offset, 2 * self.count)
+        self.offset = tf.clip_by_value(offset, 0, image_size - self.count)
+        around = tf.math.floormod(tf.range(image_size) - self.offset, 2 * self.count)
         self.index = tf.where(around < self.count, around, 2 * self.count - 1 - around)
 
 

@@ -11,16 +11,10 @@ from tfssl.backbones.alexnet import alexnet
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.channelwise_dense import ChannelwiseDense
 from tfssl.layers.normalization import batch_norm
+from tfssl.ops.patches import MEAN_COLOR
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers that an encoder exposes."""
-
-MEAN_COLOR = (123.0, 117.0, 104.0)
-"""RGB levels of 0 ... 255 that dropped pixels get: the mean color of ImageNet. (The released code gives 117, 104, 123
-to the channels of an RGB picture; networks trained with it expect that.)"""
-
-FILL = tuple(2.0 * level / 255.0 - 1.0 for level in MEAN_COLOR)
-"""The same in [-1, 1]."""
 
 _ENCODER_WIDTHS = (64, 64, 128, 256, 512)
 _DECODER_WIDTHS = (512, 256, 128, 64)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.images import check_source, image_source
 from tfssl.data.examples import Skipped
+from tfssl.data.images import check_source, image_source
 from tfssl.discovery.neighbors import nearest_neighbors
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics

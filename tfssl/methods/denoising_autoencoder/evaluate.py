@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfssl.data.images import check_source, image_source
 from tfssl.data.examples import Skipped
+from tfssl.data.images import check_source, image_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.filter_shape import filter_shape

@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tfssl.data.labeled import labeled_dataset, labeled_folder
 from tfssl.data.crop import Crop
+from tfssl.data.labeled import labeled_dataset, labeled_folder
 from tfssl.errors import ConfigError
 from tfssl.methods.denoising_autoencoder.network import depth, prepare, stack_of
 

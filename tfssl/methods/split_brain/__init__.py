@@ -3,18 +3,18 @@
 import math
 from typing import ClassVar, Literal
 
-import keras
 from pydantic import Field, model_validator
 
-from tfssl.methods.base import Endpoint, Method, Paper
+from tfssl.methods.base import Method, Paper
+from tfssl.methods.split_brain import data
 
 Objective = Literal["classification", "regression"]
 
 
 class SplitBrain(Method):
-    """Predict the colors of a picture from its lightness and its lightness from its colors, by two half networks.
+    """Predict the colors of an image from its lightness and its lightness from its colors, by two half networks.
 
-    Together the halves describe the whole picture, and neither could get through by copying. Defaults are the paper's.
+    Together the halves describe the whole image, and neither could get through by copying. Defaults are the paper's.
 
     Args:
         task: ``"split"``: two halves of the channels that share nothing. The paper's controls, one network of the full
@@ -23,15 +23,15 @@ class SplitBrain(Method):
         ab: ``"classification"`` into the nearest of 313 bins of 10 units (paper: no soft encoding, no rebalancing), or
             ``"regression"``.
         lightness: ``"classification"`` into 50 bins of 2 units, or ``"regression"``.
-        input_dropout: share of the input's numbers that ``"autoencoder"`` does not see, in [0, 1) (paper's control:
+        input_dropout: fraction of the input's numbers that ``"autoencoder"`` does not see, in [0, 1) (paper's control:
             0.5).
         backbone: ``"alexnet"``, fully convolutional with batch normalization, or ``"small"``, five 3x3 convolutions of
             32 to 96 channels for CPUs.
         fc: channels of fc6 and fc7, of both halves together (4096); even.
-        resize: pictures are scaled so that their shorter side has this many pixels (256); null keeps their size.
-        crop_size: side of the training crops in pixels (180). The network predicts 12x12 places of them, the mean of
+        resize: images are scaled so that their shorter side has this many pixels (256); null keeps their size.
+        crop_size: side of the training crops in pixels (180). The network predicts 12x12 cells of them, the mean of
             each (the paper does not say how it reduced them).
-        crop_area: (smallest, largest) share of the picture's area that a crop covers, scaled to ``crop_size``; null
+        crop_area: (smallest, largest) fraction of the image's area that a crop covers, scaled to ``crop_size``; null
             cuts crops without scaling.
 
     Reference:
@@ -46,6 +46,7 @@ class SplitBrain(Method):
         2017,
     )
     inputs: ClassVar[str] = "color photographs"
+    prepares_in_graph: ClassVar[bool] = False
 
     task: Literal["split", "l_to_ab", "ab_to_l", "shared", "autoencoder"] = "split"
     ab: Objective = "classification"
@@ -71,7 +72,7 @@ class SplitBrain(Method):
             )
         if self.crop_area is not None and not 0 < self.crop_area[0] <= self.crop_area[1] <= 1:
             raise ValueError(
-                f"`crop_area` must be two increasing shares in (0, 1]. Received: crop_area={self.crop_area}"
+                f"`crop_area` must be two increasing fractions in (0, 1]. Received: crop_area={self.crop_area}"
             )
         if self.input_dropout and self.task != "autoencoder":
             raise ValueError(
@@ -80,36 +81,19 @@ class SplitBrain(Method):
         return self
 
     @property
-    def places(self):
-        """Side of the grid that is predicted of a crop."""
-        from tfssl.methods.split_brain.network import grid_side
-
-        return grid_side(self.backbone, self.crop_size)
+    def grid_cells(self):
+        """Cells along each axis that are predicted of a crop."""
+        return data.grid_size(self.backbone, self.crop_size)
 
     @property
-    def crop(self):
-        """The :class:`tfssl.data.pipeline.Crop` of the examples."""
-        from tfssl.data.crop import Crop
+    def min_size(self):
+        return data.crop_of(self).min_size
 
-        return Crop(self.crop_size, resize=self.resize, area=self.crop_area)
+    def sample(self, example, rng, training):
+        return (data.crop_of(self).apply(example["image"], rng if training else None),)
 
-    def examples(self, source, *, training, seed=0):
-        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
-
-    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
-        from tfssl.methods.split_brain.data import lab_dataset
-
-        return lab_dataset(
-            source,
-            self.crop,
-            places=self.places,
-            batch_size=batch_size,
-            training=training,
-            seed=seed,
-            start=start,
-            count=count,
-            skipped=skipped,
-        )
+    def prepare(self, pixels):
+        return data.to_example(pixels, self.grid_cells)
 
     def loss(self):
         """The training loss, a :class:`tfssl.methods.split_brain.loss.CrossChannelLoss`."""
@@ -138,7 +122,7 @@ class SplitBrain(Method):
         return network
 
     def encoder(self, model):
-        """Features of whole pictures: the maps of both halves, one behind the other."""
+        """Features of whole images: the maps of both halves, one behind the other."""
         from tfssl.methods.split_brain.network import build_encoder
 
         return build_encoder(model)
@@ -154,28 +138,19 @@ class SplitBrain(Method):
             ("lightness", "classification"): math.log(50),
             ("lightness", "regression"): 0.5 / 3,  # half the variance of the uniform distribution over [-1, 1]
         }
-        loss = self.loss()
-        kinds = {"ab": loss.ab, "lightness": loss.lightness}
-        return sum(levels[name, kind] for name, kind in kinds.items() if kind is not None)
+        kinds = {"ab": self.ab, "lightness": self.lightness}
+        kinds.pop({"ab_to_l": "ab", "l_to_ab": "lightness"}.get(self.task), None)
+        return sum(levels[name, kind] for name, kind in kinds.items())
 
-    def evaluate(self, model, source, *, out=None, limit=None, batch_size=32, progress=None):
+    def evaluate(self, model, data, *, out=None, limit=None, batch_size=32, progress=None):
         from tfssl.methods.split_brain.evaluate import evaluate
 
-        return evaluate(self, model, source, out=out, limit=limit, batch_size=batch_size, progress=progress)
+        return evaluate(self, model, data, out=out, limit=limit, batch_size=batch_size, progress=progress)
 
-    def served(self, model):
-        """What an export holds: the encoder."""
-        return self.encoder(model)
-
-    def serving(self, network) -> dict[str, Endpoint]:
-        from tfssl.methods.encoding import feature_endpoints
-
-        return feature_endpoints(network)
-
-    def sample_sheet(self, model, source, path):
+    def sample_sheet(self, model, data, path):
         from tfssl.methods.split_brain.evaluate import write_sheet
 
-        write_sheet(self, model, source, path)
+        write_sheet(self, model, data, path)
 
 
 def borrowed_optimizer():
@@ -183,6 +158,8 @@ def borrowed_optimizer():
 
     The paper prints none; this is the solver of its sibling, the AlexNet of Colorful Image Colorization.
     """
+    import keras
+
     # Keras keeps a rate up to and including its boundary.
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         [240_000 - 1, 300_000 - 1, 400_000 - 1], [3e-5, 1e-5, 3e-6, 1e-6]

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfssl.data.images import check_source, image_source
 from tfssl.data.examples import Skipped
+from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
-from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation.metrics_file import write_metrics
-from tfssl.methods.split_brain.data import lab_dataset, to_example
+from tfssl.methods.split_brain.data import crop_of, to_example
 from tfssl.methods.split_brain.loss import AB_SCALE, LIGHTNESS_SCALE, ab_class, lightness_class
 from tfssl.methods.split_brain.network import LIGHTNESS_BINS
 from tfssl.ops.ab_bins import CENTERS
@@ -20,30 +20,30 @@ from tfssl.visualization.sheet import picture_sheet
 _LIGHTNESS_CENTERS = (np.arange(LIGHTNESS_BINS, dtype=np.float32) + 0.5)[:, None] * (100.0 / LIGHTNESS_BINS)
 
 
-def evaluate(method, model, source, *, out=None, limit=None, batch_size=32, progress=None):
-    """Predict the places of center crops, and compare with what is there.
+def evaluate(method, model, data, *, out=None, limit=None, batch_size=32, progress=None):
+    """Predict the cells of center crops, and compare with what is there.
 
     Args:
         method: the :class:`~tfssl.methods.SplitBrain` that the model belongs to.
         model: its network.
-        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
-        limit: use only the first so many readable pictures; None for all.
-        batch_size: pictures that the network sees at a time; changes nothing but memory.
-        progress: called with (pictures done, pictures in all) after each batch.
+        limit: use only the first so many readable images; None for all.
+        batch_size: images that the network sees at a time; changes nothing but memory.
+        progress: called with (images done, images in all) after each batch.
 
     Returns:
         ``{name: float}``, for ``ab`` and for ``lightness``, as far as the task predicts them:
 
         - ``ab_rmse``: root mean square error in units of a, b or L, of the mean of the predicted distribution or of
-          the regressed value, and ``ab_rmse_constant``, of the mean of all places, the best constant;
+          the regressed value, and ``ab_rmse_constant``, of the mean of all cells, the best constant;
         - of classifications ``ab_loss``, cross-entropy in nats, with ``ab_loss_constant``, of the frequencies of the
-          bins in these pictures, the best constant; ``ab_accuracy`` and ``ab_accuracy_constant``, of the most frequent
+          bins in these images, the best constant; ``ab_accuracy`` and ``ab_accuracy_constant``, of the most frequent
           bin;
         - of regressions ``ab_loss`` alone;
 
         and ``loss``, ``baseline``, the counts ``images`` and ``images_skipped``. And ``skipped``, the unreadable
-        pictures as ``{name: reason}``.
+        images as ``{name: reason}``.
 
     Raises:
         SourceError: if the source holds no readable picture, or is mostly unreadable.
@@ -52,13 +52,10 @@ def evaluate(method, model, source, *, out=None, limit=None, batch_size=32, prog
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"`limit` must be at least 1. Received: limit={limit}")
-    source = image_source(source)
+    source = method.open(data)
     check_source(source)
     skipped = Skipped()
-    batches = lab_dataset(
-        source, method.crop, places=method.places, batch_size=batch_size, training=False, seed=0, start=None,
-        count=None, skipped=skipped, limit=limit,
-    )  # fmt: skip
+    batches = method.dataset(source, batch_size=batch_size, training=False, skipped=skipped, limit=limit)
     loss, total, done = method.loss(), min(len(source), limit or len(source)), 0
     tallies = {name: _Tally(name, getattr(loss, name)) for name in ("ab", "lightness") if getattr(loss, name)}
     for lab, truth in batches:
@@ -69,8 +66,6 @@ def evaluate(method, model, source, *, out=None, limit=None, batch_size=32, prog
         done += len(lab)
         if progress is not None:
             progress(done, total)
-    if not done:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
     metrics = {name: value for tally in tallies.values() for name, value in tally.metrics().items()}
     metrics |= {
         "loss": sum(metrics[f"{name}_loss"] for name in tallies),
@@ -87,7 +82,7 @@ def evaluate(method, model, source, *, out=None, limit=None, batch_size=32, prog
 
 
 class _Tally:
-    """Sums over places of what is known of one prediction."""
+    """Sums over cells of what is known of one prediction."""
 
     def __init__(self, name, kind):
         self.name, self.kind = name, kind
@@ -116,11 +111,11 @@ class _Tally:
             "rmse_constant": np.sqrt(max(variance, 0.0) / numbers),
         }
         if self.kind == "classification":
-            shares = self.frequencies[self.frequencies > 0] / self.count
+            fractions = self.frequencies[self.frequencies > 0] / self.count
             found |= {
-                "loss_constant": -np.sum(shares * np.log(shares)),
+                "loss_constant": -np.sum(fractions * np.log(fractions)),
                 "accuracy": self.right / self.count,
-                "accuracy_constant": shares.max(),
+                "accuracy_constant": fractions.max(),
             }
         return {f"{self.name}_{key}": float(value) for key, value in found.items()}
 
@@ -130,28 +125,29 @@ def values(name, kind, scores):
     scores = np.asarray(scores, np.float64)
     if kind == "regression":
         return scores * AB_SCALE if name == "ab" else (scores + 1.0) * LIGHTNESS_SCALE
-    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return shares / shares.sum(axis=-1, keepdims=True) @ (CENTERS if name == "ab" else _LIGHTNESS_CENTERS)
+    likely = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return likely / likely.sum(axis=-1, keepdims=True) @ (CENTERS if name == "ab" else _LIGHTNESS_CENTERS)
 
 
-def write_sheet(method, model, source, path, count=6):
-    """Draw pictures, one in each column: the truth, its L with the predicted ab, its L, and the predicted L.
+def write_sheet(method, model, data, path, count=6):
+    """Draw images, one in each column: the truth, its L with the predicted ab, its L, and the predicted L.
 
-    Predictions of a grid are enlarged to the size of the picture. The pictures are spread evenly over the source and
+    Predictions of a grid are enlarged to the size of the picture. The images are spread evenly over the source and
     always the same; unreadable ones give way to the next.
 
     Args:
         method: a :class:`~tfssl.methods.SplitBrain`.
         model: its network.
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         path: PNG to write.
-        count: number of pictures.
+        count: number of images.
 
     Raises:
         SourceError: if no picture is readable.
     """
-    crops = _crops(method, image_source(source), count)
-    lab, _ = to_example(crops, method.places)
+    crop = crop_of(method)
+    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: crop.apply(example["image"])))
+    lab, _ = to_example(crops, method.grid_cells)
     loss = method.loss()
     scores = loss.split_scores(model(lab, training=False))
     predicted = {name: values(name, getattr(loss, name), part) for name, part in scores.items()}
@@ -174,9 +170,3 @@ def _enlarge(grid, side):
         for i in range(grid.shape[-1])
     ]
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
-
-
-def _crops(method, source, count):
-    """Center crops, uint8 (n, S, S, 3), n at most ``count``."""
-    crop = method.crop
-    return np.stack(spread_examples(source, count, lambda image, _: crop.apply(image), min_side=crop.min_side))

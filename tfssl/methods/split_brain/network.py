@@ -12,7 +12,6 @@ from tfssl.backbones.alexnet import WIDTHS, alexnet
 from tfssl.backbones.blocks import conv_relu, max_pool
 from tfssl.backbones.fold import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
-from tfssl.layers.caffe_max_pooling import CaffeMaxPooling2D
 from tfssl.layers.lab import Lab
 from tfssl.layers.normalization import batch_norm
 
@@ -51,7 +50,7 @@ def build_network(task, backbone, *, fc, outputs, input_dropout=0.0):
 
     Returns:
         ``keras.Model``: Lab (B, H, W, 3) -> scores (B, h, w, C) in float32: those of ab, then those of L, as far as the
-        task predicts them. h and w: :func:`grid_side`.
+        task predicts them. h and w: :func:`~tfssl.methods.split_brain.data.grid_size`.
     """
     lab = layers.Input((None, None, 3), name="lab")
     x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
@@ -130,15 +129,6 @@ def _small_taps(pixels, fc, halves, prefix):
     )
     x = conv_relu(taps["pool5"], fc, 3, f"{prefix}fc6", normalization="batch", initializer="he_normal")
     return taps | {"fc7": conv_relu(x, fc, 1, f"{prefix}fc7", normalization="batch", initializer="he_normal")}
-
-
-def grid_side(backbone, side):
-    """Places along an axis that a network predicts of ``side`` pixels: 12 of 180 (alexnet), 8 of 64 (small)."""
-    if backbone == "alexnet":
-        pool = CaffeMaxPooling2D(3, 2, 1)
-        return pool.output_size(pool.output_size((side - 1) // 4 + 1))
-    pool = CaffeMaxPooling2D(3, 2)
-    return pool.output_size(pool.output_size(pool.output_size(side)))
 
 
 def build_encoder(model):

@@ -1,0 +1,27 @@
+"""Sizes of grids, and averages over their cells, in NumPy."""
+
+import numpy as np
+
+
+def pooled_size(size, window, stride, padding=0):
+    """Output positions of Caffe's pooling along an axis: rounded up, but no window begins in the padding."""
+    positions = -(-(size + 2 * padding - window) // stride) + 1
+    return positions - (padding > 0 and (positions - 1) * stride >= size + padding)
+
+
+def cell_weights(size, cells):
+    """Weights that average ``size`` equally wide pixels over ``cells`` equally wide cells.
+
+    A pixel on a border counts for the fraction of it that lies inside: the mean of the cells is that of the pixels.
+
+    Args:
+        size: pixels along an axis.
+        cells: cells along it, at most ``size``.
+
+    Returns:
+        float32 (cells, size); each row sums to 1.
+    """
+    borders = np.linspace(0, size, cells + 1)
+    pixels = np.arange(size)
+    inside = np.minimum(borders[1:, None], pixels + 1) - np.maximum(borders[:-1, None], pixels)
+    return (np.maximum(inside, 0) * cells / size).astype(np.float32)
