@@ -31,7 +31,7 @@ def scaled_size(size, short_size, long_size):
     return tuple(max(1, round(extent * scale)) for extent in size)
 
 
-def scaled_examples(source, *, short_size, long_size, proposals, cache=None, skipped=None, progress=None):
+def scaled_images(source, *, short_size, long_size, proposals, cache=None, skipped=None, progress=None):
     """Read all images of a split once: sizes, objects, proposals.
 
     Args:
@@ -42,9 +42,7 @@ def scaled_examples(source, *, short_size, long_size, proposals, cache=None, ski
         progress: called after each image.
 
     Returns:
-        list of examples without the unreadable ones, all boxes in pixels of the scaled image: dicts of ``index`` in the
-        source, ``name``, ``size`` (width, height) after scaling, ``boxes`` float32 (N, 4), ``label`` int32 (N,),
-        ``difficult`` bool (N,) and ``proposals`` float32 (M, 4).
+        :class:`ScaledImages`, without the unreadable ones.
 
     Raises:
         SourceError: if no image can be read.
@@ -77,7 +75,7 @@ def scaled_examples(source, *, short_size, long_size, proposals, cache=None, ski
                 progress()
     if not found:
         raise SourceError(f"`data`: no image of split {source.split!r} of {source.root!r} can be read")
-    return found
+    return ScaledImages(source, found)
 
 
 class ScaledImages:
@@ -85,20 +83,22 @@ class ScaledImages:
 
     Args:
         source: :class:`tfssl.data.voc.BoxedImages`.
-        examples: of :func:`scaled_examples`.
+        examples: list of dicts, all boxes in pixels of the scaled image: ``index`` in the source, ``name``, ``size``
+            (width, height) after scaling, ``boxes`` float32 (N, 4), ``label`` int32 (N,), ``difficult`` bool (N,) and
+            ``proposals`` float32 (M, 4).
     """
 
     padding = np.array(PIXEL_MEAN, np.float32) / np.float32(255)
     channels = 3
 
     def __init__(self, source, examples):
-        self._source, self._examples = source, examples
+        self._source, self.examples = source, examples
         self.canvas = tuple(max(example["size"][axis] for example in examples) for axis in (1, 0))
         """Height and width that every input fits into."""
 
     def __call__(self, index, mirrored=False):
         """RGB in [0, 1], float32 (H, W, 3), of example ``index``, perhaps mirrored left to right."""
-        example = self._examples[index]
+        example = self.examples[index]
         image = self._source.images.example(example["index"])["image"]
         if image.size != example["size"]:
             image = image.resize(example["size"], Image.Resampling.BILINEAR)
@@ -114,7 +114,6 @@ class StoredMaps:
     Args:
         compute: function of an image, float32 (1, H, W, 3) in [0, 1], that gives its map, (1, h, w, C).
         images: :class:`ScaledImages`.
-        names: of the images.
         file: to write.
         mirrored: also store the maps of the mirrored images.
         progress: called after each image.
@@ -125,14 +124,14 @@ class StoredMaps:
 
     padding = -np.inf  # cells that are not there: RoI pooling leaves them out
 
-    def __init__(self, compute, images, names, file, *, mirrored, progress=None):
+    def __init__(self, compute, images, file, *, mirrored, progress=None):
         self._file, self._parts, offset = Path(file), {}, 0
         with open(self._file, "wb") as opened:
-            for index, name in enumerate(names):
+            for index, example in enumerate(images.examples):
                 for flipped in (False, True)[: 1 + mirrored]:
                     values = np.asarray(compute(images(index, flipped)[None]), np.float32)[0]
                     if not np.isfinite(values).all():
-                        raise ModelError(f"the encoder's map of {name!r} holds NaN or infinity")
+                        raise ModelError(f"the encoder's map of {example['name']!r} holds NaN or infinity")
                     opened.write(np.ascontiguousarray(values))
                     self._parts[index, flipped] = offset, values.shape
                     offset += values.size

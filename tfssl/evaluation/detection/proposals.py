@@ -26,7 +26,7 @@ SEARCH_WIDTH = 500
 """Selective search sees images reduced to this width, in pixels (R-CNN's code, which also enlarges to it)."""
 
 MIN_EXTENT = 0.04
-"""Boxes of selective search narrower or lower than this fraction of the image's width are left out (R-CNN: 20 of 500)."""
+"""Boxes of selective search with less than this fraction of the image's width are left out (R-CNN: 20 of 500)."""
 
 
 def sliding_windows(width, height):

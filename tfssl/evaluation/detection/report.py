@@ -1,12 +1,13 @@
-"""What is told of detectors: a table of classes, a sheet of images."""
-
-from collections import Counter
+"""What is told of detectors beside the record: a table of classes, a sheet of images."""
 
 import numpy as np
+import pandas
 from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.evaluation.average_precision import Objects
+from tfssl.files import writing
 from tfssl.visualization.line_plot import COLORS
+from tfssl.visualization.sheet import picture_sheet
 
 SHOWN = 8
 """Test images on the sheet."""
@@ -14,33 +15,33 @@ SHOWN = 8
 DRAWN_SCORE = 0.5
 """Detections with a lower score are not drawn."""
 
-CELL = 256
-"""Longer side of an image on the sheet, in pixels."""
-
+_CELL = 256
 _FONT_SIZE = 13
 
 
-def shown_indices(count):
-    """Indices of the test images on the sheet, spread evenly."""
-    return np.unique(np.linspace(0, count - 1, SHOWN).round().astype(int)).tolist()
-
-
-def class_rows(scores, classes, examples):
-    """The average precision of each class in one run, as rows of ``classes.csv``.
+def write_files(folder, test, classes, runs):
+    """Write ``classes.csv``, the average precision of each class in each run, and ``detections.png``.
 
     Args:
-        scores: ``{"ap_11point", "ap_area", "coco_ap", "coco_ap50": float (classes,)}``.
+        folder: to write to.
+        test: :class:`~tfssl.evaluation.detection.data.ScaledImages`.
         classes: their names.
-        examples: of the test set, see :func:`tfssl.evaluation.detection.data.scaled_examples`.
-
-    Returns:
-        list of dicts.
+        runs: list of :class:`~tfssl.evaluation.runner.Run`; ``shown`` is ``({column: values of the classes}, list of
+            Objects)``.
     """
-    objects = Counter(int(label) for example in examples for label in example["label"][~example["difficult"]])
-    return [
-        {"class": name, "objects": objects[number], **{key: float(values[number]) for key, values in scores.items()}}
-        for number, name in enumerate(classes)
-    ]
+    labels = np.concatenate([example["label"][~example["difficult"]] for example in test.examples])
+    about = {"class": classes, "objects": np.bincount(labels, minlength=len(classes))}
+    tables = [pandas.DataFrame({"encoder": run.encoder, "seed": run.seed, **about, **run.shown[0]}) for run in runs]
+    with writing(folder / "classes.csv", "w", newline="") as file:
+        pandas.concat(tables).to_csv(file, index=False)
+    first, rows = [run for run in runs if run.seed == 0], []
+    for index in np.unique(np.linspace(0, len(test.examples) - 1, SHOWN).round().astype(int)).tolist():
+        example = test.examples[index]
+        image = Image.fromarray(np.uint8(np.round(255 * test(index))))
+        answers = [Objects(example["boxes"], example["label"]), *(run.shown[1][index] for run in first)]
+        rows.append([draw(image, objects, classes) for objects in answers])
+    titles = ["objects", *(f"{run.encoder}, score at least {DRAWN_SCORE:g}" for run in first)]
+    picture_sheet(rows, folder / "detections.png", titles=titles, cell=_CELL)
 
 
 def draw(image, objects, classes):
@@ -53,9 +54,9 @@ def draw(image, objects, classes):
         classes: their names.
 
     Returns:
-        ``PIL.Image``, its longer side :data:`CELL` pixels.
+        ``PIL.Image``, its longer side :data:`_CELL` pixels.
     """
-    scale = CELL / max(image.size)
+    scale = _CELL / max(image.size)
     drawn = image.resize([max(1, round(extent * scale)) for extent in image.size], Image.Resampling.BICUBIC)
     pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(_FONT_SIZE)
     for number in reversed(range(len(objects.boxes))):  # the best on top

@@ -35,7 +35,7 @@ class Sampling:
 class TrainingImages(Source):
     """What a detector learns from: the images with an object that is not difficult, and their mirror images.
 
-    An example is one of :func:`tfssl.evaluation.detection.data.scaled_examples` with the detector's input as ``image``.
+    Examples are those of a :class:`tfssl.evaluation.detection.data.ScaledImages`; ``image`` is the detector's input.
 
     Args:
         examples: list of them.
@@ -107,7 +107,7 @@ def candidates(example):
     Objects that are difficult are left out, as in the released code.
 
     Args:
-        example: see :func:`tfssl.evaluation.detection.data.scaled_examples`.
+        example: of a :class:`tfssl.evaluation.detection.data.ScaledImages`.
 
     Returns:
         ``(regions, overlaps, labels, objects)``: float32 (M, 4), float (M,), int (M,) class numbers from 1, and
