@@ -24,7 +24,8 @@ def builtin_pictures(side=None):
     from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
     from tfssl.data.images import image_source
 
-    pictures = list(image_source([*builtin_photographs(), *builtin_gray_photographs()]))
+    photographs = image_source([*builtin_photographs(), *builtin_gray_photographs()])
+    pictures = [example["image"] for example in photographs]
     if side is not None:
         for i, picture in enumerate(pictures):
             picture.thumbnail((side - 8 * i, side - 8 * i))
