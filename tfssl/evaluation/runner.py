@@ -7,6 +7,7 @@ A task makes :class:`Run`\\ s, one for each tap and seed, and nothing else:
     return finish("my_task", runs, protocol=..., out=out)
 """
 
+import contextlib
 import dataclasses
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,9 @@ import numpy as np
 from tfssl.errors import ConfigError
 from tfssl.evaluation.record import Metric, Record
 from tfssl.files import writing
+from tfssl.transfer import transfer
+from tfssl.transfer.strategies import unchanged
+from tfssl.transfer.training import train_head
 
 RESERVED = ("encoder", "untrained", "pixels", "chance")
 """Names that compared encoders may not have."""
@@ -164,6 +168,36 @@ def run_all(encoders, seeds, measure):
         list of :class:`Run`.
     """
     return [run for entry in encoders for network, own in entry.networks(seeds) for run in measure(entry, network, own)]
+
+
+@contextlib.contextmanager
+def trained_on(entry, network, head, batches, loss, *, taps, strategy, train_from, seed, pretext=None, **options):
+    """A network trained on a task; afterwards the encoder, and the model of its pretext task, are what they were.
+
+    Only the encoder itself has a pretext task: for strategy ``"joint"`` the others are fine-tuned.
+
+    Args:
+        entry: the :class:`Compared`.
+        network: its network.
+        head, taps, strategy, train_from, seed: as :func:`tfssl.transfer.transfer`; ``seed`` is that of everything.
+        batches: function without arguments that gives the batches, called once the seeds are set.
+        loss, pretext, options: as :func:`tfssl.transfer.training.train_head`.
+
+    Yields:
+        ``(keras.Model, list of losses)``.
+    """
+    pretext = pretext if entry.name == "encoder" else None
+    strategy = "fine_tune" if strategy == "joint" and pretext is None else strategy
+    keras.utils.set_random_seed(seed)
+    with unchanged(*([network, pretext.model] if pretext is not None else [])):
+        model = transfer(network, head, strategy, taps=taps, train_from=train_from, seed=seed)
+        yield model, train_head(model, batches(), loss, pretext=pretext, **options)
+
+
+def check_joint(strategy, pretext, trained):
+    """Raise ConfigError where strategy ``"joint"`` lacks a pretext task, or another one has it."""
+    if (strategy == "joint") != (pretext is not None and trained):
+        raise ConfigError("strategy='joint' needs a trained encoder and its `pretext` task, other strategies use none")
 
 
 def best_of_seed(runs):
