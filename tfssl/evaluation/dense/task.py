@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,10 +12,17 @@ from tfssl.data.source import Source
 from tfssl.data.voc import IGNORE
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.dense.head import EPSILON, MOMENTUM, full_size, head_taps, score_head
-from tfssl.evaluation.runner import Progress, Run, check_counts, compared, finish, run_all
-from tfssl.transfer import STRATEGIES, transfer
-from tfssl.transfer.strategies import unchanged
-from tfssl.transfer.training import train_head
+from tfssl.evaluation.runner import (
+    Progress,
+    Run,
+    check_counts,
+    check_joint,
+    compared,
+    finish,
+    run_all,
+    trained_on,
+)
+from tfssl.transfer import STRATEGIES
 from tfssl.visualization.sheet import picture_sheet
 
 UNKNOWN = {"mask": IGNORE, "normals": 0.0}
@@ -35,6 +41,7 @@ class DenseTask:
 
     Args:
         name: of the task.
+        modality: of the encoders that it measures.
         field: of the examples, one of :data:`UNKNOWN`.
         train, test: sources, :class:`tfssl.data.voc.SplitImages`.
         outputs: scores for each pixel.
@@ -46,6 +53,7 @@ class DenseTask:
     """
 
     name: str
+    modality: str
     field: str
     train: Source
     test: Source
@@ -216,21 +224,38 @@ def evaluate_dense(
     Raises:
         ConfigError: for a tap or head that does not fit an encoder; for ``"joint"`` without a pretext task.
     """
-    if (protocol.strategy == "joint") != (pretext is not None and trained):
-        raise ConfigError("strategy='joint' needs a trained encoder and its `pretext` task, other strategies use none")
-    found = compared(encoder, taps=taps, trained=trained, compare=compare, pixels=False)
+    check_joint(protocol.strategy, pretext, trained)
+    found = compared(encoder, modality=task.modality, taps=taps, trained=trained, compare=compare, pixels=False)
     strides = {entry.name: head_taps(entry.network, protocol.head, entry.taps) for entry in found}
     work = Progress(progress, len(found) * protocol.seeds * protocol.steps)
 
     def measure_one(entry, network, seeds):
-        own = pretext if entry.name == "encoder" else None
-        strategy = "fine_tune" if protocol.strategy == "joint" and own is None else protocol.strategy
-        plan = dataclasses.replace(protocol, strategy=strategy)
+        names, stride = tuple(strides[entry.name]), max(strides[entry.name].values())
+        crop = DenseCrop(-(-protocol.crop_size // stride) * stride, task.field)
+
+        def loss(targets, scores):
+            return task.loss(targets, full_size(scores, crop.size, crop.size))
+
         for seed in seeds:
-            options = {"pretext": own, "weight": pretext_weight}
-            options["progress"] = work.steps(f"{entry.name} {seed}", protocol.steps)
-            with unchanged(*([network, own.model] if own is not None else [])):
-                yield _run(task, entry.name, network, strides[entry.name], plan, seed, skipped, options)
+            with trained_on(
+                entry,
+                network,
+                score_head(task.outputs, names, task.bias),
+                lambda seed=seed: _training_batches(task, crop, protocol, seed, skipped),
+                loss,
+                taps=names,
+                strategy=protocol.strategy,
+                train_from=protocol.train_from,
+                seed=seed,
+                steps=protocol.steps,
+                rate=protocol.learning_rate,
+                pretext=pretext,
+                weight=pretext_weight,
+                progress=work.steps(f"{entry.name} {seed}", protocol.steps),
+            ) as (model, losses):
+                tally, answers = measure(task, model, stride, skipped)
+            metrics = tally.metrics() | {"training_loss": float(np.mean(losses[-max(len(losses) // 10, 1) :]))}
+            yield Run(entry.name, seed, metrics, tap=",".join(names), shown=(tally, answers))
 
     runs = run_all(found, protocol.seeds, measure_one)
     beside = {name: baseline(task, answer, skipped) for name, answer in constants.items()}
@@ -266,22 +291,9 @@ def baseline(task, answer, skipped):
     return tally.metrics()
 
 
-def _run(task, name, network, strides, protocol, seed, skipped, options):
-    taps, stride = tuple(strides), max(strides.values())
-    keras.utils.set_random_seed(seed)
-    head = score_head(task.outputs, taps, task.bias)
-    model = transfer(network, head, protocol.strategy, taps=taps, train_from=protocol.train_from, seed=seed)
-    crop = DenseCrop(-(-protocol.crop_size // stride) * stride, task.field)
-    order = {"training": True, "prepare": _unit_range, "seed": seed, "count": protocol.steps, "skipped": skipped}
-
-    def loss(targets, scores):
-        return task.loss(targets, full_size(scores, crop.size, crop.size))
-
-    examples = batches(task.train, crop, protocol.batch_size, **order)
-    losses = train_head(model, examples, loss, steps=protocol.steps, rate=protocol.learning_rate, **options)
-    tally, shown = measure(task, model, stride, skipped)
-    metrics = tally.metrics() | {"training_loss": float(np.mean(losses[-max(len(losses) // 10, 1) :]))}
-    return Run(name, seed, metrics, tap=",".join(taps), shown=(tally, shown))
+def _training_batches(task, crop, protocol, seed, skipped):
+    options = {"training": True, "prepare": _unit_range, "seed": seed, "count": protocol.steps, "skipped": skipped}
+    return batches(task.train, crop, protocol.batch_size, **options)
 
 
 def _write_sheet(path, task, runs, legend):

@@ -38,10 +38,12 @@ from tfssl.evaluation.detection.sampling import (
     offset_statistics,
 )
 from tfssl.evaluation.record import Metric
-from tfssl.evaluation.runner import Progress, Run, check_counts, compared, finish, run_all
+from tfssl.evaluation.runner import Progress, Run, check_counts, check_joint, compared, finish, run_all
 from tfssl.transfer import STRATEGIES, trunk
 from tfssl.transfer.strategies import check_taps, unchanged
 from tfssl.transfer.training import train_head
+
+MODALITY = "image"
 
 
 def evaluate(
@@ -122,14 +124,13 @@ def evaluate(
         tap, strategy, train_from, steps, learning_rate, short_size, long_size, batch_size, regions, units, dropout,
         flip, seeds,
     )  # fmt: skip
-    if (strategy == "joint") != (pretext is not None and trained):
-        raise ConfigError("strategy='joint' needs a trained encoder and its `pretext` task, other strategies use none")
+    check_joint(strategy, pretext, trained)
     if train_split == test_split:
         raise ConfigError(f"`test_split` must not be the training split. Received: test_split={test_split!r}")
     kind = regions_of.choose_source(proposals)
     train = boxed_images(data, train_split, classes=classes)
     test = boxed_images(data, test_split, classes=train.classes)
-    found = compared(encoder, taps=[tap], trained=trained, compare=compare, pixels=False)
+    found = compared(encoder, modality=MODALITY, taps=[tap], trained=trained, compare=compare, pixels=False)
     networks = sum(seeds if entry.redrawn else 1 for entry in found) if strategy == "freeze" else 0
     total = (len(train) + len(test)) * (1 + networks) + len(found) * seeds * (steps + len(test))
     work, skipped = Progress(progress, total), Skipped()

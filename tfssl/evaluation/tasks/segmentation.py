@@ -15,6 +15,8 @@ from tfssl.evaluation.dense.head import pixel_mean
 from tfssl.evaluation.dense.task import DenseTask, Protocol, evaluate_dense
 from tfssl.files import writing
 
+MODALITY = "image"
+
 _FONT_SIZE = 14
 
 
@@ -165,6 +167,7 @@ def segmentation_task(train, test):
     classes = max(train.classes, test.classes, key=len)
     return DenseTask(
         "segmentation",
+        MODALITY,
         "mask",
         train,
         test,

@@ -13,6 +13,8 @@ from tfssl.evaluation.dense.head import pixel_mean
 from tfssl.evaluation.dense.task import DenseTask, Protocol, evaluate_dense, readable
 from tfssl.evaluation.runner import check_counts
 
+MODALITY = "image"
+
 SAMPLE = 20_000
 """Directions of the training set that are clustered, as many from each image."""
 
@@ -262,4 +264,6 @@ def painted(normals):
 
 
 def _task(train, test, outputs, loss, answer, bias=None):
-    return DenseTask("surface_normals", "normals", train, test, outputs, loss, answer, NormalAngles, painted, bias)
+    return DenseTask(
+        "surface_normals", MODALITY, "normals", train, test, outputs, loss, answer, NormalAngles, painted, bias
+    )
