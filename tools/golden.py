@@ -160,7 +160,8 @@ def numbers(record):
     found = []
     record = record.to_dict()
     for metric in record["metrics"].values():
-        metric["gain"] = metric["value"] - metric["baselines"].get("untrained", math.nan)
+        sign = -1 if metric["higher_is_better"] is False else 1
+        metric["gain"] = sign * (metric["value"] - metric["baselines"].get("untrained", math.nan))
 
     def walk(value, key=""):
         if isinstance(value, dict):

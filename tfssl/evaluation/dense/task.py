@@ -248,7 +248,7 @@ def evaluate_dense(
                 train_from=protocol.train_from,
                 seed=seed,
                 steps=protocol.steps,
-                rate=protocol.learning_rate,
+                learning_rate=protocol.learning_rate,
                 pretext=pretext,
                 weight=pretext_weight,
                 progress=work.steps(f"{entry.name} {seed}", protocol.steps),

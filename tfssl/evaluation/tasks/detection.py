@@ -180,7 +180,12 @@ class Protocol:
     nms: ClassVar[float] = 0.3
     """Largest IoU of two detections of a class."""
 
-    training: ClassVar[dict] = {"momentum": 0.9, "weight_decay": 5e-4, "drops": (0.75,), "bias_rate": 2.0}
+    training: ClassVar[dict] = {
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "drops": (0.75,),
+        "bias_learning_rate_scale": 2.0,
+    }
     """Further arguments of :func:`tfssl.transfer.training.train_head`; that of biases is in Fast R-CNN's networks."""
 
     def __post_init__(self):
@@ -215,10 +220,9 @@ class Protocol:
             "detections_per_image": MAX_DETECTIONS,
             "maps": "standardized per channel by mean and deviation over 64 training images",
             "map_store": "float32 file, one map for each image and mirror image" if frozen else None,
+            **self.training,
             "training": "softmax cross entropy + smooth L1 of normalized offsets, over the regions of a batch; SGD, "
-            f"momentum {self.training['momentum']}, weight decay {self.training['weight_decay']}, learning rate x0.1 "
-            f"after {self.training['drops'][0]:.0%} of the steps, biases at {self.training['bias_rate']:g} times the "
-            "rate, gradient norm at most 10; objects join the proposals",
+            "learning rate x0.1 after `drops` of the steps, gradient norm at most 10; objects join the proposals",
             "offsets": "normalized per class by mean and deviation over the proposals with IoU 0.5 or more",
             "windows": {
                 "extents": regions_of.EXTENTS,
@@ -285,7 +289,7 @@ class _Task:
             seed=seed,
             count=protocol.steps,
         )
-        options = {"steps": protocol.steps, "rate": protocol.learning_rate, **protocol.training, **joint}
+        options = {"steps": protocol.steps, "learning_rate": protocol.learning_rate, **protocol.training, **joint}
         options["progress"] = self.work.steps(f"{name} {seed}", protocol.steps)
         losses = train_head(model, regions, network_parts.detection_loss, **options)
         detected = self._detect(model, inputs[1], offsets, f"{name} {seed} test")
