@@ -160,7 +160,8 @@ def numbers(record):
     found = []
     record = record.to_dict()
     for metric in record["metrics"].values():
-        metric["gain"] = metric["value"] - metric["baselines"].get("untrained", math.nan)
+        sign = -1 if metric["higher_is_better"] is False else 1
+        metric["gain"] = sign * (metric["value"] - metric["baselines"].get("untrained", math.nan))
 
     def walk(value, key=""):
         if isinstance(value, dict):
@@ -247,12 +248,12 @@ def task_of(name):
         ),
         "detection": (
             voc_folder,
-            {"steps": 6, "proposals": "sliding_windows", "short_side": 64, "long_side": 96, "units": 16, **short},
+            {"steps": 6, "proposals": "sliding_windows", "short_size": 64, "long_size": 96, "units": 16, **short},
         ),
-        "segmentation": (voc_folder, {"crop": 64, "head": "32s", **trained}),
-        "segmentation_fine_tune": (voc_folder, {"crop": 64, "strategy": "fine_tune", **trained}),
-        "surface_normals": (normals_folder, {"crop": 24, "codewords": 4, **trained}),
-        "surface_normals_regression": (normals_folder, {"crop": 24, "predict": "regression", **trained}),
+        "segmentation": (voc_folder, {"crop_size": 64, "head": "32s", **trained}),
+        "segmentation_fine_tune": (voc_folder, {"crop_size": 64, "strategy": "fine_tune", **trained}),
+        "surface_normals": (normals_folder, {"crop_size": 24, "codewords": 4, **trained}),
+        "surface_normals_regression": (normals_folder, {"crop_size": 24, "predict": "regression", **trained}),
     }[name]  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def evaluate(
                 train_from=train_from,
                 seed=seed,
                 steps=steps,
-                rate=learning_rate,
+                learning_rate=learning_rate,
                 pretext=pretext,
                 weight=pretext_weight,
                 progress=work.steps(entry.name, steps),

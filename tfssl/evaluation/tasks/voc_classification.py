@@ -31,7 +31,7 @@ DESCENT = {
     "drops": tuple(part / 8 for part in range(1, 8)),  # 10 000 of 80 000 steps
     "drop_factor": 0.5,
     "clip_norm": 10.0,
-    "bias_rate": 2.0,
+    "bias_learning_rate_scale": 2.0,
 }
 """Of the network, see :func:`tfssl.transfer.training.train_head`."""
 
@@ -145,7 +145,7 @@ def evaluate(
                 train_from=train_from,
                 seed=seed,
                 steps=steps,
-                rate=learning_rate,
+                learning_rate=learning_rate,
                 pretext=pretext,
                 weight=pretext_weight,
                 progress=work.steps(entry.name, steps),
@@ -228,7 +228,9 @@ _NETWORK = {
     f"with ReLU and dropout {presence.DROPOUT}; scores; weights N(0, {presence.DEVIATION}), biases {presence.BIAS}",
     "loss": "sigmoid cross-entropy summed over the classes, mean over the batch, 255 ignored",
     "optimizer": "SGD, momentum 0.9, weight decay {weight_decay} of kernels, rate x{drop_factor} after each eighth of "
-    "the steps, gradient norm at most {clip_norm}, biases at {bias_rate} times the rate".format(**DESCENT),
+    "the steps, gradient norm at most {clip_norm}, biases at {bias_learning_rate_scale} times the rate".format(
+        **DESCENT
+    ),
     "augmentation": "random window of the image scaled by a factor in [0.5, 2], mirrored with probability 1/2",
     "ten_crops": f"sum of the scores of {presence.CROPS} such windows, seeds 0 ... {presence.CROPS - 1}",
 }
