@@ -244,7 +244,7 @@ class TestTemperatures:
         method, model = classifier
         metrics = evaluate(method, model, str(photos), limit=5).flat()
         assert metrics["temperature"] == 0.38
-        assert metrics["auc_raw"] == evaluate(method, model, str(photos), limit=5, temperature=0.38)["auc_raw"]
+        assert metrics["auc_raw"] == evaluate(method, model, str(photos), limit=5, temperature=0.38)["auc_raw"].value
 
     def test_regression_has_none(self, method, photos):
         with pytest.raises(ConfigError, match="objective='regression'"):
