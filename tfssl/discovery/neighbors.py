@@ -3,9 +3,9 @@
 import numpy as np
 
 from tfssl.data.folder_labels import folder_labels
-from tfssl.data.images import image_source
 from tfssl.discovery.embedding import baseline_descriptor, embed
 from tfssl.errors import SourceError
+from tfssl.methods.context_prediction.data import cut_patches
 from tfssl.visualization.sheet import picture_sheet
 
 BASELINES = ("untrained", "pixels")
@@ -38,7 +38,7 @@ def nearest_neighbors(method, model, source, *, out=None, limit=None, seed=0):
     Raises:
         SourceError: if fewer than two pictures serve.
     """
-    source = image_source(source)
+    source = method.open(source)
     patches, pictures = sample_patches(method, source, min(limit or MAX_PICTURES, MAX_PICTURES))
     labels = _classes(source, pictures)
     descriptors = {"": embed(method, model)}
@@ -71,13 +71,12 @@ def sample_patches(method, source, pictures):
         ``(patches, index)``: uint8 (N, s, s, 3), and the number of the picture in the source of each, int (N,).
     """
     patches, index = [], []
-    sampler = method.sampler(training=False, colors=True)
     for number in range(len(source)):
         if len(patches) == pictures:
             break
         try:
-            image = source.open(number, min_side=sampler.min_side)
-            cut, _, _, pairs, labels = sampler.apply(image, np.random.default_rng((0, 1, number)))
+            image, rng = source.example(number)["image"], np.random.default_rng((0, 1, number))
+            cut, _, _, pairs, labels = cut_patches(method, image, rng, training=False, colors=True)
         except (ValueError, OSError):
             continue
         first = _first_grid(pairs[labels >= 0])
