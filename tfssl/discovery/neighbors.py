@@ -5,7 +5,6 @@ import numpy as np
 from tfssl.data.folder_labels import folder_labels
 from tfssl.discovery.embedding import baseline_descriptor, embed
 from tfssl.errors import SourceError
-from tfssl.methods.context_prediction.data import cut_patches
 from tfssl.visualization.sheet import picture_sheet
 
 BASELINES = ("untrained", "pixels")
@@ -76,11 +75,11 @@ def sample_patches(method, source, pictures):
             break
         try:
             image, rng = source.example(number)["image"], np.random.default_rng((0, 1, number))
-            cut, _, _, pairs, labels = cut_patches(method, image, rng, training=False, colors=True)
+            cut, pairs, labels = method.colored_patches(image, rng)
         except (ValueError, OSError):
             continue
         first = _first_grid(pairs[labels >= 0])
-        patches.append(cut[first[:PATCHES_PER_PICTURE]].transpose(0, 2, 3, 1))
+        patches.append(cut[first[:PATCHES_PER_PICTURE]])
         index.append(np.full(len(patches[-1]), number))
     if len(patches) < 2:
         raise SourceError(f"`source` has {len(patches)} pictures that serve among {len(source)}; give at least 2")
