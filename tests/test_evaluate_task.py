@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 import subprocess
 import sys
 import zipfile
