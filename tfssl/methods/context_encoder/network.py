@@ -8,6 +8,7 @@ import keras
 from keras import initializers, layers
 
 from tfssl.backbones.alexnet import alexnet
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.channelwise_dense import ChannelwiseDense
 from tfssl.layers.normalization import batch_norm
@@ -94,7 +95,7 @@ def build_encoder(inpainter):
     """
     rgb = layers.Input((None, None, 3), name="rgb")
     taps = inpainter.get_layer("trunk")(layers.Rescaling(2.0, offset=-1.0, dtype="float32", name="scale")(rgb))
-    return keras.Model(rgb, {name: taps[name] for name in TAPS}, name="encoder")
+    return Encoder(rgb, {name: taps[name] for name in TAPS}, name="encoder")
 
 
 def _trunk(build):
