@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from tfssl.backbones.encoder import Encoder
     from tfssl.data.source import Source
+    from tfssl.endpoint import Endpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,31 +33,6 @@ class Paper:
     authors: str
     venue: str
     year: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Endpoint:
-    """One signature of an exported model.
-
-    Args:
-        function: a function of tensors written with TensorFlow core operators.
-        signature: its ``tf.TensorSpec`` arguments, in order.
-        relative: whether the outputs have no unit of their own, as features: what an export may deviate by is then a
-            share of their mean magnitude.
-        mobile: whether a .tflite file can hold it: float32 pictures or maps in, (B, H, W, C), float32 ones out. The
-            first such endpoint of a method is the one that does.
-        unit: what one unit of ab is in the outputs, which says how far an export may deviate: 1 for ab, 1/100 for
-            colors in [0, 1], because ab are measured on the scale of L, from 0 to 100.
-        where: name of an input that is 1 where the outputs are the network's own, None if they are everywhere. What
-            a .tflite file only hands back elsewhere is left out of its mean error.
-    """
-
-    function: object
-    signature: tuple
-    relative: bool = False
-    mobile: bool = False
-    unit: float = 1.0
-    where: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,8 +200,8 @@ class Method(pydantic.BaseModel):
         """A new, compiled model. ``optimizer`` None is the paper's."""
         raise NotImplementedError
 
-    def encoder(self, model: keras.Model) -> keras.Model:
-        """Features of a trained model: RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``."""
+    def encoder(self, model: keras.Model) -> Encoder:
+        """Features of a trained model: of images, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``."""
         raise NotImplementedError
 
     @property
@@ -253,7 +230,7 @@ class Method(pydantic.BaseModel):
 
     def serving(self, network: keras.Model) -> dict[str, Endpoint]:
         """The endpoints of an export, ``{name: Endpoint}``, of the network that :meth:`served` gives."""
-        from tfssl.methods.encoding import feature_endpoints
+        from tfssl.endpoint import feature_endpoints
 
         return feature_endpoints(network)
 

@@ -184,15 +184,6 @@ class ContextPrediction(Method):
         options = {"limit": limit, "progress": progress}
         return evaluate(self, model, source, out=out, **options)
 
-    def served(self, model):
-        """The network whose weights an export stores: the encoder."""
-        return self.encoder(model)
-
-    def serving(self, network):
-        from tfssl.methods.encoding import feature_endpoints
-
-        return feature_endpoints(network)
-
     def sample_sheet(self, model, source, path):
         from tfssl.methods.context_prediction.sheets import write_sheet
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import keras
 from pydantic import Field, model_validator
 
-from tfssl.methods.base import Endpoint, Method, Paper, Phase
+from tfssl.methods.base import Method, Paper, Phase
 
 
 class SpotArtifacts(Method):
@@ -214,15 +214,6 @@ class SpotArtifacts(Method):
 
         options = {"limit": limit, "seed": seed, "batch_size": batch_size, "progress": progress}
         return evaluate(self, model, source, out=out, **options)
-
-    def served(self, model):
-        """What an export holds: the encoder."""
-        return self.encoder(model)
-
-    def serving(self, network) -> dict[str, Endpoint]:
-        from tfssl.methods.encoding import feature_endpoints
-
-        return feature_endpoints(network)
 
     def sample_sheet(self, model, source, path):
         from tfssl.methods.spot_artifacts.sheets import write_autoencoder_sheet, write_sheet
