@@ -122,6 +122,7 @@ def parse_config(values):
         if key not in fields and key not in settings:
             close = difflib.get_close_matches(str(key), [*fields, *settings], n=1)
             fix = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join([*fields, *settings])
+            fix = f"it is now called `{_FORMER_KEYS[key]}`" if key in _FORMER_KEYS else fix
             raise ConfigError(f"unknown key `{key}`: {fix}")
     method = method_class(**{k: v for k, v in values.items() if k in fields})
     try:
@@ -174,10 +175,7 @@ _FORMER_VALUES = {("mask_per", "picture"): "image"}
 def renamed(values):
     """The values of a finished run or export under the names that keys have now."""
     values = {_FORMER_KEYS.get(key, key): value for key, value in values.items()}
-    return {
-        key: _FORMER_VALUES.get((key, value), value) if isinstance(value, str) else value
-        for key, value in values.items()
-    }
+    return values | {key: now for (key, former), now in _FORMER_VALUES.items() if values.get(key) == former}
 
 
 def read_overrides(overrides):

@@ -111,5 +111,5 @@ def test_half_of_the_training_crops_are_mirrored():
         (Crop(64, area=(0.25, 1.0)), 128),
     ],
 )
-def test_min_side(crop, expected):
-    assert crop.min_side == expected
+def test_min_size(crop, expected):
+    assert crop.min_size == expected

@@ -85,10 +85,10 @@ def test_refused_by_header(data, reason, tmp_path):
 def test_truncated_files_are_refused_not_grayed(photo, kind, options, share):
     data = encode(photo, kind, **options)
     part = data[: int(len(data) * share)]
-    for min_side in (None, 20):
-        decode_image(data, min_side=min_side)
+    for min_size in (None, 20):
+        decode_image(data, min_size=min_size)
         with pytest.raises(ValueError, match=r".+"):
-            decode_image(part, min_side=min_side)
+            decode_image(part, min_size=min_size)
 
 
 def test_missing_file_and_folder(tmp_path):
@@ -256,7 +256,7 @@ def test_first_frame(photo, kind):
     error = np.abs(pixels(data).astype(int) - np.asarray(photo))
     assert error.mean() < {"GIF": 12, "MPO": 4}.get(kind, 1e-9)  # 256 colors; chroma subsampling
     if kind == "MPO":
-        assert decode_image(data, min_side=50).size == (80, 54)
+        assert decode_image(data, min_size=50).size == (80, 54)
 
 
 UPRIGHT = {  # the EXIF orientation stored, and what a camera held that way has done to the upright array
@@ -286,7 +286,7 @@ def test_exif_orientation(photo, kind, orientation):
     assert image.getexif().get(0x0112, 1) == 1
     if kind == "JPEG":
         assert image.getexif()[0x010F] == "A camera"
-        assert decode_image(data, min_side=50).size == (80, 54)
+        assert decode_image(data, min_size=50).size == (80, 54)
 
 
 def test_a_damaged_exif_block_does_not_cost_the_picture(photo):
@@ -310,14 +310,14 @@ def test_kept_information(photo):
 def test_extreme_sizes(size, kind):
     data = encode(Image.new("RGB", size, (200, 100, 50)), kind)
     assert decode_image(data).size == size
-    assert decode_image(data, min_side=64).size == size
+    assert decode_image(data, min_size=64).size == size
 
 
-def test_min_side_is_kept():
+def test_min_size_is_kept():
     for width in range(100, 140):
         data = encode(Image.new("RGB", (width, 3 * width)), "JPEG")
         for side in (13, 25, 50, 63, 64, 65, 100):
-            decoded = min(decode_image(data, min_side=side).size)
+            decoded = min(decode_image(data, min_size=side).size)
             assert side <= decoded < max(2 * side + 1, 14 * 2)  # as small as an eighth, a quarter or a half allows
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 import tfssl.data
 from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
-from tfssl.data.images import ArraySource, FileSource, check_source, image_source
+from tfssl.data.images import ArraySource, FileSource, image_source
+from tfssl.data.source import check_source
 from tfssl.errors import SourceError
 
 
@@ -33,7 +34,7 @@ def test_builtin_photographs_are_there_and_in_color():
     source = image_source("builtin")
     assert len(source) == len(builtin_photographs()) == 8
     for index in range(len(source)):
-        picture = np.asarray(source[index]).astype(int)
+        picture = np.asarray(source[index]["image"]).astype(int)
         assert min(picture.shape[:2]) >= 300
         assert np.ptp(picture, axis=-1).mean() > 5
     for path in builtin_gray_photographs():
@@ -83,7 +84,7 @@ def test_symbolic_links(tmp_path):
     (subset / "broken.png").symlink_to(tmp_path / "gone.png")
     assert names(subset, subset) == ["broken.png", "folder/1.png", "one.png"]
     with pytest.raises(ValueError, match="No such file"):
-        image_source(subset).open(0)
+        image_source(subset).example(0)["image"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
@@ -95,7 +96,7 @@ def test_names_that_are_no_text(tmp_path):
     except OSError:
         pytest.skip("this file system refuses such names")
     source = image_source(tmp_path)
-    assert source.open(0).size == (3, 3)
+    assert source.example(0)["image"].size == (3, 3)
     assert source.name(0).endswith("caf\\udce9.png")
     source.name(0).encode("utf-8")
 
@@ -110,8 +111,8 @@ def test_names_that_are_no_text(tmp_path):
         (lambda root: root / "texts" / "a.txt", r"holds 1 files but no \.jpg"),
         (lambda root: root / "mixed", r"mixes 1 \.tfrecord shards with 1 other"),
         (lambda root: [], "holds no images"),
-        (lambda root: None, "source of type NoneType"),
-        (lambda root: 7, "source of type int"),
+        (lambda root: None, "data of type NoneType"),
+        (lambda root: 7, "data of type int"),
         (lambda root: np.zeros((8, 8, 3), np.uint8), r"put \[None\].*shape=\(8, 8, 3\)"),
         (lambda root: np.zeros((8, 8), np.uint8), r"shape=\(8, 8\)"),
         (lambda root: np.zeros((0, 8, 8, 3), np.uint8), "holds no images"),
@@ -140,9 +141,9 @@ def test_lists_and_arrays(tmp_path):
         source = image_source(given)
         assert isinstance(source, ArraySource)
         assert len(source) == 4
-        np.testing.assert_array_equal(np.stack([np.asarray(image) for image in source]), stack)
+        np.testing.assert_array_equal(np.stack([np.asarray(example["image"]) for example in source]), stack)
     assert image_source(source) is source
-    assert image_source(stack[..., 0]).open(2).size == (6, 5)
+    assert image_source(stack[..., 0]).example(2)["image"].size == (6, 5)
 
 
 def test_read_gives_the_file(tmp_path):
@@ -164,23 +165,23 @@ def spoil(folder, good, bad):
 
 
 def test_half_readable_is_enough(tmp_path):
-    check_source(spoil(tmp_path, 10, 10))
-    check_source("builtin")
-    check_source(np.zeros((3, 8, 8), np.uint8))
+    check_source(image_source(spoil(tmp_path, 10, 10)))
+    check_source(image_source("builtin"))
+    check_source(image_source(np.zeros((3, 8, 8), np.uint8)))
 
 
 def test_mostly_unreadable_is_refused_with_reasons(tmp_path):
     with pytest.raises(SourceError, match="mostly unreadable: 11 of 21 images tried") as raised:
-        check_source(spoil(tmp_path, 10, 11))
+        check_source(image_source(spoil(tmp_path, 10, 11)))
     message = str(raised.value)
     assert "\n" not in message
     assert message.count("bad0") == 3
     assert "the file is empty" in message
     assert "not a JPEG" in message
     with pytest.raises(SourceError, match="2 of 2 images tried"):
-        check_source([np.full((4, 4), 200.0), np.full((4, 4), 255.0)])
+        check_source(image_source([np.full((4, 4), 200.0), np.full((4, 4), 255.0)]))
     with pytest.raises(SourceError, match="no folder"):
-        check_source(tmp_path / "missing")
+        check_source(image_source(tmp_path / "missing"))
 
 
 def test_check_looks_at_a_sample_of_headers_only(tmp_path):
@@ -191,7 +192,7 @@ def test_check_looks_at_a_sample_of_headers_only(tmp_path):
             opened.append(index)
             super().check(index)
 
-        def open(self, index, min_side=None):
+        def example(self, index):
             raise AssertionError("decoded")
 
     source = Source((save(tmp_path / "a.png"),) * 1000)

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from tfssl.data import labeled
-from tfssl.data.labeled import labeled_dataset, labeled_folder, train_and_test
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
+from tfssl.data.labeled import labeled_dataset, labeled_folder, train_and_test
 from tfssl.errors import SourceError
 
 CROP = Crop(8, resize=8, flip=False)

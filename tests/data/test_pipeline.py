@@ -7,13 +7,26 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.images import ArraySource, image_source
 from tfssl.data.crop import Crop
-from tfssl.data.examples import Skipped, _Order, crop_batches, crop_dataset
+from tfssl.data.examples import Skipped, _Order
+from tfssl.data.images import ArraySource, image_source
+from tfssl.data.pipeline import batches
 from tfssl.errors import SourceError
 
 CROP = Crop(16, area=(0.3, 1.0))
-FLAT = Crop(8, flip=False)  # of pictures in one color: tells which picture it was
+FLAT = Crop(8, flip=False)  # of images in one color: tells which image it was
+
+
+def crop_dataset(data, crop, *, training, **options):
+    """Crops one by one."""
+    source = data if isinstance(data, tf.data.Dataset) else image_source(data, min_size=crop.min_size)
+    return batches(source, crop.sample, 1, training=training, **options).map(lambda crops: crops[0])
+
+
+def crop_batches(data, crop, batch_size, *, training, convert=None, **options):
+    source = data if isinstance(data, tf.data.Dataset) else image_source(data, min_size=crop.min_size)
+    made = batches(source, crop.sample, batch_size, training=training, prepare=convert, in_graph=False, **options)
+    return made.map(lambda crops: crops) if convert is None else made
 
 
 def collect(dataset):
@@ -21,12 +34,12 @@ def collect(dataset):
 
 
 def flat(count):
-    """Pictures of one color each: picture i is (i, i, i)."""
+    """Pictures of one color each: image i is (i, i, i)."""
     return [np.full((9 + i % 3, 10, 3), i, np.uint8) for i in range(count)]
 
 
 def which(dataset):
-    """Numbers of the pictures in a dataset of :func:`flat`."""
+    """Numbers of the images in a dataset of :func:`flat`."""
     crops = collect(dataset)
     assert (crops == crops[:, :1, :1, :1]).all()
     return crops[:, 0, 0, 0].tolist()
@@ -57,30 +70,27 @@ def sum_and_half(crops):
     return crops.sum(axis=(1, 2, 3), dtype=np.int64), crops[:, :8]
 
 
-SUM_AND_HALF = (tf.TensorSpec((), tf.int64), tf.TensorSpec((8, 16, 3), tf.uint8))
-
-
 @pytest.mark.parametrize("options", [{"start": 0, "count": 5}, {"start": 3, "count": 2}, {"start": 2}, {}])
 def test_batches_of_training_are_those_of_single_crops(options):
-    batches = crop_batches("builtin", CROP, 4, training=True, seed=1, **options)
-    in_pictures = {name: number * 4 for name, number in options.items()}
-    single = crop_dataset("builtin", CROP, training=True, seed=1, **in_pictures)
+    made = crop_batches("builtin", CROP, 4, training=True, seed=1, **options)
+    in_images = {name: number * 4 for name, number in options.items()}
+    single = crop_dataset("builtin", CROP, training=True, seed=1, **in_images)
     for _ in range(2):  # without a start the second iteration is the next epoch
         expected = collect(single)
         expected = expected[: len(expected) // 4 * 4].reshape(-1, 4, 16, 16, 3)
-        np.testing.assert_array_equal(collect(batches), expected)
-    assert int(batches.cardinality()) == len(expected)
-    assert batches.element_spec.shape == (4, 16, 16, 3)
+        np.testing.assert_array_equal(collect(made), expected)
+    assert int(made.cardinality()) == len(expected)
+    assert made.element_spec.shape == (4, 16, 16, 3)
 
 
 @pytest.mark.parametrize("as_dataset", [False, True], ids=["source", "tf.data"])
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 def test_batches_are_converted_as_arrays(training, as_dataset):
-    pictures = np.random.default_rng(0).integers(0, 256, (10, 20, 20, 3)).astype(np.uint8)
-    source = tf.data.Dataset.from_tensor_slices(pictures) if as_dataset else pictures
+    images = np.random.default_rng(0).integers(0, 256, (10, 20, 20, 3)).astype(np.uint8)
+    source = tf.data.Dataset.from_tensor_slices(images) if as_dataset else images
     options = {"training": training, "seed": 2, **({"start": 0, "count": 2} if training else {})}
     plain = list(crop_batches(source, CROP, 4, **options).as_numpy_iterator())
-    made = list(crop_batches(source, CROP, 4, convert=sum_and_half, spec=SUM_AND_HALF, **options).as_numpy_iterator())
+    made = list(crop_batches(source, CROP, 4, convert=sum_and_half, **options).as_numpy_iterator())
     assert [len(crops) for crops in plain] == ([4, 4] if training else [4, 4, 2])
     for crops, (total, half) in zip(plain, made, strict=True):
         np.testing.assert_array_equal(total, crops.reshape(len(crops), -1).sum(axis=1, dtype=np.int64))
@@ -89,8 +99,8 @@ def test_batches_are_converted_as_arrays(training, as_dataset):
 
 def test_batches_of_evaluation_close_the_gaps_of_unreadable_files(tmp_path):
     folder = write_files(tmp_path, broken=(1, 2, 7))
-    batches = crop_batches(folder, FLAT, 4, training=False, limit=7, skipped=(skipped := Skipped()))
-    assert [batch[:, 0, 0, 0].tolist() for batch in batches.as_numpy_iterator()] == [[0, 3, 4, 5], [6, 8, 9]]
+    made = crop_batches(folder, FLAT, 4, training=False, limit=7, skipped=(skipped := Skipped()))
+    assert [batch[:, 0, 0, 0].tolist() for batch in made.as_numpy_iterator()] == [[0, 3, 4, 5], [6, 8, 9]]
     assert len(skipped.reasons) == 3
 
 
@@ -124,8 +134,8 @@ def test_global_seeds_do_not_matter():
     for seed in (None, 5):
         if seed is not None:
             tf.keras.utils.set_random_seed(seed)
-        pictures = tf.data.Dataset.from_tensor_slices(np.stack([np.full((9, 9, 3), i, np.uint8) for i in range(30)]))
-        for source in (flat(30), pictures):
+        images = tf.data.Dataset.from_tensor_slices(np.stack([np.full((9, 9, 3), i, np.uint8) for i in range(30)]))
+        for source in (flat(30), images):
             streams.append(which(crop_dataset(source, FLAT, training=True, seed=2, start=0, count=60)))
     assert streams[0] == streams[2]
     assert streams[1] == streams[3]
@@ -168,10 +178,10 @@ def test_order_holds_two_epochs_at_most_and_serves_any():
 
 
 def test_evaluation_is_one_pass_of_center_crops_in_order():
-    pictures = [np.random.default_rng(i).integers(0, 256, (20, 30, 3), dtype=np.uint8) for i in range(6)]
-    dataset = crop_dataset(pictures, Crop(16), training=False)
+    images = [np.random.default_rng(i).integers(0, 256, (20, 30, 3), dtype=np.uint8) for i in range(6)]
+    dataset = crop_dataset(images, Crop(16), training=False)
     for _ in range(2):
-        np.testing.assert_array_equal(collect(dataset), [p[2:18, 7:23] for p in pictures])
+        np.testing.assert_array_equal(collect(dataset), [p[2:18, 7:23] for p in images])
 
 
 # --- unreadable images -----------------------------------------------------------------------------------------
@@ -215,13 +225,20 @@ def test_a_file_that_vanishes_while_training(tmp_path):
 @pytest.mark.parametrize("count", [3, 200])
 def test_mostly_unreadable_stops(tmp_path, count):
     folder = write_files(tmp_path / "a", broken=range(count), count=count)
-    with pytest.raises(tf.errors.OpError, match=r"SourceError: `data` is mostly unreadable: .*(not a JPEG|is empty)"):
-        collect(crop_dataset(folder, FLAT, training=True, start=0))
+    with pytest.raises(SourceError, match=r"no readable images among the first \d+ of \d+ .*(not a JPEG|is empty)"):
+        crop_dataset(folder, FLAT, training=True, start=0)
+    folder = write_files(tmp_path / "b", broken=range(1, count), count=count)
+    dataset = crop_dataset(folder, FLAT, training=True, start=0)
+    (tmp_path / "b" / "000.png").unlink()
+    with pytest.raises(
+        tf.errors.OpError, match=r"SourceError: `data` is mostly unreadable: .*(not a JPEG|is empty|No such)"
+    ):
+        collect(dataset)
     with pytest.raises(SourceError, match="holds no images"):
         crop_dataset([], FLAT, training=True)
 
 
-def test_gray_and_odd_pictures_in_one_folder(tmp_path):
+def test_gray_and_odd_images_in_one_folder(tmp_path):
     Image.new("L", (30, 20), 100).save(tmp_path / "gray.png")
     Image.new("LA", (1, 1), (100, 255)).save(tmp_path / "dot.png")
     Image.new("P", (300, 2)).save(tmp_path / "line.gif")
@@ -231,15 +248,15 @@ def test_gray_and_odd_pictures_in_one_folder(tmp_path):
     assert (crops == crops[..., :1]).all()
 
 
-def test_pictures_are_not_kept():
+def test_images_are_not_kept():
     class Counted(ArraySource):
         alive = most = 0
 
-        def open(self, index, min_side=None):
-            image = super().open(index)
+        def example(self, index):
+            image = super().example(index)["image"]
             Counted.alive += 1
             Counted.most = max(Counted.most, Counted.alive)
-            return Watched(image)
+            return {"image": Watched(image)}
 
     class Watched:
         def __init__(self, image):
@@ -259,7 +276,7 @@ def test_pictures_are_not_kept():
 
 def test_sources_of_every_kind_give_the_same_stream(tmp_path):
     folder = write_files(tmp_path / "a")
-    arrays = np.stack([np.asarray(image) for image in image_source(folder)])
+    arrays = np.stack([np.asarray(example["image"]) for example in image_source(folder)])
     expected = collect(crop_dataset(folder, FLAT, training=True, seed=9, start=0))
     for source in (f"{folder}/*.png", arrays, list(arrays / 255.0), image_source(folder)):
         np.testing.assert_array_equal(collect(crop_dataset(source, FLAT, training=True, seed=9, start=0)), expected)

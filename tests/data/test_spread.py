@@ -13,8 +13,8 @@ SOURCE = ArraySource([np.full((4, 4, 3), number, np.uint8) for number in range(2
 def chosen(count, unfit=()):
     """Numbers of the pictures, and their seeds."""
 
-    def cut(image, seed):
-        number = image.getpixel((0, 0))[0]
+    def cut(example, seed):
+        number = example["image"].getpixel((0, 0))[0]
         if number in unfit:
             raise ValueError("does not serve")
         return number, seed
@@ -36,5 +36,5 @@ def test_none_is_taken_twice_and_the_end_is_the_end():
 
 
 def test_nothing_that_serves_is_an_error():
-    with pytest.raises(SourceError, match="no readable picture among 20; give photographs"):
+    with pytest.raises(SourceError, match="no readable images among 20"):
         chosen(4, unfit=set(range(20)))

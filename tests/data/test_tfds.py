@@ -6,9 +6,10 @@ import types
 import numpy as np
 import pytest
 
-from tfssl.data.images import check_source, image_source
-from tfssl.data.labeled import labeled_dataset, train_and_test
 from tfssl.data.crop import Crop
+from tfssl.data.images import image_source
+from tfssl.data.labeled import labeled_dataset, train_and_test
+from tfssl.data.source import check_source
 from tfssl.errors import SourceError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3), dtype=np.uint8)
@@ -56,7 +57,7 @@ def test_name_and_split(opened, text, call):
     if call[0] == "cats":
         source = image_source(text)
         assert len(source) == 5
-        np.testing.assert_array_equal(np.asarray(source.open(3)), IMAGES[3])
+        np.testing.assert_array_equal(np.asarray(source.example(3)["image"]), IMAGES[3])
         assert source.name(3) == f"{text}#3"
         check_source(source)
     else:

@@ -9,7 +9,8 @@ import tensorflow as tf
 from PIL import Image
 
 from tfssl.data.builtin import builtin_photographs
-from tfssl.data.images import check_source, image_source
+from tfssl.data.images import image_source
+from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource, _masked_crc32c
 from tfssl.errors import SourceError
 
@@ -52,7 +53,7 @@ def test_random_access_across_shards(shards):
     source = TFRecordSource.from_paths(shards)
     assert len(source) == 7
     for index in (6, 0, 3, 2, 5, 1, 4):
-        np.testing.assert_array_equal(np.asarray(source.open(index)), picture(index))
+        np.testing.assert_array_equal(np.asarray(source.example(index)["image"]), picture(index))
         assert source.read(index) == encoded(index)
     assert source.name(2) == f"{shards[0]}#2"
     assert source.name(3) == f"{shards[2]}#0"
@@ -79,7 +80,7 @@ def test_reads_from_many_threads(shards):
     source = TFRecordSource.from_paths(shards)
     indices = np.random.default_rng(0).integers(0, 7, 400).tolist()
     with ThreadPoolExecutor(8) as pool:
-        sizes = list(pool.map(lambda index: source.open(index).size[1], indices))
+        sizes = list(pool.map(lambda index: source.example(index)["image"].size[1], indices))
     assert sizes == [index + 1 for index in indices]
 
 
@@ -173,18 +174,18 @@ def test_bad_pictures_inside_a_good_shard(tmp_path):
     path = write(tmp_path / "a.tfrecord", [good[0], {"image/encoded": b"text"}, {"other": 1}, good[1]])
     source = image_source(path)
     with pytest.raises(ValueError, match="not a JPEG"):
-        source.open(1)
+        source.example(1)
     with pytest.raises(ValueError, match="image/encoded"):
-        source.open(2)
-    assert source.open(3).size == (7, 2)
-    check_source(source)
+        source.example(2)
+    assert source.example(3)["image"].size == (7, 2)
+    check_source(image_source(source))
     mostly = write(tmp_path / "b.tfrecord", [good[0], {"image/encoded": b"text"}, {"image/encoded": b""}])
     with pytest.raises(SourceError, match=r"2 of 3 .*b\.tfrecord#1: not a JPEG"):
-        check_source(mostly)
+        check_source(image_source(mostly))
 
 
 def test_reduced_decoding(tmp_path):
     photo = Image.new("RGB", (640, 480), "green")
     photo.save(tmp_path / "a.jpg")
     path = write(tmp_path / "a.tfrecord", [{"image/encoded": (tmp_path / "a.jpg").read_bytes()}])
-    assert image_source(path).open(0, min_side=100).size == (160, 120)
+    assert image_source(path, min_size=100).example(0)["image"].size == (160, 120)

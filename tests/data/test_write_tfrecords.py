@@ -65,7 +65,9 @@ def test_folder_to_shards(tool, photos, tmp_path, capsys):
         original = photos / name
         if original.suffix in (".jpg", ".png"):
             assert source.read(index) == original.read_bytes()
-        np.testing.assert_array_equal(np.asarray(source.open(index)), np.asarray(image_source(original).open(0)))
+        np.testing.assert_array_equal(
+            np.asarray(source.example(index)["image"]), np.asarray(image_source(original).example(0)["image"])
+        )
         assert source.label(index) == ["cat", "dog"].index(original.parent.name)
     assert (out / "photos-labels.txt").read_text() == "cat\ndog\n"
     with open(out / "photos-skipped.csv", newline="") as file:
@@ -83,11 +85,11 @@ def test_max_side_scales_upright_and_keeps_small_files(tool, photos, tmp_path):
     assert tool.main([str(photos), str(out), "--shards", "1", "--max-side", "45", "--name", "tiny"]) == 1
     where, source = read_back(out)
     assert source.read(where["dog/small.jpg"]) == (photos / "dog" / "small.jpg").read_bytes()
-    assert source.open(where["cat/5.jpg"]).size == (30, 45)
+    assert source.example(where["cat/5.jpg"])["image"].size == (30, 45)
     for name in ("dog/1.jpg", "dog/2.png", "cat/3.bmp"):
-        image = source.open(where[name])
+        image = source.example(where[name])["image"]
         assert image.size == (45, 30)
-        full = np.asarray(image_source(photos / name).open(0).resize((45, 30), Image.Resampling.LANCZOS))
+        full = np.asarray(image_source(photos / name).example(0)["image"].resize((45, 30), Image.Resampling.LANCZOS))
         assert np.abs(np.asarray(image).astype(int) - full).mean() < 3
 
 

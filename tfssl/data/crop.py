@@ -64,3 +64,7 @@ class Crop:
         if self.flip and rng is not None and rng.random() < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return np.asarray(image)
+
+    def sample(self, example, rng, training):
+        """As :meth:`tfssl.methods.base.Method.sample`: the crop of an example's image, at random in training."""
+        return (self.apply(example["image"], rng if training else None),)

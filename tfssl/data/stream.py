@@ -37,7 +37,7 @@ def examples_of_stream(dataset, make, *, start, count):
     first = next(iter(images.take(1)), None)
     if first is None:
         raise SourceError("`data` is an empty tf.data.Dataset; give one with at least one image")
-    examples = make(ArraySource([first.numpy()]))
+    examples = make(ArraySource([first.numpy()]))  # which tells types and shapes, and floats that leave [0, 1]
     training, per_item, seed = examples.training, examples.per_item, examples.seed
     specs = [(part.dtype, part.shape[1:]) for part in examples.probe()]
 

@@ -17,8 +17,8 @@ PATTERN_AREA = (0.20, 0.30)
 """Share of a picture that the pattern mask drops, both limits excluded (released code)."""
 
 FILL = tuple(2.0 * level / 255.0 - 1.0 for level in MEAN_COLOR)
-"""What dropped pixels get, in [-1, 1]: the mean color of ImageNet. (The released code gives 117, 104, 123 to the channels
-of an RGB image; networks trained with it expect that.)"""
+"""What dropped pixels get, in [-1, 1]: the mean color of ImageNet. (The released code gives 117, 104, 123 to the
+channels of an RGB image; networks trained with it expect that.)"""
 
 MEAN_AREA = {"blocks": 0.225, "regions": 0.188, "pattern": 0.23}
 """Share of a picture that each random mask drops on average (measured)."""
