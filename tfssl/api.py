@@ -31,11 +31,11 @@ def load(source="colorizer"):
     Raises:
         ModelError: if there is no such model, or it is incomplete; names the models that ship.
     """
-    from tfssl.export.source import load_source
-    from tfssl.methods.encoding import is_encoder
+    from tfssl.backbones import Encoder
+    from tfssl.export.run import load_source
 
     method, model = load_source(source)
-    if is_encoder(model):
+    if isinstance(model, Encoder):
         raise ModelError(
             f"{str(source)!r} holds only the encoder of a {method.name()} model: give the run directory, or take "
             f"tfssl.load_encoder"
@@ -52,26 +52,33 @@ def load_encoder(source):
             by (x - 0.5) / 0.25) or ``"pixels"``.
 
     Returns:
-        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``. All its weights were loaded, unless
-        random ones were asked for.
+        :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
+        All its weights were loaded, unless random ones were asked for.
 
     Raises:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
         ConfigError: for an unknown backbone.
     """
+    from tfssl import layers
+    from tfssl.backbones import Encoder
+    from tfssl.backbones.encoder import as_encoder
     from tfssl.evaluation.encoders import pixel_encoder
-    from tfssl.export.source import load_source
-    from tfssl.methods.encoding import is_encoder
+    from tfssl.export.run import load_source
+    from tfssl.training.runs import read_network
 
     source = os.fspath(source)
     if source == "pixels":
-        return pixel_encoder()
+        return as_encoder(pixel_encoder())
     if is_random(source):
         return _random_encoder(source.removeprefix("random:"))
     if source.endswith(".keras"):
-        return _read_encoder(source)
+        file = Path(source).expanduser()
+        if not file.is_file():
+            raise ModelError(f"no such file: {source!r}")
+        layers.register()
+        return as_encoder(read_network(file), f"{source!r}")
     method, model = load_source(source)
-    return model if is_encoder(model) else method.encoder(model)
+    return model if isinstance(model, Encoder) else as_encoder(method.encoder(model))
 
 
 def is_random(source):
@@ -82,26 +89,12 @@ def is_random(source):
 def _random_encoder(backbone):
     import keras
 
-    from tfssl.backbones import build
+    from tfssl.backbones import Encoder, build
 
     keras.utils.set_random_seed(0)
     rgb = keras.Input((None, None, 3), name="rgb")
     taps = build(backbone, input_shape=(None, None, 3), fc=False)(keras.layers.Rescaling(4.0, offset=-2.0)(rgb))
-    return keras.Model(rgb, {name: tap for name, tap in taps.items() if name.startswith("conv")}, name=backbone)
-
-
-def _read_encoder(path):
-    from tfssl import layers
-    from tfssl.methods.encoding import is_encoder
-    from tfssl.training.runs import read_network
-
-    if not Path(path).expanduser().is_file():
-        raise ModelError(f"no such file: {path!r}")
-    layers.register()
-    encoder = read_network(Path(path).expanduser())
-    if not is_encoder(encoder):
-        raise ModelError(f"{path!r} is no encoder: RGB (B, H, W, 3) in, a dict of maps with conv1 out; give its run")
-    return encoder
+    return Encoder(rgb, {name: tap for name, tap in taps.items() if name.startswith("conv")}, name=backbone)
 
 
 def evaluate(source, data, *, task=None, out=None, table=None, progress=None, compare=None, **options):

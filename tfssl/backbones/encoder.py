@@ -73,13 +73,14 @@ class Encoder(keras.Model):
         return outputs
 
 
-def as_encoder(network):
+def as_encoder(network, name=None):
     """An encoder as it is, or one made of a functional model that has the shape of one, with the same variables.
 
     Files written before there was this class hold such models, and so do those of other libraries.
 
     Args:
         network: ``keras.Model``: RGB images (B, H, W, 3) in [0, 1] -> a dict of maps (B, h, w, c) and vectors (B, c).
+        name: what to call it in the message.
 
     Raises:
         ModelError: if it is something else.
@@ -90,7 +91,8 @@ def as_encoder(network):
     rgb = len(getattr(inputs, "shape", ())) == 4 and inputs.shape[-1] == 3
     if rgb and isinstance(outputs, dict) and all(len(tap.shape) in (2, 4) for tap in outputs.values()):
         return Encoder(inputs, outputs, name=network.name)
-    raise ModelError(f"{getattr(network, 'name', network)!r} is no encoder: RGB (B, H, W, 3) in, a dict of taps out")
+    name = name or repr(getattr(network, "name", network))
+    raise ModelError(f"{name} is no encoder: it must take RGB (B, H, W, 3) and give a dict of taps; give its run")
 
 
 def _smallest(encoder):

@@ -11,9 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfssl import methods
 from tfssl.config import renamed
 from tfssl.errors import ModelError
 from tfssl.files import read_json, sha256, write_json
+from tfssl.training.runs import STATISTICS, read_statistics
 
 REPORT = "export.json"
 ATTACHED = "files"
@@ -50,15 +52,17 @@ def _attached(method):
 
 
 def read_method(report, folder):
-    """The configured method of an export, with the paths of files that came along."""
-    from tfssl import methods
+    """The configured method of an export, with its statistics and the paths of files that came along."""
+    config = {
+        key: str(Path(folder) / value) if isinstance(value, str) and value.startswith(f"{ATTACHED}/") else value
+        for key, value in report["config"].items()
+    }
+    return methods.get(report["method"])(**config).adapted(read_statistics(Path(folder) / ATTACHED / STATISTICS))
 
-    return methods.get(report["method"])(
-        **{
-            key: str(Path(folder) / value) if isinstance(value, str) and value.startswith(f"{ATTACHED}/") else value
-            for key, value in report["config"].items()
-        }
-    )
+
+def served_name(method):
+    """Name under which an exported method is served, and of its files."""
+    return method.export_name or method.name().rpartition(":")[2]
 
 
 def read_report(folder):
@@ -112,9 +116,13 @@ def write_export(out, method, model, names, *, overwrite):
         same = old is not None and _same(old, who)
         report = {**(old if same else {}), **who}
         yield stage, report
-        for key, name in _attached(method).items():
-            (stage / ATTACHED).mkdir(exist_ok=True)
+        attached = _attached(method)
+        if attached or method.statistics:
+            (stage / ATTACHED).mkdir()
+        for key, name in attached.items():
             shutil.copyfile(getattr(method, key), stage / name)
+        if method.statistics:
+            np.savez(stage / ATTACHED / STATISTICS, **method.statistics)
         kept = {} if not same else {k: v for k, v in old["files"].items() if k.split("/")[0] not in names}
         report["files"] = {**kept, **fingerprints(stage)}
         write_json(stage / REPORT, report)

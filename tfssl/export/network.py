@@ -43,6 +43,8 @@ def network_from_values(method, values, source):
         ModelError: with the counts of matching and missing weights.
     """
     network = new_network(method)
+    if any(variable.path not in values for variable in network.weights):
+        values = {**_unread(network), **values}
     assign_weights(network, values, source)
     unknown = sorted(set(values) - {variable.path for variable in network.variables})
     if unknown:
@@ -51,6 +53,17 @@ def network_from_values(method, values, source):
             f"{', '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''}"
         )
     return network
+
+
+def _unread(network):
+    """Variables that the network has but never reads, ``{path: variable}``: a SavedModel does not hold them.
+
+    Such as the bias of the way back of a tied layer, in an encoder.
+    """
+    specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), network.input)
+    traced = tf.function(lambda inputs: network(inputs, training=False)).get_concrete_function(specs)
+    read = {id(variable) for variable in traced.graph.variables}
+    return {variable.path: variable for variable in network.weights if id(variable.value) not in read}
 
 
 def new_network(method):
@@ -133,8 +146,8 @@ class StoredNetwork:
         """A stand-in for a model inside the model, with the same variables."""
         part = object.__new__(StoredNetwork)
         stored = {id(own): variable for own, variable in zip(self.model.variables, self.variables, strict=True)}
-        part._model = self.model.get_layer(name)
-        part.variables = [stored[id(own)] for own in part._model.variables]
+        part.model = self.model.get_layer(name)
+        part.variables = [stored[id(own)] for own in part.model.variables]
         part._locate()
         return part
 

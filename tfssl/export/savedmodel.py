@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfssl.endpoint import sample_images
 from tfssl.errors import ConfigError, ModelError
-from tfssl.export.folder import read_method, read_report, write_export
+from tfssl.export.folder import read_method, read_report, served_name, write_export
 from tfssl.export.network import StoredNetwork, network_from_values, served_network
 from tfssl.export.serving import CONFIG, WARMUP, write_config, write_warmup
 
@@ -47,7 +47,7 @@ def export_savedmodel(method, model, out, *, weights="float32", version=1, overw
     if not isinstance(version, int) or version < 1:
         raise ConfigError(f"`version` must be a positive integer. Received: version={version!r}")
     network = served_network(method, model)
-    name = method.export_name or method.name()
+    name = served_name(method)
     with write_export(out, method, network, [str(version), CONFIG], overwrite=overwrite) as (stage, report):
         folder, endpoints = stage / str(version), method.serving(network)
         default = next(iter(endpoints))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfssl.endpoint import sample_images
 from tfssl.errors import ConfigError, ModelError
-from tfssl.export.folder import write_export
+from tfssl.export.folder import served_name, write_export
 from tfssl.export.network import SCOPE, StoredNetwork, inner_layers, sensitive_layers, served_network
 from tfssl.export.savedmodel import write_savedmodel
 from tfssl.quiet import quiet_stderr
@@ -59,7 +59,7 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
         raise ModelError(f"{method.name()} has no .tflite form, it exports {', '.join(endpoints)}; export a SavedModel")
     size = endpoints[name].mobile if image_size is None else image_size
     endpoint = _fixed_endpoint(endpoints[name], size)
-    file = f"{method.export_name or method.name()}_{quantize}.tflite"
+    file = f"{served_name(method)}_{quantize}.tflite"
     with write_export(out, method, network, [file], overwrite=overwrite) as (stage, report):
         content = _convert(name, endpoint)
         if quantize != "none":
@@ -86,9 +86,7 @@ def needs(quantize):
         ModelError: naming the extra to install.
     """
     if quantize not in ("none", "float16", "dynamic", "int8"):
-        raise ConfigError(
-            f"`quantize` must be one of none, float16, dynamic, int8. Received: quantize={quantize!r}"
-        )
+        raise ConfigError(f"`quantize` must be one of none, float16, dynamic, int8. Received: quantize={quantize!r}")
     if quantize != "none" and importlib.util.find_spec("ai_edge_quantizer") is None:
         raise ModelError(
             f"quantize={quantize!r} needs the package ai-edge-quantizer: pip install 'tfssl[mobile]', or take "

@@ -62,7 +62,9 @@ def endpoints(method, network):
             lambda images, size: [
                 {
                     "image_bytes": encoded(images),
-                    "mask_bytes": np.array([encode(Image.fromarray(_hole(image.height, image.width))) for image in images]),
+                    "mask_bytes": np.array(
+                        [encode(Image.fromarray(_hole(image.height, image.width))) for image in images]
+                    ),
                 }
             ],
             tolerance={"float32": 0.05},  # rounding flips single levels now and then
