@@ -15,8 +15,10 @@ from tfssl.errors import ModelError
 from tfssl.export import export_run, export_savedmodel, export_tflite, load_savedmodel
 from tfssl.export.check import main as check
 from tfssl.export.graph_model import GraphModel
+from tfssl.export.network import network_from_values
+from tfssl.export.savedmodel import read_variables
 from tfssl.export.serving import WARMUP, read_warmup
-from tfssl.methods import Colorization
+from tfssl.methods import Colorization, DenoisingAutoencoder
 
 
 class Stub(Colorization):
@@ -119,7 +121,7 @@ def test_errors_are_judged_by_the_size_of_the_features(stub, trained, tmp_path, 
 
 
 def test_what_needs_the_whole_model_says_so(folder, stub, trained, tmp_path):
-    with pytest.raises(ModelError, match="holds only the encoder of a .*:Stub model"):
+    with pytest.raises(ModelError, match=r"holds only the encoder of a .*:Stub model"):
         tfssl.load(folder)
     for model in (trained, tfssl.load_encoder(folder)):
         with pytest.raises(ModelError, match=r"Stub has no \.tflite form, it exports features, features_float"):
@@ -147,3 +149,17 @@ def test_mixed_precision_is_served_in_float32(stub, lively, tmp_path):
     assert check([str(tmp_path / "export")]) == 0
     outputs = tf.saved_model.load(str(tmp_path / "export" / "1")).signatures["features"].structured_outputs
     assert {spec.dtype for spec in outputs.values()} == {tf.float32}
+
+
+def test_a_weight_that_the_encoder_never_reads_may_be_missing(tmp_path):
+    """The bias of the way back of a tied layer is not in a SavedModel; one that is read still has to be."""
+    method = DenoisingAutoencoder(backbone="dense", crop_size=6, units=[8])
+    model = method.model()
+    export_savedmodel(method, model, tmp_path / "export")
+    _, network = load_savedmodel(tmp_path / "export")
+    pixels = np.random.default_rng(0).random((1, 12, 12, 3), dtype=np.float32)
+    np.testing.assert_allclose(network(pixels)["conv1"], method.encoder(model)(pixels)["conv1"], atol=1e-5)
+    values = read_variables(tmp_path / "export" / "1")
+    del values["layer1/bias"]
+    with pytest.raises(ModelError, match="fits 2 of 3 weights"):
+        network_from_values(method, values, "it")

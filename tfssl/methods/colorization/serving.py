@@ -85,14 +85,14 @@ def colorize_rgb(method, model, image):
 
 
 def network_size(method, size):
-    """Size at which the network sees a picture, the same as in ``tfssl colorize`` and ``tfssl evaluate``.
+    """Size at which the network sees an image, the same as in ``tfssl colorize`` and ``tfssl evaluate``.
 
     The shorter side becomes ``method.image_size``, but the longer one at most ``MAX_ASPECT`` times that: a strip
     of 20000 x 10 pixels would otherwise grow to 256 000 x 128.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization`.
-        size: int32 tensor (2,), height and width of the picture.
+        size: int32 tensor (2,), height and width of the image.
 
     Returns:
         int32 tensor (2,), height and width. Sizes that are no multiple of the network's stride are filled up by

@@ -22,7 +22,7 @@ def endpoints(method, network):
       of any sizes, each mask as large as its image and white where the hole is -> ``png_bytes``, string (N,), each
       an RGB PNG as large as its image. All white pixels of a mask are filled as one hole: for holes far apart, ask
       once for each.
-    - ``predict``: ``pictures``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
+    - ``predict``: ``images``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
       hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.image_size``. A network with a central mask fills
       only what lies in the center. The seam is not blended.
     - ``features`` and ``features_float``: of images of any size, see
@@ -30,7 +30,7 @@ def endpoints(method, network):
 
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter, or what stands for it: a function ``(pictures, training=False)`` with ``get_layer``.
+        network: its inpainter, or what stands for it: a function ``(images, training=False)`` with ``get_layer``.
 
     Returns:
         ``{name: Endpoint}``.
@@ -99,7 +99,7 @@ def _hole(height, width):
 
 
 def inpaint_rgb(method, network, image, mask):
-    """Fill the white pixels of one picture as one hole.
+    """Fill the white pixels of one image as one hole.
 
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
@@ -111,11 +111,11 @@ def inpaint_rgb(method, network, image, mask):
         float32 (H, W, 3), sRGB in [0, 1].
 
     Raises:
-        tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the picture is left.
+        tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the image is left.
     """
     same = tf.debugging.assert_equal(tf.shape(mask), tf.shape(image), "a mask must be as large as its image")
     hole = tf.reduce_mean(mask, axis=-1) > 0.5
-    left = tf.debugging.assert_equal(tf.reduce_all(hole), False, "a mask must leave something of the picture")
+    left = tf.debugging.assert_equal(tf.reduce_all(hole), False, "a mask must leave something of the image")
     with tf.control_dependencies([check for check in (same, left) if check is not None]):
         hole = tf.identity(hole)
 
