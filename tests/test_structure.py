@@ -32,7 +32,8 @@ ALLOWED = {
     "color": {"ops", "layers", "data", "visualization"},
     "discovery": {"ops", "layers", "data", "visualization"},
     "synthesis": {"ops", "layers", "data", "visualization"},
-    "methods.base": set(),
+    "endpoint": {"data"},  # sample inputs are made of the builtin photographs
+    "methods.base": {"backbones", "data", "endpoint"},
     "methods.*": {
         "ops",
         "layers",
@@ -44,12 +45,13 @@ ALLOWED = {
         "color",
         "discovery",
         "synthesis",
+        "endpoint",
         "methods.base",
     },
     "config": {"methods.base"},
     "training": {"methods.base", "data", "config"},
-    # data: int8 needs representative pictures, and every export is compared with its model on real ones.
-    "export": {"methods.base", "ops", "data", "config", "training"},
+    # data: int8 needs representative images.
+    "export": {"backbones", "endpoint", "methods.base", "data", "config", "training"},
     "report": {"config", "data", "evaluation", "methods.base", "training"},
     "api": {"*"},
     "cli": {"*"},

@@ -25,7 +25,7 @@ def absolute(call, want, got):
 
 
 def relative(call, want, got):
-    """Absolute differences over the mean magnitude of what was expected, for outputs without a unit such as features."""
+    """Absolute differences over the mean magnitude of what was expected: features have no unit."""
     return np.abs(want - got) / max(np.mean(np.abs(want)), np.finfo(np.float32).tiny)
 
 
@@ -164,8 +164,8 @@ def feature_endpoints(network):
     Encoders of clips, pairs and sounds have ``features`` alone, which takes what they take.
 
     Args:
-        network: an :class:`~tfssl.backbones.encoder.Encoder`, or a function ``(inputs, training=False)`` that stands for
-            it and has it as its attribute ``model``; one without that takes images.
+        network: an :class:`~tfssl.backbones.encoder.Encoder`, or a function ``(inputs, training=False)`` that stands
+            for it and has it as its attribute ``model``; one without that takes images.
 
     Returns:
         ``{name: Endpoint}``.

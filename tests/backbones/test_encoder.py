@@ -26,7 +26,7 @@ def about(encoder):
 def test_what_it_says():
     encoder = two_taps(modality="clip")
     assert about(encoder) == ("clip", {"map": 4, "vector": 2}, 5)
-    assert isinstance(encoder, keras.Model) and [layer.name for layer in encoder.layers][0] == "clip"
+    assert isinstance(encoder, keras.Model) and encoder.layers[0].name == "clip"
     assert two_taps(modality="clip", smallest=16).smallest == 16
 
 

@@ -75,6 +75,7 @@ def test_changed_weights_are_noticed_without_the_fingerprints(copy):
     assert any("Checksum" in text or "checksum" in text for text in failures(copy))
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_noticed(copy, method, lively):
     """A SavedModel that is whole, but not the one that the .tflite was made from."""
     from tfssl.export.network import StoredNetwork

@@ -58,7 +58,10 @@ def test_the_check_passes(folder, capsys):
 
 
 def test_the_encoder_alone_is_stored(folder, stub, trained):
-    report = json.loads((folder / "export.json").read_text())["savedmodel"]
+    report = json.loads((folder / "export.json").read_text())
+    taps = {f"conv{i}": 4 for i in range(1, 6)}
+    assert report["encoder"] == {"modality": "image", "taps": taps, "smallest": 1}
+    report = report["savedmodel"]
     assert (
         report["serving_default"] == "features" and report["parity"]["features"]["unit"] == "times its mean magnitude"
     )
@@ -139,6 +142,7 @@ def test_the_exported_encoder_is_evaluated(folder, tmp_path):
     assert numbers["accuracy"] == 1.0 and numbers["untrained_accuracy"] <= 1.0
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_served_in_float32(stub, lively, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

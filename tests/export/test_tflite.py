@@ -78,6 +78,7 @@ def test_representative_pictures_set_the_ranges(method, model, exported, tmp_pat
     assert errors[0] > 1.5 * errors[1]
 
 
+@pytest.mark.slow
 def test_the_order_of_representative_pictures_does_not_matter(method, model, tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     for name, order in (("a", pictures), ("b", pictures[::-1])):
@@ -94,6 +95,7 @@ def test_a_model_that_answers_nan_is_refused(method, lively, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_export_run_reads_an_export_and_reports_in_words(exported, tmp_path):
     lines = export_run(exported, tmp_path / "phone", format="tflite", quantize="dynamic", image_size=64)
     assert len(lines) == 2 and "colorizer_dynamic.tflite" in lines[0] and "mean error" in lines[1]

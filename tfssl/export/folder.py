@@ -66,11 +66,7 @@ def served_name(method):
 
 
 def read_report(folder):
-    """The parsed export.json of a folder; its configuration has the names that keys have now.
-
-    Raises:
-        ModelError: if it is missing or damaged.
-    """
+    """The parsed export.json of a folder, its configuration under the names that keys have now."""
     path = Path(folder) / REPORT
     try:
         report = read_json(path)
@@ -97,13 +93,10 @@ def write_export(out, method, model, names, *, overwrite):
         method: the :class:`~tfssl.methods.base.Method` that is exported.
         model: its network, in float32.
         names: names below ``out`` that will be written.
-        overwrite: replace existing ones, and an export of other weights altogether.
+        overwrite: replace existing ones, and an export of other weights altogether; otherwise they are a ModelError.
 
     Yields:
         ``(stage, report)``: an empty folder to write into, and the dict that becomes export.json.
-
-    Raises:
-        ModelError: if ``out`` is in use and ``overwrite`` is not set.
     """
     out, who = Path(out).expanduser(), identity(method, model)
     old = _claim(out, who, names, overwrite)

@@ -7,14 +7,7 @@ from tfssl.errors import ModelError
 
 
 class GraphModel:
-    """A SavedModel loaded by TensorFlow's graph-mode loader into a Session, the way a model server holds it.
-
-    Args:
-        version: the version folder.
-
-    Raises:
-        ModelError: if it cannot be loaded.
-    """
+    """A version folder loaded by TensorFlow's graph-mode loader into a Session, the way a model server holds it."""
 
     def __init__(self, version):
         graph = tf.Graph()
@@ -42,11 +35,7 @@ class GraphModel:
             raise ModelError(f"signature {name} takes {_inputs(found)} instead of {_inputs(wanted)}")
 
     def run(self, name, inputs):
-        """Run a signature: ``{input: array} -> {output: array}``.
-
-        Raises:
-            ModelError: if there is no such signature or input, or the run fails.
-        """
+        """Run a signature: ``{input: array} -> {output: array}``."""
         signature = self.signatures.get(name)
         if signature is None:
             raise ModelError(f"no signature {name!r}; there are {', '.join(sorted(self.signatures))}")

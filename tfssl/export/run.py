@@ -23,17 +23,10 @@ def export_run(
         out: folder to write. Both formats of one model may share a folder.
         format: ``"savedmodel"`` or ``"tflite"``.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``; a SavedModel takes the first two.
-        image_size: for tflite, height and width of the input in pixels; None is the method's own.
-        representative: for int8, image source that sets the ranges of activations.
-        overwrite: replace an earlier export.
+        image_size: as ``representative`` and ``overwrite`` of :func:`~tfssl.export.export_tflite`.
 
     Returns:
         List of lines for the user: what was written and how far it lies from the Keras model.
-
-    Raises:
-        ConfigError: for a wrong ``format`` or ``quantize``.
-        ModelError: see :func:`export_savedmodel` and :func:`export_tflite`; naming the extra to install, if one is
-            missing, before anything else.
     """
     if format not in ("savedmodel", "tflite"):
         raise ConfigError(f"`format` must be savedmodel or tflite. Received: format={format!r}")

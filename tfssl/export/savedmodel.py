@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfssl.backbones import Encoder
 from tfssl.endpoint import sample_images
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export.folder import read_method, read_report, served_name, write_export
@@ -36,10 +37,9 @@ def export_savedmodel(method, model, out, *, weights="float32", version=1, overw
         overwrite: replace an earlier export in ``out``.
 
     Returns:
-        The report that is also in export.json.
+        What is also in export.json.
 
     Raises:
-        ConfigError: for an unknown ``weights`` or ``version``.
         ModelError: if ``out`` is in use, or the export does not agree with the Keras model.
     """
     if weights not in WEIGHTS:
@@ -64,11 +64,13 @@ def export_savedmodel(method, model, out, *, weights="float32", version=1, overw
             "signatures": _describe(loaded),
             "parity": {"images": len(images), **_parity(loaded, endpoints, images, weights)},
         }
+        if isinstance(network, Encoder):
+            report["encoder"] = {key: getattr(network, key) for key in ("modality", "taps", "smallest")}
     return report
 
 
 def write_savedmodel(folder, endpoints):
-    """Write endpoints and the variables they use through ``keras.export.ExportArchive``."""
+    """Write endpoints and the variables they use."""
     archive = keras.export.ExportArchive()
     for name, endpoint in endpoints.items():
         archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.signature))
@@ -76,13 +78,10 @@ def write_savedmodel(folder, endpoints):
 
 
 def load_savedmodel(folder):
-    """Get the configured method and the Keras model back from an export, or its encoder where that was stored.
+    """``(method, network)`` of an export, in float32; the network is the encoder where that was stored.
 
     Args:
         folder: folder written by :func:`export_savedmodel`, or the version folder in it.
-
-    Returns:
-        ``(method, network)``: what ``method.served`` gave, in float32.
 
     Raises:
         ModelError: if export.json or the SavedModel is missing or damaged, or a weight of the network is not in it;
@@ -100,11 +99,7 @@ def load_savedmodel(folder):
 
 
 def read_variables(version):
-    """The variables of a SavedModel from its checkpoint, ``{name: array}``; float16 ones as float32.
-
-    Raises:
-        ModelError: if the checkpoint is missing or damaged.
-    """
+    """The variables of a SavedModel from its checkpoint, ``{name: array}``; float16 ones as float32."""
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     try:

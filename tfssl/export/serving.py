@@ -75,14 +75,7 @@ def write_config(path, name):
 
 
 def read_config(path):
-    """Parse a ``ModelServerConfig``.
-
-    Returns:
-        List of its models, with ``name``, ``base_path`` and ``model_platform``.
-
-    Raises:
-        ModelError: with the line that does not parse, or saying what is missing.
-    """
+    """The models of a ``ModelServerConfig``, with ``name``, ``base_path`` and ``model_platform``."""
     config = _message("ModelServerConfig")()
     try:
         # Fields that are not declared here, such as a version policy, are the server's to judge.
@@ -102,13 +95,7 @@ def read_config(path):
 
 
 def write_warmup(path, name, requests):
-    """Write warm-up requests: TFRecords of ``PredictionLog``.
-
-    Args:
-        path: the file, see :data:`WARMUP`.
-        name: the model's name.
-        requests: list of ``(signature name, {input name: array})``.
-    """
+    """Write warm-up requests to a model, ``[(signature, {input: array}), ...]``: TFRecords of ``PredictionLog``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests:
@@ -122,14 +109,7 @@ def write_warmup(path, name, requests):
 
 
 def read_warmup(path):
-    """Parse warm-up requests.
-
-    Returns:
-        List of ``(signature name, {input name: array})``.
-
-    Raises:
-        ModelError: if a record is damaged or no predict request.
-    """
+    """The warm-up requests of a file, ``[(signature, {input: array}), ...]``."""
     logs = []
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():

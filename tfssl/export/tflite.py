@@ -45,10 +45,9 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
         overwrite: replace an earlier file of the same name.
 
     Returns:
-        The report that is also in export.json.
+        What is also in export.json.
 
     Raises:
-        ConfigError: for an unknown ``quantize`` or an ``image_size`` out of range.
         ModelError: if ``out`` is in use, the file's error exceeds the endpoint's tolerance, or a package is missing.
     """
     needs(quantize)
@@ -79,12 +78,7 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
 
 
 def needs(quantize):
-    """Check a kind of quantization, and that what it takes is installed.
-
-    Raises:
-        ConfigError: for an unknown kind.
-        ModelError: naming the extra to install.
-    """
+    """Raise ConfigError for an unknown kind, and ModelError where what it takes is not installed."""
     if quantize not in ("none", "float16", "dynamic", "int8"):
         raise ConfigError(f"`quantize` must be one of none, float16, dynamic, int8. Received: quantize={quantize!r}")
     if quantize != "none" and importlib.util.find_spec("ai_edge_quantizer") is None:
@@ -105,19 +99,7 @@ def interpreter(path):
 
 
 def run_tflite(path, signature, inputs):
-    """Run a .tflite file, builtin operators only.
-
-    Args:
-        path: the file.
-        signature: name of the signature.
-        inputs: list of ``{input name: array}``.
-
-    Returns:
-        List of ``{output name: array}``.
-
-    Raises:
-        ModelError: if the file cannot be loaded or run.
-    """
+    """Run a signature of a .tflite file, builtin operators only: ``[{input: array}, ...]`` -> its answers."""
     try:
         runner = interpreter(path).get_signature_runner(signature)
         return [runner(**values) for values in inputs]
