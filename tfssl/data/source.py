@@ -18,6 +18,7 @@ _SHOWN_REASONS = 3
 
 FIELDS = (
     "image", "label", "captions", "clip", "sound", "left", "right", "depth", "disparity", "pose", "mask", "boxes",
+    "difficult", "normals",
 )  # fmt: skip
 """Names of the fields of examples."""
 
