@@ -11,8 +11,7 @@ from PIL import Image
 
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation import get_task
-from tfssl.evaluation.provenance import add_model
-from tfssl.evaluation.results_table import append_result
+from tfssl.evaluation.table import append_result
 
 _NO_OPTIONS = ("out", "progress", "trained", "references", "pretext")
 """Arguments of tasks that are not the user's to give."""
@@ -62,7 +61,7 @@ def load_encoder(source):
     from tfssl import layers
     from tfssl.backbones import Encoder
     from tfssl.backbones.encoder import as_encoder
-    from tfssl.evaluation.encoders import pixel_encoder
+    from tfssl.evaluation.runner import pixel_encoder
     from tfssl.export.run import load_source
     from tfssl.training.runs import read_network
 
@@ -103,25 +102,23 @@ def evaluate(source, data, *, task=None, out=None, table=None, progress=None, co
     Args:
         source: as :func:`load`; with a task, as :func:`load_encoder`.
         data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labeled ones.
-        task: a name of :func:`tfssl.evaluation.tasks`; None for the method's own metrics.
-        out: folder for tables and pictures; None writes nothing.
+        task: a name of :func:`tfssl.evaluation.task_names`; None for the method's own metrics.
+        out: folder for ``metrics.json``, tables and pictures; None writes nothing.
         table: .csv or .json file that the evaluation is appended to as a row, see
-            :func:`tfssl.evaluation.results_table.append_result`; needs ``out``.
+            :func:`tfssl.evaluation.table.append_result`.
         progress: called with (done, in all).
         compare: further sources to measure beside.
         **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, pictures
             for the task that the run was trained on, which goes on beside.
 
     Returns:
-        ``{name: number}``, and other entries such as ``skipped``.
+        :class:`~tfssl.evaluation.record.Record`: ``{name: Metric}``.
 
     Raises:
         ConfigError: for an unknown task or option.
         ModelError: if a model cannot be loaded, or has no weights.
         SourceError: if the data are not what is needed.
     """
-    if table is not None and out is None:
-        raise ConfigError("`table` takes its row from the files of the evaluation: name their folder, `out`")
     if compare:
         options["compare"] = compare
     if task is None:
@@ -141,12 +138,12 @@ def evaluate(source, data, *, task=None, out=None, table=None, progress=None, co
         options["trained"] = not is_random(source)
     if "progress" in _options(run):
         options["progress"] = progress
-    metrics = run(model, data, out=out, **options)
+    record = run(model, data, out=out, **options).of(source)
     if out is not None:
-        record = add_model(out, source)
-        if table is not None:
-            append_result(table, record)
-    return metrics
+        record.write(out)
+    if table is not None:
+        append_result(table, record)
+    return record
 
 
 def _with_pretext(source, data):
@@ -183,8 +180,8 @@ def _check_options(function, given, what):
     for name, value in given.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
-            mend = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known) or 'none'}"
-            raise ConfigError(f"{what}: there is no option `{name}`; {mend}")
+            fix = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known) or 'none'}"
+            raise ConfigError(f"{what}: there is no option `{name}`; {fix}")
         kind = _kind(inspect.signature(function).parameters[name].default)
         if kind is not None and _kind(value) != kind:
             raise ConfigError(f"{what}: `{name}` must be {kind}. Received: {name}={value!r}")

@@ -91,13 +91,14 @@ def evaluate(
     from tfssl.config import read_overrides
 
     flags: dict = {"temperature": temperature, "limit": limit, "compare": compare or None, "bank": bank}
-    flags |= {"test": test, "taps": taps.split(",") if taps else None, "pool": pool, "side": side, "seeds": seeds}
+    flags |= {"test": test, "taps": taps.split(",") if taps else None, "pool": pool, "image_size": side, "seeds": seeds}
     flags["strategy"] = strategy
     given = {name: value for name, value in flags.items() if value is not None} | read_overrides(options or [])
     with progress_bar("fits" if task else "images") as progress:
-        metrics = measure(run, data, task=task, out=out, table=table, progress=progress, **given)
-    print_metrics(metrics)
-    report_skipped(metrics.get("skipped", {}))
+        record = measure(run, data, task=task, out=out, table=table, progress=progress, **given)
+    for line in record.lines():
+        typer.echo(line)
+    report_skipped(record.skipped)
     if out is not None:
         typer.echo(f"written to {out}: " + ", ".join(sorted(p.name for p in out.iterdir())))
 

@@ -63,7 +63,7 @@ def _networks(run, compare, seed):
     """The run, the same network untrained, and what it is compared with, by name."""
     from tfssl.api import is_random, load_encoder
     from tfssl.errors import ConfigError
-    from tfssl.evaluation.encoders import untrained
+    from tfssl.evaluation.runner import untrained
 
     names = [_name(source) for source in (run, *compare)]
     for name in names:

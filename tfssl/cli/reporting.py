@@ -51,7 +51,6 @@ def report(
 def _measure(run, task, data, out, options):
     """Evaluate into ``out/evaluations/RUN/TASK``, unless that lies there already, of the same weights and pictures."""
     from tfssl.api import evaluate
-    from tfssl.evaluation.provenance import add_model
 
     folder = out / "evaluations" / run.name.replace("/", "-") / (task or "own")
     if run.weights is None:
@@ -62,7 +61,6 @@ def _measure(run, task, data, out, options):
     if stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == asked:
         return
     with progress_bar("fits" if task else "images") as progress:
-        metrics = evaluate(run.folder, data, task=task, out=folder, progress=progress, **options)
-    report_skipped(metrics.get("skipped", {}))
-    add_model(folder, run.folder)
+        record = evaluate(run.folder, data, task=task, out=folder, progress=progress, **options)
+    report_skipped(record.skipped)
     stamp.write_text(json.dumps(asked) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from tfssl.errors import ConfigError
 _FOLDER = Path(__file__).parent / "tasks"
 
 
-def tasks():
+def task_names():
     """Names of all tasks, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules([str(_FOLDER)]))
 
@@ -25,7 +25,7 @@ def get_task(name):
     Raises:
         ConfigError: naming the nearest task, if there is none of that name.
     """
-    known = tasks()
+    known = task_names()
     if name not in known:
         close = difflib.get_close_matches(str(name), known, n=1)
         fix = f"did you mean `{close[0]}`?" if close else "known tasks: " + ", ".join(known)
