@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from tfssl.data import labeled
 from tfssl.data.crop import Crop
-from tfssl.data.labeled import labeled_dataset, labeled_folder
 from tfssl.errors import ConfigError
 from tfssl.methods.denoising_autoencoder.network import depth, prepare, stack_of
 
@@ -58,7 +58,7 @@ def labeled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None
 
     Args:
         method: a :class:`~tfssl.methods.DenoisingAutoencoder`.
-        folder: see :func:`tfssl.data.labeled.labeled_folder`. The center crop of each picture is taken.
+        folder: see :func:`tfssl.data.labeled.labeled_images`. The center crop of each picture is taken.
         batch_size: pictures in a batch.
         classes: names of the classes, those of the training set for another one.
         shuffle: seed of an order that is new in each epoch; None keeps the folder's.
@@ -67,7 +67,7 @@ def labeled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None
         ``tf.data.Dataset`` of float32 (B, side, side, C) and int32 (B,).
     """
     crop = Crop(method.sampler(False).size, resize=method.resize)
-    pictures = labeled_dataset(labeled_folder(folder, classes=classes), crop, batch_size=batch_size)
+    pictures = labeled.labeled_batches(labeled.labeled_images(folder, classes=classes), crop, batch_size=batch_size)
     if shuffle is not None:
         pictures = pictures.unbatch().shuffle(10_000, seed=shuffle).batch(batch_size)
 
@@ -153,10 +153,10 @@ def finetune(method, model, train, validation, *, epochs=1000, batch_size=20, op
         ``validation_error``, the lowest so far.
 
     Raises:
-        SourceError: as :func:`tfssl.data.labeled.labeled_folder`.
+        SourceError: as :func:`tfssl.data.labeled.labeled_images`.
         ConfigError: for another backbone.
     """
-    classes = labeled_folder(train).classes
+    classes = labeled.labeled_images(train).classes
     network = classifier(method, model, len(classes), optimizer)
     batches = labeled_batches(method, train, batch_size=batch_size, shuffle=seed)
     held_out = labeled_batches(method, validation, batch_size=256, classes=classes)
