@@ -74,12 +74,6 @@ def on_trunk(trunk, tap, top):
     return keras.Model([images, regions], top([trunk(images)[tap], regions]), name="detector")
 
 
-def smooth_l1(x):
-    """``0.5 x^2`` where |x| < 1, else ``|x| - 0.5`` (Fast R-CNN, equation 3)."""
-    size = ops.abs(x)
-    return ops.where(size < 1, 0.5 * ops.square(x), size - 0.5)
-
-
 def detection_loss(targets, outputs):
     """Cross entropy of the class plus, for regions with an object, smooth L1 of its class's offsets (equation 1).
 
@@ -96,7 +90,7 @@ def detection_loss(targets, outputs):
     known = ops.maximum(labels, 0)
     entropy = keras.losses.sparse_categorical_crossentropy(known, outputs["scores"], from_logits=True)
     own = ops.one_hot(known, outputs["scores"].shape[-1])[..., None]  # (B, R, classes + 1, 1)
-    misses = ops.sum(smooth_l1(ops.sum(outputs["offsets"] * own, axis=2) - wanted), axis=-1)
+    misses = 4 * keras.losses.huber(wanted, ops.sum(outputs["offsets"] * own, axis=2))  # it takes the mean of the four
     shown = ops.cast(labels > 0, "float32")
     return ops.sum(real * entropy + shown * misses) / ops.maximum(ops.sum(real), 1.0)
 
