@@ -117,7 +117,7 @@ def test_evaluate_writes_json_table_and_sheet(run, photos, tmp_path, capsys):
     assert call("evaluate", run, "--data", photos, "--out", tmp_path, "--limit", 3, "--compare", run) == 0
     assert "auc_raw" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["images"] == 3 or metrics["metrics"]["images"] == 3
+    assert metrics["metrics"]["images"]["value"] == 3
     with open(tmp_path / "per_image.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -173,7 +173,7 @@ def test_neighbors_from_a_bank(inpainter, photos, tmp_path, capsys):
     for path in sorted(photos.iterdir())[:3]:
         (bank / path.name).write_bytes(path.read_bytes())
     assert call("evaluate", inpainter, "--data", photos, "--bank", bank, "--out", tmp_path / "results") == 0
-    assert json.loads((tmp_path / "results" / "metrics.json").read_text())["bank"] == 3
+    assert json.loads((tmp_path / "results" / "metrics.json").read_text())["metrics"]["bank"]["value"] == 3
     assert call("evaluate", inpainter, "--data", photos, "--bank", tmp_path / "nothing") == 2
     assert "nothing" in capsys.readouterr().err.splitlines()[-1]
 

@@ -121,7 +121,7 @@ def test_a_record_tells_both_best_taps(tmp_path):
     assert record["tap_conv1"].baselines == pytest.approx({"untrained": 0.15})
     assert record.details["encoders"]["untrained"]["accuracy_std"] == pytest.approx(np.std([0.2, 0.1], ddof=1))
     assert record.details["encoders"]["pixels"] == {"tap": "pixels", "best_on_test_tap": "pixels"}
-    assert list(record)[0] == "accuracy" and record["images_test"].higher_is_better is None
+    assert next(iter(record)) == "accuracy" and record["images_test"].higher_is_better is None
     assert list(record.skipped) == ["a", "b"]
     with open(tmp_path / "runs.csv", newline="") as file:
         table = list(csv.DictReader(file))

@@ -70,8 +70,8 @@ def filter_shape(filters):
         filters: as :func:`orientation_selectivity`.
 
     Returns:
-        ``{"filters", "filter_selectivity", "filter_spread", "filter_edges"}``, floats; the last one is the fraction with
-        selectivity at least :data:`SELECTIVE` and spread at most :data:`NARROW`.
+        ``{"filters", "filter_selectivity", "filter_spread", "filter_edges"}``, floats; the last one is the fraction
+        with selectivity at least :data:`SELECTIVE` and spread at most :data:`NARROW`.
     """
     selectivity, spread = orientation_selectivity(filters), spatial_spread(filters)
     return {
