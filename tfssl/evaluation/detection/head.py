@@ -14,14 +14,7 @@ _LEAST_DEVIATION = 1e-3  # of a channel, as a fraction of the mean one: a channe
 
 
 def channel_statistics(maps):
-    """Mean and standard deviation of each channel over the cells of some maps.
-
-    Args:
-        maps: iterable of arrays (h, w, C).
-
-    Returns:
-        Two float32 (C,); deviations of nearly constant channels are raised.
-    """
+    """Mean and deviation of each channel over the cells of maps (h, w, C), float32 (C,); tiny deviations are raised."""
     count, total, squares = 0, 0.0, 0.0
     for values in maps:
         values = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
@@ -96,16 +89,8 @@ def detection_loss(targets, outputs):
 
 
 def answer_function(model, channels):
-    """Compile a detector for one image at a time.
-
-    Args:
-        model: of :func:`head` or :func:`on_trunk`.
-        channels: of its first input.
-
-    Returns:
-        function (x (1, H, W, channels), regions (1, R, 4)) -> probabilities (R, classes + 1), offsets (R, classes + 1,
-        4), tensors.
-    """
+    """Compile a detector for one image at a time: function (x (1, H, W, channels), regions (1, R, 4)) -> probabilities
+    (R, classes + 1), offsets (R, classes + 1, 4)."""
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, channels)), tf.TensorSpec((1, None, 4))])
     def answer(x, regions):
