@@ -183,9 +183,7 @@ def _follow_chain(file, path, size):
         start = position + _HEADER.size
         position = start + length + _FOOTER_SIZE
         if position > size:
-            raise SourceError(
-                f"shard {path!r} is truncated or damaged in record {len(found)}, of {size} bytes; {_FIX}"
-            )
+            raise SourceError(f"shard {path!r} is truncated or damaged in record {len(found)}, of {size} bytes; {_FIX}")
         found.append((start, length))
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 

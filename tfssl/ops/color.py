@@ -5,8 +5,8 @@ L*a*b* definition, constant for constant those of ``skimage.color.rgb2lab``. The
 inside ``tf.data``, in SavedModel graphs and as TFLite builtin operators, and their gradients are finite on the
 whole RGB cube, black and white included.
 
-Ranges: sRGB in [0, 1]; L in [0, 100]; a about [-86.2, 98.3]; b about [-107.9, 94.5]. Functions import Keras, so that samplers
-have the constants without it.
+Ranges: sRGB in [0, 1]; L in [0, 100]; a about [-86.2, 98.3]; b about [-107.9, 94.5]. Functions import Keras,
+so that samplers have the constants without it.
 """
 
 import numpy as np
