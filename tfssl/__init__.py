@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from tfssl.config import load_config as load_config
     from tfssl.training.fit import fit as fit
     from tfssl.training.fit import train as train
+else:
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "": "backbones data evaluation export layers methods ops training visualization",
+            "api": "colorize evaluate load load_encoder",
+            "config": "load_config",
+            "training.fit": "fit train",
+        },
+    )
 
 __version__ = "0.1.0"
-
-__getattr__, __dir__, __all__ = lazy(
-    __name__,
-    {
-        "": "backbones data evaluation export layers methods ops training visualization",
-        "api": "colorize evaluate load load_encoder",
-        "config": "load_config",
-        "training.fit": "fit train",
-    },
-)
 
 register_with_keras()

@@ -322,11 +322,13 @@ def colorize(
     from tfssl.data.images import array_to_image, decode_image
 
     if isinstance(image, (str, bytes, os.PathLike)):
-        image = decode_image(image)
+        found = decode_image(image)
     elif isinstance(image, np.ndarray):
-        image = array_to_image(image)
-    elif not isinstance(image, Image.Image):
+        found = array_to_image(image)
+    elif isinstance(image, Image.Image):
+        found = image
+    else:
         raise TypeError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(str(model))
-    image = image.convert("RGB")
-    return colorize_image(predict, image, temperature=temperature, side=method.image_size, stride=method.output_stride)
+    found = found.convert("RGB")
+    return colorize_image(predict, found, temperature=temperature, side=method.image_size, stride=method.output_stride)

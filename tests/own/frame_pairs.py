@@ -91,9 +91,7 @@ class FramePairs(Method):
             right += (np.argmax(model(frames, training=False), axis=1) == numbers.numpy()).tolist()
             if progress is not None:
                 progress(len(right), len(right))
-        value = Metric(
-            float(np.mean(right)), n=len(right), higher_is_better=True, baselines={"chance": 1 / batch_size}
-        )
+        value = Metric(float(np.mean(right)), n=len(right), higher_is_better=True, baselines={"chance": 1 / batch_size})
         record = Record({"accuracy": value})
         if out is not None:
             write_record(out, record, config={"method": self.name(), **self.model_dump(mode="json")})

@@ -1,7 +1,7 @@
 """Commands that make images of images, or look at their colors: colorize, inpaint, prior."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,6 +38,7 @@ def colorize(
     from tfssl.color.colorize import colorize_paths
     from tfssl.color.predict import compiled_predictor
 
+    method: Any
     method, network = load(model)
     with progress_bar("images") as progress:
         report = colorize_paths(

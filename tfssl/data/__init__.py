@@ -37,28 +37,28 @@ if TYPE_CHECKING:
     from tfssl.data.tfds import tfds_source as tfds_source
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
     from tfssl.data.workers import ParallelSource as ParallelSource
-
-# The sources work without TensorFlow, which takes seconds to import.
-__getattr__, __dir__, __all__ = lazy(
-    __name__,
-    {
-        "builtin": "builtin_gray_photographs builtin_photographs",
-        "captions": "CaptionedSource captioned_source",
-        "clips": "Clip ClipSource clip_source",
-        "crop": "Crop",
-        "decode": "array_to_image decode_image",
-        "examples": "Skipped",
-        "images": "ArraySource FileSource ImageSource image_source",
-        "pipeline": "batches",
-        "posed": "PosedSource posed_source",
-        "rgbd": "RGBDSource rgbd_source",
-        "shards": "write_shards",
-        "sounds": "Sound SoundSource sound_source",
-        "source": "Source check_source",
-        "spread": "spread_examples",
-        "stereo": "StereoSource stereo_source",
-        "tfds": "tfds_source",
-        "tfrecord": "TFRecordSource",
-        "workers": "ParallelSource",
-    },
-)
+else:
+    # The sources work without TensorFlow, which takes seconds to import.
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "builtin": "builtin_gray_photographs builtin_photographs",
+            "captions": "CaptionedSource captioned_source",
+            "clips": "Clip ClipSource clip_source",
+            "crop": "Crop",
+            "decode": "array_to_image decode_image",
+            "examples": "Skipped",
+            "images": "ArraySource FileSource ImageSource image_source",
+            "pipeline": "batches",
+            "posed": "PosedSource posed_source",
+            "rgbd": "RGBDSource rgbd_source",
+            "shards": "write_shards",
+            "sounds": "Sound SoundSource sound_source",
+            "source": "Source check_source",
+            "spread": "spread_examples",
+            "stereo": "StereoSource stereo_source",
+            "tfds": "tfds_source",
+            "tfrecord": "TFRecordSource",
+            "workers": "ParallelSource",
+        },
+    )

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from tfssl.export.savedmodel import export_savedmodel as export_savedmodel
     from tfssl.export.savedmodel import load_savedmodel as load_savedmodel
     from tfssl.export.tflite import export_tflite as export_tflite
-
-# Imported when first used: `python -m tfssl.export.check` must not find its module loaded already.
-__getattr__, __dir__, __all__ = lazy(
-    __name__,
-    {
-        "check": "check_export",
-        "run": "export_run",
-        "savedmodel": "export_savedmodel load_savedmodel",
-        "tflite": "export_tflite",
-    },
-)
+else:
+    # Imported when first used: `python -m tfssl.export.check` must not find its module loaded already.
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "check": "check_export",
+            "run": "export_run",
+            "savedmodel": "export_savedmodel load_savedmodel",
+            "tflite": "export_tflite",
+        },
+    )

@@ -13,7 +13,7 @@ import numpy as np
 from tfssl import __version__
 from tfssl.color.metrics import join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photograph
-from tfssl.color.tally import MIN_PIXELS, IMAGE_METRICS, SAMPLING
+from tfssl.color.tally import IMAGE_METRICS, MIN_PIXELS, SAMPLING
 from tfssl.data.images import image_source
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
