@@ -14,6 +14,7 @@ from PIL import Image
 
 from tfssl.cli import main
 from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
+from tfssl.evaluation.record import Record
 from tfssl.resources import savedmodels
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,7 +80,7 @@ WRONG = {
     "evaluate colorizer --data /no/such/folder": "/no/such/folder",
     "evaluate colorizer --limt 3": "did you mean `limit`",
     "evaluate colorizer limit=x": "`limit` must be a number. Received: limit='x'",
-    "evaluate colorizer --table x.csv": "`out`",
+    "evaluate random:small --task knn --side 64": "it is now called `image_size`",
     "evaluate random:small --task knnn": "did you mean `knn`",
     "evaluate random:small --task knn pol=2": "did you mean `pool`",
     "evaluate no-such-run --task knn": "no model 'no-such-run'",
@@ -185,7 +186,7 @@ def test_train_writes_a_run_and_says_so(run, photos, capsys):
 def test_options_are_flags_or_assignments(run, photos, monkeypatch):
     """--name value is name=value, wherever it stands; what comes twice is a list."""
     seen = []
-    monkeypatch.setattr("tfssl.api.evaluate", lambda source, data, **options: seen.append(options) or {})
+    monkeypatch.setattr("tfssl.api.evaluate", lambda source, data, **options: seen.append(options) or Record("knn", {}))
     for line in (
         ["--limit", 3, run, "--compare", "a b", "--compare", "c", "--data", photos, "--taps=conv1,conv2"],
         [run, "--data", photos, "limit=3", 'compare=["a b", c]', "taps=conv1,conv2"],
@@ -200,7 +201,7 @@ def test_evaluate_writes_json_table_and_sheet(run, photos, tmp_path, capsys):
     assert call("evaluate", run, "--data", photos, "--out", tmp_path, "--limit", 3, "--compare", run) == 0
     assert "auc_raw" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["images"] == 3 or metrics["metrics"]["images"] == 3
+    assert metrics["metrics"]["images"]["value"] == 3
     with open(tmp_path / "per_image.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -251,7 +252,7 @@ def test_neighbors_from_a_bank(inpainter, photos, tmp_path, capsys):
     for path in sorted(photos.iterdir())[:3]:
         (bank / path.name).write_bytes(path.read_bytes())
     assert call("evaluate", inpainter, "--data", photos, "--bank", bank, "--out", tmp_path / "results") == 0
-    assert json.loads((tmp_path / "results" / "metrics.json").read_text())["bank"] == 3
+    assert json.loads((tmp_path / "results" / "metrics.json").read_text())["metrics"]["bank"]["value"] == 3
     assert call("evaluate", inpainter, "--data", photos, "--bank", tmp_path / "nothing") == 2
     assert "nothing" in capsys.readouterr().err.splitlines()[-1]
 

@@ -15,14 +15,14 @@ from PIL import Image
 from tfssl import methods
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation import get_task, task_options
-from tfssl.evaluation.provenance import add_model
-from tfssl.evaluation.results_table import append_result
+from tfssl.evaluation.table import append_result
 from tfssl.options import check
 from tfssl.resources import find_model, method_of
 
 if TYPE_CHECKING:
     import keras
 
+    from tfssl.evaluation.record import Record
     from tfssl.methods.base import Method
 
     Pathlike = str | os.PathLike[str]
@@ -72,7 +72,7 @@ def load_encoder(source: Pathlike) -> keras.Model:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
         ConfigError: for an unknown backbone.
     """
-    from tfssl.evaluation.encoders import pixel_encoder
+    from tfssl.evaluation.runner import pixel_encoder
     from tfssl.export.source import load_source
     from tfssl.methods.encoding import is_encoder
 
@@ -125,23 +125,23 @@ def evaluate(
     progress: Callable | None = None,
     compare: Pathlike | Sequence[Pathlike] | None = None,
     **options: Any,
-):
+) -> Record:
     """Measure a trained model by its method's own metrics, or its encoder by a transfer task.
 
     Args:
         source: as :func:`load`; with a task, as :func:`load_encoder`.
         data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labeled ones.
-        task: a name of :func:`tfssl.evaluation.tasks`; None for the method's own metrics.
-        out: folder for tables and pictures; None writes nothing.
+        task: a name of :func:`tfssl.evaluation.task_names`; None for the method's own metrics.
+        out: folder for ``metrics.json``, tables and pictures; None writes nothing.
         table: .csv or .json file that the evaluation is appended to as a row, see
-            :func:`tfssl.evaluation.results_table.append_result`; needs ``out``.
+            :func:`tfssl.evaluation.table.append_result`.
         progress: called with (done, in all).
         compare: further sources to measure beside.
         **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, images
             for the task that the run was trained on, which goes on beside.
 
     Returns:
-        ``{name: number}``, and other entries such as ``skipped``.
+        :class:`~tfssl.evaluation.record.Record`: ``{name: Metric}``.
 
     Raises:
         ConfigError: for an unknown task or option.
@@ -151,7 +151,7 @@ def evaluate(
     compare = [compare] if isinstance(compare, (str, os.PathLike)) else compare
     if isinstance(options.get("taps"), str):
         options["taps"] = options["taps"].split(",")
-    _check_evaluation(source, task, out, table, options | ({"compare": compare} if compare else {}))
+    _check_evaluation(source, task, options | ({"compare": compare} if compare else {}))
     if task is None:
         method, model = load(source)
         run = method.evaluate
@@ -167,12 +167,12 @@ def evaluate(
         options["trained"] = not is_random(source)
     if "progress" in inspect.signature(run).parameters:
         options["progress"] = progress
-    metrics = run(model, data, out=out, **options)
+    record = run(model, data, out=out, **options).of(source)
     if out is not None:
-        record = add_model(out, source)
-        if table is not None:
-            append_result(table, record)
-    return metrics
+        record.write(out)
+    if table is not None:
+        append_result(table, record)
+    return record
 
 
 def _with_pretext(source, data):
@@ -199,10 +199,8 @@ def _named_encoders(sources):
     return {name: load_encoder(source) for name, source in zip(names, sources, strict=True)}
 
 
-def _check_evaluation(source, task, out, table, options):
+def _check_evaluation(source, task, options):
     """What can be known to be wrong before TensorFlow is imported."""
-    if table is not None and out is None:
-        raise ConfigError("`table` takes its row from the files of the evaluation: name their folder, `out`")
     if task is not None:
         known, what = task_options(task) | {"pretext_data": None}, f"the task {task}"
     else:
@@ -279,7 +277,7 @@ _LISTS = (("dream", "tap"), ("distance", "photo"))
 
 
 def _beside_untrained(name, source, seed):
-    from tfssl.evaluation.encoders import untrained
+    from tfssl.evaluation.runner import untrained
 
     encoder = load_encoder(source)
     # Something without weights, or with random ones, is its own control.

@@ -12,6 +12,8 @@ _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text"
 _EVERYWHERE = {"limit": 0, "pool": 0, "k": 0, "temperature": 0.0, "perplexity": 0.0}
 """What options are whose default is None."""
 
+_FORMER = {"side": "image_size", "rate": "learning_rate", "crop": "crop_size", "batch": "batch_size"}
+
 REQUIRED = object()
 """In place of a default: the option has to be given."""
 
@@ -47,7 +49,9 @@ def check(given: Mapping[str, object], known: Mapping[str, object], what: str) -
     """
     for name, value in given.items():
         if name not in known:
-            raise ConfigError(f"{what}: there is no option `{name}`; {suggest(name, known)}")
+            now = _FORMER.get(name)
+            fix = f"it is now called `{now}`" if now in known else suggest(name, known)
+            raise ConfigError(f"{what}: there is no option `{name}`; {fix}")
         default = _EVERYWHERE.get(name) if known[name] is None and value is not None else known[name]
         kind = _KINDS.get(type(default))
         if kind is not None and _KINDS.get(type(value)) != kind:

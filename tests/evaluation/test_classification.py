@@ -10,9 +10,9 @@ import tfssl
 from tfssl.api import evaluate as measure
 from tfssl.config import parse_config
 from tfssl.errors import ConfigError
-from tfssl.evaluation.tasks.classification import evaluate
+from tfssl.evaluation.tasks.classification import draw_labeled, evaluate
 
-OPTIONS = {"side": 16, "steps": 40, "batch_size": 8}
+OPTIONS = {"image_size": 16, "steps": 40, "batch_size": 8}
 
 
 @pytest.fixture(scope="module")
@@ -39,37 +39,38 @@ def encoder():
 @pytest.mark.parametrize("strategy", ["fine_tune", "freeze", "augment"])
 def test_each_strategy_learns_the_colors(root, tmp_path, strategy):
     seen = []
-    numbers = evaluate(
+    record = evaluate(
         encoder(), root, strategy=strategy, out=tmp_path, progress=lambda *done: seen.append(done), **OPTIONS
     )
-    assert numbers["accuracy"] >= 0.9 and numbers["chance"] == 0.5 and "pixels_accuracy" not in numbers
-    assert numbers["gain"] == numbers["accuracy"] - numbers["untrained_accuracy"]
+    assert record["accuracy"].value >= 0.9 and record["accuracy"].baselines.keys() == {"untrained", "chance"}
+    assert record["accuracy"].baselines["chance"] == 0.5
     assert seen[-1][:2] == (80, 80) and seen[-1][2].startswith("untrained loss")
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["protocol"]["strategy"] == strategy and written["protocol"]["tap"] == "conv2"
     assert Image.open(tmp_path / "loss.png").size == (640, 420)
 
 
-def test_a_share_of_the_labels_is_drawn_evenly_and_anew_for_each_seed(root):
-    from tfssl.data.examples import Skipped
-    from tfssl.data.labeled import train_and_test
-    from tfssl.evaluation.tasks.classification import _Plan
-
-    folders = train_and_test(root)
-    draws = [_Plan(folders, 16, 4, seed, 0.3, Skipped()).chosen() for seed in (0, 0, 1)]
+def test_a_fraction_of_the_labels_is_drawn_evenly_and_anew_for_each_seed():
+    labels = np.repeat([0, 1], 10)
+    draws = [draw_labeled(labels, 0.3, seed) for seed in (0, 0, 1)]
     assert draws[0].tolist() == draws[1].tolist() != draws[2].tolist()
-    assert np.bincount(np.asarray(folders[0].labels)[draws[0]]).tolist() == [3, 3]
+    assert np.bincount(labels[draws[0]]).tolist() == [3, 3]
 
 
 def test_seeds_give_a_deviation_and_the_same_numbers_again(root):
     options = OPTIONS | {"steps": 2, "seeds": 2, "tap": "conv1", "strategy": "freeze"}
     first, again = evaluate(encoder(), root, **options), evaluate(encoder(), root, **options)
-    assert first == again and first["accuracy_std"] >= 0
+    assert first == again and first["accuracy"].std >= 0 and first["accuracy"].n == 2
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"share": 0}, "`share`"), ({"tap": "conv7"}, "conv7"), ({"strategy": "x"}, "strategy"), ({"steps": 0}, "steps")],
+    [
+        ({"fraction": 0}, "`fraction`"),
+        ({"tap": "conv7"}, "conv7"),
+        ({"strategy": "x"}, "strategy"),
+        ({"steps": 0}, "steps"),
+    ],
 )
 def test_wrong_options_are_named(root, options, message):
     with pytest.raises(ConfigError, match=message):
@@ -89,9 +90,9 @@ def run(tmp_path_factory):
 
 def test_joint_training_goes_on_with_the_pretext_task(run, root, monkeypatch):
     """The encoder alone is trained beside the run's own task, on the trunk that both share."""
-    from tfssl.evaluation.tasks import classification
+    from tfssl.evaluation import runner
 
-    seen, train_head = [], classification.train_head
+    seen, train_head = [], runner.train_head
 
     def spy(model, *arguments, pretext, weight, **options):
         shared = pretext and {id(v) for v in model.trainable_variables} & {
@@ -100,9 +101,9 @@ def test_joint_training_goes_on_with_the_pretext_task(run, root, monkeypatch):
         seen.append((pretext is not None, weight, bool(shared)))
         return train_head(model, *arguments, pretext=pretext, weight=weight, **options)
 
-    monkeypatch.setattr(classification, "train_head", spy)
-    options = {"task": "classification", "side": 32, "steps": 2, "batch_size": 4}
+    monkeypatch.setattr(runner, "train_head", spy)
+    options = {"task": "classification", "image_size": 32, "steps": 2, "batch_size": 4}
     joint = measure(run, root, strategy="joint", pretext_data="builtin", pretext_weight=0.5, **options)
-    assert seen == [(True, 0.5, True), (False, 0.5, False)] and 0 <= joint["untrained_accuracy"] <= 1
+    assert seen == [(True, 0.5, True), (False, 0.5, False)] and 0 <= joint["accuracy"].baselines["untrained"] <= 1
     with pytest.raises(ConfigError, match="pretext_data=FOLDER"):
         measure(run, root, strategy="joint", **options)

@@ -145,8 +145,8 @@ def test_the_exported_encoder_is_evaluated(folder, tmp_path):
             for i in range(4):
                 picture = np.random.default_rng(i).integers(level - 50, level + 50, (32, 32, 3), dtype=np.uint8)
                 Image.fromarray(picture).save(tmp_path / part / name / f"{i}.png")
-    numbers = tfssl.evaluate(folder, tmp_path, task="knn", side=32, pool=1, seeds=1, taps=["conv1"])
-    assert numbers["accuracy"] == 1.0 and numbers["untrained_accuracy"] <= 1.0
+    record = tfssl.evaluate(folder, tmp_path, task="knn", image_size=32, pool=1, seeds=1, taps=["conv1"])
+    assert record["accuracy"].value == 1.0 and record["accuracy"].baselines["untrained"] <= 1.0
 
 
 def test_mixed_precision_is_served_in_float32(stub, lively, tmp_path):

@@ -151,8 +151,8 @@ def folders(tmp_path):
 
 
 def test_folders_become_labels(folders):
-    from tfssl.data.folder_labels import folder_labels
     from tfssl.data.images import image_source
+    from tfssl.data.labeled import folder_labels
 
     assert set(folder_labels(image_source(folders))) == {"class 0", "class 1", "class -1"}
     assert folder_labels(image_source(folders / "class 0")) is None
@@ -271,7 +271,7 @@ def test_a_model_of_another_method_is_refused(tmp_path):
 def small_network():
     from tfssl.methods import ContextPrediction
 
-    sizes = {"area": (8_000, 20_000), "patch_size": SIDE, "gap": 6, "jitter": 1, "downsample_side": 4}
+    sizes = {"area": (8_000, 20_000), "patch_size": SIDE, "gap": 6, "jitter": 1, "downsample_size": 4}
     method = ContextPrediction(**sizes, patches_per_image=12, backbone="small", embedding=64, head=(32, 32))
     return method, method.model()
 

@@ -98,15 +98,9 @@ def progress_bar(unit):
 
 def print_record(record):
     """The metrics of an evaluation, one a line, and on stderr what was skipped."""
-    if hasattr(record, "lines"):
-        for line in record.lines():
-            typer.echo(line)
-        report_skipped(record.skipped)
-        return
-    for key, value in record.items():
-        if isinstance(value, (int, float, str)):
-            typer.echo(f"{key:40s} {value if isinstance(value, str) else format(value, '.6g')}")
-    report_skipped(record.get("skipped", {}))
+    for line in record.lines():
+        typer.echo(line)
+    report_skipped(record.skipped)
 
 
 def report_skipped(reasons):

@@ -97,7 +97,7 @@ def evaluate(
     ] = None,
     data: Annotated[str, typer.Option(help=f"What to measure on: {DATA_HELP}; of tasks, as docs say.")] = "builtin",
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, tables and images.")] = None,
-    table: Annotated[Path | None, typer.Option(help="A .csv or .json file to append a row to; needs --out.")] = None,
+    table: Annotated[Path | None, typer.Option(help="A .csv or .json file to append a row to.")] = None,
 ):
     """The method's own metrics, or a transfer task on labeled data, with baselines beside them.
 

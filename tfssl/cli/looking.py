@@ -116,6 +116,6 @@ def _measure(run, task, data, out, options):
     if stamp.is_file() and read_json(stamp) == asked:
         return
     with progress_bar("fits" if task else "images") as progress:
-        metrics = evaluate(run.folder, data, task=task, out=folder, progress=progress, **options)
-    report_skipped(metrics.skipped if hasattr(metrics, "skipped") else metrics.get("skipped", {}))
+        record = evaluate(run.folder, data, task=task, out=folder, progress=progress, **options)
+    report_skipped(record.skipped)
     write_json(stamp, asked)

@@ -15,7 +15,7 @@ from tfssl.options import declared
 _FOLDER = Path(__file__).parent / "tasks"
 
 
-def tasks() -> list[str]:
+def task_names() -> list[str]:
     """Names of all tasks, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules([str(_FOLDER)]))
 
@@ -39,6 +39,6 @@ def task_options(name: str) -> dict[str, object]:
 
 
 def _module(name):
-    if name not in tasks():
-        raise ConfigError(f"unknown task `{name}`: {suggest(name, tasks(), 'known tasks')}")
+    if name not in task_names():
+        raise ConfigError(f"unknown task `{name}`: {suggest(name, task_names(), 'known tasks')}")
     return f"{__name__}.tasks.{name}"

@@ -1,4 +1,4 @@
-"""Inpainting networks: a masked image in, the dropped region (or the whole image) out, and their critics.
+"""Inpainting networks: a masked image in, the dropped region (or the whole image) out, and their discriminators.
 
 Colors lie in [-1, 1]. Every network holds its convolutions up to conv5 in a model ``trunk`` that takes images of
 any size: the encoder of transfer. What follows it has fully connected layers and one size.
@@ -62,15 +62,15 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
     return keras.Model(images, x, name=f"inpainter_{network}")
 
 
-def build_critic(network, side):
-    """Build the critic: does this patch come from a photograph? (paper, section 3.2; released code)
+def build_discriminator(network, side):
+    """Build the discriminator: does this patch come from a photograph? (paper, section 3.2; released code)
 
     It sees the predicted or true pixels alone, never their surroundings, of which it would only judge the seam.
     2,766,529 parameters for 64 pixels, 2,832,257 for 128 (moving statistics not counted); ``"small"`` has widths of
     32 to 128.
 
     Args:
-        network: that of the inpainter; all but ``"small"`` get the released critic.
+        network: that of the inpainter; all but ``"small"`` get the released discriminator.
         side: of the patch in pixels.
 
     Returns:

@@ -37,9 +37,9 @@ def orientation_selectivity(filters):
 
 
 def spatial_spread(filters):
-    """How far a filter's energy reaches about its center, as a share of what an even filter of its size has.
+    """How far a filter's energy reaches about its center, as a fraction of what an even filter of its size has.
 
-    The root of the variance of place, weighed by the squared values less the filter's median (what lies outside an
+    The root of the variance of position, weighed by the squared values less the filter's median (what lies outside an
     edge): 1 for a filter that fills its square, as a grating or noise; 0 for one pixel.
 
     Args:
@@ -55,23 +55,23 @@ def spatial_spread(filters):
     energy = np.where(total > 0, energy / np.where(total > 0, total, 1.0), 1.0 / energy[0].size)
     variance, even = 0.0, 0.0
     for axis, size in ((1, filters.shape[1]), (2, filters.shape[2])):
-        places = np.arange(size)
+        positions = np.arange(size)
         weights = energy.sum(axis=3 - axis)  # (K, size)
-        center = weights @ places
-        variance = variance + weights @ places**2 - center**2
+        center = weights @ positions
+        variance = variance + weights @ positions**2 - center**2
         even += (size**2 - 1) / 12
     return np.sqrt(np.maximum(variance, 0.0) / even)
 
 
 def filter_shape(filters):
-    """Medians over filters, and the share of localized edges.
+    """Medians over filters, and the fraction of localized edges.
 
     Args:
         filters: as :func:`orientation_selectivity`.
 
     Returns:
-        ``{"filters", "filter_selectivity", "filter_spread", "filter_edges"}``, floats; the last one is the share with
-        selectivity at least :data:`SELECTIVE` and spread at most :data:`NARROW`.
+        ``{"filters", "filter_selectivity", "filter_spread", "filter_edges"}``, floats; the last one is the fraction
+        with selectivity at least :data:`SELECTIVE` and spread at most :data:`NARROW`.
     """
     selectivity, spread = orientation_selectivity(filters), spatial_spread(filters)
     return {
