@@ -6,14 +6,13 @@ Importing a method imports neither Keras nor TensorFlow: the verbs that need the
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pydantic
 
 from tfssl.data.images import image_source
-from tfssl.errors import ConfigError
+from tfssl.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
     import keras
@@ -254,9 +253,7 @@ def describe(error, cls, names=None):
     key = ".".join(str(part) for part in first["loc"])
     names = list(names if names is not None else cls.model_fields)
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(key, names, n=1)
-        fix = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join(names)
-        return f"unknown key `{key}`: {fix}"
+        return f"unknown key `{key}`: {suggest(key, names, 'known keys')}"
     message = first["msg"].removeprefix("Value error, ")
     if not key:  # a rule between several fields names them itself
         return message

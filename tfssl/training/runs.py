@@ -6,8 +6,6 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import h5py
-import keras
 import numpy as np
 
 from tfssl.config import load_config
@@ -48,6 +46,8 @@ def read_network(path):
     Raises:
         ModelError: if it is damaged; with the counts of weights that are there and missing where they can be told.
     """
+    import keras
+
     try:
         with warnings.catch_warnings():
             # Where Keras only warns that layers keep their new weights.
@@ -64,6 +64,9 @@ def read_network(path):
 
 def _counts(path):
     """``(arrays that a .keras file holds, weights that its network has)``; zeros where that cannot be told."""
+    import h5py
+    import keras
+
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json")) | {"compile_config": None}
