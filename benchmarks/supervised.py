@@ -25,8 +25,8 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
     import keras
     import tensorflow as tf
 
-    from tfssl.data.random_boxes import crop_and_mirror
     from tfssl.evaluation.features import labeled_sets
+    from tfssl.evaluation.tasks.classification import crop_and_mirror
 
     sets = labeled_sets(root / "train", root / "test", image_size=SIZE)
     train, test = (

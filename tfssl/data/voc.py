@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tfssl.data.images import EXTENSIONS, FileSource
+from tfssl.data.maps import same_size
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
@@ -38,11 +39,10 @@ class SplitImages(Source):
 
     def example(self, index):
         example = {**self.images.example(index), **self.annotation(index)}
-        width, height = example["image"].size
-        for field in ("mask", "normals"):
-            if field in example and example[field].shape[:2] != (height, width):
-                found = " x ".join(map(str, example[field].shape[1::-1]))
-                raise SourceError(f"the image has {width} x {height} pixels, its {field} {found}")
+        if "mask" in example:
+            same_size(image=example["image"], mask=example["mask"])
+        if "normals" in example:
+            same_size(image=example["image"], normals=example["normals"][..., 0])
         return example
 
     def annotation(self, index):

@@ -75,14 +75,8 @@ class DenseTask:
 class Protocol:
     """How networks are trained on a task.
 
-    Args:
-        head: see :func:`tfssl.evaluation.dense.head.head_taps`.
-        strategy, train_from: see :func:`tfssl.transfer.transfer`.
-        steps: batches.
-        crop_size: of the random crops, in pixels; rounded up to a multiple of the stride of the deepest tap.
-        batch_size: crops in a batch.
-        learning_rate: None for that of :data:`RATES`.
-        seeds: number of runs, with seeds 0, 1, ...
+    Fields are as in :func:`tfssl.evaluation.tasks.segmentation.evaluate`; ``crop_size`` is rounded up to a multiple of
+    the stride of the deepest tap, a ``learning_rate`` of None is that of :data:`RATES`.
 
     Raises:
         ConfigError: for a value out of range.

@@ -17,16 +17,8 @@ _THREADS = 2
 
 
 def scaled_size(size, short_size, long_size):
-    """The size of a scaled image: its shorter side ``short_size``, but its longer one at most ``long_size``.
-
-    Args:
-        size: (width, height) in pixels.
-        short_size: in pixels (paper: 600).
-        long_size: in pixels (paper: 1000).
-
-    Returns:
-        (width, height), ints, the aspect ratio kept up to rounding.
-    """
+    """(width, height) of a scaled image: its shorter side ``short_size`` pixels, but its longer one at most
+    ``long_size`` (paper: 600, 1000), the aspect ratio kept up to rounding."""
     scale = min(short_size / min(size), long_size / max(size))
     return tuple(max(1, round(extent * scale)) for extent in size)
 

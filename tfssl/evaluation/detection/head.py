@@ -14,14 +14,7 @@ _LEAST_DEVIATION = 1e-3  # of a channel, as a fraction of the mean one: a channe
 
 
 def channel_statistics(maps):
-    """Mean and standard deviation of each channel over the cells of some maps.
-
-    Args:
-        maps: iterable of arrays (h, w, C).
-
-    Returns:
-        Two float32 (C,); deviations of nearly constant channels are raised.
-    """
+    """Mean and deviation of each channel over the cells of maps (h, w, C), float32 (C,); tiny deviations are raised."""
     count, total, squares = 0, 0.0, 0.0
     for values in maps:
         values = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
@@ -74,12 +67,6 @@ def on_trunk(trunk, tap, top):
     return keras.Model([images, regions], top([trunk(images)[tap], regions]), name="detector")
 
 
-def smooth_l1(x):
-    """``0.5 x^2`` where |x| < 1, else ``|x| - 0.5`` (Fast R-CNN, equation 3)."""
-    size = ops.abs(x)
-    return ops.where(size < 1, 0.5 * ops.square(x), size - 0.5)
-
-
 def detection_loss(targets, outputs):
     """Cross entropy of the class plus, for regions with an object, smooth L1 of its class's offsets (equation 1).
 
@@ -96,22 +83,14 @@ def detection_loss(targets, outputs):
     known = ops.maximum(labels, 0)
     entropy = keras.losses.sparse_categorical_crossentropy(known, outputs["scores"], from_logits=True)
     own = ops.one_hot(known, outputs["scores"].shape[-1])[..., None]  # (B, R, classes + 1, 1)
-    misses = ops.sum(smooth_l1(ops.sum(outputs["offsets"] * own, axis=2) - wanted), axis=-1)
+    misses = 4 * keras.losses.huber(wanted, ops.sum(outputs["offsets"] * own, axis=2))  # it takes the mean of the four
     shown = ops.cast(labels > 0, "float32")
     return ops.sum(real * entropy + shown * misses) / ops.maximum(ops.sum(real), 1.0)
 
 
 def answer_function(model, channels):
-    """Compile a detector for one image at a time.
-
-    Args:
-        model: of :func:`head` or :func:`on_trunk`.
-        channels: of its first input.
-
-    Returns:
-        function (x (1, H, W, channels), regions (1, R, 4)) -> probabilities (R, classes + 1), offsets (R, classes + 1,
-        4), tensors.
-    """
+    """Compile a detector for one image at a time: function (x (1, H, W, channels), regions (1, R, 4)) -> probabilities
+    (R, classes + 1), offsets (R, classes + 1, 4)."""
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, channels)), tf.TensorSpec((1, None, 4))])
     def answer(x, regions):

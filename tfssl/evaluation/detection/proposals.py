@@ -30,15 +30,7 @@ MIN_EXTENT = 0.04
 
 
 def sliding_windows(width, height):
-    """Windows of several sizes and aspects that cover the image evenly.
-
-    Args:
-        width: of the image, in pixels.
-        height: of the image, in pixels.
-
-    Returns:
-        float32 (N, 4), half-open boxes in pixels; the same for every image of that size.
-    """
+    """Windows of several sizes and aspects that cover an image of so many pixels evenly: float32 (N, 4), in pixels."""
     return _windows(int(width), int(height)).copy()
 
 
@@ -70,19 +62,16 @@ def selective_search(image):
 
 
 def choose_source(source=None):
-    """The source to use: the one asked for, or selective search where OpenCV has it, else windows.
-
-    Args:
-        source: one of :data:`SOURCES`, or None.
-
-    Returns:
-        One of :data:`SOURCES`.
+    """The one of :data:`SOURCES` that was asked for; of None selective search where OpenCV has it, else windows.
 
     Raises:
         ConfigError: for an unknown source, or selective search where it is not installed.
     """
     if source is None:
-        return SOURCES[0] if _has_search() else SOURCES[1]
+        try:
+            return choose_source("selective_search")
+        except ConfigError:
+            return "sliding_windows"
     if source not in SOURCES:
         raise ConfigError(f"`proposals` must be one of {', '.join(SOURCES)}. Received: proposals={source!r}")
     if source == "selective_search":
@@ -120,15 +109,11 @@ def propose(image, source, cache=None):
 
 
 def recall(proposals, boxes, threshold=0.5):
-    """How many objects some proposal finds.
+    """Fraction of all objects that some proposal covers with an IoU of at least ``threshold``; NaN without objects.
 
     Args:
         proposals: list of (N, 4), one array for each image.
         boxes: list of (M, 4), the objects of each image.
-        threshold: smallest IoU of a find.
-
-    Returns:
-        float in [0, 1], fraction of all objects; NaN without objects.
     """
     found = [iou(b, p).max(axis=1, initial=0.0) >= threshold for p, b in zip(proposals, boxes, strict=True)]
     found = np.concatenate([np.zeros(0, bool), *found])
@@ -154,14 +139,6 @@ def _starts_and_size(part, extent):
     size = part * extent
     count = int(np.ceil((extent - size) / (STEP * size) - 1e-9)) + 1
     return np.linspace(0, extent - size, count), size
-
-
-def _has_search():
-    try:
-        _search_class()
-    except ConfigError:
-        return False
-    return True
 
 
 def _search_class():

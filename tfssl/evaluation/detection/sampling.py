@@ -127,11 +127,6 @@ def candidates(example):
 def draw(example, sampling, rng):
     """Draw the regions of one image for one step.
 
-    Args:
-        example: as :func:`candidates`.
-        sampling: :class:`Sampling`.
-        rng: ``numpy.random.Generator``.
-
     Returns:
         ``(regions, labels, offsets)``: float32 (R, 4), int32 (R,) and float32 (R, 4) with R = ``sampling.regions``.
         Labels are 0 for background, the class number + 1, or :data:`PADDING` where regions have run out; offsets are 0

@@ -6,7 +6,6 @@ from keras import layers
 
 from tfssl.data.crop import Crop
 from tfssl.data.labeled import labeled_batches
-from tfssl.data.random_boxes import crop_and_mirror
 from tfssl.errors import ConfigError
 from tfssl.evaluation.features import labeled_sets
 from tfssl.evaluation.runner import Progress, Run, check_counts, check_joint, compared, finish, run_all, trained_on
@@ -137,6 +136,27 @@ def draw_labeled(labels, fraction, seed):
     random, labels = np.random.default_rng(seed), np.asarray(labels)
     members = (random.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels))
     return random.permutation(np.concatenate([m[: max(1, round(fraction * len(m)))] for m in members]))
+
+
+def crop_and_mirror(images, key, *, area):
+    """Cut a random part of each image, enlarged to its whole size again, and mirror every second one on average.
+
+    Args:
+        images: float (B, H, W, C), H = W.
+        key: int64 (2,), such as a seed and the number of the batch; the same key gives the same parts.
+        area: smallest and largest fraction of the area; aspects lie between 3/4 and 4/3.
+
+    Returns:
+        float32 of the same shape.
+    """
+    count, size = tf.shape(images)[0], images.shape[1]
+    draws = tf.random.stateless_uniform((5, count), key)
+    part, aspect = area[0] + (area[1] - area[0]) * draws[0], tf.exp(tf.math.log(4 / 3) * (2 * draws[1] - 1))
+    height, width = tf.minimum(tf.sqrt(part / aspect), 1.0), tf.minimum(tf.sqrt(part * aspect), 1.0)
+    top, left = draws[2] * (1 - height), draws[3] * (1 - width)
+    boxes = tf.stack([top, left, top + height, left + width], axis=-1)
+    images = tf.image.crop_and_resize(images, boxes, tf.range(count), (size, size))
+    return tf.where(draws[4][:, None, None, None] < 0.5, images[:, :, ::-1], images)
 
 
 def _head(tap, classes):

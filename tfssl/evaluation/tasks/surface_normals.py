@@ -199,15 +199,7 @@ def nearest_word(directions, words):
 
 
 def expected_direction(scores, words):
-    """The normalized sum of the codewords, each weighted by its probability.
-
-    Args:
-        scores: float (..., K), logits.
-        words: float (K, 3).
-
-    Returns:
-        float (..., 3), of length 1.
-    """
+    """The normalized sum of the codewords (K, 3), each weighted by its probability: logits (..., K) -> (..., 3)."""
     return unit(tf.einsum("...k,kc->...c", tf.nn.softmax(scores), words))
 
 

@@ -1,17 +1,18 @@
-"""Commands that make pictures of pictures: colorize, inpaint, prior."""
+"""Commands that make images of images, or look at their colors: colorize, inpaint, prior."""
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, app, progress_bar, report_skipped
+from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, check_model, progress_bar, report_skipped
+
+_FORMATS = ("jpg", "jpeg", "png")
 
 
 @app.command()
 def colorize(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or globs, gray or color.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders or globs, gray or color.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
     model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
     temperature: Annotated[
@@ -24,17 +25,22 @@ def colorize(
 
     Example: tfssl colorize photos/ --out color/
     """
-    from tfssl.api import load
-    from tfssl.color.colorize import colorize_paths
-    from tfssl.color.predict import compiled_predictor
-    from tfssl.errors import ConfigError, ModelError
+    from tfssl.errors import ConfigError
 
     if temperature is not None and not 0 < temperature <= 1:
         raise ConfigError(f"`--temperature` must lie in (0, 1]. Received: {temperature}")
+    check_choice("--format", format, _FORMATS)
+    for source in inputs:
+        check_data(source, "IN")
+    check_model(model, "colorization")
+
+    from tfssl.api import load
+    from tfssl.color.colorize import colorize_paths
+    from tfssl.color.predict import compiled_predictor
+
+    method: Any
     method, network = load(model)
-    if method.name() != "colorization":
-        raise ModelError(f"`--model` {model!r} is a {method.name()} model; give a colorization model")
-    with progress_bar("pictures") as progress:
+    with progress_bar("images") as progress:
         report = colorize_paths(
             inputs,
             out,
@@ -51,11 +57,11 @@ def colorize(
 
 @app.command()
 def inpaint(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or globs.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; sheets/ in it shows masked, filled, truth.")],
     model: Annotated[str, typer.Option(help="A run directory of context_encoder, an export, or a shipped model.")],
     mask: Annotated[
-        str, typer.Option(help="A picture, white where the hole is, or a folder of such (NAME.png); center; random.")
+        str, typer.Option(help="An image, white where the hole is, or a folder of such (NAME.png); center; random.")
     ] = "center",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
     format: Annotated[str | None, typer.Option(help="jpg or png; default as each input.")] = None,
@@ -64,14 +70,16 @@ def inpaint(
 
     Example: tfssl inpaint photo.jpg --mask hole.png --model runs/inpainter --out filled/
     """
+    check_choice("--format", format, _FORMATS)
+    for source in inputs:
+        check_data(source, "IN")
+    check_model(model, "context_encoder")
+
     from tfssl.api import load
-    from tfssl.errors import ModelError
     from tfssl.methods.context_encoder.inpaint import Inpainter, inpaint_paths
 
     method, network = load(model)
-    if method.name() != "context_encoder":
-        raise ModelError(f"`--model` {model!r} is a {method.name()} model; give a context_encoder model")
-    with progress_bar("pictures") as progress:
+    with progress_bar("images") as progress:
         predictor = Inpainter(method, network)
         report = inpaint_paths(inputs, out, predictor, mask=mask, overwrite=overwrite, format=format, progress=progress)
     _report(report, "filled", out)
@@ -100,21 +108,19 @@ def prior(
     from tfssl.color.prior import estimate_prior, smooth_prior
     from tfssl.data.examples import Skipped
     from tfssl.data.images import image_source
+    from tfssl.files import writing
 
+    check_data(data, "SRC")
     source = image_source(data)
     skipped = Skipped()
     with progress_bar("images") as progress:
         estimate = estimate_prior(source, skipped=skipped, progress=lambda done: progress(done, len(source)))
-    if out.suffix != ".npy":
-        out = out.with_name(out.name + ".npy")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
+    out = out if out.suffix == ".npy" else out.with_name(out.name + ".npy")
+    with writing(out) as file:
         np.save(file, estimate)
-    os.replace(temporary, out)
     smooth = smooth_prior(estimate)
     typer.echo(
         f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
-        f"occur, smoothed share of gray {smooth.max():.3f}"
+        f"occur, smoothed fraction of gray {smooth.max():.3f}"
     )
     report_skipped(skipped.reasons)

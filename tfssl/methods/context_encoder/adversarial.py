@@ -1,23 +1,23 @@
-"""Inpainting as a game: the inpainter against a critic that sees the predicted pixels alone."""
+"""Adversarial inpainting: the inpainter against a discriminator that sees the predicted pixels alone."""
 
 import keras
 from keras import ops
 
 from tfssl.methods.adversarial import AdversarialModel
-from tfssl.methods.context_encoder.loss import MaskedL2, critic_loss, fooling_loss, hole_error, joint_loss
+from tfssl.methods.context_encoder.loss import MaskedL2, discriminator_loss, fooling_loss, hole_error, joint_loss
 
 
-@keras.saving.register_keras_serializable(package="tfssl")
-class InpaintingGame(AdversarialModel):
+@keras.saving.register_keras_serializable(package="tfssl", name="InpaintingGame")
+class InpaintingModel(AdversarialModel):
     """Reconstruction and adversarial loss together (paper, equation 3).
 
-    Each step the inpainter is run once; its image serves its own gradient and the critic's, whose judgment of it is
-    taken before either is updated. (The released code updates the critic first and then uses its earlier judgment:
-    the inpainter's update is the same, but for the critic's weights in its gradient.)
+    Each step the inpainter is run once; its image serves its own gradient and that of the discriminator, whose judgment
+    of it is taken before either is updated. (The released code updates the discriminator first and then uses its
+    earlier judgment: the inpainter's update is the same, but for the discriminator's weights in its gradient.)
 
     Metrics: ``loss`` is the inpainter's, ``l2`` the mean squared error of the dropped pixels in units of [-1, 1],
-    ``adversarial`` -log D of its images, ``critic`` the critic's cross-entropy (2 ln 2 = 1.386 where it cannot
-    tell).
+    ``adversarial`` -log D of its images, ``discriminator`` the discriminator's cross-entropy (2 ln 2 = 1.386 where it
+    cannot tell).
 
     Args:
         networks: ``{"inpainter": keras.Model, "discriminator": keras.Model}``.
@@ -26,7 +26,7 @@ class InpaintingGame(AdversarialModel):
         **kwargs: of ``keras.Model``.
     """
 
-    metric_names: tuple[str, ...] = ("loss", "l2", "adversarial", "critic")
+    metric_names: tuple[str, ...] = ("loss", "l2", "adversarial", "discriminator")
 
     def __init__(self, networks, reconstruction_weight=0.999, visible_weight=10.0, **kwargs):
         super().__init__(networks, **kwargs)
@@ -53,12 +53,12 @@ class InpaintingGame(AdversarialModel):
         reconstruction = ops.mean(self._reconstruction(targets, made))
         fooling = ops.mean(fooling_loss(fake))
         loss = joint_loss(reconstruction, fooling, self.reconstruction_weight)
-        judging = ops.mean(critic_loss(real, fake))
+        judging = ops.mean(discriminator_loss(real, fake))
         metrics = {
             "loss": loss,
             "l2": ops.mean(hole_error(targets, made)),
             "adversarial": fooling,
-            "critic": judging,
+            "discriminator": judging,
         }
         return {"generator": loss, "discriminator": judging, "metrics": metrics}
 

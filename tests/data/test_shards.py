@@ -1,26 +1,22 @@
-"""The tool that writes shards, through its command line, read back by the library."""
+"""Writing shards, through the command line, read back by the library."""
 
 import csv
-import importlib.util
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tfssl.cli import main
 from tfssl.data.builtin import builtin_photographs
 from tfssl.data.images import image_source
 
-TOOL = Path(__file__).parents[2] / "tools" / "write_tfrecords.py"
 
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("write_tfrecords", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def write(source, out, *options):
+    """Exit code of one command."""
+    with pytest.raises(SystemExit) as stop:
+        main(["prepare", "shards", str(source), "--out", str(out), *options])
+    return stop.value.code
 
 
 @pytest.fixture
@@ -49,9 +45,9 @@ def read_back(out):
     return {source.name(i): i for i in range(len(source))}, source
 
 
-def test_folder_to_shards(tool, photos, tmp_path, capsys):
+def test_folder_to_shards(photos, tmp_path, capsys):
     out = tmp_path / "shards"
-    assert tool.main([str(photos), str(out), "--shards", "3", "--labels"]) == 1
+    assert write(photos, out, "--shards", "3", "--labels") == 1
     assert sorted(os.listdir(out)) == [
         "photos-00000-of-00003.tfrecord",
         "photos-00001-of-00003.tfrecord",
@@ -75,14 +71,14 @@ def test_folder_to_shards(tool, photos, tmp_path, capsys):
     assert sorted(skipped) == ["cat/empty.png", "cat/letter.jpg", "dog/half.jpg"]
     assert "truncated" in skipped["dog/half.jpg"]
     output = capsys.readouterr()
-    assert "5 images in 3 shards" in output.out
-    assert "3 images left out" in output.err
+    assert "3 shards, 3 images left out" in output.out
+    assert output.err.count("skipped ") == 3
 
 
-def test_max_side_scales_upright_and_keeps_small_files(tool, photos, tmp_path):
+def test_max_size_scales_upright_and_keeps_small_files(photos, tmp_path):
     out = tmp_path / "shards"
     Image.new("RGB", (40, 30), "red").save(photos / "dog" / "small.jpg")
-    assert tool.main([str(photos), str(out), "--shards", "1", "--max-side", "45", "--name", "tiny"]) == 1
+    assert write(photos, out, "--shards", "1", "--max-size", "45", "--name", "tiny") == 1
     where, source = read_back(out)
     assert source.read(where["dog/small.jpg"]) == (photos / "dog" / "small.jpg").read_bytes()
     assert source.example(where["cat/5.jpg"])["image"].size == (30, 45)
@@ -93,18 +89,18 @@ def test_max_side_scales_upright_and_keeps_small_files(tool, photos, tmp_path):
         assert np.abs(np.asarray(image).astype(int) - full).mean() < 3
 
 
-def test_max_bytes_encodes_anew(tool, photos, tmp_path):
+def test_max_bytes_encodes_anew(photos, tmp_path):
     out = tmp_path / "shards"
     limit = (photos / "dog" / "1.jpg").stat().st_size
-    tool.main([str(photos), str(out), "--shards", "1", "--max-bytes", str(limit)])
+    write(photos, out, "--shards", "1", "--max-bytes", str(limit))
     where, source = read_back(out)
     assert source.read(where["dog/1.jpg"]) == (photos / "dog" / "1.jpg").read_bytes()
     assert source.read(where["dog/2.png"])[:3] == b"\xff\xd8\xff"
 
 
-def test_shards_from_shards_and_arrays(tool, photos, tmp_path):
-    tool.main([str(photos), str(tmp_path / "one"), "--shards", "1"])
-    assert tool.main([str(tmp_path / "one" / "*.tfrecord"), str(tmp_path / "two"), "--shards", "2"]) == 0
+def test_shards_from_shards_and_arrays(photos, tmp_path):
+    write(photos, tmp_path / "one", "--shards", "1")
+    assert write(tmp_path / "one" / "*.tfrecord", tmp_path / "two", "--shards", "2") == 0
     first, one = read_back(tmp_path / "one")
     second, two = read_back(tmp_path / "two")
     assert {name: one.read(i) for name, i in first.items()} == {name: two.read(i) for name, i in second.items()}
@@ -113,35 +109,34 @@ def test_shards_from_shards_and_arrays(tool, photos, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--shards", "100"], "`--shards` 100 is more than the 8 images"),
+        (["--shards", "100"], "`shards` must lie in 1..8"),
         (["--name", "old"], "holds shards called 'old' already"),
     ],
 )
-def test_wrong_use(tool, photos, tmp_path, capsys, options, message):
+def test_wrong_use(photos, tmp_path, capsys, options, message):
     out = tmp_path / "shards"
     out.mkdir()
     (out / "old-00000-of-00001.tfrecord").write_bytes(b"")
-    assert tool.main([str(photos), str(out), *options]) == 2
+    assert write(photos, out, *options) == 2
     assert message in capsys.readouterr().err
     assert os.listdir(out) == ["old-00000-of-00001.tfrecord"]
 
 
-def test_labels_need_folders(tool, tmp_path, capsys):
+def test_labels_need_folders(tmp_path, capsys):
     (tmp_path / "images").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
-    tool.main([str(tmp_path / "images"), str(tmp_path / "out"), "--shards", "1"])
-    again = [str(tmp_path / "out" / "*.tfrecord"), str(tmp_path / "two"), "--shards", "1", "--labels"]
-    assert tool.main(again) == 2
-    assert "`--labels` needs files in folders" in capsys.readouterr().err
+    write(tmp_path / "images", tmp_path / "out", "--shards", "1")
+    assert write(tmp_path / "out" / "*.tfrecord", tmp_path / "two", "--shards", "1", "--labels") == 2
+    assert "`labels` needs files in folders" in capsys.readouterr().err
 
 
-def test_nothing_readable_leaves_nothing(tool, tmp_path, capsys):
+def test_nothing_readable_leaves_nothing(tmp_path, capsys):
     (tmp_path / "bad").mkdir()
     for number in range(3):
         (tmp_path / "bad" / f"{number}.jpg").write_text("text")
     out = tmp_path / "out"
-    assert tool.main([str(tmp_path / "bad"), str(out), "--shards", "1"]) == 2
+    assert write(tmp_path / "bad", out, "--shards", "1") == 2
     assert "none of 3 images can be read" in capsys.readouterr().err
     assert os.listdir(out) == []
-    assert tool.main([str(tmp_path / "missing"), str(out)]) == 2
+    assert write(tmp_path / "missing", out) == 2
     assert "no folder, file or matching glob" in capsys.readouterr().err
