@@ -103,12 +103,21 @@ def _random_encoder(backbone):
     return keras.Model(rgb, {name: tap for name, tap in taps.items() if name.startswith("conv")}, name=backbone)
 
 
+def _find_encoder(source):
+    """Refuse what is not there, before TensorFlow is imported."""
+    source = os.fspath(source)
+    if source.endswith(".keras"):
+        if not Path(source).expanduser().is_file():
+            raise ModelError(f"no such file: {source!r}")
+    elif source != "pixels" and not is_random(source):
+        find_model(source)
+
+
 def _read_encoder(path):
     from tfssl.methods.encoding import is_encoder
     from tfssl.training.runs import read_network
 
-    if not Path(path).expanduser().is_file():
-        raise ModelError(f"no such file: {path!r}")
+    _find_encoder(path)
     encoder = read_network(Path(path).expanduser())
     if not is_encoder(encoder):
         raise ModelError(f"{path!r} is no encoder: RGB (B, H, W, 3) in, a dict of maps with conv1 out; give its run")
@@ -209,8 +218,8 @@ def _check_evaluation(source, task, options):
             return  # loading it says what is wrong
         found = inspect.signature(methods.get(name).evaluate).parameters.values()
         known, what = {p.name: p.default for p in found if p.kind == p.KEYWORD_ONLY}, f"the metrics of {name}"
-    if task is not None and not is_random(source) and os.fspath(source) != "pixels":
-        find_model(source)
+    if task is not None:
+        _find_encoder(source)
     known = {name: default for name, default in known.items() if name not in _NO_OPTIONS}
     check(options, known, what)
 
@@ -261,6 +270,8 @@ def visualize(
     for name in names:
         if names.count(name) > 1 or name == "untrained":
             raise ConfigError(f"`compare`: two networks would be called {name!r}; rename a folder")
+    for item in (source, *compare):
+        _find_encoder(item)
     networks = _beside_untrained(names[0], source, seed)
     networks |= {name: load_encoder(other) for name, other in zip(names[1:], compare, strict=True)}
     given = {"seed": seed, "skipped": skipped, "progress": progress}
