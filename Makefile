@@ -11,13 +11,14 @@ comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint demo bench tables colorizer clean
+.PHONY: help install test test-slow lint demo bench tables colorizer clean
 
 help:
 	@echo "make install    .venv with everything the other targets need (PYTHON=python3.12 picks an interpreter)"
 	@echo "make demo       train, evaluate, export and colorize on real photographs, in under 10 minutes"
-	@echo "make test       the tests; PYTEST_ARGS='--slow -n 2' adds the slow ones"
-	@echo "make lint       ruff, mypy and, where it can run, hadolint"
+	@echo "make test       the tests, in under 10 minutes on two cores"
+	@echo "make test-slow  all tests, the slow ones too"
+	@echo "make lint       ruff, mypy, the Python in README.md and docs/ and, where it can run, hadolint"
 	@echo "make bench      the benchmarks, into benchmarks/results/; needs a quiet machine"
 	@echo "make tables     rewrite the generated tables in README.md and docs/"
 	@echo "make colorizer  rebuild the shipped colorizer from the photo archives in SHARED=folder"
@@ -34,10 +35,14 @@ $(STAMP): setup.cfg setup.py pyproject.toml
 test: install
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+test-slow: install
+	$(BIN)/python -m pytest --slow $(PYTEST_ARGS)
+
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python tools/check_snippets.py
 	@if test -x $(BIN)/hadolint; then $(BIN)/hadolint Dockerfile.gpu && echo "hadolint: Dockerfile.gpu is clean"; \
 	  else echo "hadolint: no build for this platform, Dockerfile.gpu not checked"; fi
 

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -155,6 +156,13 @@ def test_evaluations_are_appended_to_a_table(root, encoder_file, tmp_path):
 def test_docs_name_every_task():
     text = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in task_names())
+
+
+def test_help_names_every_task(capsys):
+    from tfssl.evaluation import task_names
+
+    assert call("evaluate", "--help") == 0
+    assert set(task_names()) <= set(re.findall(r"\w+", capsys.readouterr().out))
 
 
 def test_more_options_of_a_task_are_checked(root, capsys):

@@ -110,6 +110,16 @@ def _random_encoder(backbone):
     return Encoder(rgb, {name: tap for name, tap in taps.items() if name.startswith("conv")}, name=backbone)
 
 
+def _find_encoder(source):
+    """Refuse what is not there, before TensorFlow is imported."""
+    source = os.fspath(source)
+    if source.endswith(".keras"):
+        if not Path(source).expanduser().is_file():
+            raise ModelError(f"no such file: {source!r}")
+    elif source != "pixels" and not is_random(source):
+        find_model(source)
+
+
 def evaluate(
     source: Pathlike,
     data,
@@ -204,8 +214,8 @@ def _check_evaluation(source, task, options):
             return  # loading it says what is wrong
         found = inspect.signature(methods.get(name).evaluate).parameters.values()
         known, what = {p.name: p.default for p in found if p.kind == p.KEYWORD_ONLY}, f"the metrics of {name}"
-    if task is not None and not is_random(source) and os.fspath(source) != "pixels":
-        find_model(source)
+    if task is not None:
+        _find_encoder(source)
     known = {name: default for name, default in known.items() if name not in _NO_OPTIONS}
     check(options, known, what)
 
@@ -256,6 +266,8 @@ def visualize(
     for name in names:
         if names.count(name) > 1 or name == "untrained":
             raise ConfigError(f"`compare`: two networks would be called {name!r}; rename a folder")
+    for item in (source, *compare):
+        _find_encoder(item)
     networks = _beside_untrained(names[0], source, seed)
     networks |= {name: load_encoder(other) for name, other in zip(names[1:], compare, strict=True)}
     given = {"seed": seed, "skipped": skipped, "progress": progress}

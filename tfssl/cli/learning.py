@@ -17,6 +17,7 @@ from tfssl.cli.app import (
     report_skipped,
     report_written,
 )
+from tfssl.evaluation import task_names
 
 
 @app.command()
@@ -93,7 +94,7 @@ def evaluate(
         typer.Argument(metavar="[OPTION=VALUE]...", help="Options of the method's metrics or of the task."),
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help="A task, see docs/evaluation.md; default the method's own metrics.")
+        str | None, typer.Option(help=f"{', '.join(task_names())}; default the method's own metrics.")
     ] = None,
     data: Annotated[str, typer.Option(help=f"What to measure on: {DATA_HELP}; of tasks, as docs say.")] = "builtin",
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, tables and images.")] = None,
