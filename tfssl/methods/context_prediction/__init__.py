@@ -1,11 +1,12 @@
 """Unsupervised Visual Representation Learning by Context Prediction (Doersch, Gupta and Efros, ICCV 2015)."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import keras
 from pydantic import Field, field_validator, model_validator
 
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
 
 _RATE_OF_ONE_PAIR = 1e-5
@@ -65,7 +66,7 @@ class ContextPrediction(Method):
     color: Literal["dropping", "projection", "none"] = "dropping"
     noise: Literal["code", "paper"] = "code"
     rms: float | None = Field(50.0, gt=0)
-    backbone: Literal["alexnet", "figure", "vgg", "small"] = "alexnet"
+    backbone: Annotated[Any, Backbone("alexnet", "figure", "vgg", "small")] = "alexnet"
     embedding: int = Field(4096, ge=1)
     head: tuple[int, int] = (4096, 4096)
     loss_reduction: Literal["mean", "sum"] = "mean"

@@ -1,10 +1,11 @@
 """Self-Supervised Feature Learning by Learning to Spot Artifacts (Jenni and Favaro, CVPR 2018)."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import keras
 from pydantic import Field, model_validator
 
+from tfssl.methods.backbone import Backbone, is_open
 from tfssl.methods.base import Endpoint, Method, Paper, Phase
 
 
@@ -69,7 +70,7 @@ class SpotArtifacts(Method):
     reconstruction_weight: float = Field(30.0, ge=0)
     objective: Literal["swapped", "confusion"] = "swapped"
     l2: float = Field(5e-5, ge=0)
-    backbone: Literal["alexnet", "small"] = "alexnet"
+    backbone: Annotated[Any, Backbone("alexnet", "small")] = "alexnet"
     fc6: int = Field(4096, ge=1)
     pool5: bool = False
     dropout: float = Field(0.5, ge=0, lt=1)
@@ -89,6 +90,8 @@ class SpotArtifacts(Method):
                 f"`crop_size` must be a multiple of {self.stride} for backbone {self.backbone!r}. "
                 f"Received: crop_size={self.crop_size}"
             )
+        if self.pool5 and is_open(self.backbone):
+            raise ValueError("`pool5` is for backbones alexnet and small; leave it out. Received: pool5=True")
         if self.pool5 and self.places < 3:
             raise ValueError(
                 f"`pool5` needs at least 3x3 places, a crop_size of {3 * self.stride}. "
@@ -156,9 +159,9 @@ class SpotArtifacts(Method):
 
     def autoencoder(self, optimizer=None, previous=None):
         """A new, compiled autoencoder: a batch's inputs -> pictures; the first phase."""
-        from tfssl.methods.spot_artifacts.network import WIDTHS, build_autoencoder
+        from tfssl.methods.spot_artifacts.network import build_autoencoder, widths
 
-        model = build_autoencoder(WIDTHS[self.backbone], self.crop_size, self.places, self.l2)
+        model = build_autoencoder(widths(self.backbone), self.crop_size, self.places, self.l2)
         model.compile(
             optimizer if optimizer is not None else paper_optimizer(),
             "mean_squared_error",
@@ -171,20 +174,20 @@ class SpotArtifacts(Method):
         """A new, compiled game on the autoencoder ``previous``, or on a random one; the second phase."""
         from tfssl.methods.spot_artifacts.game import SpottingGame
         from tfssl.methods.spot_artifacts.network import (
-            WIDTHS,
             build_decoder,
             build_discriminator,
             build_encoder,
             build_repairer,
+            widths,
         )
 
-        widths = WIDTHS[self.backbone]
-        networks = {"encoder": build_encoder(widths), "decoder": build_decoder(widths)}
+        channels = widths(self.backbone)
+        networks = {"encoder": build_encoder(channels), "decoder": build_decoder(channels)}
         if previous is not None:
             for name, network in networks.items():
                 network.set_weights(previous.get_layer(name).get_weights())
         if self.repair:
-            networks["repairer"] = build_repairer(widths)
+            networks["repairer"] = build_repairer(channels)
         networks["discriminator"] = build_discriminator(
             self.backbone, size=self.crop_size, fc6=self.fc6, dropout=self.dropout, pool5=self.pool5
         )
