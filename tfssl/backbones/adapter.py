@@ -177,16 +177,18 @@ def _open(backbone, channels, rgb):
         library, _, network = backbone.partition(":")
         backbone = {library: network}
     if isinstance(backbone, dict):
-        (library, network), *options = backbone.items()
+        options = dict(backbone)
+        library = next((key for key in ("applications", "keras_hub", "object") if key in options), None)
+        network = options.pop(library, None)
         if library == "object":
             raise ConfigError(
                 f"`backbone` {network!r} was a Python object, which config.yaml does not hold: pass it again, as "
                 "backbone=model, to train or resume; evaluation and export work without it"
             )
         openers = {"applications": _application, "keras_hub": _hub}
-        if library not in openers:
-            raise ConfigError(f"`backbone` must begin with applications: or keras_hub:. Received: {library!r}")
-        model, scaling = openers[library](network, channels, rgb, **dict(options))
+        if library is None:
+            raise ConfigError(f"`backbone` must name a network of applications: or keras_hub:. Received: {backbone}")
+        model, scaling = openers[library](network, channels, rgb, **options)
         return _with_taps(model), scaling
     if isinstance(backbone, keras.Model):
         _check_input(backbone, channels)
@@ -251,7 +253,7 @@ def _built(name, function, options):
 def _check_weights(weights, rgb):
     if weights is not None and not rgb:
         raise ConfigError(
-            f"`backbone`: weights={weights!r} are for RGB, and this method's network sees other channels; leave them out"
+            f"`backbone`: weights={weights!r} are for RGB, which this method's network does not see; leave them out"
         )
 
 
@@ -294,12 +296,13 @@ def _with_taps(model):
     if isinstance(output, dict):
         taps = {tap: tensor for tap, tensor in output.items() if len(tensor.shape) == 4}
         if taps:
-            network = keras.Model(model.inputs[0], taps, name=model.name)
-            found = strides(network)
+            model = _of_any_size(keras.Model(model.inputs[0], taps, name=model.name))
+            taps, found = model.output, strides(model)
             order = sorted((tap for tap in taps if found[tap]), key=found.get)
             if order:
                 return keras.Model(model.inputs[0], {tap: taps[tap] for tap in order}, name=model.name)
     elif hasattr(getattr(model, "_functional", model), "_nodes_by_depth"):
+        model = _of_any_size(model)
         taps = _last_of_each_stride(model)
         if taps:
             return keras.Model(model.inputs[0], taps, name=model.name)
@@ -307,6 +310,15 @@ def _with_taps(model):
         f"`backbone` must give maps (B, h, w, c) that shrink with the input, by functional layers. "
         f"Received: {_called(model)}"
     )
+
+
+def _of_any_size(model):
+    *sizes, channels = model.inputs[0].shape[1:]
+    if sizes == [None, None]:
+        return model
+    free = keras.models.clone_model(model, input_tensors=layers.Input((None, None, channels), name="maps"))
+    free.set_weights(model.get_weights())
+    return free
 
 
 def _last_of_each_stride(model):

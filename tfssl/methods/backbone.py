@@ -53,7 +53,7 @@ class Backbone:
             close = [] if colon else difflib.get_close_matches(value, self.own, n=1)
             raise ValueError(f"did you mean {close[0]!r}?" if close else self._known())
         if isinstance(value, dict):
-            if next(iter(value), None) in LIBRARIES and all(isinstance(key, str) for key in value):
+            if len(set(LIBRARIES) & set(value)) == 1 and all(isinstance(key, str) for key in value):
                 return value
             raise ValueError(self._known())
         if isinstance(value, Given) or callable(value):
