@@ -191,6 +191,11 @@ def _call(layer, pixels, seed):
         for part in layer._flatten_layers():
             for generator in part._seed_generators:
                 generator.state.assign(np.array([seed, 0], np.uint32))
+        if type(layer).__module__.startswith("keras_cv"):  # it draws from TensorFlow's own, older generators
+            import tensorflow as tf
+
+            tf.random.set_seed(seed)
+            tf.random.get_global_generator().reset_from_seed(seed)
         kept = random.getstate()
         random.seed(seed)  # of RandAugment and its like
         try:
