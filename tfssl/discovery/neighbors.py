@@ -3,7 +3,6 @@
 import numpy as np
 
 from tfssl.data.folder_labels import folder_labels
-from tfssl.data.images import image_source
 from tfssl.discovery.embedding import baseline_descriptor, embed
 from tfssl.errors import SourceError
 from tfssl.visualization.sheet import picture_sheet
@@ -38,7 +37,7 @@ def nearest_neighbors(method, model, source, *, out=None, limit=None, seed=0):
     Raises:
         SourceError: if fewer than two pictures serve.
     """
-    source = image_source(source)
+    source = method.open(source)
     patches, pictures = sample_patches(method, source, min(limit or MAX_PICTURES, MAX_PICTURES))
     labels = _classes(source, pictures)
     descriptors = {"": embed(method, model)}
@@ -71,17 +70,16 @@ def sample_patches(method, source, pictures):
         ``(patches, index)``: uint8 (N, s, s, 3), and the number of the picture in the source of each, int (N,).
     """
     patches, index = [], []
-    sampler = method.sampler(training=False, colors=True)
     for number in range(len(source)):
         if len(patches) == pictures:
             break
         try:
-            image = source.open(number, min_side=sampler.min_side)
-            cut, _, _, pairs, labels = sampler.apply(image, np.random.default_rng((0, 1, number)))
+            image, rng = source.example(number)["image"], np.random.default_rng((0, 1, number))
+            cut, pairs, labels = method.colored_patches(image, rng)
         except (ValueError, OSError):
             continue
         first = _first_grid(pairs[labels >= 0])
-        patches.append(cut[first[:PATCHES_PER_PICTURE]].transpose(0, 2, 3, 1))
+        patches.append(cut[first[:PATCHES_PER_PICTURE]])
         index.append(np.full(len(patches[-1]), number))
     if len(patches) < 2:
         raise SourceError(f"`source` has {len(patches)} pictures that serve among {len(source)}; give at least 2")

@@ -30,7 +30,7 @@ figcaption { font-size: 12px; color: #555; overflow: hidden; text-overflow: elli
 
 def thumbnail(source, member, color):
     """A picture at most :data:`THUMBNAIL` pixels a side, with the square of a member drawn."""
-    image = source.open(member.picture)
+    image = source.example(member.picture)["image"]
     full = image.size
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
     scale = (image.width / full[0], image.height / full[1]) * 2

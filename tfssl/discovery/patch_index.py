@@ -104,7 +104,7 @@ def build_index(source, embed, grid, *, limit=None, progress=None):
     builder = _Builder(embed, grid)
     for place in range(total):
         try:
-            builder.add(place, source.open(place))
+            builder.add(place, source.example(place)["image"])
         except (ValueError, OSError) as error:
             builder.skipped[source.name(place)] = str(error)
         _check_memory(builder, place + 1, total)

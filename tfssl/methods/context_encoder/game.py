@@ -11,12 +11,12 @@ from tfssl.methods.context_encoder.loss import MaskedL2, critic_loss, fooling_lo
 class InpaintingGame(AdversarialModel):
     """Reconstruction and adversarial loss together (paper, equation 3).
 
-    Each step the inpainter is run once; its picture serves its own gradient and the critic's, whose judgment of it is
+    Each step the inpainter is run once; its image serves its own gradient and the critic's, whose judgment of it is
     taken before either is updated. (The released code updates the critic first and then uses its earlier judgment:
     the inpainter's update is the same, but for the critic's weights in its gradient.)
 
     Metrics: ``loss`` is the inpainter's, ``l2`` the mean squared error of the dropped pixels in units of [-1, 1],
-    ``adversarial`` -log D of its pictures, ``critic`` the critic's cross-entropy (2 ln 2 = 1.386 where it cannot
+    ``adversarial`` -log D of its images, ``critic`` the critic's cross-entropy (2 ln 2 = 1.386 where it cannot
     tell).
 
     Args:
@@ -35,17 +35,17 @@ class InpaintingGame(AdversarialModel):
         self._reconstruction = MaskedL2(visible_weight, reduction=None)
 
     @property
-    def generator(self):
+    def generators(self):
         return [self.inpainter]
 
     @property
-    def critic(self):
+    def discriminators(self):
         return [self.discriminator]
 
     def call(self, inputs, training=False):
         return self.inpainter(inputs, training=training)
 
-    def play(self, inputs, targets, training):
+    def forward(self, inputs, targets, training):
         made = self.inpainter(inputs, training=training)
         # One after the other, as the released code: batch normalization must not mix true and made patches.
         real = self.discriminator(targets[..., :3], training=training)
@@ -60,7 +60,7 @@ class InpaintingGame(AdversarialModel):
             "adversarial": fooling,
             "critic": judging,
         }
-        return {"generator": loss, "critic": judging, "metrics": metrics}
+        return {"generator": loss, "discriminator": judging, "metrics": metrics}
 
     def get_config(self):
         return {
