@@ -21,7 +21,7 @@ from keras import layers, ops
 from tfssl.backbones.blocks import conv_relu
 from tfssl.errors import ConfigError, ModelError
 from tfssl.layers.normalization import batch_norm
-from tfssl.layers.resize_like import ResizeToStride
+from tfssl.layers.resizing import ResizeToStride
 
 MEAN_COLOR, DEVIATION = (123.0, 117.0, 104.0), 58.0
 """RGB levels of 0 ... 255 that standardized pixels are relative to: about those of ImageNet."""

@@ -6,7 +6,7 @@ from keras import initializers
 
 from tfssl.backbones.blocks import check_normalization, conv_relu, fully_connected, max_pool
 from tfssl.errors import ConfigError
-from tfssl.layers.local_response_normalization import LocalResponseNormalization
+from tfssl.layers.normalization import LocalResponseNormalization
 
 WIDTHS = (96, 256, 384, 384, 256)
 """Channels of conv1 ... conv5."""

@@ -4,7 +4,7 @@ from keras import initializers, layers
 
 from tfssl.backbones.blocks import conv_relu, fully_connected, max_pool
 from tfssl.errors import ConfigError
-from tfssl.layers.local_response_normalization import LocalResponseNormalization
+from tfssl.layers.normalization import LocalResponseNormalization
 
 MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),

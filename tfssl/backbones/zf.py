@@ -3,7 +3,7 @@
 from keras import initializers
 
 from tfssl.backbones.blocks import conv_relu, fully_connected, max_pool
-from tfssl.layers.local_response_normalization import LocalResponseNormalization
+from tfssl.layers.normalization import LocalResponseNormalization
 
 
 def zf(

@@ -11,17 +11,7 @@ Ranges: sRGB in [0, 1]; L in [0, 100]; a about [-86.2, 98.3]; b about [-107.9, 9
 import numpy as np
 from keras import ops
 
-WHITE_D65 = (0.95047, 1.0, 1.08883)
-"""XYZ of the reference white (D65, 2 degree observer)."""
-
-XYZ_FROM_RGB = np.array(
-    [
-        [0.412453, 0.357580, 0.180423],
-        [0.212671, 0.715160, 0.072169],
-        [0.019334, 0.119193, 0.950227],
-    ]
-)
-"""Linear sRGB -> XYZ, rows X, Y, Z."""
+from tfssl.ops.bytes_lab import WHITE_D65, XYZ_FROM_RGB
 
 RGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_RGB)
 

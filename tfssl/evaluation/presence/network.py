@@ -12,7 +12,7 @@ from tfssl.errors import ConfigError
 from tfssl.evaluation.features import grid_side
 from tfssl.evaluation.labeled_sets import check_counts
 from tfssl.evaluation.presence.data import RandomWindow, known
-from tfssl.layers.pool_to_grid import PoolToGrid
+from tfssl.layers.pooling import PoolToGrid
 from tfssl.transfer import STRATEGIES, transfer
 from tfssl.transfer.strategies import unchanged
 from tfssl.transfer.training import train_head

@@ -149,7 +149,7 @@ class Colorization(Method):
     def encoder(self, model):
         import keras
 
-        from tfssl.layers.lightness import Lightness
+        from tfssl.layers.color import Lightness
         from tfssl.methods.colorization.network import encoder_taps
 
         rgb = keras.Input((None, None, 3), name="rgb")

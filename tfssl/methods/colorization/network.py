@@ -7,10 +7,9 @@ authors' PyTorch port. Blocks are named conv1, conv2, ...: their outputs are the
 from keras import KerasTensor, Model, layers
 
 from tfssl.backbones.adapter import decode_maps, strides, trunk
-from tfssl.layers.dilated_stack import DilatedStack
+from tfssl.layers.convolution import DilatedStack
 from tfssl.layers.normalization import batch_norm
-from tfssl.layers.resize_like import ResizeToStride
-from tfssl.layers.upsample import Upsample
+from tfssl.layers.resizing import ResizeToStride, Upsample
 from tfssl.methods.backbone import is_open
 from tfssl.methods.colorization.geometry import OPEN_OUTPUT_STRIDE, OUTPUT_STRIDE
 from tfssl.ops.ab_bins import NUM_BINS

@@ -10,7 +10,7 @@ from keras import initializers, layers
 from tfssl.backbones.adapter import DEVIATION, deepest, double, trunk
 from tfssl.backbones.alexnet import alexnet
 from tfssl.backbones.small import alexnet_s
-from tfssl.layers.channelwise_dense import ChannelwiseDense
+from tfssl.layers.dense import ChannelwiseDense
 from tfssl.layers.normalization import batch_norm
 from tfssl.methods.backbone import is_open
 from tfssl.ops.patches import MEAN_COLOR

@@ -12,9 +12,8 @@ from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.blocks import conv_relu
 from tfssl.backbones.small import alexnet_s
 from tfssl.backbones.vgg import vgg
-from tfssl.layers.normalization import batch_norm
-from tfssl.layers.pair_dense import PairDense
-from tfssl.layers.scale_to_rms import ScaleToRMS
+from tfssl.layers.dense import PairDense
+from tfssl.layers.normalization import ScaleToRMS, batch_norm
 from tfssl.methods.backbone import is_open
 from tfssl.ops.patches import NUM_LABELS, projection_matrix
 
@@ -165,7 +164,7 @@ def normalizer(color, rms):
         rms: root mean square of a prepared patch; None for no scaling.
 
     Returns:
-        A :class:`~tfssl.layers.scale_to_rms.ScaleToRMS`.
+        A :class:`~tfssl.layers.normalization.ScaleToRMS`.
     """
     matrix = projection_matrix().tolist() if color == "projection" else None
     if color == "dropping":

@@ -5,11 +5,10 @@ from keras import initializers, layers, ops
 
 from tfssl.backbones.adapter import deepest, double, trunk
 from tfssl.backbones.blocks import conv_relu, max_pool
-from tfssl.layers.corrupt import Corrupt
-from tfssl.layers.normalization import batch_norm
-from tfssl.layers.standardize import Standardize
-from tfssl.layers.tied_dense import TiedDense
-from tfssl.layers.whitening import Whitening
+from tfssl.layers.color import Whitening
+from tfssl.layers.corruption import Corrupt
+from tfssl.layers.dense import TiedDense
+from tfssl.layers.normalization import Standardize, batch_norm
 from tfssl.methods.backbone import is_open
 from tfssl.ops.whitening import FLAT
 
@@ -21,7 +20,7 @@ _TRUNKS = {"conv": _CONV, "small": _SMALL}
 def build_dense(side, channels, units, *, tied=True, activation="sigmoid", output="sigmoid"):
     """A stack of dense autoencoders, ``x -> code1 -> ... -> codeK -> ... -> x``.
 
-    One :class:`~tfssl.layers.tied_dense.TiedDense` a layer serves both ways: 784 -> 500 tied has 393,284 parameters.
+    One :class:`~tfssl.layers.dense.TiedDense` a layer serves both ways: 784 -> 500 tied has 393,284 parameters.
 
     Args:
         side: of the images in pixels.
@@ -119,7 +118,7 @@ class UpperLayer(keras.Model):
 
     Args:
         network: a stack of :func:`build_dense` with at least two layers.
-        corruption: a :class:`~tfssl.layers.corrupt.Corrupt`.
+        corruption: a :class:`~tfssl.layers.corruption.Corrupt`.
         alpha: weight of the corrupted components of the code.
         beta: weight of the others.
     """

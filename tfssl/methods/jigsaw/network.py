@@ -7,8 +7,7 @@ from tfssl.backbones.adapter import trunk
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.registry import build
 from tfssl.backbones.small import alexnet_s
-from tfssl.layers.normalization import batch_norm
-from tfssl.layers.standardize import Standardize
+from tfssl.layers.normalization import Standardize, batch_norm
 from tfssl.methods.backbone import is_open
 from tfssl.ops.patches import MEAN_COLOR, PIXEL_SCALE
 from tfssl.ops.permutations import TILES

@@ -13,7 +13,7 @@ from tfssl.backbones.alexnet import WIDTHS, alexnet
 from tfssl.backbones.blocks import conv_relu, max_pool
 from tfssl.backbones.fold import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
-from tfssl.layers.lab import Lab
+from tfssl.layers.color import Lab
 from tfssl.layers.normalization import batch_norm
 from tfssl.methods.backbone import is_open
 from tfssl.methods.split_brain.data import OPEN_STRIDE

@@ -7,9 +7,9 @@ from tfssl.backbones.adapter import DEVIATION, decode_maps, strides, trunk
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.blocks import fully_connected
 from tfssl.backbones.small import alexnet_s
+from tfssl.layers.convolution import RepairBlock
 from tfssl.layers.normalization import batch_norm
-from tfssl.layers.repair_block import RepairBlock
-from tfssl.layers.upsample import Upsample
+from tfssl.layers.resizing import Upsample
 from tfssl.methods.backbone import is_open
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
