@@ -19,7 +19,7 @@ def compute():
 
     from tfssl import methods
     from tfssl.backbones import build
-    from tfssl.backbones.fold import fold_batch_normalization
+    from tfssl.backbones.rebuilding import fold_batch_normalization
     from tfssl.config import load_config
     from tfssl.layers.color import Lightness
     from tfssl.layers.convolution import DilatedStack

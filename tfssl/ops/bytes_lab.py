@@ -21,6 +21,8 @@ XYZ_FROM_RGB = np.array(
 )
 """Linear sRGB -> XYZ, rows X, Y, Z."""
 
+RGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_RGB)
+
 # CIE 1976 f(): a cube root above 0.008856, a line below. Both meet at f = 24/116.
 KNEE_CUBED = np.float32((24 / 116) ** 3)
 SLOPE = np.float32(7.787)

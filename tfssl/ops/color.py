@@ -11,9 +11,7 @@ Ranges: sRGB in [0, 1]; L in [0, 100]; a about [-86.2, 98.3]; b about [-107.9, 9
 import numpy as np
 from keras import ops
 
-from tfssl.ops.bytes_lab import WHITE_D65, XYZ_FROM_RGB
-
-RGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_RGB)
+from tfssl.ops.bytes_lab import RGB_FROM_XYZ, WHITE_D65, XYZ_FROM_RGB
 
 # White-normalized matrices: one product instead of a product and a division.
 _WHITE_XYZ_FROM_RGB = (XYZ_FROM_RGB / np.array(WHITE_D65)[:, None]).T

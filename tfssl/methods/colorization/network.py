@@ -6,7 +6,8 @@ authors' PyTorch port. Blocks are named conv1, conv2, ...: their outputs are the
 
 from keras import KerasTensor, Model, layers
 
-from tfssl.backbones.adapter import decode_maps, strides, trunk
+from tfssl.backbones.adapter import strides, trunk
+from tfssl.backbones.decoding import decode_maps
 from tfssl.layers.convolution import DilatedStack
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resizing import ResizeToStride, Upsample

@@ -7,8 +7,9 @@ any size: the encoder of transfer. What follows it has fully connected layers an
 import keras
 from keras import initializers, layers
 
-from tfssl.backbones.adapter import DEVIATION, deepest, double, trunk
+from tfssl.backbones.adapter import DEVIATION, trunk
 from tfssl.backbones.alexnet import alexnet
+from tfssl.backbones.decoding import deepest, double
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.dense import ChannelwiseDense
 from tfssl.layers.normalization import batch_norm

@@ -3,8 +3,9 @@
 import keras
 from keras import initializers, layers, ops
 
-from tfssl.backbones.adapter import deepest, double, trunk
+from tfssl.backbones.adapter import trunk
 from tfssl.backbones.blocks import conv_relu, max_pool
+from tfssl.backbones.decoding import deepest, double
 from tfssl.layers.color import Whitening
 from tfssl.layers.corruption import Corrupt
 from tfssl.layers.dense import TiedDense

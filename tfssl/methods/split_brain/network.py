@@ -8,10 +8,11 @@ import keras
 import numpy as np
 from keras import initializers, layers, ops
 
-from tfssl.backbones.adapter import decode_maps, strides, trunk
+from tfssl.backbones.adapter import strides, trunk
 from tfssl.backbones.alexnet import WIDTHS, alexnet
 from tfssl.backbones.blocks import conv_relu, max_pool
-from tfssl.backbones.fold import fold_batch_normalization
+from tfssl.backbones.decoding import decode_maps
+from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.color import Lab
 from tfssl.layers.normalization import batch_norm

@@ -3,9 +3,10 @@
 import keras
 from keras import initializers, layers, ops
 
-from tfssl.backbones.adapter import DEVIATION, decode_maps, strides, trunk
+from tfssl.backbones.adapter import DEVIATION, strides, trunk
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.blocks import fully_connected
+from tfssl.backbones.decoding import decode_maps
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.convolution import RepairBlock
 from tfssl.layers.normalization import batch_norm
