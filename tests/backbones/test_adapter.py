@@ -9,8 +9,9 @@ import yaml
 from keras import layers
 
 import tfssl
-from tfssl.backbones.adapter import as_encoder, strides, trunk
+from tfssl.backbones.adapter import strides, trunk
 from tfssl.backbones.decoding import decode_maps
+from tfssl.backbones.encoder import as_encoder
 from tfssl.config import RunConfig, TrainSettings, parse_config
 from tfssl.errors import ConfigError, ModelError
 from tfssl.methods.backbone import is_open

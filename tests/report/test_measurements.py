@@ -3,7 +3,7 @@
 import pytest
 
 from tfssl.errors import SourceError
-from tfssl.evaluation.provenance import sha256
+from tfssl.files import sha256
 from tfssl.report.measurements import find_measurements
 from tfssl.report.run_record import read_runs
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tfssl.errors import ConfigError, ModelError
+from tfssl.errors import ConfigError
 
 MEAN_COLOR, DEVIATION = (123.0, 117.0, 104.0), 58.0
 """RGB levels of 0 ... 255 that standardized pixels are relative to: about those of ImageNet."""
@@ -68,39 +68,6 @@ def strides(network):
     channels = network.inputs[0].shape[-1]
     small, large = (network.compute_output_shape((1, size, size, channels)) for size in _SIZES)
     return {tap: _stride(small[tap], large[tap]) for tap in network.output}
-
-
-def as_encoder(model):
-    """Any Keras model of RGB images as an encoder.
-
-    Args:
-        model: ``keras.Model`` from RGB in [0, 1], (B, H, W, 3), to a dict of maps (B, h, w, c) or vectors (B, n), to
-            several of them, or to one. Networks of other ranges need a ``Rescaling`` in front. Where it takes one size
-            only, images are resized to it.
-
-    Returns:
-        ``keras.Model``: (B, H, W, 3), any size -> ``{tap: map or vector}``; a single output is called ``features``. It
-        shares the variables of ``model``.
-
-    Raises:
-        ModelError: if the model takes, or gives, something else.
-    """
-    shapes = [tensor.shape for tensor in getattr(model, "inputs", None) or ()]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
-        raise ModelError(f"{_called(model)} is no encoder: it must take RGB (B, H, W, 3). Received: inputs {shapes}")
-    rgb = x = layers.Input((None, None, 3), name="rgb")
-    if None not in shapes[0][1:3]:
-        x = layers.Resizing(*shapes[0][1:3], dtype="float32", name="to_its_size")(x)
-    outputs = model(x)
-    if not isinstance(outputs, dict):
-        flat = keras.tree.flatten(outputs)
-        outputs = {"features": flat[0]} if len(flat) == 1 else {f"output{i}": one for i, one in enumerate(flat, 1)}
-    wrong = [tap for tap, tensor in outputs.items() if len(getattr(tensor, "shape", ())) not in (2, 4)]
-    if wrong:
-        raise ModelError(
-            f"{_called(model)} is no encoder: its output {wrong[0]!r} is no map (B, h, w, c) or vector (B, n)"
-        )
-    return keras.Model(rgb, outputs, name="encoder")
 
 
 def _open(backbone, channels, rgb):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfssl.config import RunConfig, load_config
 from tfssl.errors import ModelError
-from tfssl.evaluation.provenance import sha256
+from tfssl.files import sha256
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from keras import layers, ops
 from tfssl.backbones.adapter import trunk
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.blocks import conv_relu
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.backbones.vgg import vgg
 from tfssl.layers.dense import PairDense
@@ -132,7 +133,7 @@ def build_encoder(model, *, color, rms):
     rgb = layers.Input((None, None, 3), name="rgb")
     taps = {tap: maps for tap, maps in tower.output.items() if tap not in ("pool5", "fc6")}
     maps = keras.Model(tower.input, taps, name="taps")
-    return keras.Model(rgb, maps(normalizer(color, rms)(_gray_levels(rgb))), name="encoder")
+    return Encoder(rgb, maps(normalizer(color, rms)(_gray_levels(rgb))), name="encoder")
 
 
 def build_embedder(model, *, color, rms):

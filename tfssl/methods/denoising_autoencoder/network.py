@@ -6,6 +6,7 @@ from keras import initializers, layers, ops
 from tfssl.backbones.adapter import trunk
 from tfssl.backbones.blocks import conv_relu, max_pool
 from tfssl.backbones.decoding import deepest, double
+from tfssl.backbones.encoder import Encoder
 from tfssl.layers.color import Whitening
 from tfssl.layers.corruption import Corrupt
 from tfssl.layers.dense import TiedDense
@@ -217,7 +218,7 @@ def dense_encoder(model, *, side, color, preprocess):
     for number in range(1, depth(network) + 1):
         x = network.get_layer(f"code{number}")(network.get_layer(f"layer{number}")(x))
         taps[f"conv{number}"] = x
-    return keras.Model(rgb, taps, name="encoder")
+    return Encoder(rgb, taps, name="encoder")
 
 
 def convolutional_encoder(model, *, color):
@@ -225,9 +226,9 @@ def convolutional_encoder(model, *, color):
     if any(layer.name == "trunk" for layer in model.layers):
         rgb = layers.Input((None, None, 3), name="rgb")
         taps = model.get_layer("trunk")(rgb if color else ops.image.rgb_to_grayscale(rgb))
-        return keras.Model(rgb, taps, name="encoder")
+        return Encoder(rgb, taps, name="encoder")
     names = [layer.name for layer in model.layers if layer.name.startswith("conv") and "_" not in layer.name]
     trunk = keras.Model(model.input, {name: model.get_layer(name).output for name in names}, name="trunk")
     rgb = layers.Input((None, None, 3), name="rgb")
     taps = trunk(rgb if color else ops.image.rgb_to_grayscale(rgb))
-    return keras.Model(rgb, {name: taps[name] for name in names}, name="encoder")
+    return Encoder(rgb, {name: taps[name] for name in names}, name="encoder")

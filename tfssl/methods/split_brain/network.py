@@ -12,6 +12,7 @@ from tfssl.backbones.adapter import strides, trunk
 from tfssl.backbones.alexnet import WIDTHS, alexnet
 from tfssl.backbones.blocks import conv_relu, max_pool
 from tfssl.backbones.decoding import decode_maps
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.color import Lab
@@ -154,11 +155,11 @@ def build_encoder(model):
     taps = [stream(x[..., _CHANNELS[name]]) for name, stream in streams(model).items()]
     names = [tap for tap in taps[0] if tap != "fc7"]
     if len(taps) == 1:
-        return keras.Model(rgb, {name: taps[0][name] for name in names}, name="encoder")
+        return Encoder(rgb, {name: taps[0][name] for name in names}, name="encoder")
     joined = {
         name: layers.Concatenate(dtype="float32", name=f"{name}_both")([half[name] for half in taps]) for name in names
     }
-    return keras.Model(rgb, joined, name="encoder")
+    return Encoder(rgb, joined, name="encoder")
 
 
 def streams(model):
@@ -193,7 +194,7 @@ def to_alexnet(model, *, conv1_padding=0):
     taps = alexnet(
         x, conv1_padding=conv1_padding, normalization=None, fc=None, initializer=initializers.Zeros(), bias=0.0
     )
-    network = keras.Model(rgb, {name: taps[name] for name in TAPS}, name="alexnet")
+    network = Encoder(rgb, {name: taps[name] for name in TAPS}, name="alexnet")
     for tap, weights in zip(TAPS, kernels, strict=True):
         layer = network.get_layer(f"{tap}_conv")
         joined = np.zeros(layer.kernel.shape, np.float32)
