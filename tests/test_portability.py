@@ -19,12 +19,11 @@ def compute():
 
     from tfssl import methods
     from tfssl.backbones import build
-    from tfssl.backbones.fold import fold_batch_normalization
+    from tfssl.backbones.rebuilding import fold_batch_normalization
     from tfssl.config import load_config
-    from tfssl.layers.dilated_stack import DilatedStack
-    from tfssl.layers.lightness import Lightness
-    from tfssl.layers.resize_like import ResizeToStride
-    from tfssl.layers.upsample import Upsample
+    from tfssl.layers.color import Lightness
+    from tfssl.layers.convolution import DilatedStack
+    from tfssl.layers.resizing import ResizeToStride, Upsample
     from tfssl.methods.colorization.loss import ColorCrossEntropy, ColorRegression
     from tfssl.methods.colorization.network import build_network
     from tfssl.methods.split_brain.loss import CrossChannelLoss

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 
 from tfssl.backbones import build
-from tfssl.backbones.caffe_weights import load_caffe_weights
-from tfssl.backbones.fold import fold_batch_normalization
-from tfssl.backbones.fully_convolutional import fully_convolutional
+from tfssl.backbones.rebuilding import fold_batch_normalization, fully_convolutional, load_caffe_weights
 from tfssl.errors import ModelError
 
 NARROW = (4, 8, 8, 8, 8)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.caffe_max_pooling import CaffeMaxPooling2D
+from tfssl.layers.pooling import CaffeMaxPooling2D
 
 
 def caffe_pool(x, k, s, p):

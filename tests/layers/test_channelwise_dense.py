@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.channelwise_dense import ChannelwiseDense
+from tfssl.layers.dense import ChannelwiseDense
 
 X = np.random.default_rng(0).normal(size=(2, 6, 6, 5)).astype(np.float32)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.grouped_conv2d import GroupedConv2D
+from tfssl.layers.convolution import GroupedConv2D
 
 X = np.random.default_rng(0).normal(size=(2, 9, 7, 6)).astype(np.float32)
 OPTIONS = [{"padding": "same"}, {"strides": 2}, {"dilation_rate": 2, "activation": "relu"}, {"use_bias": False}]

@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.caffe_max_pooling import CaffeMaxPooling2D
-from tfssl.layers.dilated_stack import DilatedStack
-from tfssl.layers.grouped_conv2d import GroupedConv2D
-from tfssl.layers.lightness import Lightness
-from tfssl.layers.local_response_normalization import LocalResponseNormalization
-from tfssl.layers.resize_like import ResizeToStride
-from tfssl.layers.upsample import Upsample
+from tfssl.layers.color import Lightness
+from tfssl.layers.convolution import DilatedStack, GroupedConv2D
+from tfssl.layers.normalization import LocalResponseNormalization
+from tfssl.layers.pooling import CaffeMaxPooling2D
+from tfssl.layers.resizing import ResizeToStride, Upsample
 
 X = np.random.default_rng(0).uniform(0, 1, (2, 12, 10, 3)).astype(np.float32)
 

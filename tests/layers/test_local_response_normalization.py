@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.local_response_normalization import LocalResponseNormalization
+from tfssl.layers.normalization import LocalResponseNormalization
 
 X = np.random.default_rng(0).normal(0, 100, (2, 3, 4, 9)).astype(np.float32)
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tfssl.layers.pair_dense import PairDense
-from tfssl.layers.scale_to_rms import ScaleToRMS
+from tfssl.layers.dense import PairDense
+from tfssl.layers.normalization import ScaleToRMS
 from tfssl.ops.patches import projection_matrix
 
 RNG = np.random.default_rng(0)

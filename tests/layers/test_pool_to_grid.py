@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfssl.evaluation.features import pool_to_grid
-from tfssl.layers.pool_to_grid import PoolToGrid
+from tfssl.layers.pooling import PoolToGrid
 
 
 @pytest.mark.parametrize(("height", "width", "cells"), [(12, 8, 4), (7, 10, 3), (5, 5, 5), (2, 3, 1)])

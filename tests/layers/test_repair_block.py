@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.damage import Damage
-from tfssl.layers.repair_block import RepairBlock
+from tfssl.layers.convolution import RepairBlock
+from tfssl.layers.corruption import Damage
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 6, 6, 5)).astype(np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.roi_pooling import RoIPooling
+from tfssl.layers.pooling import RoIPooling
 
 RNG = np.random.default_rng(0)
 

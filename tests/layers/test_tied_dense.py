@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.tied_dense import TiedDense
-from tfssl.layers.whitening import Whitening
+from tfssl.layers.color import Whitening
+from tfssl.layers.dense import TiedDense
 from tfssl.ops.whitening import MARGIN, whitening_kernel
 
 

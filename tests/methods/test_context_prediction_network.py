@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfssl.backbones.fold import fold_batch_normalization
+from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.methods import ContextPrediction
 from tfssl.methods.context_prediction.loss import NeighborAccuracy, NeighborCrossEntropy
 from tfssl.methods.context_prediction.network import build_network, build_tower

@@ -9,8 +9,8 @@ from PIL import Image
 from tfssl.config import load_config
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError
-from tfssl.layers.corrupt import Corrupt
-from tfssl.layers.tied_dense import TiedDense
+from tfssl.layers.corruption import Corrupt
+from tfssl.layers.dense import TiedDense
 from tfssl.methods import DenoisingAutoencoder
 from tfssl.methods.denoising_autoencoder.data import cut_patches, prepare
 from tfssl.methods.denoising_autoencoder.loss import ReconstructionLoss

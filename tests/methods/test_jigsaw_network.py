@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.layers.standardize import Standardize
+from tfssl.layers.normalization import Standardize
 from tfssl.methods import Jigsaw
 from tfssl.methods.jigsaw.data import standardize
 from tfssl.methods.jigsaw.loss import puzzle_loss

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.backbones.fold import fold_batch_normalization
+from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.config import load_config
 from tfssl.evaluation.features import grid_side as probe_side
 from tfssl.methods import SplitBrain

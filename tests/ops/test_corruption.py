@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfssl.errors import ConfigError
-from tfssl.layers.corrupt import Corrupt
+from tfssl.layers.corruption import Corrupt
 from tfssl.ops.corruption import KINDS, Corruption
 
 

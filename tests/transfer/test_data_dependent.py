@@ -7,8 +7,8 @@ from keras import layers
 
 from tfssl.backbones import build
 from tfssl.errors import ConfigError, ModelError
-from tfssl.layers.grouped_conv2d import GroupedConv2D
-from tfssl.layers.standardize import Standardize
+from tfssl.layers.convolution import GroupedConv2D
+from tfssl.layers.normalization import Standardize
 from tfssl.transfer.data_dependent import data_dependent_init
 from tfssl.transfer.draw_kernels import KINDS, draw_kernel
 from tfssl.transfer.patches import kernel_matrices, kernel_of, random_windows

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from tfssl.backbones import build
-from tfssl.backbones.fold import fold_batch_normalization
+from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.errors import ModelError
 from tfssl.transfer.data_dependent import data_dependent_init
 from tfssl.transfer.rescale import equalizing_factors, gradient_ratios, rescale

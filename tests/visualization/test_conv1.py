@@ -9,7 +9,7 @@ from keras import layers
 from PIL import Image
 
 from tfssl.errors import ModelError
-from tfssl.layers.lightness import Lightness
+from tfssl.layers.color import Lightness
 from tfssl.visualization.conv1 import filter_statistics, filter_tiles, filters, first_convolutions
 
 from .conftest import small_encoder, weights_hash

@@ -1,4 +1,4 @@
-"""AlexNet, CaffeNet and the variants of them that the pretext tasks train."""
+"""AlexNet, CaffeNet, the variants of them that the pretext tasks train, and the network of Zeiler and Fergus."""
 
 import functools
 
@@ -6,7 +6,7 @@ from keras import initializers
 
 from tfssl.backbones.blocks import check_normalization, conv_relu, fully_connected, max_pool
 from tfssl.errors import ConfigError
-from tfssl.layers.local_response_normalization import LocalResponseNormalization
+from tfssl.layers.normalization import LocalResponseNormalization
 
 WIDTHS = (96, 256, 384, 384, 256)
 """Channels of conv1 ... conv5."""
@@ -138,6 +138,60 @@ def alexnet(
 
 caffenet = functools.partial(alexnet, order="pool_norm", bias=1.0)
 """CaffeNet: :func:`alexnet` with the pooling before the normalization and biases of 1; takes the same options."""
+
+
+def zf(
+    x,
+    *,
+    conv1_padding=1,
+    conv2_padding=0,
+    fc=(4096, 4096),
+    dropout=0.5,
+    initializer=None,
+    bias=0.0,
+    name_prefix="",
+):
+    """ZF net: conv1 7x7 / 2, conv2 5x5 / 2, no groups; each 3x3 / 2 pooling is followed by the normalization.
+
+    For 224x224 pictures: 3,726,464 convolution parameters, 62,357,608 with fc8 of 1000 classes; maps of 110, 26, 13,
+    13, 13 pixels. The version for detection has ``conv1_padding=3, conv2_padding=2``.
+
+    Args:
+        conv1_padding: zeros on each side of conv1's input.
+        conv2_padding: zeros on each side of conv2's input.
+        initializer: of all kernels; None for a Gaussian of deviation 0.01, as in the paper.
+        others: as :func:`alexnet`.
+
+    Returns:
+        dict of KerasTensors conv1 ... conv5 (after the ReLU), pool1, pool2 (after the normalization), pool5, fc6,
+        fc7 (after the dropout).
+
+    Raises:
+        ConfigError: if fc is asked for on an input of unknown size.
+
+    Reference:
+        M. D. Zeiler, R. Fergus: Visualizing and Understanding Convolutional Networks. ECCV 2014.
+    """
+    initializer = initializer or initializers.RandomNormal(stddev=0.01)
+    layers = ((96, 7, 2, conv1_padding), (256, 5, 2, conv2_padding), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1))
+    taps = {}
+    for i, (filters, kernel_size, strides, padding) in enumerate(layers, start=1):
+        x = taps[f"conv{i}"] = conv_relu(
+            x,
+            filters,
+            kernel_size,
+            f"{name_prefix}conv{i}",
+            strides=strides,
+            padding=padding,
+            initializer=initializer,
+            bias=bias,
+        )
+        if i in (1, 2, 5):
+            x = max_pool(x, 3, f"{name_prefix}pool{i}")
+            if i != 5:
+                x = LocalResponseNormalization(name=f"{name_prefix}norm{i}")(x)
+            taps[f"pool{i}"] = x
+    return taps | fully_connected(x, fc, dropout=dropout, initializer=initializer, bias=bias, name_prefix=name_prefix)
 
 
 def _identity(x):

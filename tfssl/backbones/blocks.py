@@ -4,9 +4,9 @@ import keras
 from keras import layers
 
 from tfssl.errors import ConfigError
-from tfssl.layers.caffe_max_pooling import CaffeMaxPooling2D
-from tfssl.layers.grouped_conv2d import GroupedConv2D
+from tfssl.layers.convolution import GroupedConv2D
 from tfssl.layers.normalization import batch_norm
+from tfssl.layers.pooling import CaffeMaxPooling2D
 
 BATCH_NORMALIZATIONS = {
     "batch": {},

@@ -3,6 +3,7 @@
 import bisect
 
 import keras
+from keras import layers
 
 from tfssl.errors import ModelError
 
@@ -74,25 +75,41 @@ class Encoder(keras.Model):
 
 
 def as_encoder(network, name=None):
-    """An encoder as it is, or one made of a functional model that has the shape of one, with the same variables.
+    """An encoder as it is, or one made of any model of RGB images, with the same variables.
 
     Files written before there was this class hold such models, and so do those of other libraries.
 
     Args:
-        network: ``keras.Model``: RGB images (B, H, W, 3) in [0, 1] -> a dict of maps (B, h, w, c) and vectors (B, c).
+        network: ``keras.Model``: RGB images (B, H, W, 3) in [0, 1] -> a dict of maps (B, h, w, c) and vectors (B, c),
+            several of them, or one. Networks of other ranges need a ``Rescaling`` in front. Where it takes one size
+            only, images are resized to it.
         name: what to call it in the message.
+
+    Returns:
+        :class:`Encoder`; the tap of a single output is called ``features``, of several ``output1`` ...
 
     Raises:
         ModelError: if it is something else.
     """
     if isinstance(network, Encoder):
         return network
-    inputs, outputs = getattr(network, "input", None), getattr(network, "output", None)
-    rgb = len(getattr(inputs, "shape", ())) == 4 and inputs.shape[-1] == 3
-    if rgb and isinstance(outputs, dict) and all(len(tap.shape) in (2, 4) for tap in outputs.values()):
-        return Encoder(inputs, outputs, name=network.name)
     name = name or repr(getattr(network, "name", network))
-    raise ModelError(f"{name} is no encoder: it must take RGB (B, H, W, 3) and give a dict of taps; give its run")
+    shapes = [tuple(tensor.shape) for tensor in getattr(network, "inputs", None) or ()]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
+        raise ModelError(
+            f"{name} is no encoder: it must take RGB (B, H, W, 3); give its run. Received: inputs {shapes}"
+        )
+    inputs, outputs = network.inputs[0], network.output
+    if None not in shapes[0][1:3]:
+        inputs = layers.Input((None, None, 3), name="rgb")
+        outputs = network(layers.Resizing(*shapes[0][1:3], dtype="float32", name="to_its_size")(inputs))
+    if not isinstance(outputs, dict):
+        flat = keras.tree.flatten(outputs)
+        outputs = {"features": flat[0]} if len(flat) == 1 else {f"output{i}": one for i, one in enumerate(flat, 1)}
+    wrong = [tap for tap, tensor in outputs.items() if len(tensor.shape) not in (2, 4)]
+    if wrong:
+        raise ModelError(f"{name} is no encoder: its output {wrong[0]!r} is no map (B, h, w, c) or vector (B, c)")
+    return Encoder(inputs, outputs, name=network.name)
 
 
 def _smallest(encoder):

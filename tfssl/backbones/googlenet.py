@@ -4,7 +4,7 @@ from keras import initializers, layers
 
 from tfssl.backbones.blocks import conv_relu, fully_connected, max_pool
 from tfssl.errors import ConfigError
-from tfssl.layers.local_response_normalization import LocalResponseNormalization
+from tfssl.layers.normalization import LocalResponseNormalization
 
 MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -31,14 +31,12 @@ def googlenet(x, *, auxiliary=False, fc=(), dropout=0.4, initializer=None, bias=
     modules of each size, conv3 = inception_3b, conv4 = inception_4e, conv5 = inception_5b.
 
     Args:
-        x: KerasTensor (B, H, W, C), any number of channels.
         auxiliary: whether to grow the two auxiliary branches, up to their dropout of 0.7; their losses are weighted
             by 0.3. They need a known size (224 in the paper).
         fc: units of fully connected layers after the average pooling; the paper has none.
         dropout: share of channels dropped after the average pooling (paper: 0.4), and after each layer of fc.
         initializer: of all kernels; None for Caffe's "xavier", uniform with variance 1 / fan-in.
         bias: initial value of all biases (Caffe's definition: 0.2).
-        name_prefix: put before every layer name.
 
     Returns:
         dict of KerasTensors conv1, pool1, conv2, pool2, inception_3a, ... inception_5b, conv3, conv4, conv5,

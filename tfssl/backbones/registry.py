@@ -8,12 +8,11 @@ import re
 import keras
 from keras import layers
 
-from tfssl.backbones.alexnet import alexnet, caffenet
+from tfssl.backbones.alexnet import alexnet, caffenet, zf
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.googlenet import googlenet
 from tfssl.backbones.small import alexnet_s, inception_s, vgg_s
 from tfssl.backbones.vgg import vgg
-from tfssl.backbones.zf import zf
 from tfssl.errors import ConfigError
 
 BACKBONES = {

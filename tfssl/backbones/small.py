@@ -83,13 +83,8 @@ def vgg_s(
     conv4 = conv3_1, conv5 = conv3_2. With 64x64 pictures they have 64, 32, 32, 16, 16 pixels.
 
     Args:
-        x: KerasTensor (B, H, W, C), any size and number of channels.
         widths: channels of the three blocks.
-        normalization: as :func:`alexnet_s`.
-        fc: as :func:`alexnet_s`.
-        dropout: as :func:`alexnet_s`.
-        initializer: of all kernels.
-        name_prefix: put before every layer name.
+        others: as :func:`alexnet_s`.
 
     Returns:
         dict of KerasTensors conv1 ... conv5, conv1_1, conv1_2, ... conv3_2 (after the ReLU), pool1, pool2, pool3,
@@ -121,12 +116,7 @@ def inception_s(x, *, fc=(256,), dropout=0.0, initializer="he_normal", name_pref
     8 -> 16 (3x3), 4 -> 8 (5x5) and 8 (pool projection) channels, conv4 and conv5; pool. With 64x64 pictures the taps
     have 32, 16, 16, 8, 8 pixels, pool5 has 4.
 
-    Args:
-        x: KerasTensor (B, H, W, C), any size and number of channels.
-        fc: as :func:`alexnet_s`.
-        dropout: as :func:`alexnet_s`.
-        initializer: of all kernels.
-        name_prefix: put before every layer name.
+    Arguments as :func:`alexnet_s`.
 
     Returns:
         dict of KerasTensors conv1, pool1, conv2, conv3, pool3, conv4, conv5, pool5, fc6 ...

@@ -28,17 +28,13 @@ def vgg(
     conv3_3 in VGG-16, conv3_4 in VGG-19).
 
     Args:
-        x: KerasTensor (B, H, W, C), any number of channels.
         depth: 16 or 19.
         normalization: None as in the paper, or a batch normalization between each convolution or fully connected
             layer and its ReLU: ``"batch"`` or, as the VGG-style network of context prediction,
             ``"batch_without_affine"``.
-        fc: units of fc6, fc7; None, False or () for convolutions only, which then take any size.
-        dropout: share of units dropped after each fully connected layer.
         initializer: of all kernels; Glorot and Bengio's, which the paper's authors found to make training in stages
             unnecessary.
-        bias: initial value of all biases (paper: 0).
-        name_prefix: put before every layer name.
+        others: as :func:`tfssl.backbones.alexnet.alexnet`.
 
     Returns:
         dict of KerasTensors conv1_1, conv1_2, conv1, pool1, conv2_1, ... pool5 (convolutions after the ReLU), fc6,

@@ -14,8 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-from tfssl.ops.bytes_lab import KNEE_CUBED, SLOPE, channel_shares, lab_f
-from tfssl.ops.color import RGB_FROM_XYZ, WHITE_D65
+from tfssl.ops.bytes_lab import KNEE_CUBED, RGB_FROM_XYZ, SLOPE, WHITE_D65, channel_shares, lab_f
 
 # CIE 1976 f(): a cube root above 0.008856, a line below. Both meet at f = 24/116, so that for f below the knee
 # f^-1(f) = knee^3 + (f - knee) / slope, which needs no branch.

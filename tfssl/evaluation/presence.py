@@ -15,7 +15,7 @@ from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.average_precision import average_precision
 from tfssl.evaluation.features import grid_side
 from tfssl.evaluation.logistic import Rows
-from tfssl.layers.pool_to_grid import PoolToGrid
+from tfssl.layers.pooling import PoolToGrid
 
 RULES = ("area", "11point")
 """Average precisions that are computed, see :mod:`tfssl.evaluation.average_precision`."""

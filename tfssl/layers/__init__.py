@@ -1,4 +1,4 @@
-"""Custom layers, one a file: keras and keras.ops only, so that they run on every backend."""
+"""Custom layers: keras and keras.ops only, so that they run on every backend."""
 
 
 def register():

@@ -1,6 +1,10 @@
-"""Batch normalization as all networks here use it."""
+"""Normalization: of batches, of neighbor channels, of examples."""
 
 import keras
+import numpy as np
+from keras import ops
+
+from tfssl.layers.layer import Layer
 
 
 def batch_norm(**options):
@@ -14,3 +18,121 @@ def batch_norm(**options):
         on TensorFlow only, the other backends get the plain layer.
     """
     return keras.layers.BatchNormalization(synchronized=keras.backend.backend() == "tensorflow", **options)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class LocalResponseNormalization(Layer):
+    """Divide each activation by a power of the energy of its neighbor channels.
+
+    ``b_i = a_i / (bias + alpha / n * sum_j a_j^2) ^ beta`` with j over the n channels centered at i (Krizhevsky et al.
+    2012, section 3.3). Defaults are Caffe's, which divides alpha by n; the paper and TensorFlow do not, so that
+    ``tf.nn.local_response_normalization`` needs ``alpha=2e-5`` for the same numbers. For the constants of the AlexNet
+    paper take ``bias=2.0, divide_by_size=False``.
+
+    Args:
+        size: channels n in the window, odd (Caffe and the paper: 5).
+        alpha: weight of the energy (Caffe and the paper: 1e-4).
+        beta: exponent (Caffe and the paper: 0.75).
+        bias: constant k, positive (Caffe: 1; the paper: 2).
+        divide_by_size: whether alpha is divided by n.
+
+    Input: float tensor (B, ..., C). Output: the same shape.
+
+    Raises:
+        ValueError: if size is not a positive odd integer or bias is not positive.
+
+    Reference:
+        A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks.
+        NeurIPS 2012.
+    """
+
+    def __init__(self, size=5, alpha=1e-4, beta=0.75, bias=1.0, divide_by_size=True, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(size, int) or size < 1 or size % 2 == 0:
+            raise ValueError(f"`size` must be a positive odd integer. Received: size={size!r}")
+        if not bias > 0:
+            raise ValueError(f"`bias` must be positive, or zeros would divide by zero. Received: bias={bias!r}")
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.bias = bias
+        self.divide_by_size = divide_by_size
+
+    def call(self, inputs):
+        # Squares of activations above 256 do not fit into float16.
+        x = ops.cast(inputs, "float32") if self.compute_dtype in ("float16", "bfloat16") else inputs
+        channels = inputs.shape[-1]
+        distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
+        window = ops.cast(distance <= self.size // 2, x.dtype)
+        # A product with a band matrix sums the window; n shifted copies of the activations would cost more memory.
+        energy = ops.matmul(ops.square(x), window)
+        alpha = self.alpha / self.size if self.divide_by_size else self.alpha
+        return ops.cast(x * ops.power(self.bias + alpha * energy, -self.beta), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class ScaleToRMS(Layer):
+    """Subtract each channel's mean, then scale each picture so that the root of its mean square is ``rms``.
+
+    The last step of preparing a patch in the released code of Doersch, Gupta and Efros (2015). A flat picture
+    becomes zero.
+
+    Args:
+        rms: root mean square of the output over rows, columns and channels (released code: 50); None for no scaling.
+        matrix: (C, C) list of lists that every pixel is multiplied by first, ``x @ matrix``; None for none.
+
+    Input: float tensor (B, H, W, C). Output: the same shape.
+
+    Raises:
+        ValueError: if rms is not positive.
+    """
+
+    def __init__(self, rms=50.0, matrix=None, **kwargs):
+        super().__init__(**kwargs)
+        if rms is not None and not rms > 0:
+            raise ValueError(f"`rms` must be positive, or None. Received: rms={rms!r}")
+        self.rms = rms
+        self.matrix = None if matrix is None else [[float(value) for value in row] for row in matrix]
+
+    def call(self, inputs):
+        x = inputs
+        if self.matrix is not None:
+            x = ops.matmul(x, ops.convert_to_tensor(self.matrix, dtype=x.dtype))
+        x = x - ops.mean(x, axis=(1, 2), keepdims=True)
+        if self.rms is None:
+            return x
+        square = ops.mean(ops.square(x), axis=(1, 2, 3), keepdims=True)
+        return x * (self.rms * ops.rsqrt(square + keras.config.epsilon()))
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class Standardize(Layer):
+    """Subtract the mean and divide by the standard deviation, both taken over given axes of each example.
+
+    ``(x - mean) / sqrt(variance + epsilon^2)``: where nothing varies the output is zero.
+
+    Args:
+        axis: axes of the statistics, all after the batch: ``(1, 2)`` for each channel of a picture (B, H, W, C) by
+            itself, ``(1, 2, 3)`` for the picture as a whole.
+        epsilon: in units of the input.
+
+    Input: float tensor (B, ...). Output: the same shape.
+
+    Raises:
+        ValueError: if axis is empty or names the batch, or epsilon is not positive.
+    """
+
+    def __init__(self, axis=(1, 2), epsilon=1e-6, **kwargs):
+        super().__init__(**kwargs)
+        axis = (axis,) if isinstance(axis, int) else tuple(axis)
+        if not axis or any(not isinstance(a, int) or a < 1 for a in axis):
+            raise ValueError(f"`axis` must hold axes after the batch, 1 or more. Received: axis={axis!r}")
+        if not epsilon > 0:
+            raise ValueError(f"`epsilon` must be positive, or flat pictures give NaN. Received: epsilon={epsilon!r}")
+        self.axis = axis
+        self.epsilon = epsilon
+
+    def call(self, inputs):
+        centered = inputs - ops.mean(inputs, axis=self.axis, keepdims=True)
+        variance = ops.mean(ops.square(centered), axis=self.axis, keepdims=True)
+        return centered * ops.rsqrt(variance + self.epsilon**2)

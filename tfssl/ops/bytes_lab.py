@@ -9,7 +9,19 @@ import threading
 
 import numpy as np
 
-from tfssl.ops.color import WHITE_D65, XYZ_FROM_RGB
+WHITE_D65 = (0.95047, 1.0, 1.08883)
+"""XYZ of the reference white (D65, 2 degree observer)."""
+
+XYZ_FROM_RGB = np.array(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+)
+"""Linear sRGB -> XYZ, rows X, Y, Z."""
+
+RGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_RGB)
 
 # CIE 1976 f(): a cube root above 0.008856, a line below. Both meet at f = 24/116.
 KNEE_CUBED = np.float32((24 / 116) ** 3)

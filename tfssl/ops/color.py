@@ -11,19 +11,7 @@ so that samplers have the constants without it.
 
 import numpy as np
 
-WHITE_D65 = (0.95047, 1.0, 1.08883)
-"""XYZ of the reference white (D65, 2 degree observer)."""
-
-XYZ_FROM_RGB = np.array(
-    [
-        [0.412453, 0.357580, 0.180423],
-        [0.212671, 0.715160, 0.072169],
-        [0.019334, 0.119193, 0.950227],
-    ]
-)
-"""Linear sRGB -> XYZ, rows X, Y, Z."""
-
-RGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_RGB)
+from tfssl.ops.bytes_lab import RGB_FROM_XYZ, WHITE_D65, XYZ_FROM_RGB
 
 # White-normalized matrices: one product instead of a product and a division.
 _WHITE_XYZ_FROM_RGB = (XYZ_FROM_RGB / np.array(WHITE_D65)[:, None]).T

@@ -53,7 +53,7 @@ def rescale(model, images, *, seed=0):
         ConfigError: for pictures that the model does not take.
         ModelError: for a layer with weights of another kind, or branches that are joined other than by
             ``Concatenate``. Batch normalization has to be folded first, with
-            :func:`tfssl.backbones.fold.fold_batch_normalization`: in training it undoes the scales.
+            :func:`tfssl.backbones.rebuilding.fold_batch_normalization`: in training it undoes the scales.
 
     Reference:
         P. Kraehenbuehl, C. Doersch, J. Donahue, T. Darrell: Data-dependent Initializations of Convolutional Neural
@@ -180,7 +180,7 @@ def _check_layers(model):
         if isinstance(layer, layers.BatchNormalization):
             raise ModelError(
                 f"{layer.name!r} is a BatchNormalization, which undoes scales in training; fold it first with "
-                "tfssl.backbones.fold.fold_batch_normalization"
+                "tfssl.backbones.rebuilding.fold_batch_normalization"
             )
         if not isinstance(layer, (layers.Conv2D, layers.Dense)):
             raise ModelError(f"{layer.name!r} is a {type(layer).__name__}; layers with weights must be Conv2D or Dense")

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import layers
 
 from tfssl.errors import ConfigError
-from tfssl.layers.resize_like import ResizeToStride
+from tfssl.layers.resizing import ResizeToStride
 
 HEADS = {"32s": 0, "16s": 1, "8s": 2}
 """Heads and how many finer maps they add to the deepest one."""

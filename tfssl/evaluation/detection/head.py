@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from tfssl.evaluation.average_precision import MAX_DETECTIONS, Objects
-from tfssl.layers.roi_pooling import RoIPooling
+from tfssl.layers.pooling import RoIPooling
 from tfssl.ops.boxes import area, clip, decode, non_maximum_suppression
 
 _CALIBRATED = 64  # images whose maps give the mean and deviation of each channel
@@ -37,7 +37,7 @@ def head(statistics, classes, *, stride, max_cells, pool_size=6, units=(256, 256
         statistics: of :func:`channel_statistics`; maps are first standardized by them, for encoders differ by orders of
             magnitude.
         classes: number of classes without background.
-        stride, max_cells, pool_size: see :class:`tfssl.layers.roi_pooling.RoIPooling`.
+        stride, max_cells, pool_size: see :class:`tfssl.layers.pooling.RoIPooling`.
         units: of fc6 and fc7.
         dropout: fraction of their units that is dropped in training.
 

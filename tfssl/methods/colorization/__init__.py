@@ -1,14 +1,20 @@
 """Colorful Image Colorization (Zhang, Isola and Efros, ECCV 2016)."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from tfssl.color.prior import class_weights, load_prior, smooth_prior
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
 from tfssl.methods.colorization import data
-from tfssl.methods.colorization.geometry import INPUT_MULTIPLE, OUTPUT_STRIDE
+from tfssl.methods.colorization.geometry import (
+    INPUT_MULTIPLE,
+    OPEN_INPUT_MULTIPLE,
+    OPEN_OUTPUT_STRIDE,
+    OUTPUT_STRIDE,
+)
 from tfssl.ops.ab_bins import CENTERS, SIGMA
 
 
@@ -48,7 +54,7 @@ class Colorization(Method):
     export_name: ClassVar[str | None] = "colorizer"
     prepares_in_graph: ClassVar[bool] = False
 
-    backbone: Literal["paper", "alexnet", "small"] = "paper"
+    backbone: Annotated[Any, Backbone("paper", "alexnet", "small")] = "paper"
     objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
     resize: int | None = Field(256, ge=8)
     crop_size: int = Field(176, ge=16)
@@ -96,12 +102,12 @@ class Colorization(Method):
     @property
     def output_stride(self):
         """Input pixels per output position of the network."""
-        return OUTPUT_STRIDE[self.backbone]
+        return OUTPUT_STRIDE.get(str(self.backbone), OPEN_OUTPUT_STRIDE)
 
     @property
     def input_multiple(self):
         """The network takes heights and widths that are multiples of this many pixels."""
-        return INPUT_MULTIPLE[self.backbone]
+        return INPUT_MULTIPLE.get(str(self.backbone), OPEN_INPUT_MULTIPLE)
 
     @property
     def min_size(self):
@@ -144,7 +150,7 @@ class Colorization(Method):
         import keras
 
         from tfssl.backbones.encoder import Encoder
-        from tfssl.layers.lightness import Lightness
+        from tfssl.layers.color import Lightness
         from tfssl.methods.colorization.network import encoder_taps
 
         rgb = keras.Input((None, None, 3), name="rgb")

@@ -5,3 +5,6 @@ OUTPUT_STRIDE = {"paper": 4, "alexnet": 8, "small": 4}
 
 INPUT_MULTIPLE = {"paper": 8, "alexnet": 1, "small": 16}
 """Input height and width must be multiples of this for input and output to stay aligned."""
+
+OPEN_OUTPUT_STRIDE, OPEN_INPUT_MULTIPLE = 4, 32
+"""The same of networks of others."""

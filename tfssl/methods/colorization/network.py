@@ -6,11 +6,13 @@ authors' PyTorch port. Blocks are named conv1, conv2, ...: their outputs are the
 
 from keras import KerasTensor, Model, layers
 
-from tfssl.layers.dilated_stack import DilatedStack
+from tfssl.backbones.adapter import strides, trunk
+from tfssl.backbones.decoding import decode_maps
+from tfssl.layers.convolution import DilatedStack
 from tfssl.layers.normalization import batch_norm
-from tfssl.layers.resize_like import ResizeToStride
-from tfssl.layers.upsample import Upsample
-from tfssl.methods.colorization.geometry import OUTPUT_STRIDE
+from tfssl.layers.resizing import ResizeToStride, Upsample
+from tfssl.methods.backbone import is_open
+from tfssl.methods.colorization.geometry import OPEN_OUTPUT_STRIDE, OUTPUT_STRIDE
 from tfssl.ops.ab_bins import NUM_BINS
 
 TAPS = {
@@ -35,7 +37,13 @@ def build_network(backbone, outputs="bins"):
     lightness = layers.Input((None, None, 1), name="lightness")
     x = layers.Rescaling(1 / 100, offset=-0.5, name="center")(lightness)
     channels = NUM_BINS if outputs == "bins" else 2
-    if backbone == "alexnet":
+    if is_open(backbone):
+        maps = trunk(
+            backbone, 1, stem=layers.Rescaling(4.0, name="standardize")
+        )  # L / 100 has a deviation of about 1/4
+        x = decode_maps(maps(x), strides(maps), lightness, OPEN_OUTPUT_STRIDE)
+        x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
+    elif backbone == "alexnet":
         x = _alexnet_trunk(x)
         # Scores are resized to the target grid; float32 keeps softmax and loss exact under mixed precision.
         x = layers.Conv2D(channels, 1, dtype="float32", name="fc8")(x)
@@ -45,7 +53,7 @@ def build_network(backbone, outputs="bins"):
         x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
     if outputs == "ab":
         x = layers.Rescaling(110.0, dtype="float32", name="ab")(x)
-    return Model(lightness, x, name=f"colorization_{backbone}")
+    return Model(lightness, x, name=f"colorization_{'open' if is_open(backbone) else backbone}")
 
 
 def _paper_trunk(x):
@@ -160,5 +168,7 @@ def _join(x, skip, filters, name):
 
 def encoder_taps(model, backbone):
     """Outputs of the named blocks of ``model``, as ``{tap: KerasTensor}``."""
+    if is_open(backbone):
+        return model.get_layer("trunk")(model.get_layer("center")(model.input))
     taps: dict[str, KerasTensor] = {name: model.get_layer(name).output for name in TAPS[backbone]}
     return taps

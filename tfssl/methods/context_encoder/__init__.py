@@ -2,10 +2,11 @@
 
 import functools
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
 from tfssl.methods.context_encoder import data
 
@@ -53,7 +54,7 @@ class ContextEncoder(Method):
     )
     inputs: ClassVar[str] = "photographs"
 
-    network: Literal["inpainting", "features", "small"] = "inpainting"
+    network: Annotated[Any, Backbone("inpainting", "features", "small")] = "inpainting"
     mask: Literal["center", "blocks", "regions", "pattern"] = "center"
     mask_per: Literal["image", "batch"] = "image"
     shapes: str | None = None
@@ -69,7 +70,7 @@ class ContextEncoder(Method):
     def _check(self):
         size = self.crop_size
         rules = {"inpainting": ("128", size == 128), "features": ("at least 67", size >= 67)}
-        wanted, fits = rules.get(self.network, ("a multiple of 16", size % 16 == 0))
+        wanted, fits = rules.get(str(self.network), ("a multiple of 16", size % 16 == 0))
         if not fits:
             raise ValueError(f"`crop_size` must be {wanted} for network {self.network!r}. Received: crop_size={size}")
         if self.resize < size:

@@ -7,11 +7,14 @@ any size: the encoder of transfer. What follows it has fully connected layers an
 import keras
 from keras import initializers, layers
 
+from tfssl.backbones.adapter import DEVIATION, trunk
 from tfssl.backbones.alexnet import alexnet
+from tfssl.backbones.decoding import deepest, double
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
-from tfssl.layers.channelwise_dense import ChannelwiseDense
+from tfssl.layers.dense import ChannelwiseDense
 from tfssl.layers.normalization import batch_norm
+from tfssl.methods.backbone import is_open
 from tfssl.ops.patches import MEAN_COLOR
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -56,11 +59,13 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
     images = layers.Input((crop_size, crop_size, 3), name="pictures")
     if network == "inpainting":
         x = _inpainting_decoder(_inpainting_bottleneck(_trunk(_inpainting_taps)(images)["conv5"], bottleneck), whole)
+    elif is_open(network):
+        x = _open_decoder(network, images, whole)
     elif network == "features":
         x = _feature_decoder(_trunk(_alexnet_taps)(images)["pool5"], crop_size)
     else:
         x = _small_decoder(_trunk(_small_taps)(images)["pool5"], whole)
-    return keras.Model(images, x, name=f"inpainter_{network}")
+    return keras.Model(images, x, name=f"inpainter_{'open' if is_open(network) else network}")
 
 
 def build_discriminator(network, side):
@@ -78,7 +83,7 @@ def build_discriminator(network, side):
         ``keras.Model``: patches (B, side, side, 3) in [-1, 1] -> logits (B, 1), float32. The released network ends in
         a sigmoid, which is here in the loss.
     """
-    widths = _SMALL_CRITIC_WIDTHS if network == "small" else _CRITIC_WIDTHS
+    widths = _SMALL_CRITIC_WIDTHS if network == "small" or is_open(network) else _CRITIC_WIDTHS
     while side > 4 * 2 ** len(widths):
         widths = (widths[0], *widths)
     x = patches = layers.Input((side, side, 3), name="patches")
@@ -95,7 +100,7 @@ def build_encoder(inpainter):
     """
     rgb = layers.Input((None, None, 3), name="rgb")
     taps = inpainter.get_layer("trunk")(layers.Rescaling(2.0, offset=-1.0, dtype="float32", name="scale")(rgb))
-    return Encoder(rgb, {name: taps[name] for name in TAPS}, name="encoder")
+    return Encoder(rgb, {tap: maps for tap, maps in taps.items() if tap != "pool5"}, name="encoder")
 
 
 def _trunk(build):
@@ -151,14 +156,22 @@ def _feature_decoder(x, side):
 
 
 def _small_decoder(x, whole):
+    return _to_colors(x, 3 if whole else 2)
+
+
+def _open_decoder(backbone, images, whole):
+    stem = layers.Rescaling(
+        127.5 / DEVIATION, offset=[(127.5 - level) / DEVIATION for level in MEAN_COLOR], name="standardize"
+    )
+    code, doublings = deepest(trunk(backbone, size=images.shape[1], stem=stem), images.shape[1])
+    return _to_colors(code(images), doublings if whole else doublings - 1)
+
+
+def _to_colors(x, doublings):
     x = layers.ReLU(name="across")(batch_norm(name="across_bn")(ChannelwiseDense(name="across_dense")(x)))
     x = layers.Conv2D(128, 1, use_bias=False, kernel_initializer="he_normal", name="mixed_conv")(x)
     x = layers.ReLU(name="mixed")(batch_norm(name="mixed_bn")(x))
-    for i, filters in enumerate(_SMALL_DECODER_WIDTHS[: 3 if whole else 2], start=1):
-        x = layers.Conv2DTranspose(
-            filters, 4, strides=2, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"up{i}_conv"
-        )(x)
-        x = layers.ReLU(name=f"up{i}")(batch_norm(name=f"up{i}_bn")(x))
+    x = double(x, doublings, _SMALL_DECODER_WIDTHS[:doublings])
     # A plain convolution last: transposed ones leave a checkerboard.
     x = layers.Conv2D(3, 3, padding="same", name="colors_conv")(x)
     return layers.Activation("tanh", dtype="float32", name="colors")(x)

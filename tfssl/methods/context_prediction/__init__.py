@@ -1,10 +1,11 @@
 """Unsupervised Visual Representation Learning by Context Prediction (Doersch, Gupta and Efros, ICCV 2015)."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
 from tfssl.methods.context_prediction import data
 
@@ -66,7 +67,7 @@ class ContextPrediction(Method):
     color: Literal["dropping", "projection", "none"] = "dropping"
     noise: Literal["code", "paper"] = "code"
     rms: float | None = Field(50.0, gt=0)
-    backbone: Literal["alexnet", "figure", "vgg", "small"] = "alexnet"
+    backbone: Annotated[Any, Backbone("alexnet", "figure", "vgg", "small")] = "alexnet"
     embedding: int = Field(4096, ge=1)
     head: tuple[int, int] = (4096, 4096)
     loss_reduction: Literal["mean", "sum"] = "mean"

@@ -7,14 +7,15 @@ their numbers; outputs are logits (B, Q, 8). Each patch goes through the tower o
 import keras
 from keras import layers, ops
 
+from tfssl.backbones.adapter import trunk
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.blocks import conv_relu
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.backbones.vgg import vgg
-from tfssl.layers.normalization import batch_norm
-from tfssl.layers.pair_dense import PairDense
-from tfssl.layers.scale_to_rms import ScaleToRMS
+from tfssl.layers.dense import PairDense
+from tfssl.layers.normalization import ScaleToRMS, batch_norm
+from tfssl.methods.backbone import is_open
 from tfssl.ops.patches import NUM_LABELS, projection_matrix
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -23,6 +24,7 @@ TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 # Caffe's "xavier" filler looks at the inputs only: uniform in +-sqrt(3 / fan_in).
 _INITIALIZER = "lecun_uniform"
 _NORMALIZATION = "batch_without_affine"
+_DEVIATION = 50.0  # of prepared patches, about
 
 _RELEASED = {
     "groups": 1,
@@ -79,7 +81,9 @@ def build_network(backbone, *, patch_size, patches, embedding, head):
     x = layers.ReLU(name="fc7")(x)
     x = layers.Dense(head[1], activation="relu", kernel_initializer=_INITIALIZER, name="fc8")(x)
     x = layers.Dense(NUM_LABELS, kernel_initializer=_INITIALIZER, dtype="float32", name="fc9")(x)
-    return keras.Model({"patches": pixels, "pairs": pairs}, x, name=f"context_prediction_{backbone}")
+    return keras.Model(
+        {"patches": pixels, "pairs": pairs}, x, name=f"context_prediction_{'open' if is_open(backbone) else backbone}"
+    )
 
 
 def build_tower(backbone, *, patch_size, embedding):
@@ -97,14 +101,21 @@ def build_tower(backbone, *, patch_size, embedding):
         ``keras.Model`` "tower": (B, H, W, 3), any size from patch_size on -> ``{"conv1": ..., "conv5": ..., "pool5":
         ..., "fc6": (B, h, w, embedding)}``, h = w = 1 for one patch.
     """
-    function, options = _BACKBONES[backbone]
     pixels = layers.Input((None, None, 3), name="pixels")
-    taps = function(pixels, **options)
-    last = keras.Model(pixels, taps["pool5"]).compute_output_shape((None, patch_size, patch_size, 3))
+    if is_open(backbone):
+        maps = trunk(backbone, size=patch_size, stem=layers.Rescaling(1 / _DEVIATION, name="standardize"))
+        taps = maps(pixels)
+        deepest = taps[list(maps.output)[-1]]
+    else:
+        function, options = _BACKBONES[backbone]
+        taps = function(pixels, **options)
+        taps = {name: taps[name] for name in (*TAPS, "pool5")}
+        deepest = taps["pool5"]
+    last = keras.Model(pixels, deepest).compute_output_shape((None, patch_size, patch_size, 3))
     fc6 = conv_relu(
-        taps["pool5"], embedding, last[1], "fc6", padding=0, normalization=_NORMALIZATION, initializer=_INITIALIZER
+        deepest, embedding, last[1], "fc6", padding=0, normalization=_NORMALIZATION, initializer=_INITIALIZER
     )
-    return keras.Model(pixels, {**{name: taps[name] for name in (*TAPS, "pool5")}, "fc6": fc6}, name="tower")
+    return keras.Model(pixels, {**taps, "fc6": fc6}, name="tower")
 
 
 def build_encoder(model, *, color, rms):
@@ -120,7 +131,8 @@ def build_encoder(model, *, color, rms):
     """
     tower = model.get_layer("tower")
     rgb = layers.Input((None, None, 3), name="rgb")
-    maps = keras.Model(tower.input, {name: tower.output[name] for name in TAPS}, name="taps")
+    taps = {tap: maps for tap, maps in tower.output.items() if tap not in ("pool5", "fc6")}
+    maps = keras.Model(tower.input, taps, name="taps")
     return Encoder(rgb, maps(normalizer(color, rms)(_gray_levels(rgb))), name="encoder")
 
 
@@ -153,7 +165,7 @@ def normalizer(color, rms):
         rms: root mean square of a prepared patch; None for no scaling.
 
     Returns:
-        A :class:`~tfssl.layers.scale_to_rms.ScaleToRMS`.
+        A :class:`~tfssl.layers.normalization.ScaleToRMS`.
     """
     matrix = projection_matrix().tolist() if color == "projection" else None
     if color == "dropping":

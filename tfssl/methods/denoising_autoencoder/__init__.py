@@ -2,11 +2,12 @@
 
 import functools
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper, Phase
 from tfssl.methods.denoising_autoencoder import data
 from tfssl.ops.corruption import Corruption
@@ -75,7 +76,7 @@ class DenoisingAutoencoder(Method):
     inputs: ClassVar[str] = "photographs"
     prepares_in_graph: ClassVar[bool] = False
 
-    backbone: Literal["dense", "conv", "small"] = "dense"
+    backbone: Annotated[Any, Backbone("dense", "conv", "small")] = "dense"
     units: tuple[int, ...] = (500,)
     tied: bool = True
     activation: Literal["sigmoid", "relu", "linear"] = "sigmoid"
@@ -183,7 +184,7 @@ class DenoisingAutoencoder(Method):
                 side, channels, self.units[:layers], tied=self.tied, activation=self.activation, output=self.output
             )
         normalization = "batch" if self.batch_norm else None
-        return build_convolutional(self.backbone, channels, normalization=normalization, output=self.output)
+        return build_convolutional(self.backbone, channels, size=side, normalization=normalization, output=self.output)
 
     @property
     def phases(self):

@@ -3,13 +3,15 @@
 import keras
 from keras import initializers, layers, ops
 
+from tfssl.backbones.adapter import trunk
 from tfssl.backbones.blocks import conv_relu, max_pool
+from tfssl.backbones.decoding import deepest, double
 from tfssl.backbones.encoder import Encoder
-from tfssl.layers.corrupt import Corrupt
-from tfssl.layers.normalization import batch_norm
-from tfssl.layers.standardize import Standardize
-from tfssl.layers.tied_dense import TiedDense
-from tfssl.layers.whitening import Whitening
+from tfssl.layers.color import Whitening
+from tfssl.layers.corruption import Corrupt
+from tfssl.layers.dense import TiedDense
+from tfssl.layers.normalization import Standardize, batch_norm
+from tfssl.methods.backbone import is_open
 from tfssl.ops.whitening import FLAT
 
 _CONV = {"widths": (32, 64, 128, 256), "strides": (1, 2, 2, 2), "pools": (), "up": (128, 64, 32)}
@@ -20,7 +22,7 @@ _TRUNKS = {"conv": _CONV, "small": _SMALL}
 def build_dense(side, channels, units, *, tied=True, activation="sigmoid", output="sigmoid"):
     """A stack of dense autoencoders, ``x -> code1 -> ... -> codeK -> ... -> x``.
 
-    One :class:`~tfssl.layers.tied_dense.TiedDense` a layer serves both ways: 784 -> 500 tied has 393,284 parameters.
+    One :class:`~tfssl.layers.dense.TiedDense` a layer serves both ways: 784 -> 500 tied has 393,284 parameters.
 
     Args:
         side: of the images in pixels.
@@ -50,7 +52,7 @@ def build_dense(side, channels, units, *, tied=True, activation="sigmoid", outpu
     return keras.Model(images, x, name="dense_autoencoder")
 
 
-def build_convolutional(backbone, channels, *, normalization=None, output="sigmoid"):
+def build_convolutional(backbone, channels, *, size=None, normalization=None, output="sigmoid"):
     """A convolutional autoencoder without connections past the code, through which it could copy.
 
     ``"conv"``: 3x3 convolutions of 32, 64, 128, 256 channels, the last three with stride 2, then transposed 4x4 / 2
@@ -61,6 +63,7 @@ def build_convolutional(backbone, channels, *, normalization=None, output="sigmo
     Args:
         backbone: ``"conv"`` or ``"small"``.
         channels: of the images.
+        size: pixels along a side, for an open backbone: its deepest map is doubled until it has them.
         normalization: None, or ``"batch"`` behind every convolution but the last.
         output: ``"sigmoid"`` or ``"linear"``.
 
@@ -68,6 +71,8 @@ def build_convolutional(backbone, channels, *, normalization=None, output="sigmo
         ``keras.Model``: images (B, H, W, channels), H and W multiples of 8 -> reconstructions, float32. Its layers
         conv1, conv2, ... are the taps.
     """
+    if is_open(backbone):
+        return _open_autoencoder(backbone, channels, size, output)
     form = _TRUNKS[backbone]
     images = x = layers.Input((None, None, channels), name="pictures")
     for number, (width, stride) in enumerate(zip(form["widths"], form["strides"], strict=True), start=1):
@@ -89,6 +94,16 @@ def build_convolutional(backbone, channels, *, normalization=None, output="sigmo
     return keras.Model(images, x, name=f"{backbone}_autoencoder")
 
 
+def _open_autoencoder(backbone, channels, size, output):
+    stem = layers.Rescaling(4.0, offset=-2.0, name="standardize")  # images in [0, 1] have a deviation of about 1/4
+    code, doublings = deepest(trunk(backbone, channels, size=size, stem=stem), size)
+    images = layers.Input((size, size, channels), name="pictures")
+    x = double(code(images), doublings, _SMALL["up"])
+    x = layers.Conv2D(channels, 3, padding="same", name="out_conv")(x)
+    x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
+    return keras.Model(images, x, name="open_autoencoder")
+
+
 def code_output(activation):
     """Activation of reconstructed codes: their own where it is bounded, none otherwise."""
     return "sigmoid" if activation == "sigmoid" else "linear"
@@ -105,7 +120,7 @@ class UpperLayer(keras.Model):
 
     Args:
         network: a stack of :func:`build_dense` with at least two layers.
-        corruption: a :class:`~tfssl.layers.corrupt.Corrupt`.
+        corruption: a :class:`~tfssl.layers.corruption.Corrupt`.
         alpha: weight of the corrupted components of the code.
         beta: weight of the others.
     """
@@ -208,6 +223,10 @@ def dense_encoder(model, *, side, color, preprocess):
 
 def convolutional_encoder(model, *, color):
     """Maps of the trunk: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv4" or "conv5": ...}``."""
+    if any(layer.name == "trunk" for layer in model.layers):
+        rgb = layers.Input((None, None, 3), name="rgb")
+        taps = model.get_layer("trunk")(rgb if color else ops.image.rgb_to_grayscale(rgb))
+        return Encoder(rgb, taps, name="encoder")
     names = [layer.name for layer in model.layers if layer.name.startswith("conv") and "_" not in layer.name]
     trunk = keras.Model(model.input, {name: model.get_layer(name).output for name in names}, name="trunk")
     rgb = layers.Input((None, None, 3), name="rgb")

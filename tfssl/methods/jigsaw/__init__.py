@@ -2,11 +2,12 @@
 
 import functools
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from tfssl.errors import ConfigError
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
 from tfssl.methods.jigsaw import data
 from tfssl.ops.permutations import KINDS, load_permutations, permutation_set
@@ -67,7 +68,7 @@ class Jigsaw(Method):
     permutations: int = Field(1000, ge=2, le=362_880)
     permutation_set: str = "max_mean"
     permutation_seed: int = Field(0, ge=0)
-    backbone: Literal["alexnet", "small"] = "alexnet"
+    backbone: Annotated[Any, Backbone("alexnet", "small")] = "alexnet"
     fc6: int = Field(512, ge=1)
     fc7: int = Field(4096, ge=1)
     dropout: float = Field(0.5, ge=0, lt=1)

@@ -3,12 +3,13 @@
 import keras
 from keras import initializers, layers, ops
 
+from tfssl.backbones.adapter import trunk
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.registry import build
 from tfssl.backbones.small import alexnet_s
-from tfssl.layers.normalization import batch_norm
-from tfssl.layers.standardize import Standardize
+from tfssl.layers.normalization import Standardize, batch_norm
+from tfssl.methods.backbone import is_open
 from tfssl.ops.patches import MEAN_COLOR, PIXEL_SCALE
 from tfssl.ops.permutations import TILES
 
@@ -43,7 +44,8 @@ def build_network(backbone, *, tile, permutations, fc6, fc7, dropout):
     options = _dense_options(backbone)
     tiles = layers.Input((TILES, tile, tile, 3), name="tiles")
     x = ops.reshape(tiles, (-1, tile, tile, 3))  # (B * 9, tile, tile, 3)
-    x = build_tower(backbone)(x)["pool5"]
+    tower = build_tower(backbone, tile)
+    x = tower(x)[list(tower.output)[-1]]
     x = layers.Flatten(name="flatten")(x)
     x = _dense_relu(x, fc6, "fc6", dropout, **options)
     x = ops.reshape(x, (-1, TILES * fc6))  # (B, 9 * fc6)
@@ -51,11 +53,16 @@ def build_network(backbone, *, tile, permutations, fc6, fc7, dropout):
     scores = layers.Dense(
         permutations, kernel_initializer=initializers.RandomNormal(stddev=0.01), dtype="float32", name="fc8"
     )
-    return keras.Model(tiles, scores(x), name=f"jigsaw_{backbone}")
+    return keras.Model(tiles, scores(x), name=f"jigsaw_{'open' if is_open(backbone) else backbone}")
 
 
-def build_tower(backbone):
-    """The convolutions of one tile: (B, H, W, 3) of any size -> ``{"conv1": ..., "conv5": ..., "pool5": ...}``."""
+def build_tower(backbone, tile=None):
+    """The convolutions of one tile: (B, H, W, 3) of any size -> ``{"conv1": ..., "conv5": ..., "pool5": ...}``.
+
+    An open backbone has the taps of :func:`tfssl.backbones.adapter.trunk`; ``tile`` is what it must have maps for.
+    """
+    if is_open(backbone):
+        return trunk(backbone, size=tile, name="tower")
     pixels = layers.Input((None, None, 3), name="pixels")
     if backbone == "alexnet":
         taps = caffenet(pixels, conv1_stride=PRETRAINING_STRIDE, fc=None)
@@ -98,7 +105,7 @@ def build_encoder(model, backbone, normalization):
     rgb = layers.Input((None, None, 3), name="rgb")
     tower = to_caffenet(model) if backbone == "alexnet" else model.get_layer("tower")
     taps = tower(normalizer(normalization)(rgb))
-    return Encoder(rgb, {name: taps[name] for name in TAPS}, name="encoder")
+    return Encoder(rgb, {name: taps[name] for name in tower.output if name != "pool5"}, name="encoder")
 
 
 def normalizer(normalization):

@@ -1,10 +1,11 @@
 """Split-Brain Autoencoders (Zhang, Isola and Efros, CVPR 2017)."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
 from tfssl.methods.split_brain import data
 
@@ -52,7 +53,7 @@ class SplitBrain(Method):
     ab: Objective = "classification"
     lightness: Objective = "classification"
     input_dropout: float = Field(0.0, ge=0, lt=1)
-    backbone: Literal["alexnet", "small"] = "alexnet"
+    backbone: Annotated[Any, Backbone("alexnet", "small")] = "alexnet"
     fc: int = Field(4096, ge=2, multiple_of=2)
     resize: int | None = Field(256, ge=8)
     crop_size: int = Field(180, ge=8, le=1024)

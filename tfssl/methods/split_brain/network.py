@@ -8,13 +8,17 @@ import keras
 import numpy as np
 from keras import initializers, layers, ops
 
+from tfssl.backbones.adapter import strides, trunk
 from tfssl.backbones.alexnet import WIDTHS, alexnet
 from tfssl.backbones.blocks import conv_relu, max_pool
+from tfssl.backbones.decoding import decode_maps
 from tfssl.backbones.encoder import Encoder
-from tfssl.backbones.fold import fold_batch_normalization
+from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
-from tfssl.layers.lab import Lab
+from tfssl.layers.color import Lab
 from tfssl.layers.normalization import batch_norm
+from tfssl.methods.backbone import is_open
+from tfssl.methods.split_brain.data import OPEN_STRIDE
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers that an encoder exposes."""
@@ -31,6 +35,7 @@ SMALL_WIDTHS = (32, 64, 96, 96, 96)
 SMALLEST_SIDE = {"alexnet": 23, "small": 8}
 """Pixels that an image needs."""
 
+_DEVIATION = 25.0  # of L, a and b, about
 _CHANNELS = {"lightness": slice(0, 1), "ab": slice(1, 3), "lab": slice(0, 3)}
 
 
@@ -79,7 +84,7 @@ def build_network(task, backbone, *, fc, outputs, input_dropout=0.0):
         for name, taps in predictions.items()
     ]
     x = layers.Concatenate(dtype="float32", name="scores")(scores) if len(scores) > 1 else scores[0]
-    return keras.Model(lab, x, name=f"split_brain_{backbone}")
+    return keras.Model(lab, x, name=f"split_brain_{'open' if is_open(backbone) else backbone}")
 
 
 def _stream(backbone, sees, fc, *, halves=1):
@@ -88,10 +93,17 @@ def _stream(backbone, sees, fc, *, halves=1):
     Args:
         sees: ``"lightness"``, ``"ab"`` or ``"lab"``; also put before all layer names, by which weights are found.
         fc: channels of fc6 and fc7.
-        halves: 2 for half the width of the convolutions.
+        halves: 2 for half the width of the convolutions; an open backbone is a whole network for each stream.
     """
     channels = _CHANNELS[sees]
     pixels = layers.Input((None, None, channels.stop - channels.start), name=sees)
+    if is_open(backbone):
+        stem = layers.Rescaling(1 / _DEVIATION, name=f"{sees}_standardize")
+        maps = trunk(backbone, pixels.shape[-1], stem=stem, name=f"{sees}_trunk", rgb=False)
+        taps = maps(pixels)
+        x = decode_maps(taps, strides(maps), pixels, OPEN_STRIDE, name_prefix=f"{sees}_")
+        x = conv_relu(x, fc, 1, f"{sees}_fc7", normalization="batch", initializer="he_normal")
+        return keras.Model(pixels, {**taps, "fc7": x}, name=f"{sees}_stream")
     build = _alexnet_taps if backbone == "alexnet" else _small_taps
     taps = build(pixels, fc, halves, f"{sees}_")
     return keras.Model(pixels, {name: taps[name] for name in (*TAPS, "fc7")}, name=f"{sees}_stream")
@@ -141,10 +153,11 @@ def build_encoder(model):
     lab = Lab(dtype="float32", name="to_lab")(rgb)
     x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
     taps = [stream(x[..., _CHANNELS[name]]) for name, stream in streams(model).items()]
+    names = [tap for tap in taps[0] if tap != "fc7"]
     if len(taps) == 1:
-        return Encoder(rgb, {name: taps[0][name] for name in TAPS}, name="encoder")
+        return Encoder(rgb, {name: taps[0][name] for name in names}, name="encoder")
     joined = {
-        name: layers.Concatenate(dtype="float32", name=f"{name}_both")([half[name] for half in taps]) for name in TAPS
+        name: layers.Concatenate(dtype="float32", name=f"{name}_both")([half[name] for half in taps]) for name in names
     }
     return Encoder(rgb, joined, name="encoder")
 

@@ -1,9 +1,10 @@
 """Self-Supervised Feature Learning by Learning to Spot Artifacts (Jenni and Favaro, CVPR 2018)."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from tfssl.methods.backbone import Backbone, is_open
 from tfssl.methods.base import Method, Paper, Phase
 from tfssl.methods.spot_artifacts import data
 
@@ -72,7 +73,7 @@ class SpotArtifacts(Method):
     reconstruction_weight: float = Field(30.0, ge=0)
     objective: Literal["swapped", "confusion"] = "swapped"
     l2: float = Field(5e-5, ge=0)
-    backbone: Literal["alexnet", "small"] = "alexnet"
+    backbone: Annotated[Any, Backbone("alexnet", "small")] = "alexnet"
     fc6: int = Field(4096, ge=1)
     pool5: bool = False
     dropout: float = Field(0.5, ge=0, lt=1)
@@ -92,6 +93,8 @@ class SpotArtifacts(Method):
                 f"`crop_size` must be a multiple of {self.stride} for backbone {self.backbone!r}. "
                 f"Received: crop_size={self.crop_size}"
             )
+        if self.pool5 and is_open(self.backbone):
+            raise ValueError("`pool5` is for backbones alexnet and small; leave it out. Received: pool5=True")
         if self.pool5 and self.cells < 3:
             raise ValueError(
                 f"`pool5` needs at least 3x3 cells, a crop_size of {3 * self.stride}. "
@@ -100,9 +103,13 @@ class SpotArtifacts(Method):
         return self
 
     @property
+    def _widths(self):
+        return _WIDTHS.get(str(self.backbone), _WIDTHS["small"])
+
+    @property
     def stride(self):
         """Pixels per cell of the features, of the damage and of conv5."""
-        return 2 ** (len(_WIDTHS[self.backbone]) - 1)
+        return 2 ** (len(self._widths) - 1)
 
     @property
     def cells(self):
@@ -137,7 +144,7 @@ class SpotArtifacts(Method):
         """A new, compiled autoencoder: a batch's inputs -> images; the first phase."""
         from tfssl.methods.spot_artifacts.network import build_autoencoder
 
-        model = build_autoencoder(_WIDTHS[self.backbone], self.crop_size, self.cells, self.l2)
+        model = build_autoencoder(self._widths, self.crop_size, self.cells, self.l2)
         model.compile(
             optimizer if optimizer is not None else paper_optimizer(),
             "mean_squared_error",
@@ -151,7 +158,7 @@ class SpotArtifacts(Method):
         from tfssl.methods.spot_artifacts import network
         from tfssl.methods.spot_artifacts.adversarial import SpottingModel
 
-        widths = _WIDTHS[self.backbone]
+        widths = self._widths
         networks = {"encoder": network.build_encoder(widths), "decoder": network.build_decoder(widths)}
         if previous is not None:
             for name, part in networks.items():

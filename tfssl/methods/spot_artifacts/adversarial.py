@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfssl.layers.damage import Damage
+from tfssl.layers.corruption import Damage
 from tfssl.methods.adversarial import AdversarialModel
 from tfssl.methods.spot_artifacts.loss import intact_error, l2_penalty, mask_loss, spotting_loss
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL, decode

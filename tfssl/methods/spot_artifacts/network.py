@@ -3,13 +3,16 @@
 import keras
 from keras import initializers, layers, ops
 
+from tfssl.backbones.adapter import DEVIATION, strides, trunk
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.blocks import fully_connected
+from tfssl.backbones.decoding import decode_maps
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
+from tfssl.layers.convolution import RepairBlock
 from tfssl.layers.normalization import batch_norm
-from tfssl.layers.repair_block import RepairBlock
-from tfssl.layers.upsample import Upsample
+from tfssl.layers.resizing import Upsample
+from tfssl.methods.backbone import is_open
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers of the discriminator that an encoder exposes."""
@@ -19,6 +22,9 @@ MEAN_COLOR = (123.68, 116.78, 103.94)
 
 REAL, CORRUPT = 1, 0
 """Classes of the discriminator."""
+
+OPEN_STRIDE = 8
+"""Pixels per cell of the damage, beside a network of others."""
 
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 3), "pool_size": 2}
 _MOMENTUM = 0.975
@@ -168,10 +174,16 @@ def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
     """
     images = layers.Input((size, size, 3), name="judged")
     levels = layers.Rescaling(127.5, offset=[127.5 - mean for mean in MEAN_COLOR], dtype="float32", name="levels")
-    conv5 = build_trunk(backbone)(levels(images))["conv5"]
+    network = build_trunk(backbone, size)
+    taps = network(levels(images))
+    if is_open(backbone):
+        cells = decode_maps(taps, strides(network), images, OPEN_STRIDE)
+        conv5 = taps[list(network.output)[-1]]
+    else:
+        cells = conv5 = taps["conv5"]
     mask = layers.Conv2D(
         1, 3, padding="same", kernel_initializer=kernel_initializer(), dtype="float32", name="mask"
-    )(conv5)  # fmt: skip
+    )(cells)  # fmt: skip
     x = layers.MaxPooling2D(3, 2, name="pool5")(conv5) if pool5 else conv5
     x = fully_connected(
         x, (fc6,), dropout=dropout, initializer=kernel_initializer(), normalization={"fc6": "batch_without_scale"}
@@ -180,8 +192,10 @@ def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
     return keras.Model(images, {"logits": logits, "mask": mask}, name="discriminator")
 
 
-def build_trunk(backbone):
+def build_trunk(backbone, size=None):
     """The convolutions of the discriminator: RGB levels less their mean -> ``{"conv1": ..., ... "conv5": ...}``."""
+    if is_open(backbone):
+        return trunk(backbone, size=size, stem=layers.Rescaling(1 / DEVIATION, name="standardize"))
     levels = layers.Input((None, None, 3), name="trunk_levels")
     if backbone == "small":
         taps = alexnet_s(levels, **_SMALL, normalization="batch", fc=None)
@@ -194,11 +208,11 @@ def build_trunk(backbone):
         bias=0.1,
         fc=None,
     )
-    trunk = keras.Model(levels, {name: taps[name] for name in TAPS}, name="trunk")
+    network = keras.Model(levels, {name: taps[name] for name in TAPS}, name="trunk")
     for name in ("conv1_conv", "conv3_conv"):  # BVLC's start at zero
-        bias = trunk.get_layer(name).bias
+        bias = network.get_layer(name).bias
         bias.assign(ops.full(bias.shape, 0.1))
-    return trunk
+    return network
 
 
 def feature_encoder(discriminator):

@@ -1,11 +1,126 @@
-"""Max pooling of regions of a feature map to a grid of one size, as Fast R-CNN does it."""
+"""Pooling: with Caffe's sizes, to a grid, and of regions."""
 
 import keras
-from keras import layers, ops
+from keras import ops
+
+from tfssl.layers.layer import Layer, check_positive
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
-class RoIPooling(layers.Layer):
+class CaffeMaxPooling2D(Layer):
+    """Max pooling whose output size rounds up: ``ceil((n + 2 padding - k) / s) + 1``.
+
+    One less where the last window would start in the padding. Keras rounds down (``"valid"``) or forgets the
+    padding (``"same"``), which shifts every later size of the networks that were defined in Caffe: 24 -> 12,
+    27 -> 13, 55 -> 27, 6 -> 3 with 3x3 windows and stride 2. Places outside the input never win a maximum.
+
+    Args:
+        pool_size: side k of the window in pixels.
+        strides: step s between windows in pixels, at most ``pool_size``.
+        padding: rows and columns added on each side, less than ``pool_size``.
+
+    Input: float tensor (B, H, W, C), any size, also one known only inside a graph. Output: (B, H', W', C).
+
+    Raises:
+        ValueError: if an argument is outside its range, or the input is smaller than a window.
+
+    Reference:
+        BVLC/caffe, PoolingLayer.
+    """
+
+    def __init__(self, pool_size=3, strides=2, padding=0, **kwargs):
+        super().__init__(**kwargs)
+        check_positive(pool_size=pool_size)
+        if not isinstance(strides, int) or not 1 <= strides <= pool_size:
+            raise ValueError(f"`strides` must be an integer in [1, pool_size]. Received: strides={strides!r}")
+        if not isinstance(padding, int) or not 0 <= padding < pool_size:
+            raise ValueError(f"`padding` must be an integer in [0, pool_size). Received: padding={padding!r}")
+        self.pool_size = pool_size
+        self.strides = strides
+        self.padding = padding
+
+    def output_size(self, n):
+        """Output pixels along an axis of ``n`` input pixels; n may be an int, None or an integer tensor."""
+        if n is None:
+            return None
+        size = -(-(n + 2 * self.padding - self.pool_size) // self.strides) + 1
+        if isinstance(size, int) and size < 1:
+            raise ValueError(
+                f"The input must be about as large as a window of {self.pool_size}x{self.pool_size}. Received: a side "
+                f"of {n}"
+            )
+        if self.padding == 0:
+            return size
+        starts_in_padding = (size - 1) * self.strides >= n + self.padding
+        return size - (int(starts_in_padding) if isinstance(n, int) else ops.cast(starts_in_padding, "int32"))
+
+    def call(self, inputs):
+        sizes = inputs.shape[1:3]
+        after = [self._rows_after(n) for n in sizes]
+        if self.padding == 0 and None not in sizes:
+            # Keras' own modes need no copy of the input: "same" adds a single row or column at the end.
+            if after == [0, 0]:
+                return ops.max_pool(inputs, self.pool_size, self.strides, "valid", "channels_last")
+            if after == [1, 1] and self.pool_size <= self.strides + 1:
+                return ops.max_pool(inputs, self.pool_size, self.strides, "same", "channels_last")
+        pads = [(0, 0), *((self.padding, n) for n in after), (0, 0)]
+        x = ops.pad(inputs, pads, constant_values=-float("inf"))
+        x = ops.max_pool(x, self.pool_size, self.strides, "valid", "channels_last")
+        if self.padding:
+            shape = ops.shape(inputs)
+            x = x[:, : self.output_size(shape[1]), : self.output_size(shape[2])]
+        return x
+
+    def _rows_after(self, n):
+        """Rows to add at the end: what the last window lacks, or the most it can lack where n is unknown."""
+        if n is None:
+            return self.padding + self.strides - 1
+        return max(0, (self.output_size(n) - 1) * self.strides + self.pool_size - n - self.padding)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, self.output_size(height), self.output_size(width), channels)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class PoolToGrid(Layer):
+    """Average a map of any size over ``cells`` x ``cells`` equally large cells.
+
+    A pixel on a border counts for the share of it that lies inside, so that the mean of the cells is that of the map.
+
+    Args:
+        cells: side of the grid.
+
+    Input: float tensor (B, H, W, C), any size, also one known only inside a graph. Output: (B, cells, cells, C).
+
+    Raises:
+        ValueError: if cells is no positive integer.
+    """
+
+    def __init__(self, cells, **kwargs):
+        super().__init__(**kwargs)
+        check_positive(cells=cells)
+        self.cells = cells
+
+    def call(self, inputs):
+        shape = ops.shape(inputs)
+        x = ops.einsum("gh,bhwc->bgwc", self._weights(shape[1], inputs.dtype), inputs)
+        return ops.einsum("kw,bgwc->bgkc", self._weights(shape[2], inputs.dtype), x)
+
+    def _weights(self, size, dtype):
+        """Share of each pixel in each cell, divided by the cell's width: (cells, size), rows that sum to 1."""
+        width = ops.cast(size, "float32") / self.cells
+        borders = ops.arange(self.cells + 1, dtype="float32") * width
+        pixels = ops.cast(ops.arange(size), "float32")
+        inside = ops.minimum(borders[1:, None], pixels + 1.0) - ops.maximum(borders[:-1, None], pixels)
+        return ops.cast(ops.maximum(inside, 0.0) / width, dtype)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.cells, self.cells, input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class RoIPooling(Layer):
     """The largest value in each cell of a P x P grid that is laid over each region (Fast R-CNN, section 2.1).
 
     A region covers the map's cells ``round(x_min / stride)`` to ``round((x_max - 1) / stride)``, both included, halves
@@ -37,9 +152,7 @@ class RoIPooling(layers.Layer):
 
     def __init__(self, pool_size=6, stride=16, max_cells=16, **kwargs):
         super().__init__(**kwargs)
-        for name, value in (("pool_size", pool_size), ("max_cells", max_cells)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+        check_positive(pool_size=pool_size, max_cells=max_cells)
         if not stride > 0:
             raise ValueError(f"`stride` must be a positive number of pixels. Received: stride={stride!r}")
         self.pool_size = pool_size
@@ -86,14 +199,6 @@ class RoIPooling(layers.Layer):
     def compute_output_shape(self, input_shape):
         maps, boxes = input_shape
         return (*boxes[:2], self.pool_size, self.pool_size, maps[-1])
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "pool_size": self.pool_size,
-            "stride": self.stride,
-            "max_cells": self.max_cells,
-        }
 
 
 def _level(count, levels):

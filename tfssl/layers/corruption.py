@@ -1,13 +1,14 @@
-"""Corruption as a layer, for codes that exist inside a network only."""
+"""What is done to maps and codes so that a network has something to bring back."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
+from tfssl.layers.layer import Layer
 from tfssl.ops.corruption import Corruption
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
-class Corrupt(layers.Layer):
+class Corrupt(Layer):
     """Corrupt a batch in training; do nothing in inference. See :class:`tfssl.ops.corruption.Corruption`.
 
     The state of its generator is a variable: it is saved in checkpoints, so that a resumed run draws what an unbroken
@@ -51,3 +52,41 @@ class Corrupt(layers.Layer):
         rule = self.corruption
         own = {"kind": rule.kind, "amount": rule.amount, "exact": rule.exact, "fill": rule.fill, "seed": self.seed}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class Damage(Layer):
+    """Replace features by their local mean wherever a mask is 0.
+
+    ``y = m x + (1 - m) u * x``: ``u * x`` is the mean of ``x``, before any damage, over a square window around each
+    place. Places beyond the border do not count, so that a constant map stays as it is. A dropped place thus still has
+    features, but only those that its neighbors suggest.
+
+    Args:
+        size: side of the window, odd (released code of Jenni and Favaro: 3; their paper speaks of a large filter,
+            unconfirmed).
+
+    Inputs: ``[x, m]``, float (B, h, w, C) and (B, h, w, 1), 1 where a place is kept and 0 where it is dropped.
+    Output: the shape of x.
+
+    Raises:
+        ValueError: if size is not a positive odd integer.
+
+    Reference:
+        S. Jenni, P. Favaro: Self-Supervised Feature Learning by Learning to Spot Artifacts. CVPR 2018.
+    """
+
+    def __init__(self, size=3, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(size, int) or size < 1 or size % 2 == 0:
+            raise ValueError(f"`size` must be a positive odd integer. Received: size={size!r}")
+        self.size = size
+
+    def call(self, inputs):
+        x, mask = inputs
+        # Keras leaves padding out of the average.
+        mean = ops.average_pool(x, self.size, strides=1, padding="same")
+        return mask * x + (1 - mask) * mean
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]

@@ -1,0 +1,40 @@
+"""Color conversions and whitening."""
+
+import keras
+from keras import ops
+
+from tfssl.layers.layer import Layer
+from tfssl.ops.color import rgb_to_lab, rgb_to_lightness
+from tfssl.ops.whitening import MARGIN, whitening_kernel
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class Lab(Layer):
+    """CIE Lab of sRGB pictures. Input: (B, H, W, 3) in [0, 1]. Output: (B, H, W, 3), L in [0, 100], a and b."""
+
+    def call(self, inputs):
+        return rgb_to_lab(inputs)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class Lightness(Layer):
+    """CIE lightness of sRGB pictures. Input: (B, H, W, 3) in [0, 1]. Output: (B, H, W, 1), L in [0, 100]."""
+
+    def call(self, inputs):
+        return rgb_to_lightness(inputs)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 1)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class Whitening(Layer):
+    """:func:`tfssl.ops.whitening.whiten` as a layer: (B, H, W, 1) -> (B, H - 8, W - 8, 1). Without weights."""
+
+    def call(self, inputs):
+        kernel = ops.cast(whitening_kernel()[..., None, None], inputs.dtype)
+        return ops.conv(inputs, kernel, padding="valid")
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return batch, *(None if side is None else side - 2 * MARGIN for side in (height, width)), channels

@@ -1,0 +1,156 @@
+"""Convolutions in groups, with dilation, and with a gate."""
+
+import keras
+from keras import initializers, layers, ops
+
+from tfssl.layers import normalization
+from tfssl.layers.layer import Layer, check_positive
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class GroupedConv2D(layers.Conv2D):
+    """``keras.layers.Conv2D(groups=g)`` computed as g convolutions side by side.
+
+    Output maps ``[i * filters / g, (i + 1) * filters / g)`` see input maps ``[i * C / g, (i + 1) * C / g)`` only, as
+    in AlexNet, whose halves lived on two GPUs (Krizhevsky et al. 2012, section 3.5). Variables, their shapes and
+    the configuration are those of ``keras.layers.Conv2D``: one kernel (kh, kw, C / g, filters) and one bias.
+
+    TensorFlow's CPU kernels have no gradient for grouped convolutions, so Keras compiles each of them with XLA: that
+    is 8 to 10 times slower than the split, and such a graph does not run in TF Lite.
+
+    Args:
+        *args: of ``keras.layers.Conv2D``.
+        **kwargs: of ``keras.layers.Conv2D``.
+
+    Input: float tensor (B, H, W, C), C a multiple of ``groups``. Output: (B, H', W', filters).
+
+    Reference:
+        A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks.
+        NeurIPS 2012.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        axis = -1 if self.data_format == "channels_last" else 1
+        parts = zip(ops.split(inputs, self.groups, axis), ops.split(kernel, self.groups, -1), strict=True)
+        outputs = [
+            ops.conv(x, k, list(self.strides), self.padding, self.data_format, self.dilation_rate) for x, k in parts
+        ]
+        return ops.concatenate(outputs, axis)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class DilatedStack(Layer):
+    """``depth`` 3x3 convolutions of one width and dilation, each with a ReLU, then batch normalization.
+
+    The blocks conv5 and conv6 of Zhang, Isola and Efros (2016): dilation widens the receptive field without
+    losing resolution. Padding equals the dilation, so height and width do not change. Batch normalization comes
+    once, after the last ReLU, and can be left out.
+
+    Args:
+        filters: output channels of each convolution.
+        depth: number of convolutions (paper: 3).
+        dilation: spacing of the kernel taps in pixels (paper: 2).
+        batch_norm: whether a batch normalization closes the stack.
+        kernel_initializer: initializer of the kernels.
+
+    Input: float tensor (B, H, W, C). Output: (B, H, W, filters).
+
+    Raises:
+        ValueError: if filters, depth or dilation is not a positive integer.
+
+    Reference:
+        R. Zhang, P. Isola, A. A. Efros: Colorful Image Colorization. ECCV 2016.
+    """
+
+    def __init__(self, filters, depth=3, dilation=2, batch_norm=True, kernel_initializer="he_normal", **kwargs):
+        super().__init__(**kwargs)
+        check_positive(filters=filters, depth=depth, dilation=dilation)
+        self.filters = filters
+        self.depth = depth
+        self.dilation = dilation
+        self.batch_norm = batch_norm
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.convolutions = [
+            layers.Conv2D(
+                filters,
+                3,
+                padding="same",
+                dilation_rate=dilation,
+                activation="relu",
+                # A clone per layer: one unseeded initializer object would give every kernel the same values.
+                kernel_initializer=self.kernel_initializer.clone(),
+                dtype=self.dtype_policy,
+                name=f"conv{i + 1}",
+            )
+            for i in range(depth)
+        ]
+        self.normalization = normalization.batch_norm(dtype=self.dtype_policy, name="bn") if batch_norm else None
+
+    def build(self, input_shape):
+        for convolution in self.convolutions:
+            convolution.build(input_shape)
+            input_shape = (*input_shape[:-1], self.filters)
+        if self.normalization is not None:
+            self.normalization.build(input_shape)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        x = inputs
+        for convolution in self.convolutions:
+            x = convolution(x)
+        return x if self.normalization is None else self.normalization(x, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class RepairBlock(Layer):
+    """``h + (1 - m) r(h, m)``: what a small network adds, at damaged places only.
+
+    ``r`` is a 3x3 convolution of h and m together with batch normalization and leaky ReLU (0.2), then a 3x3
+    convolution with biases; both have as many channels as h: ``9 (2 C + 1) C + 3 C`` parameters. Intact places pass
+    unchanged, bit for bit, so that what arrives there can only be their own features.
+
+    Args:
+        momentum: of the moving statistics of the batch normalization (released code of Jenni and Favaro: 0.975).
+        kernel_initializer: of both kernels.
+
+    Inputs: ``[h, m]``, float (B, H, W, C) and (B, H, W, 1), 1 where a place is intact and 0 where it is damaged.
+    Output: the shape of h.
+
+    Raises:
+        ValueError: if momentum is not in [0, 1).
+
+    Reference:
+        S. Jenni, P. Favaro: Self-Supervised Feature Learning by Learning to Spot Artifacts. CVPR 2018.
+    """
+
+    def __init__(self, momentum=0.975, kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"`momentum` must be in [0, 1). Received: momentum={momentum!r}")
+        self.momentum = momentum
+        self.kernel_initializer = initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        channels = input_shape[0][-1]
+        self.sees = layers.Conv2D(channels, 3, use_bias=False, **self._convolution("sees"))
+        self.norm = normalization.batch_norm(momentum=self.momentum, dtype=self.dtype_policy, name="norm")
+        self.adds = layers.Conv2D(channels, 3, **self._convolution("adds"))
+        self.sees.build((*input_shape[0][:-1], channels + 1))
+        self.norm.build(input_shape[0])
+        self.adds.build(input_shape[0])
+
+    def _convolution(self, name):
+        # A clone, because one unseeded initializer gives equal values to equal shapes.
+        initializer = self.kernel_initializer.clone()
+        return {"padding": "same", "kernel_initializer": initializer, "dtype": self.dtype_policy, "name": name}
+
+    def call(self, inputs, training=False):
+        h, mask = inputs
+        x = self.norm(self.sees(ops.concatenate([h, mask], axis=-1)), training=training)
+        return h + (1 - mask) * self.adds(ops.leaky_relu(x, 0.2))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]

@@ -1,0 +1,172 @@
+"""Fully connected layers: inside each map, on pairs of rows, and both ways."""
+
+import math
+
+import keras
+from keras import initializers, ops
+
+from tfssl.layers.layer import Layer, check_positive
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class ChannelwiseDense(Layer):
+    """Connect all positions of a map with each other, each map by itself (Pathak et al. 2016, section 3.1).
+
+    ``y[:, :, c] = W_c x[:, :, c] + b_c`` with the n = h w positions of map c flattened. It carries information across
+    the whole picture, which convolutions alone cannot, with C n^2 weights instead of the C^2 n^2 of a dense layer:
+    331,776 instead of 84,934,656 for 256 maps of 6 x 6. What lies in different maps meets in the convolution that
+    follows.
+
+    Args:
+        use_bias: whether each output has an offset.
+        kernel_initializer: initializer of the kernel; it is given a matrix with n rows, so that its fan-in is n.
+        bias_initializer: initializer of the bias.
+
+    Input: float tensor (B, h, w, C) of known h, w and C. Output: the same shape. Weights: kernel (C, n, n), from the
+    input's position to the output's; bias (n, C).
+
+    Raises:
+        ValueError: when built on an input of unknown height or width.
+
+    Reference:
+        D. Pathak, P. Kraehenbuehl, J. Donahue, T. Darrell, A. A. Efros: Context Encoders: Feature Learning by
+        Inpainting. CVPR 2016.
+    """
+
+    def __init__(self, use_bias=True, kernel_initializer="lecun_normal", bias_initializer="zeros", **kwargs):
+        super().__init__(**kwargs)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        if len(input_shape) != 4 or None in input_shape[1:]:
+            raise ValueError(
+                f"ChannelwiseDense needs maps (B, h, w, C) of known h, w and C. Received: input_shape={input_shape}"
+            )
+        _, height, width, maps = input_shape
+        self.kernel = self.add_weight((maps, height * width, height * width), self._draw_kernel, name="kernel")
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight((height * width, maps), self.bias_initializer, name="bias")
+
+    def _draw_kernel(self, shape, dtype=None):
+        # Keras takes the first axes of more than two for those of a convolution, and would start far too small.
+        maps, rows, columns = shape
+        matrix = self.kernel_initializer((rows, maps * columns), dtype=dtype)
+        return ops.transpose(ops.reshape(matrix, (rows, maps, columns)), (1, 0, 2))
+
+    def call(self, inputs):
+        _, height, width, maps = inputs.shape
+        flat = ops.reshape(inputs, (-1, height * width, maps))  # (B, n, C)
+        outputs = ops.einsum("bnc,cnm->bmc", flat, self.kernel)
+        if self.bias is not None:
+            outputs = outputs + self.bias
+        return ops.reshape(outputs, (-1, height, width, maps))
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class PairDense(Layer):
+    """``Dense(units)`` on the concatenation of two rows, for many pairs of the same rows.
+
+    ``y = [x_i, x_j] W + b = x_i W_1 + x_j W_2 + b``: the products are formed for the rows, then picked and added for
+    each pair (i, j). Weights, their shapes and initial values are those of ``keras.layers.Dense`` on the
+    concatenation: one kernel (2 D, units), the upper half for the first row of a pair, and one bias.
+
+    Args:
+        units: outputs of each pair.
+        kernel_initializer: initializer of the kernel.
+        bias_initializer: initializer of the bias.
+
+    Inputs: ``[rows, pairs]``, float (B, P, D) and int (B, Q, 2) with indices in [0, P). Output: (B, Q, units).
+
+    Raises:
+        ValueError: if units is not a positive integer.
+    """
+
+    def __init__(self, units, kernel_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):
+        super().__init__(**kwargs)
+        check_positive(units=units)
+        self.units = units
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        features = input_shape[0][-1]
+        self.kernel = self.add_weight((2 * features, self.units), self.kernel_initializer, name="kernel")
+        self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+
+    def call(self, inputs):
+        rows, pairs = inputs
+        picked = 0.0
+        for place, kernel in enumerate(ops.split(self.kernel, 2, axis=0)):
+            products = ops.matmul(rows, kernel)  # (B, P, units)
+            # A product with rows of the identity picks rows; its gradient is a product too, exact and fast everywhere.
+            pick = ops.one_hot(pairs[..., place], rows.shape[1], dtype=products.dtype)  # (B, Q, P)
+            picked = picked + ops.matmul(pick, products)  # (B, Q, units)
+        return picked + self.bias
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[1][:2], self.units)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class TiedDense(Layer):
+    """Affine map ``x W + b`` and, with ``transposed=True``, the way back ``h W' + b'``.
+
+    Tied: W' is the transpose of W, one variable, whose gradient adds both uses. Both maps act on the last axis, so that
+    the layer also serves as a 1x1 convolution. There is no activation: put one behind it.
+
+    ``y = TiedDense(500)``; ``code = sigmoid(y(x))``; ``x_again = sigmoid(y(code, transposed=True))``.
+
+    Args:
+        units: size of the code.
+        tied: one kernel for both directions, or a second one of its own for the way back.
+        kernel_initializer: initializer of the kernels; None is uniform in +-4 sqrt(6 / (inputs + units)), the
+            tutorial's for sigmoid units.
+
+    Input: float (..., inputs), or (..., units) with ``transposed=True``. Output: (..., units), or (..., inputs).
+
+    Raises:
+        ValueError: if units is not a positive integer.
+
+    Reference:
+        P. Vincent et al.: Extracting and Composing Robust Features with Denoising Autoencoders. ICML 2008, section 2.
+    """
+
+    def __init__(self, units, tied=True, kernel_initializer=None, **kwargs):
+        super().__init__(**kwargs)
+        check_positive(units=units)
+        self.units = units
+        self.tied = tied
+        self.kernel_initializer = None if kernel_initializer is None else initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        inputs = input_shape[-1]
+        self.inputs_size = inputs
+        self.kernel = self.add_weight((inputs, self.units), self._initializer(inputs), name="kernel")
+        self.bias = self.add_weight((self.units,), "zeros", name="bias")
+        self.transposed_bias = self.add_weight((inputs,), "zeros", name="transposed_bias")
+        if not self.tied:
+            self.transposed_kernel = self.add_weight(
+                (self.units, inputs), self._initializer(inputs), name="transposed_kernel"
+            )
+
+    def call(self, inputs, transposed=False):
+        if not transposed:
+            return ops.matmul(inputs, self.kernel) + self.bias
+        kernel = ops.transpose(self.kernel) if self.tied else self.transposed_kernel
+        return ops.matmul(inputs, kernel) + self.transposed_bias
+
+    def compute_output_shape(self, input_shape, transposed=False):
+        return (*input_shape[:-1], self.inputs_size if transposed else self.units)
+
+    def compute_output_spec(self, inputs, transposed=False):
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape, transposed), dtype=self.compute_dtype)
+
+    def _initializer(self, inputs):
+        if self.kernel_initializer is None:
+            limit = 4 * math.sqrt(6 / (inputs + self.units))
+            return initializers.RandomUniform(-limit, limit)
+        # A clone, because one unseeded initializer gives equal values to equal shapes.
+        return self.kernel_initializer.clone()
