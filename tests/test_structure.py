@@ -50,7 +50,7 @@ ALLOWED = {
     "training": {"methods.base", "data", "config"},
     # data: int8 needs representative pictures, and every export is compared with its model on real ones.
     "export": {"methods.base", "ops", "data", "config", "training"},
-    "report": {"config", "data", "evaluation", "methods.base", "training"},
+    "report": {"config", "data", "evaluation", "methods.base", "synthesis", "training", "visualization"},
     "api": {"*"},
     "cli": {"*"},
     "__main__": {"*"},

@@ -1,4 +1,4 @@
-"""Command for pictures of what was learned: visualize."""
+"""Command for images of what was learned: visualize."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +14,8 @@ _UNTRAINED = "untrained"
 def visualize(
     run: Annotated[str, typer.Argument(help="A run directory, an export, a shipped model, a .keras file of one.")],
     what: Annotated[str, typer.Argument(help="filters, dream, neighbors, units, embedding or distance.")],
-    out: Annotated[Path, typer.Option(help="Folder for pictures, index.html and numbers.json.")],
-    data: Annotated[str | None, typer.Option(help=f"Pictures for neighbors, units, embedding: {DATA_HELP}.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for images, index.html and numbers.json.")],
+    data: Annotated[str | None, typer.Option(help=f"Images for neighbors, units, embedding: {DATA_HELP}.")] = None,
     compare: Annotated[
         list[str] | None, typer.Option(help="Another run, or random:BACKBONE, to set beside; repeatable.")
     ] = None,
@@ -23,18 +23,18 @@ def visualize(
         list[str] | None, typer.Option(help="Layer to look at, such as conv4; repeatable for dream. Default the last.")
     ] = None,
     photo: Annotated[
-        list[str] | None, typer.Option(help="dream: picture to start from; distance: the query, then the others.")
+        list[str] | None, typer.Option(help="dream: image to start from; distance: the query, then the others.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Pictures of --data to take, spread evenly.")] = None,
-    side: Annotated[int | None, typer.Option(min=16, max=1024, help="Side of the pictures in pixels.")] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="units: pictures of each unit; default 10.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Images of --data to take, spread evenly.")] = None,
+    image_size: Annotated[int | None, typer.Option(min=16, max=1024, help="Pixels along a side of the images.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="units: images of each unit; default 10.")] = None,
     fields: Annotated[int | None, typer.Option(min=0, help="units: receptive fields to measure; default 3.")] = None,
     k: Annotated[int | None, typer.Option(min=1, help="neighbors: how many; default 5.")] = None,
-    perplexity: Annotated[float | None, typer.Option(help="embedding: below a third of the pictures.")] = None,
+    perplexity: Annotated[float | None, typer.Option(help="embedding: below a third of the images.")] = None,
     octaves: Annotated[int | None, typer.Option(min=1, help="dream: sizes from coarse to fine; default 4.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the untrained network and of all that is drawn by chance.")] = 0,
 ):
-    """Pictures of what a network learned, beside the same network untrained, and the numbers that go with them.
+    """Images of what a network learned, beside the same network untrained, and the numbers that go with them.
 
     Example: tfssl visualize runs/puzzles filters --out runs/puzzles/visualizations/filters --compare runs/context
     Example: tfssl visualize runs/puzzles units --data classes/ --tap conv5 --out runs/puzzles/visualizations/units
@@ -43,11 +43,17 @@ def visualize(
     import inspect
 
     from tfssl.data.examples import Skipped
-    from tfssl.visualization.kinds import get_kind
-    from tfssl.visualization.kinds import visualize as draw
+    from tfssl.report.kinds import get_kind
+    from tfssl.report.kinds import visualize as draw
 
     taken = inspect.signature(get_kind(what)).parameters
-    options = {"data": data, "tap": _taps(what, tap), "photo": _photos(what, photo), "limit": limit, "side": side}
+    options = {
+        "data": data,
+        "tap": _taps(what, tap),
+        "photo": _photos(what, photo),
+        "limit": limit,
+        "image_size": image_size,
+    }
     options |= {"top": top, "fields": fields, "k": k, "perplexity": perplexity, "octaves": octaves}
     skipped = Skipped()
     options |= {name: value for name, value in {"seed": seed, "skipped": skipped}.items() if name in taken}

@@ -20,25 +20,25 @@ def report(
         list[str] | None, typer.Option(help="Folder that tfssl visualize wrote; repeatable.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help=f"Draw new pictures and measure the methods' own metrics: {DATA_HELP}.")
+        str | None, typer.Option(help=f"Draw new images and measure the methods' own metrics: {DATA_HELP}.")
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task to evaluate on --classes; repeatable.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Labeled pictures for --task.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N pictures of --data.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Labeled images for --task.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N images of --data.")] = None,
 ):
-    """Write one page about runs that opens offline: pictures, curves, evaluations with their baselines.
+    """Write one page about runs that opens offline: images, curves, evaluations with their baselines.
 
-    Evaluations are found in RUN/evaluations/, pictures of tfssl visualize in RUN/visualizations/.
+    Evaluations are found in RUN/evaluations/, what tfssl visualize wrote in RUN/visualizations/.
 
     Example: tfssl report runs/puzzles runs/context --evaluations results/ --out page/
     Example: tfssl report runs/puzzles --task knn --classes classes/ --out page/
     """
     from tfssl.errors import ConfigError
     from tfssl.report import write_report
-    from tfssl.report.run_record import read_runs
+    from tfssl.report.runs import read_runs
 
     if bool(task) != bool(classes):
-        raise ConfigError("`--task` and `--classes` go together: a task, and the labeled pictures for it")
+        raise ConfigError("`--task` and `--classes` go together: a task, and the labeled images for it")
     for run in read_runs(runs) if data or task else ():
         if data:
             _measure(run, None, data, out, {"limit": limit} if limit else {})
@@ -49,7 +49,7 @@ def report(
 
 
 def _measure(run, task, data, out, options):
-    """Evaluate into ``out/evaluations/RUN/TASK``, unless that lies there already, of the same weights and pictures."""
+    """Evaluate into ``out/evaluations/RUN/TASK``, unless that lies there already, of the same weights and images."""
     from tfssl.api import evaluate
     from tfssl.evaluation.provenance import add_model
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfssl.data.examples import Skipped
 from tfssl.data.images import check_source, image_source
-from tfssl.discovery.neighbors import nearest_neighbors
+from tfssl.methods.context_prediction.neighbors import nearest_neighbors
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.context_prediction.loss import NO_PAIR
@@ -34,7 +34,7 @@ def evaluate(method, model, source, *, out=None, limit=None, progress=None):
     Returns:
         ``{name: float}``: ``accuracy`` and ``loss`` of a pair; ``accuracy_chance`` (1/8) and ``accuracy_constant``
         (always the commonest answer); ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
-        ``images_skipped``; what :func:`~tfssl.discovery.neighbors.nearest_neighbors` returns. And
+        ``images_skipped``; what :func:`~tfssl.methods.context_prediction.neighbors.nearest_neighbors` returns. And
         ``skipped``, the pictures that do not serve, as ``{name: reason}``.
 
     Raises:
