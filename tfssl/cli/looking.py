@@ -47,14 +47,9 @@ def visualize(
     from tfssl.report.kinds import visualize as draw
 
     taken = inspect.signature(get_kind(what)).parameters
-    options = {
-        "data": data,
-        "tap": _taps(what, tap),
-        "photo": _photos(what, photo),
-        "limit": limit,
-        "image_size": image_size,
-    }
-    options |= {"top": top, "fields": fields, "k": k, "perplexity": perplexity, "octaves": octaves}
+    options = {"data": data, "tap": _taps(what, tap), "photo": _photos(what, photo), "limit": limit}
+    options |= {"image_size": image_size, "top": top, "fields": fields, "k": k}
+    options |= {"perplexity": perplexity, "octaves": octaves}
     skipped = Skipped()
     options |= {name: value for name, value in {"seed": seed, "skipped": skipped}.items() if name in taken}
     networks = _networks(run, compare or [], seed)

@@ -131,17 +131,19 @@ def headline(evaluation):
     key, metric = next(iter(evaluation.compared.items()), (None, None))
     if metric is None:
         return [evaluation.what, None, None, None]
-    first, gain = _gain(metric)
-    below = f"{first} {format_cell(metric.baselines[first])}" if first else "no baseline recorded"
-    value = Cell(metric.value, metric.std, words(key))
-    return [evaluation.what, value, dataclasses.replace(gain, below=f"over {words(first)}") if first else gain, below]
+    first, beside = next(iter(metric.baselines.items()), ("no baseline recorded", None))
+    value, beside = Cell(metric.value, metric.std, words(key)), Cell(beside, below=words(first))
+    return [evaluation.what, value, _gain(metric), beside]
 
 
 def _gain(metric):
-    """Name of the first baseline, or None, and the verdict over it."""
-    first = next(iter(metric.baselines), None)
-    known = first is not None and metric.value == metric.value
-    return first, verdict(metric.value - metric.baselines[first] if known else None, metric.higher_is_better)
+    """The verdict over the first baseline."""
+    if not metric.baselines:
+        return Cell(None)
+    name, beside = next(iter(metric.baselines.items()))
+    known = metric.value == metric.value and beside is not None
+    gain = verdict(metric.value - beside if known else None, metric.higher_is_better)
+    return dataclasses.replace(gain, below=f"over {words(name)}")
 
 
 def own_metrics(runs, measured):
@@ -203,7 +205,7 @@ def _group(group, same_task):
     yield from _by_tap(named)
     for name, one in named.items():
         if one.stale:
-            yield f"{name} was measured on other weights than the run's model.keras now holds: it was trained again since."
+            yield f"{name} was measured on other weights than the run's model.keras now holds: trained again since."
         yield from _after_the_table(one)
 
 
@@ -250,12 +252,11 @@ def _table(group, metrics, caption):
         unit = "" if metric.unit == "fraction" else metric.unit
         heading = Cell(name, below=" ".join(filter(None, [words(key), unit]))) if len(group) > 1 else None
         best = _is_best(metric, [other.compared[key] for other in group.values() if key in other.compared])
-        first, gain = _gain(metric)
         rows.append(
             [
                 heading or Cell(words(key), below=unit),
                 Cell(metric.value, metric.std, _tap(details, key), "best" if best else ""),
-                dataclasses.replace(gain, below=f"over {words(first)}") if first else gain,
+                _gain(metric),
                 *(_beside(metric, key, name, encoders.get(name) or {}) for name in baselines),
             ]
         )
@@ -264,9 +265,8 @@ def _table(group, metrics, caption):
 
 
 def _beside(metric, key, name, about):
-    return Cell(
-        metric.baselines.get(name), about.get(f"{key}_std"), _tap(about, key) if name in metric.baselines else ""
-    )
+    tap = _tap(about, key) if name in metric.baselines else ""
+    return Cell(metric.baselines.get(name), about.get(f"{key}_std"), tap)
 
 
 def _tap(about, key):
@@ -295,7 +295,9 @@ def _by_tap(group):
         for baseline in dict.fromkeys(key for metric in one.by_tap.values() for key in metric.baselines):
             beside = f"{name}, {words(baseline)}"
             values[beside] = {
-                t: (m.baselines[baseline], None) for t, m in one.by_tap.items() if baseline in m.baselines
+                tap: (metric.baselines[baseline], None)
+                for tap, metric in one.by_tap.items()
+                if baseline in metric.baselines
             }
             dashed[beside] = name
     for name, own in values.items():

@@ -20,7 +20,6 @@ from tfssl.visualization.page import (
     Details,
     Figure,
     Heading,
-    Note,
     Row,
     Section,
     Table,

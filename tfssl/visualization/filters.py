@@ -61,7 +61,8 @@ def filter_sheet(filters, path, *, columns=None, zoom=3, gap=1, stretched=True):
     columns = min(count, columns or int(np.ceil(np.sqrt(count))))
     tiles = np.stack([stretch(tile) for tile in filters]) if stretched else np.clip(filters, 0.0, 1.0)
     grid, axis = (-(-count // columns), columns), -1 if filters.ndim == 4 else None
-    sheet = montage(tiles, 1.0, grid_shape=grid, padding_width=gap, channel_axis=axis)
+    white = [1.0] * filters.shape[-1] if axis else 1.0
+    sheet = montage(tiles, white, grid_shape=grid, padding_width=gap, channel_axis=axis)
     image = Image.fromarray(np.rint(sheet * 255.0).astype(np.uint8))
     image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
     save_png(image, path)
@@ -140,6 +141,7 @@ def filter_statistics(kernel, channels="RGB"):
     spread = filters.std(axis=(1, 2, 3))
     dead = spread <= DEAD * np.median(spread)
     live, spread = filters[~dead], spread[~dead]
+    smooth = uniform_filter(live, (1, 3, 3, 1), mode="nearest")
 
     def mean(values):
         return float(np.mean(values)) if len(live) else float("nan")
@@ -147,9 +149,7 @@ def filter_statistics(kernel, channels="RGB"):
     return {
         "filters": float(len(filters)),
         "kernel_size": float(filters.shape[1]),
-        "roughness": mean(
-            np.abs(live - uniform_filter(live, (1, 3, 3, 1), mode="nearest")).mean(axis=(1, 2, 3)) / spread
-        ),
+        "roughness": mean(np.abs(live - smooth).mean(axis=(1, 2, 3)) / spread),
         "high_frequency": mean(_high_frequency(live)),
         "colorfulness": mean(_colorfulness(live)) if channels == "RGB" else float("nan"),
         "dead_filters": float(dead.sum()),

@@ -62,8 +62,8 @@ class FieldProbe:
     def __init__(self, network, tap, image_size, *, occluder=5, stride=2, seed=0):
         if not (1 <= occluder <= image_size and 1 <= stride <= occluder):
             raise ConfigError(
-                f"`occluder` must be from 1 to {image_size} pixels, `stride` from 1 to it. Received: occluder={occluder}, "
-                f"stride={stride}"
+                f"`occluder` must be from 1 to {image_size} pixels, `stride` from 1 to it. Received: "
+                f"occluder={occluder}, stride={stride}"
             )
         self.occluder, self.stride = occluder, stride
         self._noise = np.random.default_rng(seed).integers(0, 256, (occluder, occluder, 3), np.uint8)

@@ -133,16 +133,16 @@ def class_agreement(index, labels):
         labels: class numbers of all images, int (N,).
 
     Returns:
-        ``(fraction, label)``: float (units,), the fraction of the most frequent class; int (units,), that class, of equally
-        frequent ones the smallest number.
+        ``(fraction, label)``: float (units,), the fraction of the most frequent class; int (units,), that class, of
+        equally frequent ones the smallest number.
     """
     counts = (labels[index][..., None] == np.arange(labels.max() + 1)).sum(axis=1)
     return counts.max(axis=1) / index.shape[1], counts.argmax(axis=1)
 
 
 def units(
-    networks, data, *, out, tap=None, image_size=64, limit=1000, top=10, shown=8, fields=3, occluder=5, stride=2, seed=0,
-    skipped=None, progress=None,
+    networks, data, *, out, tap=None, image_size=64, limit=1000, top=10, shown=8, fields=3, occluder=5, stride=2,
+    seed=0, skipped=None, progress=None,
 ):  # fmt: skip
     """Show the top images of units of each network, and measure receptive fields.
 

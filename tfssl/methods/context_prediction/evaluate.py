@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from tfssl.data.examples import Skipped
 from tfssl.data.images import check_source, image_source
-from tfssl.methods.context_prediction.neighbors import nearest_neighbors
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics
 from tfssl.methods.context_prediction.loss import NO_PAIR
+from tfssl.methods.context_prediction.neighbors import nearest_neighbors
 from tfssl.methods.context_prediction.sheets import write_confusion
 from tfssl.ops.patches import DIRECTIONS, NUM_LABELS
 
