@@ -54,7 +54,9 @@ def draw_lines(curves, *, x_label, y_label, x_range=None, y_range=None, x_ticks=
         style = "--" if name in dashed else _STYLES[number // len(COLORS) % len(_STYLES)]
         marker = "o" if name not in dashed and len(x) <= _DOTS else None
         y = [math.nan if value is None else value for value in y]
-        axes.plot(list(x), y, label=labels[name], color=color, linestyle=style, marker=marker, markersize=3.5, linewidth=1.6)
+        axes.plot(
+            list(x), y, label=labels[name], color=color, linestyle=style, marker=marker, markersize=3.5, linewidth=1.6
+        )
     axes.set(xlabel=x_label, ylabel=y_label, xlim=x_range, ylim=y_range)
     if x_ticks is not None:
         long = sum(map(len, x_ticks.values())) * _LETTER > 0.7 * width
