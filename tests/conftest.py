@@ -64,3 +64,50 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}; set TFSSL_SHARED_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """Function from what a method learns from (``Method.kind``) to a few real examples of it, made once."""
+    made = {}
+
+    def of(kind):
+        if kind not in made:
+            folder = tmp_path_factory.mktemp(kind)
+            {"images": _write_images, "clips": _write_clips}[kind](folder)
+            made[kind] = str(folder)
+        return made[kind]
+
+    return of
+
+
+def _write_images(folder):
+    """The builtin photographs, small: decoding them takes no time."""
+    from PIL import Image
+
+    from tfssl.data.builtin import builtin_photographs
+
+    for path in builtin_photographs():
+        with Image.open(path) as image:
+            image.convert("RGB").resize((160, 120)).save(folder / f"{path.stem}.jpg", quality=95, subsampling=0)
+
+
+def _write_clips(folder):
+    """Six clips of a second: a window that moves over a photograph, each in a direction of its own."""
+    import av
+    import numpy as np
+    from PIL import Image
+
+    from tfssl.data.builtin import builtin_photographs
+
+    for number, path in enumerate(builtin_photographs()[:6]):
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB").resize((160, 120)))
+        with av.open(str(folder / f"{path.stem}.mp4"), "w") as container:
+            stream = container.add_stream("mpeg4", rate=12)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            for step in range(12):
+                x, y = (2 * step, 3 * step)[:: 1 if number % 2 else -1]
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[y : y + 64, x : x + 96]), "rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())

@@ -1,4 +1,8 @@
-"""What every method promises, tested on each one that discovery finds, with its own cpu.yaml made small."""
+"""What every method promises, tested on each one that discovery finds, with its own cpu.yaml made small.
+
+One class a method, so that workers share them out; all clauses look at one run. Clauses for every method, for those
+trained by gradients and for encoders of images are apart.
+"""
 
 import csv
 import inspect
@@ -10,224 +14,222 @@ import tensorflow as tf
 
 from tfssl import methods
 from tfssl.config import load_config, parse_config
-from tfssl.data.builtin import builtin_photographs
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError
 from tfssl.methods.adversarial import AdversarialModel
 from tfssl.training.callbacks import Recorder
 from tfssl.training.distribution import make_strategy
 from tfssl.training.fit import fit
+from tfssl.training.runs import load_run
 
-NAMES = methods.names()
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    from PIL import Image
-
-    folder = tmp_path_factory.mktemp("photos")
-    for path in builtin_photographs():
-        with Image.open(path) as image:
-            image.convert("RGB").resize((160, 120)).save(folder / f"{path.stem}.jpg", quality=95, subsampling=0)
-    return folder
-
-
-# Pictures as small as the network allows, where those of cpu.yaml make each step slow.
-SMALLER = {"colorization": {"resize": 40, "crop_size": 32}}
-
-
-@pytest.fixture(scope="module", params=NAMES)
-def config(request, photos):
-    values = load_config(f"{request.param}/cpu").to_dict() | SMALLER.get(request.param, {})
-    values |= {"data": str(photos), "batch_size": 4, "steps_per_epoch": 3, "epochs": 2, "checkpoint_steps": 2}
-    return parse_config(values)
-
-
-@pytest.fixture(scope="module")
-def run(config, tmp_path_factory):
-    out = tmp_path_factory.mktemp(config.method.name()) / "run"
-    fit(config, out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def batch(config):
-    return next(iter(config.method.dataset(config.settings.data, batch_size=4)))
-
-
-def test_is_described(config):
-    method = type(config.method)
-    assert method.paper.year > 1980 and method.paper.title and method.paper.authors and method.inputs
-    for field in method.model_fields:
-        assert f"{field}:" in method.__doc__, f"{field} is not in the docstring"
-    assert method() is not None, "defaults are a valid configuration"
-    assert method(**config.method.model_dump()) == config.method
-
-
-def test_is_frozen_and_strict(config):
-    with pytest.raises(Exception, match="frozen"):
-        config.method.backbone = "other"
-    with pytest.raises(ConfigError, match="unknown key"):
-        type(config.method)(no_such_field=1)
-
-
-def test_model_is_compiled_and_functional(config):
-    model = config.method.model()
-    assert model.compiled
-    for network in model.networks.values() if isinstance(model, AdversarialModel) else [model]:
-        assert type(network).__name__ == "Functional"
-    assert not any(isinstance(layer, keras.layers.Lambda) for layer in model._flatten_layers())
-
-
-def test_one_batch_lowers_its_loss(config, batch):
-    keras.utils.set_random_seed(0)
-    model = config.method.model(keras.optimizers.Adam(1e-3))
-    before = model.evaluate(*batch, verbose=0)
-    data = tf.data.Dataset.from_tensors(batch).repeat(25)
-    history = model.fit(data, verbose=0)
-    assert model.train_on_batch(*batch) < before
-    assert np.isfinite(history.history["loss"][-1])
-
-
-def test_user_script(config, photos):
-    """`model.fit(method.dataset(...), epochs=2)`, as in the README."""
-    method = config.method
-    data = method.dataset(str(photos), batch_size=4)
-    history = method.model().fit(data, epochs=2, verbose=0)
-    assert len(history.history["loss"]) == 2
-    assert int(data.cardinality()) == 2
-
-
-def test_dataset_is_reproducible(config, photos):
-    def first(**options):
-        batch = next(iter(config.method.dataset(str(photos), batch_size=2, **options)))
-        return [np.asarray(x) for x in tf.nest.flatten(batch)]
-
-    for ours, again in zip(first(seed=3, start=0), first(seed=3, start=0), strict=True):
-        np.testing.assert_array_equal(ours, again)
-    assert any((a != b).any() for a, b in zip(first(seed=3, start=0), first(seed=4, start=0), strict=True))
-
-
-@pytest.fixture(scope="module")
-def in_workers(photos):
-    with ParallelSource(photos, 1) as source:
-        yield source
-
-
-def test_worker_processes_give_the_same_batches(config, photos, in_workers):
-    ours, theirs = (
-        list(config.method.dataset(source, batch_size=4, seed=5, start=1, count=2)) for source in (in_workers, photos)
-    )
-    assert len(ours) == 2
-    for one, other in zip(tf.nest.flatten(ours), tf.nest.flatten(theirs), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_examples_are_the_dataset_unbatched(config, photos):
-    example = next(iter(config.method.examples(str(photos), training=False)))
-    batch = next(iter(config.method.dataset(str(photos), batch_size=2, training=False)))
-    tf.nest.assert_same_structure(example, batch)
-    for one, several in zip(tf.nest.flatten(example), tf.nest.flatten(batch), strict=True):
-        np.testing.assert_allclose(one, several[0], atol=1e-3)
-
-
-def test_saving_keeps_the_function(config, batch, tmp_path):
-    model = config.method.model()
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")  # safe mode: no code from the file
-    np.testing.assert_allclose(loaded.predict_on_batch(batch[0]), model.predict_on_batch(batch[0]), atol=1e-5)
-
-
-def test_encoder(config):
-    model = config.method.model()
-    encoder = config.method.encoder(model)
-    taps = encoder(np.random.default_rng(0).uniform(0, 1, (2, 96, 96, 3)).astype(np.float32))
-    assert {"conv1", "conv5"} <= taps.keys()
-    for name, value in taps.items():
-        assert len(value.shape) == 4 and value.shape[0] == 2, name
-        assert np.isfinite(np.asarray(value)).all()
-
-
-def test_baseline_is_a_loss_level(config):
-    assert np.isfinite(config.method.baseline) and config.method.baseline > 0
-
-
-def test_cpu_configuration_trains_a_few_steps(run):
-    with open(run / "history.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 and all(np.isfinite(float(r["loss"])) for r in rows)
-    assert all(p.stat().st_size > 1000 for p in (run / "samples").iterdir()), "pictures of what it does"
-    assert len(list((run / "samples").iterdir())) == 2
+# As small as the networks allow, where those of cpu.yaml make each step slow.
+SMALLER = {
+    "colorization": {"resize": 40, "crop_size": 32},
+    "context_encoder": {"resize": 48, "crop_size": 32},
+    "context_prediction": {"area": [4000, 8000], "patches_per_image": 8, "embedding": 32, "head": [32, 16]},
+    "denoising_autoencoder": {"resize": 40, "crop_size": 32},
+    "jigsaw": {"fc6": 32, "fc7": 32},
+    "split_brain": {"resize": 40, "crop_size": 32, "fc": 32},
+    "spot_artifacts": {"crop_size": 32, "fc6": 32},
+}
+RUN = {"batch_size": 4, "steps_per_epoch": 3, "epochs": 2, "checkpoint_steps": 2}
 
 
 class Stop(Exception):
     pass
 
 
-def test_resumes_bit_for_bit(config, run, tmp_path, monkeypatch):
-    """Stopped at the end of the first epoch, where a phase may end, and in the middle of the second."""
+class Contract:
+    """The clauses; subclasses name the method."""
 
-    def stop(name, at):
-        original = getattr(Recorder, name)
+    name: str
 
-        def stopping(self, *args, **kwargs):
-            original(self, *args, **kwargs)
-            if self.state.step == at:
+    @pytest.fixture(scope="class")
+    def config(self, tiny_data):
+        values = load_config(f"{self.name}/cpu").to_dict() | SMALLER.get(self.name, {}) | RUN
+        return parse_config(values | {"data": tiny_data(methods.get(self.name).kind)})
+
+    @pytest.fixture(scope="class")
+    def run(self, config, tmp_path_factory):
+        out = tmp_path_factory.mktemp(self.name) / "run"
+        fit(config, out)
+        return out
+
+    @pytest.fixture(scope="class")
+    def batch(self, config):
+        return next(iter(config.method.dataset(config.settings.data, batch_size=4)))
+
+    # For every method
+
+    def test_is_described(self, config):
+        method = type(config.method)
+        assert method.paper.year > 1980 and method.paper.title and method.paper.authors and method.inputs
+        for field in method.model_fields:
+            assert f"{field}:" in method.__doc__, f"{field} is not in the docstring"
+        assert method() is not None, "defaults are a valid configuration"
+        assert method(**config.method.model_dump()) == config.method
+
+    def test_is_frozen_and_strict(self, config):
+        field = next(iter(type(config.method).model_fields))
+        with pytest.raises(Exception, match="frozen"):
+            setattr(config.method, field, "other")
+        with pytest.raises(ConfigError, match="unknown key"):
+            type(config.method)(no_such_field=1)
+
+    def test_dataset_is_reproducible(self, config):
+        def first(**options):
+            data = config.method.dataset(config.settings.data, batch_size=2, **options)
+            return [np.asarray(x) for x in tf.nest.flatten(next(iter(data)))]
+
+        for ours, again in zip(first(seed=3, start=0), first(seed=3, start=0), strict=True):
+            np.testing.assert_array_equal(ours, again)
+        assert any((a != b).any() for a, b in zip(first(seed=3, start=0), first(seed=4, start=0), strict=True))
+
+    def test_a_later_start_gives_the_later_batches(self, config):
+        def taken(start, count):
+            data = config.method.dataset(config.settings.data, batch_size=3, seed=1, start=start, count=count)
+            return [np.asarray(x) for batch in data for x in tf.nest.flatten(batch)]
+
+        whole, part = taken(0, 4), taken(3, 1)
+        for ours, theirs in zip(whole[-len(part) :], part, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+    def test_worker_processes_give_the_same_batches(self, config):
+        with ParallelSource(config.method.open(config.settings.data), 1) as source:
+            ours, theirs = (
+                list(config.method.dataset(data, batch_size=4, seed=5, start=1, count=2))
+                for data in (source, config.settings.data)
+            )
+            loaded = source.in_workers(Modules())()[1]
+        assert len(ours) == 2
+        for one, other in zip(tf.nest.flatten(ours), tf.nest.flatten(theirs), strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert not {"tensorflow", "keras"} & set(loaded), "sources and samplers import neither"
+
+    def test_baseline_is_a_loss_level(self, config):
+        assert np.isfinite(config.method.baseline) and config.method.baseline > 0
+
+    def test_trains_a_few_steps(self, run):
+        with open(run / "history.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 2 and all(np.isfinite(float(r["loss"])) for r in rows)
+        assert all(p.stat().st_size > 1000 for p in (run / "samples").iterdir()), "pictures of what it does"
+        assert len(list((run / "samples").iterdir())) == 2
+
+    @pytest.mark.parametrize(
+        ("hook", "step"), [pytest.param("on_epoch_end", 3, marks=pytest.mark.slow), ("on_train_batch_end", 5)]
+    )
+    def test_resumes_bit_for_bit(self, config, run, tmp_path, monkeypatch, hook, step):
+        """Stopped at the end of the first epoch, where a phase may end, or in the middle of the second."""
+        original = getattr(Recorder, hook)
+
+        def stopping(recorder, *args, **kwargs):
+            original(recorder, *args, **kwargs)
+            if recorder.state.step == step:
                 raise Stop
 
-        monkeypatch.setattr(Recorder, name, stopping)
-
-    for name, at in (("on_epoch_end", 3), ("on_train_batch_end", 5)):
-        stop(name, at)
+        monkeypatch.setattr(Recorder, hook, stopping)
         with pytest.raises(Stop):
             fit(config, tmp_path / "run")
         monkeypatch.undo()
-    fit(config, tmp_path / "run")
-    ours, theirs = (keras.saving.load_model(f / "model.keras", compile=False) for f in (tmp_path / "run", run))
-    for our, their in zip(ours.variables, theirs.variables, strict=True):
-        np.testing.assert_array_equal(our, their, err_msg=our.path)
+        fit(config, tmp_path / "run")
+        ours, theirs = (keras.saving.load_model(f / "model.keras", compile=False) for f in (tmp_path / "run", run))
+        for our, their in zip(ours.weights, theirs.weights, strict=True):
+            np.testing.assert_array_equal(our, their, err_msg=our.path)
 
+    def test_evaluates_itself(self, run, config, tmp_path):
+        method, model = load_run(run)
+        options = inspect.signature(method.evaluate).parameters
+        assert {"out", "limit", "progress"} <= options.keys(), "where the command line finds them"
+        assert not any(option.kind == option.VAR_KEYWORD for option in options.values())
+        metrics = method.evaluate(model, config.settings.data, limit=4, out=tmp_path / "results")
+        assert len(metrics) > 0
+        assert (tmp_path / "results" / "metrics.json").is_file()
 
-def test_two_replicas_give_the_weights_of_one(config):
-    """Plain SGD, because Adam turns rounding differences of tiny gradients into whole steps.
+    def test_export_passes_its_check(self, run, tmp_path):
+        from tfssl.export import export_run
+        from tfssl.export.check import main as check
 
-    One step of players, because each answers what the other's rounding differences make of its pictures.
-    """
-    steps = 1 if isinstance(config.method.model(), AdversarialModel) else 3
-    data = config.method.dataset(config.settings.data, batch_size=4, start=0, count=steps)
-    batches = list(data)
-    results = []
-    for devices in (1, 2):
+        export_run(run, tmp_path / "export")
+        assert check([str(tmp_path / "export")]) == 0
+
+    # For methods that are trained by gradients
+
+    def test_model_is_compiled_and_functional(self, config):
+        model = config.method.model()
+        assert model.compiled
+        for network in model.networks.values() if isinstance(model, AdversarialModel) else [model]:
+            assert type(network).__name__ == "Functional"
+        assert not any(isinstance(layer, keras.layers.Lambda) for layer in model._flatten_layers())
+
+    def test_a_user_script_lowers_the_loss_of_one_batch(self, config, batch):
+        """`model.fit(data)`, as in the README."""
         keras.utils.set_random_seed(0)
-        strategy = make_strategy(devices, 4)
-        with strategy.scope():
-            model = config.method.model(keras.optimizers.SGD(0.01))
-        stacked = tf.data.Dataset.from_tensor_slices(
-            tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
+        model = config.method.model(keras.optimizers.Adam(1e-3))
+        losses = []
+        watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"]))
+        model.fit(
+            tf.data.Dataset.from_tensors(batch).repeat(25), steps_per_epoch=1, epochs=25, callbacks=[watch], verbose=0
         )
-        history = model.fit(stacked.batch(4, drop_remainder=True), verbose=0, shuffle=False)
-        results.append(([np.asarray(v) for v in model.trainable_variables], history.history["loss"][0]))
-    (one, loss_one), (two, loss_two) = results
-    assert loss_one == pytest.approx(loss_two, rel=1e-3)
-    for ours, theirs in zip(one, two, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+        assert len(losses) == 25 and np.isfinite(losses).all()
+        assert np.mean(losses[-3:]) < losses[0]
+
+    def test_saving_keeps_the_function(self, config, batch, tmp_path):
+        model = config.method.model()
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")  # safe mode: no code from the file
+        ours, theirs = (tf.nest.flatten(network(batch[0], training=False)) for network in (model, loaded))
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+    @pytest.mark.slow
+    def test_two_replicas_give_the_weights_of_one(self, config):
+        """Plain SGD, because Adam turns rounding differences of tiny gradients into whole steps.
+
+        One step of adversarial models, because each network answers what the other's rounding differences make of it.
+        """
+        steps = 1 if isinstance(config.method.model(), AdversarialModel) else 3
+        batches = list(config.method.dataset(config.settings.data, batch_size=4, start=0, count=steps))
+        results = []
+        for devices in (1, 2):
+            keras.utils.set_random_seed(0)
+            strategy = make_strategy(devices, 4)
+            with strategy.scope():
+                model = config.method.model(keras.optimizers.SGD(0.01))
+            stacked = tf.data.Dataset.from_tensor_slices(
+                tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
+            )
+            history = model.fit(stacked.batch(4, drop_remainder=True), verbose=0, shuffle=False)
+            results.append(([np.asarray(v) for v in model.trainable_variables], history.history["loss"][0]))
+        (one, loss_one), (two, loss_two) = results
+        assert loss_one == pytest.approx(loss_two, rel=1e-3)
+        for ours, theirs in zip(one, two, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+    # For encoders of images
+
+    def test_encoder(self, config):
+        encoder = config.method.encoder(config.method.model())
+        assert encoder.modality == "image"
+        taps = encoder(np.random.default_rng(0).uniform(0, 1, (2, 96, 96, 3)).astype(np.float32))
+        assert list(taps) == list(encoder.taps) and len(taps) > 1
+        for name, value in taps.items():
+            assert len(value.shape) == encoder.taps[name] and value.shape[0] == 2, name
+            assert np.isfinite(np.asarray(value)).all()
 
 
-def test_evaluates_itself(run, config, tmp_path):
-    from tfssl.training.runs import load_run
+class Modules:
+    """For a worker: the names of what it has imported."""
 
-    method, model = load_run(run)
-    options = inspect.signature(method.evaluate).parameters
-    assert {"out", "limit", "progress"} <= options.keys(), "where the command line finds them"
-    assert not any(option.kind == option.VAR_KEYWORD for option in options.values())
-    metrics = method.evaluate(model, config.settings.data, out=tmp_path / "results")
-    assert any(isinstance(v, float) for v in metrics.values())
-    assert (tmp_path / "results" / "metrics.json").is_file()
+    def __call__(self):
+        import sys
+
+        return [], sorted(sys.modules)
+
+    def __reduce__(self):
+        return eval, ("lambda: ([], sorted(__import__('sys').modules))",)
 
 
-def test_export_passes_its_check(run, tmp_path):
-    from tfssl.export import export_run
-    from tfssl.export.check import main as check
-
-    export_run(run, tmp_path / "export")
-    assert check([str(tmp_path / "export")]) == 0
+for _name in methods.names():
+    _class = "Test" + "".join(part.capitalize() for part in _name.split("_"))
+    globals()[_class] = type(_class, (Contract,), {"name": _name})

@@ -122,6 +122,7 @@ def parse_config(values):
         if key not in fields and key not in settings:
             close = difflib.get_close_matches(str(key), [*fields, *settings], n=1)
             fix = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join([*fields, *settings])
+            fix = f"it is now called `{_FORMER_KEYS[key]}`" if key in _FORMER_KEYS else fix
             raise ConfigError(f"unknown key `{key}`: {fix}")
     method = method_class(**{k: v for k, v in values.items() if k in fields})
     try:

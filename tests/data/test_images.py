@@ -141,7 +141,7 @@ def test_lists_and_arrays(tmp_path):
         source = image_source(given)
         assert isinstance(source, ArraySource)
         assert len(source) == 4
-        np.testing.assert_array_equal(np.stack([np.asarray(image) for image in source]), stack)
+        np.testing.assert_array_equal(np.stack([np.asarray(example["image"]) for example in source]), stack)
     assert image_source(source) is source
     assert image_source(stack[..., 0]).example(2)["image"].size == (6, 5)
 

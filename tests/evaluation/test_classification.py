@@ -51,8 +51,8 @@ def test_each_strategy_learns_the_colors(root, tmp_path, strategy):
 
 
 def test_a_share_of_the_labels_is_drawn_evenly_and_anew_for_each_seed(root):
-    from tfssl.data.labeled import train_and_test
     from tfssl.data.examples import Skipped
+    from tfssl.data.labeled import train_and_test
     from tfssl.evaluation.tasks.classification import _Plan
 
     folders = train_and_test(root)

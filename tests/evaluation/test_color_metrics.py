@@ -12,7 +12,7 @@ def lab_of(*rgb):
 
 
 def cumulative_curve(error):
-    """Share of pixels with d <= t at the 151 thresholds of the published evaluation."""
+    """Fraction of pixels with d <= t at the 151 thresholds of the published evaluation."""
     return np.array([np.mean(error <= t) for t in range(151)])
 
 

@@ -1,4 +1,4 @@
-"""Totals over pictures: equal to one computation over everything, whatever the order."""
+"""Totals over images: equal to one computation over everything, whatever the order."""
 
 import math
 
@@ -79,7 +79,7 @@ class TestRebalancedAuc:
         assert all(math.isnan(value) for value in (auc.raw(), auc.macro(), auc.inverse_frequency()))
 
 
-def pictures(count=5, seed=3):
+def images(count=5, seed=3):
     rng = np.random.default_rng(seed)
     for _ in range(count):
         height, width = rng.integers(16, 40, 2)
@@ -88,9 +88,9 @@ def pictures(count=5, seed=3):
 
 
 class TestColorTally:
-    def test_pools_pixels_and_averages_pictures(self):
+    def test_pools_pixels_and_averages_images(self):
         tally, rows, errors = ColorTally(), [], []
-        for rgb, lab, predicted in pictures():
+        for rgb, lab, predicted in images():
             rows.append(tally.add(rgb, lab, predicted))
             errors.append(color_metrics.ab_error(lab[::4, ::4, 1:], predicted[::4, ::4]).ravel())
         result = tally.result()
@@ -100,7 +100,7 @@ class TestColorTally:
             assert result[name] == pytest.approx(np.mean([row[name] for row in rows]))
         assert result["psnr_of_mean_mse"] == pytest.approx(color_metrics.psnr(np.mean([row["mse"] for row in rows])))
         assert result["psnr_of_mean_mse"] < result["psnr"]  # the logarithm is concave
-        true = [color_metrics.colorfulness(rgb) for rgb, _, _ in pictures()]
+        true = [color_metrics.colorfulness(rgb) for rgb, _, _ in images()]
         color = [row["colorfulness"] for row in rows]
         assert result["colorfulness_ratio"] == pytest.approx(np.mean(color) / np.mean(true))
         assert result["colorfulness_error"] == pytest.approx(np.mean(np.abs(np.subtract(color, true))))
@@ -110,15 +110,15 @@ class TestColorTally:
             return sum(np.size(v) for v in vars(tally.auc).values()) + len(tally._sums) + len(tally._counts)
 
         tally = ColorTally()
-        tally.add(*next(pictures()))
+        tally.add(*next(images()))
         first = held(tally)
-        for picture in pictures(20):
-            tally.add(*picture)
+        for image in images(20):
+            tally.add(*image)
         assert held(tally) == first
 
     def test_perfect(self):
         tally = ColorTally()
-        for rgb, lab, _ in pictures():
+        for rgb, lab, _ in images():
             tally.add(rgb, lab, lab[..., 1:])
         result = tally.result()
         assert result["auc_raw"] == result["auc_inverse_frequency"] == 1.0
@@ -128,7 +128,7 @@ class TestColorTally:
 
     def test_infinite_psnr_is_counted_not_averaged(self):
         tally = ColorTally()
-        (rgb, lab, predicted), (other, other_lab, _) = pictures(2)
+        (rgb, lab, predicted), (other, other_lab, _) = images(2)
         row = tally.add(rgb, lab, predicted)
         tally.add(other, other_lab, other_lab[..., 1:])
         result = tally.result()

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.normals import write_normals
 from tfssl.data.examples import Skipped
+from tfssl.data.normals import write_normals
 from tfssl.errors import ConfigError
 from tfssl.evaluation.dense.pictures import DensePictures
 from tfssl.evaluation.tasks.surface_normals import (

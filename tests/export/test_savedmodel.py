@@ -149,9 +149,7 @@ def test_overwriting_with_another_model_removes_what_was_the_old_ones(method, mo
 
 def test_files_named_in_the_configuration_travel_along(model, tmp_path):
     np.save(tmp_path / "mine.npy", np.full(313, 1 / 313))
-    method = Colorization(
-        backbone="small", resize=None, crop_size=48, image_size=64, prior=str(tmp_path / "mine.npy")
-    )
+    method = Colorization(backbone="small", resize=None, crop_size=48, image_size=64, prior=str(tmp_path / "mine.npy"))
     with write_export(tmp_path / "out", method, model, [], overwrite=False):
         pass
     (tmp_path / "mine.npy").unlink()

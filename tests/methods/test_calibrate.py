@@ -1,4 +1,4 @@
-"""Taking back a share of the rebalancing, and choosing how to decode."""
+"""Taking back a fraction of the rebalancing, and choosing how to decode."""
 
 import numpy as np
 import pytest

@@ -99,7 +99,7 @@ class TestLosses:
 
     def test_floor_is_the_entropy_of_the_target(self):
         ab = np.full((1, 1, 2, 2), 0.0, np.float32)
-        ab[0, 0, 1] = 100.0  # keeps the picture from counting as gray
+        ab[0, 0, 1] = 100.0  # keeps the image from counting as gray
         indices, weights = soft_encode_reference(ab, 5)
         logits = np.full((1, 1, 2, NUM_BINS), -50.0, np.float32)
         np.put_along_axis(logits, indices, np.log(weights).astype(np.float32), axis=-1)
@@ -129,7 +129,7 @@ class TestLosses:
         np.testing.assert_allclose(tape.gradient(loss, scores).numpy()[0, 0, 0], expected, atol=1e-5)
 
     @pytest.mark.parametrize("loss", [ColorCrossEntropy(), ColorRegression()])
-    def test_gray_pictures_train_nothing(self, loss):
+    def test_gray_images_train_nothing(self, loss):
         ab = self.colors()
         ab[0] = np.clip(ab[0], -5, 5)
         shape = ab.shape if isinstance(loss, ColorRegression) else (2, 3, 4, NUM_BINS)
@@ -196,7 +196,7 @@ class TestPrior:
         # One neighbor 10 units away has exp(-2) of the center's kernel value.
         assert smooth[GRAY_BIN + 1] / smooth[GRAY_BIN] == pytest.approx(math.exp(-2), rel=1e-6)
 
-    def test_estimate_counts_every_picture_equally_and_leaves_gray_out(self):
+    def test_estimate_counts_every_image_equally_and_leaves_gray_out(self):
         red = np.zeros((40, 40, 3), np.uint8)
         red[..., 0] = 255
         blue = np.zeros((400, 300, 3), np.uint8)
@@ -271,7 +271,7 @@ class TestMethod:
         lightness = np.random.default_rng(0).uniform(0, 100, (1, 32, 32, 1)).astype(np.float32)
         assert np.abs(predict(lightness, 1.0) - predict(lightness, 0.1)).max() > 0.1
 
-    def test_overfits_eight_pictures(self):
+    def test_overfits_eight_images(self):
         """Eight flat colors on eight textures: the loss comes within 5 % of the targets' entropy."""
         rng = np.random.default_rng(0)
         lightness = rng.uniform(20, 80, (8, 32, 32, 1)).astype(np.float32)

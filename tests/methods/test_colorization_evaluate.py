@@ -76,11 +76,11 @@ def photos(tmp_path_factory):
     """The builtin photographs at about 100 pixels, with a gray one and two damaged files among them."""
     folder = tmp_path_factory.mktemp("photos")
     for number, path in enumerate(builtin_photographs()):
-        image = decode_image(str(path), min_side=100)
+        image = decode_image(str(path), min_size=100)
         image.thumbnail((100 + number, 90))
         image.save(folder / f"photo_{number}.png")
     image.convert("L").save(folder / "gray.png")
-    (folder / "a_damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (folder / "a_damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
     (folder / "empty.png").write_bytes(b"")
     return folder
 
@@ -115,7 +115,7 @@ class TestKnownPredictors:
         assert metrics["gray_auc_raw"] == pytest.approx(score, abs=5e-6)
         assert metrics["gray_auc_macro"] == pytest.approx(score, abs=5e-6)  # 10 x 13 sampled pixels in one bin
 
-    def test_pixels_count_alike_whatever_the_picture_size(self, method):
+    def test_pixels_count_alike_whatever_the_image_size(self, method):
         red, orange = np.full((40, 80, 3), (255, 0, 0), np.uint8), np.full((40, 20, 3), (200, 120, 60), np.uint8)
         metrics = evaluate(method, constant(0.0, 0.0), [red, orange])
         assert metrics["pixels"] == 10 * 25
@@ -167,7 +167,7 @@ class TestFiles:
         true = np.mean([float(row["colorfulness_true"]) for row in rows])
         assert metrics["colorfulness"] / true == pytest.approx(metrics["colorfulness_ratio"])
 
-    def test_left_out_pictures_are_named(self, results):
+    def test_left_out_images_are_named(self, results):
         out, metrics = results
         status = {row["name"].rpartition("/")[2]: row["status"] for row in read_table(out)}
         assert status["gray.png"] == "gray" and status["empty.png"] == "unreadable: the file is empty"
@@ -277,9 +277,9 @@ class TestWrongUse:
         with pytest.raises(ConfigError, match=f"`{next(iter(options))}`.*Received"):
             evaluate(method, constant(0.0, 0.0), str(photos), **options)
 
-    def test_only_gray_pictures(self, method, tmp_path):
+    def test_only_gray_images(self, method, tmp_path):
         gray = np.random.default_rng(0).integers(0, 256, (2, 30, 30)).astype(np.uint8)
-        with pytest.raises(SourceError, match=r"no readable picture in color among 2 \(2 gray"):
+        with pytest.raises(SourceError, match=r"no readable image in color among 2 \(2 gray"):
             evaluate(method, constant(0.0, 0.0), gray, out=tmp_path)
         assert not list(tmp_path.iterdir())
 
@@ -303,14 +303,14 @@ class TestSampleSheet:
         assert np.ptp(gray, axis=-1).max() <= 2  # rounding of 8-bit neutral colors
         assert np.mean(np.ptp(predicted, axis=-1) > 40) > 0.5 < np.mean(np.ptp(truth, axis=-1) > 5)
 
-    def test_same_picture_again(self, method, photos, tmp_path):
+    def test_same_image_again(self, method, photos, tmp_path):
         for name in ("a.png", "b.png"):
             write_sheet(method, constant(5.0, 5.0), str(photos), tmp_path / name)
         assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
     def test_nothing_readable(self, method, tmp_path):
         (tmp_path / "bad.jpg").write_bytes(b"bad")
-        with pytest.raises(SourceError, match="no readable picture among 1"):
+        with pytest.raises(SourceError, match="no readable images among 1"):
             write_sheet(method, constant(0.0, 0.0), str(tmp_path), tmp_path / "sheet.png")
 
 
@@ -323,6 +323,6 @@ class TestChoice:
         assert len({choice[2] for choice in chosen}) == 12
         assert chosen == choose(gains)
 
-    def test_few_pictures_appear_once(self):
+    def test_few_images_appear_once(self):
         chosen = choose([(0.1, 0), (0.2, 1), (0.0, 2)])
         assert sorted(index for _, _, index in chosen) == [0, 1, 2] and chosen[0][2] == 1

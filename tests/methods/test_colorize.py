@@ -1,4 +1,4 @@
-"""Colorizing one picture at its own size: the join against float64 Lab, network and join together."""
+"""Colorizing one image at its own size: the join against float64 Lab, network and join together."""
 
 import warnings
 
@@ -95,7 +95,7 @@ def test_strips_and_threads_leave_no_trace():
 
 
 def test_own_colors_come_back():
-    """Cells that sample a smooth picture's own ab at its own size give that picture again where cells lie."""
+    """Cells that sample a smooth image's own ab at its own size give that image again where cells lie."""
     y, x = np.mgrid[0:64, 0:96]
     pixels = np.stack([60 + x, 200 - x - y / 4, 90 + y], axis=-1).astype(np.uint8)
     cells = rgb2lab(pixels)[::STRIDE, ::STRIDE, 1:]
@@ -118,7 +118,7 @@ def test_lightness_matches_scikit_image():
     np.testing.assert_allclose(lightness(pixels), rgb2lab(pixels)[..., 0], atol=1e-3)
 
 
-def test_no_color_gives_the_gray_picture():
+def test_no_color_gives_the_gray_image():
     image = photograph().convert("L")
     result = colorize_image(constant(0, 0), image.convert("RGB"), side=SIDE, stride=STRIDE)
     assert np.abs(np.asarray(result).astype(int) - np.asarray(image)[..., None]).max() <= 1
@@ -156,14 +156,14 @@ def test_one_to_one_equals_predict_ab(small):
 
 
 def test_edges_stay_where_they_are():
-    """Color that follows an edge of the picture changes at that edge: neither left nor right of it on average."""
+    """Color that follows an edge of the image changes at that edge: neither left nor right of it on average."""
     offsets = []
     for edge in (480, 490, 500, 510):  # 10 pixels are one of the network's, 40 a cell: all places within a cell
         pixels = np.zeros((640, 960, 3), np.uint8)
         pixels[:, edge:] = 200
         scaled = network_lightness(Image.fromarray(pixels), 64)
         cells = patterned(scaled[None, ..., None])[0] * (0, 1)
-        # Joined with a mid-gray picture, where no color is clipped.
+        # Joined with a mid-gray image, where no color is clipped.
         joined = Join(Image.new("RGB", (960, 640), "#777"), cells, scaled.shape[::-1], STRIDE).rows(320, 321)
         row = rgb2lab(np.asarray(joined)[..., :3])[0, :, 2]
         middle = np.interp((row[400] + row[580]) / -2, -row[400:580], np.arange(400, 580))

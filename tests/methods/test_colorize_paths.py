@@ -37,7 +37,7 @@ def photograph():
 
 
 def test_folder(tmp_path):
-    """Every kind of picture in nested folders; files equal one call for each; damaged ones are named."""
+    """Every kind of image in nested folders; files equal one call for each; damaged ones are named."""
     source, out = tmp_path / "in", tmp_path / "out"
     (source / "deep" / "er").mkdir(parents=True)
     random_image(200, 100).save(source / "b.jpg", quality=95)
@@ -47,7 +47,7 @@ def test_folder(tmp_path):
     Image.fromarray((np.arange(4096) * 16).astype(np.uint16).reshape(64, 64)).save(source / "deep" / "sixteen.tif")
     whole = (source / "b.jpg").read_bytes()
     (source / "deep" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    (source / "notes.txt").write_text("no picture")
+    (source / "notes.txt").write_text("no image")
     report = run([source], out)
     outputs = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert outputs == {"b.jpg", "gray.png", "deep/cmyk.JPEG", "deep/er/alpha.png", "deep/sixteen.png"}
@@ -152,7 +152,7 @@ def test_interrupt_ends_cleanly_and_can_go_on(tmp_path):
 
 
 def test_memory_is_bounded(tmp_path, monkeypatch):
-    """No more megapixels in work than allowed, though every picture is done."""
+    """No more megapixels in work than allowed, though every image is done."""
     for i in range(12):
         random_image(100, 100).save(tmp_path / f"{i:02d}.png")
     monkeypatch.setattr(colorize, "MAX_MEGAPIXELS", 0.03)
@@ -212,7 +212,7 @@ def test_wrong_use(tmp_path):
     with pytest.raises(SourceError, match="would replace the input"):
         run([tmp_path], tmp_path)
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(SourceError, match="no pictures"):
+    with pytest.raises(SourceError, match="no images"):
         run([tmp_path / "nothing"], tmp_path / "out")
 
 

@@ -10,8 +10,7 @@ from tfssl.errors import ConfigError
 from tfssl.methods import ContextEncoder
 from tfssl.methods.context_encoder.data import load_shapes, to_example
 from tfssl.methods.context_encoder.loss import MaskedL2
-from tfssl.methods.context_encoder.network import FILL
-from tfssl.ops.masks import center_mask
+from tfssl.ops.masks import FILL, center_mask
 
 SMALL = {"network": "small", "resize": 40, "crop_size": 32, "overlap": 2}
 PHOTOS = [np.random.default_rng(seed).integers(0, 256, (40, 48, 3), np.uint8) for seed in range(6)]
@@ -53,13 +52,13 @@ class TestExamples:
         assert targets[0, ..., 3].numpy().sum() == 12 * 12
         assert (inputs.numpy() == np.float32(FILL)).all(-1).sum() == 12 * 12
 
-    def test_masks_differ_between_pictures_or_are_shared_by_a_batch(self):
-        own, shared = (batch(method(mask_per=per))[1][..., 3] for per in ("picture", "batch"))
+    def test_masks_differ_between_images_or_are_shared_by_a_batch(self):
+        own, shared = (batch(method(mask_per=per))[1][..., 3] for per in ("image", "batch"))
         assert (own[0] != own[1]).any() and (own[1] != own[2]).any()
         assert (shared == shared[:1]).all() and shared.any()
         assert (batch(method(mask_per="batch"), 1)[1][..., 3] != shared).any(), "another batch, another mask"
 
-    @pytest.mark.parametrize("per", ["picture", "batch"])
+    @pytest.mark.parametrize("per", ["image", "batch"])
     def test_stream_is_the_same_from_any_start(self, per):
         configured = method(mask_per=per)
         several = list(configured.dataset(PHOTOS, batch_size=3, start=0, count=4, seed=3))
@@ -115,7 +114,7 @@ class TestSettings:
             ({"resize": 100}, "`resize` must be at least crop_size"),
             ({"overlap": 32}, "`overlap` leaves nothing"),
             ({"shapes": "voc"}, "`shapes` needs mask='regions'"),
-            ({"mask": "center"}, "`mask`"),
+            ({"mask": "middle"}, "`mask`"),
         ],
     )
     def test_wrong_ones_are_named(self, fields, message):
@@ -130,7 +129,7 @@ class TestSettings:
 
     @pytest.mark.parametrize("fields", [{"mask": "center"}, {"mask": "blocks"}, {"mask": "regions"}])
     def test_baseline_is_the_loss_of_the_mean_color(self, fields):
-        """On pictures whose pixels differ from the mean color as much as those of photographs do."""
+        """On images whose pixels differ from the mean color as much as those of photographs do."""
         configured = method(**fields, reconstruction_weight=1.0)
         far = np.sqrt(0.31)
         data = configured.dataset(PHOTOS, batch_size=6, training=False)

@@ -47,7 +47,7 @@ class TestMetrics:
 
 
 class TestNeighbors:
-    def test_finds_a_picture_by_what_is_visible(self):
+    def test_finds_a_image_by_what_is_visible(self):
         bank = np.stack([smooth(seed) for seed in range(30)])
         queries = np.where(HOLE[..., None], np.uint8(120), bank[:7])
         described, visible = hog_cells(queries), visible_cells(np.stack([HOLE] * 7), 8)
@@ -116,12 +116,12 @@ class TestEvaluate:
         assert found["surround_fill_l2"] == pytest.approx(100 * np.mean(errors), rel=1e-4)
 
     def test_bank_that_holds_the_answer(self, model):
-        """Neighbors come from the bank: where it holds the pictures themselves, their fill is perfect."""
+        """Neighbors come from the bank: where it holds the images themselves, their fill is perfect."""
         photos = [smooth(seed) for seed in range(4)]
         found = evaluate(METHOD, model, photos, bank=[*photos, *(smooth(seed) for seed in range(10, 20))])
         assert found["bank"] == 14 and found["nn_hog_psnr"] == pytest.approx(100.0)
 
-    def test_one_picture_has_no_neighbors(self, model):
+    def test_one_image_has_no_neighbors(self, model):
         found = evaluate(METHOD, model, [smooth(0)])
         assert "nn_hog_psnr" not in found and "psnr_gain_nn" not in found
 

@@ -21,7 +21,7 @@ METHODS = [FREE, CENTER]
 def constant(method, level):
     """A network that answers with one level of [0, 1] everywhere."""
     side = method.crop_size if method.whole else method.crop_size // 2
-    return lambda pictures, training=False: tf.fill((pictures.shape[0], side, side, 3), 2 * level - 1.0)
+    return lambda images, training=False: tf.fill((images.shape[0], side, side, 3), 2 * level - 1.0)
 
 
 def run_fill(method, network, rgb, hole, unknown=None):
@@ -51,7 +51,7 @@ class TestFill:
     @pytest.mark.parametrize("method", METHODS, ids=["free", "center"])
     @pytest.mark.parametrize("hole", HOLES, ids=lambda hole: f"{hole.shape} {hole.sum()}")
     def test_what_lay_under_the_hole_does_not_matter(self, method, hole):
-        """A picture of one color with rubbish in the hole, and a network that knows the color."""
+        """An image of one color with rubbish in the hole, and a network that knows the color."""
         rgb = np.full((*hole.shape, 3), 0.25, np.float32)
         rgb[hole] = np.random.default_rng(0).random((hole.sum(), 3))
         filled = run_fill(method, constant(method, 0.25), rgb, hole)
@@ -71,40 +71,40 @@ class TestFill:
         rgb = np.stack([x, y, (x + y) / 2], -1).astype(np.float32)
         hole = rectangle((120, 160), 50, 60, 20, 20)
         copied = fill_hole(
-            FREE, lambda pictures, training=False: pictures, tf.constant(rgb), np.zeros_like(hole), hole,
+            FREE, lambda images, training=False: images, tf.constant(rgb), np.zeros_like(hole), hole,
             square_around(FREE, (50, 60, 70, 80)),
         ).numpy()  # fmt: skip
         np.testing.assert_allclose(copied, rgb, atol=5e-3)
 
     def test_seam_is_blended(self):
         """The step at the rim is gone, and far inside the prediction stands."""
-        pictures = np.full((1, 32, 32, 3), 0.2, np.float32)
+        images = np.full((1, 32, 32, 3), 0.2, np.float32)
         hole = rectangle((32, 32), 4, 4, 24, 24)[None, ..., None]
-        hard, soft = (complete(FREE, constant(FREE, 0.8), pictures, hole, blend=b).numpy()[0] for b in (False, True))
+        hard, soft = (complete(FREE, constant(FREE, 0.8), images, hole, blend=b).numpy()[0] for b in (False, True))
         assert hard[4, 16, 0] == pytest.approx(0.8) and soft[4, 16, 0] < 0.3
         assert np.abs(np.diff(soft[:, 16, 0])).max() < 0.12
         assert 0.8 - soft[16, 16, 0] < (0.8 - 0.2) / 4
-        np.testing.assert_array_equal(soft[~hole[0, ..., 0]], pictures[0][~hole[0, ..., 0]])
+        np.testing.assert_array_equal(soft[~hole[0, ..., 0]], images[0][~hole[0, ..., 0]])
 
     def test_central_network_sees_nothing_of_its_hole(self):
         seen = []
 
-        def network(pictures, training=False):
-            seen.append(pictures.numpy())
+        def network(images, training=False):
+            seen.append(images.numpy())
             return tf.zeros((1, 16, 16, 3))
 
-        pictures = np.random.default_rng(0).random((1, 32, 32, 3)).astype(np.float32)
+        images = np.random.default_rng(0).random((1, 32, 32, 3)).astype(np.float32)
         hole = rectangle((32, 32), 15, 15, 2, 2)[None, ..., None]
-        complete(CENTER, network, pictures, hole)
+        complete(CENTER, network, images, hole)
         assert np.ptp(seen[0][0, 10:22, 10:22], axis=(0, 1)).max() == 0
-        np.testing.assert_allclose(seen[0][0, :10], pictures[0, :10] * 2 - 1, atol=1e-6)
+        np.testing.assert_allclose(seen[0][0, :10], images[0, :10] * 2 - 1, atol=1e-6)
 
     def test_other_holes_are_hidden(self):
         seen = []
 
-        def network(pictures, training=False):
-            seen.append(pictures.numpy())
-            return tf.zeros_like(pictures)
+        def network(images, training=False):
+            seen.append(images.numpy())
+            return tf.zeros_like(images)
 
         rgb = np.full((40, 40, 3), 0.5, np.float32)
         rgb[2:8, 2:8] = 1.0
@@ -163,8 +163,8 @@ class TestInpainter:
             again[top : top + shape.shape[0], left : left + shape.shape[1]] += shape
         np.testing.assert_array_equal(again, scratch | blob)
 
-    def test_whole_picture_is_refused(self, inpainter):
-        with pytest.raises(ValueError, match="covers the whole picture"):
+    def test_whole_image_is_refused(self, inpainter):
+        with pytest.raises(ValueError, match="covers the whole image"):
             inpainter(np.asarray(photo()), np.ones((44, 60), bool))
 
     @pytest.mark.parametrize("size", [(44, 60), (5, 9), (200, 100)])
@@ -220,9 +220,9 @@ class TestFiles:
     @pytest.mark.parametrize(
         "mask, reason",
         [
-            (painted((44, 60)), "has 44x60 pixels, the picture 60x44"),
+            (painted((44, 60)), "has 44x60 pixels, the image 60x44"),
             (Image.new("L", (60, 44), 0), "nowhere white"),
-            (Image.new("L", (60, 44), 255), "covers the whole picture"),
+            (Image.new("L", (60, 44), 255), "covers the whole image"),
         ],
     )
     def test_wrong_masks_in_one_line(self, inpainter, tmp_path, mask, reason):
@@ -264,39 +264,39 @@ def served(request):
 
 class TestServing:
     @staticmethod
-    def encoded(picture, format="PNG"):
+    def encoded(image, format="PNG"):
         buffer = io.BytesIO()
-        picture.save(buffer, format)
+        image.save(buffer, format)
         return buffer.getvalue()
 
     def test_equals_the_command_line(self, served):
         method, model, endpoints = served
         assert list(endpoints) == ["inpaint_bytes", "predict", "features", "features_float"]
-        pictures = [photo(), photo((90, 31), 1)]
+        images = [photo(), photo((90, 31), 1)]
         masks = [painted(), painted((90, 31), (30, 0, 50, 12))]
         function = tf.function(
             endpoints["inpaint_bytes"].function, input_signature=endpoints["inpaint_bytes"].signature
         )
-        answers = function([self.encoded(p) for p in pictures], [self.encoded(m) for m in masks])["png_bytes"].numpy()
-        for picture, mask, answer in zip(pictures, masks, answers, strict=True):
-            expected = Inpainter(method, model)(np.asarray(picture), np.asarray(mask) > 0)
+        answers = function([self.encoded(p) for p in images], [self.encoded(m) for m in masks])["png_bytes"].numpy()
+        for image, mask, answer in zip(images, masks, answers, strict=True):
+            expected = Inpainter(method, model)(np.asarray(image), np.asarray(mask) > 0)
             found = np.asarray(Image.open(io.BytesIO(answer)))
             assert np.abs(found.astype(int) - expected).max() <= 1
 
     def test_predict(self, served):
         endpoints = served[2]
-        pictures = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
+        images = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
         mask = np.zeros((2, 32, 32, 1), np.float32)
         mask[:, 12:20, 12:20] = 1
-        filled = endpoints["predict"].function(tf.constant(pictures), tf.constant(mask))["filled"].numpy()
+        filled = endpoints["predict"].function(tf.constant(images), tf.constant(mask))["filled"].numpy()
         hole = mask[..., 0] == 1
-        np.testing.assert_array_equal(filled[~hole], pictures[~hole])
-        assert (filled[hole] != pictures[hole]).all()
+        np.testing.assert_array_equal(filled[~hole], images[~hole])
+        assert (filled[hole] != images[hole]).all()
 
     def test_features_are_those_of_the_encoder(self, served):
         method, model, endpoints = served
-        pictures = np.random.default_rng(0).random((2, 40, 57, 3)).astype(np.float32)
-        found, expected = endpoints["features_float"].function(tf.constant(pictures)), method.encoder(model)(pictures)
+        images = np.random.default_rng(0).random((2, 40, 57, 3)).astype(np.float32)
+        found, expected = endpoints["features_float"].function(tf.constant(images)), method.encoder(model)(images)
         assert list(found) == list(expected)
         for name in expected:
             np.testing.assert_allclose(found[name], expected[name], atol=1e-5)

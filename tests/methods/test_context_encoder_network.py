@@ -57,7 +57,7 @@ class TestNetworks:
     def test_features_see_the_fill_as_zero(self):
         trunk = build_inpainter("features", crop_size=67, whole=True, bottleneck=1).get_layer("trunk")
         levels = keras.Model(trunk.input, trunk.get_layer("levels").output)
-        from tfssl.methods.context_encoder.network import FILL
+        from tfssl.ops.masks import FILL
 
         np.testing.assert_allclose(levels(np.full((1, 4, 4, 3), FILL, np.float32)), 0, atol=1e-4)
         np.testing.assert_allclose(np.ptp(levels(np.float32([[[[-1] * 3, [1] * 3]]])), axis=2), 255, atol=1e-3)
@@ -75,10 +75,10 @@ class TestNetworks:
     def test_encoder_takes_any_size_and_shares_weights(self, name, size):
         network = build_inpainter(name, crop_size=size, whole=True, bottleneck=8)
         encoder = build_encoder(network)
-        picture = np.random.default_rng(0).uniform(0, 1, (1, 75, 101, 3)).astype(np.float32)
-        taps = encoder(picture)
+        image = np.random.default_rng(0).uniform(0, 1, (1, 75, 101, 3)).astype(np.float32)
+        taps = encoder(image)
         assert list(taps) == list(TAPS) and all(len(tap.shape) == 4 for tap in taps.values())
-        np.testing.assert_allclose(taps["conv3"], network.get_layer("trunk")(picture * 2 - 1)["conv3"], atol=1e-5)
+        np.testing.assert_allclose(taps["conv3"], network.get_layer("trunk")(image * 2 - 1)["conv3"], atol=1e-5)
         assert {v.path for v in encoder.variables} <= {v.path for v in network.variables}
 
 

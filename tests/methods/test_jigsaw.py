@@ -1,7 +1,8 @@
-"""The puzzle pipeline, settings, evaluation and pictures of the jigsaw method."""
+"""The puzzle pipeline, settings, evaluation and images of the jigsaw method."""
 
 import json
 import math
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from tfssl.config import load_config
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import Jigsaw
 from tfssl.methods.jigsaw import paper_optimizer
-from tfssl.methods.jigsaw.data import PuzzleSampler, project, standardize
+from tfssl.methods.jigsaw.data import crop, cut_puzzle, draw_corners, standardize, to_inputs
 from tfssl.methods.jigsaw.evaluate import puzzle_metrics
 from tfssl.methods.jigsaw.network import MEAN_COLOR, PIXEL_SCALE
 from tfssl.ops.permutations import permutation_set
@@ -22,13 +23,17 @@ from tfssl.training.optimizers import build_optimizer
 SMALL = {"backbone": "small", "permutations": 12, "fc6": 16, "fc7": 24, "dropout": 0.0}
 TINY = Jigsaw(resize=64, crop_size=60, tile=16, channel_jitter=2, **SMALL)
 
+FREE = {"normalization": "none", **SMALL}
+
 
 def sampler(**fields):
+    """The fields that cut a puzzle, smaller than those of a network have to be."""
     options = {
-        "permutations": permutation_set(12), "resize": 256, "crop_size": 225, "random_crop": True, "tile": 64,
-        "channel_jitter": 0, "gray_share": 0.0,
+        "permutation_table": permutation_set(12), "resize": 256, "crop_size": 225, "random_crop": True, "tile": 64,
+        "channel_jitter": 0, "gray_fraction": 0.0, "projection_fraction": 0.0,
     }  # fmt: skip
-    return PuzzleSampler(**{**options, **fields})
+    options |= fields
+    return SimpleNamespace(cell=options["crop_size"] // 3, **options)
 
 
 def noise(side=256, seed=0):
@@ -46,7 +51,7 @@ class TestTiles:
         """Card: offsets 0 ... 11 or 21; gaps between neighbors 0 ... 22 or 42, 11 or 21 on average."""
         cell, tile = crop_size // 3, 64
         draw = sampler(crop_size=crop_size, channel_jitter=jitter)
-        corners = np.stack([draw.corners(rng.random(72)) for rng in rngs(1500)]).reshape(-1, 3, 3, 3, 2)
+        corners = np.stack([draw_corners(draw, rng.random(72)) for rng in rngs(1500)]).reshape(-1, 3, 3, 3, 2)
         rows, columns = np.divmod(np.arange(9), 3)
         origins = cell * np.stack([rows, columns], axis=-1).reshape(3, 3, 1, 2)
         offsets = corners - origins
@@ -62,13 +67,13 @@ class TestTiles:
             assert np.bincount(offsets[..., 0, :].ravel()).min() > 0, "every offset occurs"
 
     def test_slots_follow_the_permutation(self):
-        """A picture whose cell k has the value k: slot i holds the value H[i]."""
+        """An image whose cell k has the value k: slot i holds the value H[i]."""
         values = np.repeat(np.repeat(np.arange(9, dtype=np.uint8).reshape(3, 3), 20, axis=0), 20, axis=1)
         picture = Image.fromarray(np.repeat(values[..., None], 3, axis=-1))
         method = Jigsaw(
-            resize=60, crop_size=60, tile=16, channel_jitter=0, normalization="none", gray_share=0.0, **SMALL
+            resize=60, crop_size=60, tile=16, channel_jitter=0, normalization="none", gray_fraction=0.0, **SMALL
         )
-        table = method.permutation_table()
+        table = method.permutation_table
         batch = method.dataset([np.asarray(picture)] * 24, batch_size=24)
         tiles, labels = next(iter(batch))
         levels = tiles.numpy() * PIXEL_SCALE + np.array(MEAN_COLOR)
@@ -80,11 +85,11 @@ class TestTiles:
     def test_labels_are_uniform(self):
         draw = sampler(crop_size=24, resize=24, tile=3)
         picture = noise(24)
-        labels = [int(draw.apply(picture, rng)[1]) for rng in rngs(1200)]
+        labels = [int(cut_puzzle(draw, picture, rng)[1]) for rng in rngs(1200)]
         counts = np.bincount(labels, minlength=12)
         assert counts.sum() == 1200 and np.square(counts - 100).sum() / 100 < 31.3  # chi-squared, 11 degrees, 0.1 %
 
-    def test_every_picture_gets_new_puzzles(self):
+    def test_every_image_gets_new_puzzles(self):
         data = [np.asarray(noise(64, seed)) for seed in range(4)]
         first, second = (list(TINY.dataset(data, batch_size=4, start=s, count=1)) for s in (0, 1))
         assert (first[0][1].numpy() != second[0][1].numpy()).any()
@@ -93,15 +98,15 @@ class TestTiles:
         ramp = np.zeros((100, 300, 3), np.uint8)
         ramp[..., 0] = np.arange(300) % 256
         image = Image.fromarray(ramp)
-        lefts = {int(sampler(resize=100, crop_size=90).crop(image, rng.random(2))[0, 0, 0]) for rng in rngs(60)}
+        lefts = {int(crop(sampler(resize=100, crop_size=90), image, rng.random(2))[0, 0, 0]) for rng in rngs(60)}
         assert min(lefts) >= 100 and max(lefts) <= 110 and len(lefts) > 5, "inside the central square"
         central = sampler(resize=100, crop_size=90, random_crop=False)
-        assert {int(central.crop(image, rng.random(2))[0, 0, 0]) for rng in rngs(5)} == {105}
+        assert {int(crop(central, image, rng.random(2))[0, 0, 0]) for rng in rngs(5)} == {105}
 
     @pytest.mark.parametrize("size", [(64, 64), (500, 300), (200, 331)])
-    def test_any_picture_is_scaled_to_the_crop(self, size):
+    def test_any_image_is_scaled_to_the_crop(self, size):
         picture = Image.new("RGB", size, (10, 20, 30))
-        tiles, label, projected = sampler(tile=60).apply(picture, np.random.default_rng(0))
+        tiles, label, projected = cut_puzzle(sampler(tile=60), picture, np.random.default_rng(0))
         assert tiles.shape == (9, 60, 60, 3) and tiles.dtype == np.uint8
         assert label.dtype == np.int32 and projected.dtype == bool
         assert (tiles == [10, 20, 30]).all()
@@ -109,15 +114,15 @@ class TestTiles:
 
 class TestColor:
     def test_gray_puzzles_have_equal_channels(self):
-        tiles, _, _ = sampler(gray_share=1.0, channel_jitter=2).apply(noise(), np.random.default_rng(0))
+        tiles, _, _ = cut_puzzle(sampler(gray_fraction=1.0, channel_jitter=2), noise(), np.random.default_rng(0))
         assert (tiles == tiles[..., :1]).all() and tiles.std() > 10
         flat = Image.new("RGB", (256, 256), (30, 60, 93))
-        assert (sampler(gray_share=1.0).apply(flat, np.random.default_rng(0))[0] == 61).all()
+        assert (cut_puzzle(sampler(gray_fraction=1.0), flat, np.random.default_rng(0))[0] == 61).all()
 
     def test_share_of_gray(self):
-        draw = sampler(crop_size=24, resize=24, tile=6, gray_share=0.3)
+        draw = sampler(crop_size=24, resize=24, tile=6, gray_fraction=0.3)
         picture = noise(24)
-        gray = [np.ptp(draw.apply(picture, rng)[0], axis=-1).max() == 0 for rng in rngs(2000)]
+        gray = [np.ptp(cut_puzzle(draw, picture, rng)[0], axis=-1).max() == 0 for rng in rngs(2000)]
         assert np.mean(gray) == pytest.approx(0.3, abs=0.035)  # over three standard errors
 
     @pytest.mark.parametrize("axis", [0, 1])
@@ -127,7 +132,7 @@ class TestColor:
         draw = sampler(resize=225, channel_jitter=2)
         seen = set()
         for rng in rngs(20):
-            tiles = draw.apply(picture, rng)[0].astype(int)
+            tiles = cut_puzzle(draw, picture, rng)[0].astype(int)
             for first, second in ((0, 1), (1, 2), (0, 2)):
                 difference = tiles[..., first] - tiles[..., second]
                 assert (difference == difference[:, :1, :1]).all(), "one shift for the whole tile"
@@ -136,21 +141,22 @@ class TestColor:
 
     def test_projection_takes_out_green_magenta(self):
         tiles = tf.random.stateless_uniform((2, 9, 4, 4, 3), (1, 2), 0, 255)
-        result = project(tiles, tf.constant([True, False])).numpy()
+        plain = SimpleNamespace(projection_fraction=0.5, normalization="none")
+        result = to_inputs(plain, tiles, tf.constant([True, False])).numpy() * PIXEL_SCALE + np.array(MEAN_COLOR)
         np.testing.assert_allclose(result[0] @ [-1, 2, -1], 0, atol=1e-3)
         np.testing.assert_allclose(
             result[0], tiles[0].numpy() @ (np.array([[5, 2, -1], [2, 2, 2], [-1, 2, 5]]) / 6), atol=1e-3
         )
-        np.testing.assert_array_equal(result[1], tiles[1])
+        np.testing.assert_allclose(result[1], tiles[1], atol=1e-3)
 
     def test_share_of_projection(self):
-        draw = sampler(crop_size=24, resize=24, tile=6, gray_share=0.5, projection_share=0.5)
+        draw = sampler(crop_size=24, resize=24, tile=6, gray_fraction=0.5, projection_fraction=0.5)
         picture = noise(24)
-        marked = [bool(draw.apply(picture, rng)[2]) for rng in rngs(2000)]
+        marked = [bool(cut_puzzle(draw, picture, rng)[2]) for rng in rngs(2000)]
         assert np.mean(marked) == pytest.approx(0.25, abs=0.03)
         data = [np.asarray(noise(64))] * 8
-        plain = Jigsaw(resize=64, crop_size=60, tile=16, gray_share=0.0, normalization="none", **SMALL)
-        all_projected = Jigsaw(**{**plain.model_dump(), "projection_share": 1.0})
+        plain = Jigsaw(resize=64, crop_size=60, tile=16, gray_fraction=0.0, normalization="none", **SMALL)
+        all_projected = Jigsaw(**{**plain.model_dump(), "projection_fraction": 1.0})
         (a, _), (b, _) = (next(iter(m.dataset(data, batch_size=8, start=0, count=1))) for m in (plain, all_projected))
         levels = b.numpy() * PIXEL_SCALE + np.array(MEAN_COLOR)
         np.testing.assert_allclose(levels @ [-1, 2, -1], 0, atol=1e-3)
@@ -194,19 +200,21 @@ class TestNormalization:
 class TestSettings:
     def test_both_variants(self):
         assert Jigsaw().cell == 75
-        released = Jigsaw(crop_size=255, random_crop=False, gray_share=0.5, projection_share=0.5, fc6=1024)
+        released = Jigsaw(crop_size=255, random_crop=False, gray_fraction=0.5, projection_fraction=0.5, fc6=1024)
         assert released.cell == 85
 
     def test_guards_can_be_switched_off(self):
-        off = Jigsaw(resize=60, crop_size=60, tile=20, channel_jitter=0, normalization="none", gray_share=0.0, **SMALL)
+        off = Jigsaw(
+            resize=60, crop_size=60, tile=20, channel_jitter=0, normalization="none", gray_fraction=0.0, **SMALL
+        )
         picture = noise(60)
-        tiles, label, _ = off.sampler().apply(picture, np.random.default_rng(0))
-        cells = off.permutation_table()[label]
+        tiles, label, _ = cut_puzzle(off, picture, np.random.default_rng(0))
+        cells = off.permutation_table[label]
         whole = np.zeros((60, 60, 3), np.uint8)
         for tile, cell in zip(tiles, cells.tolist(), strict=True):
             row, column = divmod(cell, 3)
             whole[20 * row : 20 * row + 20, 20 * column : 20 * column + 20] = tile
-        np.testing.assert_array_equal(whole, np.asarray(picture), err_msg="without gap the tiles make up the picture")
+        np.testing.assert_array_equal(whole, np.asarray(picture), err_msg="without gap the tiles make up the image")
 
     @pytest.mark.parametrize(
         "fields, message",
@@ -217,7 +225,7 @@ class TestSettings:
             ({"resize": 200}, "resize"),
             ({"tile": 16}, "at least 23"),
             ({"permutations": 1}, "permutations"),
-            ({"gray_share": 1.5}, "gray_share"),
+            ({"gray_fraction": 1.5}, "gray_fraction"),
             ({"normalization": "batch"}, "normalization"),
         ],
     )
@@ -229,15 +237,15 @@ class TestSettings:
     @pytest.mark.parametrize("kind", ["max_min", "middle", "min"])
     def test_other_sets(self, kind):
         method = Jigsaw(permutations=20, permutation_set=kind, permutation_seed=4)
-        np.testing.assert_array_equal(method.permutation_table(), permutation_set(20, kind, seed=4))
+        np.testing.assert_array_equal(method.permutation_table, permutation_set(20, kind, seed=4))
 
     def test_set_from_a_file(self, tmp_path):
         file = tmp_path / "released.npy"
         np.save(file, permutation_set(30, seed=9) + 1)
         method = Jigsaw(permutations=30, permutation_set=str(file))
-        np.testing.assert_array_equal(method.permutation_table(), permutation_set(30, seed=9))
+        np.testing.assert_array_equal(method.permutation_table, permutation_set(30, seed=9))
         with pytest.raises(ConfigError, match="`permutations` must be 30"):
-            Jigsaw(permutations=100, permutation_set=str(file)).permutation_table()
+            _ = Jigsaw(permutations=100, permutation_set=str(file)).permutation_table
         with pytest.raises(ConfigError, match="cannot be read"):
             Jigsaw(permutation_set="max-mean").dataset("builtin", batch_size=1)
 
@@ -301,23 +309,23 @@ class TestEvaluation:
     def test_evaluate_writes_its_results(self, tmp_path):
         keras.utils.set_random_seed(0)
         model, seen = TINY.model(), []
-        pictures = [np.asarray(noise(64, seed)) for seed in range(5)]
+        images = [np.asarray(noise(64, seed)) for seed in range(5)]
         metrics = TINY.evaluate(
-            model, pictures, out=tmp_path, limit=4, repeats=3, progress=lambda *done: seen.append(done)
+            model, images, out=tmp_path, limit=4, repeats=3, progress=lambda *done: seen.append(done)
         )
         assert metrics["puzzles"] == 12 and metrics["images"] == 4 and seen[-1] == (12, 12)
         assert metrics["skipped"] == {} and metrics["chance"] == pytest.approx(1 / 12)
         stored = json.loads((tmp_path / "metrics.json").read_text())
         assert stored["loss"] == metrics["loss"] and stored["config"]["method"] == "jigsaw"
         assert (tmp_path / "sheet.png").stat().st_size > 1000
-        assert TINY.evaluate(model, pictures, limit=4, repeats=3)["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
+        assert TINY.evaluate(model, images, limit=4, repeats=3)["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
 
     def test_wrong_use(self, tmp_path):
         with pytest.raises(ConfigError, match="`repeats`"):
             TINY.evaluate(None, "builtin", repeats=0)
         with pytest.raises(ConfigError, match="`limit`"):
             TINY.evaluate(None, "builtin", limit=0)
-        (tmp_path / "broken.jpg").write_bytes(b"no picture")
+        (tmp_path / "broken.jpg").write_bytes(b"no image")
         with pytest.raises(SourceError):
             TINY.evaluate(None, str(tmp_path))
 

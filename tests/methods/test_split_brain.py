@@ -108,7 +108,7 @@ def test_baselines():
 
 @pytest.fixture(scope="module")
 def colors(tmp_path_factory):
-    """Pictures in which color follows from lightness, and lightness from color: dark blue beside bright yellow."""
+    """Images in which color follows from lightness, and lightness from color: dark blue beside bright yellow."""
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("colors")
@@ -168,6 +168,6 @@ def test_evaluate_refuses(colors, tmp_path):
     model = method.model()
     with pytest.raises(ConfigError, match=r"`limit` must be at least 1\. Received: limit=0"):
         evaluate(method, model, colors, limit=0)
-    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(SourceError, match="mostly unreadable"):
         evaluate(method, model, str(tmp_path))

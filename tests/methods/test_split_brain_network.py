@@ -67,7 +67,7 @@ class TestPaper:
         assert sizes == {"conv1": 45, "conv2": 23, "conv3": 12, "conv4": 12, "conv5": 12, "fc7": 12}
         assert [shapes[tap][-1] for tap in TAPS] == [48, 128, 192, 192, 128]
         assert paper.compute_output_shape((2, 180, 180, 3)) == (2, 12, 12, 313 + 50)
-        assert SplitBrain().places == 12 and load_config("split_brain/cpu").method.places == 8
+        assert SplitBrain().grid_cells == 12 and load_config("split_brain/cpu").method.grid_cells == 8
 
     def test_configuration_is_the_default(self):
         config = load_config("split_brain/paper")

@@ -20,13 +20,18 @@ from tfssl.training.fit import fit
 from tfssl.training.optimizers import build_optimizer
 from tfssl.training.runs import load_run, load_weights
 
+# Small enough that building and compiling it takes a second; dropout, because it holds random state.
 TINY = {
-    "method": "colorization",
+    "method": "jigsaw",
     "backbone": "small",
     "resize": 48,
-    "crop_size": 32,
-    "lightness_jitter": 0.2,
-    "lookup": "table",
+    "crop_size": 45,
+    "tile": 12,
+    "channel_jitter": 1,
+    "permutations": 4,
+    "fc6": 8,
+    "fc7": 8,
+    "dropout": 0.5,
     "batch_size": 4,
     "steps_per_epoch": 4,
     "epochs": 2,
@@ -53,7 +58,9 @@ def configuration(photos, **changes):
 
 
 def weights(run):
-    return [np.asarray(v) for v in keras.saving.load_model(run / "model.keras", compile=False).variables]
+    """Those of a run, without the state of dropout, which a file does not keep."""
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    return [np.asarray(v) for v in model.variables if "seed" not in v.path]
 
 
 @pytest.fixture(scope="module")
@@ -128,25 +135,14 @@ def test_the_rate_in_the_history_is_that_of_a_network_that_learns(repair, expect
     from tfssl.config import load_config
     from tfssl.training.callbacks import learning_rate
 
-    method = load_config("spot_artifacts/cpu", [f"repair={repair}", "critic_rate=3"]).method
+    method = load_config("spot_artifacts/cpu", [f"repair={repair}", "discriminator_learning_rate_scale=3"]).method
     assert learning_rate(method.model(keras.optimizers.SGD(0.5))) == pytest.approx(expected)
 
 
-def test_a_run_with_dropout_loads(photos, tmp_path):
+def test_a_run_with_dropout_loads(finished):
     """Dropout holds the state of a random generator, whose name differs from build to build."""
-    puzzles = {"method": "jigsaw", "backbone": "small", "resize": 48, "crop_size": 45, "tile": 12, "channel_jitter": 1}
-    puzzles |= {
-        "permutations": 4,
-        "fc6": 8,
-        "fc7": 8,
-        "dropout": 0.5,
-        "batch_size": 4,
-        "steps_per_epoch": 1,
-        "epochs": 1,
-    }
-    model = fit(parse_config({**puzzles, "data": str(photos)}), tmp_path / "run")
-    loaded = load_run(tmp_path / "run")[1]
-    for ours, theirs in zip(loaded.weights, model.weights, strict=True):
+    saved = keras.saving.load_model(finished / "model.keras", compile=False)
+    for ours, theirs in zip(load_run(finished)[1].weights, saved.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -155,7 +151,13 @@ class Stop(Exception):
 
 
 @pytest.mark.parametrize(
-    "stop_after", [pytest.param(1, marks=pytest.mark.slow), 3, 4, pytest.param(6, marks=pytest.mark.slow)]
+    "stop_after",
+    [
+        pytest.param(1, marks=pytest.mark.slow),
+        pytest.param(3, marks=pytest.mark.slow),
+        4,
+        pytest.param(6, marks=pytest.mark.slow),
+    ],
 )
 def test_resume_gives_the_same_weights(photos, finished, tmp_path, monkeypatch, stop_after):
     """Stopped after any step, before, at and after a checkpoint or the end of an epoch."""
@@ -239,9 +241,12 @@ def test_nan_stops_with_a_message_and_keeps_the_checkpoint(photos, tmp_path):
         assert all(np.isfinite(archive[k]).all() for k in archive.files if k != "state")
 
 
-def test_warns_when_the_loss_does_not_beat_the_baseline(photos, tmp_path, caplog):
+def test_warns_when_the_loss_does_not_beat_the_baseline(photos, tmp_path, caplog, monkeypatch):
+    from tfssl.methods import Jigsaw
+
+    monkeypatch.setattr(Jigsaw, "baseline", 0.1)
     with caplog.at_level("WARNING", logger="tfssl"):
-        fit(configuration(photos, learning_rate=1e-9, baseline_steps=5), tmp_path / "run")
+        fit(configuration(photos, baseline_steps=5), tmp_path / "run")
     assert "ignores its input" in caplog.text
 
 
@@ -285,12 +290,12 @@ def test_devices_must_divide_the_batch(photos, tmp_path):
         fit(configuration(photos, devices=3), tmp_path / "run")
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"])
 def test_mixed_precision_trains(photos, tmp_path, precision):
     fit(configuration(photos, precision=precision), tmp_path / "run")
     assert keras.mixed_precision.global_policy().name == "float32"  # the policy of the process is restored
     _, model = load_run(tmp_path / "run")
-    assert model.get_layer("conv1_a").compute_dtype == "float32"
+    assert model.get_layer("fc8").compute_dtype == "float32"
 
 
 def test_validation_loss_is_recorded(photos, tmp_path):
@@ -303,12 +308,75 @@ def test_starts_from_the_weights_of_another_run(photos, finished, tmp_path):
         configuration(photos, weights=str(finished), epochs=1, steps_per_epoch=1, learning_rate=1e-12), tmp_path / "run"
     )
     trained, start = load_run(tmp_path / "run")[1], load_run(finished)[1]
-    np.testing.assert_allclose(trained.get_layer("scores").kernel, start.get_layer("scores").kernel, atol=1e-6)
+    np.testing.assert_allclose(trained.get_layer("fc8").kernel, start.get_layer("fc8").kernel, atol=1e-6)
 
 
 def test_partly_fitting_weights_are_refused(finished):
-    from tfssl.methods import Colorization
+    from tfssl.methods import Jigsaw
 
-    other = Colorization(backbone="small", objective="regression", resize=None, crop_size=32).model()
+    other = Jigsaw(**{**load_run(finished)[0].model_dump(), "permutations": 5}).model()
     with pytest.raises(ModelError, match=r"fits \d+ of \d+ weights"):
         load_weights(other, finished)
+
+
+def test_callbacks_are_called(photos, tmp_path):
+    seen = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((epoch, sorted(logs))))
+    fit(configuration(photos), tmp_path / "run", callbacks=[watch])
+    assert seen == [(0, ["accuracy", "loss"]), (1, ["accuracy", "loss"])]
+
+
+def test_former_names_of_keys_in_a_run_are_read(finished, tmp_path):
+    """A run of an earlier version; in a configuration of one's own the former name is an error."""
+    from tfssl.config import load_config
+
+    text = (finished / "config.yaml").read_text().replace("gray_fraction: 0.3", "gray_share: 0.25")
+    assert "gray_share" in text
+    (tmp_path / "config.yaml").write_text(text)
+    assert load_config(tmp_path / "config.yaml").method.gray_fraction == 0.25
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="unknown key `gray_share`: it is now called `gray_fraction`"):
+        load_config(tmp_path / "mine.yaml")
+
+
+OWN = {"method": "tests.training.prototypes:Prototypes", "batch_size": 4, "epochs": 2, "checkpoint_steps": 3}
+
+
+class TestOwnMethod:
+    """A method in a module of its own: statistics of the data, patches of an image, learning without gradients."""
+
+    @pytest.fixture(scope="class")
+    def whole(self, photos, tmp_path_factory):
+        out = tmp_path_factory.mktemp("own") / "run"
+        fit(parse_config({**OWN, "data": str(photos)}), out)
+        return out
+
+    def test_steps_follow_from_examples(self, whole):
+        rows = list(csv.DictReader((whole / "history.csv").read_text().splitlines()))
+        assert [int(row["step"]) for row in rows] == [6, 12]  # 8 images, 3 patches each, batches of 4
+        assert float(rows[1]["loss"]) < float(rows[0]["loss"]) < float(rows[0]["baseline"])
+        assert {row["learning_rate"] for row in rows} == {"0.0"}
+
+    def test_statistics_are_learned_once_and_kept(self, whole, photos, tmp_path, monkeypatch):
+        from tests.training.prototypes import Prototypes
+        from tfssl.training.callbacks import Recorder
+
+        original = Recorder.on_train_batch_end
+
+        def stopping(self, batch, logs=None):
+            original(self, batch, logs)
+            if self.state.step == 8:
+                raise Stop
+
+        monkeypatch.setattr(Recorder, "on_train_batch_end", stopping)
+        config = parse_config({**OWN, "data": str(photos)})
+        with pytest.raises(Stop):
+            fit(config, tmp_path / "run")
+        monkeypatch.undo()
+        monkeypatch.setattr(Prototypes, "adapt", lambda self, source: pytest.fail("learned again"))
+        fit(config, tmp_path / "run")
+        for ours, theirs in zip(weights(tmp_path / "run"), weights(whole), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        method, model = load_run(tmp_path / "run")
+        assert method.statistics["mean"].shape == (3,)
+        np.testing.assert_allclose(np.ravel(model.get_layer("centered").mean), method.statistics["mean"], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Colorizing photographs at their own size: one picture, or any number of files."""
+"""Colorizing photographs at their own size: one image, or any number of files."""
 
 import dataclasses
 import itertools
@@ -18,15 +18,15 @@ from tfssl.errors import ModelError
 from tfssl.ops.bytes_lab import lightness
 
 MAX_MEGAPIXELS = 64
-"""Pictures in work at once, all together; a larger one is worked on alone. Each pixel takes 8 bytes."""
+"""Images in work at once, all together; a larger one is worked on alone. Each pixel takes 8 bytes."""
 
-# Small pictures share a call of the network: at most so many, and so much less than may be in work that the next
-# picture of a batch always finds room.
+# Small images share a call of the network: at most so many, and so much less than may be in work that the next
+# image of a batch always finds room.
 _BATCH, _BATCH_MEGAPIXELS = 8, 8
 
 
 def colorize_image(predict, image, *, side, stride, temperature=None):
-    """Colorize one picture at its own size; its own colors are not looked at, only its lightness.
+    """Colorize one image at its own size; its own colors are not looked at, only its lightness.
 
     Args:
         predict: from :func:`tfssl.color.predict.compiled_predictor`.
@@ -53,7 +53,7 @@ def colorize_paths(
     """Colorize files, folders and globs into a folder; decoding, network and encoding overlap.
 
     Inputs, names of outputs and their errors are those of :func:`tfssl.data.jobs.plan_jobs`. Outputs appear whole
-    or not at all, so the same call goes on where an earlier one was interrupted. A picture that cannot be read or
+    or not at all, so the same call goes on where an earlier one was interrupted. An image that cannot be read or
     written is reported and the others are done.
 
     Args:
@@ -62,7 +62,7 @@ def colorize_paths(
         predict, side, stride, temperature: as :func:`colorize_image`.
         overwrite: replace outputs that are there; otherwise they are skipped.
         format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
-        progress: called as ``progress(done, total, note)`` after each picture.
+        progress: called as ``progress(done, total, note)`` after each image.
 
     Returns:
         A :class:`Report`.
@@ -82,7 +82,7 @@ def colorize_paths(
 
 
 def network_lightness(image, side):
-    """L of a picture at the size at which the network sees it.
+    """L of an image at the size at which the network sees it.
 
     Args:
         image: ``PIL.Image``, RGB or RGBA; transparency is seen as white.
@@ -111,8 +111,8 @@ def _predict(predict, batch, temperature):
 
 
 @dataclasses.dataclass
-class _Picture:
-    """A picture in work. ``draft``: its L for the network, where that does not wait for all of its pixels."""
+class _Image:
+    """An image in work. ``draft``: its L for the network, where that does not wait for all of its pixels."""
 
     job: Job
     header: Header
@@ -124,8 +124,8 @@ class _Picture:
 class _Line:
     """Decoding, network and writing as an assembly line.
 
-    The calling thread admits pictures in order and runs the network; two threads decode ahead of it, two join and
-    write behind it. Pictures that follow each other and have the same size share a call of the network: batches
+    The calling thread admits images in order and runs the network; two threads decode ahead of it, two join and
+    write behind it. Images that follow each other and have the same size share a call of the network: batches
     depend on the list alone, never on timing, so that results repeat bit for bit.
     """
 
@@ -133,8 +133,8 @@ class _Line:
         self.predict, self.side, self.stride, self.temperature = predict, side, stride, temperature
         self.progress = progress
         self.outcome = {}  # job -> None or the reason of its failure
-        self.decoding, self.writing = deque(), deque()  # batches, pictures
-        self.open_batch = None  # the last batch of `decoding`, while pictures may still join it
+        self.decoding, self.writing = deque(), deque()  # batches, images
+        self.open_batch = None  # the last batch of `decoding`, while images may still join it
         self.readers = ThreadPoolExecutor(2, "decode")
         self.writers = ThreadPoolExecutor(2, "write")
         self.finished_megapixels = 0.0
@@ -179,7 +179,7 @@ class _Line:
         if self.open_batch is None:
             self.open_batch = []
             self.decoding.append(self.open_batch)
-        self.open_batch.append(_Picture(job, header, decoded, draft))
+        self.open_batch.append(_Image(job, header, decoded, draft))
 
     def _draft(self, job):
         return network_lightness(decode_photo(job.source, min_size=self.side)[0], self.side)
@@ -189,7 +189,7 @@ class _Line:
         return image, metadata, network_lightness(image, self.side) if scale else None
 
     def _advance(self):
-        """Take the next complete batch through the network, or else wait for the oldest picture to be written."""
+        """Take the next complete batch through the network, or else wait for the oldest image to be written."""
         if self.decoding and self.decoding[0] is not self.open_batch:
             self._process(self.decoding.popleft())
         else:
@@ -202,7 +202,7 @@ class _Line:
         for picture in batch:
             try:
                 scaled = picture.draft.result() if picture.draft else picture.decoded.result()[2]
-            except Exception as error:  # whatever is wrong with one picture, the others are done
+            except Exception as error:  # whatever is wrong with one image, the others are done
                 self._record(picture, failure(error, picture.job.target))
             else:
                 by_shape.setdefault(scaled.shape, []).append((picture, scaled))
@@ -211,7 +211,7 @@ class _Line:
 
     def _predict(self, batch):
         cells = _predict(self.predict, [scaled for _, scaled in batch], self.temperature)
-        # A picture alone in the line is written by all cores, otherwise each core has a picture of its own.
+        # An image alone in the line is written by all cores, otherwise each core has an image of its own.
         alone = len(batch) == 1 and not self.decoding and not self.writing
         threads = min(4, os.cpu_count() or 1) if alone else 1
         for (picture, scaled), own_cells in zip(batch, cells, strict=True):

@@ -27,10 +27,10 @@ _PIXEL = np.dtype("<u4")  # red is the lowest byte, as in Pillow's memory
 
 
 class Join:
-    """A picture with the colors of the network in place of its own, made row by row where it is asked for.
+    """An image with the colors of the network in place of its own, made row by row where it is asked for.
 
     L of each pixel is its own. Cell (i, j) is the color of pixel (stride i, stride j) of the network's input, a
-    scaled copy of the picture; colors between are interpolated bilinearly in ab at the exact positions. Several
+    scaled copy of the image; colors between are interpolated bilinearly in ab at the exact positions. Several
     threads may ask at once.
 
     Args:
@@ -59,7 +59,7 @@ class Join:
         return Image.frombuffer(self._mode, (self.size[0], bottom - top), output, "raw", self._mode, 0, 1)
 
     def whole(self, threads=None):
-        """The whole picture, made by ``threads`` threads; default the number of cores, at most 4."""
+        """The whole image, made by ``threads`` threads; default the number of cores, at most 4."""
         width, height = self.size
         threads = threads or min(4, os.cpu_count() or 1)
         output = np.empty((height, width), _PIXEL)
@@ -95,7 +95,7 @@ def _positions(size, network_size, stride, cells):
 
 
 def _interpolate(cells, positions):
-    """Cells (h, w, 2) at every column of the picture: float32 (2, h, width)."""
+    """Cells (h, w, 2) at every column of the image: float32 (2, h, width)."""
     low = np.minimum(positions.astype(np.intp), cells.shape[1] - 1)
     high = np.minimum(low + 1, cells.shape[1] - 1)
     share = positions - low.astype(np.float32)  # with integers it would be float64, and slow for every strip

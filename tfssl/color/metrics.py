@@ -1,6 +1,6 @@
-"""How far predicted colors are from the true ones: numbers for one picture, in NumPy.
+"""How far predicted colors are from the true ones: numbers for one image, in NumPy.
 
-Colors are compared as ab of CIE Lab (D65), pictures as 8-bit sRGB. No number tells the whole story: gray has a
+Colors are compared as ab of CIE Lab (D65), images as 8-bit sRGB. No number tells the whole story: gray has a
 small error, random vivid colors are colorful. Read AuC, rebalanced AuC and colorfulness together.
 """
 
@@ -30,7 +30,7 @@ def ab_error(true, predicted):
 
 
 def auc_score(error):
-    """Score of each pixel, ``max(0, 1 - d / 150)``: its share of the area under the error curve.
+    """Score of each pixel, ``max(0, 1 - d / 150)``: its fraction of the area under the error curve.
 
     Args:
         error: array of any shape, distances d in ab units.
@@ -42,7 +42,7 @@ def auc_score(error):
 
 
 def auc(error):
-    """Area under the cumulative error curve: the share of pixels with ``d <= t``, integrated over t in [0, 150] / 150.
+    """Area under the cumulative error curve: fraction of pixels with ``d <= t``, over t in [0, 150] / 150.
 
     The integral is exact: one pixel contributes a step at d, hence the mean of :func:`auc_score`. The published
     evaluations sum the curve at the 151 thresholds 0, 1, ..., 150 instead; by the trapezoid rule that differs by
@@ -103,14 +103,14 @@ def psnr(squared_error):
 def ssim(true, predicted):
     """Structural similarity with Wang's window: 11 x 11 Gaussian, sigma 1.5, K1 = 0.01, K2 = 0.03.
 
-    Mean over the R, G and B channels and over the positions at which the window lies inside the picture.
+    Mean over the R, G and B channels and over the positions at which the window lies inside the image.
 
     Args:
         true: uint8 array (H, W, 3), sRGB.
         predicted: the same.
 
     Returns:
-        float in [-1, 1]; NaN for a picture with a side below 11 pixels, which has no such position.
+        float in [-1, 1]; NaN for an image with a side below 11 pixels, which has no such position.
 
     Reference:
         Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli: Image quality assessment. IEEE TIP 2004.
@@ -135,8 +135,8 @@ def ssim(true, predicted):
 def colorfulness(rgb):
     """Colorfulness M: spread plus 0.3 times mean offset of the opponent colors ``R - G`` and ``(R + G) / 2 - B``.
 
-    0 is a gray picture; 15 slightly, 33 moderately, 59 quite, 109 extremely colorful. Compare it with the true
-    picture's: more is not better.
+    0 is a gray image; 15 slightly, 33 moderately, 59 quite, 109 extremely colorful. Compare it with the true
+    image's: more is not better.
 
     Args:
         rgb: array (H, W, 3), sRGB in [0, 255].
@@ -172,7 +172,7 @@ def ciede2000(true, predicted):
 
 
 def join_lab(lightness, ab):
-    """Lightness and colors as an 8-bit picture, clipped to the sRGB gamut.
+    """Lightness and colors as an 8-bit image, clipped to the sRGB gamut.
 
     Args:
         lightness: array (H, W), L in [0, 100].
@@ -184,7 +184,7 @@ def join_lab(lightness, ab):
     from skimage.color import lab2rgb
 
     with warnings.catch_warnings():
-        # Said of each picture with a strong blue outside the gamut; clipping is what is wanted here.
+        # Said of each image with a strong blue outside the gamut; clipping is what is wanted here.
         warnings.filterwarnings("ignore", message=".*negative Z values")
         rgb = lab2rgb(np.concatenate([np.asarray(lightness, np.float64)[..., None], ab], axis=-1))
     return np.rint(rgb * _MAX_8_BIT).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""True pictures to compare predictions with: decoded ahead in threads, bounded in size, with their Lab values."""
+"""True images to compare predictions with: decoded ahead in threads, bounded in size, with their Lab values."""
 
 import collections
 import dataclasses
@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image
 
 LONGEST_SIDE = 512
-"""Pictures with a longer side are first reduced to it (pixels)."""
+"""Images with a longer side are first reduced to it (pixels)."""
 
 _AHEAD = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Photograph:
-    """A decoded picture.
+    """A decoded image.
 
     Args:
         index: its place in the source.
@@ -33,7 +33,7 @@ class Photograph:
 
 
 def read_photograph(source, index, longest_side=LONGEST_SIDE):
-    """Decode one picture at its own size, or reduced to ``longest_side`` pixels on its longer side.
+    """Decode one image at its own size, or reduced to ``longest_side`` pixels on its longer side.
 
     Args:
         source: a :class:`tfssl.data.images.ImageSource`.
@@ -41,7 +41,7 @@ def read_photograph(source, index, longest_side=LONGEST_SIDE):
         longest_side: in pixels.
 
     Returns:
-        A :class:`Photograph`; one with a ``reason`` if the picture cannot be read.
+        A :class:`Photograph`; one with a ``reason`` if the image cannot be read.
     """
     from skimage.color import rgb2lab
 
@@ -56,7 +56,7 @@ def read_photograph(source, index, longest_side=LONGEST_SIDE):
 
 
 def read_photographs(source, indices, longest_side=LONGEST_SIDE):
-    """Iterate over :func:`read_photograph` of ``indices``, in order, a few pictures ahead of the caller."""
+    """Iterate over :func:`read_photograph` of ``indices``, in order, a few images ahead of the caller."""
     with ThreadPoolExecutor(2) as pool:
         waiting = collections.deque()
         try:

@@ -43,7 +43,7 @@ def predict_ab(method, model, lightness, temperature=None):
 
 
 def _extend(x, bottom, right):
-    """Repeat the last row and column; works for sizes known only in the graph, and for pictures of one pixel."""
+    """Repeat the last row and column; works for sizes known only in the graph, and for images of one pixel."""
     rows = ops.minimum(ops.arange(ops.shape(x)[1] + bottom), ops.shape(x)[1] - 1)
     columns = ops.minimum(ops.arange(ops.shape(x)[2] + right), ops.shape(x)[2] - 1)
     return ops.take(ops.take(x, rows, axis=1), columns, axis=2)

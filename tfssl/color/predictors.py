@@ -7,7 +7,7 @@ from tfssl.color.predict import compiled_predictor, predict_cells
 from tfssl.errors import ModelError
 
 MAX_ASPECT = 4
-"""The network sees at most this many times ``image_size`` pixels along the longer side of a picture."""
+"""The network sees at most this many times ``image_size`` pixels along the longer side of an image."""
 
 
 class Colorizer:
@@ -49,7 +49,7 @@ class GrayBaseline:
 
 
 def network_lightness(rgb, side):
-    """L of a picture at the size at which the network sees it.
+    """L of an image at the size at which the network sees it.
 
     Args:
         rgb: uint8 array (H, W, 3), sRGB.

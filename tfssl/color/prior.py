@@ -17,26 +17,26 @@ PHOTOGRAPHS = Path(__file__).with_name("prior_photographs.npy")
 def estimate_prior(source, *, side=64, skipped=None, progress=None):
     """Histogram of the 313 bins over a source, in one pass and constant memory.
 
-    Each picture is scaled to ``side`` pixels on its shorter side and counts equally; pictures without color
+    Each image is scaled to ``side`` pixels on its shorter side and counts equally; images without color
     (see :data:`~tfssl.ops.ab_bins.GRAY_THRESHOLD`) are left out, as in training.
 
     Args:
         source: see :func:`tfssl.data.images.image_source`.
         side: pixels of the shorter side at which colors are counted.
         skipped: a :class:`~tfssl.data.pipeline.Skipped` that collects unreadable images.
-        progress: called with the number of pictures done, after each.
+        progress: called with the number of images done, after each.
 
     Returns:
         float64 array (313,), summing to 1.
 
     Raises:
-        SourceError: if no picture is readable and in color.
+        SourceError: if no image is readable and in color.
     """
     source = image_source(source, min_size=side)
     skipped = skipped if skipped is not None else Skipped()
 
     def count(index):
-        from skimage.color import rgb2lab  # on the host NumPy is faster than a graph for single pictures
+        from skimage.color import rgb2lab  # on the host NumPy is faster than a graph for single images
 
         try:
             image = source.example(index)["image"]
@@ -62,7 +62,7 @@ def estimate_prior(source, *, side=64, skipped=None, progress=None):
                 if progress is not None:
                     progress(done)
     if used == 0:
-        raise SourceError(f"`source` has no readable color picture among {len(source)}; give photographs in color")
+        raise SourceError(f"`source` has no readable color image among {len(source)}; give photographs in color")
     return total / total.sum()
 
 
@@ -92,7 +92,7 @@ def class_weights(prior, mix=0.5):
 
     Args:
         prior: probabilities of the bins, (Q,), summing to 1.
-        mix: share of the uniform distribution, lambda of the paper (1/2); 1 turns rebalancing off.
+        mix: fraction of the uniform distribution, lambda of the paper (1/2); 1 turns rebalancing off.
 
     Returns:
         float64 array (Q,).

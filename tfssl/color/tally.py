@@ -1,4 +1,4 @@
-"""Color metrics over a set of pictures, in memory that does not grow with their number."""
+"""Color metrics over a set of images, in memory that does not grow with their number."""
 
 import math
 
@@ -13,8 +13,8 @@ SAMPLING = 4
 MIN_PIXELS = 100
 """True pixels below which a bin's mean score is too uncertain to count in the macro average."""
 
-PICTURE_METRICS = ("auc_raw", "rmse_ab", "mse", "psnr", "ssim", "ciede2000", "colorfulness")
-"""What :meth:`ColorTally.add` returns for one picture."""
+IMAGE_METRICS = ("auc_raw", "rmse_ab", "mse", "psnr", "ssim", "ciede2000", "colorfulness")
+"""What :meth:`ColorTally.add` returns for one image."""
 
 
 class RebalancedAuc:
@@ -80,31 +80,31 @@ class RebalancedAuc:
 
 
 class ColorTally:
-    """All color metrics of one predictor over a set of pictures.
+    """All color metrics of one predictor over a set of images.
 
     AuC, rebalanced AuC and RMSE are of the ab field before it is clipped to the sRGB gamut, pooled over the sampled
-    pixels of all pictures (every :data:`SAMPLING`-th in both directions). PSNR, SSIM, CIEDE2000 (at the same
-    pixels) and colorfulness are of the clipped 8-bit picture, whose L is the true one, and averaged over pictures.
+    pixels of all images (every :data:`SAMPLING`-th in both directions). PSNR, SSIM, CIEDE2000 (at the same
+    pixels) and colorfulness are of the clipped 8-bit image, whose L is the true one, and averaged over images.
     """
 
     def __init__(self):
         self.auc = RebalancedAuc()
         self._squares = 0.0
-        self._pictures = 0
+        self._images = 0
         self._infinite = 0
         self._sums = {}
         self._counts = {}
 
     def add(self, rgb, lab, predicted):
-        """Add a picture.
+        """Add an image.
 
         Args:
-            rgb: uint8 array (H, W, 3), the true picture.
+            rgb: uint8 array (H, W, 3), the true image.
             lab: float array (H, W, 3), the same in Lab.
             predicted: float array (H, W, 2), predicted ab, ab units.
 
         Returns:
-            Metrics of this picture, ``{name: float}`` with the names :data:`PICTURE_METRICS`.
+            Metrics of this image, ``{name: float}`` with the names :data:`PICTURE_METRICS`.
         """
         from skimage.color import rgb2lab
 
@@ -116,7 +116,7 @@ class ColorTally:
         result = color_metrics.join_lab(lab[..., 0], predicted)
         squared = color_metrics.mse(rgb, result)
         color, true_color = color_metrics.colorfulness(result), color_metrics.colorfulness(rgb)
-        self._pictures += 1
+        self._images += 1
         row = {
             "auc_raw": color_metrics.auc(error),
             "rmse_ab": color_metrics.rmse(error),
@@ -130,14 +130,14 @@ class ColorTally:
         return row
 
     def result(self, prior=None):
-        """Metrics of all pictures added so far.
+        """Metrics of all images added so far.
 
         Args:
             prior: probabilities of the bins for ``auc_inverse_prior``, float (313,); None leaves it out.
 
         Returns:
             ``{name: float}``: ``auc_raw``, ``auc_macro`` (:meth:`RebalancedAuc.macro`), ``auc_inverse_frequency``
-            (p of the evaluated pixels), ``auc_inverse_prior`` (p given), ``rmse_ab``; means over pictures ``psnr``
+            (p of the evaluated pixels), ``auc_inverse_prior`` (p given), ``rmse_ab``; means over images ``psnr``
             (of the finite ones; ``psnr_infinite`` counts the others), ``psnr_of_mean_mse``, ``ssim``,
             ``ciede2000``, ``colorfulness`` and ``colorfulness_error`` (mean of |M' - M|); and
             ``colorfulness_ratio``, mean predicted over mean true.
@@ -147,13 +147,13 @@ class ColorTally:
         metrics["auc_inverse_frequency"] = self.auc.inverse_frequency()
         if prior is not None:
             metrics["auc_inverse_prior"] = self.auc.inverse_frequency(prior)
-        only_infinite = self._infinite > 0 and self._infinite == self._pictures
+        only_infinite = self._infinite > 0 and self._infinite == self._images
         return {
             **metrics,
             "rmse_ab": math.sqrt(_ratio(self._squares, pixels)),
             "psnr": math.inf if only_infinite else self._mean("psnr"),
             "psnr_infinite": float(self._infinite),
-            "psnr_of_mean_mse": color_metrics.psnr(self._mean("mse")) if self._pictures else math.nan,
+            "psnr_of_mean_mse": color_metrics.psnr(self._mean("mse")) if self._images else math.nan,
             **{name: self._mean(name) for name in ("ssim", "ciede2000", "colorfulness", "colorfulness_error")},
             "colorfulness_ratio": _ratio(self._mean("colorfulness"), self._mean("colorfulness_true")),
         }
@@ -161,7 +161,7 @@ class ColorTally:
     def _average(self, row):
         self._infinite += math.isinf(row["psnr"])
         for name, value in row.items():
-            if math.isfinite(value):  # an infinite PSNR or the SSIM of a tiny picture
+            if math.isfinite(value):  # an infinite PSNR or the SSIM of a tiny image
                 self._sums[name] = self._sums.get(name, 0.0) + value
                 self._counts[name] = self._counts.get(name, 0) + 1
 

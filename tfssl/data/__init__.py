@@ -19,7 +19,22 @@ _EXPORTS = {
     "check_source": "source",
     "decode_image": "decode",
     "image_source": "images",
+    "spread_examples": "spread",
     "tfds_source": "tfds",
+    "CaptionedSource": "captions",
+    "Clip": "clips",
+    "ClipSource": "clips",
+    "PosedSource": "posed",
+    "RGBDSource": "rgbd",
+    "Sound": "sounds",
+    "SoundSource": "sounds",
+    "StereoSource": "stereo",
+    "captioned_source": "captions",
+    "clip_source": "clips",
+    "posed_source": "posed",
+    "rgbd_source": "rgbd",
+    "sound_source": "sounds",
+    "stereo_source": "stereo",
 }
 
 __all__ = list(_EXPORTS)

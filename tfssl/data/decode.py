@@ -1,4 +1,4 @@
-"""Encoded pictures and arrays, of every kind that people have, to upright 8-bit RGB."""
+"""Encoded images and arrays, of every kind that people have, to upright 8-bit RGB."""
 
 import io
 import os
@@ -22,7 +22,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Formats that are read. Others stay closed: some of Pillow's start an outside program (EPS) or only pretend."""
 
 MAX_PIXELS = 100_000_000
-"""Largest picture that is decoded (100 megapixels); a guard against decompression bombs."""
+"""Largest image that is decoded (100 megapixels); a guard against decompression bombs."""
 
 _KEPT_INFO = ("exif", "icc_profile", "dpi")
 
@@ -96,7 +96,7 @@ def _reason(error, data):
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = " ".join(str(error).split()) or type(error).__name__
-    return f"the picture data is damaged ({text})" if text.startswith("decoder error") else text
+    return f"the image data is damaged ({text})" if text.startswith("decoder error") else text
 
 
 def _is_empty(data):
@@ -137,7 +137,7 @@ def _with_info(image, original):
 
 
 def _scale_to_8_bits(image):
-    """16-bit, 32-bit and float pictures: Pillow's own convert() would clip them to white.
+    """16-bit, 32-bit and float images: Pillow's own convert() would clip them to white.
 
     16-bit values are divided by 257 and floats in [0, 1] multiplied by 255. 32-bit values have no agreed white:
     where they do not fit 8 bits, the darkest becomes 0 and the brightest 255.

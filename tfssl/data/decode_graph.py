@@ -1,4 +1,4 @@
-"""Encoded pictures to pixels and back inside a TensorFlow graph, with core operators that every model server has."""
+"""Encoded images to pixels and back inside a TensorFlow graph, with core operators that every model server has."""
 
 import tensorflow as tf
 
@@ -6,7 +6,7 @@ from tfssl.data.decode import MAX_PIXELS
 
 
 def decode_rgb(data):
-    """Decode an encoded picture. Alpha is composed over white, gray expanded, of an animation the first frame taken.
+    """Decode an encoded image. Alpha is composed over white, gray expanded, of an animation the first frame taken.
 
     16-bit PNGs are read at 8 bits. EXIF orientation is not applied: no core operator reads it.
 
@@ -21,11 +21,11 @@ def decode_rgb(data):
             and above 100 megapixels.
     """
     pixels = tf.ensure_shape(tf.io.decode_image(data, channels=0, expand_animations=False), (None, None, None))
-    # Joining takes some 60 bytes a pixel, so a picture of a few kilobytes could otherwise take a server's memory.
+    # Joining takes some 60 bytes a pixel, so an image of a few kilobytes could otherwise take a server's memory.
     tf.debugging.assert_less_equal(
         tf.size(pixels, tf.int64) // tf.shape(pixels, tf.int64)[-1],
         tf.constant(MAX_PIXELS, tf.int64),
-        f"a picture may have at most {MAX_PIXELS // 10**6} megapixels",
+        f"an image may have at most {MAX_PIXELS // 10**6} megapixels",
     )
     pixels = tf.cond(_is_palette_bmp(data), lambda: _look_up_palette(data, pixels), lambda: pixels)
     pixels = tf.cast(pixels, tf.float32) / 255.0

@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 
-from tfssl.errors import SourceError
+from tfssl.errors import ConfigError, SourceError
 
 _MAX_SUBSTITUTES = 64
 _DRAWS, _AUGMENTATION = 1, 2  # which generator of a position
@@ -80,6 +80,8 @@ class Examples:
             index = (first + attempt) % len(source)
             try:
                 return self.sampled(source.example(index), position)
+            except ConfigError:  # no fault of the example
+                raise
             except (ValueError, OSError) as error:
                 skipped.add(source.name(index), str(error))
         if training:
@@ -105,6 +107,8 @@ class Examples:
         for position in range(min(_MAX_SUBSTITUTES, len(self.source))):
             try:
                 arrays = self.sampled(self.source.example(position), position)
+            except ConfigError:
+                raise
             except (ValueError, OSError) as error:
                 skipped.add(self.source.name(position), str(error))
                 continue

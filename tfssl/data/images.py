@@ -1,8 +1,6 @@
 """Image sources: where encoded images come from, decoded to upright 8-bit RGB."""
 
 import dataclasses
-import glob
-import logging
 import os
 import re
 from collections.abc import Sequence
@@ -10,13 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfssl.data.decode import array_to_image, check_header, decode_image
+from tfssl.data.listing import expand, printable, short
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """File names that count as images in folders, lower case."""
-
-log = logging.getLogger("tfssl")
 
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 
@@ -72,11 +69,6 @@ class ArraySource(ImageSource):
         return {"image": array_to_image(self.images[index])}
 
 
-def printable(path):
-    """A file name as text: names need not be, and what cannot be written to a table is shown as an escape."""
-    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def image_source(data, min_size=None):
     """Make an :class:`ImageSource` of anything that can be one.
 
@@ -115,13 +107,8 @@ def image_source(data, min_size=None):
             f"array. Received: data of type {type(data).__name__}"
         )
     if len(found) == 0:
-        raise SourceError(f"`data` holds no images. Received: data={_short(data)}")
+        raise SourceError(f"`data` holds no images. Received: data={short(data)}")
     return found if min_size is None else found.sized(min_size)
-
-
-def _short(source):
-    text = repr(source)
-    return text if len(text) < 100 else text[:97] + "..."
 
 
 def _from_array(array):
@@ -147,7 +134,7 @@ def _from_text(text):
         from tfssl.data.tfds import tfds_source
 
         return tfds_source(text)
-    found = _expand(text)
+    found = expand(text)
     paths = tuple(p for p in found if p.lower().endswith(EXTENSIONS) or _SHARD.search(p))
     if found and not paths:
         raise SourceError(
@@ -163,46 +150,8 @@ def _from_paths(paths, source):
     if len(shards) < len(paths):
         raise SourceError(
             f"`data` mixes {len(shards)} .tfrecord shards with {len(paths) - len(shards)} other files; choose with "
-            f"a glob such as 'FOLDER/*.tfrecord'. Received: data={_short(source)}"
+            f"a glob such as 'FOLDER/*.tfrecord'. Received: data={short(source)}"
         )
     from tfssl.data.tfrecord import TFRecordSource
 
     return TFRecordSource.from_paths(shards)
-
-
-def _expand(text):
-    path = os.path.expanduser(text)
-    if os.path.isdir(path):
-        return sorted(_walk(path, ()))
-    if os.path.isfile(path):
-        return [path]
-    matches = sorted(glob.glob(path, recursive=True))
-    files = [p for p in matches if os.path.isfile(p)]
-    if matches and not files:
-        raise SourceError(f"`data` matches folders only; end the glob with /*.jpg or /**. Received: data={text!r}")
-    if not matches:
-        raise SourceError(f"`data` is no folder, file or matching glob. Received: data={text!r}")
-    return files
-
-
-def _walk(folder, above):
-    """Files below a folder. Follows symbolic links, a common way to make a subset, but not in circles."""
-    try:
-        status = os.stat(folder)
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        if not above:
-            raise SourceError(f"`data` cannot be listed ({error.strerror}). Received: data={folder!r}") from None
-        log.warning("left out folder %s: %s", folder, error.strerror)
-        return
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        link = entry.is_symlink()
-        if entry.is_dir(follow_symlinks=False) or (link and os.path.isdir(entry.path)):
-            yield from _walk(entry.path, (*above, here))
-        elif link or entry.is_file(follow_symlinks=False):  # a broken link is named among the unreadable files
-            yield entry.path

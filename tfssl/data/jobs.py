@@ -1,4 +1,4 @@
-"""From pictures, folders and globs to a list of files and where the result of each one goes."""
+"""From images, folders and globs to a list of files and where the result of each one goes."""
 
 import dataclasses
 import errno
@@ -17,7 +17,7 @@ _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One picture to read and the file to write."""
+    """One image to read and the file to write."""
 
     source: Path
     target: Path
@@ -25,7 +25,7 @@ class Job:
 
 @dataclasses.dataclass
 class Report:
-    """What became of each picture, in the order of the inputs.
+    """What became of each image, in the order of the inputs.
 
     Args:
         done: ``{source: output}``.
@@ -63,7 +63,7 @@ def start_jobs(inputs, out, *, format=None, overwrite=False):
 
 
 def failure(error, target):
-    """The reason of one picture's failure in one line.
+    """The reason of one image's failure in one line.
 
     Args:
         error: what was raised.
@@ -76,7 +76,7 @@ def failure(error, target):
         note = f"{error.strerror}; make room and start again, what is there already is whole and is kept"
         raise OSError(error.errno, note, str(Path(target).parent)) from None
     if isinstance(error, MemoryError):
-        return "not enough memory for a picture of this size"
+        return "not enough memory for an image of this size"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     text = " ".join(str(error).split())
@@ -101,7 +101,7 @@ def plan_jobs(inputs, out, format=None):
 
     Raises:
         ConfigError: for an unknown format.
-        SourceError: if there is no picture at all, or an output would replace an input.
+        SourceError: if there is no image at all, or an output would replace an input.
     """
     if format not in (None, "jpg", "png"):
         raise ConfigError(f"`format` must be 'jpg', 'png' or None to keep each input's. Received: format={format!r}")
@@ -115,7 +115,7 @@ def plan_jobs(inputs, out, format=None):
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
         listing = reasons or f"none among {', '.join(map(str, inputs)) or 'no inputs'}"
-        raise SourceError(f"no pictures ({' '.join(EXTENSIONS)}) to work on: {listing}")
+        raise SourceError(f"no images ({' '.join(EXTENSIONS)}) to work on: {listing}")
     jobs = [Job(source, out / target) for source, target in _targets(found, format).items()]
     inputs = {os.path.realpath(job.source) for job in jobs}
     for job in jobs:

@@ -17,7 +17,7 @@ _FRAME, _SCAN, _RESTART_INTERVAL, _RESTART, _END = 0xC0, 0xDA, 0xDD, 0xD0, b"\xf
 
 
 def encode_jpeg(rows, size, threads=1, **metadata):
-    """Encode a picture that is made while it is encoded, band by band.
+    """Encode an image that is made while it is encoded, band by band.
 
     Quality 95 with full chroma resolution: with halved chroma, color would run over edges that lightness keeps
     sharp. Bands start with a restart marker (ITU-T T.81, B.2.1), which every decoder knows; the decoded pixels are

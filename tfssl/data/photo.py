@@ -40,7 +40,7 @@ class Header:
 
     @property
     def megapixels(self):
-        """Size of the picture in millions of pixels."""
+        """Size of the image in millions of pixels."""
         return self.size[0] * self.size[1] / 1e6
 
 
@@ -87,7 +87,7 @@ def save_photo(rows, size, path, *, threads=1, **metadata):
         **metadata: from :func:`decode_photo`.
 
     Raises:
-        ValueError: if the picture is too large for the format.
+        ValueError: if the image is too large for the format.
         OSError: if it cannot be written; an older file of that name is then untouched.
     """
     path = Path(path)
@@ -129,7 +129,7 @@ def _exif_of(source, size):
             if tag in details:
                 details[tag] = value
         data = exif.tobytes()  # writes no thumbnail
-    except Exception:  # EXIF is often damaged; a picture is worth more than its metadata
+    except Exception:  # EXIF is often damaged; an image is worth more than its metadata
         return None
     return data if len(data) <= _MAX_EXIF else None
 

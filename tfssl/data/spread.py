@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfssl.errors import SourceError
+from tfssl.errors import ConfigError, SourceError
 
 
 def spread_examples(source, count, cut):
@@ -30,6 +30,8 @@ def spread_examples(source, count, cut):
             try:
                 found.append(cut(source.example(following - 1), following))
                 break
+            except ConfigError:  # no fault of the example
+                raise
             except (ValueError, OSError):
                 continue
     if not found:

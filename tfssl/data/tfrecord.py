@@ -27,7 +27,7 @@ _MEND = "copy the shard again, or write it anew with tools/write_tfrecords.py"
 class TFRecordSource(ImageSource):
     """Images in TFRecord shards of ``tf.train.Example``: feature ``image/encoded``, with the usual names beside it.
 
-    The index takes 16 bytes a record. Damage inside a payload shows when its picture is decoded.
+    The index takes 16 bytes a record. Damage inside a payload shows when its image is decoded.
 
     Args:
         paths: the shards.

@@ -1,8 +1,10 @@
 """Methods, found by folder: ``tfssl/methods/<name>/`` holds the class ``<Name>``.
 
-``tfssl.methods.Colorization`` imports the folder when it is first used.
+``tfssl.methods.Colorization`` imports the folder when it is first used. A method of one's own, in any module that can
+be imported, is named ``module:Class`` in configurations.
 """
 
+import difflib
 import importlib
 import pkgutil
 
@@ -15,17 +17,21 @@ def names():
 
 
 def get(name):
-    """The method class of a folder name.
+    """The method class of a folder name, or of ``module:Class``.
 
     Raises:
         ConfigError: naming the nearest method, if there is none of that name.
     """
-    import difflib
-
+    module, colon, attribute = str(name).partition(":")
+    if colon:
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"unknown method `{name}`: {error}; give module:Class that can be imported") from None
     if name not in names():
         close = difflib.get_close_matches(str(name), names(), n=1)
-        mend = f"did you mean `{close[0]}`?" if close else "known methods: " + ", ".join(names())
-        raise ConfigError(f"unknown method `{name}`: {mend}")
+        fix = f"did you mean `{close[0]}`?" if close else "known methods: " + ", ".join(names())
+        raise ConfigError(f"unknown method `{name}`: {fix}")
     return getattr(importlib.import_module(f"{__name__}.{name}"), _class_name(name))
 
 

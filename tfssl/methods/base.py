@@ -96,6 +96,8 @@ class Method(pydantic.BaseModel):
     paper: ClassVar[Paper]
     inputs: ClassVar[str]
     """What the method learns from, in a few words, for the table of methods."""
+    kind: ClassVar[str] = "images"
+    """What :meth:`open` opens: ``"images"``, ``"clips"``, ``"sounds"``, ``"captions"``, ``"pairs"``."""
     export_name: ClassVar[str | None] = None
     """Under which an export is served, and of its files; None is :meth:`name`."""
     prepares_in_graph: ClassVar[bool] = True
@@ -263,7 +265,9 @@ class Method(pydantic.BaseModel):
 
     @classmethod
     def name(cls) -> str:
-        """The folder name, as used in configurations: ``Colorization`` -> ``colorization``."""
+        """The name used in configurations: the folder's, ``Colorization`` -> ``colorization``; or ``module:Class``."""
+        if not cls.__module__.startswith("tfssl.methods."):
+            return f"{cls.__module__}:{cls.__name__}"
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
 
 

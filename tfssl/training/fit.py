@@ -250,8 +250,8 @@ def _unwrap(error):
 def _sample(method, model, settings, out, epoch):
     try:
         method.sample_sheet(model, settings.validation or settings.data, out / "samples" / f"epoch_{epoch + 1:04d}.png")
-    except (OSError, ValueError) as error:  # a picture is never worth a run
-        log.warning("no sample picture of epoch %d: %s", epoch + 1, error)
+    except (OSError, ValueError) as error:  # an image is never worth a run
+        log.warning("no sample image of epoch %d: %s", epoch + 1, error)
 
 
 def _finish(model, out, recorder):

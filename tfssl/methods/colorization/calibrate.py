@@ -11,7 +11,7 @@ _SCORES = {"paper": "scores", "small": "scores", "alexnet": "fc8"}
 def undo_rebalancing(method, model, share):
     """Take back part of the rebalancing of a trained network, by shifting its last bias.
 
-    A network trained with class weights w predicts colors in proportion to ``p(color | picture) * w``.
+    A network trained with class weights w predicts colors in proportion to ``p(color | image) * w``.
     Subtracting ``share * log w`` from the scores leaves ``p * w^(1 - share)``: 0 changes nothing (rare colors count
     most: vivid, sometimes wrong), 1 gives back the frequencies of the photographs (cautious). The network's other
     weights, its size and its speed stay as they are.
@@ -46,7 +46,7 @@ def choose_decoding(method, model, source, *, shares, temperatures, raw_gain):
         source: photographs that trained nothing, see :func:`tfssl.data.images.image_source`.
         shares: candidates for :func:`undo_rebalancing`.
         temperatures: candidates for T.
-        raw_gain: smallest gain in raw AuC over the gray picture, in [0, 1], that a pair must reach.
+        raw_gain: smallest gain in raw AuC over the gray image, in [0, 1], that a pair must reach.
 
     Returns:
         ``((share, temperature), table)``: of the pairs that reach raw_gain the one with the highest

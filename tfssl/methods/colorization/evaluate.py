@@ -24,10 +24,10 @@ _GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
 def evaluate(method, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):
     """Colorize the images of a source from their lightness and compare with their true colors.
 
-    Each picture is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
+    Each image is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
     it with ``method.image_size`` pixels on its shorter side; the predicted ab are stretched back bilinearly.
     AuC and RMSE are of that ab field before clipping to the sRGB gamut, at every 4th pixel in both directions; PSNR,
-    SSIM, CIEDE2000 and colorfulness are of the clipped 8-bit picture that keeps the true L. Images whose |a|
+    SSIM, CIEDE2000 and colorfulness are of the clipped 8-bit image that keeps the true L. Images whose |a|
     and |b| nowhere exceed 5 are gray in truth: left out and counted. Memory does not grow with the number of
     images.
 
@@ -40,7 +40,7 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
         limit: use only the first so many images; None for all.
         compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
             ``(method, model)``, which are then named after their objectives.
-        progress: called with (images done, images in all) after each picture.
+        progress: called with (images done, images in all) after each image.
 
     Returns:
         ``{name: float}`` with the names of :meth:`tfssl.color.tally.ColorTally.result` (``prior`` is the
@@ -50,7 +50,7 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
         unreadable images as ``{name: reason}``.
 
     Raises:
-        SourceError: if the source holds no readable picture in color, or is mostly unreadable.
+        SourceError: if the source holds no readable image in color, or is mostly unreadable.
         ConfigError: for a temperature, limit or name of a compared model outside its range.
         ModelError: if a model predicts NaN.
     """
@@ -69,7 +69,7 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
 
 
 def sweep_temperature(method, model, data, temperatures, *, limit=None, progress=None):
-    """Metrics for several temperatures of the annealed mean, to choose one; the network runs once for each picture.
+    """Metrics for several temperatures of the annealed mean, to choose one; the network runs once for each image.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization` with a classification objective.
@@ -77,7 +77,7 @@ def sweep_temperature(method, model, data, temperatures, *, limit=None, progress
         data: photographs in color; not those that the final numbers are reported on.
         temperatures: several T in (0, 1].
         limit: use only the first so many images; None for all.
-        progress: called with (images done, images in all) after each picture.
+        progress: called with (images done, images in all) after each image.
 
     Returns:
         ``{T: metrics}`` as :func:`evaluate` without compared models.
@@ -103,7 +103,7 @@ def sweep_temperature(method, model, data, temperatures, *, limit=None, progress
 
 
 def write_sheet(method, model, data, path, count=8):
-    """Write what a model makes of a few images: rows gray, predicted and truth, one column for each picture.
+    """Write what a model makes of a few images: rows gray, predicted and truth, one column for each image.
 
     The images are spread evenly over the source and always the same; of each the center crop is shown that
     training would see. Unreadable ones give way to the next.
@@ -116,7 +116,7 @@ def write_sheet(method, model, data, path, count=8):
         count: number of images.
 
     Raises:
-        SourceError: if no picture is readable.
+        SourceError: if no image is readable.
     """
     from skimage.color import rgb2lab
 
@@ -190,7 +190,7 @@ def _survey(data, colorizers, limit, progress, record=None):
             progress(done, total)
     if survey.images == 0:
         raise SourceError(
-            f"`data` has no readable picture in color among {total} ({survey.gray} gray, {len(survey.skipped)} "
+            f"`data` has no readable image in color among {total} ({survey.gray} gray, {len(survey.skipped)} "
             f"unreadable); give photographs in color"
         )
     return survey
@@ -200,7 +200,7 @@ def _check(temperature, limit):
     if not 0 < temperature <= 1:
         raise ConfigError(f"`temperature` must lie in (0, 1]. Received: temperature={temperature}")
     if limit is not None and limit < 1:
-        raise ConfigError(f"`limit` must be at least 1 picture. Received: limit={limit}")
+        raise ConfigError(f"`limit` must be at least 1 image. Received: limit={limit}")
 
 
 def _named(compare):

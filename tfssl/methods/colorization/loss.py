@@ -12,7 +12,7 @@ from tfssl.ops.ab_bins import GRAY_THRESHOLD, NUM_BINS, SIGMA, soft_encode
 
 
 def colored_mask(ab, threshold=GRAY_THRESHOLD):
-    """1 for pictures with color, 0 for gray ones.
+    """1 for images with color, 0 for gray ones.
 
     Args:
         ab: float tensor (B, h, w, 2), ab units.
@@ -29,8 +29,8 @@ def colored_mask(ab, threshold=GRAY_THRESHOLD):
 class ColorCrossEntropy(keras.losses.Loss):
     """Soft-target cross-entropy over the 313 bins, each pixel weighted by the rarity of its nearest bin.
 
-    ``-v(Z) * sum_q Z_q log softmax(s)_q`` averaged over pixels and pictures (paper, equations 2 and 3). Gray
-    pictures count as zeros. The released code multiplies gradients by v and reports the unweighted loss; a
+    ``-v(Z) * sum_q Z_q log softmax(s)_q`` averaged over pixels and images (paper, equations 2 and 3). Gray
+    images count as zeros. The released code multiplies gradients by v and reports the unweighted loss; a
     weighted loss has the same gradients.
 
     Args:
@@ -89,9 +89,9 @@ class ColorCrossEntropy(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class ColorRegression(keras.losses.Loss):
-    """The L2 baseline: ``1/2 |ab - ab'|^2`` in units of (ab / 110)^2, averaged over pixels and pictures.
+    """The L2 baseline: ``1/2 |ab - ab'|^2`` in units of (ab / 110)^2, averaged over pixels and images.
 
-    Equation 1 of the paper. Gray pictures count as zeros.
+    Equation 1 of the paper. Gray images count as zeros.
 
     Call: ``y_true`` and ``y_pred`` ab (B, h, w, 2), ab units.
     """

@@ -115,7 +115,7 @@ def _small_trunk(x):
     """A residual encoder-decoder of 3.2 million parameters for CPUs and phones.
 
     Most work happens at 1/8 and 1/16 of the input, where a 3x3 convolution sees objects; one vector pooled over
-    the whole picture tells every position what kind of scene it belongs to (the global features of Iizuka et
+    the whole image tells every position what kind of scene it belongs to (the global features of Iizuka et
     al., 2016); two skips bring edges back, so that colors stop where things do.
     """
     x = _conv_bn_relu(x, 32, 3, "stem", strides=2, pad=1, use_bias=False)

@@ -13,7 +13,7 @@ import numpy as np
 from tfssl import __version__
 from tfssl.color.metrics import join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photograph
-from tfssl.color.tally import MIN_PIXELS, PICTURE_METRICS, SAMPLING
+from tfssl.color.tally import MIN_PIXELS, IMAGE_METRICS, SAMPLING
 from tfssl.data.images import image_source
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
@@ -42,7 +42,7 @@ class Report:
             self.out.mkdir(parents=True, exist_ok=True)
             self._table = open(self._unfinished("per_image.csv"), "w", newline="", encoding="utf-8")
             prefixes = [prefix for colorizer in self.colorizers.values() for prefix in colorizer.prefixes]
-            metrics = [prefix + name for prefix in prefixes for name in PICTURE_METRICS]
+            metrics = [prefix + name for prefix in prefixes for name in IMAGE_METRICS]
             fields = ["name", "status", "width", "height", "pixels", "colorfulness_true", *metrics]
             self._rows = csv.DictWriter(self._table, fieldnames=fields)
             self._rows.writeheader()
@@ -102,7 +102,7 @@ class Report:
         os.replace(unfinished, self.out / "metrics.json")
 
     def _write_sheet(self, source, temperature):
-        """Rows of gray, compared models, ours and truth, of the pictures that :func:`choose` names."""
+        """Rows of gray, compared models, ours and truth, of the images that :func:`choose` names."""
         ours = "ours" if temperature is None else f"ours, T = {temperature:g}"
         others = [name for name in self.colorizers if name not in ("", "gray")]
         rows, labels = [], []
@@ -119,13 +119,13 @@ class Report:
 
 
 def choose(gains):
-    """Which pictures a sheet shows: those that colors helped most and least, the middle, and a random choice.
+    """Which images a sheet shows: those that colors helped most and least, the middle, and a random choice.
 
     Args:
-        gains: list of (gain in raw AuC over gray, index), one for each picture.
+        gains: list of (gain in raw AuC over gray, index), one for each image.
 
     Returns:
-        List of (kind, gain, index): best, median, worst, random; no picture twice, the same for the same gains.
+        List of (kind, gain, index): best, median, worst, random; no image twice, the same for the same gains.
     """
     ordered = sorted(gains, reverse=True)
     middle = max(0, (len(ordered) - _SHOWN["median"]) // 2)

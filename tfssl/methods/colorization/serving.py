@@ -1,4 +1,4 @@
-"""The endpoints of an exported colorizer: encoded pictures in and out, or lightness in and ab out.
+"""The endpoints of an exported colorizer: encoded images in and out, or lightness in and ab out.
 
 Written with TensorFlow core operators only, so that any TensorFlow Serving binary runs them.
 """
@@ -11,17 +11,17 @@ from tfssl.data.decode_graph import decode_rgb, encode_png
 from tfssl.methods.base import Endpoint
 from tfssl.ops.color import lab_to_rgb, rgb_to_lightness
 
-_PARALLEL = 4  # pictures of a batch that are decoded, predicted and encoded at a time
+_PARALLEL = 4  # images of a batch that are decoded, predicted and encoded at a time
 
 
 def endpoints(method, model):
     """The signatures of an exported colorizer. The first one is also ``serving_default``.
 
-    - ``colorize_bytes``: ``image_bytes``, string (N,), encoded JPEG, PNG, BMP, GIF or WebP pictures of any sizes ->
+    - ``colorize_bytes``: ``image_bytes``, string (N,), encoded JPEG, PNG, BMP, GIF or WebP images of any sizes ->
       ``png_bytes``, string (N,), each an RGB PNG as large as its input. The default, because it needs nothing of
       the caller but a file.
     - ``predict_ab``: ``lightness``, float32 (B, H, W, 1), L in [0, 100] -> ``ab``, float32 (B, H, W, 2), ab units.
-      The network sees exactly the pixels given: scale pictures to about ``method.image_size`` first.
+      The network sees exactly the pixels given: scale images to about ``method.image_size`` first.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization`.
@@ -53,7 +53,7 @@ def endpoints(method, model):
 
 
 def colorize_rgb(method, model, rgb):
-    """Colorize one picture: L kept at full size, ab predicted at the network's size and joined.
+    """Colorize one image: L kept at full size, ab predicted at the network's size and joined.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization`.
@@ -72,14 +72,14 @@ def colorize_rgb(method, model, rgb):
 
 
 def network_size(method, size):
-    """Size at which the network sees a picture, the same as in ``tfssl colorize`` and ``tfssl evaluate``.
+    """Size at which the network sees an image, the same as in ``tfssl colorize`` and ``tfssl evaluate``.
 
     The shorter side becomes ``method.image_size``, but the longer one at most ``MAX_ASPECT`` times that: a strip
     of 20000 x 10 pixels would otherwise grow to 256 000 x 128.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization`.
-        size: int32 tensor (2,), height and width of the picture.
+        size: int32 tensor (2,), height and width of the image.
 
     Returns:
         int32 tensor (2,), height and width. Sizes that are no multiple of the network's stride are filled up by

@@ -23,7 +23,7 @@ class MaskMaker:
 
     Args:
         kind: ``"center"``, ``"blocks"``, ``"regions"`` or ``"pattern"``.
-        side: of the picture in pixels.
+        side: of the image in pixels.
         overlap: of the central mask, see :func:`tfssl.ops.masks.center_mask`.
         shapes: folder of segmentation masks for ``"regions"``, see :func:`load_shapes`; None for blobs.
     """

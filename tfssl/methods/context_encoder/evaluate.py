@@ -27,9 +27,9 @@ _TITLES = {"": "filled", "surround_fill": "mean of\nthe visible", "nn_hog": "nei
 
 
 def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None):
-    """Cut holes into the center crops of a source's pictures, fill them and compare with what was there.
+    """Cut holes into the center crops of a source's images, fill them and compare with what was there.
 
-    Masks are drawn as in training, that of a picture from its number: always the same. The prediction replaces the
+    Masks are drawn as in training, that of an image from its number: always the same. The prediction replaces the
     dropped pixels as it is, nothing is blended. Conventions: see
     :mod:`tfssl.methods.context_encoder.metrics`.
 
@@ -38,28 +38,28 @@ def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit
         model: its model.
         data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
-        limit: use only the first so many readable pictures; None for all.
-        bank: pictures that nearest neighbors are taken from, such as those of training; None for the other pictures
+        limit: use only the first so many readable images; None for all.
+        bank: images that nearest neighbors are taken from, such as those of training; None for the other images
             of ``data``.
         bank_limit: use only the first so many of the bank.
-        batch_size: pictures that the network sees at a time; changes nothing but memory.
-        progress: called with (pictures done, pictures in all) after each batch.
+        batch_size: images that the network sees at a time; changes nothing but memory.
+        progress: called with (images done, images in all) after each batch.
 
     Returns:
-        ``{name: float}``, means over pictures of their hole's
+        ``{name: float}``, means over images of their hole's
 
         - ``l1``, ``l2`` (per cent), ``psnr`` (dB), ``gradient_energy``; ``psnr_of_mean``, the PSNR of the mean ``l2``;
         - the same prefixed by ``mean_fill_`` (ImageNet's mean color), ``surround_fill_`` (mean color of the visible
-          pixels), ``nn_hog_`` and ``nn_features_`` (the same place of the picture whose visible cells are nearest in
-          HOG, or in the encoder's conv5); no neighbors where there is no other picture;
+          pixels), ``nn_hog_`` and ``nn_features_`` (the same place of the image whose visible cells are nearest in
+          HOG, or in the encoder's conv5); no neighbors where there is no other image;
         - ``psnr_gain`` over mean fill and ``psnr_gain_nn`` over the better neighbor;
         - ``true_gradient_energy``, and ``sharpness``, the ratio of the two: 1 is as sharp as the truth;
         - the counts ``images``, ``images_skipped`` and ``bank``.
 
-        And ``skipped``, the unreadable pictures as ``{name: reason}``.
+        And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
-        SourceError: if the source holds no readable picture, or is mostly unreadable.
+        SourceError: if the source holds no readable image, or is mostly unreadable.
         ConfigError: if a limit is below 1.
         ModelError: if the model predicts NaN.
     """
@@ -86,7 +86,7 @@ def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit
 
 
 def write_sheet(method, model, data, path, count=8):
-    """Draw pictures with their hole, filled, and as they were; one column for each.
+    """Draw images with their hole, filled, and as they were; one column for each.
 
     They are spread evenly over the source and always the same; unreadable ones give way to the next.
 
@@ -95,10 +95,10 @@ def write_sheet(method, model, data, path, count=8):
         model: its model.
         data: see :func:`tfssl.data.images.image_source`.
         path: PNG to write.
-        count: number of pictures.
+        count: number of images.
 
     Raises:
-        SourceError: if no picture is readable.
+        SourceError: if no image is readable.
     """
     found = spread_examples(
         method.open(data),
@@ -119,12 +119,12 @@ def _holes(method, data, limit, skipped=None):
 
 
 def _predict(method, model, pixels, dropped, batch_size, progress=None):
-    """Completed pictures, float32 (N, S, S, 3) in [0, 1]."""
+    """Completed images, float32 (N, S, S, 3) in [0, 1]."""
     parts = []
     for start in range(0, len(pixels), batch_size):
-        pictures = tf.constant(pixels[start : start + batch_size], tf.float32) / 255.0
+        images = tf.constant(pixels[start : start + batch_size], tf.float32) / 255.0
         hole = tf.constant(dropped[start : start + batch_size])[..., None]
-        parts.append(complete(method, model, pictures, hole, blend=False).numpy())
+        parts.append(complete(method, model, images, hole, blend=False).numpy())
         if progress is not None:
             progress(min(start + batch_size, len(pixels)), len(pixels))
     filled = np.concatenate(parts)
@@ -134,17 +134,17 @@ def _predict(method, model, pixels, dropped, batch_size, progress=None):
 
 
 def _mean_fills(pixels, dropped):
-    pictures, hole = pixels / np.float32(255.0), dropped[..., None]
+    images, hole = pixels / np.float32(255.0), dropped[..., None]
     count = np.maximum(np.sum(~hole, axis=(1, 2), keepdims=True), 1)
-    seen = np.sum(pictures * ~hole, axis=(1, 2), keepdims=True) / count
+    seen = np.sum(images * ~hole, axis=(1, 2), keepdims=True) / count
     return {
-        "mean_fill": np.where(hole, np.float32(MEAN_COLOR) / 255.0, pictures),
-        "surround_fill": np.where(hole, seen, pictures),
+        "mean_fill": np.where(hole, np.float32(MEAN_COLOR) / 255.0, images),
+        "surround_fill": np.where(hole, seen, images),
     }
 
 
 def _neighbor_fills(method, model, pixels, dropped, others, excluded):
-    pictures, hole = pixels / np.float32(255.0), dropped[..., None]
+    images, hole = pixels / np.float32(255.0), dropped[..., None]
     masked = np.where(hole, np.rint(MEAN_COLOR).astype(np.uint8), pixels)
     encoder = method.encoder(model)
     described = {
@@ -154,7 +154,7 @@ def _neighbor_fills(method, model, pixels, dropped, others, excluded):
     fills = {}
     for name, (queries, bank) in described.items():
         chosen = nearest(queries, visible_cells(dropped, queries.shape[1]), bank, excluded)
-        fills[name] = np.where(hole, others[chosen] / np.float32(255.0), pictures)
+        fills[name] = np.where(hole, others[chosen] / np.float32(255.0), images)
     return fills
 
 
@@ -178,11 +178,11 @@ def _draw(pixels, dropped, fills, path, count=8):
     masked = np.where(dropped[..., None], np.rint(MEAN_COLOR).astype(np.uint8), pixels)
     rows = {"masked": masked, **{title: fills[name] for name, title in _TITLES.items() if name in fills}}
     rows["truth"] = pixels
-    pictures = [[picture if picture.dtype == np.uint8 else _levels(picture) for picture in row[shown]] for row in (
+    images = [[image if image.dtype == np.uint8 else _levels(image) for image in row[shown]] for row in (
         rows.values()
     )]  # fmt: skip
-    picture_sheet(pictures, path, labels=list(rows), cell=min(max(pixels.shape[1], 96), 192))
+    picture_sheet(images, path, labels=list(rows), cell=min(max(pixels.shape[1], 96), 192))
 
 
-def _levels(picture):
-    return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+def _levels(image):
+    return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)

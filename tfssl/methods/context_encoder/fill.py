@@ -1,4 +1,4 @@
-"""Filling a hole of a picture of any size: its surroundings at the network's scale, and the way back.
+"""Filling a hole of an image of any size: its surroundings at the network's scale, and the way back.
 
 Written with TensorFlow core operators, so that exports use the same functions as files and evaluations.
 """
@@ -8,20 +8,20 @@ import tensorflow as tf
 from tfssl.ops.masks import FILL, center_mask
 
 FREE_SHARE = 0.5
-"""A hole of a network that takes any mask covers at most this share of the side that it sees: 1/4 of its area."""
+"""A hole of a network that takes any mask covers at most this fraction of the side that it sees: 1/4 of its area."""
 
 _BLEND_STEPS = 64  # standard deviation sqrt(64 * 2 / 3) = 6.5 pixels of the network
 
 
 def hole_share(method):
-    """Largest side of a hole as a share of the side of what the network sees."""
+    """Largest side of a hole as a fraction of the side of what the network sees."""
     if method.mask == "center":
         return (method.crop_size // 2 - 2 * method.overlap) / method.crop_size
     return FREE_SHARE
 
 
 def square_around(method, box):
-    """The square that the network sees of a picture to fill one hole.
+    """The square that the network sees of an image to fill one hole.
 
     The hole lies in its middle. With a central mask it fills the hole that the network was trained on, but the square
     is not smaller than half the network's input, which would only enlarge pixels; otherwise it is at least as large
@@ -32,7 +32,7 @@ def square_around(method, box):
         box: int32 tensors or numbers (top, left, bottom, right) of the hole in pixels.
 
     Returns:
-        int32 tensors (top, left, side); the square may reach beyond the picture.
+        int32 tensors (top, left, side); the square may reach beyond the image.
     """
     top, left, bottom, right = (tf.cast(edge, tf.int32) for edge in box)
     longest = tf.cast(tf.maximum(bottom - top, right - left), tf.float32)
@@ -42,14 +42,14 @@ def square_around(method, box):
 
 
 def fill_hole(method, network, rgb, unknown, hole, square):
-    """Fill one hole of a picture.
+    """Fill one hole of an image.
 
-    What of the square lies inside the picture is scaled to the network's size, its unknown pixels left out of every
-    mean; beyond the border the picture is mirrored. The completed square is scaled back and replaces the hole.
+    What of the square lies inside the image is scaled to the network's size, its unknown pixels left out of every
+    mean; beyond the border the image is mirrored. The completed square is scaled back and replaces the hole.
 
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter, or a function ``(pictures, training=False)`` that stands for it.
+        network: its inpainter, or a function ``(images, training=False)`` that stands for it.
         rgb: float32 tensor (H, W, 3) in [0, 1].
         unknown: bool tensor (H, W), all pixels that the network must not see.
         hole: bool tensor (H, W), those to fill.
@@ -77,16 +77,16 @@ def fill_hole(method, network, rgb, unknown, hole, square):
     return tf.where(hole[..., None], tf.pad(filled, around), rgb)
 
 
-def complete(method, network, pictures, dropped, *, blend=True):
-    """Complete pictures of the network's size.
+def complete(method, network, images, dropped, *, blend=True):
+    """Complete images of the network's size.
 
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
         network: its inpainter, or a function that stands for it.
-        pictures: float32 tensor (B, S, S, 3) in [0, 1].
+        images: float32 tensor (B, S, S, 3) in [0, 1].
         dropped: bool tensor (B, S, S, 1). A network with a central mask does not see any of its hole, but only
             dropped pixels are replaced, and only in the center: others keep the mean color.
-        blend: whether the difference between prediction and picture at the hole's rim is spread into the hole, so
+        blend: whether the difference between prediction and image at the hole's rim is spread into the hole, so
             that no seam shows: it diffuses inwards and fades over some 6 pixels.
 
     Returns:
@@ -96,11 +96,11 @@ def complete(method, network, pictures, dropped, *, blend=True):
     unseen = dropped
     if method.mask == "center":
         unseen = dropped | tf.constant(center_mask(method.crop_size, method.overlap))[None, :, :, None]
-    made = network(tf.where(unseen, fill, pictures) * 2.0 - 1.0, training=False)
+    made = network(tf.where(unseen, fill, images) * 2.0 - 1.0, training=False)
     made = (tf.cast(made, tf.float32) + 1.0) / 2.0
     margin = (method.crop_size - made.shape[1]) // 2
     end = method.crop_size - margin
-    inner, hole = pictures[:, margin:end, margin:end], dropped[:, margin:end, margin:end]
+    inner, hole = images[:, margin:end, margin:end], dropped[:, margin:end, margin:end]
     if blend:
         made = made + _diffuse(tf.where(hole, 0.0, inner - made), hole)
     made = tf.clip_by_value(tf.where(hole, made, inner), 0.0, 1.0)
@@ -108,7 +108,7 @@ def complete(method, network, pictures, dropped, *, blend=True):
         return made
     frame = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
     predicted = tf.pad(tf.ones_like(made, tf.bool), frame)
-    return tf.where(predicted, tf.pad(made, frame), tf.where(dropped, fill, pictures))
+    return tf.where(predicted, tf.pad(made, frame), tf.where(dropped, fill, images))
 
 
 def _diffuse(known, hole):
@@ -130,11 +130,11 @@ def _edges(square, rgb):
 
 
 class _Span:
-    """One axis of a square on a picture.
+    """One axis of a square on an image.
 
-    ``start`` ... ``stop`` are the picture's pixels inside it. Scaled, they are ``count`` of the network's pixels, from
+    ``start`` ... ``stop`` are the image's pixels inside it. Scaled, they are ``count`` of the network's pixels, from
     ``offset`` on; ``index`` names for each of the network's pixels the one among them that it shows, mirrored beyond
-    the picture's border.
+    the image's border.
     """
 
     def __init__(self, first, side, size, image_size):

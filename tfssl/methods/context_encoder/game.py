@@ -11,12 +11,12 @@ from tfssl.methods.context_encoder.loss import MaskedL2, critic_loss, fooling_lo
 class InpaintingGame(AdversarialModel):
     """Reconstruction and adversarial loss together (paper, equation 3).
 
-    Each step the inpainter is run once; its picture serves its own gradient and the critic's, whose judgment of it is
+    Each step the inpainter is run once; its image serves its own gradient and the critic's, whose judgment of it is
     taken before either is updated. (The released code updates the critic first and then uses its earlier judgment:
     the inpainter's update is the same, but for the critic's weights in its gradient.)
 
     Metrics: ``loss`` is the inpainter's, ``l2`` the mean squared error of the dropped pixels in units of [-1, 1],
-    ``adversarial`` -log D of its pictures, ``critic`` the critic's cross-entropy (2 ln 2 = 1.386 where it cannot
+    ``adversarial`` -log D of its images, ``critic`` the critic's cross-entropy (2 ln 2 = 1.386 where it cannot
     tell).
 
     Args:

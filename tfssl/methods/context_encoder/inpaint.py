@@ -1,4 +1,4 @@
-"""Filling holes of photographs: one picture at its own size, or any number of files."""
+"""Filling holes of photographs: one image at its own size, or any number of files."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ DRAWN_MASKS = ("center", "random")
 """Masks that need no file."""
 
 SHEETS = "sheets"
-"""Folder of the pictures masked | filled | truth, below that of the results."""
+"""Folder of the images masked | filled | truth, below that of the results."""
 
 _MARK = (255, 0, 255)  # color of the hole on sheets: one that photographs hardly have
 _SHEET_SIDE = 384
@@ -46,7 +46,7 @@ class Inpainter:
         self._fill = compiled_filler(method, network)
 
     def __call__(self, rgb, hole):
-        """Fill the holes of one picture.
+        """Fill the holes of one image.
 
         Each connected hole is filled by itself from a square of its surroundings, a long thin one (a scratch) in
         pieces, which would otherwise be seen from too far away. The pixels of other holes and pieces are hidden from
@@ -60,11 +60,11 @@ class Inpainter:
             uint8 array (H, W, 3), equal to ``rgb`` outside of the hole.
 
         Raises:
-            ValueError: if the hole covers the whole picture.
+            ValueError: if the hole covers the whole image.
             ModelError: if the network predicts NaN.
         """
         if hole.all():
-            raise ValueError("the mask covers the whole picture; leave something to continue")
+            raise ValueError("the mask covers the whole image; leave something to continue")
         filled = rgb.copy()
         for top, left, shape in _pieces(hole, self.method.crop_size // 2):
             bottom, right = top + shape.shape[0], left + shape.shape[1]
@@ -78,7 +78,7 @@ class Inpainter:
         return filled
 
     def draw_mask(self, kind, size, seed):
-        """A mask for a picture without one, in its central square.
+        """A mask for an image without one, in its central square.
 
         Args:
             kind: ``"center"``: as large as the network takes for the whole square; ``"random"``: several blocks.
@@ -128,18 +128,18 @@ def inpaint_paths(inputs, out, predictor, *, mask="center", overwrite=False, for
     """Fill holes of files, folders and globs into a folder, and draw masked | filled | truth of each.
 
     Inputs, names of outputs and their errors are those of :func:`tfssl.data.jobs.plan_jobs`. Outside of the hole every
-    pixel is that of the input until it is encoded: PNG keeps it, JPEG changes it as it always does. The pictures
+    pixel is that of the input until it is encoded: PNG keeps it, JPEG changes it as it always does. The images
     beside each other are below ``out/sheets/``. Outputs appear whole or not at all.
 
     Args:
         inputs: list of paths and glob patterns.
         out: folder of the outputs, made if missing.
         predictor: an :class:`Inpainter`.
-        mask: a picture of the same size that is white where the hole is; a folder of such pictures, each named as its
+        mask: an image of the same size that is white where the hole is; a folder of such images, each named as its
             input (``photo.jpg``: ``photo.png``); or ``"center"`` or ``"random"``, see :meth:`Inpainter.draw_mask`.
         overwrite: replace outputs that are there; otherwise they are skipped.
         format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
-        progress: called as ``progress(done, total, note)`` after each picture.
+        progress: called as ``progress(done, total, note)`` after each image.
 
     Returns:
         A :class:`tfssl.data.jobs.Report`.
@@ -155,7 +155,7 @@ def inpaint_paths(inputs, out, predictor, *, mask="center", overwrite=False, for
             _fill_file(job, masks, predictor, Path(out))
         except ModelError:
             raise
-        except Exception as error:  # whatever is wrong with one picture, the others are done
+        except Exception as error:  # whatever is wrong with one image, the others are done
             report.failed[str(job.source)] = failure(error, job.target)
         else:
             report.done[str(job.source)] = str(job.target)
@@ -184,21 +184,21 @@ def _fill_file(job, masks, predictor, out):
 
 
 class _Masks:
-    """Where the hole of each picture is."""
+    """Where the hole of each image is."""
 
     def __init__(self, mask, predictor):
         self.mask, self.predictor = os.fspath(mask), predictor
         self.path = Path(self.mask).expanduser()
         if self.mask not in DRAWN_MASKS and not self.path.exists():
             raise ConfigError(
-                f"`mask` must be a picture that is white where the hole is, a folder of such, 'center' or 'random'. "
+                f"`mask` must be an image that is white where the hole is, a folder of such, 'center' or 'random'. "
                 f"Received: mask={self.mask!r}, which does not exist"
             )
 
     def of(self, source, size):
-        """The hole of the picture ``source`` of (height, width), bool (height, width)."""
+        """The hole of the image ``source`` of (height, width), bool (height, width)."""
         if self.mask in DRAWN_MASKS and not self.path.exists():
-            # By name, so that the same picture gets the same blocks in any list.
+            # By name, so that the same image gets the same blocks in any list.
             return self.predictor.draw_mask(self.mask, size, zlib.crc32(source.name.encode("utf-8", "replace")))
         file = self.path / f"{source.stem}.png" if self.path.is_dir() else self.path
         return read_mask(file, size)
@@ -209,7 +209,7 @@ def read_mask(file, size):
 
     Args:
         file: its path.
-        size: (height, width) of its picture.
+        size: (height, width) of its image.
 
     Returns:
         bool array (height, width), True where the mask is lighter than middle gray.
@@ -225,7 +225,7 @@ def read_mask(file, size):
         raise ValueError(f"the mask {str(file)!r} cannot be read: {error}") from None
     if (mask.height, mask.width) != tuple(size):
         raise ValueError(
-            f"the mask {str(file)!r} has {mask.width}x{mask.height} pixels, the picture {size[1]}x{size[0]}; they must "
+            f"the mask {str(file)!r} has {mask.width}x{mask.height} pixels, the image {size[1]}x{size[0]}; they must "
             f"be equal"
         )
     hole = np.asarray(mask.convert("L")) >= 128

@@ -1,4 +1,4 @@
-"""Losses of inpainting: squared error where a picture was dropped, and what the two players want of the critic.
+"""Losses of inpainting: squared error where an image was dropped, and what the two players want of the critic.
 
 Targets hold the true colors in [-1, 1] in their first three channels, and in the fourth 1 where the pixel was dropped.
 """

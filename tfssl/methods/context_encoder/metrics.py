@@ -1,7 +1,7 @@
-"""How far a filled hole is from what was there: error and sharpness of one picture, in NumPy.
+"""How far a filled hole is from what was there: error and sharpness of one image, in NumPy.
 
-Conventions: values in [0, 1], the pixels of the hole only, each picture by itself; then means over pictures. The mean
-of the PSNR of pictures is at least the PSNR of their mean error, so both are reported.
+Conventions: values in [0, 1], the pixels of the hole only, each image by itself; then means over images. The mean
+of the PSNR of images is at least the PSNR of their mean error, so both are reported.
 """
 
 import math
@@ -15,7 +15,7 @@ _SMALLEST = 1e-10  # of a squared error, in [0, 1]: a perfect fill has 100 dB
 
 
 def hole_metrics(truth, filled, hole):
-    """Errors of a filled picture inside its hole.
+    """Errors of a filled image inside its hole.
 
     Args:
         truth: float array (H, W, 3) in [0, 1].
@@ -41,20 +41,20 @@ def psnr(squared_error):
     return -10.0 * math.log10(max(squared_error, _SMALLEST))
 
 
-def gradient_energy(picture, hole):
+def gradient_energy(image, hole):
     """Mean squared difference of neighboring pixels of a hole, over both directions and all channels.
 
-    Compare it with that of the true picture: less is blurred, more is noise.
+    Compare it with that of the true image: less is blurred, more is noise.
 
     Args:
-        picture: float array (H, W, 3) in [0, 1].
+        image: float array (H, W, 3) in [0, 1].
         hole: bool array (H, W); pairs with both pixels inside count.
 
     Returns:
         float; 0 if no two neighbors lie inside.
     """
-    picture = np.asarray(picture, np.float64)
-    across = np.square(picture[:, 1:] - picture[:, :-1])[hole[:, 1:] & hole[:, :-1]]
-    down = np.square(picture[1:] - picture[:-1])[hole[1:] & hole[:-1]]
+    image = np.asarray(image, np.float64)
+    across = np.square(image[:, 1:] - image[:, :-1])[hole[:, 1:] & hole[:, :-1]]
+    down = np.square(image[1:] - image[:-1])[hole[1:] & hole[:-1]]
     count = across.size + down.size
     return float((across.sum() + down.sum()) / count) if count else 0.0

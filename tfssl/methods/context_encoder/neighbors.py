@@ -1,18 +1,18 @@
-"""Filling a hole with the same place of another picture: the one whose visible surroundings look most alike."""
+"""Filling a hole with the same place of another image: the one whose visible surroundings look most alike."""
 
 import numpy as np
 
 CELLS = 8
-"""Cells along a side of a picture in which it is described."""
+"""Cells along a side of an image in which it is described."""
 
 _ORIENTATIONS = 9
 
 
-def hog_cells(pictures):
+def hog_cells(images):
     """Histograms of oriented gradients, each cell by itself so that none looks into its neighbor (scikit-image).
 
     Args:
-        pictures: uint8 array (N, S, S, 3), S at least 16.
+        images: uint8 array (N, S, S, 3), S at least 16.
 
     Returns:
         float32 array (N, c, c, 9), each cell of length 1 or zero, c = :data:`CELLS` or a little more.
@@ -22,26 +22,26 @@ def hog_cells(pictures):
     """
     from skimage.feature import hog
 
-    cell = (pictures.shape[1] // CELLS,) * 2
+    cell = (images.shape[1] // CELLS,) * 2
     options = {"orientations": _ORIENTATIONS, "pixels_per_cell": cell, "cells_per_block": (1, 1)}
-    found = [hog(picture, **options, feature_vector=False, channel_axis=-1)[:, :, 0, 0] for picture in pictures]
+    found = [hog(image, **options, feature_vector=False, channel_axis=-1)[:, :, 0, 0] for image in images]
     return np.stack(found).astype(np.float32)
 
 
-def feature_cells(encoder, pictures, batch_size=32):
+def feature_cells(encoder, images, batch_size=32):
     """The deepest map of an encoder, averaged to at most :data:`CELLS` cells a side.
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{"conv5": (B, h, w, c), ...}``.
-        pictures: float32 array (N, S, S, 3) in [0, 1].
-        batch_size: pictures at a time; changes nothing but memory.
+        images: float32 array (N, S, S, 3) in [0, 1].
+        batch_size: images at a time; changes nothing but memory.
 
     Returns:
         float32 array (N, c, c, channels), each cell of length 1 or zero.
     """
     parts = []
-    for start in range(0, len(pictures), batch_size):
-        maps = np.asarray(encoder(pictures[start : start + batch_size], training=False)["conv5"], np.float32)
+    for start in range(0, len(images), batch_size):
+        maps = np.asarray(encoder(images[start : start + batch_size], training=False)["conv5"], np.float32)
         parts.append(_average(maps))
     cells = np.concatenate(parts)
     length = np.linalg.norm(cells, axis=-1, keepdims=True)
@@ -79,13 +79,13 @@ def _edges(length, count):
 
 
 def nearest(queries, visible, bank, excluded=None):
-    """The bank's picture that differs least from each query, compared in the query's visible cells only.
+    """The bank's image that differs least from each query, compared in the query's visible cells only.
 
     Args:
         queries: float array (N, c, c, d).
-        visible: bool array (N, c, c). Where nothing is visible any picture will do.
+        visible: bool array (N, c, c). Where nothing is visible any image will do.
         bank: float array (M, c, c, d).
-        excluded: int array (N,), for each query the picture of the bank that it is itself; None for none.
+        excluded: int array (N,), for each query the image of the bank that it is itself; None for none.
 
     Returns:
         int array (N,).

@@ -1,6 +1,6 @@
-"""Inpainting networks: a masked picture in, the dropped region (or the whole picture) out, and their critics.
+"""Inpainting networks: a masked image in, the dropped region (or the whole image) out, and their critics.
 
-Colors lie in [-1, 1]. Every network holds its convolutions up to conv5 in a model ``trunk`` that takes pictures of
+Colors lie in [-1, 1]. Every network holds its convolutions up to conv5 in a model ``trunk`` that takes images of
 any size: the encoder of transfer. What follows it has fully connected layers and one size.
 """
 
@@ -31,12 +31,12 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
 
     - ``"inpainting"`` (paper, section 5.1; released code): 4x4 convolutions with stride 2, LeakyReLU 0.2, batch
       normalization; a bottleneck of one position; transposed convolutions, tanh. 71,130,531 parameters for the center
-      (128 -> 64) with a bottleneck of 4000, 71,196,259 for the whole picture, moving statistics not counted. The
+      (128 -> 64) with a bottleneck of 4000, 71,196,259 for the whole image, moving statistics not counted. The
       released code sets the biases of convolutions to zero before each step; here they are learned. Where a batch
       normalization follows, that makes no difference.
     - ``"features"`` (paper, figure 2): AlexNet up to pool5, :class:`ChannelwiseDense`, a 1x1 convolution, five
       up-convolutions with ReLU (unconfirmed: their widths 128, 64, 64, 32, 3 and 5x5 kernels, recalled from the
-      supplement's figure), resized bilinearly to the picture. Different from it: the last one has tanh, not ReLU, and
+      supplement's figure), resized bilinearly to the image. Different from it: the last one has tanh, not ReLU, and
       takes the whole range of colors. Pixels enter as levels less the mean color, as Caffe's
       initial weights expect: what was dropped is zero.
     - ``"small"``: five convolutions of 32 to 96 channels, :class:`ChannelwiseDense` on maps of crop_size / 8, a 1x1
@@ -46,20 +46,20 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
         network: ``"inpainting"``, ``"features"`` or ``"small"``.
         crop_size: side of the input in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"``, a multiple of
             16 for ``"small"``.
-        whole: whether the output is the whole picture, or its central half (half the side).
+        whole: whether the output is the whole image, or its central half (half the side).
         bottleneck: units between encoder and decoder of ``"inpainting"``.
 
     Returns:
-        ``keras.Model``: pictures (B, S, S, 3) in [-1, 1] -> (B, T, T, 3) in float32, T = S or S / 2.
+        ``keras.Model``: images (B, S, S, 3) in [-1, 1] -> (B, T, T, 3) in float32, T = S or S / 2.
     """
-    pictures = layers.Input((crop_size, crop_size, 3), name="pictures")
+    images = layers.Input((crop_size, crop_size, 3), name="pictures")
     if network == "inpainting":
-        x = _inpainting_decoder(_inpainting_bottleneck(_trunk(_inpainting_taps)(pictures)["conv5"], bottleneck), whole)
+        x = _inpainting_decoder(_inpainting_bottleneck(_trunk(_inpainting_taps)(images)["conv5"], bottleneck), whole)
     elif network == "features":
-        x = _feature_decoder(_trunk(_alexnet_taps)(pictures)["pool5"], crop_size)
+        x = _feature_decoder(_trunk(_alexnet_taps)(images)["pool5"], crop_size)
     else:
-        x = _small_decoder(_trunk(_small_taps)(pictures)["pool5"], whole)
-    return keras.Model(pictures, x, name=f"inpainter_{network}")
+        x = _small_decoder(_trunk(_small_taps)(images)["pool5"], whole)
+    return keras.Model(images, x, name=f"inpainter_{network}")
 
 
 def build_critic(network, side):
@@ -88,7 +88,7 @@ def build_critic(network, side):
 
 
 def build_encoder(inpainter):
-    """Features of pictures of any size: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
+    """Features of images of any size: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
 
     Shares its variables with the inpainter.
     """

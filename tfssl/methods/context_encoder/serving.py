@@ -1,4 +1,4 @@
-"""The endpoints of an exported inpainter: encoded pictures and masks in, PNG out; or pixels; or features.
+"""The endpoints of an exported inpainter: encoded images and masks in, PNG out; or pixels; or features.
 
 Written with TensorFlow core operators only, so that any TensorFlow Serving binary runs them.
 """
@@ -11,25 +11,25 @@ from tfssl.methods.context_encoder.fill import complete, fill_hole, square_aroun
 from tfssl.methods.context_encoder.network import TAPS
 from tfssl.methods.encoding import feature_endpoints
 
-_PARALLEL = 4  # pictures of a batch that are decoded, filled and encoded at a time
+_PARALLEL = 4  # images of a batch that are decoded, filled and encoded at a time
 
 
 def endpoints(method, network):
     """The signatures of an exported inpainter. The first one is also ``serving_default``.
 
-    - ``inpaint_bytes``: ``image_bytes`` and ``mask_bytes``, string (N,), encoded JPEG, PNG, BMP, GIF or WebP pictures
-      of any sizes, each mask as large as its picture and white where the hole is -> ``png_bytes``, string (N,), each
-      an RGB PNG as large as its picture. All white pixels of a mask are filled as one hole: for holes far apart, ask
+    - ``inpaint_bytes``: ``image_bytes`` and ``mask_bytes``, string (N,), encoded JPEG, PNG, BMP, GIF or WebP images
+      of any sizes, each mask as large as its image and white where the hole is -> ``png_bytes``, string (N,), each
+      an RGB PNG as large as its image. All white pixels of a mask are filled as one hole: for holes far apart, ask
       once for each.
-    - ``predict``: ``pictures``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
+    - ``predict``: ``images``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
       hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.image_size``. A network with a central mask fills
       only what lies in the center. The seam is not blended.
-    - ``features`` and ``features_float``: of pictures of any size, see
+    - ``features`` and ``features_float``: of images of any size, see
       :func:`tfssl.methods.encoding.feature_endpoints`.
 
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter, or what stands for it: a function ``(pictures, training=False)`` with ``get_layer``.
+        network: its inpainter, or what stands for it: a function ``(images, training=False)`` with ``get_layer``.
 
     Returns:
         ``{name: Endpoint}``.
@@ -71,7 +71,7 @@ def endpoints(method, network):
 
 
 def inpaint_rgb(method, network, rgb, mask):
-    """Fill the white pixels of one picture as one hole.
+    """Fill the white pixels of one image as one hole.
 
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
@@ -83,11 +83,11 @@ def inpaint_rgb(method, network, rgb, mask):
         float32 (H, W, 3), sRGB in [0, 1].
 
     Raises:
-        tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the picture is left.
+        tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the image is left.
     """
-    same = tf.debugging.assert_equal(tf.shape(mask), tf.shape(rgb), "a mask must be as large as its picture")
+    same = tf.debugging.assert_equal(tf.shape(mask), tf.shape(rgb), "a mask must be as large as its image")
     hole = tf.reduce_mean(mask, axis=-1) > 0.5
-    left = tf.debugging.assert_equal(tf.reduce_all(hole), False, "a mask must leave something of the picture")
+    left = tf.debugging.assert_equal(tf.reduce_all(hole), False, "a mask must leave something of the image")
     with tf.control_dependencies([check for check in (same, left) if check is not None]):
         hole = tf.identity(hole)
 

@@ -1,4 +1,4 @@
-"""How many puzzles a network solves, how far off the others are, and a picture of both."""
+"""How many puzzles a network solves, how far off the others are, and an image of both."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
         data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
         limit: use only the first so many readable images; None for all.
-        repeats: puzzles cut from each picture.
+        repeats: puzzles cut from each image.
         seed: of the puzzles; the same seed gives the same.
         batch_size: puzzles that the network sees at a time; changes nothing but memory.
         progress: called with (puzzles done, puzzles in all) after each batch.
@@ -49,7 +49,7 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
         And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
-        SourceError: if the source holds no readable picture, or is mostly unreadable.
+        SourceError: if the source holds no readable image, or is mostly unreadable.
         ConfigError: if limit or repeats is below 1.
         ModelError: if the model predicts NaN.
     """
@@ -130,7 +130,7 @@ def puzzle_metrics(logits, labels, permutations):
 
 
 def write_sheet(method, model, data, path, count=6):
-    """Draw puzzles: as the network gets them, as it solves them, and the truth; one column for each picture.
+    """Draw puzzles: as the network gets them, as it solves them, and the truth; one column for each image.
 
     In the solution tiles in their true cell have a green frame, others a red one. The images are spread evenly over
     the source and always the same; unreadable ones give way to the next.
@@ -143,7 +143,7 @@ def write_sheet(method, model, data, path, count=6):
         count: number of images.
 
     Raises:
-        SourceError: if no picture is readable.
+        SourceError: if no image is readable.
     """
     tiles, labels, projected, crops = _puzzles(method, data, count)
     guesses = np.asarray(model(to_inputs(method, tiles, projected), training=False)).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""How well channels are predicted from each other, beside constant predictions, and a picture of it."""
+"""How well channels are predicted from each other, beside constant predictions, and an image of it."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def evaluate(method, model, data, *, out=None, limit=None, batch_size=32, progre
         images as ``{name: reason}``.
 
     Raises:
-        SourceError: if the source holds no readable picture, or is mostly unreadable.
+        SourceError: if the source holds no readable image, or is mostly unreadable.
         ConfigError: if limit is below 1.
         ModelError: if the model predicts NaN.
     """
@@ -132,7 +132,7 @@ def values(name, kind, scores):
 def write_sheet(method, model, data, path, count=6):
     """Draw images, one in each column: the truth, its L with the predicted ab, its L, and the predicted L.
 
-    Predictions of a grid are enlarged to the size of the picture. The images are spread evenly over the source and
+    Predictions of a grid are enlarged to the size of the image. The images are spread evenly over the source and
     always the same; unreadable ones give way to the next.
 
     Args:
@@ -143,7 +143,7 @@ def write_sheet(method, model, data, path, count=6):
         count: number of images.
 
     Raises:
-        SourceError: if no picture is readable.
+        SourceError: if no image is readable.
     """
     crop = crop_of(method)
     crops = np.stack(spread_examples(method.open(data), count, lambda example, _: crop.apply(example["image"])))

@@ -37,7 +37,7 @@ def lightness_class(lightness):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class CrossChannelLoss(keras.losses.Loss):
-    """The sum of the losses of ab and of L, each averaged over places and pictures (paper, equations 1 to 3).
+    """The sum of the losses of ab and of L, each averaged over places and images (paper, equations 1 to 3).
 
     Classification: cross-entropy with the nearest bin, neither soft encoding nor rebalancing. Regression:
     ``1/2 |x - x'|^2`` in units of 110 (ab) and 50 (L).

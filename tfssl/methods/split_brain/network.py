@@ -1,4 +1,4 @@
-"""Networks that predict some channels of a Lab picture from others, and what is made of them afterwards.
+"""Networks that predict some channels of a Lab image from others, and what is made of them afterwards.
 
 All take Lab, (B, H, W, 3) with L in [0, 100], and take 50 from L themselves. What looks at which channels is a model of
 its own, a stream: no layer, statistic or normalization is shared between two streams.
@@ -28,7 +28,7 @@ SMALL_WIDTHS = (32, 64, 96, 96, 96)
 """Channels of conv1 ... conv5 of the small backbone, of both halves together."""
 
 SMALLEST_SIDE = {"alexnet": 23, "small": 8}
-"""Pixels that a picture needs."""
+"""Pixels that an image needs."""
 
 _CHANNELS = {"lightness": slice(0, 1), "ab": slice(1, 3), "lab": slice(0, 3)}
 
@@ -46,7 +46,7 @@ def build_network(task, backbone, *, fc, outputs, input_dropout=0.0):
         backbone: ``"alexnet"`` or ``"small"``.
         fc: channels of fc6 and fc7 (convolutions) of a network of the full width.
         outputs: ``{"ab": channels, "lightness": channels}`` of the predictions.
-        input_dropout: share of the input's numbers that are zero in training, in ``"autoencoder"``.
+        input_dropout: fraction of the input's numbers that are zero in training, in ``"autoencoder"``.
 
     Returns:
         ``keras.Model``: Lab (B, H, W, 3) -> scores (B, h, w, C) in float32: those of ab, then those of L, as far as the
@@ -122,7 +122,7 @@ def _alexnet_taps(pixels, fc, halves, prefix):
 
 
 def _small_taps(pixels, fc, halves, prefix):
-    """Five 3x3 convolutions for pictures of 64 pixels, of which 8x8 places are predicted."""
+    """Five 3x3 convolutions for images of 64 pixels, of which 8x8 places are predicted."""
     widths = tuple(width // halves for width in SMALL_WIDTHS)
     taps = alexnet_s(
         pixels, widths=widths, conv1_kernel=3, conv1_stride=1, normalization="batch", fc=None, name_prefix=prefix
@@ -132,7 +132,7 @@ def _small_taps(pixels, fc, halves, prefix):
 
 
 def build_encoder(model):
-    """Features of whole pictures: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
+    """Features of whole images: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
 
     The streams' maps one behind the other, those of L first, as if they were one network. Shares the model's variables.
     """
@@ -162,7 +162,7 @@ def to_alexnet(model, *, conv1_padding=0):
 
     Args:
         model: a network of :func:`build_network`, task ``"split"``, backbone ``"alexnet"``.
-        conv1_padding: zeros around the picture; 0 as in the paper's evaluation: 227 pixels give 55, 27, 13, 13, 13.
+        conv1_padding: zeros around the image; 0 as in the paper's evaluation: 227 pixels give 55, 27, 13, 13, 13.
 
     Returns:
         ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``, with variables of its own.

@@ -1,0 +1,309 @@
+"""Clips: video files of which only the frames that are asked for are decoded.
+
+Headers lie about lengths, so the frames are counted: by their packets, which costs no decoding, and where packets and
+header disagree, time stamps are missing or packets are damaged, by decoding once. What is found out about a file is
+kept for the life of the process.
+"""
+
+import dataclasses
+import functools
+import itertools
+import os
+
+import numpy as np
+
+from tfssl.data.decode import MAX_PIXELS
+from tfssl.data.listing import list_files, log, printable
+from tfssl.data.media import container, require, stamp, title
+from tfssl.data.sounds import Sound
+from tfssl.data.source import Source
+
+EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".3gp")
+"""File names that count as clips in folders, lower case."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Index:
+    """What is known of a clip: of each frame, in the order of showing, its time stamp; of key frames where to seek."""
+
+    times: np.ndarray  # int64, time stamps of the frames; counted from 0 where the file has none
+    timed: bool  # whether the file has time stamps: without them only decoding from the start finds a frame
+    key_times: np.ndarray  # int64, sorted, of key frames
+    key_seeks: np.ndarray  # int64, where to seek for each of them
+    base: float  # seconds of one unit
+    last: int  # units that the last frame is shown
+    has_sound: bool
+
+    @property
+    def origin(self):
+        return float(self.times[0] * self.base) if self.timed else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A video file; ``len(clip)`` is the number of frames that can be decoded, whatever its header says.
+
+    Times are in seconds from the first frame. Frames are upright (the file's rotation applied), pixels as stored.
+
+    Args:
+        path: of the file.
+        min_size: frames are made smaller while they are decoded, down to this shorter side in pixels; None: as stored.
+    """
+
+    path: str
+    min_size: int | None = None
+
+    def __len__(self):
+        return len(self._index.times)
+
+    @property
+    def seconds(self):
+        """Time from the first frame to the end of the last."""
+        index = self._index
+        return float((index.times[-1] - index.times[0] + index.last) * index.base)
+
+    @property
+    def rate(self):
+        """Frames a second, in the mean."""
+        return len(self) / self.seconds
+
+    @property
+    def times(self):
+        """Seconds at which each frame appears, float64 (frames,); at unequal distances where the rate varies."""
+        index = self._index
+        return (index.times - index.times[0]) * index.base
+
+    @property
+    def has_sound(self):
+        """Whether there is a sound track; it may still be silent."""
+        return self._index.has_sound
+
+    @property
+    def _index(self):
+        return _index(os.fspath(self.path), stamp(self.path))
+
+    def frames(self, indices=None, *, seconds=None):
+        """Decode frames, by number or by time: the one that is on screen then.
+
+        Args:
+            indices: numbers in [0, len(clip)), in any order, repeated ones too.
+            seconds: times in [0, clip.seconds), instead.
+
+        Returns:
+            uint8 (n, H, W, 3), sRGB.
+
+        Raises:
+            ValueError: naming the file, if a frame lies outside or cannot be decoded.
+        """
+        if (indices is None) == (seconds is None):
+            raise ValueError("give either `indices` or `seconds` of the frames")
+        index = self._index
+        if seconds is not None:
+            indices = self._at(np.atleast_1d(np.asarray(seconds, np.float64)), index)
+        indices = np.atleast_1d(np.asarray(indices))
+        if indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu":
+            raise ValueError(f"`indices` must be whole numbers, at least one. Received: indices={indices.tolist()}")
+        count = len(index.times)
+        outside = indices[(indices < 0) | (indices >= count)]
+        if len(outside):
+            raise ValueError(f"{title(self.path)}: has no frame {outside[0]}, its true length is {count} frames")
+        wanted, places = np.unique(indices, return_inverse=True)
+        frames = None
+        for row, image in enumerate(_decode(self.path, index, wanted.tolist(), self.min_size)):
+            if frames is None:
+                frames = np.empty((len(wanted), *image.shape), np.uint8)
+            frames[row] = image
+        return frames if np.array_equal(places, np.arange(len(wanted))) else frames[places]
+
+    def sound(self, start=0.0, seconds=None, *, rate=None, mono=True, pad=False):
+        """Sound from ``start`` on, as :meth:`tfssl.data.sounds.Sound.read`; time 0 is that of the first frame.
+
+        Digital silence comes as zeros; where the track begins after the first frame, zeros come before it.
+
+        Raises:
+            ValueError: naming the file, if it has no sound (see :attr:`has_sound`), the sound cannot be decoded
+                though the frames can, or it ends before the request does (it may be shorter than the frames).
+        """
+        if not self.has_sound:
+            raise ValueError(f"{title(self.path)}: has no sound")
+        return Sound(self.path, rate, self._index.origin).read(start, seconds, mono=mono, pad=pad)
+
+    def _at(self, seconds, index):
+        outside = seconds[~((seconds >= 0) & (seconds < self.seconds))]
+        if len(outside):
+            raise ValueError(
+                f"{title(self.path)}: has no frame at {outside[0]:g} s, its true length is {self.seconds:.3f} s"
+            )
+        # Containers round time stamps to their unit: i / rate must find frame i.
+        units = seconds / index.base + min(0.5, 0.001 / index.base) + 1e-6
+        return np.searchsorted(index.times - index.times[0], units, side="right") - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSource(Source):
+    """Video files, ``{"clip": Clip}``; ``min_size`` as in :class:`Clip`."""
+
+    paths: tuple[str, ...]
+    min_size: int | None = None
+
+    noun = "clips"
+
+    def __len__(self):
+        return len(self.paths)
+
+    def example(self, index):
+        return {"clip": Clip(self.paths[index], self.min_size)}
+
+    def name(self, index):
+        return printable(self.paths[index])
+
+    def sized(self, min_size):
+        return dataclasses.replace(self, min_size=min_size)
+
+    def check(self, index):
+        with container(self.paths[index]) as opened:
+            _stream(opened, self.paths[index])
+
+
+def clip_source(data, min_size=None):
+    """Video files of a folder, a glob, a file or a list.
+
+    Args:
+        data: see :func:`tfssl.data.listing.list_files`; or a :class:`ClipSource`.
+        min_size: as in :class:`Clip`.
+
+    Returns:
+        A :class:`ClipSource`.
+
+    Raises:
+        SourceError: in one line, if there are none, or PyAV is missing.
+    """
+    require("av", "video")
+    source = data if isinstance(data, ClipSource) else ClipSource(list_files(data, EXTENSIONS, "clips"))
+    return source if min_size is None else source.sized(min_size)
+
+
+def _stream(opened, path):
+    """The first video track that is no cover image, decoded by one thread: clips are what is decoded in parallel."""
+    av = require("av", "video")
+    for stream in opened.streams.video:
+        if stream.disposition & av.stream.Disposition.attached_pic:
+            continue
+        codec = stream.codec_context
+        if codec is None:
+            raise ValueError(f"{title(path)}: its video cannot be decoded (unknown codec)")
+        if codec.width * codec.height > MAX_PIXELS:
+            raise ValueError(f"{title(path)}: {codec.width}x{codec.height} is more than {MAX_PIXELS / 1e6:.0f} Mpx")
+        codec.thread_count = 1
+        return stream
+    raise ValueError(f"{title(path)}: has no video track")
+
+
+@functools.lru_cache(maxsize=1024)
+def _index(path, _):
+    with container(path) as opened:
+        stream = _stream(opened, path)
+        announced, base, rate = stream.frames, float(stream.time_base), float(stream.guessed_rate or 25)
+        packets, broken = [], False
+        try:
+            for packet in opened.demux(stream):
+                if packet.size:
+                    broken |= packet.is_corrupt or packet.is_discard or packet.pts is None
+                    packets.append((packet.pts, packet.dts, packet.is_keyframe, packet.duration or 0))
+        except require("av", "video").FFmpegError:
+            broken = True
+        has_sound = bool(opened.streams.audio)
+    if not packets:
+        raise ValueError(f"{title(path)}: holds no frames")
+    times = sorted(pts for pts, *_ in packets if pts is not None)
+    if broken or announced not in (0, len(packets)) or len(set(times)) < len(packets):
+        times = _decoded_times(path)
+    if announced and announced != len(times):
+        log.warning("%s: its header announces %d frames, it holds %d", title(path), announced, len(times))
+    timed = None not in times and all(a < b for a, b in itertools.pairwise(times))
+    keys = sorted((pts, pts if dts is None else dts) for pts, dts, key, _ in packets if key and pts is not None)
+    if not timed:
+        times, keys, base = range(len(times)), [], 1 / rate
+    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0
+    durations = {pts: duration for pts, _, _, duration in packets}
+    last = durations.get(times[-1]) or round(step) or 1
+    return _Index(
+        np.array(times, np.int64),
+        timed,
+        *np.array(keys, np.int64).reshape(-1, 2).T,
+        base,
+        last,
+        has_sound,
+    )
+
+
+def _decoded_times(path):
+    """Time stamps of the frames that come out of a decoder fed from the start."""
+    with container(path) as opened:
+        times = [frame.pts for frame in _frames(opened, _stream(opened, path), path)]
+    if not times:
+        raise ValueError(f"{title(path)}: none of its frames can be decoded")
+    return times
+
+
+def _frames(opened, stream, path):
+    """The frames from here on; packets that cannot be decoded are passed over, as players do."""
+    error_class = require("av", "video").FFmpegError
+    packets = opened.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except error_class:  # cut off
+            packet = None
+        if packet is None:
+            return
+        try:
+            yield from packet.decode()
+        except error_class:
+            continue
+
+
+def _decode(path, index, wanted, min_size):
+    """Yield the frames of these numbers, which are sorted and unique, as arrays."""
+    with container(path) as opened:
+        stream = _stream(opened, path)
+        frames, number, key, keys = None, -1, 0, index.key_times
+        for target in wanted:
+            nearest = max(int(np.searchsorted(keys, index.times[target], side="right")) - 1, 0)
+            while True:
+                if frames is None or (nearest > key and keys[nearest] > index.times[number]):
+                    frames, number, key = _from_key(opened, stream, path, index, nearest), -1, nearest
+                frame, number = _advance(frames, index, number, target, bool(key))
+                if frame is not None:
+                    break
+                if not key:
+                    raise ValueError(f"{title(path)}: frame {target} of {len(index.times)} cannot be decoded")
+                # Some files cannot be entered in their middle: no index, or parameters in the first packet only.
+                frames, nearest, keys = None, 0, keys[:0]
+            yield _to_array(frame, stream.codec_context, min_size)
+
+
+def _from_key(opened, stream, path, index, key):
+    opened.seek(int(index.key_seeks[key] if key else min(index.times[0], 0)), stream=stream)
+    return _frames(opened, stream, path)
+
+
+def _advance(frames, index, number, target, entered):
+    """Frame ``target`` and its number; None if it does not come, or not undamaged though entered at a key frame."""
+    for frame in frames:
+        if entered and frame.is_corrupt:
+            break
+        number = int(np.searchsorted(index.times, frame.pts)) if index.timed else number + 1
+        if number >= target:
+            hit = number == target and (not index.timed or frame.pts == index.times[target])
+            return (frame if hit else None), number
+    return None, number
+
+
+def _to_array(frame, codec, min_size):
+    width, height = codec.width, codec.height
+    if min_size is not None and min(width, height) > min_size:
+        scale = min_size / min(width, height)
+        width, height = (max(round(side * scale), min_size) for side in (width, height))
+    image = frame.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray()
+    return np.rot90(image, round(frame.rotation / 90) % 4)

@@ -1,0 +1,216 @@
+"""Which files a folder, a glob or a list stands for, and which of them belong together."""
+
+import glob
+import logging
+import os
+import re
+from pathlib import Path
+
+from tfssl.errors import SourceError
+
+log = logging.getLogger("tfssl")
+
+_SHOWN = 3
+
+
+def printable(path):
+    """A file name as text: names need not be, and what cannot be written to a table is shown as an escape."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def short(data):
+    """What to show of an argument in a message."""
+    text = repr(data)
+    return text if len(text) < 100 else text[:97] + "..."
+
+
+def list_files(data, extensions, noun):
+    """Files of one kind.
+
+    Args:
+        data: a folder (with its folders; hidden ones left out), a glob, a file, or a list of files.
+        extensions: endings that count in folders and globs, lower case.
+        noun: what the files hold, for messages.
+
+    Returns:
+        Paths, sorted; of a list in its order.
+
+    Raises:
+        SourceError: if there are none.
+    """
+    if isinstance(data, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in data):
+        paths = tuple(os.fspath(item) for item in data)
+    elif isinstance(data, (str, os.PathLike)):
+        found = expand(os.fspath(data))
+        paths = tuple(path for path in found if path.lower().endswith(extensions))
+        if found and not paths:
+            raise SourceError(
+                f"`data` holds {len(found)} files but no {' '.join(extensions)}. Received: data={short(data)}"
+            )
+    else:
+        raise SourceError(
+            f"`data` must be a folder, a glob, a file or a list of files. Received: data of type {type(data).__name__}"
+        )
+    if not paths:
+        raise SourceError(f"`data` holds no {noun}. Received: data={short(data)}")
+    return paths
+
+
+def expand(text):
+    """Files of a folder (with its folders; hidden ones left out), of a glob, or the file itself; sorted."""
+    path = os.path.expanduser(text)
+    if os.path.isdir(path):
+        return sorted(_walk(path, ()))
+    if os.path.isfile(path):
+        return [path]
+    matches = sorted(glob.glob(path, recursive=True))
+    files = [p for p in matches if os.path.isfile(p)]
+    if matches and not files:
+        raise SourceError(f"`data` matches folders only; end the glob with /*.jpg or /**. Received: data={text!r}")
+    if not matches:
+        raise SourceError(f"`data` is no folder, file or matching glob. Received: data={text!r}")
+    return files
+
+
+def _walk(folder, above):
+    """Files below a folder. Follows symbolic links, a common way to make a subset, but not in circles."""
+    try:
+        status = os.stat(folder)
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        if not above:
+            raise SourceError(f"`data` cannot be listed ({error.strerror}). Received: data={folder!r}") from None
+        log.warning("left out folder %s: %s", folder, error.strerror)
+        return
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        link = entry.is_symlink()
+        if entry.is_dir(follow_symlinks=False) or (link and os.path.isdir(entry.path)):
+            yield from _walk(entry.path, (*above, here))
+        elif link or entry.is_file(follow_symlinks=False):  # a broken link is named among the unreadable files
+            yield entry.path
+
+
+def stem(path):
+    """File name without folder and ending, as partners are compared: regardless of case."""
+    return Path(path).stem.casefold()
+
+
+def by_stem(folder, extensions):
+    """``{stem: path}`` of the files directly in a folder, in the order of their numbers.
+
+    Raises:
+        SourceError: if two files differ in their ending only.
+    """
+    found = {}
+    for entry in sorted(Path(folder).iterdir(), key=lambda path: natural(path.name)):
+        if entry.name.startswith(".") or entry.suffix.lower() not in extensions:
+            continue
+        if stem(entry) in found:
+            raise SourceError(
+                f"`data` has two files of one name: {printable(found[stem(entry)])!r} and {entry.name!r}; remove one"
+            )
+        found[stem(entry)] = str(entry)
+    return found
+
+
+def natural(name):
+    """A key that sorts frame_2 before frame_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def strip(files, ending):
+    """Those of ``{stem: path}`` whose stem ends so, without the ending."""
+    return {name.removesuffix(ending): path for name, path in files.items() if name.endswith(ending)}
+
+
+def match(roles):
+    """Put files of equal name together.
+
+    Args:
+        roles: ``{role: {stem: path}}``.
+
+    Returns:
+        ``{stem: {role: path}}`` with each stem that any role has; a missing partner is None, see :func:`whole`.
+    """
+    stems = sorted(set().union(*roles.values()), key=natural)
+    return {name: {role: files.get(name) for role, files in roles.items()} for name in stems}
+
+
+def folder_pair(root, known):
+    """The first of ``known`` pairs of folder names of which ``root`` has both; None where there is none.
+
+    Raises:
+        SourceError: if only one folder of a pair is there.
+    """
+    for pair in known:
+        if all((root / name).is_dir() for name in pair):
+            return pair
+    for first, second in known:
+        if (root / first).is_dir():
+            raise SourceError(f"`data` has {first}/ but no {second}/. Received: data={short(os.fspath(root))}")
+    return None
+
+
+def listed_groups(data, roles, required=2):
+    """Groups of files that a caller lists: ``[{role: path}]``.
+
+    Raises:
+        SourceError: if an item has not one path for each role (those after ``required`` may be left out).
+    """
+    groups = []
+    for item in data:
+        if not isinstance(item, (list, tuple)) or not required <= len(item) <= len(roles):
+            raise SourceError(f"`data` must list ({', '.join(roles)}). Received: {short(item)}")
+        groups.append(dict(zip(roles, map(os.fspath, item), strict=False)))
+    return groups
+
+
+def folder(data, or_list):
+    """``data`` as the path of a folder.
+
+    Raises:
+        SourceError: if it is none; ``or_list`` says what else it may be.
+    """
+    if not isinstance(data, (str, os.PathLike)) or not Path(data).expanduser().is_dir():
+        raise SourceError(f"`data` must be a folder{or_list}. Received: data={short(data)}")
+    return Path(data).expanduser()
+
+
+def folders_below(root):
+    """All folders that hold files, sorted."""
+    return sorted({os.path.dirname(path) for path in expand(os.fspath(root))})
+
+
+def whole(group):
+    """Raise ValueError if a group of :func:`match` lacks a partner."""
+    for role, path in group.items():
+        if path is None:
+            other = next(role for role, path in group.items() if path is not None)
+            raise ValueError(f"the {role} of {os.path.basename(printable(group[other]))!r} ({other}) is missing")
+
+
+def check_groups(groups, data, noun):
+    """Name the groups that lack a partner.
+
+    Raises:
+        SourceError: if there are no groups, or none is whole.
+    """
+    missing = []
+    for group in groups:
+        try:
+            whole(group)
+        except ValueError as error:
+            missing.append(str(error))
+    few = "; ".join(missing[:_SHOWN])
+    if not groups or len(missing) == len(groups):
+        raise SourceError(
+            f"`data` holds no {noun}{f': {few}' if few else ''}. Received: data={short(data)}; see docs/data.md for "
+            f"the layouts that are known"
+        )
+    if missing:
+        log.warning("%d of %d %s are not whole and will be skipped: %s", len(missing), len(groups), noun, few)
