@@ -1,7 +1,7 @@
-"""Where in its picture was this patch? Chromatic aberration as it is, and after color projection and dropping.
+"""Where in its image was this patch? Chromatic aberration as it is, and after color projection and dropping.
 
-A small network learns the place of single patches from pictures at their own size; the paper reports the root mean
-square error over the tenth of the pictures that it locates best: 0.255, always answering the center 0.371, after
+A small network learns the position of single patches from images at their own size; the paper reports the root mean
+square error over the tenth of the images that it locates best: 0.255, always answering the center 0.371, after
 projection 0.321. Photographs that were scaled down have little aberration left, so the same is measured again on
 photographs whose green is magnified, which shows that the probe would find it.
 
@@ -21,7 +21,7 @@ COLORS = ("none", "projection", "dropping")
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="builtin", help="photographs, at least 20")
-    parser.add_argument("--pictures", type=int, default=2000, help="most photographs to use; a fifth of them tests")
+    parser.add_argument("--images", type=int, default=2000, help="most photographs to use; a fifth of them tests")
     parser.add_argument("--patch", type=int, default=24, help="side in pixels")
     parser.add_argument("--magnification", type=float, default=0.02, help="of green, in the second measurement")
     parser.add_argument("--steps", type=int, default=300)
@@ -31,7 +31,7 @@ def main():
 
     seconds, rows = {}, []
     for magnification in (0.0, arguments.magnification):
-        patches = cut_patches(arguments.data, arguments.patch, pictures=arguments.pictures, magnification=magnification)
+        patches = cut_patches(arguments.data, arguments.patch, images=arguments.images, magnification=magnification)
         for color in COLORS:
             for seed in range(arguments.seeds):
                 start = time.perf_counter()

@@ -51,14 +51,14 @@ class Entry:
         return self.name.replace(", ", "-").replace(" ", "_")
 
 
-# A weaker opponent and more of the game: the discriminator and the autoencoder learn at the rates of cpu.yaml.
+# A weaker opponent and more of the second phase: the discriminator and the autoencoder learn as fast as in cpu.yaml.
 SLOW_REPAIR = (
     "learning_rate=0.00005",
-    "critic_rate=30",
-    "autoencoder_rate=120",
+    "discriminator_learning_rate_scale=30",
+    "autoencoder_learning_rate_scale=120",
     "mask_weight=1",
     "epochs=20",
-    "autoencoder_share=0.3",
+    "autoencoder_fraction=0.3",
 )
 ENTRIES = (
     Entry("jigsaw"),

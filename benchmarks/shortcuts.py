@@ -36,7 +36,7 @@ JIGSAW = {
 }  # fmt: skip
 CONTEXT = {
     "area": (SIDE**2, SIDE**2), "patch_size": 12, "gap": 20, "jitter": 2, "patches_per_image": 18, "color": "none",
-    "downsample_share": 0.0, "downsample_side": 4, "backbone": "small", "embedding": 64, "head": (256, 128),
+    "downsample_fraction": 0.0, "downsample_size": 4, "backbone": "small", "embedding": 64, "head": (256, 128),
 }  # fmt: skip
 
 red_blue = functools.partial(contentless.aberration, magnification=contentless.RED_BLUE)

@@ -21,7 +21,7 @@ class PatchFolder(Dataset):
 
     def __init__(self, folder, fields):
         self.paths = sorted(Path(folder).rglob("*.jpg"))
-        for name in ("area", "patch_size", "gap", "jitter", "patches_per_image", "downsample_share", "downsample_side"):
+        for name in ("area", "patch_size", "gap", "jitter", "patches_per_image", "downsample_fraction", "downsample_size"):
             setattr(self, name, fields[name])
         self.rms = fields["rms"]
 
@@ -47,8 +47,8 @@ class PatchFolder(Dataset):
         left = min(max(gx + pitch * x + random.randint(-self.jitter, self.jitter), 0), image.width - side)
         top = min(max(gy + pitch * y + random.randint(-self.jitter, self.jitter), 0), image.height - side)
         patch = image.crop((left, top, left + side, top + side))
-        if random.random() < self.downsample_share:
-            low, high = self.downsample_side**2, (side - 1) ** 2
+        if random.random() < self.downsample_fraction:
+            low, high = self.downsample_size**2, (side - 1) ** 2
             small = int((random.random() * (high - low) + low) ** 0.5)
             patch = patch.resize((small, small), Image.Resampling.BILINEAR)
             patch = patch.resize((side, side), Image.Resampling.BILINEAR)

@@ -267,7 +267,7 @@ def test_a_model_of_another_method_is_refused(tmp_path):
 def small_network():
     from tfssl.methods import ContextPrediction
 
-    sizes = {"area": (8_000, 20_000), "patch_size": SIDE, "gap": 6, "jitter": 1, "downsample_side": 4}
+    sizes = {"area": (8_000, 20_000), "patch_size": SIDE, "gap": 6, "jitter": 1, "downsample_size": 4}
     method = ContextPrediction(**sizes, patches_per_image=12, backbone="small", embedding=64, head=(32, 32))
     return method, method.model()
 

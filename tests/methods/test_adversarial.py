@@ -1,5 +1,9 @@
-"""Two players in one model: whose weights a step changes, what it equals, saving, replicas."""
+"""Adversarial models: whose weights a step changes, what it equals, saving, replicas."""
 
+import io
+import zipfile
+
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -11,8 +15,8 @@ from tfssl.training.distribution import make_strategy
 
 
 @keras.saving.register_keras_serializable(package="tfssl_tests")
-class Game(AdversarialModel):
-    """The generator wants the critic's score of its output to be high, the critic low; linear, so easily checked."""
+class Pair(AdversarialModel):
+    """The generator wants the score of its output to be high, the discriminator low; linear, so easily checked."""
 
     metric_names = ("loss", "score")
 
@@ -20,16 +24,16 @@ class Game(AdversarialModel):
         return self.maker(inputs, training=training)
 
     @property
-    def generator(self):
+    def generators(self):
         return [self.maker]
 
     @property
-    def critic(self):
+    def discriminators(self):
         return [self.judge]
 
-    def play(self, inputs, targets, training):
+    def forward(self, inputs, targets, training):
         score = ops.mean(self.judge(self.maker(inputs, training=training), training=training))
-        return {"generator": -score, "critic": score, "metrics": {"loss": -score, "score": score}}
+        return {"generator": -score, "discriminator": score, "metrics": {"loss": -score, "score": score}}
 
 
 def dense(units_in, units_out, name):
@@ -37,10 +41,10 @@ def dense(units_in, units_out, name):
     return keras.Model(x, keras.layers.Dense(units_out, name=f"{name}_dense")(x), name=name)
 
 
-def game(optimizer=None, critic_rate=0.5):
+def build(optimizer=None, scale=0.5):
     keras.utils.set_random_seed(0)
-    model = Game({"maker": dense(3, 2, "maker"), "judge": dense(2, 1, "judge")})
-    model.compile(optimizer or keras.optimizers.SGD(0.1), critic_rate=critic_rate)
+    model = Pair({"maker": dense(3, 2, "maker"), "judge": dense(2, 1, "judge")})
+    model.compile(optimizer or keras.optimizers.SGD(0.1), discriminator_learning_rate_scale=scale)
     return model
 
 
@@ -54,7 +58,7 @@ def batch():
 
 
 def test_one_step_is_two_gradient_steps_from_the_same_weights(batch):
-    model = game()
+    model = build()
     (w, b), (v, c) = weights(model.maker), weights(model.judge)
     model.train_on_batch(batch, np.zeros(4))
     mean = batch.mean(axis=0)  # score = (mean w + b) v + c
@@ -65,8 +69,8 @@ def test_one_step_is_two_gradient_steps_from_the_same_weights(batch):
 
 
 @pytest.mark.parametrize(("frozen", "learning"), [("maker", "judge"), ("judge", "maker")])
-def test_a_frozen_player_stays_and_the_other_learns(batch, frozen, learning):
-    model = game()
+def test_a_frozen_side_stays_and_the_other_learns(batch, frozen, learning):
+    model = build()
     getattr(model, frozen).trainable = False
     before = weights(getattr(model, frozen)), weights(getattr(model, learning))
     model.train_on_batch(batch, np.zeros(4))
@@ -76,7 +80,7 @@ def test_a_frozen_player_stays_and_the_other_learns(batch, frozen, learning):
 
 
 def test_history_holds_the_metrics_as_means_over_the_epoch(batch):
-    model = game(keras.optimizers.SGD(0.0))
+    model = build(keras.optimizers.SGD(0.0))
     history = model.fit(tf.data.Dataset.from_tensors((batch, np.zeros(4))).repeat(3), verbose=0).history
     score = float(np.mean(model.judge(model.maker(batch))))
     assert history["score"][0] == pytest.approx(score, abs=1e-6)
@@ -84,27 +88,30 @@ def test_history_holds_the_metrics_as_means_over_the_epoch(batch):
     assert model.evaluate(batch, np.zeros(4), verbose=0, return_dict=True)["score"] == pytest.approx(score, abs=1e-6)
 
 
-def test_the_critic_follows_the_schedule_at_its_own_rate():
+def test_the_discriminator_follows_the_schedule_at_its_own_scale():
     schedule = keras.optimizers.schedules.ExponentialDecay(0.4, 10, 0.5)
-    model = game(keras.optimizers.Adam(schedule, beta_1=0.5), critic_rate=0.1)
-    (generator, _), (critic, _) = model.players
-    assert critic is not generator and critic.beta_1 == 0.5
+    model = build(keras.optimizers.Adam(schedule, beta_1=0.5), scale=0.1)
+    (generator, _), (discriminator, _) = model.optimizers
+    assert discriminator is not generator and discriminator.beta_1 == 0.5
     for step in (0, 10, 25):
-        assert float(critic._learning_rate(step)) == pytest.approx(0.1 * float(schedule(step)))
+        assert float(discriminator._learning_rate(step)) == pytest.approx(0.1 * float(schedule(step)))
     again = ScaledSchedule.from_config(ScaledSchedule(schedule, 0.1).get_config())
     assert float(again(10)) == pytest.approx(0.02)
 
 
-def test_saving_keeps_networks_and_rates(batch, tmp_path):
-    model = game(keras.optimizers.Adam(0.01), critic_rate=0.25)
+def test_saving_keeps_networks_and_learning_rates(batch, tmp_path):
+    model = build(keras.optimizers.Adam(0.01), scale=0.25)
     model.train_on_batch(batch, np.zeros(4))
-    model.save(tmp_path / "game.keras")
-    loaded = keras.saving.load_model(tmp_path / "game.keras")
+    model.save(tmp_path / "adversarial.keras")
+    loaded = keras.saving.load_model(tmp_path / "adversarial.keras")
+    with zipfile.ZipFile(tmp_path / "adversarial.keras") as archive:
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+            assert {"critic", "critic_optimizer", "generator", "optimizer"} <= set(file), "as in files of old"
     np.testing.assert_allclose(loaded(batch), model(batch), atol=1e-6)
     np.testing.assert_allclose(loaded.judge(loaded(batch)), model.judge(model(batch)), atol=1e-6)
     assert [v.path for v in loaded.variables] == [v.path for v in model.variables]
-    assert float(loaded.critic_optimizer.learning_rate) == pytest.approx(0.0025)
-    for (ours, _), (theirs, _) in zip(loaded.players, model.players, strict=True):
+    assert float(loaded.discriminator_optimizer.learning_rate) == pytest.approx(0.0025)
+    for (ours, _), (theirs, _) in zip(loaded.optimizers, model.optimizers, strict=True):
         assert int(ours.iterations) == 1
         for our, their in zip(ours.variables, theirs.variables, strict=True):
             np.testing.assert_array_equal(our, their)
@@ -114,7 +121,7 @@ def test_two_replicas_give_the_step_of_one(batch):
     results = []
     for devices in (1, 2):
         with make_strategy(devices, 4).scope():
-            model = game()
+            model = build()
         data = tf.data.Dataset.from_tensor_slices((batch, np.zeros(4, np.float32))).batch(4)
         history = model.fit(data, epochs=3, verbose=0).history
         results.append((weights(model), history["score"]))
@@ -124,12 +131,12 @@ def test_two_replicas_give_the_step_of_one(batch):
 
 
 def test_loss_scaling_of_mixed_float16_changes_no_step(batch):
-    plain = game()
+    plain = build()
     plain.train_on_batch(batch, np.zeros(4))
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
-        scaled = game()
-        assert all(isinstance(o, keras.optimizers.LossScaleOptimizer) for o, _ in scaled.players)
+        scaled = build()
+        assert all(isinstance(o, keras.optimizers.LossScaleOptimizer) for o, _ in scaled.optimizers)
         scaled.train_on_batch(batch, np.zeros(4))
     finally:
         keras.mixed_precision.set_global_policy("float32")

@@ -142,13 +142,13 @@ class TestGame:
     def test_each_player_follows_its_own_loss_alone(self, game, batch):
         """Card: a step of one must not change the other. Each update is the gradient of the player's own loss."""
         with tf.GradientTape(persistent=True) as tape:
-            played = game.play(*batch, training=True)
+            played = game.forward(*batch, training=True)
         expected = {}
-        for name, network, rate in (("generator", game.inpainter, 0.1), ("critic", game.discriminator, 0.01)):
+        for name, network, rate in (("generator", game.inpainter, 0.1), ("discriminator", game.discriminator, 0.01)):
             gradients = tape.gradient(played[name], network.trainable_variables)
             expected[name] = [v - rate * np.asarray(g) for v, g in zip(values(network), gradients, strict=True)]
         game.train_on_batch(*batch)
-        for name, network in (("generator", game.inpainter), ("critic", game.discriminator)):
+        for name, network in (("generator", game.inpainter), ("discriminator", game.discriminator)):
             for wanted, found in zip(expected[name], values(network), strict=True):
                 np.testing.assert_allclose(found, wanted, atol=2e-5)
 
@@ -167,7 +167,7 @@ class TestGame:
         assert game.discriminator.input.shape == (None, 16, 16, 3)
         inputs, targets = batch
         shifted = tf.concat([targets[..., :3], 1 - targets[..., 3:]], axis=-1)
-        one, other = (float(game.play(inputs, t, training=False)["critic"]) for t in (targets, shifted))
+        one, other = (float(game.forward(inputs, t, training=False)["discriminator"]) for t in (targets, shifted))
         assert one == other, "nor does it see the mask"
 
     def test_metrics(self, game, batch):
@@ -196,6 +196,6 @@ class TestGame:
 
     def test_optimizer_of_the_released_code(self):
         game = ContextEncoder(mask="center", **SMALL).model()
-        rates = [float(np.asarray(o.learning_rate)) for o in (game.optimizer, game.critic_optimizer)]
+        rates = [float(np.asarray(o.learning_rate)) for o in (game.optimizer, game.discriminator_optimizer)]
         assert rates == pytest.approx([2e-3, 2e-4])
-        assert game.optimizer.beta_1 == game.critic_optimizer.beta_1 == 0.5
+        assert game.optimizer.beta_1 == game.discriminator_optimizer.beta_1 == 0.5

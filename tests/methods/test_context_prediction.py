@@ -7,25 +7,30 @@ import pytest
 from PIL import Image
 
 from tfssl.data.builtin import builtin_photographs
+from tfssl.data.examples import Skipped
 from tfssl.errors import ConfigError
 from tfssl.methods import ContextPrediction
-from tfssl.methods.context_prediction.prepare import draw_starts, prepare
+from tfssl.methods.context_prediction.data import cut_patches, draw_grids, draw_size, draw_starts, prepare, to_batch
 from tfssl.ops.patches import OFFSETS, projection_matrix
 
 SMALL = {
-    "patch_size": 24, "gap": 12, "jitter": 2, "area": (9_400, 28_000), "patches_per_image": 24, "downsample_side": 3,
+    "patch_size": 24, "gap": 12, "jitter": 2, "area": (9_400, 28_000), "patches_per_image": 24, "downsample_size": 3,
     "backbone": "small", "embedding": 16, "head": (16, 16),
 }  # fmt: skip
 
 
 def coordinates(width, height):
-    """A picture whose red is x and whose green is y."""
+    """An image whose red is x and whose green is y."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     return Image.fromarray(np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.uint8))
 
 
-def sampler(training=True, colors=None, **fields):
-    return ContextPrediction(**{**SMALL, **fields}).sampler(training, colors)
+def small(**fields):
+    return ContextPrediction(**{**SMALL, **fields})
+
+
+def cut(image, seed=0, training=True, colors=None, **fields):
+    return cut_patches(small(**fields), image, np.random.default_rng(seed), training, colors)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +38,7 @@ def sampler(training=True, colors=None, **fields):
     [
         ({"area": (1000, 20_000)}, "area"),  # 247 x 247 do not fit
         ({"area": (450_000, 150_000)}, "area"),
-        ({"downsample_side": 95}, "downsample_side"),
+        ({"downsample_size": 95}, "downsample_size"),
         ({"jitter": 25}, "jitter"),
         ({"head": (0, 8)}, "head"),
         ({"color": "gray"}, "color"),
@@ -53,30 +58,29 @@ def test_defaults_are_the_papers():
 
 
 def test_sizes_keep_the_aspect_and_leave_room_for_a_grid():
-    draw, rng = sampler(patch_size=96, gap=48, jitter=7, area=(150_000, 450_000)).draw_size, np.random.default_rng(0)
+    method, rng = ContextPrediction(), np.random.default_rng(0)
     areas = []
     for _ in range(500):
-        width, height = draw(640, 480, rng)
+        width, height = draw_size(method, 640, 480, rng)
         areas.append(width * height)
         assert width / height == pytest.approx(4 / 3, rel=0.01)
     assert 148_000 < min(areas) < 160_000 and 440_000 < max(areas) <= 450_000
     assert np.mean(areas) == pytest.approx(300_000, rel=0.03)
-    assert min(min(draw(2000, 500, rng)) for _ in range(500)) > 247  # the smallest areas would be too narrow
+    assert (
+        min(min(draw_size(method, 2000, 500, rng)) for _ in range(500)) > 247
+    )  # the smallest areas would be too narrow
 
 
-def test_narrow_pictures_do_not_serve():
+def test_narrow_images_do_not_serve():
     with pytest.raises(ValueError, match="800x100 is too narrow"):
-        sampler(patch_size=96, gap=48, jitter=7, area=(150_000, 450_000)).apply(
-            Image.new("RGB", (800, 100)), np.random.default_rng(0)
-        )
+        ContextPrediction().sample({"image": Image.new("RGB", (800, 100))}, np.random.default_rng(0), True)
 
 
-def test_grids_follow_one_another_until_all_places_are_taken():
-    cut = sampler(patch_size=96, gap=48, jitter=7, area=(150_000, 450_000), patches_per_image=48)
+def test_grids_follow_one_another_until_there_are_enough_patches():
     for seed in range(20):
-        places, pairs, labels = cut.draw_grids(640, 480, np.random.default_rng(seed))
-        assert places.shape == (48, 2) and (places >= 0).all() and (places <= [544, 384]).all()
-        step = places[pairs[:, 1]] - places[pairs[:, 0]]
+        positions, pairs, labels = draw_grids(ContextPrediction(), 640, 480, np.random.default_rng(seed))
+        assert positions.shape == (48, 2) and (positions >= 0).all() and (positions <= [544, 384]).all()
+        step = positions[pairs[:, 1]] - positions[pairs[:, 0]]
         expected = 144 * np.array(OFFSETS)[labels]
         assert np.abs(step - expected).max() <= 14  # jitter of both; clamping only moves patches less
         assert len(np.unique(pairs, axis=0)) == len(pairs)
@@ -86,8 +90,8 @@ def test_grids_follow_one_another_until_all_places_are_taken():
 @pytest.mark.parametrize("seed", range(5))
 def test_labels_tell_where_the_second_patch_lies(seed):
     image = coordinates(160, 120)
-    cut = sampler(training=False, area=(160 * 120, 160 * 120), color="none")  # no scaling, no blur, no noise
-    planes, _, _, pairs, labels = cut.apply(image, np.random.default_rng(seed))
+    options = {"area": (160 * 120, 160 * 120), "color": "none"}  # no scaling, no blur, no noise
+    planes, _, _, pairs, labels = cut(image, seed, training=False, **options)
     where = planes[:, :2].mean(axis=(2, 3)) - 11.5  # left, top
     valid = labels >= 0
     step = where[pairs[valid, 1]] - where[pairs[valid, 0]]
@@ -97,24 +101,24 @@ def test_labels_tell_where_the_second_patch_lies(seed):
 
 def test_pairs_are_filled_up_or_drawn():
     image = coordinates(160, 120)
-    *_, pairs, labels = sampler().apply(image, np.random.default_rng(0))
+    *_, pairs, labels = cut(image)
     count = int((labels >= 0).sum())
     assert pairs.shape == (6 * 24, 2) and (labels[count:] == -1).all()
     np.testing.assert_array_equal(pairs[count:], pairs[: 6 * 24 - count])
-    many = sampler(area=(180 * 180, 180 * 180), patch_size=12, gap=6, jitter=0, patches_per_image=100)
-    *_, pairs, labels = many.apply(Image.new("RGB", (180, 180)), np.random.default_rng(1))
+    many = {"area": (180 * 180, 180 * 180), "patch_size": 12, "gap": 6, "jitter": 0, "patches_per_image": 100}
+    *_, pairs, labels = cut(Image.new("RGB", (180, 180)), seed=1, **many)
     assert pairs.shape == (600, 2) and (labels >= 0).all()  # 10 x 10 patches have 684 pairs
     assert len(np.unique(pairs, axis=0)) == 600
 
 
 def test_an_example_follows_from_its_generator():
     image = Image.open(builtin_photographs()[0]).convert("RGB")
-    first, again, other = (sampler().apply(image, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    first, again, other = (cut(image, seed) for seed in (5, 5, 6))
     for ours, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(ours, same)
     assert (first[0] != other[0]).any() and (first[3] != other[3]).any()
-    for array, spec in zip(first, sampler().spec, strict=True):
-        assert array.shape == spec.shape and array.dtype == spec.dtype.as_numpy_dtype
+    shapes = [((24, 24, 24), np.uint8), ((24,), np.int32), ((24,), np.int32), ((144, 2), np.int32), ((144,), np.int32)]
+    assert [(array.shape, array.dtype) for array in first] == shapes
 
 
 def test_a_third_of_the_training_patches_is_blurred():
@@ -122,10 +126,7 @@ def test_a_third_of_the_training_patches_is_blurred():
     fields = {"area": (160 * 120, 160 * 120), "color": "none"}
     changed = []
     for seed in range(60):
-        blurred, sharp = (
-            sampler(training=training, **fields).apply(noise, np.random.default_rng(seed))[0]
-            for training in (True, False)
-        )
+        blurred, sharp = (cut(noise, seed, training, **fields)[0] for training in (True, False))
         changed.extend((blurred != sharp).any(axis=(1, 2, 3)))
         assert blurred.std(axis=(2, 3)).mean() < sharp.std(axis=(2, 3)).mean()
     assert np.mean(changed) == pytest.approx(0.33, abs=0.04)
@@ -135,7 +136,7 @@ def test_a_third_of_the_training_patches_is_blurred():
 def colored():
     """Patches of a photograph, uint8 (24, 24, 24, 3)."""
     image = Image.open(builtin_photographs()[1]).convert("RGB")
-    planes, *_ = sampler(training=False, colors=True).apply(image, np.random.default_rng(0))
+    planes, *_ = cut(image, training=False, colors=True)
     return planes.transpose(0, 2, 3, 1)
 
 
@@ -155,23 +156,22 @@ def keep(patches, color):
 @pytest.mark.parametrize("training", [True, False])
 def test_one_channel_is_that_of_the_patch_in_color(training):
     image = Image.open(builtin_photographs()[1]).convert("RGB")
-    planes, kept, *others = sampler(training).apply(image, np.random.default_rng(0))
-    colors, *again = sampler(training, colors=True).apply(image, np.random.default_rng(0))
+    planes, kept, *others = cut(image, training=training)
+    colors, *again = cut(image, training=training, colors=True)
     for ours, theirs in zip([kept, *others], again, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert np.abs(planes.astype(int) - colors[np.arange(24), kept]).max() <= 1  # rounding of blurred ones
 
 
 @pytest.mark.parametrize("color", ["dropping", "projection", "none"])
-def test_dataset_prepares_what_the_sampler_cuts(color):
-    method = ContextPrediction(**SMALL, color=color)
+def test_dataset_prepares_what_is_cut(color):
+    method = small(color=color)
     image = np.asarray(Image.open(builtin_photographs()[1]).convert("RGB").resize((160, 120)))
     (inputs, labels), *_ = method.dataset(image[None], batch_size=1, training=False)
-    planes, kept, starts, pairs, expected = method.sampler(training=False).apply(
-        Image.fromarray(image), np.random.default_rng((0, 1, 0))
-    )
-    patches = prepare(planes, kept, starts, **method.preparation)
-    np.testing.assert_allclose(inputs["patches"][0], patches, atol=1e-4)
+    rng = np.random.default_rng((0, 1, 0))
+    planes, kept, starts, pairs, expected = cut_patches(method, Image.fromarray(image), rng, training=False)
+    patches = to_batch(method, planes[None], kept[None], starts[None])
+    np.testing.assert_allclose(inputs["patches"], patches, atol=1e-4)
     np.testing.assert_array_equal(inputs["pairs"][0], pairs)
     np.testing.assert_array_equal(labels[0], expected)
 
@@ -195,8 +195,8 @@ def test_noise_of_the_code_and_of_the_paper(colored):
     assert np.abs(code[others]).max() <= 0.5
     assert code[others].std() == pytest.approx(1 / math.sqrt(12), rel=0.02)
     paper = drop(colored, rms=None, noise="paper").transpose(0, 3, 1, 2)
-    share = paper[others].reshape(24, -1).std(axis=1) / paper[~others].reshape(24, -1).std(axis=1)
-    assert share.mean() == pytest.approx(0.01, rel=0.02)
+    fraction = paper[others].reshape(24, -1).std(axis=1) / paper[~others].reshape(24, -1).std(axis=1)
+    assert fraction.mean() == pytest.approx(0.01, rel=0.02)
     np.testing.assert_array_equal(code[~others], paper[~others])
 
 
@@ -230,12 +230,10 @@ def test_flat_patches_stay_finite(color, noise):
     np.testing.assert_allclose(level, 50 if (color, noise) == ("dropping", "code") else 0, atol=1e-3)
 
 
-def test_dataset_skips_pictures_that_do_not_serve(tmp_path):
-    from tfssl.data.examples import Skipped
-
+def test_dataset_skips_images_that_do_not_serve(tmp_path):
     Image.open(builtin_photographs()[0]).convert("RGB").resize((160, 120)).save(tmp_path / "good.png")
     Image.new("RGB", (900, 60)).save(tmp_path / "narrow.png")
-    skipped, method = Skipped(), ContextPrediction(**SMALL)
+    skipped, method = Skipped(), small()
     (inputs, labels), *more = method.dataset(str(tmp_path), batch_size=4, training=False, skipped=skipped)
     assert not more and inputs["patches"].shape == (1, 24, 24, 24, 3) and labels.shape == (1, 144)
     assert [name.endswith("narrow.png") for name in skipped.reasons] == [True]

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.discovery.neighbors import nearest_neighbors, sample_patches
+from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import ContextPrediction
 from tfssl.methods.context_prediction import aberration
 from tfssl.methods.context_prediction.evaluate import accuracy_metrics, count_answers
+from tfssl.methods.context_prediction.neighbors import nearest_neighbors, sample_patches
 from tfssl.methods.context_prediction.sheets import draw_board
 
 METHOD = ContextPrediction(
-    area=(76 * 76, 82 * 82), patch_size=12, gap=6, jitter=1, patches_per_image=12, downsample_side=4,
-    downsample_share=0.1, color="none", backbone="small", embedding=32, head=(48, 32),
+    area=(76 * 76, 82 * 82), patch_size=12, gap=6, jitter=1, patches_per_image=12, downsample_size=4,
+    downsample_fraction=0.1, color="none", backbone="small", embedding=32, head=(48, 32),
 )  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def test_learns_nothing_from_shuffled_labels(held_out):
 def test_counts_each_pair_once(trained, held_out):
     seen = []
     confusion, loss, images, skipped = count_answers(
-        METHOD, trained, held_out_source(held_out), limit=10, progress=lambda *done: seen.append(done)
+        METHOD, trained, image_source(held_out), limit=10, progress=lambda *done: seen.append(done)
     )
     assert images == 10 and not skipped and seen[-1] == (10, 10)
     batches = METHOD.dataset(held_out, batch_size=24, training=False)
@@ -88,12 +89,6 @@ def test_counts_each_pair_once(trained, held_out):
     right = (np.argmax(logits, -1) == labels)[labels >= 0]
     assert np.trace(confusion) == right.sum()
     assert 0 < loss < METHOD.baseline
-
-
-def held_out_source(images):
-    from tfssl.data.images import image_source
-
-    return image_source(images)
 
 
 def test_accuracy_metrics_by_hand():
@@ -134,7 +129,7 @@ def test_patches_of_neighbors_do_not_overlap():
     y, x = np.mgrid[:100, :100]
     image = np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.uint8)
     method = METHOD.model_copy(update={"area": (10_000, 10_000)})
-    patches, pictures = sample_patches(method, held_out_source(image[None].repeat(3, 0)), 3)
+    patches, pictures = sample_patches(method, image_source(image[None].repeat(3, 0)), 3)
     assert np.bincount(pictures).tolist() == [4, 4, 4]
     corner = patches[:, 0, 0, :2].astype(int)
     for number in range(3):
@@ -172,9 +167,9 @@ def test_magnified_green_moves_toward_the_corners():
 
 
 def test_rmse_by_hand():
-    places = np.zeros((40, 2), np.float32)
-    patches = aberration.Patches(np.zeros((40, 1, 1, 3)), places, np.repeat(np.arange(20), 2))
-    wrong = places + np.array([0.3, 0.4])
+    positions = np.zeros((40, 2), np.float32)
+    patches = aberration.Patches(np.zeros((40, 1, 1, 3)), positions, np.repeat(np.arange(20), 2))
+    wrong = positions + np.array([0.3, 0.4])
     wrong[:4] = [0.06, 0.08]  # the two pictures that are located best
     best, everywhere = aberration.rmse(wrong, patches)
     assert best == pytest.approx(0.1) and everywhere == pytest.approx(np.sqrt((18 * 0.25 + 2 * 0.01) / 20))
@@ -185,12 +180,12 @@ def test_probe_finds_aberration_and_dropping_hides_it():
     rng = np.random.default_rng(0)
     gray = rng.integers(0, 256, (300, 20, 20), np.uint8)
     images = [np.asarray(Image.fromarray(g).resize((80, 80), Image.Resampling.BICUBIC).convert("RGB")) for g in gray]
-    patches = aberration.cut_patches(images, 16, pictures=300, per_picture=24, magnification=0.08)
+    patches = aberration.cut_patches(images, 16, images=300, per_image=24, magnification=0.08)
     assert patches.pixels.shape == (300 * 24, 16, 16, 3)
-    assert patches.places.min() == pytest.approx(0.1) and patches.places.max() == pytest.approx(0.9)
+    assert patches.positions.min() == pytest.approx(0.1) and patches.positions.max() == pytest.approx(0.9)
     seen = aberration.locate(patches, color="none", steps=120, batch=64)
     hidden = aberration.locate(patches, color="dropping", steps=40, batch=64)
     assert seen["rmse"] < 0.7 * seen["center"]
     assert hidden["rmse"] > 0.95 * hidden["center"]
     with pytest.raises(SourceError, match="at least 20"):
-        aberration.cut_patches(images[:5], 16, pictures=60)
+        aberration.cut_patches(images[:5], 16, images=60)

@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 def tiny(**fields):
     small = {"area": (9_400, 28_000), "patch_size": 24, "gap": 12, "jitter": 2, "patches_per_image": 6}
-    network = {"downsample_side": 3, "backbone": "small", "embedding": 16, "head": (24, 20)}
+    network = {"downsample_size": 3, "backbone": "small", "embedding": 16, "head": (24, 20)}
     return ContextPrediction(**{**small, **network, **fields})
 
 

@@ -12,13 +12,14 @@ from tfssl.errors import ConfigError
 from tfssl.layers.corrupt import Corrupt
 from tfssl.layers.tied_dense import TiedDense
 from tfssl.methods import DenoisingAutoencoder
-from tfssl.methods.denoising_autoencoder.data import PatchSampler
+from tfssl.methods.denoising_autoencoder.data import cut_patches, prepare
 from tfssl.methods.denoising_autoencoder.loss import ReconstructionLoss
-from tfssl.methods.denoising_autoencoder.network import FLAT, UpperLayer, prepare, stack_of
+from tfssl.methods.denoising_autoencoder.network import UpperLayer, stack_of
+from tfssl.ops.whitening import FLAT
 
 TINY = {"crop_size": 12, "resize": 16, "units": (20,), "noise": (0.25,)}
 STACK = TINY | {"units": (20, 10, 6), "noise": (0.1, 0.2, 0.3)}
-PICTURES = list(np.random.default_rng(0).integers(0, 256, (9, 20, 24, 3), np.uint8))
+IMAGES = list(np.random.default_rng(0).integers(0, 256, (9, 20, 24, 3), np.uint8))
 X, Z, J = np.array([[1.0, 0.0]]), np.array([[0.8, 0.3]]), np.array([[1.0, 0.0]])
 
 
@@ -33,7 +34,7 @@ def photos():
 
 
 def batches(method, **options):
-    return [[np.asarray(x) for x in batch] for batch in method.dataset(PICTURES, **{"batch_size": 3} | options)]
+    return [[np.asarray(x) for x in batch] for batch in method.dataset(IMAGES, **{"batch_size": 3} | options)]
 
 
 class TestLoss:
@@ -102,10 +103,10 @@ class TestData:
     def test_every_presentation_is_corrupted_anew(self):
         """Card, test 6: two passes of training differ, two of evaluation agree."""
         method = DenoisingAutoencoder(**TINY, corruption="gaussian")
-        data = method.dataset([PICTURES[0]], batch_size=1)
+        data = method.dataset([IMAGES[0]], batch_size=1)
         first, second = (next(np.asarray(n - c) for n, c in data) for _ in range(2))
         assert abs(first - second).max() > 0.1
-        data = method.dataset(PICTURES, batch_size=3, training=False)
+        data = method.dataset(IMAGES, batch_size=3, training=False)
         for (a, _), (b, _) in zip(data, data, strict=True):
             np.testing.assert_array_equal(a, b)
 
@@ -122,10 +123,10 @@ class TestData:
 
     def test_length_of_an_epoch(self):
         method = DenoisingAutoencoder(**TINY, patches=4)
-        data = method.dataset(PICTURES, batch_size=5)
+        data = method.dataset(IMAGES, batch_size=5)
         assert int(data.cardinality()) == 7 == len(list(data))
-        assert len(list(method.dataset(PICTURES, batch_size=5, training=False))) == 8
-        assert len(list(method.examples(PICTURES, training=False))) == 36
+        assert len(list(method.dataset(IMAGES, batch_size=5, training=False))) == 8
+        assert sum(len(clean) for _, clean in batches(method, training=False)) == 36
 
     def test_weights_of_an_emphasized_loss(self):
         method = DenoisingAutoencoder(**TINY, alpha=1.0, beta=0.5)
@@ -159,18 +160,37 @@ class TestData:
 
     def test_patches_and_crops(self):
         picture = Image.fromarray(np.arange(30 * 40, dtype=np.uint16).reshape(30, 40).astype(np.uint8)).convert("RGB")
-        center, _ = PatchSampler(10, None, 1, False).apply(picture, np.random.default_rng(0))
-        np.testing.assert_array_equal(center[0], np.asarray(picture)[10:20, 15:25])
-        several, _ = PatchSampler(10, None, 50, True).apply(picture, np.random.default_rng(0))
-        assert len({p.tobytes() for p in several}) > 40
-        small, key = PatchSampler(64, None, 2, True).apply(picture, np.random.default_rng(1))
-        assert small.shape == (2, 64, 64, 3) and key.shape == (2,), "enlarged where it is too small"
+
+        def cut(crop_size, patches, training, seed=0):
+            method = DenoisingAutoencoder(crop_size=crop_size, resize=None, patches=patches)
+            return cut_patches(method, picture, np.random.default_rng(seed), training)
+
+        np.testing.assert_array_equal(cut(10, 1, False)[0], np.asarray(picture)[10:20, 15:25])
+        assert len({p.tobytes() for p in cut(10, 50, True)}) > 40
+        assert cut(64, 2, True).shape == (2, 64, 64, 3), "enlarged where it is too small"
+
+    def test_crops_do_not_depend_on_the_corruption(self):
+        kinds = [{"corruption": "none"}, {"corruption": "gaussian"}, {"corruption": "block", "block": 3}]
+        none, gaussian, block = (batches(DenoisingAutoencoder(**TINY, **kind)) for kind in kinds)
+        for one, two, three in zip(none, gaussian, block, strict=True):
+            np.testing.assert_array_equal(one[1], two[1])
+            np.testing.assert_array_equal(one[1], three[1])
+            assert (one[0] != two[0]).all()
+
+    def test_noise_of_the_batches(self):
+        """Gaussian noise of all positions together: its mean, deviation and tails, and no two examples alike."""
+        method = DenoisingAutoencoder(**TINY | {"noise": (0.25,)}, corruption="gaussian", patches=8)
+        noise = np.concatenate([noisy - clean for noisy, clean in batches(method, start=0, count=100)])
+        assert noise.mean() == pytest.approx(0, abs=0.005) and noise.std() == pytest.approx(0.25, rel=0.02)
+        assert np.mean(np.abs(noise) > 0.5) == pytest.approx(0.0455, abs=0.004)
+        correlation = np.corrcoef(noise.reshape(300, -1)) - np.eye(300)
+        assert np.abs(correlation).max() < 0.5
 
 
 @pytest.fixture(scope="module")
 def trained():
     method, models = DenoisingAutoencoder(**STACK), [None]
-    data = method.dataset(PICTURES, batch_size=3, start=0, count=30)
+    data = method.dataset(IMAGES, batch_size=3, start=0, count=30)
     before, losses = [], []
     for phase in method.phases:
         keras.utils.set_random_seed(len(models))
@@ -198,7 +218,7 @@ class TestStack:
     def test_every_phase_learns(self, trained):
         method, _, _, losses = trained
         assert [phase.name for phase in method.phases] == ["layer1", "layer2", "layer3"]
-        assert sum(phase.share for phase in method.phases) == pytest.approx(1)
+        assert sum(phase.fraction for phase in method.phases) == pytest.approx(1)
         for history in losses:
             assert history[-1] < 0.99 * history[0]
 
@@ -311,7 +331,7 @@ def test_denoising_gain(photos):
     [
         ({"noise": (0.1, 0.2)}, "`noise` must hold one number"),
         ({"units": ()}, "`units`"),
-        ({"units": (10, 10), "noise": (0.1, 1.2)}, "`noise` must be a share"),
+        ({"units": (10, 10), "noise": (0.1, 1.2)}, "`noise` must be a fraction"),
         ({"output": "linear"}, "cross_entropy needs output: sigmoid"),
         ({"preprocess": "whiten", "loss": "squared"}, "`output` must be linear"),
         ({"preprocess": "whiten", "loss": "squared", "output": "linear", "color": True}, "`color`"),

@@ -9,12 +9,12 @@ from PIL import Image
 
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import DenoisingAutoencoder
+from tfssl.methods.denoising_autoencoder.data import prepare
 from tfssl.methods.denoising_autoencoder.evaluate import denoising_metrics, first_filters, write_sheet
 from tfssl.methods.denoising_autoencoder.finetune import Patience, classifier, finetune, labeled_batches
-from tfssl.methods.denoising_autoencoder.network import prepare
 from tfssl.methods.encoding import is_encoder
 
-PICTURES = list(np.random.default_rng(0).integers(0, 256, (5, 20, 24, 3), np.uint8))
+IMAGES = list(np.random.default_rng(0).integers(0, 256, (5, 20, 24, 3), np.uint8))
 TINY = DenoisingAutoencoder(units=(20, 9), noise=(0.25, 0.25), crop_size=12, resize=16)
 
 
@@ -76,9 +76,9 @@ class TestEvaluate:
         assert not any("psnr" in name for name in denoising_metrics(errors, peak=None))
 
     def test_against_the_network_itself(self, tiny, tmp_path):
-        result = TINY.evaluate(tiny, PICTURES, out=tmp_path / "out", batch_size=2)
+        result = TINY.evaluate(tiny, IMAGES, out=tmp_path / "out", batch_size=2)
         noisy, clean = (
-            np.concatenate(x) for x in zip(*TINY.dataset(PICTURES, batch_size=2, training=False), strict=True)
+            np.concatenate(x) for x in zip(*TINY.dataset(IMAGES, batch_size=2, training=False), strict=True)
         )
         assert result["mse_noisy"] == pytest.approx(np.mean((noisy - clean) ** 2), rel=1e-5)
         assert result["mse_denoised"] == pytest.approx(np.mean((np.asarray(tiny(noisy)) - clean) ** 2), rel=1e-5)
@@ -87,16 +87,16 @@ class TestEvaluate:
         record = json.loads((tmp_path / "out" / "metrics.json").read_text())
         assert record["mse_ratio"] == result["mse_ratio"] and record["config"]["units"] == [20, 9]
         assert {p.name for p in (tmp_path / "out").iterdir()} == {"metrics.json", "sheet.png", "filters.png"}
-        assert TINY.evaluate(tiny, PICTURES, limit=2)["images"] == 2
+        assert TINY.evaluate(tiny, IMAGES, limit=2)["images"] == 2
 
     def test_plain_autoencoder_has_no_ratio(self, tmp_path):
         method = DenoisingAutoencoder(units=(4,), crop_size=12, resize=16, corruption="none")
-        result = method.evaluate(method.model(), PICTURES, out=tmp_path)
+        result = method.evaluate(method.model(), IMAGES, out=tmp_path)
         assert np.isnan(result["mse_ratio"]) and result["mse_clean"] == result["mse_denoised"]
         assert json.loads((tmp_path / "metrics.json").read_text())["mse_ratio"] is None
 
     def test_unreadable_pictures(self, tiny, tmp_path):
-        Image.fromarray(PICTURES[0]).save(tmp_path / "a.png")
+        Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
         (tmp_path / "b.png").write_bytes(b"no picture")
         result = TINY.evaluate(tiny, str(tmp_path))
         assert result["images"] == 1 and next(iter(result["skipped"])).endswith("b.png")
@@ -104,7 +104,7 @@ class TestEvaluate:
         with pytest.raises(SourceError):
             TINY.evaluate(tiny, str(tmp_path))
         with pytest.raises(ConfigError, match="`limit`"):
-            TINY.evaluate(tiny, PICTURES, limit=0)
+            TINY.evaluate(tiny, IMAGES, limit=0)
 
     def test_filters_are_kernel_columns(self, tiny):
         filters = first_filters(TINY, tiny)
@@ -115,7 +115,7 @@ class TestEvaluate:
     @pytest.mark.parametrize("backbone", ["dense", "small"])
     def test_sheet(self, backbone, tmp_path):
         method = DenoisingAutoencoder(backbone=backbone, units=(4,), crop_size=16, resize=16, color=True)
-        write_sheet(method, method.model(), PICTURES, tmp_path / "sheet.png", count=3)
+        write_sheet(method, method.model(), IMAGES, tmp_path / "sheet.png", count=3)
         with Image.open(tmp_path / "sheet.png") as sheet:
             assert sheet.width > 3 * 128 and sheet.height > 3 * 128
 

@@ -13,18 +13,15 @@ from tfssl.config import load_config
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.methods import SpotArtifacts
 from tfssl.methods.spot_artifacts import paper_optimizer
-from tfssl.methods.spot_artifacts.data import DamageSampler, adjust_saturation, change_color
+from tfssl.methods.spot_artifacts.data import adjust_saturation, change_color, cut, draw_color
 from tfssl.methods.spot_artifacts.evaluate import COLUMNS, area_under_curve, judge, psnr, spotting_metrics
 
 SMALL = SpotArtifacts(backbone="small", crop_size=32, fc6=16, dropout=0.0, theta=0.5)
 NO_COLOR = np.array([0, 1, 0], np.float32)
 
 
-def sampler(**fields):
-    options = {
-        "size": 96, "places": 6, "theta": 0.7, "crop_area": (1 / 3, 1.0), "color_jitter": True, "training": True
-    }  # fmt: skip
-    return DamageSampler(**{**options, **fields})
+def sample(image, rng, training=True, **fields):
+    return SpotArtifacts(**fields).sample({"image": image}, rng, training)
 
 
 def pictures(count, side=48, seed=0):
@@ -45,15 +42,15 @@ def rngs(count):
 
 
 class TestDamage:
-    def test_share_of_dropped_places(self):
-        """Card, test 6: 0.7 +- 0.01 over many draws; each place by itself."""
-        picture, draw = Image.new("RGB", (8, 8)), sampler(size=8)
-        omega = np.stack([draw.apply(picture, rng)[1] for rng in rngs(1500)])[..., 0]
+    def test_fraction_of_dropped_cells(self):
+        """Card, test 6: 0.7 +- 0.01 over many draws; each cell by itself."""
+        image = Image.new("RGB", (8, 8))
+        omega = np.stack([sample(image, rng)[1] for rng in rngs(1500)])[..., 0]
         assert omega.dtype == np.uint8 and set(np.unique(omega)) == {0, 1}
         assert 1 - omega.mean() == pytest.approx(0.7, abs=0.01)
         assert np.abs(1 - omega.mean(axis=0) - 0.7).max() < 0.05
         together = np.corrcoef(omega.reshape(1500, 36).T) - np.eye(36)
-        assert np.abs(together).max() < 0.13, "no two places are dropped together"
+        assert np.abs(together).max() < 0.13, "no two cells are dropped together"
 
     def test_every_visit_has_damage_of_its_own(self):
         data = list(pictures(4))
@@ -88,7 +85,7 @@ class TestPictures:
         ramps[..., 0], ramps[..., 1] = np.arange(240), np.arange(240)[:, None]
         image, sizes, lefts = Image.fromarray(ramps), [], []
         for rng in rngs(400):
-            crop = sampler(size=48).cut(image, rng).astype(float)
+            crop = cut(SpotArtifacts(crop_size=48), image, rng, True).astype(float)
             x, y = crop[:, 4:-4, 0].mean(axis=0), crop[4:-4, :, 1].mean(axis=1)
             sizes.append((48 * abs(x[-1] - x[0]) / 39, 48 * (y[-1] - y[0]) / 39))
             lefts.append(x[0] > x[-1])
@@ -102,15 +99,19 @@ class TestPictures:
         """Bicubic overshoots beside an edge, bilinear does not."""
         edge = np.full((40, 40, 3), 60, np.uint8)
         edge[:, 20:] = 180
-        crops = [sampler(size=96).cut(Image.fromarray(edge), rng) for rng in rngs(200)]
+        crops = [cut(SpotArtifacts(), Image.fromarray(edge), rng, True) for rng in rngs(200)]
         overshoots = [crop.max() > 180 for crop in crops if np.ptp(crop) > 100]
         assert np.mean(overshoots) == pytest.approx(0.5, abs=0.12)
 
     def test_evaluation_is_the_central_square(self):
-        ramp = np.zeros((100, 160, 3), np.uint8)
-        ramp[..., 0] = np.arange(160)
-        crop = sampler(size=85, training=False).cut(Image.fromarray(ramp), None)
-        np.testing.assert_allclose(crop[40, :, 0], 37.5 + np.arange(85), atol=1.01)
+        ramp = np.zeros((160, 220, 3), np.uint8)
+        ramp[..., 0] = np.arange(220)
+        crop = cut(SpotArtifacts(backbone="small", crop_size=136), Image.fromarray(ramp), None, False)
+        np.testing.assert_allclose(crop[40, :, 0], 42 + np.arange(136), atol=1.01)
+
+    @pytest.mark.parametrize("area, size", [((1 / 3, 1.0), 167), ((0.9, 1.0), 113)])
+    def test_decoding_keeps_what_training_and_evaluation_need(self, area, size):
+        assert SpotArtifacts(crop_area=area).min_size == size
 
     @pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 1.5, 4.0])
     def test_saturation(self, factor):
@@ -132,13 +133,15 @@ class TestPictures:
         np.testing.assert_allclose(found[3], np.clip(last, -1, 1), atol=1e-5)
 
     def test_drawn_colors(self):
-        drawn = np.stack([sampler().draw_color(rng) for rng in rngs(500)])
+        drawn = np.stack([draw_color(rng) for rng in rngs(500)])
         low, high = drawn.min(axis=0), drawn.max(axis=0)
         np.testing.assert_allclose(low[:2], [-32 / 255, 0.5], atol=0.01)
         np.testing.assert_allclose(high[:2], [32 / 255, 1.5], atol=0.01)
         assert drawn[:, 2].mean() == pytest.approx(0.5, abs=0.08), "either order"
-        for off in (sampler(color_jitter=False), sampler(training=False)):
-            np.testing.assert_array_equal(off.draw_color(np.random.default_rng(0)), NO_COLOR)
+        image, on = Image.new("RGB", (96, 96)), np.random.default_rng(0)
+        assert (sample(image, on)[2] != NO_COLOR).any()
+        for off in ({"color_jitter": False}, {"training": False}):
+            np.testing.assert_array_equal(sample(image, np.random.default_rng(0), **off)[2], NO_COLOR)
 
 
 class TestSettings:
@@ -165,7 +168,7 @@ class TestSettings:
         assert config.method == SpotArtifacts()
         settings = config.settings
         assert settings.batch_size == 256
-        steps = settings.steps_per_epoch * settings.epochs * config.method.autoencoder_share
+        steps = settings.steps_per_epoch * settings.epochs * config.method.autoencoder_fraction
         assert steps == pytest.approx(195_250, rel=1e-3)
 
     @pytest.mark.parametrize("step, rate", [(0, 3e-4), (87_862, 1.515e-4), (175_725, 3e-6), (195_249, 3e-6)])
@@ -175,15 +178,17 @@ class TestSettings:
         assert optimizer.beta_1 == 0.5 and optimizer.epsilon == 1e-5
 
     def test_phases(self):
-        method = SpotArtifacts(**{**SMALL.model_dump(), "autoencoder_share": 0.25, "autoencoder_rate": 3.0})
+        method = SpotArtifacts(
+            **{**SMALL.model_dump(), "autoencoder_fraction": 0.25, "autoencoder_learning_rate_scale": 3.0}
+        )
         first, last = method.phases
-        assert (first.name, first.share, first.rate) == ("autoencoder", 0.25, 3.0)
-        assert (last.name, last.share, last.rate) == ("game", 0.75, 1.0)
+        assert (first.name, first.fraction, first.learning_rate_scale) == ("autoencoder", 0.25, 3.0)
+        assert (last.name, last.fraction, last.learning_rate_scale) == ("adversarial", 0.75, 1.0)
         assert first.baseline == pytest.approx(6.13, abs=0.01) and last.baseline == method.baseline
         autoencoder = first.model(keras.optimizers.Adam(1e-3), None)
-        game = last.model(keras.optimizers.Adam(1e-3), autoencoder)
+        both = last.model(keras.optimizers.Adam(1e-3), autoencoder)
         batch = next(iter(method.dataset("builtin", batch_size=2)))
-        for model in (autoencoder, game):
+        for model in (autoencoder, both):
             assert np.isfinite(model.evaluate(*batch, verbose=0)).all()
 
 
@@ -196,17 +201,17 @@ class TestLearning:
             found.append(model.train_on_batch(*batch, return_dict=True))
         return ({name: np.mean([x[name] for x in part]) for name in found[0]} for part in (found[:5], found[-5:]))
 
-    def test_autoencoder_and_each_player(self):
-        """Either player wins against an opponent that does not learn; together they only show who is faster."""
+    def test_autoencoder_and_each_side(self):
+        """Either side wins against an opponent that does not learn; together they only show who is faster."""
         keras.utils.set_random_seed(0)
         autoencoder = SMALL.autoencoder(keras.optimizers.Adam(5e-3))
         first, last = self.train(autoencoder, 0, 60)
         assert last["loss"] < first["loss"] / 2
         alone = SpotArtifacts(**{**SMALL.model_dump(), "repair": False})
-        first, last = self.train(alone.game(keras.optimizers.Adam(1e-3), autoencoder), 60, 30)
+        first, last = self.train(alone.adversarial(keras.optimizers.Adam(1e-3), autoencoder), 60, 30)
         assert last["loss"] < min(0.7 * first["loss"], SMALL.baseline) and last["accuracy"] > 0.7
-        against_none = SpotArtifacts(**{**SMALL.model_dump(), "critic_rate": 1e-9})
-        first, last = self.train(against_none.game(keras.optimizers.Adam(1e-3), autoencoder), 60, 30)
+        against_none = SpotArtifacts(**{**SMALL.model_dump(), "discriminator_learning_rate_scale": 1e-9})
+        first, last = self.train(against_none.adversarial(keras.optimizers.Adam(1e-3), autoencoder), 60, 30)
         assert last["intact_error"] < 0.9 * first["intact_error"]
 
 
@@ -273,7 +278,7 @@ class TestEvaluation:
             judge(model, batch)
 
     def test_sheets_of_both_phases(self, model, tmp_path):
-        for name, network in (("game", model), ("autoencoder", SMALL.autoencoder())):
+        for name, network in (("adversarial", model), ("autoencoder", SMALL.autoencoder())):
             SMALL.sample_sheet(network, "builtin", tmp_path / f"{name}.png")
             with Image.open(tmp_path / f"{name}.png") as sheet:
                 assert sheet.height > 500 and sheet.width > 4 * 144

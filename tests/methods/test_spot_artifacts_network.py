@@ -29,11 +29,11 @@ def trainable(model):
 
 def inputs_of(method, count=4, omega=None, seed=0):
     rng = np.random.default_rng(seed)
-    places = method.places
+    cells = method.cells
     images = rng.uniform(-1, 1, (count, method.crop_size, method.crop_size, 3)).astype(np.float32)
     if omega is None:
-        omega = rng.integers(0, 2, (count, places, places, 1))
-    return {"images": images, "omega": np.broadcast_to(omega, (count, places, places, 1)).astype(np.float32)}
+        omega = rng.integers(0, 2, (count, cells, cells, 1))
+    return {"images": images, "omega": np.broadcast_to(omega, (count, cells, cells, 1)).astype(np.float32)}
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +65,17 @@ class TestCounts:
         layers = [trainable(repairer.get_layer(f"repair{i}")) for i in range(1, 6)]
         assert layers == [4_724_736, 1_182_720, 296_448, 74_496, 18_816]
 
-    @pytest.mark.parametrize("size, pool5, places", [(96, False, 6), (224, True, 14)])
-    def test_discriminator(self, size, pool5, places):
+    @pytest.mark.parametrize("size, pool5, cells", [(96, False, 6), (224, True, 14)])
+    def test_discriminator(self, size, pool5, cells):
         network = build_discriminator("alexnet", size=size, fc6=4096, dropout=0.5, pool5=pool5)
         assert trainable(network) == 40_097_411
         assert trainable(network.get_layer("trunk")) == 2_334_080
         assert trainable(network.get_layer("mask")) == 2305
         assert trainable(network.get_layer("fc6_dense")) + trainable(network.get_layer("fc6_bn")) == 37_752_832
         assert trainable(network.get_layer("class")) == 8194
-        assert network.output["mask"].shape == (None, places, places, 1), "as many places as the features have"
+        assert network.output["mask"].shape == (None, cells, cells, 1), "as many cells as the features have"
         assert network.output["logits"].shape == (None, 2)
-        assert build_encoder(WIDTHS).compute_output_shape((1, size, size, 3)) == (1, places, places, 512)
+        assert build_encoder(WIDTHS).compute_output_shape((1, size, size, 3)) == (1, cells, cells, 512)
 
     def test_frozen_autoencoder_is_not_counted(self):
         assert trainable(SpotArtifacts().model()) == 6_297_216 + 40_097_411
@@ -89,12 +89,12 @@ class TestAutoencoder:
         assert decoder.compute_output_shape((2, 6, 6, 512)) == (2, 96, 96, 3)
 
     def test_damage_stays_local(self):
-        """One place of the features sees 18x18 pixels: its square of 16 and what the first 3x3 convolution adds."""
+        """One cell of the features sees 18x18 pixels: its square of 16 and what the first 3x3 convolution adds."""
         encoder = build_encoder((4, 4, 4, 4, 4))
         x = tf.Variable(RNG.uniform(-1, 1, (1, 96, 96, 3)).astype(np.float32))
         with tf.GradientTape() as tape:
-            place = tf.reduce_sum(tf.square(encoder(x)[0, 2, 3]))
-        reached = np.abs(tape.gradient(place, x)[0]).max(axis=-1) > 0
+            cell = tf.reduce_sum(tf.square(encoder(x)[0, 2, 3]))
+        reached = np.abs(tape.gradient(cell, x)[0]).max(axis=-1) > 0
         rows, columns = (np.flatnonzero(reached.any(axis=axis)) for axis in (1, 0))
         assert (rows.min(), rows.max()) == (31, 48) and (columns.min(), columns.max()) == (47, 64)
 
@@ -142,10 +142,10 @@ class TestDiscriminator:
     def test_small_sizes(self, size):
         method = SpotArtifacts(backbone="small", crop_size=size, fc6=8)
         network = method.model().discriminator
-        places = size // 8
-        assert network.output["mask"].shape == (None, places, places, 1) and method.places == places
+        cells = size // 8
+        assert network.output["mask"].shape == (None, cells, cells, 1) and method.cells == cells
         shapes = network.get_layer("trunk").compute_output_shape((1, size, size, 3))
-        assert [shapes[name][1] for name in TAPS] == [size, size // 2, size // 4, places, places]
+        assert [shapes[name][1] for name in TAPS] == [size, size // 2, size // 4, cells, cells]
 
     def test_encoder_sees_a_picture_as_the_discriminator_does(self, game):
         encoder = SMALL.encoder(game)
@@ -173,7 +173,7 @@ class TestPaint:
         for a, b in (("repaired", "autoencoded"), ("repaired", None), ("autoencoded", None)):
             assert np.abs(np.asarray(pictures[a]) - np.asarray(pictures[b] if b else damaged)).max() > 1e-3
 
-    def test_distant_places_stay(self, game):
+    def test_distant_cells_stay(self, game):
         """A dropped corner changes its 8x8 square and what convolutions of repair and decoder spread, not the rest."""
         omega = np.ones((1, 4, 4, 1))
         omega[0, 0, 0] = 0

@@ -6,16 +6,17 @@ import pytest
 
 from tfssl.errors import ConfigError
 from tfssl.layers.corrupt import Corrupt
-from tfssl.ops.corruption import Corruption
+from tfssl.ops.corruption import KINDS, Corruption
 
 
-def apply(x, seed=0, **options):
+def apply(x, seed=0, xp=np, **options):
     rng = np.random.default_rng(seed)
     x = np.asarray(x, np.float32)
     results = Corruption(**options).apply(
         x,
         uniform=lambda shape: rng.random(tuple(shape), np.float32),
         normal=lambda shape: rng.standard_normal(tuple(shape), np.float32),
+        xp=xp,
     )
     return [np.asarray(r) for r in results]
 
@@ -48,8 +49,8 @@ def test_salt_and_pepper():
     """Card, test 4: fractions .2, .6, .2."""
     noisy, mask = apply(0.5 * ONES, kind="salt_and_pepper", amount=0.4)
     assert set(np.unique(noisy).tolist()) == {0.0, 0.5, 1.0}
-    for value, share in ((0.0, 0.2), (0.5, 0.6), (1.0, 0.2)):
-        assert np.mean(noisy == value) == pytest.approx(share, abs=0.005)
+    for value, fraction in ((0.0, 0.2), (0.5, 0.6), (1.0, 0.2)):
+        assert np.mean(noisy == value) == pytest.approx(fraction, abs=0.005)
     np.testing.assert_array_equal(mask == 1, noisy != 0.5)
     wide, _ = apply(0.0 * ONES, kind="salt_and_pepper", amount=0.4, low=-2.0, high=2.0)
     assert set(np.unique(wide).tolist()) == {-2.0, 0.0, 2.0}
@@ -89,9 +90,19 @@ def test_none_is_the_identity():
     assert not mask.any()
 
 
-@pytest.mark.parametrize("kind, share", [("none", 0), ("gaussian", 1), ("block", 0.4)])
-def test_share_of_corrupted_components(kind, share):
-    assert Corruption(kind, 0.4).share == share
+@pytest.mark.parametrize("kind, fraction", [("none", 0), ("gaussian", 1), ("block", 0.4)])
+def test_fraction_of_corrupted_components(kind, fraction):
+    assert Corruption(kind, 0.4).fraction == fraction
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("exact", [True, False])
+def test_numpy_and_keras_give_the_same(kind, exact):
+    x = np.random.default_rng(1).random((3, 12, 10, 2))
+    options = {"kind": kind, "amount": 0.3, "exact": exact, "block": 4, "clip": True}
+    for ours, theirs in zip(apply(x, xp=np, **options), apply(x, xp=keras.ops, **options), strict=True):
+        assert ours.dtype == theirs.dtype == np.float32
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +131,7 @@ class TestLayer:
     def test_does_what_the_rule_says(self, kind):
         x = np.full((500, 40), 0.25, np.float32)
         noisy, mask = (np.asarray(r) for r in Corrupt(kind, 0.4, seed=0)(x, training=True))
-        assert mask.mean() == pytest.approx(Corruption(kind, 0.4).share)
+        assert mask.mean() == pytest.approx(Corruption(kind, 0.4).fraction)
         np.testing.assert_array_equal(noisy[mask == 0], 0.25)
         if kind == "gaussian":
             assert noisy.std() == pytest.approx(0.4, rel=0.03)

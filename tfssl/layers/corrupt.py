@@ -15,8 +15,8 @@ class Corrupt(layers.Layer):
 
     Args:
         kind: ``"none"``, ``"masking"``, ``"salt_and_pepper"``, ``"gaussian"``, ``"pixel"`` or ``"block"``.
-        amount: share of the components, or standard deviation.
-        exact: exactly that share of each example, or each component with that probability.
+        amount: fraction of the components, or standard deviation.
+        exact: exactly that fraction of each example, or each component with that probability.
         fill: value of masked components.
         seed: of the generator; None draws one from ``keras.utils.set_random_seed``.
 
@@ -40,7 +40,8 @@ class Corrupt(layers.Layer):
         return self.corruption.apply(
             inputs,
             uniform=lambda shape: keras.random.uniform(shape, seed=self.generator),
-            normal=lambda shape: keras.random.normal(shape, seed=self.generator),
+            normal=lambda shape: ops.cast(keras.random.normal(shape, seed=self.generator), inputs.dtype),
+            xp=ops,
         )
 
     def compute_output_shape(self, input_shape):

@@ -1,4 +1,4 @@
-"""Two players in one Keras model: a generator and a critic, trained at the same time by plain ``model.fit``."""
+"""Adversarial learning in one Keras model: a generator and a discriminator, trained at once by plain ``model.fit``."""
 
 import keras
 import tensorflow as tf
@@ -6,14 +6,14 @@ from keras import ops
 
 
 class AdversarialModel(keras.Model):
-    """A generator and a critic that learn from the same batch, each with an optimizer of its own.
+    """A generator and a discriminator that learn from the same batch, each with an optimizer of its own.
 
     One forward pass serves both: the gradient of the generator's loss is taken with respect to the generator's
-    weights, that of the critic's loss with respect to the critic's, and both updates are applied together. (Codes that
-    update one player after the other let the second see the first one's new weights; this one does not.)
+    weights, that of the discriminator's with respect to its own, and both updates are applied together. (Codes that
+    update one after the other let the second see the first one's new weights; this one does not.)
 
-    Subclasses say who plays and for what: :attr:`metric_names`, :attr:`generator`, :attr:`critic`, :meth:`call` and
-    :meth:`play`. Networks in neither list, or with ``trainable = False``, stay as they are.
+    Subclasses give :attr:`metric_names`, :attr:`generators`, :attr:`discriminators`, :meth:`call` and :meth:`forward`.
+    Networks in neither list, or with ``trainable = False``, stay as they are.
 
     Args:
         networks: ``{name: keras.Model}``, functional, built. Each becomes the attribute of its name.
@@ -21,7 +21,13 @@ class AdversarialModel(keras.Model):
     """
 
     metric_names: tuple[str, ...] = ("loss",)
-    """Keys of ``play(...)["metrics"]``, in the order of the history. "loss" is what a run watches, lower is better."""
+    """Keys of ``forward(...)["metrics"]``, as in the history. "loss" is what a run watches, lower is better."""
+
+    # Keras files hold parts under the first attribute, by alphabet, that gives them: these names are those of the
+    # files, and of all there are.
+    generator = property(lambda self: self.generators)
+    critic = property(lambda self: self.discriminators)
+    critic_optimizer = property(lambda self: self.discriminator_optimizer)
 
     def __init__(self, networks, **kwargs):
         super().__init__(**kwargs)
@@ -29,7 +35,7 @@ class AdversarialModel(keras.Model):
         for name, network in networks.items():
             setattr(self, name, network)
         self._means = [keras.metrics.Mean(name=name) for name in self.metric_names]
-        self.critic_optimizer = None
+        self.discriminator_optimizer = None
         self.built = True  # functional networks are
 
     @property
@@ -38,16 +44,16 @@ class AdversarialModel(keras.Model):
         return {name: getattr(self, name) for name in self._network_names}
 
     @property
-    def generator(self):
+    def generators(self):
         """Networks whose trainable weights lower the generator's loss."""
         raise NotImplementedError
 
     @property
-    def critic(self):
-        """Networks whose trainable weights lower the critic's loss."""
+    def discriminators(self):
+        """Networks whose trainable weights lower the discriminator's loss."""
         raise NotImplementedError
 
-    def play(self, inputs, targets, training):
+    def forward(self, inputs, targets, training):
         """One forward pass of everything.
 
         Args:
@@ -56,35 +62,37 @@ class AdversarialModel(keras.Model):
             training: whether batch normalization and dropout work as in training.
 
         Returns:
-            ``{"generator": loss, "critic": loss, "metrics": {name: value}}``, scalars that are means over examples.
+            ``{"generator": loss, "discriminator": loss, "metrics": {name: value}}``, scalars that are means over
+            examples.
         """
         raise NotImplementedError
 
-    def compile(self, optimizer, critic_rate=1.0):
-        """Give both players an optimizer.
+    def compile(self, optimizer, discriminator_learning_rate_scale=1.0):
+        """Give both sides an optimizer.
 
         Args:
-            optimizer: the generator's; the critic gets another one with the same settings.
-            critic_rate: learning rate of the critic as a multiple of the generator's.
+            optimizer: the generator's; the discriminator gets another one with the same settings.
+            discriminator_learning_rate_scale: multiple of the generator's learning rate.
         """
         super().compile(optimizer=optimizer, jit_compile=False)  # XLA fails under MirroredStrategy on CPU devices
-        self.critic_rate = critic_rate
-        self.critic_optimizer = _scaled_copy(self.optimizer, critic_rate)
+        self.discriminator_learning_rate_scale = discriminator_learning_rate_scale
+        self.discriminator_optimizer = _scaled_copy(self.optimizer, discriminator_learning_rate_scale)
 
     def get_compile_config(self):
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer), "critic_rate": self.critic_rate}
+        optimizer = keras.saving.serialize_keras_object(self.optimizer)
+        return {"optimizer": optimizer, "critic_rate": self.discriminator_learning_rate_scale}
 
     def compile_from_config(self, config):
         self.compile(keras.saving.deserialize_keras_object(config["optimizer"]), config["critic_rate"])
-        for optimizer, variables in self.players:  # their state is loaded next
+        for optimizer, variables in self.optimizers:  # their state is loaded next
             optimizer.build(variables)
 
     @property
-    def players(self):
-        """``((optimizer, its trainable variables), ...)``: of the generator, then of the critic."""
+    def optimizers(self):
+        """``((optimizer, its trainable variables), ...)``: of the generator, then of the discriminator."""
         return (
-            (self.optimizer, _trainable(self.generator)),
-            (self.critic_optimizer, _trainable(self.critic)),
+            (self.optimizer, _trainable(self.generators)),
+            (self.discriminator_optimizer, _trainable(self.discriminators)),
         )
 
     @property
@@ -94,29 +102,29 @@ class AdversarialModel(keras.Model):
     def train_step(self, data):
         inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        players = self.players
+        optimizers = self.optimizers
         with tf.GradientTape(persistent=True) as tape:
-            played = self.play(inputs, targets, training=True)
+            results = self.forward(inputs, targets, training=True)
             # Gradients are summed over replicas, whose losses are means over a part of the batch each.
             losses = [
-                optimizer.scale_loss(ops.cast(played[name], "float32") / replicas)
-                for name, (optimizer, _) in zip(("generator", "critic"), players, strict=True)
+                optimizer.scale_loss(ops.cast(results[name], "float32") / replicas)
+                for name, (optimizer, _) in zip(("generator", "discriminator"), optimizers, strict=True)
             ]
-        gradients = [tape.gradient(loss, variables) for loss, (_, variables) in zip(losses, players, strict=True)]
+        gradients = [tape.gradient(loss, variables) for loss, (_, variables) in zip(losses, optimizers, strict=True)]
         del tape
-        for gradient, (optimizer, variables) in zip(gradients, players, strict=True):
-            if variables:  # none where a player is frozen
+        for gradient, (optimizer, variables) in zip(gradients, optimizers, strict=True):
+            if variables:  # none where a side is frozen
                 optimizer.apply_gradients(zip(gradient, variables, strict=True))
-        return self._report(played, inputs)
+        return self._report(results, inputs)
 
     def test_step(self, data):
         inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._report(self.play(inputs, targets, training=False), inputs)
+        return self._report(self.forward(inputs, targets, training=False), inputs)
 
-    def _report(self, played, inputs):
+    def _report(self, results, inputs):
         count = ops.shape(tf.nest.flatten(inputs)[0])[0]
         for mean in self._means:
-            mean.update_state(played["metrics"][mean.name], sample_weight=count)
+            mean.update_state(results["metrics"][mean.name], sample_weight=count)
         return {mean.name: mean.result() for mean in self._means}
 
     def get_config(self):
@@ -140,12 +148,12 @@ def _scaled_copy(optimizer, factor):
     """A new optimizer with the settings of ``optimizer``, its learning rate times ``factor``."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of mixed_float16
     config = inner.get_config()
-    rate = config["learning_rate"]
-    if isinstance(rate, dict):
-        rate = ScaledSchedule(keras.saving.deserialize_keras_object(rate), factor)
+    learning_rate = config["learning_rate"]
+    if isinstance(learning_rate, dict):
+        learning_rate = ScaledSchedule(keras.saving.deserialize_keras_object(learning_rate), factor)
     else:
-        rate = rate * factor
-    copy = type(inner).from_config({**config, "learning_rate": rate})
+        learning_rate = learning_rate * factor
+    copy = type(inner).from_config({**config, "learning_rate": learning_rate})
     if copy.weight_decay:
         copy.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return copy if inner is optimizer else keras.optimizers.LossScaleOptimizer(copy)
@@ -157,7 +165,7 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         schedule: a ``LearningRateSchedule``.
-        factor: what its rates are multiplied by.
+        factor: what its learning rates are multiplied by.
     """
 
     def __init__(self, schedule, factor):

@@ -16,6 +16,9 @@ DIRECTIONS = ("above left", "above", "above right", "left", "right", "below left
 
 NUM_LABELS = len(OFFSETS)
 
+NO_PAIR = -1
+"""Label of rows that an image has left when it has fewer pairs than there is room for."""
+
 MEAN_COLOR, PIXEL_SCALE = (123.0, 117.0, 104.0), 58.0
 """Fixed shift and scale, in RGB levels of 0 ... 255, of patches that are not standardized."""
 

@@ -1,14 +1,16 @@
-"""Whitening of natural pictures by one small fixed filter."""
+"""Whitening of natural images by one small fixed filter."""
 
 import functools
 
 import numpy as np
-from keras import ops
 
 MARGIN = 4
 """Pixels that :func:`whiten` takes off each side."""
 
-_CUTOFF = 0.4  # cycles a pixel: Olshausen and Field's 200 cycles of a picture of 512 pixels
+FLAT = {"standardize": 0.01, "whiten": 0.005}
+"""Standard deviation, of images in [0, 1], below which a patch counts as flat and is not stretched to 1."""
+
+_CUTOFF = 0.4  # cycles a pixel: Olshausen and Field's 200 cycles of an image of 512 pixels
 _GRID = 64  # frequencies on which the filter is given
 
 
@@ -16,9 +18,9 @@ _GRID = 64  # frequencies on which the filter is given
 def whitening_kernel():
     """The filter ``R(f) = f exp(-(f / f0)^4)`` as a kernel of 9x9 pixels, f0 = 0.4 cycles a pixel.
 
-    The power of natural pictures falls as 1 / f^2: multiplied by f it is flat, and the exponential keeps noise near the
+    The power of natural images falls as 1 / f^2: multiplied by f it is flat, and the exponential keeps noise near the
     sampling limit down. The inverse transform is cut by a Hann window and freed of its mean, so that even areas give
-    exactly zero. (f0 is recalled from the paper, not checked; there the filter acts on the whole picture.)
+    exactly zero. (f0 is recalled from the paper, not checked; there the filter acts on the whole image.)
 
     Returns:
         float32 (9, 9), read-only.
@@ -39,12 +41,7 @@ def whitening_kernel():
 
 
 def whiten(images):
-    """Filter gray pictures.
-
-    Args:
-        images: float tensor (B, H, W, 1), H and W at least 9.
-
-    Returns:
-        (B, H - 8, W - 8, 1), mean about 0.
-    """
-    return ops.conv(images, ops.cast(whitening_kernel()[..., None, None], images.dtype), padding="valid")
+    """Filter gray images: float32 (B, H, W, 1), H and W at least 9 -> (B, H - 8, W - 8, 1), mean about 0."""
+    kernel = whitening_kernel()
+    windows = np.lib.stride_tricks.sliding_window_view(images, kernel.shape, axis=(1, 2))  # (B, h, w, 1, 9, 9)
+    return np.tensordot(windows, kernel, 2)

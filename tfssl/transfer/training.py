@@ -24,7 +24,7 @@ class Pretext:
     batches: tf.data.Dataset
 
     def __post_init__(self):
-        if not self.model.compiled or hasattr(self.model, "players"):
+        if not self.model.compiled or hasattr(self.model, "optimizers"):
             raise ConfigError(
                 f"`pretext`: {self.model.name} cannot be trained beside a task; strategy='joint' needs a model with "
                 f"one loss, adversarial ones have two"

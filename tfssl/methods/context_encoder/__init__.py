@@ -138,7 +138,7 @@ class ContextEncoder(Method):
         game = InpaintingGame(
             {"inpainter": inpainter, "discriminator": critic}, self.reconstruction_weight, self.visible_weight
         )
-        game.compile(optimizer, critic_rate=self.critic_rate)
+        game.compile(optimizer, discriminator_learning_rate_scale=self.critic_rate)
         return game
 
     def _paper_optimizer(self):

@@ -35,17 +35,17 @@ class InpaintingGame(AdversarialModel):
         self._reconstruction = MaskedL2(visible_weight, reduction=None)
 
     @property
-    def generator(self):
+    def generators(self):
         return [self.inpainter]
 
     @property
-    def critic(self):
+    def discriminators(self):
         return [self.discriminator]
 
     def call(self, inputs, training=False):
         return self.inpainter(inputs, training=training)
 
-    def play(self, inputs, targets, training):
+    def forward(self, inputs, targets, training):
         made = self.inpainter(inputs, training=training)
         # One after the other, as the released code: batch normalization must not mix true and made patches.
         real = self.discriminator(targets[..., :3], training=training)
@@ -60,7 +60,7 @@ class InpaintingGame(AdversarialModel):
             "adversarial": fooling,
             "critic": judging,
         }
-        return {"generator": loss, "critic": judging, "metrics": metrics}
+        return {"generator": loss, "discriminator": judging, "metrics": metrics}
 
     def get_config(self):
         return {

@@ -3,35 +3,35 @@
 import math
 from typing import ClassVar, Literal
 
-import keras
 from pydantic import Field, field_validator, model_validator
 
 from tfssl.methods.base import Method, Paper
+from tfssl.methods.context_prediction import data
 
-_RATE_OF_ONE_PAIR = 1e-5
+_LEARNING_RATE_OF_ONE_PAIR = 1e-5
 _PAIRS_PER_BATCH = 2000
 
 
 class ContextPrediction(Method):
-    """Say in which of the eight neighboring cells one patch of a picture lies, seen from another.
+    """Say in which of the eight neighboring cells one patch of an image lies, seen from another.
 
     Defaults are those of the released code, with one exception: ``loss_reduction``. What closes the shortcuts are the
-    gap and the jitter (lines that continue from patch to patch), ``downsample_share`` (traces of resampling),
+    gap and the jitter (lines that continue from patch to patch), ``downsample_fraction`` (traces of resampling),
     ``color`` (chromatic aberration, which tells the place of a patch in the lens) and ``rms`` (mean and contrast).
     Each can be switched off to see what it is for.
 
-    An example is a picture: ``patches_per_image`` patches of as many grids as that takes, and all ordered pairs of
+    An example is an image: ``patches_per_image`` patches of as many grids as that takes, and all ordered pairs of
     8-neighbors in them. The released code fills a batch with whole grids below 512 patches instead, four of each
-    picture; the fixed number lets every device and every step do the same work.
+    image; the fixed number lets every device and every step do the same work.
 
     Args:
-        area: (smallest, largest) number of pixels that a picture is scaled to (paper: 150,000 to 450,000).
+        area: (smallest, largest) number of pixels that an image is scaled to (paper: 150,000 to 450,000).
         patch_size: side of a patch in pixels (paper: 96).
         gap: between neighboring patches, in pixels (paper: 48).
         jitter: largest displacement of each patch along each axis, in pixels (paper: 7).
-        patches_per_image: patches of one picture; 48 are four grids of 4x3.
-        downsample_share: share of training patches that are shrunk and enlarged again (released code: 0.33).
-        downsample_side: smallest side to which they are shrunk, in pixels (paper: 10, "100 total pixels").
+        patches_per_image: patches of one image; 48 are four grids of 4x3.
+        downsample_fraction: fraction of training patches that are shrunk and enlarged again (released code: 0.33).
+        downsample_size: smallest side to which they are shrunk, in pixels (paper: 10, "100 total pixels").
         color: ``"dropping"``: one random channel is kept, the others become noise; ``"projection"``: the axis from
             green to magenta is removed; ``"none"``.
         noise: of color dropping: ``"code"``, uniform in +-1/2 gray level, or ``"paper"``, Gaussian with 1/100 of
@@ -41,7 +41,7 @@ class ContextPrediction(Method):
             million), ``"vgg"`` (84.0 million) or ``"small"`` (five 3x3 convolutions, for CPUs).
         embedding: units of fc6, which describe one patch (paper: 4096).
         head: units of fc7 and fc8, which see two patches (paper: 4096 and 4096).
-        loss_reduction: ``"mean"`` over the pairs of a picture and over pictures, or ``"sum"`` over all pairs of a
+        loss_reduction: ``"mean"`` over the pairs of an image and over images, or ``"sum"`` over all pairs of a
             batch, as the released code: its loss, and its learning rate, then depend on how many pairs there are, and
             ``baseline`` is that of one pair.
 
@@ -54,14 +54,15 @@ class ContextPrediction(Method):
         "Unsupervised Visual Representation Learning by Context Prediction", "Doersch, Gupta, Efros", "ICCV", 2015
     )
     inputs: ClassVar[str] = "pairs of neighboring patches of photographs"
+    prepares_in_graph: ClassVar[bool] = False
 
     area: tuple[int, int] = (150_000, 450_000)
     patch_size: int = Field(96, ge=12)
     gap: int = Field(48, ge=0)
     jitter: int = Field(7, ge=0)
     patches_per_image: int = Field(48, ge=2)
-    downsample_share: float = Field(0.33, ge=0, le=1)
-    downsample_side: int = Field(10, ge=1)
+    downsample_fraction: float = Field(0.33, ge=0, le=1)
+    downsample_size: int = Field(10, ge=1)
     color: Literal["dropping", "projection", "none"] = "dropping"
     noise: Literal["code", "paper"] = "code"
     rms: float | None = Field(50.0, gt=0)
@@ -85,9 +86,9 @@ class ContextPrediction(Method):
                 f"`area` must be (smallest, largest) pixels with more than {least}x{least} at the largest, for two "
                 f"patches of {self.patch_size} beside each other. Received: area={self.area}"
             )
-        if self.downsample_side > self.patch_size - 2:
+        if self.downsample_size > self.patch_size - 2:
             raise ValueError(
-                f"`downsample_side` must be at most patch_size - 2. Received: downsample_side={self.downsample_side}, "
+                f"`downsample_size` must be at most patch_size - 2. Received: downsample_size={self.downsample_size}, "
                 f"patch_size={self.patch_size}"
             )
         if not 2 * self.jitter <= self.gap:
@@ -97,53 +98,20 @@ class ContextPrediction(Method):
             )
         return self
 
-    def sampler(self, training, colors=None):
-        """The sampler that cuts patches and pairs from a picture; only training patches are blurred.
-
-        Args:
-            training: whether it is for training.
-            colors: whether patches keep their three channels; None: unless colors are dropped.
-
-        Returns:
-            A :class:`~tfssl.methods.context_prediction.data.NeighborSampler`.
-        """
-        from tfssl.methods.context_prediction.data import NeighborSampler
-
-        return NeighborSampler(
-            area=self.area,
-            patch_size=self.patch_size,
-            gap=self.gap,
-            jitter=self.jitter,
-            patches=self.patches_per_image,
-            downsample_share=self.downsample_share if training else 0.0,
-            smallest=self.downsample_side,
-            colors=self.color != "dropping" if colors is None else colors,
-        )
-
     @property
-    def preparation(self):
-        """What :func:`tfssl.methods.context_prediction.prepare.prepare` does to cut patches."""
-        return {"color": self.color, "noise": self.noise, "rms": self.rms}
+    def min_size(self):
+        """That of a square of the largest area."""
+        return math.ceil(math.sqrt(self.area[1]))
 
-    def examples(self, source, *, training, seed=0):
-        return self.dataset(source, batch_size=1, training=training, seed=seed).unbatch()
+    def sample(self, example, rng, training):
+        return data.cut_patches(self, example["image"], rng, training)
 
-    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
-        from tfssl.methods.context_prediction.data import context_dataset
-
-        return context_dataset(
-            source,
-            self.sampler(training),
-            **self.preparation,
-            batch_size=batch_size,
-            training=training,
-            seed=seed,
-            start=start,
-            count=count,
-            skipped=skipped,
-        )
+    def prepare(self, planes, kept, starts, pairs, labels):
+        return {"patches": data.to_batch(self, planes, kept, starts), "pairs": pairs}, labels
 
     def model(self, optimizer=None):
+        import keras
+
         from tfssl.methods.context_prediction.loss import NeighborAccuracy, NeighborCrossEntropy
         from tfssl.methods.context_prediction.network import build_network
 
@@ -154,9 +122,9 @@ class ContextPrediction(Method):
             embedding=self.embedding,
             head=self.head,
         )
-        if optimizer is None:  # the released solver: no momentum, no decay, a constant rate for each pair
+        if optimizer is None:  # the released solver: no momentum, no decay, a constant learning rate for each pair
             pairs = 1 if self.loss_reduction == "sum" else _PAIRS_PER_BATCH
-            optimizer = keras.optimizers.SGD(_RATE_OF_ONE_PAIR * pairs)
+            optimizer = keras.optimizers.SGD(_LEARNING_RATE_OF_ONE_PAIR * pairs)
         network.compile(
             optimizer, NeighborCrossEntropy(self.loss_reduction), metrics=[NeighborAccuracy()], jit_compile=False
         )
@@ -178,22 +146,12 @@ class ContextPrediction(Method):
         """Loss of equal probabilities for all eight cells: ln 8 for a pair."""
         return math.log(8)
 
-    def evaluate(self, model, source, *, out=None, limit=None, progress=None):
+    def evaluate(self, model, data, *, out=None, limit=None, progress=None):
         from tfssl.methods.context_prediction.evaluate import evaluate
 
-        options = {"limit": limit, "progress": progress}
-        return evaluate(self, model, source, out=out, **options)
+        return evaluate(self, model, data, out=out, limit=limit, progress=progress)
 
-    def served(self, model):
-        """The network whose weights an export stores: the encoder."""
-        return self.encoder(model)
-
-    def serving(self, network):
-        from tfssl.methods.encoding import feature_endpoints
-
-        return feature_endpoints(network)
-
-    def sample_sheet(self, model, source, path):
+    def sample_sheet(self, model, data, path):
         from tfssl.methods.context_prediction.sheets import write_sheet
 
-        write_sheet(self, model, source, path)
+        write_sheet(self, model, data, path)

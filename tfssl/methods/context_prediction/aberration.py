@@ -1,7 +1,7 @@
-"""Can a network tell from a patch alone where in the picture it was? The probe for chromatic aberration.
+"""Can a network tell from a patch alone where in the image it was? The probe for chromatic aberration.
 
 A lens magnifies colors differently, so that the shift between green and the others points to the center of the
-picture: whoever sees it knows where a patch lies, and need not look at its content to say how two of them lie to each
+image: whoever sees it knows where a patch lies, and need not look at its content to say how two of them lie to each
 other (section 3.1 of the paper). Content tells something too, as skies are above: what counts is the difference that
 color projection or dropping makes.
 """
@@ -15,11 +15,11 @@ from PIL import Image
 
 from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, SourceError
+from tfssl.methods.context_prediction.data import draw_starts, prepare
 from tfssl.methods.context_prediction.network import build_tower
-from tfssl.methods.context_prediction.prepare import draw_starts, prepare
 
-BEST_SHARE = 0.1
-"""Share of the pictures, those located best, that the paper's figure is of."""
+BEST_FRACTION = 0.1
+"""Fraction of the images, those located best, that the paper's figure is of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,28 +28,28 @@ class Patches:
 
     Args:
         pixels: uint8 (N, s, s, 3).
-        places: float32 (N, 2), centers (x, y) as shares of the picture's width and height.
-        pictures: int (N,), number of the picture that each comes from.
+        positions: float32 (N, 2), centers (x, y) as fractions of the image's width and height.
+        images: int (N,), number of the image that each comes from.
     """
 
     pixels: np.ndarray
-    places: np.ndarray
-    pictures: np.ndarray
+    positions: np.ndarray
+    images: np.ndarray
 
     def select(self, rows):
         """The patches of some rows (an index or a mask)."""
-        return Patches(self.pixels[rows], self.places[rows], self.pictures[rows])
+        return Patches(self.pixels[rows], self.positions[rows], self.images[rows])
 
 
-def cut_patches(source, patch_size, *, pictures, per_picture=16, magnification=0.0, seed=0):
-    """Patches at random places of pictures at their own size: scaling would blur what is looked for.
+def cut_patches(data, patch_size, *, images, per_image=16, magnification=0.0, seed=0):
+    """Patches at random positions of images at their own size: scaling would blur what is looked for.
 
     Args:
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         patch_size: in pixels.
-        pictures: most pictures to take, drawn at random.
-        per_picture: patches of each.
-        magnification: adds an aberration to the pictures: how much larger than the others their green is, 0.01 is one
+        images: most images to take, drawn at random.
+        per_image: patches of each.
+        magnification: adds an aberration to the images: how much larger than the others their green is, 0.01 is one
             per cent.
         seed: of the choice.
 
@@ -57,38 +57,38 @@ def cut_patches(source, patch_size, *, pictures, per_picture=16, magnification=0
         :class:`Patches`.
 
     Raises:
-        SourceError: if fewer than 20 pictures are readable and larger than a patch.
+        SourceError: if fewer than 20 images are readable and larger than a patch.
     """
-    source, rng = image_source(source), np.random.default_rng(seed)
-    pixels, places, found = [], [], 0
+    source, rng = image_source(data), np.random.default_rng(seed)
+    pixels, positions, found = [], [], 0
     for index in rng.permutation(len(source)).tolist():
-        if found == pictures:
+        if found == images:
             break
         try:
-            image = source.open(index)
+            image = source.example(index)["image"]
         except (ValueError, OSError):
             continue
         room = np.subtract(image.size, patch_size)
         if room.min() < patch_size:
             continue
         array = np.asarray(magnify_green(image, magnification))
-        corner = rng.integers(0, room + 1, (per_picture, 2))
+        corner = rng.integers(0, room + 1, (per_image, 2))
         windows = np.lib.stride_tricks.sliding_window_view(array, (patch_size, patch_size), axis=(0, 1))
         pixels.append(windows[corner[:, 1], corner[:, 0]].transpose(0, 2, 3, 1))
-        places.append((corner + patch_size / 2) / image.size)
+        positions.append((corner + patch_size / 2) / image.size)
         found += 1
     if found < 20:
-        raise SourceError(f"`source` has {found} pictures that serve among {len(source)}; give at least 20")
-    numbers = np.repeat(np.arange(found), per_picture)
-    return Patches(np.concatenate(pixels), np.concatenate(places).astype(np.float32), numbers)
+        raise SourceError(f"`data` has {found} images that serve among {len(source)}; give at least 20")
+    numbers = np.repeat(np.arange(found), per_image)
+    return Patches(np.concatenate(pixels), np.concatenate(positions).astype(np.float32), numbers)
 
 
 def magnify_green(image, by):
-    """Enlarge the green of a picture about its center: lateral chromatic aberration, as lenses have it.
+    """Enlarge the green of an image about its center: lateral chromatic aberration, as lenses have it.
 
     Args:
         image: ``PIL.Image`` in RGB.
-        by: share that is added to the size of the green, at least 0; 0.01 moves the corners of a picture of 500 x 400
+        by: fraction that is added to the size of the green, at least 0; 0.01 moves the corners of an image of 500 x 400
             pixels by 3.2 pixels.
 
     Returns:
@@ -105,10 +105,10 @@ def magnify_green(image, by):
 
 
 def locate(patches, *, color, steps=300, batch=256, seed=0):
-    """Train a network to say where patches were, and measure it on pictures that it has not seen.
+    """Train a network to say where patches were, and measure it on images that it has not seen.
 
-    The convolutions of the backbone ``"small"`` with 128 units and two outputs on top learn the place with a squared
-    error (Adam, the rate falling to zero along a half cosine) from 80 % of the pictures.
+    The convolutions of the backbone ``"small"`` with 128 units and two outputs on top learn the position with a squared
+    error (Adam, the learning rate falling to zero along a half cosine) from 80 % of the images.
 
     Args:
         patches: :class:`Patches`.
@@ -118,9 +118,9 @@ def locate(patches, *, color, steps=300, batch=256, seed=0):
         seed: of weights, order, split and noise.
 
     Returns:
-        ``{name: float}``: ``rmse_best``, root mean square distance of the places (shares of the picture's sides) over
-        the tenth of the test pictures that are located best; ``rmse``, over all; ``center_best`` and ``center``, the
-        same of an answer that is always the mean place of the training patches; ``pictures``, tested ones.
+        ``{name: float}``: ``rmse_best``, root mean square distance of the positions (fractions of the image's sides)
+        over the tenth of the test images that are located best; ``rmse``, over all; ``center_best`` and ``center``, the
+        same of an answer that is always the mean position of the training patches; ``images``, tested ones.
 
     Raises:
         ConfigError: if steps or batch is below 1.
@@ -128,10 +128,10 @@ def locate(patches, *, color, steps=300, batch=256, seed=0):
     if steps < 1 or batch < 1:
         raise ConfigError(f"`steps` and `batch` must be at least 1. Received: steps={steps}, batch={batch}")
     rng = np.random.default_rng(seed)
-    count = int(patches.pictures.max()) + 1
-    tested = np.isin(patches.pictures, rng.permutation(count)[: max(count // 5, 1)])
+    count = int(patches.images.max()) + 1
+    tested = np.isin(patches.images, rng.permutation(count)[: max(count // 5, 1)])
     train, test = patches.select(~tested), patches.select(tested)
-    mean = train.places.mean(axis=0)
+    mean = train.positions.mean(axis=0)
     model = _train(train, mean, color, steps, batch, rng)
     predicted = np.concatenate(
         [
@@ -140,30 +140,30 @@ def locate(patches, *, color, steps=300, batch=256, seed=0):
         ]
     )
     best, everywhere = rmse(predicted + mean, test)
-    center_best, center = rmse(np.broadcast_to(mean, test.places.shape), test)
+    center_best, center = rmse(np.broadcast_to(mean, test.positions.shape), test)
     return {
         "rmse_best": best,
         "rmse": everywhere,
         "center_best": center_best,
         "center": center,
-        "pictures": float(len(np.unique(test.pictures))),
+        "images": float(len(np.unique(test.images))),
     }
 
 
-def rmse(places, patches):
-    """Root mean square distance over the pictures located best, and over all of them.
+def rmse(positions, patches):
+    """Root mean square distance over the images located best, and over all of them.
 
     Args:
-        places: predicted, float (N, 2).
+        positions: predicted, float (N, 2).
         patches: :class:`Patches`.
 
     Returns:
-        (over the best tenth of the pictures, at least one; over all).
+        (over the best tenth of the images, at least one; over all).
     """
-    square = np.sum(np.square(places - patches.places), axis=1)
-    of_picture = np.array([square[patches.pictures == number].mean() for number in np.unique(patches.pictures)])
-    best = np.sort(of_picture)[: max(1, int(BEST_SHARE * len(of_picture)))]
-    return float(np.sqrt(best.mean())), float(np.sqrt(of_picture.mean()))
+    square = np.sum(np.square(positions - patches.positions), axis=1)
+    of_image = np.array([square[patches.images == number].mean() for number in np.unique(patches.images)])
+    best = np.sort(of_image)[: max(1, int(BEST_FRACTION * len(of_image)))]
+    return float(np.sqrt(best.mean())), float(np.sqrt(of_image.mean()))
 
 
 def _train(patches, mean, color, steps, batch, rng):
@@ -175,7 +175,7 @@ def _train(patches, mean, color, steps, batch, rng):
     def batches():
         for _ in range(steps):
             rows = rng.integers(0, len(patches.pixels), batch)
-            yield _prepared(patches.pixels[rows], color, rng), patches.places[rows] - mean
+            yield _prepared(patches.pixels[rows], color, rng), patches.positions[rows] - mean
 
     signature = (tf.TensorSpec((batch, side, side, 3), tf.float32), tf.TensorSpec((batch, 2), tf.float32))
     data = tf.data.Dataset.from_generator(batches, output_signature=signature)
@@ -190,7 +190,7 @@ def _network(patch_size):
     for layer in tower.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # the default's moving averages need more steps than this training has
-    return keras.Model(pixels, keras.layers.Dense(2, name="place")(keras.layers.Flatten()(tower(pixels)["fc6"])))
+    return keras.Model(pixels, keras.layers.Dense(2, name="position")(keras.layers.Flatten()(tower(pixels)["fc6"])))
 
 
 def _draw_weights(model, rng):

@@ -1,4 +1,4 @@
-"""How often the neighbor's place is found on held-out pictures, by direction, and what the embedding is good for."""
+"""How often the neighbor's grid cell is found on held-out images, by direction, and what the embedding is good for."""
 
 from pathlib import Path
 
@@ -6,49 +6,48 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.data.examples import Skipped
-from tfssl.data.images import check_source, image_source
+from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics
-from tfssl.methods.context_prediction.loss import NO_PAIR
 from tfssl.methods.context_prediction.neighbors import nearest_neighbors
 from tfssl.methods.context_prediction.sheets import write_confusion
-from tfssl.ops.patches import DIRECTIONS, NUM_LABELS
+from tfssl.ops.patches import DIRECTIONS, NO_PAIR, NUM_LABELS
 
-_BATCH = 8  # pictures
+_BATCH = 8  # images
 
 
-def evaluate(method, model, source, *, out=None, limit=None, progress=None):
+def evaluate(method, model, data, *, out=None, limit=None, progress=None):
     """Pretext accuracy, its table by direction, and nearest neighbors of patches.
 
     Patches are cut as in training (random area, grids and jitter, color dropping or projection), drawn from a
-    generator seeded by the picture's number, but none is blurred. Pairs count alike, so large pictures count more.
+    generator seeded by the image's number, but none is blurred. Pairs count alike, so large images count more.
 
     Args:
         method: the :class:`~tfssl.methods.ContextPrediction` that the model belongs to.
         model: its network.
-        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json``, ``confusion.png`` and ``neighbors.png``; None writes nothing.
-        limit: use only the first so many pictures that serve; None for all.
-        progress: called with (pictures done, pictures in all) after each batch.
+        limit: use only the first so many images that serve; None for all.
+        progress: called with (images done, images in all) after each batch.
 
     Returns:
         ``{name: float}``: ``accuracy`` and ``loss`` of a pair; ``accuracy_chance`` (1/8) and ``accuracy_constant``
         (always the commonest answer); ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
         ``images_skipped``; what :func:`~tfssl.methods.context_prediction.neighbors.nearest_neighbors` returns. And
-        ``skipped``, the pictures that do not serve, as ``{name: reason}``.
+        ``skipped``, the images that do not serve, as ``{name: reason}``.
 
     Raises:
-        SourceError: if no picture serves, or the source is mostly unreadable.
+        SourceError: if no image serves, or the source is mostly unreadable.
         ConfigError: if the limit is below 1.
     """
     if limit is not None and limit < 1:
-        raise ConfigError(f"`limit` must be at least 1 picture. Received: limit={limit}")
-    source = image_source(source)
+        raise ConfigError(f"`limit` must be at least 1 image. Received: limit={limit}")
+    source = method.open(data)
     check_source(source)
     total = len(source) if limit is None else min(limit, len(source))
     confusion, loss, images, skipped = count_answers(method, model, source, limit=total, progress=progress)
     if not confusion.sum():
-        raise SourceError(f"`source` has no picture that serves among {total} ({_few(skipped)})")
+        raise SourceError(f"`data` has no image that holds a pair of patches among {total}; give larger images")
     metrics = accuracy_metrics(confusion, loss)
     metrics |= {"images": float(images), "images_skipped": float(len(skipped))}
     folder = None if out is None else Path(out)
@@ -62,7 +61,7 @@ def evaluate(method, model, source, *, out=None, limit=None, progress=None):
             metrics,
             confusion=confusion.tolist(),
             directions=list(DIRECTIONS),
-            source=f"{len(source)} pictures",
+            source=f"{len(source)} images",
             config={"method": method.name(), **method.model_dump(mode="json")},
         )
     return {**metrics, "skipped": skipped}
@@ -75,18 +74,17 @@ def count_answers(method, model, source, *, limit, progress=None):
         method: a :class:`~tfssl.methods.ContextPrediction`.
         model: its network.
         source: an :class:`tfssl.data.images.ImageSource`.
-        limit: number of pictures to take, of those that serve.
+        limit: number of images to take, of those that serve.
         progress: as :func:`evaluate`.
 
     Returns:
         ``(confusion, loss, images, skipped)``: int64 (8, 8), rows are true and columns predicted labels; mean
-        cross-entropy of a pair; number of pictures; ``{name: reason}``.
+        cross-entropy of a pair; number of images; ``{name: reason}``.
     """
     skipped = Skipped()
     run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
     confusion, total_loss, done = np.zeros((NUM_LABELS, NUM_LABELS), np.int64), 0.0, 0
-    batches = method.dataset(source, batch_size=_BATCH, training=False, skipped=skipped)
-    for inputs, targets in batches.unbatch().take(limit).batch(_BATCH):
+    for inputs, targets in method.dataset(source, batch_size=_BATCH, training=False, skipped=skipped, limit=limit):
         logits, labels = run(inputs), targets.numpy()
         valid = labels != NO_PAIR
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits).numpy()
@@ -123,7 +121,3 @@ def accuracy_metrics(confusion, loss):
         **table,
         "pairs": float(pairs),
     }
-
-
-def _few(skipped):
-    return "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:3])

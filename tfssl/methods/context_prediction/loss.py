@@ -1,20 +1,19 @@
-"""Loss and accuracy of context prediction, over the pairs that are there."""
+"""Loss and accuracy of context prediction, over the pairs that there are."""
 
 import keras
 from keras import ops
 
-NO_PAIR = -1
-"""Label of the places that a picture has left when it has fewer pairs than there is room for."""
+from tfssl.ops.patches import NO_PAIR
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class NeighborCrossEntropy(keras.losses.Loss):
-    """``-log softmax(s)[label]`` over the pairs of a batch; places with label -1 do not count.
+    """``-log softmax(s)[label]`` over the pairs of a batch; rows with label -1 do not count.
 
     Args:
         pairs: ``"sum"`` over all pairs of the batch, as the released code, whose learning rate is that small because of
-            it; ``"mean"`` over the pairs of each picture, then over the pictures of the batch. A picture without
-            pairs counts as zero.
+            it; ``"mean"`` over the pairs of each image, then over the images of the batch. An image without pairs
+            counts as zero.
 
     Call: ``y_true`` int labels (B, Q) in [-1, 7], ``y_pred`` logits (B, Q, 8).
 
@@ -29,7 +28,7 @@ class NeighborCrossEntropy(keras.losses.Loss):
     def __init__(self, pairs="mean", name="neighbor_cross_entropy", reduction=None, **kwargs):
         if pairs not in ("sum", "mean"):
             raise ValueError(f"`pairs` must be 'sum' or 'mean'. Received: pairs={pairs!r}")
-        # Sums over pictures and means over pictures are what Keras shares out among devices correctly.
+        # Sums over images and means over images are what Keras shares out among devices correctly.
         super().__init__(name=name, reduction=reduction or _REDUCTIONS[pairs], **kwargs)
         self.pairs = pairs
 
@@ -45,7 +44,7 @@ class NeighborCrossEntropy(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class NeighborAccuracy(keras.metrics.Mean):
-    """Share of pairs whose largest logit is that of their label; places with label -1 do not count.
+    """Fraction of pairs whose largest logit is that of their label; rows with label -1 do not count.
 
     Call: as :class:`NeighborCrossEntropy`.
     """

@@ -3,9 +3,9 @@
 import numpy as np
 
 from tfssl.data.folder_labels import folder_labels
-from tfssl.data.images import image_source
 from tfssl.discovery.embedding import baseline_descriptor, embed
 from tfssl.errors import SourceError
+from tfssl.methods.context_prediction.data import cut_patches
 from tfssl.visualization.neighbors import chance_purity, cosine_neighbors, purity_at_k
 from tfssl.visualization.sheet import picture_sheet
 
@@ -39,7 +39,7 @@ def nearest_neighbors(method, model, data, *, out=None, limit=None, seed=0):
     Raises:
         SourceError: if fewer than two images serve.
     """
-    source = image_source(data)
+    source = method.open(data)
     patches, owner = sample_patches(method, source, min(limit or MAX_IMAGES, MAX_IMAGES))
     names = folder_labels(source)
     labels = None if names is None else np.unique(names, return_inverse=True)[1][owner]
@@ -73,13 +73,12 @@ def sample_patches(method, source, images):
         ``(patches, owner)``: uint8 (N, s, s, 3), and the number of the image in the source of each, int (N,).
     """
     patches, owner = [], []
-    sampler = method.sampler(training=False, colors=True)
     for number in range(len(source)):
         if len(patches) == images:
             break
         try:
             image, rng = source.example(number)["image"], np.random.default_rng((0, 1, number))
-            cut, _, _, pairs, labels = sampler.apply(image, rng)
+            cut, _, _, pairs, labels = cut_patches(method, image, rng, training=False, colors=True)
         except (ValueError, OSError):
             continue
         first = _first_grid(pairs[labels >= 0])

@@ -61,7 +61,7 @@ def build_network(backbone, *, patch_size, patches, embedding, head):
         backbone: ``"alexnet"`` (released code; 63,561,096 parameters for patches of 96 pixels and default widths),
             ``"figure"`` (of the paper's figure; 55,922,184), ``"vgg"`` (VGG-16; 83,965,768) or ``"small"``.
         patch_size: s, side of a patch in pixels.
-        patches: P, patches of a picture.
+        patches: P, patches of an image.
         embedding: units of fc6.
         head: units of fc7 and fc8.
 
@@ -85,7 +85,7 @@ def build_tower(backbone, *, patch_size, embedding):
     """Convolutions and fc6 of one patch, with tied weights for all of them.
 
     fc6 is a convolution as large as the last map of a patch: the same function and the same number of weights, and
-    on a whole picture it gives the embedding of every patch of it (the paper's "conv6").
+    on a whole image it gives the embedding of every patch of it (the paper's "conv6").
 
     Args:
         backbone: as :func:`build_network`.
@@ -107,7 +107,7 @@ def build_tower(backbone, *, patch_size, embedding):
 
 
 def build_encoder(model, *, color, rms):
-    """Features of whole pictures, with the variables of ``model``.
+    """Features of whole images, with the variables of ``model``.
 
     Args:
         model: from :func:`build_network`.
@@ -142,7 +142,7 @@ def build_embedder(model, *, color, rms):
 
 
 def normalizer(color, rms):
-    """The layer that prepares a picture in gray levels for a network whose patches were prepared by the pipeline.
+    """The layer that prepares an image in gray levels for a network whose patches were prepared by the pipeline.
 
     Without the noise, and for ``"dropping"`` the mean of the three patches that could have come of it: each channel
     a third as strong as the kept one is in training, so that conv1 answers as it does there on average.

@@ -1,12 +1,11 @@
-"""Pictures of the task: pairs of patches with the true and the predicted place, and which places are confused."""
+"""Pictures of the task: pairs of patches with the true and the predicted grid cell, and which cells are confused."""
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
-from tfssl.data.images import image_source
-from tfssl.errors import SourceError
-from tfssl.methods.context_prediction.data import prepare_batch
+from tfssl.data.spread import spread_examples
+from tfssl.methods.context_prediction.data import cut_patches, to_batch
 from tfssl.ops.patches import DIRECTIONS, NUM_LABELS, OFFSETS
 from tfssl.visualization.sheet import picture_sheet, save_png
 
@@ -16,22 +15,22 @@ _RIGHT, _WRONG, _EMPTY = (30, 150, 60), (200, 40, 40), (225, 225, 225)
 _LEGEND = "center: first\npatch; beside it\nthe second, at\nits true place.\ngreen: found\nred: the answer"
 
 
-def write_sheet(method, model, source, path):
+def write_sheet(method, model, data, path):
     """Write boards of 3x3 cells: the first patch in the middle, the second where it belongs, the answer framed.
 
-    One pair of each of up to 24 pictures, spread over the source and always the same. Patches are shown in color;
+    One pair of each of up to 24 images, spread over the source and always the same. Patches are shown in color;
     the network sees them as in evaluation.
 
     Args:
         method: a :class:`~tfssl.methods.ContextPrediction`.
         model: its network.
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         path: PNG to write.
 
     Raises:
-        SourceError: if no picture serves.
+        SourceError: if no image serves.
     """
-    patches, logits, pairs, labels = answers(method, model, image_source(source), _ROWS * _COLUMNS)
+    patches, logits, pairs, labels = answers(method, model, method.open(data), _ROWS * _COLUMNS)
     boards = []
     for number in range(len(patches)):
         rng = np.random.default_rng(number)
@@ -49,32 +48,27 @@ def answers(method, model, source, count):
     Args:
         method: a :class:`~tfssl.methods.ContextPrediction`.
         model: its network.
-        source: an :class:`tfssl.data.images.ImageSource`.
-        count: most pictures to take, spread evenly over the source.
+        source: a :class:`~tfssl.data.source.Source` of images.
+        count: most images to take, spread evenly over the source.
 
     Returns:
         ``(patches, logits, pairs, labels)``: uint8 (n, P, s, s, 3), float32 (n, Q, 8), int (n, Q, 2), int (n, Q).
 
     Raises:
-        SourceError: if no picture serves, or none of them has a pair.
+        SourceError: if no image serves, or none of them has a pair.
     """
-    shown, seen = [], []
-    sampler, colored = method.sampler(training=False), method.sampler(training=False, colors=True)
-    for index in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
-        try:
-            image = source.open(index, min_side=sampler.min_side)
-            example = sampler.apply(image, np.random.default_rng(index))
-            if (example[-1] >= 0).any():
-                shown.append(colored.apply(image, np.random.default_rng(index))[0])  # the same patches
-                seen.append(example)
-        except (ValueError, OSError):
-            continue
-    if not seen:
-        raise SourceError(f"`source` has no picture that serves among {len(source)}; give larger pictures")
-    *cut, pairs, labels = (np.stack(parts) for parts in zip(*seen, strict=True))
-    patches = prepare_batch(*cut, **method.preparation)
-    logits = model({"patches": tf.constant(patches), "pairs": tf.constant(pairs)}, training=False)
-    return np.stack(shown).transpose(0, 1, 3, 4, 2), np.asarray(logits), pairs, labels
+
+    def cut(example, seed):
+        drawn = method.sample(example, np.random.default_rng(seed), False)
+        if (drawn[-1] < 0).all():
+            raise ValueError("no two patches beside each other")
+        rng = np.random.default_rng(seed)  # the same patches
+        return *drawn, cut_patches(method, example["image"], rng, False, colors=True)[0]
+
+    found = spread_examples(source, count, cut)
+    planes, kept, starts, pairs, labels, shown = (np.stack(parts) for parts in zip(*found, strict=True))
+    inputs = {"patches": tf.constant(to_batch(method, planes, kept, starts)), "pairs": tf.constant(pairs)}
+    return shown.transpose(0, 1, 3, 4, 2), np.asarray(model(inputs, training=False)), pairs, labels
 
 
 def draw_board(first, second, label, predicted):
@@ -82,9 +76,9 @@ def draw_board(first, second, label, predicted):
 
     Args:
         first: uint8 (s, s, 3), drawn in the middle.
-        second: uint8 (s, s, 3), drawn at its true place.
-        label: the true place.
-        predicted: the place to frame: green if it is the true one, red otherwise.
+        second: uint8 (s, s, 3), drawn in its true cell.
+        label: the true cell.
+        predicted: the cell to frame: green if it is the true one, red otherwise.
 
     Returns:
         ``PIL.Image``.
@@ -108,13 +102,13 @@ def _box(offset):
 
 
 def write_confusion(confusion, path):
-    """Draw a confusion table: rows are true places, columns answers, numbers per cent of the row.
+    """Draw a confusion table: rows are true cells, columns answers, numbers per cent of the row.
 
     Args:
         confusion: int (8, 8).
         path: PNG to write.
     """
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    fraction = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     font = ImageFont.load_default(14)
     cell, left, top = 58, 100, 70
     image = Image.new("RGB", (left + NUM_LABELS * cell + 8, top + NUM_LABELS * cell + 8), "white")
@@ -126,7 +120,7 @@ def write_confusion(confusion, path):
         heading = DIRECTIONS[row].replace(" ", "\n")
         draw.multiline_text((left + (row + 0.5) * cell, top - 4), heading, "black", font, anchor="md", align="center")
         for column in range(NUM_LABELS):
-            x, y, value = left + column * cell, top + row * cell, share[row, column]
+            x, y, value = left + column * cell, top + row * cell, fraction[row, column]
             shade = round(255 * (1 - min(1.0, value)))
             draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=(shade, shade, 255))
             ink = "white" if value > 0.5 else "black"

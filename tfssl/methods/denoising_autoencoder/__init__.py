@@ -4,21 +4,23 @@ import functools
 import math
 from typing import ClassVar, Literal
 
-import keras
+import numpy as np
 from pydantic import Field, model_validator
 
-from tfssl.methods.base import Endpoint, Method, Paper, Phase
+from tfssl.methods.base import Method, Paper, Phase
+from tfssl.methods.denoising_autoencoder import data
 from tfssl.ops.corruption import Corruption
+from tfssl.ops.whitening import MARGIN
 
 _EXTREME = 2.0
-"""Salt and pepper of standardized pictures, in standard deviations."""
+"""Salt and pepper of standardized images, in standard deviations."""
 
 
 class DenoisingAutoencoder(Method):
-    """Bring back a clean picture from a corrupted one.
+    """Bring back a clean image from a corrupted one.
 
-    Defaults are the tutorial's dA, on gray crops of 28 pixels: 784 -> 500 sigmoid units, tied, a share of 0.3 of the
-    pixels masked, cross-entropy. Several ``units`` make a stack that is trained layer by layer, as phases of one run.
+    Defaults are the tutorial's dA, on gray crops of 28 pixels: 784 -> 500 sigmoid units, tied, 0.3 of the pixels
+    masked, cross-entropy. Several ``units`` make a stack that is trained layer by layer, as phases of one run.
     ``corruption="none"`` is the ordinary autoencoder.
 
     Where the 2008 paper and the tutorial's code differ: the paper masks an exact number of components, the code each
@@ -33,28 +35,28 @@ class DenoisingAutoencoder(Method):
         tied: whether ``"dense"`` decodes with the transposed kernel.
         activation: of the codes of ``"dense"``: ``"sigmoid"`` (papers), ``"relu"``, under which filters become edges
             within minutes, or ``"linear"``, whose code without noise spans the principal subspace.
-        output: ``"sigmoid"`` for pictures in [0, 1], ``"linear"`` for any.
+        output: ``"sigmoid"`` for images in [0, 1], ``"linear"`` for any.
         loss: ``"cross_entropy"`` or ``"squared"``, see :class:`tfssl.methods.denoising_autoencoder.loss.
             ReconstructionLoss`: summed over components for ``"dense"``, their mean for the others. Upper layers of a
             stack: cross-entropy between sigmoid codes, squared for others.
         corruption: ``"masking"``, ``"salt_and_pepper"``, ``"gaussian"``, ``"pixel"``, ``"block"`` or ``"none"``, see
             :class:`tfssl.ops.corruption.Corruption`. Codes inside a stack are corrupted in the same way, by masking
-            where pictures have pixels or blocks masked.
-        noise: share of components, or standard deviation for ``"gaussian"``: one number for the pictures, and one for
+            where images have pixels or blocks masked.
+        noise: fraction of components, or standard deviation for ``"gaussian"``: one number for the images, and one for
             the code that each further layer of a stack starts from.
-        exact: exactly that share of each picture (2008), or each component with that probability (tutorial).
-        fill: value of masked components, in units of the prepared picture (0: black, or the mean where it is
+        exact: exactly that fraction of each image (2008), or each component with that probability (tutorial).
+        fill: value of masked components, in units of the prepared image (0: black, or the mean where it is
             standardized). Codes are filled with 0.
-        clip: whether pictures with Gaussian noise are clipped to [0, 1].
+        clip: whether images with Gaussian noise are clipped to [0, 1].
         block: side of masked squares in pixels (8).
         alpha: weight of corrupted components in the loss (1).
         beta: weight of the others (1); ``0.5`` is double, ``0`` full emphasis.
         color: three channels, or gray.
         preprocess: of ``"dense"``: ``"none"``; ``"standardize"``: each patch has mean 0 and deviation 1;
-            ``"whiten"``: filtered before that, as Olshausen's pictures.
+            ``"whiten"``: filtered before that, as Olshausen's images.
         batch_norm: in the convolutional forms, batch normalization behind each convolution. Its statistics are those
-            of corrupted pictures, features are taken from clean ones: off by default.
-        crop_size: side of the pictures that the network sees in pixels, a multiple of 8 for the convolutional forms.
+            of corrupted images, features are taken from clean ones: off by default.
+        crop_size: side of the images that the network sees in pixels, a multiple of 8 for the convolutional forms.
         resize: photographs are scaled so that their shorter side has this many pixels; null keeps their size.
         patches: crops of each photograph that follow each other in the stream of examples.
 
@@ -71,6 +73,7 @@ class DenoisingAutoencoder(Method):
         2008,
     )
     inputs: ClassVar[str] = "photographs"
+    prepares_in_graph: ClassVar[bool] = False
 
     backbone: Literal["dense", "conv", "small"] = "dense"
     units: tuple[int, ...] = (500,)
@@ -108,7 +111,7 @@ class DenoisingAutoencoder(Method):
         return self
 
     @model_validator(mode="after")
-    def _check_pictures(self):
+    def _check_images(self):
         if self.loss == "cross_entropy" and (self.output == "linear" or self.preprocess != "none"):
             raise ValueError(
                 "`loss` cross_entropy needs output: sigmoid and preprocess: none; take loss: squared. "
@@ -117,7 +120,7 @@ class DenoisingAutoencoder(Method):
         if self.output == "sigmoid" and self.preprocess != "none":
             raise ValueError(f"`output` must be linear with preprocess={self.preprocess!r}. Received: output='sigmoid'")
         if self.preprocess == "whiten" and self.color:
-            raise ValueError("`color` must be false with preprocess='whiten', which filters gray pictures")
+            raise ValueError("`color` must be false with preprocess='whiten', which filters gray images")
         if self.backbone != "dense" and self.preprocess != "none":
             raise ValueError(f"`preprocess` is for backbone: dense. Received: preprocess={self.preprocess!r}")
         if self.backbone != "dense" and self.crop_size % 8:
@@ -125,8 +128,10 @@ class DenoisingAutoencoder(Method):
                 f"`crop_size` must be a multiple of 8 for backbone {self.backbone!r}. "
                 f"Received: crop_size={self.crop_size}"
             )
-        if self.resize is not None and self.resize < self._cut:
-            raise ValueError(f"`resize` must be at least {self._cut} pixels, or null. Received: resize={self.resize}")
+        if self.resize is not None and self.resize < self.cut_size:
+            raise ValueError(
+                f"`resize` must be at least {self.cut_size} pixels, or null. Received: resize={self.resize}"
+            )
         return self
 
     @property
@@ -135,51 +140,44 @@ class DenoisingAutoencoder(Method):
         return len(self.units) if self.backbone == "dense" else 1
 
     @property
-    def picture_shape(self):
+    def image_shape(self):
         """(side, side, channels) of what the network sees."""
         return self.crop_size, self.crop_size, 3 if self.color else 1
 
     @property
-    def _cut(self):
-        from tfssl.ops.whitening import MARGIN
-
+    def cut_size(self):
+        """Side of the patches that are cut from images, in pixels: with the margin that whitening takes off."""
         return self.crop_size + (2 * MARGIN if self.preprocess == "whiten" else 0)
 
-    def sampler(self, training):
-        """The :class:`~tfssl.methods.denoising_autoencoder.data.PatchSampler` of this configuration."""
-        from tfssl.methods.denoising_autoencoder.data import PatchSampler
+    @property
+    def min_size(self):
+        return self.resize
 
-        return PatchSampler(self._cut, self.resize, self.patches, training)
+    @property
+    def examples_per_item(self):
+        return self.patches
 
     def corruption_rule(self):
-        """The :class:`~tfssl.ops.corruption.Corruption` of pictures."""
+        """The :class:`~tfssl.ops.corruption.Corruption` of images."""
         low, high = (0.0, 1.0) if self.preprocess == "none" else (-_EXTREME, _EXTREME)
         return Corruption(
             self.corruption, self.noise[0], self.exact, self.fill, low, high, clip=self.clip, block=self.block
         )
 
-    def examples(self, source, *, training, seed=0):
-        return self.dataset(source, batch_size=self.patches, training=training, seed=seed).unbatch()
+    def sample(self, example, rng, training):
+        arrays = data.corrupted_patches(self, example["image"], rng, training)
+        return arrays if self.patches > 1 else tuple(array[0] for array in arrays)
 
-    def dataset(self, source, *, batch_size, training=True, seed=0, start=None, count=None, skipped=None):
-        from tfssl.methods.denoising_autoencoder.data import denoising_dataset
-
-        return denoising_dataset(
-            source,
-            self,
-            batch_size=batch_size,
-            training=training,
-            seed=seed,
-            start=start,
-            count=count,
-            skipped=skipped,
-        )
+    def prepare(self, corrupted, clean, mask):
+        if self.alpha == self.beta == 1:
+            return corrupted, clean
+        return corrupted, clean, np.where(mask, np.float32(self.alpha), np.float32(self.beta))
 
     def network(self, layers=None):
         """New weights: the functional autoencoder, of the lowest ``layers`` layers of a stack (None: all)."""
         from tfssl.methods.denoising_autoencoder.network import build_convolutional, build_dense
 
-        side, _, channels = self.picture_shape
+        side, _, channels = self.image_shape
         if self.backbone == "dense":
             return build_dense(
                 side, channels, self.units[:layers], tied=self.tied, activation=self.activation, output=self.output
@@ -201,6 +199,8 @@ class DenoisingAutoencoder(Method):
         return self._layer_model(self.layers, optimizer)
 
     def _layer_model(self, layer, optimizer=None, previous=None):
+        import keras
+
         from tfssl.methods.denoising_autoencoder.loss import ReconstructionLoss
         from tfssl.methods.denoising_autoencoder.network import copy_layers, stack_of, upper_layer
 
@@ -224,14 +224,14 @@ class DenoisingAutoencoder(Method):
         return "cross_entropy" if self.activation == "sigmoid" else "squared"
 
     def _layer_baseline(self, layer):
-        """Loss of a constant: the best one for pictures, 1/2 for sigmoid codes, 0 for codes of about unit size."""
+        """Loss of a constant: the best one for images, 1/2 for sigmoid codes, 0 for codes of about unit size."""
         from tfssl.methods.denoising_autoencoder.loss import constant_loss
 
-        share = Corruption(self.corruption, self.noise[layer - 1]).share
-        weight = self.alpha * share + self.beta * (1 - share)
+        fraction = Corruption(self.corruption, self.noise[layer - 1]).fraction
+        weight = self.alpha * fraction + self.beta * (1 - fraction)
         if layer > 1:
             return weight * self.units[layer - 2] * (math.log(2) if self._code_loss == "cross_entropy" else 1.0)
-        side, _, channels = self.picture_shape
+        side, _, channels = self.image_shape
         components = side * side * channels if self.backbone == "dense" else 1
         return weight * components * constant_loss(self.loss, self.preprocess)
 
@@ -241,7 +241,7 @@ class DenoisingAutoencoder(Method):
         return self._layer_baseline(self.layers)
 
     def encoder(self, model):
-        """Features of whole pictures, never corrupted.
+        """Features of whole images, never corrupted.
 
         ``"small"`` and ``"conv"``: taps conv1 ... conv5 or conv4. ``"dense"``: the stack applied to patches with stride
         ``crop_size // 4``, its codes as maps conv1 ... convK.
@@ -252,22 +252,13 @@ class DenoisingAutoencoder(Method):
             return dense_encoder(model, side=self.crop_size, color=self.color, preprocess=self.preprocess)
         return convolutional_encoder(model, color=self.color)
 
-    def evaluate(self, model, source, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
+    def evaluate(self, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
         from tfssl.methods.denoising_autoencoder.evaluate import evaluate
 
         options = {"limit": limit, "seed": seed, "batch_size": batch_size, "progress": progress}
-        return evaluate(self, model, source, out=out, **options)
+        return evaluate(self, model, data, out=out, **options)
 
-    def served(self, model):
-        """What an export holds: the encoder."""
-        return self.encoder(model)
-
-    def serving(self, network) -> dict[str, Endpoint]:
-        from tfssl.methods.encoding import feature_endpoints
-
-        return feature_endpoints(network)
-
-    def sample_sheet(self, model, source, path):
+    def sample_sheet(self, model, data, path):
         from tfssl.methods.denoising_autoencoder.evaluate import write_sheet
 
-        write_sheet(self, model, source, path)
+        write_sheet(self, model, data, path)

@@ -1,4 +1,4 @@
-"""How much nearer to the truth a denoised picture is than the corrupted one, and pictures of it."""
+"""How much nearer to the truth a denoised image is than the corrupted one, and pictures of it."""
 
 from pathlib import Path
 
@@ -6,55 +6,54 @@ import keras
 import numpy as np
 
 from tfssl.data.examples import Skipped
-from tfssl.data.images import check_source, image_source
+from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
-from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation.filter_shape import filter_shape
 from tfssl.evaluation.metrics_file import write_metrics
-from tfssl.methods.denoising_autoencoder.data import corrupt, denoising_dataset
-from tfssl.methods.denoising_autoencoder.network import prepare, stack_of
+from tfssl.methods.denoising_autoencoder.network import stack_of
 from tfssl.visualization.filters import filter_sheet, stretch
 from tfssl.visualization.sheet import picture_sheet
 
 
-def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
-    """Corrupt crops of the pictures of a source as in training, denoise them, and compare with the clean crops.
+def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
+    """Corrupt crops of the images of a source as in training, denoise them, and compare with the clean crops.
 
-    A stack is judged as a whole: from the pictures up to its last code and back.
+    A stack is judged as a whole: from the images up to its last code and back.
 
     Args:
         method: the :class:`~tfssl.methods.DenoisingAutoencoder` that the model belongs to.
         model: its model, of any phase.
-        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json``, ``sheet.png`` and, for ``"dense"``, ``filters.png``; None writes nothing.
-        limit: use only the first so many readable pictures; None for all.
-        seed: of the corruption, and of the places where there are several crops of a picture.
+        limit: use only the first so many readable images; None for all.
+        seed: of the corruption, and of the positions where there are several crops of an image.
         batch_size: crops that the network sees at a time; changes nothing but memory.
-        progress: called with (pictures done, pictures in all) after each batch.
+        progress: called with (images done, images in all) after each batch.
 
     Returns:
         ``{name: float}``:
 
         - ``mse_noisy``: mean squared error of the corrupted crops, over all components, in squared units of the
-          prepared pictures; ``mse_denoised``: after the network; ``mse_ratio``: the second by the first;
+          prepared images; ``mse_denoised``: after the network; ``mse_ratio``: the second by the first;
         - ``mse_clean``: of the reconstruction of crops that were not corrupted. A smaller one does not mean better
           features: the identity has 0;
         - ``psnr_noisy``, ``psnr_denoised``, ``psnr_clean``: mean over crops of ``10 log10(1 / mse)`` in dB, where
-          pictures lie in [0, 1]; crops without error count as 100 dB;
+          images lie in [0, 1]; crops without error count as 100 dB;
         - for ``"dense"`` the shape of the first layer's filters, see
           :func:`tfssl.evaluation.filter_shape.filter_shape`;
         - the counts ``images``, ``images_skipped`` and ``crops``.
 
-        And ``skipped``, the unreadable pictures as ``{name: reason}``.
+        And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
-        SourceError: if the source holds no readable picture.
+        SourceError: if the source holds no readable image.
         ConfigError: if limit is below 1.
         ModelError: if the model predicts NaN.
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"`limit` must be at least 1. Received: limit={limit}")
-    source = image_source(source)
+    source = method.open(data)
     check_source(source)
     skipped = Skipped()
     errors = _errors(method, model, source, limit, seed, batch_size, skipped, progress)
@@ -80,7 +79,7 @@ def denoising_metrics(errors, peak=1.0):
 
     Args:
         errors: ``{"noisy": (N,), "denoised": (N,), "clean": (N,)}``.
-        peak: largest value of a picture; None leaves PSNR out.
+        peak: largest value of an image; None leaves PSNR out.
 
     Returns:
         ``{name: float}``.
@@ -96,68 +95,54 @@ def denoising_metrics(errors, peak=1.0):
 
 
 def first_filters(method, model):
-    """Kernel columns of the first dense layer as pictures, float32 (units, side, side, channels)."""
+    """Kernel columns of the first dense layer as images, float32 (units, side, side, channels)."""
     kernel = keras.ops.convert_to_numpy(stack_of(model).get_layer("layer1").kernel)
-    return kernel.T.reshape(-1, *method.picture_shape)
+    return kernel.T.reshape(-1, *method.image_shape)
 
 
-def write_sheet(method, model, source, path, count=8):
-    """Draw corrupted, denoised and true crops, one column for each of a few pictures.
+def write_sheet(method, model, data, path, count=8):
+    """Draw corrupted, denoised and true crops, one column for each of a few images.
 
-    The pictures are spread evenly over the source and always the same; unreadable ones give way to the next. Prepared
-    pictures are stretched for display, each column from the darkest to the brightest value of its truth.
+    The images are spread evenly over the source and always the same; unreadable ones give way to the next. Prepared
+    images are stretched for display, each column from the darkest to the brightest value of its truth.
 
     Args:
         method: a :class:`~tfssl.methods.DenoisingAutoencoder`.
         model: its model, of any phase.
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         path: PNG to write.
-        count: number of pictures.
+        count: number of images.
 
     Raises:
-        SourceError: if no picture is readable.
+        SourceError: if no image is readable.
     """
-    clean, noisy = _examples(method, image_source(source), count)
+
+    def cut(example, seed):
+        noisy, clean, _ = method.sample(example, np.random.default_rng(seed), False)
+        return (noisy, clean) if method.patches == 1 else (noisy[0], clean[0])
+
+    noisy, clean = map(np.stack, zip(*spread_examples(method.open(data), count, cut), strict=True))
     denoised = np.asarray(model(noisy, training=False))
     shown = (lambda x, like: np.clip(x, 0, 1)) if method.preprocess == "none" else stretch
     rows = [
-        [shown(x, like=truth) for x, truth in zip(pictures, clean, strict=True)]
-        for pictures in (noisy, denoised, clean)
+        [shown(x, like=truth) for x, truth in zip(images, clean, strict=True)] for images in (noisy, denoised, clean)
     ]
     picture_sheet(rows, path, labels=["corrupted", "denoised", "truth"], cell=128)
 
 
 def _errors(method, model, source, limit, seed, batch_size, skipped, progress):
     """Mean squared error of each crop, ``{"noisy": (N,), "denoised": (N,), "clean": (N,)}``."""
-    batches = denoising_dataset(
-        source, method, batch_size=batch_size, training=False, seed=seed, start=None, count=None, skipped=skipped,
-        limit=limit,
-    )  # fmt: skip
+    options = {"training": False, "seed": seed, "skipped": skipped, "limit": limit}
     total, done = min(len(source), limit or len(source)), 0
     errors = {"noisy": [], "denoised": [], "clean": []}
-    for noisy, clean, *_ in batches:
+    for noisy, clean, *_ in method.dataset(source, batch_size=batch_size, **options):
         results = {"noisy": noisy, "denoised": model(noisy, training=False), "clean": model(clean, training=False)}
-        for name, pictures in results.items():
-            errors[name].append(np.mean(np.square(np.asarray(pictures) - clean.numpy(), dtype=np.float64), (1, 2, 3)))
+        for name, images in results.items():
+            errors[name].append(np.mean(np.square(np.asarray(images) - clean.numpy(), dtype=np.float64), (1, 2, 3)))
         done += len(noisy)
         if progress is not None:
             progress(done // method.patches, total)
-    if not errors["noisy"]:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
     errors = {name: np.concatenate(parts) for name, parts in errors.items()}
     if not np.isfinite(errors["denoised"]).all():
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
     return errors
-
-
-def _examples(method, source, count):
-    """Clean and corrupted crops, float32 (n, side, side, C), one of each of n pictures, n at most ``count``."""
-    sampler, clean, noisy = method.sampler(False), [], []
-    cuts = spread_examples(
-        source, count, lambda image, seed: sampler.apply(image, np.random.default_rng(seed)), min_side=sampler.min_side
-    )
-    for pixels, key in cuts:
-        pictures = prepare(pixels[:1].astype(np.float32) / 255.0, color=method.color, preprocess=method.preprocess)
-        clean.append(np.asarray(pictures)[0])
-        noisy.append(np.asarray(corrupt(pictures, method.corruption_rule(), key)[0])[0])
-    return np.stack(clean), np.stack(noisy)

@@ -5,10 +5,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from tfssl.data import labeled
 from tfssl.data.crop import Crop
-from tfssl.data.labeled import labeled_dataset, labeled_folder
 from tfssl.errors import ConfigError
-from tfssl.methods.denoising_autoencoder.network import depth, prepare, stack_of
+from tfssl.methods.denoising_autoencoder.data import prepare
+from tfssl.methods.denoising_autoencoder.network import depth, stack_of
 
 
 def classifier(method, model, classes, optimizer=None):
@@ -25,7 +26,7 @@ def classifier(method, model, classes, optimizer=None):
         optimizer: None is the tutorial's, SGD at 0.1.
 
     Returns:
-        A compiled ``keras.Model``: prepared pictures (B, side, side, C) -> logits (B, classes).
+        A compiled ``keras.Model``: prepared images (B, side, side, C) -> logits (B, classes).
 
     Raises:
         ConfigError: for another backbone, whose maps :func:`tfssl.evaluation.tasks.linear_probe` judges.
@@ -33,14 +34,14 @@ def classifier(method, model, classes, optimizer=None):
     if method.backbone != "dense":
         raise ConfigError(f"a classifier is built from `backbone` dense. Received: backbone={method.backbone!r}")
     stack = stack_of(model)
-    pictures = layers.Input(method.picture_shape, name="pictures")
-    x = layers.Flatten(name="flatten")(pictures)
+    images = layers.Input(method.image_shape, name="pictures")
+    x = layers.Flatten(name="flatten")(images)
     dense = []
     for number, units in enumerate(method.units, start=1):
         dense.append(layers.Dense(units, name=f"dense{number}"))
         x = layers.Activation(method.activation, name=f"code{number}")(dense[-1](x))
     x = layers.Dense(classes, kernel_initializer="zeros", dtype="float32", name="scores")(x)
-    network = keras.Model(pictures, x, name="classifier")
+    network = keras.Model(images, x, name="classifier")
     for number in range(1, depth(stack) + 1):
         pretrained = stack.get_layer(f"layer{number}")
         dense[number - 1].set_weights([np.asarray(pretrained.kernel), np.asarray(pretrained.bias)])
@@ -54,28 +55,31 @@ def classifier(method, model, classes, optimizer=None):
 
 
 def labeled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None):
-    """Batches of (prepared pictures, class numbers) of ``root/<class>/`` folders, never corrupted.
+    """Batches of (prepared images, class numbers) of ``root/<class>/`` folders, never corrupted.
 
     Args:
         method: a :class:`~tfssl.methods.DenoisingAutoencoder`.
-        folder: see :func:`tfssl.data.labeled.labeled_folder`. The center crop of each picture is taken.
-        batch_size: pictures in a batch.
+        folder: see :func:`tfssl.data.labeled.labeled_images`. The center crop of each image is taken.
+        batch_size: images in a batch.
         classes: names of the classes, those of the training set for another one.
         shuffle: seed of an order that is new in each epoch; None keeps the folder's.
 
     Returns:
         ``tf.data.Dataset`` of float32 (B, side, side, C) and int32 (B,).
     """
-    crop = Crop(method.sampler(False).size, resize=method.resize)
-    pictures = labeled_dataset(labeled_folder(folder, classes=classes), crop, batch_size=batch_size)
+    source = labeled.labeled_images(folder, classes=classes)
+    images = labeled.labeled_batches(source, Crop(method.cut_size, resize=method.resize), batch_size=batch_size)
     if shuffle is not None:
-        pictures = pictures.unbatch().shuffle(10_000, seed=shuffle).batch(batch_size)
+        images = images.unbatch().shuffle(10_000, seed=shuffle).batch(batch_size)
+
+    def prepared(pixels):
+        return prepare(pixels.astype(np.float32) / 255.0, color=method.color, preprocess=method.preprocess)
 
     def example(pixels, labels):
-        pixels = tf.cast(pixels, tf.float32) / 255.0
-        return prepare(pixels, color=method.color, preprocess=method.preprocess), labels
+        pixels = tf.numpy_function(prepared, [pixels], tf.float32, stateful=False)
+        return tf.ensure_shape(pixels, (None, *method.image_shape)), labels
 
-    return pictures.map(example, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return images.map(example, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 class Patience(keras.callbacks.Callback):
@@ -90,10 +94,10 @@ class Patience(keras.callbacks.Callback):
         steps: minibatches of an epoch.
         patience: minibatches at least; None is 10 epochs.
         increase: factor (2).
-        threshold: of a real improvement, as a share of the best error (0.995).
+        threshold: of a real improvement, as a fraction of the best error (0.995).
 
     Attributes:
-        best: lowest validation error, a share; infinity before the first validation.
+        best: lowest validation error, a fraction; infinity before the first validation.
         stopped: minibatches that were trained, None if training ended by itself.
     """
 
@@ -109,7 +113,7 @@ class Patience(keras.callbacks.Callback):
         self._seen, self._weights = 0, None
 
     def error(self):
-        """Share of the validation pictures that are classified wrongly."""
+        """Fraction of the validation images that are classified wrongly."""
         wrong = [np.asarray(self.model(x, training=False)).argmax(axis=1) != np.asarray(y) for x, y in self.validation]
         return float(np.mean(np.concatenate(wrong)))
 
@@ -143,7 +147,7 @@ def finetune(method, model, train, validation, *, epochs=1000, batch_size=20, op
         train: folder of the training classes, ``root/<class>/``.
         validation: folder of the same classes, by which training is stopped. It is not a test set.
         epochs: at most (tutorial: 1000, stopped after 36).
-        batch_size: pictures in a minibatch (tutorial: 1).
+        batch_size: images in a minibatch (tutorial: 1).
         optimizer: None is the tutorial's, SGD at 0.1.
         seed: of the order.
         verbose: as ``model.fit``.
@@ -153,10 +157,10 @@ def finetune(method, model, train, validation, *, epochs=1000, batch_size=20, op
         ``validation_error``, the lowest so far.
 
     Raises:
-        SourceError: as :func:`tfssl.data.labeled.labeled_folder`.
+        SourceError: as :func:`tfssl.data.labeled.labeled_images`.
         ConfigError: for another backbone.
     """
-    classes = labeled_folder(train).classes
+    classes = labeled.labeled_images(train).classes
     network = classifier(method, model, len(classes), optimizer)
     batches = labeled_batches(method, train, batch_size=batch_size, shuffle=seed)
     held_out = labeled_batches(method, validation, batch_size=256, classes=classes)

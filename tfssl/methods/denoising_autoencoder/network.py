@@ -9,13 +9,7 @@ from tfssl.layers.normalization import batch_norm
 from tfssl.layers.standardize import Standardize
 from tfssl.layers.tied_dense import TiedDense
 from tfssl.layers.whitening import Whitening
-from tfssl.ops.whitening import whiten
-
-STRIDE = 8
-"""Pixels that one position of a convolutional code stands for; sides of its pictures are multiples of it."""
-
-FLAT = {"standardize": 0.01, "whiten": 0.005}
-"""Standard deviation, of pictures in [0, 1], below which a patch counts as flat and is not stretched to 1."""
+from tfssl.ops.whitening import FLAT
 
 _CONV = {"widths": (32, 64, 128, 256), "strides": (1, 2, 2, 2), "pools": (), "up": (128, 64, 32)}
 _SMALL = {"widths": (32, 64, 96, 96, 96), "strides": (1,) * 5, "pools": (1, 2, 3), "up": (64, 32, 16)}
@@ -28,18 +22,18 @@ def build_dense(side, channels, units, *, tied=True, activation="sigmoid", outpu
     One :class:`~tfssl.layers.tied_dense.TiedDense` a layer serves both ways: 784 -> 500 tied has 393,284 parameters.
 
     Args:
-        side: of the pictures in pixels.
-        channels: of the pictures.
+        side: of the images in pixels.
+        channels: of the images.
         units: size of each code, from below.
         tied: whether the way back uses the transposed kernel.
         activation: of the codes, ``"sigmoid"``, ``"relu"`` or ``"linear"``.
-        output: of the pictures, ``"sigmoid"`` or ``"linear"``.
+        output: of the images, ``"sigmoid"`` or ``"linear"``.
 
     Returns:
-        ``keras.Model``: pictures (B, side, side, channels) -> reconstructions of the same shape, float32.
+        ``keras.Model``: images (B, side, side, channels) -> reconstructions of the same shape, float32.
     """
-    pictures = layers.Input((side, side, channels), name="pictures")
-    x = layers.Flatten(name="flatten")(pictures)
+    images = layers.Input((side, side, channels), name="pictures")
+    x = layers.Flatten(name="flatten")(images)
     # The tutorial's wide initial values put sigmoids into their curved range; other units want them near zero.
     initializer = None if activation == "sigmoid" else initializers.RandomNormal(stddev=0.02)
     stack = []
@@ -52,7 +46,7 @@ def build_dense(side, channels, units, *, tied=True, activation="sigmoid", outpu
             x = layers.Activation(code_output(activation), name=f"decoded{number - 1}")(x)
     x = layers.Reshape((side, side, channels), name="reshape")(x)
     x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
-    return keras.Model(pictures, x, name="dense_autoencoder")
+    return keras.Model(images, x, name="dense_autoencoder")
 
 
 def build_convolutional(backbone, channels, *, normalization=None, output="sigmoid"):
@@ -65,16 +59,16 @@ def build_convolutional(backbone, channels, *, normalization=None, output="sigmo
 
     Args:
         backbone: ``"conv"`` or ``"small"``.
-        channels: of the pictures.
+        channels: of the images.
         normalization: None, or ``"batch"`` behind every convolution but the last.
         output: ``"sigmoid"`` or ``"linear"``.
 
     Returns:
-        ``keras.Model``: pictures (B, H, W, channels), H and W multiples of 8 -> reconstructions, float32. Its layers
+        ``keras.Model``: images (B, H, W, channels), H and W multiples of 8 -> reconstructions, float32. Its layers
         conv1, conv2, ... are the taps.
     """
     form = _TRUNKS[backbone]
-    pictures = x = layers.Input((None, None, channels), name="pictures")
+    images = x = layers.Input((None, None, channels), name="pictures")
     for number, (width, stride) in enumerate(zip(form["widths"], form["strides"], strict=True), start=1):
         x = conv_relu(
             x, width, 3, f"conv{number}", strides=stride, padding="same", normalization=normalization,
@@ -91,7 +85,7 @@ def build_convolutional(backbone, channels, *, normalization=None, output="sigmo
         x = layers.ReLU(name=f"up{number}")(x)
     x = layers.Conv2D(channels, 3, padding="same", name="out_conv")(x)
     x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
-    return keras.Model(pictures, x, name=f"{backbone}_autoencoder")
+    return keras.Model(images, x, name=f"{backbone}_autoencoder")
 
 
 def code_output(activation):
@@ -103,9 +97,9 @@ def code_output(activation):
 class UpperLayer(keras.Model):
     """Trains the last layer of a stack on the clean codes of the layers below, which stay as they are.
 
-    As a function it is the whole stack, pictures to reconstructed pictures. In training the targets of a batch, clean
-    pictures, are encoded by the layers below; that code is corrupted anew, and the last layer has to bring it back.
-    (What the stack makes of the batch's corrupted pictures is not needed then, and not computed inside ``fit``.) In
+    As a function it is the whole stack, images to reconstructed images. In training the targets of a batch, clean
+    images, are encoded by the layers below; that code is corrupted anew, and the last layer has to bring it back.
+    (What the stack makes of the batch's corrupted images is not needed then, and not computed inside ``fit``.) In
     validation the code is not corrupted.
 
     Args:
@@ -133,9 +127,9 @@ class UpperLayer(keras.Model):
         weights = None if self.alpha == self.beta == 1 else self.beta + (self.alpha - self.beta) * mask
         return super().compute_loss(x, code, self.restore(damaged), weights, training)
 
-    def clean_code(self, pictures):
+    def clean_code(self, images):
         """What the last layer learns to bring back: (B, side, side, C) -> (B, units of the layer below)."""
-        x = self.network.get_layer("flatten")(pictures)
+        x = self.network.get_layer("flatten")(images)
         for number in range(1, self.depth):
             x = self.network.get_layer(f"code{number}")(self.network.get_layer(f"layer{number}")(x))
         return x
@@ -164,7 +158,7 @@ class UpperLayer(keras.Model):
 
 
 def upper_layer(network, *, kind, amount, exact, alpha, beta):
-    """Wrap a stack for the training of its last layer, see :class:`UpperLayer`; kinds for pictures become masking."""
+    """Wrap a stack for the training of its last layer, see :class:`UpperLayer`; kinds for images become masking."""
     kind = "masking" if kind in ("pixel", "block") else kind
     return UpperLayer(network, Corrupt(kind, amount, exact, name="corrupt"), alpha, beta, name="upper_layer")
 
@@ -185,37 +179,15 @@ def copy_layers(source, target):
         target.get_layer(f"layer{number}").set_weights(source.get_layer(f"layer{number}").get_weights())
 
 
-def prepare(rgb, *, color, preprocess):
-    """From pictures to what the network sees.
-
-    Args:
-        rgb: float tensor (B, H, W, 3), sRGB in [0, 1].
-        color: three channels, or luma (0.299 R + 0.587 G + 0.114 B).
-        preprocess: ``"none"``; ``"standardize"``: each picture has mean 0 and standard deviation 1 (less where it is
-            flat); ``"whiten"``: filtered first, see :func:`tfssl.ops.whitening.whiten`, which takes 4 pixels off
-            each side.
-
-    Returns:
-        (B, h, w, C).
-    """
-    x = rgb if color else ops.image.rgb_to_grayscale(rgb)
-    if preprocess == "none":
-        return x
-    x = whiten(x) if preprocess == "whiten" else x
-    x = x - ops.mean(x, axis=(1, 2, 3), keepdims=True)
-    return x * ops.rsqrt(ops.mean(ops.square(x), axis=(1, 2, 3), keepdims=True) + FLAT[preprocess] ** 2)
-
-
 def dense_encoder(model, *, side, color, preprocess):
-    """Codes of the patches of a picture, as maps: the stack applied as a convolution with stride ``side // 4``.
+    """Codes of the patches of an image, as maps: the stack applied as a convolution with stride ``side // 4``.
 
     Each patch is prepared by itself, as in training.
 
     Args:
         model: of any phase.
         side: of the patches in pixels.
-        color: as :func:`prepare`.
-        preprocess: as :func:`prepare`.
+        color, preprocess: as :class:`~tfssl.methods.DenoisingAutoencoder`.
 
     Returns:
         ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": (B, h, w, units of layer 1), ...}``.

@@ -1,15 +1,14 @@
-"""How well a trained discriminator spots repaired pictures and their damage, and how good the pictures are."""
+"""How well a trained discriminator spots repaired images and their damage, and how good the images are."""
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
 
-from tfssl.data.images import check_source, image_source
+from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.metrics_file import write_metrics
-from tfssl.methods.spot_artifacts.data import to_example
+from tfssl.files import writing
 from tfssl.methods.spot_artifacts.loss import mask_loss, spotting_loss
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
 from tfssl.methods.spot_artifacts.sheets import write_sheet
@@ -21,46 +20,46 @@ COLUMNS = (
 """Of ``per_image.csv``. The logits are those of "real" less those of "corrupt": positive is judged real."""
 
 
-def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
-    """Show the discriminator pictures of a source, autoencoded, and damaged and repaired.
+def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
+    """Show the discriminator images of a source, autoencoded, and damaged and repaired.
 
-    Each picture's central square is judged twice, once whole and once with damage of its own, drawn as in training.
+    Each image's central square is judged twice, once whole and once with damage of its own, drawn as in training.
 
     Args:
         method: the :class:`~tfssl.methods.SpotArtifacts` that the model belongs to.
-        model: its :class:`~tfssl.methods.spot_artifacts.game.SpottingGame`.
-        source: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        model: its :class:`~tfssl.methods.spot_artifacts.adversarial.SpottingModel`.
+        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
         out: folder for ``metrics.json``, ``per_image.csv`` and ``sheet.png``; None writes nothing.
-        limit: use only the first so many pictures; None for all.
+        limit: use only the first so many images; None for all.
         seed: of the damage; the same seed gives the same.
-        batch_size: pictures that the networks see at a time; changes nothing but memory.
-        progress: called with (pictures done, pictures in all) after each batch.
+        batch_size: images that the networks see at a time; changes nothing but memory.
+        progress: called with (images done, images in all) after each batch.
 
     Returns:
         ``{name: float}``:
 
-        - ``accuracy``: share of right answers, over real and corrupt pictures in equal numbers, so that ``chance`` is
+        - ``accuracy``: fraction of right answers, over real and corrupt images in equal numbers, so that ``chance`` is
           0.5; ``accuracy_real`` and ``accuracy_corrupt`` of each kind; ``auc``: area under the ROC curve of the
           difference of logits;
-        - ``mask_auc``: area under the ROC curve of the predicted damage over all places of all corrupt pictures (NaN
+        - ``mask_auc``: area under the ROC curve of the predicted damage over all cells of all corrupt images (NaN
           if all or none were dropped), ``mask_accuracy`` at a probability of 1/2 beside ``mask_accuracy_constant``,
           that of the better constant answer;
         - ``loss`` and ``baseline``: the discriminator's, and that of guessing;
         - ``psnr_autoencoder``, ``psnr_damaged``, ``psnr_repaired``, ``psnr_mean_color``: peak signal-to-noise ratio in
-          dB against the picture, mean over pictures, of D(E(x)), of the damaged features decoded without repair, of the
-          corrupt picture, and of the picture's own mean color;
-        - ``theta``: share of places dropped; the counts ``images``, ``images_skipped``.
+          dB against the image, mean over images, of D(E(x)), of the damaged features decoded without repair, of the
+          corrupt image, and of the image's own mean color;
+        - ``theta``: fraction of cells dropped; the counts ``images``, ``images_skipped``.
 
-        And ``skipped``, the unreadable pictures as ``{name: reason}``.
+        And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
-        SourceError: if the source holds no readable picture, or is mostly unreadable.
+        SourceError: if the source holds no readable image, or is mostly unreadable.
         ConfigError: if limit is below 1.
         ModelError: if the model predicts NaN.
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"`limit` must be at least 1. Received: limit={limit}")
-    source = image_source(source)
+    source = method.open(data)
     check_source(source)
     rows, truths, guesses = [], [], []
     total = min(len(source), limit or len(source))
@@ -78,7 +77,7 @@ def evaluate(method, model, source, *, out=None, limit=None, seed=0, batch_size=
         if progress is not None:
             progress(numbers[-1] + 1, total)
     if not truths:
-        raise SourceError(f"`source` has no readable picture among {len(source)}; give photographs")
+        raise SourceError(f"`data` has no readable image among {len(source)}; give photographs")
     metrics = spotting_metrics(rows, np.concatenate(truths), np.concatenate(guesses), method)
     if out is not None:
         write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")}, seed=seed)
@@ -91,14 +90,14 @@ def judge(model, inputs):
     """What the networks make of a batch.
 
     Args:
-        model: a :class:`~tfssl.methods.spot_artifacts.game.SpottingGame`.
-        inputs: ``{"images": ..., "omega": ...}``, see :func:`tfssl.methods.spot_artifacts.data.to_example`.
+        model: a :class:`~tfssl.methods.spot_artifacts.adversarial.SpottingModel`.
+        inputs: a batch of them.
 
     Returns:
-        ``{column: float array (B,)}`` of ``COLUMNS``, the damage (B, places) and the predicted damage as logits.
+        ``{column: float array (B,)}`` of ``COLUMNS``, the damage (B, cells) and the predicted damage as logits.
     """
-    pictures = model.paint(inputs)
-    real, corrupt = (model.discriminator(pictures[name], training=False) for name in ("real", "repaired"))
+    painted = model.paint(inputs)
+    real, corrupt = (model.discriminator(painted[name], training=False) for name in ("real", "repaired"))
     images, omega = np.asarray(inputs["images"]), np.asarray(inputs["omega"])
     values = {
         "dropped": 1 - omega.mean(axis=(1, 2, 3)),
@@ -106,9 +105,9 @@ def judge(model, inputs):
         "corrupt_logit": _difference(corrupt["logits"]),
         "class_loss": np.asarray(spotting_loss(real["logits"], corrupt["logits"])),
         "mask_loss": np.asarray(mask_loss(real["mask"], corrupt["mask"], omega)),
-        "psnr_autoencoder": psnr(images, pictures["autoencoded"]),
+        "psnr_autoencoder": psnr(images, painted["autoencoded"]),
         "psnr_damaged": psnr(images, model.decode_damaged(inputs)),
-        "psnr_repaired": psnr(images, pictures["repaired"]),
+        "psnr_repaired": psnr(images, painted["repaired"]),
         "psnr_mean_color": psnr(images, images.mean(axis=(1, 2), keepdims=True)),
     }
     flat = [np.asarray(x, np.float64).reshape(len(images), -1) for x in (omega, corrupt["mask"])]
@@ -119,7 +118,7 @@ def judge(model, inputs):
 
 
 def spotting_metrics(rows, omega, mask, method):
-    """The metrics of :func:`evaluate` from the rows of ``per_image.csv``, the damage and its prediction (N, places)."""
+    """The metrics of :func:`evaluate` from the rows of ``per_image.csv``, the damage and its prediction (N, cells)."""
     measured = [row for row in rows if row["status"] == "measured"]
     column = {name: np.array([row[name] for row in measured]) for name in COLUMNS[2:]}
     right_real, right_corrupt = column["real_logit"] > 0, column["corrupt_logit"] < 0
@@ -142,9 +141,9 @@ def spotting_metrics(rows, omega, mask, method):
     }
 
 
-def psnr(pictures, others):
-    """Peak signal-to-noise ratio in dB of pictures in [-1, 1], (B, H, W, 3): float64 (B,); at most 100."""
-    error = np.square(np.asarray(pictures, np.float64) - np.asarray(others, np.float64)).mean(axis=(1, 2, 3))
+def psnr(images, others):
+    """Peak signal-to-noise ratio in dB of images in [-1, 1], (B, H, W, 3): float64 (B,); at most 100."""
+    error = np.square(np.asarray(images, np.float64) - np.asarray(others, np.float64)).mean(axis=(1, 2, 3))
     return 10 * np.log10(2.0**2 / np.maximum(error, 2.0**2 * 1e-10))
 
 
@@ -161,23 +160,20 @@ def _difference(logits):
 
 
 def _read(method, source, numbers, seed):
-    """Rows for the table, and the inputs of the readable pictures or None."""
-    sampler, rows, cuts = method.sampler(training=False), [], []
+    """Rows for the table, and the inputs of the readable images or None."""
+    rows, cuts = [], []
     for number in numbers:
         row = {"name": source.name(number), "status": "measured"}
         try:
-            image = source.open(number, min_side=sampler.min_side)
-            cuts.append(sampler.apply(image, np.random.default_rng((seed, 1, number))))
+            cuts.append(method.sample(source.example(number), np.random.default_rng((seed, 1, number)), False))
         except (ValueError, OSError) as error:
             row["status"] = str(error)
         rows.append(row)
-    return rows, to_example(*map(np.stack, zip(*cuts, strict=True)))[0] if cuts else None
+    return rows, method.prepare(*map(np.stack, zip(*cuts, strict=True)))[0] if cuts else None
 
 
 def _write_table(out, rows):
-    unfinished = out / "per_image.csv.tmp"
-    with open(unfinished, "w", newline="", encoding="utf-8") as file:
+    with writing(out / "per_image.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(unfinished, out / "per_image.csv")

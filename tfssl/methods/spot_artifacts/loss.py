@@ -1,4 +1,4 @@
-"""Losses of the game, for each picture by itself, and what trivial players reach."""
+"""Losses of both networks, for each image by itself, and what trivial ones reach."""
 
 import math
 
@@ -18,22 +18,22 @@ def spotting_loss(real, corrupt):
     """Cross-entropy of a batch of which one half is real, one half corrupt (section 3): float32 (B,).
 
     Args:
-        real: logits (B, 2) of the autoencoded pictures.
-        corrupt: logits (B, 2) of the same pictures, damaged and repaired.
+        real: logits (B, 2) of the autoencoded images.
+        corrupt: logits (B, 2) of the same images, damaged and repaired.
 
     Returns:
-        The mean of both halves for each picture. Its swap, what the repair network is after, is
+        The mean of both halves for each image. Its swap, what the repair network is after, is
         ``spotting_loss(corrupt, real)``.
     """
     return 0.5 * (class_loss(real, REAL) + class_loss(corrupt, CORRUPT))
 
 
 def mask_loss(real, corrupt, omega):
-    """Sigmoid cross-entropy of the predicted damage, mean over places and both halves: float32 (B,).
+    """Sigmoid cross-entropy of the predicted damage, mean over cells and both halves: float32 (B,).
 
     Args:
-        real: logits (B, h, w, 1) of the autoencoded pictures; all their places are intact.
-        corrupt: logits (B, h, w, 1) of the repaired pictures.
+        real: logits (B, h, w, 1) of the autoencoded images; all their cells are intact.
+        corrupt: logits (B, h, w, 1) of the repaired images.
         omega: (B, h, w, 1), 1 where the features were intact, 0 where they were dropped.
     """
     return 0.5 * (_mask_entropy(real, ops.ones_like(omega)) + _mask_entropy(corrupt, omega))
@@ -45,24 +45,24 @@ def _mask_entropy(logits, target):
     return ops.mean(losses, axis=(1, 2, 3))
 
 
-def intact_error(pictures, repaired, omega):
+def intact_error(images, repaired, omega):
     """Mean square error over the pixels whose features were intact: float32 (B,).
 
     The sum of squares is divided by the number of intact values, not of all. The released code divides by their number
-    in the batch, this by that in each picture, so that the mean over a batch does not depend on how it is divided; a
-    picture without any counts as 0.
+    in the batch, this by that in each image, so that the mean over a batch does not depend on how it is divided; a
+    image without any counts as 0.
 
     Args:
-        pictures: (B, H, W, 3) in [-1, 1].
+        images: (B, H, W, 3) in [-1, 1].
         repaired: (B, H, W, 3).
         omega: (B, h, w, 1) of 0 and 1, h a divisor of H, w of W.
     """
-    factors = [pictures.shape[axis] // omega.shape[axis] for axis in (1, 2)]
+    factors = [images.shape[axis] // omega.shape[axis] for axis in (1, 2)]
     weights = ops.cast(omega, "float32")
     for axis, factor in zip((1, 2), factors, strict=True):
         weights = ops.repeat(weights, factor, axis=axis)
-    squares = ops.square(ops.cast(pictures, "float32") - ops.cast(repaired, "float32"))
-    count = ops.sum(weights, axis=(1, 2, 3)) * pictures.shape[-1]
+    squares = ops.square(ops.cast(images, "float32") - ops.cast(repaired, "float32"))
+    count = ops.sum(weights, axis=(1, 2, 3)) * images.shape[-1]
     return ops.sum(weights * squares, axis=(1, 2, 3)) / ops.maximum(count, 1.0)
 
 
@@ -83,7 +83,7 @@ def guessing_loss(theta, mask_weight):
     """Loss of a discriminator that ignores its input: ln 2, and the entropy of the damage in real and corrupt halves.
 
     Args:
-        theta: share of places that are dropped in the corrupt half.
+        theta: fraction of cells that are dropped in the corrupt half.
         mask_weight: of the mask loss.
     """
     dropped = theta / 2

@@ -1,4 +1,4 @@
-"""The four networks: an encoder and a decoder of pictures, what repairs damaged features, and what spots the repair."""
+"""The four networks: an encoder and a decoder of images, what repairs damaged features, and what spots the repair."""
 
 import keras
 from keras import initializers, layers, ops
@@ -19,17 +19,9 @@ MEAN_COLOR = (123.68, 116.78, 103.94)
 REAL, CORRUPT = 1, 0
 """Classes of the discriminator."""
 
-WIDTHS = {"alexnet": (32, 64, 128, 256, 512), "small": (8, 16, 32, 64)}
-"""Backbone -> channels of the autoencoder at strides 1, 2, 4 ..."""
-
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 3), "pool_size": 2}
 _MOMENTUM = 0.975
 _SLOPE = 0.2
-
-
-def map_stride(backbone):
-    """Pixels per place of the encoded picture, of the damage and of conv5."""
-    return 2 ** (len(WIDTHS[backbone]) - 1)
 
 
 def kernel_initializer():
@@ -40,8 +32,8 @@ def kernel_initializer():
 def build_encoder(widths, l2=0.0):
     """The encoder E: a 3x3 convolution, then 2x2 convolutions with stride 2 that do not overlap.
 
-    Each is followed by batch normalization and leaky ReLU (0.2). One place of the result therefore sees one square of
-    the picture and a margin of one pixel: damage stays where it is made. 699,168 trainable parameters for the widths
+    Each is followed by batch normalization and leaky ReLU (0.2). One cell of the result therefore sees one square of
+    the image and a margin of one pixel: damage stays where it is made. 699,168 trainable parameters for the widths
     of ``"alexnet"``.
 
     Args:
@@ -49,13 +41,13 @@ def build_encoder(widths, l2=0.0):
         l2: weight of the penalty on kernels, see :func:`tfssl.methods.spot_artifacts.loss.l2_penalty`.
 
     Returns:
-        ``keras.Model``: pictures in [-1, 1], (B, H, W, 3) -> features (B, H / s, W / s, widths[-1]),
+        ``keras.Model``: images in [-1, 1], (B, H, W, 3) -> features (B, H / s, W / s, widths[-1]),
         s = 2 ** (len(widths) - 1).
     """
-    pictures = x = layers.Input((None, None, 3), name="pictures")
+    images = x = layers.Input((None, None, 3), name="pictures")
     for i, filters in enumerate(widths):
         x = _conv_block(x, filters, 2 if i else 3, f"encode{i}", strides=2 if i else 1, l2=l2)
-    return keras.Model(pictures, x, name="encoder")
+    return keras.Model(images, x, name="encoder")
 
 
 def build_decoder(widths, l2=0.0):
@@ -70,7 +62,7 @@ def build_decoder(widths, l2=0.0):
         l2: as :func:`build_encoder`.
 
     Returns:
-        ``keras.Model``: features (B, h, w, widths[-1]) -> pictures in [-1, 1], (B, s h, s w, 3).
+        ``keras.Model``: features (B, h, w, widths[-1]) -> images in [-1, 1], (B, s h, s w, 3).
     """
     features = x = layers.Input((None, None, widths[-1]), name="features")
     for i, (filters, old) in enumerate(zip(widths[-2::-1], widths[::-1], strict=False), start=1):
@@ -83,24 +75,24 @@ def build_decoder(widths, l2=0.0):
     return keras.Model(features, keras.Model(inputs, outputs, name=last)(x), name="decoder")
 
 
-def build_autoencoder(widths, size, places, l2=0.0):
-    """Encoder and decoder in one: ``{"images": (B, size, size, 3), "omega": unused}`` -> pictures in [-1, 1].
+def build_autoencoder(widths, size, cells, l2=0.0):
+    """Encoder and decoder in one: ``{"images": (B, size, size, 3), "omega": unused}`` -> images in [-1, 1].
 
-    It takes the batches of the game, so that both phases of a run share one dataset. 2,267,715 trainable parameters for
-    the widths of ``"alexnet"``.
+    It takes the batches of the second phase, so that both phases of a run share one dataset. 2,267,715 trainable
+    parameters for the widths of ``"alexnet"``.
 
     Args:
         widths: channels of the encoder, see :func:`build_encoder`.
-        size: side of the pictures in pixels.
-        places: side of the map of damage.
+        size: side of the images in pixels.
+        cells: side of the map of damage.
         l2: weight of the penalty on kernels.
 
     Returns:
         ``keras.Model`` with the layers ``encoder`` and ``decoder``.
     """
-    images, omega = layers.Input((size, size, 3), name="images"), layers.Input((places, places, 1), name="omega")
-    pictures = build_decoder(widths, l2)(build_encoder(widths, l2)(images))
-    return keras.Model({"images": images, "omega": omega}, pictures, name="autoencoder")
+    images, omega = layers.Input((size, size, 3), name="images"), layers.Input((cells, cells, 1), name="omega")
+    decoded = build_decoder(widths, l2)(build_encoder(widths, l2)(images))
+    return keras.Model({"images": images, "omega": omega}, decoded, name="autoencoder")
 
 
 def build_repairer(widths):
@@ -136,7 +128,7 @@ def decode(decoder, features, repairer=None, omega=None, training=False):
         training: whether the repair layers normalize by the batch.
 
     Returns:
-        Pictures in [-1, 1], float tensor (B, H, W, 3).
+        Images in [-1, 1], float tensor (B, H, W, 3).
     """
     x, mask = features, omega
     stages = [layer for layer in decoder.layers if layer.name.startswith("decode")]
@@ -157,25 +149,25 @@ def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
     """The discriminator C: five convolutions, a head for the class, a head for the damage.
 
     ``"alexnet"`` is CaffeNet with SAME padding, local response normalization after the first two poolings, batch
-    normalization without scale in conv5 and fc6, no fc7: 40,097,411 trainable parameters for pictures of 96 pixels and
-    4096 units. conv5 has as many places as the encoder's features, so that the second head can say for each whether it
+    normalization without scale in conv5 and fc6, no fc7: 40,097,411 trainable parameters for images of 96 pixels and
+    4096 units. conv5 has as many cells as the encoder's features, so that the second head can say for each whether it
     was damaged. With VALID padding it would not: 4x4 against 6x6 at 96 pixels.
 
     Args:
-        backbone: a key of ``WIDTHS``.
-        size: side of the pictures in pixels.
+        backbone: ``"alexnet"`` or ``"small"``.
+        size: side of the images in pixels.
         fc6: units of the layer before the class.
-        dropout: share of them that is dropped in training.
-        pool5: 3x3 / 2 max pooling between conv5 and fc6. It brings the 14x14 places of 224 pixels to 6x6, for which
+        dropout: fraction of them that is dropped in training.
+        pool5: 3x3 / 2 max pooling between conv5 and fc6. It brings the 14x14 cells of 224 pixels to 6x6, for which
             the network has the same number of parameters as at 96 pixels.
 
     Returns:
-        ``keras.Model``: pictures in [-1, 1], (B, size, size, 3) -> ``{"logits": (B, 2), "mask": (B, h, w, 1)}``, both
+        ``keras.Model``: images in [-1, 1], (B, size, size, 3) -> ``{"logits": (B, 2), "mask": (B, h, w, 1)}``, both
         before softmax or sigmoid and in float32; logits are (corrupt, real), mask is high where intact.
     """
-    pictures = layers.Input((size, size, 3), name="judged")
+    images = layers.Input((size, size, 3), name="judged")
     levels = layers.Rescaling(127.5, offset=[127.5 - mean for mean in MEAN_COLOR], dtype="float32", name="levels")
-    conv5 = build_trunk(backbone)(levels(pictures))["conv5"]
+    conv5 = build_trunk(backbone)(levels(images))["conv5"]
     mask = layers.Conv2D(
         1, 3, padding="same", kernel_initializer=kernel_initializer(), dtype="float32", name="mask"
     )(conv5)  # fmt: skip
@@ -184,7 +176,7 @@ def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
         x, (fc6,), dropout=dropout, initializer=kernel_initializer(), normalization={"fc6": "batch_without_scale"}
     )["fc6"]
     logits = layers.Dense(2, kernel_initializer=kernel_initializer(), dtype="float32", name="class")(x)
-    return keras.Model(pictures, {"logits": logits, "mask": mask}, name="discriminator")
+    return keras.Model(images, {"logits": logits, "mask": mask}, name="discriminator")
 
 
 def build_trunk(backbone):
@@ -209,7 +201,7 @@ def build_trunk(backbone):
 
 
 def feature_encoder(discriminator):
-    """Features of whole pictures: RGB in [0, 1], (B, H, W, 3) of any size -> ``{"conv1": ..., "conv5": ...}``.
+    """Features of whole images: RGB in [0, 1], (B, H, W, 3) of any size -> ``{"conv1": ..., "conv5": ...}``.
 
     It shares its variables with the discriminator.
     """

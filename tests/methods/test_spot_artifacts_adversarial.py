@@ -1,4 +1,4 @@
-"""Losses and players of artifact spotting: who learns from what, and what stays frozen."""
+"""Losses and networks of artifact spotting: who learns from what, and what stays frozen."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfssl.methods import SpotArtifacts
-from tfssl.methods.spot_artifacts.game import SpottingGame
+from tfssl.methods.spot_artifacts.adversarial import SpottingModel
 from tfssl.methods.spot_artifacts.loss import (
     class_loss,
     guessing_loss,
@@ -26,7 +26,7 @@ RNG = np.random.default_rng(0)
 def batch_of(method, count=4, seed=0):
     rng = np.random.default_rng(seed)
     images = rng.uniform(-1, 1, (count, method.crop_size, method.crop_size, 3))
-    omega = rng.integers(0, 2, (count, method.places, method.places, 1))
+    omega = rng.integers(0, 2, (count, method.cells, method.cells, 1))
     return {"images": images.astype(np.float32), "omega": omega.astype(np.float32)}
 
 
@@ -82,18 +82,18 @@ class TestLosses:
         assert mean_color_loss(30.0) == pytest.approx(30 * (57.63 / 127.5) ** 2, rel=1e-3)
 
 
-class TestPlayers:
-    def play(self, model, training=True):
+class TestModel:
+    def forward(self, model, training=True):
         batch = batch_of(SMALL)
         with tf.GradientTape(persistent=True) as tape:
-            played = model.play(batch, batch["images"], training)
-        return played, tape
+            results = model.forward(batch, batch["images"], training)
+        return results, tape
 
     def build(self, **fields):
         keras.utils.set_random_seed(1)
         return SpotArtifacts(**{**SMALL.model_dump(), "l2": 0.0, **fields}).model()
 
-    def test_one_step_changes_both_players_only(self):
+    def test_one_step_changes_both_networks_only(self):
         """Card, test 10: also the moving statistics of the autoencoder stay."""
         model, batch = self.build(), batch_of(SMALL)
         networks = {"frozen": [model.encoder, model.decoder], "R": [model.repairer], "C": [model.discriminator]}
@@ -105,9 +105,9 @@ class TestPlayers:
 
     def test_who_learns_from_what(self):
         model = self.build()
-        played, tape = self.play(model)
-        for name, networks in (("generator", model.generator), ("critic", model.critic)):
-            assert all(g is not None for n in networks for g in tape.gradient(played[name], n.trainable_variables))
+        results, tape = self.forward(model)
+        for name, networks in (("generator", model.generators), ("discriminator", model.discriminators)):
+            assert all(g is not None for n in networks for g in tape.gradient(results[name], n.trainable_variables))
         assert model.encoder.trainable_variables == model.decoder.trainable_variables == []
 
     @pytest.mark.parametrize("objective, uses", [("swapped", False), ("confusion", True)])
@@ -116,8 +116,8 @@ class TestPlayers:
         gradients = []
         for weight in (0.0, 50.0):
             model = self.build(objective=objective, mask_weight=weight)
-            played, tape = self.play(model)
-            gradients.append(tape.gradient(played["generator"], model.repairer.trainable_variables))
+            results, tape = self.forward(model)
+            gradients.append(tape.gradient(results["generator"], model.repairer.trainable_variables))
         same = [np.allclose(a, b, rtol=1e-4, atol=1e-7) for a, b in zip(*gradients, strict=True)]
         assert not any(same) if uses else all(same)
 
@@ -131,32 +131,32 @@ class TestPlayers:
                 total = tf.reduce_sum(loss + spotting_loss(tf.zeros((3, 2)), logits) if both else loss)
             assert np.abs(tape.gradient(total, logits)).max() == pytest.approx(largest, abs=1e-7)
 
-    def test_loss_of_the_players(self):
+    def test_loss_of_each_network(self):
         model = self.build()
-        played, _ = self.play(model)
-        found = {name: float(value) for name, value in played["metrics"].items()}
-        assert set(found) == set(SpottingGame.metric_names)
+        results, _ = self.forward(model)
+        found = {name: float(value) for name, value in results["metrics"].items()}
+        assert set(found) == set(SpottingModel.metric_names)
         assert found["loss"] == pytest.approx(found["class_loss"] + 0.1 * found["mask_loss"], rel=1e-5)
-        assert float(played["critic"]) == pytest.approx(found["loss"], rel=1e-5), "no penalty here"
+        assert float(results["discriminator"]) == pytest.approx(found["loss"], rel=1e-5), "no penalty here"
         of_generator = found["swapped_loss"] + 30 * found["intact_error"]
-        assert float(played["generator"]) == pytest.approx(of_generator, rel=1e-5)
-        confused, _ = self.play(self.build(objective="confusion"))
+        assert float(results["generator"]) == pytest.approx(of_generator, rel=1e-5)
+        confused, _ = self.forward(self.build(objective="confusion"))
         assert float(confused["generator"]) == pytest.approx(of_generator + found["loss"], rel=1e-4)
 
-    def test_penalty_of_each_player(self):
-        plain, _ = self.play(self.build())
+    def test_penalty_of_each_network(self):
+        plain, _ = self.forward(self.build())
         model = self.build(l2=0.1)
-        punished, _ = self.play(model)
-        for name, networks in (("generator", model.generator), ("critic", model.critic)):
+        punished, _ = self.forward(model)
+        for name, networks in (("generator", model.generators), ("discriminator", model.discriminators)):
             kernels = [v for n in networks for v in n.trainable_variables if v.path.endswith("kernel")]
             expected = 0.05 * sum(np.square(np.asarray(v)).sum() for v in kernels)
             assert float(punished[name]) - float(plain[name]) == pytest.approx(expected, rel=1e-3)
 
-    def test_game_goes_on_from_the_autoencoder(self):
+    def test_goes_on_from_the_autoencoder(self):
         trained = SMALL.autoencoder(keras.optimizers.Adam(1e-2))
         batch = batch_of(SMALL)
         trained.train_on_batch(batch, batch["images"])
-        model = SMALL.game(None, trained)
+        model = SMALL.adversarial(None, trained)
         np.testing.assert_allclose(
             model.paint(batch)["autoencoded"],
             trained.predict_on_batch(batch),
@@ -171,22 +171,22 @@ class TestPlayers:
             keras.utils.set_random_seed(0)
             with make_strategy(devices, 4).scope():
                 model = SMALL.model(keras.optimizers.SGD(0.01))
-            players = [model.repairer, model.discriminator]
-            before, batch = values(players), batch_of(SMALL)
+            networks = [model.repairer, model.discriminator]
+            before, batch = values(networks), batch_of(SMALL)
             data = tf.data.Dataset.from_tensor_slices((batch, batch["images"])).batch(4, drop_remainder=True)
             history = model.fit(data, verbose=0, shuffle=False).history
-            found.append((history, [b - a for a, b in zip(before, values(players), strict=True)]))
+            found.append((history, [b - a for a, b in zip(before, values(networks), strict=True)]))
         (one, changes), (two, others) = found
-        for name in SpottingGame.metric_names:
+        for name in SpottingModel.metric_names:
             assert one[name][0] == pytest.approx(two[name][0], rel=1e-4), name
         assert max(np.abs(change).max() for change in changes) > 0.01
         for change, other in zip(changes, others, strict=True):
             np.testing.assert_allclose(other, change, rtol=1e-4, atol=1e-4)
 
     def test_saves_in_safe_mode(self, tmp_path):
-        game = self.build(theta=0.3)
-        game.save(tmp_path / "model.keras")
+        model = self.build(theta=0.3)
+        model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         batch = batch_of(SMALL)
-        assert loaded.options == game.options and loaded.encoder.trainable_variables == []
-        np.testing.assert_allclose(loaded.predict_on_batch(batch), game.predict_on_batch(batch), atol=1e-5)
+        assert loaded.options == model.options and loaded.encoder.trainable_variables == []
+        np.testing.assert_allclose(loaded.predict_on_batch(batch), model.predict_on_batch(batch), atol=1e-5)

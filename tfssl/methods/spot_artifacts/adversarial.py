@@ -1,4 +1,4 @@
-"""The game: a repair network hides damage in decoded pictures, a discriminator spots it."""
+"""Adversarial training: a repair network hides damage in decoded images, a discriminator spots it."""
 
 import keras
 from keras import ops
@@ -9,13 +9,13 @@ from tfssl.methods.spot_artifacts.loss import intact_error, l2_penalty, mask_los
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL, decode
 
 
-@keras.saving.register_keras_serializable(package="tfssl")
-class SpottingGame(AdversarialModel):
+@keras.saving.register_keras_serializable(package="tfssl", name="SpottingGame")  # as in finished runs
+class SpottingModel(AdversarialModel):
     """Repair network R against discriminator C, on the features of a frozen autoencoder (section 3).
 
     ``min_R max_C E[log C(D(phi)) + log(1 - C(D_R(phi_hat)))]`` with phi = E(x) and phi_hat the damaged features. The
-    discriminator also says which places were damaged; that loss is its own. The repair network also keeps what was
-    intact: ``reconstruction_weight`` times the square error between x and its picture, over intact pixels.
+    discriminator also says which cells were damaged; that loss is its own. The repair network also keeps what was
+    intact: ``reconstruction_weight`` times the square error between x and its image, over intact pixels.
 
     Args:
         networks: ``encoder``, ``decoder``, ``discriminator`` and, unless damage is to stay unrepaired, ``repairer``, of
@@ -30,14 +30,12 @@ class SpottingGame(AdversarialModel):
         **kwargs: of ``keras.Model``.
 
     Inputs: ``{"images": (B, H, W, 3) in [-1, 1], "omega": (B, h, w, 1)}``. Output: logits (B, 2) of the corrupt
-    pictures.
+    images.
     """
 
     metric_names: tuple[str, ...] = ("loss", "accuracy", "class_loss", "mask_loss", "swapped_loss", "intact_error")
 
-    def __init__(
-        self, networks, *, local_mean, real, objective, mask_weight, reconstruction_weight, l2, **kwargs
-    ):  # fmt: skip
+    def __init__(self, networks, *, local_mean, real, objective, mask_weight, reconstruction_weight, l2, **kwargs):
         super().__init__(networks, **kwargs)
         self.options = {
             "local_mean": local_mean,
@@ -52,22 +50,22 @@ class SpottingGame(AdversarialModel):
             network.trainable = False
 
     @property
-    def generator(self):
+    def generators(self):
         return [self.networks["repairer"]] if "repairer" in self.networks else []
 
     @property
-    def critic(self):
+    def discriminators(self):
         return [self.discriminator]
 
     def paint(self, inputs, training=False):
-        """The pictures that the discriminator gets to see.
+        """The images that the discriminator gets to see.
 
         Args:
             inputs: a batch, see the class.
             training: whether the repair layers normalize by the batch; the autoencoder never does.
 
         Returns:
-            ``{"autoencoded": D(phi), "repaired": the corrupt pictures, "real": what they are to be told from}``,
+            ``{"autoencoded": D(phi), "repaired": the corrupt images, "real": what they are to be told from}``,
             (B, H, W, 3) in [-1, 1].
         """
         features = ops.stop_gradient(self.encoder(inputs["images"], training=False))
@@ -87,24 +85,24 @@ class SpottingGame(AdversarialModel):
     def call(self, inputs, training=False):
         return self.discriminator(self.paint(inputs, training)["repaired"], training=training)["logits"]
 
-    def play(self, inputs, targets, training):
+    def forward(self, inputs, targets, training):
         options = self.options
-        pictures = self.paint(inputs, training)
+        images = self.paint(inputs, training)
         # One pass over both halves: batch normalization has to see their mixture, as it will in use.
-        judged = self.discriminator(ops.concatenate([pictures["real"], pictures["repaired"]]), training=training)
+        judged = self.discriminator(ops.concatenate([images["real"], images["repaired"]]), training=training)
         real, corrupt = ops.split(judged["logits"], 2)
         spotted = ops.mean(spotting_loss(real, corrupt))
         swapped = ops.mean(spotting_loss(corrupt, real))
         mask = ops.mean(mask_loss(*ops.split(judged["mask"], 2), inputs["omega"]))
-        error = ops.mean(intact_error(targets, pictures["repaired"], inputs["omega"]))
-        of_critic = spotted + options["mask_weight"] * mask
+        error = ops.mean(intact_error(targets, images["repaired"], inputs["omega"]))
+        of_discriminator = spotted + options["mask_weight"] * mask
         of_generator = swapped + options["reconstruction_weight"] * error
         if options["objective"] == "confusion":
-            of_generator = of_generator + of_critic
-        metrics = (of_critic, _accuracy(real, corrupt), spotted, mask, swapped, error)
+            of_generator = of_generator + of_discriminator
+        metrics = (of_discriminator, _accuracy(real, corrupt), spotted, mask, swapped, error)
         return {
-            "generator": of_generator + l2_penalty(self.generator, options["l2"]),
-            "critic": of_critic + l2_penalty(self.critic, options["l2"]),
+            "generator": of_generator + l2_penalty(self.generators, options["l2"]),
+            "discriminator": of_discriminator + l2_penalty(self.discriminators, options["l2"]),
             "metrics": dict(zip(self.metric_names, metrics, strict=True)),
         }
 
