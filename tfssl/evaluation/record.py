@@ -16,7 +16,7 @@ from tfssl.errors import SourceError
 from tfssl.files import read_json, sha256, write_json
 from tfssl.resources import savedmodels
 
-_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
+_PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-image")
 _FIELDS = ("task", "metrics", "details", "protocol", "skipped")
 
 
@@ -181,6 +181,20 @@ def metrics_of(values, kinds):
             others = {k: v for k, v in others.items() if v is not None}
             found[name] = Metric(values[name], unit=unit, higher_is_better=higher, baselines=others)
     return found | {k: Metric(v) for k, v in values.items() if k not in found and k not in beside}
+
+
+def method_record(method, values, kinds, *, details=None, protocol=None, skipped=None, **about):
+    """The :class:`Record` of a method's own evaluation.
+
+    Args:
+        method: the :class:`~tfssl.methods.base.Method`; its fields become ``config``.
+        values, kinds: see :func:`metrics_of`.
+        details, protocol, skipped: of the record.
+        **about: further entries, such as ``seed``.
+    """
+    about["config"] = {"method": method.name(), **method.model_dump(mode="json")}
+    metrics = metrics_of(values, kinds)
+    return Record(method.name(), metrics, details or {}, protocol or {}, dict(skipped or {}), about)
 
 
 def model_of(source):
