@@ -272,6 +272,7 @@ def small_network():
     return method, method.model()
 
 
+@pytest.mark.slow
 def test_a_network_finds_planted_objects(small_network, tmp_path):
     # At 6 steps the grid meets every copy of an object at the same pixels, and even random features recognize it.
     mining = dataclasses.replace(MINING, constellations=200, set_size=4)

@@ -28,7 +28,7 @@ def test_two_runs_side_by_side(make_run, make_evaluation, tmp_path):
         "photos/train",
         "20 of batch 32",
         "Keras 3.9.9; saved 2026-01-02 03:04",
-        "trivial predictor 4",
+        "2 \u22122 better 4 trivial predictor",
         "classes/train; 800 test images; image size 96, seeds 3.",
         "+0.2 better",
         "\u22120.05 worse",
@@ -153,7 +153,7 @@ def test_what_cannot_be_reported_is_refused(make_run, tmp_path):
     with pytest.raises(ModelError, match="at least one run"):
         write_report([], tmp_path / "out")
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="is a file"):
+    with pytest.raises(ConfigError, match="`out` must be a folder"):
         write_report([make_run()], tmp_path / "file")
     assert not (tmp_path / "out").exists()
 

@@ -27,7 +27,7 @@ def test_curves_have_their_points_ranges_and_colors(tmp_path):
     a, b, _ = axes.lines
     np.testing.assert_array_equal(a.get_xydata(), [[0.1, 0.1], [0.6, 0.6]])
     assert np.isnan(b.get_ydata()[1]) and [a.get_color(), b.get_color()] == list(COLORS[:2])
-    assert axes.get_xlim() == (0, 2) and axes.get_ylim() == (0, 1)
+    assert axes.get_xlim() == (0, 2) and axes.get_ylim() == (0, 1.02)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
 
 

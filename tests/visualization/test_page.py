@@ -79,13 +79,14 @@ def image(tmp_path):
 
 
 def test_images_of_all_kinds_are_held(tmp_path, image):
-    plot = Plot((2, 1), dpi=50)
+    plot = Plot((2, 1), dpi=200)
     figures = [Figure(image, "a"), Figure(Image.new("RGB", (8, 8)), photograph=True), Figure(plot, alt="plot")]
     page = write_page(tmp_path / "deep" / "index.html", "T", [Section("S", [Row(figures, small=True), figures[0]])])
     reader = Reader(page)
     assert [(found.format, found.size) for found in reader.images] == [
-        ("PNG", (3, 2)), ("JPEG", (8, 8)), ("PNG", (100, 50)), ("PNG", (3, 2)),
+        ("PNG", (3, 2)), ("JPEG", (8, 8)), ("PNG", (400, 200)), ("PNG", (3, 2)),
     ]  # fmt: skip
+    assert figures[2].encoded[1:] == (192, 96), "a plot is shown at its own size, whatever its resolution"
     assert base64.b64decode(reader.sources[0].partition(",")[2]) == image.read_bytes()
     assert [p.name for p in page.parent.iterdir()] == ["index.html"]
 

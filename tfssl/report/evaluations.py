@@ -130,7 +130,7 @@ def headline(evaluation):
     """The first metric beside its first baseline, as a row of a table."""
     key, metric = next(iter(evaluation.compared.items()), (None, None))
     if metric is None:
-        return [evaluation.what, None, None, None]
+        return [evaluation.what, Cell("listed below", numeric=True), None, None]
     first, beside = next(iter(metric.baselines.items()), ("no baseline recorded", None))
     value, beside = Cell(metric.value, metric.std, words(key)), Cell(beside, below=words(first))
     return [evaluation.what, value, _gain(metric), beside]
@@ -306,7 +306,8 @@ def _by_tap(group):
         name: ([n for n, tap in enumerate(taps) if tap in own], [own[tap][0] for tap in taps if tap in own])
         for name, own in values.items()
     }
-    figure = draw_lines(curves, x_label="tap", y_label="by tap", x_ticks=dict(enumerate(taps)), dashed=dashed)
+    label = words(next(iter(next(iter(group.values())).record)))  # single taps are told of the headline
+    figure = draw_lines(curves, x_label="tap", y_label=label, x_ticks=dict(enumerate(taps)), dashed=dashed)
     yield Figure(figure, "By tap, mean over the seeds; dashed, its baselines.", "Curves over the taps")
     yield Table(["Encoder", *taps], rows, "The same as numbers, ± standard deviation over seeds")
 

@@ -57,6 +57,8 @@ def draw_lines(curves, *, x_label, y_label, x_range=None, y_range=None, x_ticks=
         axes.plot(
             list(x), y, label=labels[name], color=color, linestyle=style, marker=marker, markersize=3.5, linewidth=1.6
         )
+    if y_range is not None:  # a curve along the upper end is seen whole
+        y_range = (y_range[0], y_range[1] + 0.02 * (y_range[1] - y_range[0]))
     axes.set(xlabel=x_label, ylabel=y_label, xlim=x_range, ylim=y_range)
     if x_ticks is not None:
         long = sum(map(len, x_ticks.values())) * _LETTER > 0.7 * width

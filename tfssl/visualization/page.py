@@ -112,10 +112,11 @@ class Figure:
 
     @cached_property
     def encoded(self):
-        """``(address, width, height)``."""
+        """``(address, width, height)``, in pixels of the page: plots are drawn at a higher resolution."""
         data, kind = self._data()
         with Image.open(io.BytesIO(data)) as opened:
-            size = opened.size
+            scale = min(1.0, 96 / opened.info.get("dpi", (96,))[0]) if kind == "png" else 1.0
+            size = [round(length * scale) for length in opened.size]
             if kind == "png" and len(data) > _LARGE:
                 smaller = io.BytesIO()
                 opened.convert("RGB").save(smaller, "JPEG", quality=90, subsampling=0)
