@@ -140,7 +140,7 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_every_file_that_runs(wheel):
     copy, file = wheel
     names = set(zipfile.ZipFile(file).namelist())
-    expected = {str(p.relative_to(copy)) for p in (copy / "tfssl").rglob("*") if p.suffix in (".py", ".npy")}
+    expected = {str(p.relative_to(copy)) for p in (copy / "tfssl").rglob("*") if p.suffix in (".py", ".npy", ".html")}
     for folder in ("configs", "savedmodels"):
         expected |= {f"tfssl/{p.relative_to(copy)}" for p in (copy / folder).rglob("*") if p.is_file()}
     expected = {name for name in expected if "__pycache__" not in name}
