@@ -1,9 +1,9 @@
-"""What an evaluation takes: minutes of probe and neighbors on one encoder, and memory against the number of pictures.
+"""What an evaluation takes: minutes of probe and neighbors on one encoder, and memory against the number of images.
 
 python benchmarks/evaluation_cost.py --encoder runs/jigsaw --labeled caltech101_96 --many cifar10 --few cifar10_tenth
 
 Writes results/evaluation_cost.json. ``--labeled``, ``--many`` and ``--few`` hold train/<class>/ and test/<class>/;
-``--few`` has a tenth of the pictures of ``--many``. Each measurement has a process of its own.
+``--few`` has a tenth of the images of ``--many``. Each measurement has a process of its own.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from machine import save
 
-SIDE = 32
-"""Pixels of the pictures whose number is varied: their own."""
+SIZE = 32
+"""Pixels of the images whose number is varied: their own."""
 
 
 def main():
@@ -37,7 +37,7 @@ def main():
     print(f"growth {growth:.0f} MB")
     save(
         "evaluation_cost",
-        config={"encoder": "jigsaw/cpu", "side": 96, "side_of_many": SIDE},
+        config={"encoder": "jigsaw/cpu", "image_size": 96, "image_size_of_many": SIZE},
         packages=("tensorflow", "keras", "numpy"),
         seconds={name: [measured["seconds"]] for name, measured in found.items()},
         comparisons=[],
@@ -82,15 +82,15 @@ def features_few(arguments):
 
 def _features(encoder, data):
     from tfssl.api import load_encoder
-    from tfssl.evaluation.labeled_sets import labeled_sets
+    from tfssl.evaluation.features import labeled_sets
 
     start = time.perf_counter()
-    sets = labeled_sets(data, side=SIDE)
+    sets = labeled_sets(data, image_size=SIZE)
     with sets.features(load_encoder(encoder)) as (train, test):
         numbers = sum(rows.size for part in (train, test) for rows in part.rows.values())
         return {
             **_cost(start),
-            "pictures": len(train.labels) + len(test.labels),
+            "images": len(train.labels) + len(test.labels),
             "feature_megabytes": numbers * 4 / 1e6,
         }
 

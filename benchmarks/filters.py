@@ -38,9 +38,8 @@ def main():
             )
             fit(config, run)
             method, model = load_run(run)
-            found = {
-                k: v for k, v in method.evaluate(model, arguments.data).items() if isinstance(v, float) and isfinite(v)
-            }
+            numbers = method.evaluate(model, arguments.data).flat()
+            found = {k: v for k, v in numbers.items() if isinstance(v, float) and isfinite(v)}
             rows.append({"variant": variant, "seed": seed, **found})
             print(rows[-1], flush=True)
             if seed == arguments.seeds[0]:
@@ -62,8 +61,8 @@ def untrained_shapes(method, seeds):
     """Shape of the filters before any training."""
     import keras
 
-    from tfssl.evaluation.filter_shape import filter_shape
     from tfssl.methods.denoising_autoencoder.evaluate import first_filters
+    from tfssl.methods.denoising_autoencoder.filter_shape import filter_shape
 
     rows = []
     for seed in seeds:

@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from machine import save
+from machine import save, slim
 
 
 def main():
@@ -27,8 +27,7 @@ def main():
     for run in arguments.runs:
         config = load_config(run / "config.yaml")
         method, model = load_run(run)
-        metrics = method.evaluate(model, arguments.data)
-        metrics.pop("skipped", None)
+        metrics = slim(method.evaluate(model, arguments.data))
         training = json.loads((run / "metrics.json").read_text())
         results.append({"seed": config.settings.seed, "training": training, "metrics": metrics})
     save(

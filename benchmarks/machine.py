@@ -1,7 +1,6 @@
 """What every benchmark shares: the machine and versions it ran on, alternating timings, and how results are kept."""
 
 import dataclasses
-import json
 import os
 import platform
 import statistics
@@ -101,6 +100,11 @@ class Comparison:
         return f"{self.what}, against {self.against}: {figures}"
 
 
+def slim(record):
+    """What a benchmark keeps of a :class:`tfssl.evaluation.record.Record`: no paths of this machine."""
+    return {name: value for name, value in record.to_dict().items() if name in ("task", "metrics", "details")}
+
+
 def save(name, *, config, packages, seconds, comparisons, out=None, **extra):
     """Write ``results/<name>.json`` and print its comparisons.
 
@@ -116,6 +120,8 @@ def save(name, *, config, packages, seconds, comparisons, out=None, **extra):
     Returns:
         The path written.
     """
+    from tfssl.files import write_json
+
     record = {
         "benchmark": name,
         "config": config,
@@ -127,8 +133,7 @@ def save(name, *, config, packages, seconds, comparisons, out=None, **extra):
         **extra,
     }
     path = Path(out or RESULTS) / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(path, record)
     for row in comparisons:
         print(row)
     print(path)

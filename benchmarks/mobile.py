@@ -18,9 +18,9 @@ KINDS = ("none", "float16", "dynamic", "int8")
 
 def measure(run, kind):
     """Bytes of the file, its worst mean error and the limit of export, both in units of ab."""
+    from tfssl.endpoint import TOLERANCE
     from tfssl.export import export_run
-    from tfssl.export.source import load_source
-    from tfssl.export.tflite import MAX_ERROR
+    from tfssl.export.run import load_source
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "export"
@@ -28,13 +28,14 @@ def measure(run, kind):
         report = json.loads((out / "export.json").read_text(encoding="utf-8"))
         ((file, part),) = report["tflite"].items()
         method, model = load_source(run)
-        unit = method.serving(method.served(model))[part["signature"]].unit
+        limit = TOLERANCE["float32" if kind == "none" else kind]
+        unit = method.serving(method.served(model))[part["signature"]].tolerance["int8"] / TOLERANCE["int8"]
         errors = [numbers["mean_abs"] for numbers in part["parity"].values() if isinstance(numbers, dict)]
         return {
             "quantize": kind,
             "bytes": (out / file).stat().st_size,
             "mean_error": max(errors) / unit,
-            "limit": MAX_ERROR[kind],
+            "limit": limit,
         }
 
 

@@ -18,7 +18,6 @@ import argparse
 import dataclasses
 import importlib.util
 import json
-import math
 import subprocess
 import sys
 import time
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import transfer
-from machine import RESULTS, save
+from machine import RESULTS, save, slim
 from transfer import MEASUREMENTS
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
@@ -145,12 +144,11 @@ def pretrained(entry, seed, run, arguments):
         reporter.stop()
     method, model = load_run(run)
     measured = method.evaluate(model, arguments.data)
-    pretext = {k: v for k, v in measured.items() if isinstance(v, (int, float)) and math.isfinite(v)}
-    print(f"  pretext {pretext}", flush=True)
+    print(*measured.lines(), sep="\n  ", flush=True)
     return {
         "config": config.to_dict() | {"data": "training photographs"},
         "training": json.loads((run / "metrics.json").read_text(encoding="utf-8")),
-        "pretext": pretext,
+        "pretext": slim(measured),
         **probed(method.encoder(model), arguments),
     }
 
@@ -198,9 +196,8 @@ def probed(encoder, arguments):
     probe = linear_probe.evaluate(
         encoder, arguments.labeled / "train", test=arguments.labeled / "test", seeds=arguments.probe_seeds
     )
-    probe.pop("skipped", None)
-    print(f"  probe {probe}", flush=True)
-    return {"probe": probe, "probe_seeds": arguments.probe_seeds}
+    print(*probe.lines(), sep="\n  ", flush=True)
+    return {"probe": slim(probe), "probe_seeds": arguments.probe_seeds}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SIDE = 96
+SIZE = 96
 """Pixels of the pictures, as the probes see them."""
 
 
@@ -25,20 +25,20 @@ def train_with_labels(method, root, *, seed, epochs, batch_size=64, learning_rat
     import keras
     import tensorflow as tf
 
-    from tfssl.data.random_boxes import crop_and_mirror
-    from tfssl.evaluation.labeled_sets import labeled_sets
+    from tfssl.evaluation.features import labeled_sets
+    from tfssl.evaluation.tasks.classification import crop_and_mirror
 
-    sets = labeled_sets(root / "train", root / "test", side=SIDE)
+    sets = labeled_sets(root / "train", root / "test", image_size=SIZE)
     train, test = (
         [np.concatenate(part) for part in zip(*batches.as_numpy_iterator(), strict=True)] for batches in sets.batches
     )
     keras.utils.set_random_seed(seed)
     encoder = method.encoder(method.model())
     encoder.trainable = True
-    rgb = keras.Input((SIDE, SIDE, 3), name="rgb")
+    rgb = keras.Input((SIZE, SIZE, 3), name="rgb")
     last = list(encoder(rgb).values())[-1]
     x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(last))
-    model = keras.Model(rgb, keras.layers.Dense(len(sets.classes))(x))
+    model = keras.Model(rgb, keras.layers.Dense(len(sets.sources[0].classes))(x))
     steps = epochs * (len(train[0]) // batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - 100, warmup_target=learning_rate, warmup_steps=100)
     model.compile(

@@ -21,7 +21,15 @@ class PatchFolder(Dataset):
 
     def __init__(self, folder, fields):
         self.paths = sorted(Path(folder).rglob("*.jpg"))
-        for name in ("area", "patch_size", "gap", "jitter", "patches_per_image", "downsample_fraction", "downsample_size"):
+        for name in (
+            "area",
+            "patch_size",
+            "gap",
+            "jitter",
+            "patches_per_image",
+            "downsample_fraction",
+            "downsample_size",
+        ):
             setattr(self, name, fields[name])
         self.rms = fields["rms"]
 

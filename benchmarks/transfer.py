@@ -5,10 +5,9 @@ results/transfer/TASK/NAME-SEED.json exists.
 """
 
 import dataclasses
-import math
 import time
 
-from machine import RESULTS, save
+from machine import RESULTS, save, slim
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
@@ -71,8 +70,7 @@ def measure(name, slug, encoder, arguments):
         start = time.perf_counter()
         found = get_task(wanted.task)(network, data, **wanted.options)
         seconds = round(time.perf_counter() - start, 1)
-        found = {k: v for k, v in found.items() if isinstance(v, str) or (_is_number(v) and math.isfinite(v))}
-        print("   ", {key: found.get(key) for key in (*wanted.figures, *(f"untrained_{f}" for f in wanted.figures))})
+        print(*found.lines(), sep="\n    ", flush=True)
         save(
             result,
             config={"task": wanted.task, **wanted.options},
@@ -81,9 +79,5 @@ def measure(name, slug, encoder, arguments):
             comparisons=[],
             entry=name,
             figures=wanted.figures,
-            found=found,
+            found=slim(found),
         )
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from PIL import Image
 
 from tfssl.cli import main
 from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
+from tfssl.evaluation.record import Record
 from tfssl.resources import savedmodels
 
+ROOT = Path(__file__).resolve().parent.parent
 TINY = ["resize=48", "crop_size=32", "batch_size=4", "steps_per_epoch=2", "epochs=1", "warmup_steps=0"]
 
 
@@ -41,58 +44,118 @@ def run(photos, tmp_path_factory):
     return out
 
 
+COMMANDS = (
+    "methods", "train", "evaluate", "discover", "colorize", "inpaint", "prior", "visualize", "report", "export",
+    "check-export", "prepare shards",
+)  # fmt: skip
+
+
 def test_help_of_every_command_has_an_example(capsys):
     assert call("--help") == 0
-    commands = [
-        "methods",
-        "train",
-        "evaluate",
-        "discover",
-        "colorize",
-        "inpaint",
-        "prior",
-        "export",
-        "check-export",
-        "visualize",
-        "report",
-    ]
     listing = capsys.readouterr().out
-    for command in commands:
-        assert command in listing
-        assert call(command, "--help") == 0
+    for command in COMMANDS:
+        assert command.split()[0] in listing
+        assert call(*command.split(), "--help") == 0
         assert f"Example: tfssl {command}" in capsys.readouterr().out
 
 
-def test_version_and_methods(capsys):
-    assert call("--version") == 0 and "tfssl 0." in capsys.readouterr().out
-    assert call("methods") == 0
-    listing = capsys.readouterr().out
-    assert "colorization" in listing and "Zhang, Isola, Efros" in listing and "4.79" in listing
+# Answered before TensorFlow starts: it takes seconds.
+QUICK = {
+    "--version": "tfssl 0.",
+    "--help": "Learn to see without labels",
+    "evaluate --help": "Example: tfssl evaluate",
+    "methods": "Zhang, Isola, Efros",
+}
+WRONG = {
+    "colorise": "colorise",
+    "train": "config",
+    "train colorization/cup": "shipped ones: ",
+    "train colorization/cpu bach_size=4": "did you mean `batch_size`",
+    "train colorization/cpu --bach-size 4": "did you mean `batch_size`",
+    "train colorization/cpu --batch-size": "`--batch-size` needs a value",
+    "train colorization/cpu batch_size=0": "Received: batch_size=0",
+    "train colorization/cpu --data /no/such/folder": "/no/such/folder",
+    "train colorization/cpu validation=/no/such/folder": "/no/such/folder",
+    "evaluate no-such-run": "no model 'no-such-run'",
+    "evaluate colorizer --data /no/such/folder": "/no/such/folder",
+    "evaluate colorizer --limt 3": "did you mean `limit`",
+    "evaluate colorizer limit=x": "`limit` must be a number. Received: limit='x'",
+    "evaluate random:small --task knn --side 64": "it is now called `image_size`",
+    "evaluate random:small --task knnn": "did you mean `knn`",
+    "evaluate random:small --task knn pol=2": "did you mean `pool`",
+    "evaluate no-such-run --task knn": "no model 'no-such-run'",
+    "export no-such-run --out x": "no-such-run",
+    "export colorizer --out x --format tflit": "did you mean `tflite`",
+    "export colorizer --out x --quantize int8": "known: none, float16",
+    "discover no-such-run --data builtin --out x": "no-such-run",
+    "visualize random:small filtres --out x": "did you mean `filters`",
+    "visualize random:small units --out x --data builtin limt=2": "did you mean `limit`",
+    "visualize random:small units --out x": "`data` is missing",
+    "report no-such-run --out x": "no-such-run",
+    "colorize x.jpg": "--out",
+    "colorize /no/such/folder --out y": "/no/such/folder",
+    "colorize builtin --out y --temperature 3": "--temperature",
+    "colorize builtin --out y --format gif": "known: jpg, jpeg, png",
+    "colorize builtin --out y --model no-such-run": "no-such-run",
+    "inpaint builtin --out y --model colorizer": "give a context_encoder model",
+    "prior /no/such/folder --out x.npy": "/no/such/folder",
+    "prepare shards /no/such/folder --out x": "/no/such/folder",
+    "prepare shards builtin --out x --shards 1000": "Received: shards=1000",
+}
+_WITHOUT_TENSORFLOW = """
+import contextlib, io, json, sys
+import tfssl.cli
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "keras"):
+            raise AssertionError(f"imports {name}")
+
+sys.meta_path.insert(0, Blocker())
+for line in json.load(sys.stdin):
+    out, err, code = io.StringIO(), io.StringIO(), None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            tfssl.cli.main(line.split())
+        except SystemExit as stop:
+            code = stop.code
+        except BaseException as error:
+            code = repr(error)
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "_Finder"]
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
 
 
-@pytest.mark.parametrize(
-    "arguments, words",
-    [
-        (["train"], "config"),
-        (["train", "colorization/cup"], "shipped ones: "),
-        (["train", "colorization/cpu", "bach_size=4"], "did you mean `batch_size`"),
-        (["train", "colorization/cpu", "--data", "/no/such/folder"], "/no/such/folder"),
-        (["train", "colorization/cpu", "--dta", "x"], "--dta"),
-        (["evaluate", "no-such-run"], "no model 'no-such-run'"),
-        (["export", "no-such-run", "--out", "x"], "no-such-run"),
-        (["colorize", "x.jpg"], "--out"),
-        (["colorize", "x.jpg", "--out", "y", "--temperature", "3"], "--temperature"),
-        (["prior", "/no/such/folder", "--out", "x.npy"], "/no/such/folder"),
-        (["colorise"], "colorise"),
-    ],
-)
-def test_wrong_use_is_one_line_and_exit_2(arguments, words, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert call(*arguments) == 2
-    error = capsys.readouterr().err
-    assert words in error
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What each command answers in a process that can import neither TensorFlow nor Keras, and where it ran."""
+    folder = tmp_path_factory.mktemp("empty")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    lines = [*QUICK, *WRONG]
+    command = [sys.executable, "-c", _WITHOUT_TENSORFLOW]
+    done = subprocess.run(
+        command, input=json.dumps(lines), cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(lines, map(json.loads, done.stdout.splitlines()), strict=True)), folder
+
+
+@pytest.mark.parametrize("line", QUICK)
+def test_what_needs_no_tensorflow_does_not_import_it(line, answers):
+    code, out, _ = answers[0][line]
+    assert code == 0 and QUICK[line] in out
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_use_is_one_line_and_exit_2_before_tensorflow_starts(line, answers):
+    code, _, error = answers[0][line]
+    assert code == 2 and WRONG[line] in error
     assert error.count("\n") == 1 and "Traceback" not in error
-    assert not list(tmp_path.iterdir()), "nothing is left behind"
+    assert not list(answers[1].iterdir()), "nothing is left behind"
+
+
+def test_methods_says_the_baseline_loss(answers):
+    assert "4.79" in answers[0]["methods"][1]
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, typer.Abort])
@@ -105,6 +168,13 @@ def test_interrupted_is_said_and_exit_130(interruption, capsys, tmp_path, monkey
     assert capsys.readouterr().err.splitlines()[-1] == "tfssl: interrupted"
 
 
+def test_tensorboard_is_a_flag(photos, tmp_path):
+    pytest.importorskip("tensorboard")
+    out = tmp_path / "run"
+    assert call("train", "colorization/cpu", "--data", photos, "--out", out, "--tensorboard", *TINY) == 0
+    assert list((out / "tensorboard").rglob("events.out.tfevents.*"))
+
+
 def test_train_writes_a_run_and_says_so(run, photos, capsys):
     assert (run / "model.keras").is_file() and (run / "samples" / "epoch_0001.png").is_file()
     assert call("train", "colorization/cpu", "--data", photos, "--out", run, *TINY) == 0  # finished: nothing to do
@@ -113,11 +183,25 @@ def test_train_writes_a_run_and_says_so(run, photos, capsys):
     assert "seed 0 -> 1" in capsys.readouterr().err
 
 
+def test_options_are_flags_or_assignments(run, photos, monkeypatch):
+    """--name value is name=value, wherever it stands; what comes twice is a list."""
+    seen = []
+    monkeypatch.setattr("tfssl.api.evaluate", lambda source, data, **options: seen.append(options) or Record("knn", {}))
+    for line in (
+        ["--limit", 3, run, "--compare", "a b", "--compare", "c", "--data", photos, "--taps=conv1,conv2"],
+        [run, "--data", photos, "limit=3", 'compare=["a b", c]', "taps=conv1,conv2"],
+    ):
+        assert call("evaluate", *line) == 0
+    first, second = ({name: value for name, value in options.items() if name != "progress"} for options in seen)
+    assert first == second
+    assert {"limit": 3, "compare": ["a b", "c"], "taps": "conv1,conv2"}.items() <= first.items()
+
+
 def test_evaluate_writes_json_table_and_sheet(run, photos, tmp_path, capsys):
     assert call("evaluate", run, "--data", photos, "--out", tmp_path, "--limit", 3, "--compare", run) == 0
     assert "auc_raw" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["images"] == 3 or metrics["metrics"]["images"] == 3
+    assert metrics["metrics"]["images"]["value"] == 3
     with open(tmp_path / "per_image.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -162,18 +246,13 @@ def test_inpaint_with_a_mask_of_ones_own(inpainter, tmp_path, capsys):
     assert "10x10" in capsys.readouterr().err
 
 
-def test_inpaint_refuses_another_methods_model(run, tmp_path, capsys):
-    assert call("inpaint", "photo.jpg", "--model", run, "--out", tmp_path / "out") == 2
-    assert "give a context_encoder model" in capsys.readouterr().err
-
-
 def test_neighbors_from_a_bank(inpainter, photos, tmp_path, capsys):
     bank = tmp_path / "bank"
     bank.mkdir()
     for path in sorted(photos.iterdir())[:3]:
         (bank / path.name).write_bytes(path.read_bytes())
     assert call("evaluate", inpainter, "--data", photos, "--bank", bank, "--out", tmp_path / "results") == 0
-    assert json.loads((tmp_path / "results" / "metrics.json").read_text())["bank"] == 3
+    assert json.loads((tmp_path / "results" / "metrics.json").read_text())["metrics"]["bank"]["value"] == 3
     assert call("evaluate", inpainter, "--data", photos, "--bank", tmp_path / "nothing") == 2
     assert "nothing" in capsys.readouterr().err.splitlines()[-1]
 

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 import subprocess
 import sys
 import zipfile
@@ -17,6 +16,7 @@ import tfssl
 from tfssl.api import evaluate
 from tfssl.cli import main
 from tfssl.errors import ConfigError, ModelError
+from tfssl.evaluation.record import read_record
 
 
 def call(*arguments):
@@ -54,20 +54,22 @@ def encoder_file(tmp_path_factory):
 @pytest.mark.parametrize("task", ["linear_probe", "knn"])
 def test_each_kind_of_encoder(root, encoder_file, tmp_path, capsys, source, task):
     source = encoder_file if source == "file" else source
-    options = ["--side", 32, "--pool", 1, "--seeds", 1, "--out", tmp_path]
+    options = ["image_size=32", "pool=1", "seeds=1", "--out", tmp_path]
     assert call("evaluate", source, "--task", task, "--data", root / "train", "--test", root / "test", *options) == 0
     printed = capsys.readouterr().out
-    numbers = json.loads((tmp_path / "metrics.json").read_text())
-    assert numbers["task"] == task and f"{numbers['accuracy']:.6g}" in printed
-    assert ("untrained_accuracy" in numbers) == (source not in ("random:alexnet_s", "pixels"))
-    assert ("pixels_accuracy" in numbers) == (source != "pixels")
-    assert "taps.csv, taps.png" in printed
+    record = read_record(tmp_path)
+    assert record.task == task and record.about["model"] == str(source)
+    assert next(record.lines()) in printed
+    assert ("untrained" in record["accuracy"].baselines) == (source not in ("random:alexnet_s", "pixels"))
+    assert ("pixels" in record["accuracy"].baselines) == (source != "pixels")
+    assert "runs.csv, taps.png" in printed
 
 
 def test_from_python(root, encoder_file):
-    options = {"side": 32, "pool": 1, "seeds": 1}
-    numbers = evaluate(encoder_file, root, task="knn", taps=["conv2"], compare=["random:alexnet_s"], **options)
-    assert numbers["random:alexnet_s_accuracy"] <= 1.0 and "tap_conv2" in numbers and "tap_conv1" not in numbers
+    options = {"image_size": 32, "pool": 1, "seeds": 1}
+    record = evaluate(encoder_file, root, task="knn", taps=["conv2"], compare=["random:alexnet_s"], **options)
+    assert record["accuracy"].baselines["random:alexnet_s"] <= 1.0
+    assert "tap_conv2" in record and "tap_conv1" not in record
 
 
 @pytest.mark.parametrize(
@@ -137,28 +139,29 @@ def test_an_encoder_file_with_layers_of_the_library_is_read_in_a_new_process(tmp
 
 def test_evaluations_are_appended_to_a_table(root, encoder_file, tmp_path):
     table = tmp_path / "results.csv"
-    options = ["--task", "knn", "--data", root, "--side", 32, "--pool", 1, "--seeds", 1, "--table", table]
+    options = ["--task", "knn", "--data", root, "image_size=32", "pool=1", "seeds=1", "--table", table]
     assert call("evaluate", encoder_file, *options, "--out", tmp_path / "one") == 0
     assert call("evaluate", "pixels", *options, "--out", tmp_path / "two") == 0
     rows = list(csv.DictReader(table.open(newline="")))
     assert [row["model"] for row in rows] == [str(encoder_file), "pixels"]
     assert rows[0]["weights_sha256"] == hashlib.sha256(encoder_file.read_bytes()).hexdigest()
-    assert float(rows[0]["accuracy"]) == json.loads((tmp_path / "one" / "metrics.json").read_text())["accuracy"]
-    assert call("evaluate", "pixels", *options) == 2
+    assert float(rows[0]["accuracy"]) == read_record(tmp_path / "one")["accuracy"].value
+    assert call("evaluate", "pixels", *options) == 0, "a table needs no folder"
+    assert len(list(csv.DictReader(table.open(newline="")))) == 3
 
 
 def test_help_names_every_task():
     from tfssl.cli.learning import TASKS
-    from tfssl.evaluation import tasks
+    from tfssl.evaluation import task_names
 
-    assert sorted(TASKS.split(", ")) == tasks()
+    assert sorted(TASKS.split(", ")) == task_names()
 
 
 def test_more_options_of_a_task_are_checked(root, capsys):
     assert call("evaluate", "pixels", "--task", "linear_probe", "--data", root, "crop=10") == 2
     assert "there is no option `crop`; did you mean `crops`?" in capsys.readouterr().err
-    assert call("evaluate", "pixels", "--task", "classification", "--data", root, "rate=fast") == 2
-    assert "`rate` must be a number. Received: rate='fast'" in capsys.readouterr().err
-    options = ["--side", 32, "--pool", 1, "--seeds", 1, "crops=10"]
+    assert call("evaluate", "pixels", "--task", "classification", "--data", root, "learning_rate=fast") == 2
+    assert "`learning_rate` must be a number. Received: learning_rate='fast'" in capsys.readouterr().err
+    options = ["image_size=32", "pool=1", "seeds=1", "crops=10"]
     assert call("evaluate", "pixels", "--task", "linear_probe", "--data", root, *options) == 0
     assert "ten_crop" in capsys.readouterr().out

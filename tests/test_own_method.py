@@ -107,7 +107,9 @@ def test_is_exported_and_checked(run, tmp_path):
 
 
 def test_is_reported(run, tiny_data, tmp_path):
-    assert call("evaluate", run, "--data", tiny_data("clips"), "--out", run / "evaluations" / "own", "batch_size=4") == 0
+    assert (
+        call("evaluate", run, "--data", tiny_data("clips"), "--out", run / "evaluations" / "own", "batch_size=4") == 0
+    )
     assert call("report", run, "--out", tmp_path / "page") == 0
     page = (tmp_path / "page" / "report.html").read_text()
     assert "Contrastive Predictive Coding" in page and "accuracy" in page

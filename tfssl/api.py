@@ -1,24 +1,37 @@
-"""The calls most people need: load a trained model or its encoder, measure it, colorize a picture."""
+"""The calls most people need: load a trained model or its encoder, measure it, colorize an image."""
 
-import difflib
+from __future__ import annotations
+
 import functools
 import inspect
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from tfssl import methods
 from tfssl.errors import ConfigError, ModelError
-from tfssl.evaluation import get_task
-from tfssl.evaluation.provenance import add_model
-from tfssl.evaluation.results_table import append_result
+from tfssl.evaluation import get_task, task_options
+from tfssl.evaluation.table import append_result
+from tfssl.options import check
+from tfssl.resources import find_model, method_of
 
-_NO_OPTIONS = ("out", "progress", "trained", "references", "pretext")
+if TYPE_CHECKING:
+    import keras
+
+    from tfssl.evaluation.record import Record
+    from tfssl.methods.base import Method
+
+    Pathlike = str | os.PathLike[str]
+
+_NO_OPTIONS = ("encoder", "data", "networks", "out", "progress", "skipped", "trained", "references", "pretext")
 """Arguments of tasks that are not the user's to give."""
 
 
-def load(source="colorizer"):
+def load(source: Pathlike = "colorizer") -> tuple[Method, keras.Model]:
     """Load a trained model.
 
     Args:
@@ -31,11 +44,11 @@ def load(source="colorizer"):
     Raises:
         ModelError: if there is no such model, or it is incomplete; names the models that ship.
     """
-    from tfssl.export.source import load_source
-    from tfssl.methods.encoding import is_encoder
+    from tfssl.backbones import Encoder
+    from tfssl.export.run import load_source
 
     method, model = load_source(source)
-    if is_encoder(model):
+    if isinstance(model, Encoder):
         raise ModelError(
             f"{str(source)!r} holds only the encoder of a {method.name()} model: give the run directory, or take "
             f"tfssl.load_encoder"
@@ -43,7 +56,7 @@ def load(source="colorizer"):
     return method, model
 
 
-def load_encoder(source):
+def load_encoder(source: Pathlike) -> keras.Model:
     """Load an encoder: what evaluations and transfer take.
 
     Args:
@@ -52,29 +65,36 @@ def load_encoder(source):
             by (x - 0.5) / 0.25) or ``"pixels"``.
 
     Returns:
-        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``. All its weights were loaded, unless
-        random ones were asked for.
+        :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
+        All its weights were loaded, unless random ones were asked for.
 
     Raises:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
         ConfigError: for an unknown backbone.
     """
-    from tfssl.evaluation.encoders import pixel_encoder
-    from tfssl.export.source import load_source
-    from tfssl.methods.encoding import is_encoder
+    from tfssl import layers
+    from tfssl.backbones import Encoder
+    from tfssl.backbones.encoder import as_encoder
+    from tfssl.evaluation.runner import pixel_encoder
+    from tfssl.export.run import load_source
+    from tfssl.training.runs import read_network
 
     source = os.fspath(source)
     if source == "pixels":
-        return pixel_encoder()
+        return as_encoder(pixel_encoder())
     if is_random(source):
         return _random_encoder(source.removeprefix("random:"))
     if source.endswith(".keras"):
-        return _read_encoder(source)
+        file = Path(source).expanduser()
+        if not file.is_file():
+            raise ModelError(f"no such file: {source!r}")
+        layers.register()
+        return as_encoder(read_network(file), f"{source!r}")
     method, model = load_source(source)
-    return model if is_encoder(model) else method.encoder(model)
+    return model if isinstance(model, Encoder) else as_encoder(method.encoder(model))
 
 
-def is_random(source):
+def is_random(source: Pathlike) -> bool:
     """Whether a source of :func:`load_encoder` names random weights."""
     return os.fspath(source).startswith("random:")
 
@@ -82,87 +102,81 @@ def is_random(source):
 def _random_encoder(backbone):
     import keras
 
-    from tfssl.backbones import build
+    from tfssl.backbones import Encoder, build
 
     keras.utils.set_random_seed(0)
     rgb = keras.Input((None, None, 3), name="rgb")
     taps = build(backbone, input_shape=(None, None, 3), fc=False)(keras.layers.Rescaling(4.0, offset=-2.0)(rgb))
-    return keras.Model(rgb, {name: tap for name, tap in taps.items() if name.startswith("conv")}, name=backbone)
+    return Encoder(rgb, {name: tap for name, tap in taps.items() if name.startswith("conv")}, name=backbone)
 
 
-def _read_encoder(path):
-    from tfssl import layers
-    from tfssl.methods.encoding import is_encoder
-    from tfssl.training.runs import read_network
-
-    if not Path(path).expanduser().is_file():
-        raise ModelError(f"no such file: {path!r}")
-    layers.register()
-    encoder = read_network(Path(path).expanduser())
-    if not is_encoder(encoder):
-        raise ModelError(f"{path!r} is no encoder: RGB (B, H, W, 3) in, a dict of maps with conv1 out; give its run")
-    return encoder
-
-
-def evaluate(source, data, *, task=None, out=None, table=None, progress=None, compare=None, **options):
+def evaluate(
+    source: Pathlike,
+    data,
+    *,
+    task: str | None = None,
+    out: Pathlike | None = None,
+    table: Pathlike | None = None,
+    progress: Callable | None = None,
+    compare: Pathlike | Sequence[Pathlike] | None = None,
+    **options: Any,
+) -> Record:
     """Measure a trained model by its method's own metrics, or its encoder by a transfer task.
 
     Args:
         source: as :func:`load`; with a task, as :func:`load_encoder`.
         data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labeled ones.
-        task: a name of :func:`tfssl.evaluation.tasks`; None for the method's own metrics.
-        out: folder for tables and pictures; None writes nothing.
+        task: a name of :func:`tfssl.evaluation.task_names`; None for the method's own metrics.
+        out: folder for ``metrics.json``, tables and pictures; None writes nothing.
         table: .csv or .json file that the evaluation is appended to as a row, see
-            :func:`tfssl.evaluation.results_table.append_result`; needs ``out``.
+            :func:`tfssl.evaluation.table.append_result`.
         progress: called with (done, in all).
         compare: further sources to measure beside.
-        **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, pictures
+        **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, images
             for the task that the run was trained on, which goes on beside.
 
     Returns:
-        ``{name: number}``, and other entries such as ``skipped``.
+        :class:`~tfssl.evaluation.record.Record`: ``{name: Metric}``.
 
     Raises:
         ConfigError: for an unknown task or option.
         ModelError: if a model cannot be loaded, or has no weights.
         SourceError: if the data are not what is needed.
     """
-    if table is not None and out is None:
-        raise ConfigError("`table` takes its row from the files of the evaluation: name their folder, `out`")
-    if compare:
-        options["compare"] = compare
+    compare = [compare] if isinstance(compare, (str, os.PathLike)) else compare
+    if isinstance(options.get("taps"), str):
+        options["taps"] = options["taps"].split(",")
+    _check_evaluation(source, task, options | ({"compare": compare} if compare else {}))
     if task is None:
         method, model = load(source)
         run = method.evaluate
-        _check_options(run, options, f"the metrics of {method.name()}")
         options |= {"compare": [load(other) for other in compare]} if compare else {}
     else:
         run = get_task(task)
         pretext_data = options.pop("pretext_data", None)
-        _check_options(run, options, f"the task {task}")
         if options.get("strategy") == "joint":
             model, options["pretext"] = _with_pretext(source, pretext_data)
         else:
             model = load_encoder(source)
         options |= {"compare": _named_encoders(compare)} if compare else {}
         options["trained"] = not is_random(source)
-    if "progress" in _options(run):
+    if "progress" in inspect.signature(run).parameters:
         options["progress"] = progress
-    metrics = run(model, data, out=out, **options)
+    record = run(model, data, out=out, **options).of(source)
     if out is not None:
-        record = add_model(out, source)
-        if table is not None:
-            append_result(table, record)
-    return metrics
+        record.write(out)
+    if table is not None:
+        append_result(table, record)
+    return record
 
 
 def _with_pretext(source, data):
-    """The encoder of a run, and its pretext task on pictures: they share their variables."""
+    """The encoder of a run, and its pretext task on images: they share their variables."""
     from tfssl.config import load_config
     from tfssl.transfer.training import Pretext
 
     if data is None:
-        raise ConfigError("strategy=joint trains on the pretext task too: name its pictures, pretext_data=FOLDER")
+        raise ConfigError("strategy=joint trains on the pretext task too: name its images, pretext_data=FOLDER")
     config = Path(source).expanduser() / "config.yaml"
     if not config.is_file():
         raise ModelError(f"strategy=joint needs a run directory. Received: {str(source)!r}")
@@ -180,27 +194,90 @@ def _named_encoders(sources):
     return {name: load_encoder(source) for name, source in zip(names, sources, strict=True)}
 
 
-def _options(function):
-    found = inspect.signature(function).parameters.values()
-    return [p.name for p in found if p.kind == p.KEYWORD_ONLY]
+def _check_evaluation(source, task, options):
+    """What can be known to be wrong before TensorFlow is imported."""
+    if task is not None:
+        known, what = task_options(task) | {"pretext_data": None}, f"the task {task}"
+    else:
+        name = method_of(source)
+        if name is None:
+            return  # loading it says what is wrong
+        found = inspect.signature(methods.get(name).evaluate).parameters.values()
+        known, what = {p.name: p.default for p in found if p.kind == p.KEYWORD_ONLY}, f"the metrics of {name}"
+    if task is not None and not is_random(source) and os.fspath(source) != "pixels":
+        find_model(source)
+    known = {name: default for name, default in known.items() if name not in _NO_OPTIONS}
+    check(options, known, what)
 
 
-def _check_options(function, given, what):
-    known = [name for name in _options(function) if name not in _NO_OPTIONS]
-    for name, value in given.items():
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            mend = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known) or 'none'}"
-            raise ConfigError(f"{what}: there is no option `{name}`; {mend}")
-        kind = _kind(inspect.signature(function).parameters[name].default)
-        if kind is not None and _kind(value) != kind:
-            raise ConfigError(f"{what}: `{name}` must be {kind}. Received: {name}={value!r}")
+def visualize(
+    source: Pathlike,
+    kind: str,
+    *,
+    out: Pathlike,
+    compare: Sequence[Pathlike] = (),
+    seed: int = 0,
+    progress: Callable | None = None,
+    skipped=None,
+    **options: Any,
+) -> dict[str, dict[str, float]]:
+    """Draw what a network learned, beside the same network untrained and others.
+
+    Args:
+        source: see :func:`load_encoder`.
+        kind: one of :data:`tfssl.report.kinds.KINDS`.
+        out: folder for the images, ``index.html`` and ``numbers.json``.
+        compare: further sources to set beside.
+        seed: of the untrained network and of all that is drawn by chance.
+        progress: called with (done, in all).
+        skipped: a :class:`tfssl.data.Skipped` that collects unreadable images.
+        **options: of the kind's function.
+
+    Returns:
+        ``{network: {name: number}}``.
+
+    Raises:
+        ConfigError: for an unknown kind or option, one that is missing, or two networks of one name.
+        ModelError: if a model cannot be loaded.
+        SourceError: if the data are not what is needed.
+    """
+    from tfssl.report import kinds
+
+    known = kinds.kind_options(kind)
+    check(options, {n: value for n, value in known.items() if n == "data" or n not in _NO_OPTIONS}, kind)
+    for name, value in options.items():
+        if isinstance(value, list) and name in ("tap", "photo") and (kind, name) not in _LISTS:
+            raise ConfigError(f"`{name}` can be given once for {kind}. Received: {', '.join(map(str, value))}")
+    if isinstance(options.get("photo"), str) and (kind, "photo") in _LISTS:
+        options["photo"] = [options["photo"]]
+    names = [
+        Path(item).expanduser().absolute().name if Path(item).exists() else str(item) for item in (source, *compare)
+    ]
+    for name in names:
+        if names.count(name) > 1 or name == "untrained":
+            raise ConfigError(f"`compare`: two networks would be called {name!r}; rename a folder")
+    networks = _beside_untrained(names[0], source, seed)
+    networks |= {name: load_encoder(other) for name, other in zip(names[1:], compare, strict=True)}
+    given = {"seed": seed, "skipped": skipped, "progress": progress}
+    options |= {name: value for name, value in given.items() if name in known}
+    return kinds.draw(kind, networks, out=out, **options)
 
 
-def _kind(value):
-    """What an option is by its default; None where that says nothing."""
-    kinds = {bool: "true or false", int: "a number", float: "a number", str: "text"}
-    return kinds.get(type(value))
+def _name(source):
+    return Path(source).expanduser().absolute().name if Path(source).exists() else str(source)
+
+
+_LISTS = (("dream", "tap"), ("distance", "photo"))
+"""Options of kinds that take several values; of the others there is one."""
+
+
+def _beside_untrained(name, source, seed):
+    from tfssl.evaluation.runner import untrained
+
+    encoder = load_encoder(source)
+    # Something without weights, or with random ones, is its own control.
+    alone = not encoder.variables or is_random(source)
+    return {name: encoder} if alone else {name: encoder, "untrained": untrained(encoder, seed)}
 
 
 @functools.lru_cache(maxsize=2)
@@ -213,12 +290,17 @@ def _predictor(source):
     return method, compiled_predictor(method, model)
 
 
-def colorize(image, *, model="colorizer", temperature=None):
-    """Colorize one picture at its own size.
+def colorize(
+    image: Pathlike | bytes | Image.Image | np.ndarray,
+    *,
+    model: Pathlike = "colorizer",
+    temperature: float | None = None,
+) -> Image.Image:
+    """Colorize one image at its own size.
 
     Args:
         image: a path, encoded bytes, a ``PIL.Image``, or an array (H, W), (H, W, 1) or (H, W, 3), uint8 or float
-            in [0, 1]. The colors of a color picture are ignored, only its lightness is used.
+            in [0, 1]. The colors of a color image are ignored, only its lightness is used.
         model: see :func:`load`.
         temperature: T of the annealed mean in (0, 1]: lower is more vivid, 1 most cautious. None is the model's.
 
@@ -226,18 +308,20 @@ def colorize(image, *, model="colorizer", temperature=None):
         ``PIL.Image``, RGB, as large as the input.
 
     Raises:
-        ValueError: if the picture cannot be read.
+        ValueError: if the image cannot be read.
         ModelError: if the model cannot be loaded.
     """
     from tfssl.color.colorize import colorize_image
     from tfssl.data.images import array_to_image, decode_image
 
     if isinstance(image, (str, bytes, os.PathLike)):
-        image = decode_image(image)
+        found = decode_image(image)
     elif isinstance(image, np.ndarray):
-        image = array_to_image(image)
-    elif not isinstance(image, Image.Image):
+        found = array_to_image(image)
+    elif isinstance(image, Image.Image):
+        found = image
+    else:
         raise TypeError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(str(model))
-    image = image.convert("RGB")
-    return colorize_image(predict, image, temperature=temperature, side=method.image_size, stride=method.output_stride)
+    found = found.convert("RGB")
+    return colorize_image(predict, found, temperature=temperature, side=method.image_size, stride=method.output_stride)

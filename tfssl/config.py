@@ -1,17 +1,19 @@
 """Run configurations: one flat YAML of a method's fields and the settings of a training run, strictly checked."""
 
-import difflib
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 import yaml
 from pydantic import Field, field_validator
 
 from tfssl import methods
-from tfssl.errors import ConfigError
+from tfssl.errors import ConfigError, suggest
 from tfssl.files import write_text
 from tfssl.methods.base import Method, describe
+from tfssl.resources import configs
 
 
 class TrainSettings(pydantic.BaseModel):
@@ -88,7 +90,7 @@ class RunConfig:
         self.method = method
         self.settings = settings
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The flat dict that :func:`parse_config` reads back to an equal configuration."""
         return {
             "method": self.method.name(),
@@ -96,12 +98,12 @@ class RunConfig:
             **self.settings.model_dump(mode="json"),
         }
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Write the effective configuration as YAML."""
         write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
 
 
-def parse_config(values):
+def parse_config(values: Mapping[str, Any]) -> RunConfig:
     """Check a flat dict.
 
     Args:
@@ -120,8 +122,7 @@ def parse_config(values):
     fields, settings = method_class.model_fields, TrainSettings.model_fields
     for key in values:
         if key not in fields and key not in settings:
-            close = difflib.get_close_matches(str(key), [*fields, *settings], n=1)
-            fix = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join([*fields, *settings])
+            fix = suggest(key, [*fields, *settings], "known keys")
             fix = f"it is now called `{_FORMER_KEYS[key]}`" if key in _FORMER_KEYS else fix
             raise ConfigError(f"unknown key `{key}`: {fix}")
     method = method_class(**{k: v for k, v in values.items() if k in fields})
@@ -131,7 +132,7 @@ def parse_config(values):
         raise ConfigError(describe(error, TrainSettings)) from None
 
 
-def load_config(path, overrides=()):
+def load_config(path: str | os.PathLike, overrides: Iterable[str] = ()) -> RunConfig:
     """Read a configuration file and apply command-line overrides.
 
     Args:
@@ -172,13 +173,13 @@ _FORMER_KEYS = {
 _FORMER_VALUES = {("mask_per", "picture"): "image"}
 
 
-def renamed(values):
+def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a finished run or export under the names that keys have now."""
     values = {_FORMER_KEYS.get(key, key): value for key, value in values.items()}
     return values | {key: now for (key, former), now in _FORMER_VALUES.items() if values.get(key) == former}
 
 
-def read_overrides(overrides):
+def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
     """``key=value`` strings as a dict; values are read as YAML.
 
     Raises:
@@ -196,14 +197,12 @@ def read_overrides(overrides):
     return values
 
 
-def find_config(path):
+def find_config(path: str | os.PathLike) -> Path:
     """The file of a configuration given by path or by the name of a shipped one.
 
     Raises:
         ConfigError: listing the shipped configurations, if there is no such file.
     """
-    from tfssl.resources import configs
-
     for candidate in (Path(path), configs() / path, configs() / f"{path}.yaml"):
         if candidate.is_file():
             return candidate

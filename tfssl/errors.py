@@ -1,4 +1,7 @@
-"""Errors that a user can mend: each message is one line naming the argument, the value and the mend."""
+"""Errors that a user can fix: each message is one line naming the argument, the value and the fix."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class TfsslError(Exception):
@@ -6,11 +9,11 @@ class TfsslError(Exception):
 
 
 class SourceError(TfsslError, ValueError):
-    """An image source is empty, unreadable or of an unknown kind."""
+    """A source is empty, unreadable or of an unknown kind."""
 
 
 class ConfigError(TfsslError, ValueError):
-    """A configuration has an unknown key or a value outside its range."""
+    """A configuration or a call has an unknown key or a value outside its range."""
 
 
 class TrainingError(TfsslError, RuntimeError):
@@ -19,3 +22,10 @@ class TrainingError(TfsslError, RuntimeError):
 
 class ModelError(TfsslError, ValueError):
     """A model, run directory or export is missing, incomplete or of another kind than asked for."""
+
+
+def suggest(name: object, known: Iterable[str], noun: str = "known") -> str:
+    """The fix for a misspelt name: the nearest of the known ones, or all of them after ``noun``."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"{noun}: {', '.join(known) or 'none'}"

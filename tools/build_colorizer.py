@@ -193,11 +193,9 @@ def publish(folders, run, work):
     # Measured on what ships, not on what it was made from.
     method, model = load(str(TARGET))
     metrics = [
-        method.evaluate(model, heldout, out=work / "evaluation"),
-        method.evaluate(model, untouched, out=work / "evaluation_untouched"),
+        method.evaluate(model, heldout, out=work / "evaluation").flat(),
+        method.evaluate(model, untouched, out=work / "evaluation_untouched").flat(),
     ]
-    for values in metrics:
-        values.pop("skipped", None)
     content = manifest(config, folders, run, decoding, *metrics)
     (TARGET / "MANIFEST.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     total = sum(entry["bytes"] for entry in content["files"].values())

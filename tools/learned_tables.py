@@ -3,7 +3,7 @@
 import json
 import statistics
 
-from tools.tables import TableError, figure, markdown, read
+from tools.tables import TableError, figure, markdown, number, read
 
 
 def pretraining(root):
@@ -14,11 +14,9 @@ def pretraining(root):
         if any("probe" not in run for run in runs):
             continue
         probes = [run["probe"] for run in runs]
-        pixels += [100 * probe["pixels_best_on_test"] for probe in probes]
-        keys = ("best_on_test", "untrained_best_on_test", "gain_on_test", "accuracy")
-        rows.append(
-            (entry_label(name), *(spread([100 * probe[key] for probe in probes]) for key in keys), str(len(runs)))
-        )
+        pixels += [100 * number(probe, "best_on_test", "pixels") for probe in probes]
+        keys = (*_PROBED, ("accuracy",))
+        rows.append((entry_label(name), *(_spread_of(probes, key, 100) for key in keys), str(len(runs))))
     rows.sort(key=lambda row: -float(row[1].split()[0]))
     if labeled := entries.get("labels"):
         accuracy = spread([100 * run["accuracy"] for run in labeled])
@@ -29,6 +27,8 @@ def pretraining(root):
     ]  # fmt: skip
     return markdown(header, rows)
 
+
+_PROBED = (("best_on_test",), ("best_on_test", "untrained"), ("best_on_test", "gain"))
 
 _BASELINES = {
     "labels": "the labels of the same pictures (`jigsaw`'s trunk)",
@@ -51,7 +51,7 @@ def transfer(root):
             columns.append(heading)
             for name in dict.fromkeys(record["entry"] for record in records):
                 found = [record["found"] for record in records if record["entry"] == name]
-                both = (spread([100 * f[k] for f in found if k in f]) for k in (key, f"untrained_{key}"))
+                both = (_spread_of(found, wanted, 100) for wanted in ((key,), (key, "untrained")))
                 cells.setdefault(name, {})[heading] = "{} ({})".format(*both)
     if not columns:
         raise TableError("benchmarks/results/transfer is empty; run benchmarks/pretraining.py")
@@ -61,54 +61,54 @@ def transfer(root):
 
 PRETEXT = {
     "jigsaw": (
-        ("puzzles solved (%)", "accuracy", 100),
-        ("chance (%)", "chance", 100),
-        ("times chance", "accuracy_over_chance", 1),
-        ("tiles in their place (%)", "tile_accuracy", 100),
+        ("puzzles solved (%)", ("accuracy",), 100),
+        ("chance (%)", ("accuracy", "chance"), 100),
+        ("times chance", ("accuracy_over_chance",), 1),
+        ("tiles in their place (%)", ("tile_accuracy",), 100),
     ),
     "context_prediction": (
-        ("pairs placed right (%)", "accuracy", 100),
-        ("chance (%)", "accuracy_chance", 100),
-        ("the commonest answer always (%)", "accuracy_constant", 100),
+        ("pairs placed right (%)", ("accuracy",), 100),
+        ("chance (%)", ("accuracy", "chance"), 100),
+        ("the commonest answer always (%)", ("accuracy", "constant"), 100),
     ),
     "context_encoder": (
-        ("PSNR of the hole (dB)", "psnr", 1),
-        ("mean color: PSNR (dB)", "mean_fill_psnr", 1),
-        ("mean of the surroundings: PSNR (dB)", "surround_fill_psnr", 1),
-        ("nearest neighbor by HOG: PSNR (dB)", "nn_hog_psnr", 1),
-        ("nearest neighbor by own features: PSNR (dB)", "nn_features_psnr", 1),
-        ("mean L1 (%)", "l1", 1),
-        ("mean L2 (%)", "l2", 1),
-        ("gradient energy, share of the truth's", "sharpness", 1),
+        ("PSNR of the hole (dB)", ("psnr",), 1),
+        ("mean color: PSNR (dB)", ("psnr", "mean_fill"), 1),
+        ("mean of the surroundings: PSNR (dB)", ("psnr", "surround_fill"), 1),
+        ("nearest neighbor by HOG: PSNR (dB)", ("psnr", "nn_hog"), 1),
+        ("nearest neighbor by own features: PSNR (dB)", ("psnr", "nn_features"), 1),
+        ("mean L1 (%)", ("l1",), 1),
+        ("mean L2 (%)", ("l2",), 1),
+        ("gradient energy, share of the truth's", ("sharpness",), 1),
     ),
     "split_brain": (
-        ("ab from L: right one of 313 bins (%)", "ab_accuracy", 100),
-        ("the commonest bin always (%)", "ab_accuracy_constant", 100),
-        ("ab from L: cross-entropy (nats)", "ab_loss", 1),
-        ("the bins' frequencies always (nats)", "ab_loss_constant", 1),
-        ("ab from L: RMSE (units)", "ab_rmse", 1),
-        ("the mean ab always: RMSE (units)", "ab_rmse_constant", 1),
-        ("L from ab: right one of 50 bins (%)", "lightness_accuracy", 100),
-        ("the commonest of them always (%)", "lightness_accuracy_constant", 100),
-        ("L from ab: cross-entropy (nats)", "lightness_loss", 1),
-        ("their frequencies always (nats)", "lightness_loss_constant", 1),
-        ("L from ab: RMSE (units)", "lightness_rmse", 1),
-        ("the mean L always: RMSE (units)", "lightness_rmse_constant", 1),
+        ("ab from L: right one of 313 bins (%)", ("ab_accuracy",), 100),
+        ("the commonest bin always (%)", ("ab_accuracy", "constant"), 100),
+        ("ab from L: cross-entropy (nats)", ("ab_loss",), 1),
+        ("the bins' frequencies always (nats)", ("ab_loss", "constant"), 1),
+        ("ab from L: RMSE (units)", ("ab_rmse",), 1),
+        ("the mean ab always: RMSE (units)", ("ab_rmse", "constant"), 1),
+        ("L from ab: right one of 50 bins (%)", ("lightness_accuracy",), 100),
+        ("the commonest of them always (%)", ("lightness_accuracy", "constant"), 100),
+        ("L from ab: cross-entropy (nats)", ("lightness_loss",), 1),
+        ("their frequencies always (nats)", ("lightness_loss", "constant"), 1),
+        ("L from ab: RMSE (units)", ("lightness_rmse",), 1),
+        ("the mean L always: RMSE (units)", ("lightness_rmse", "constant"), 1),
     ),
     "spot_artifacts": (
-        ("real or corrupt, accuracy (%)", "accuracy", 100),
-        ("AUC of the same", "auc", 1),
-        ("AUC of the predicted damage", "mask_auc", 1),
-        ("PSNR of the autoencoder (dB)", "psnr_autoencoder", 1),
-        ("PSNR of damaged pictures (dB)", "psnr_damaged", 1),
-        ("PSNR of repaired pictures (dB)", "psnr_repaired", 1),
+        ("real or corrupt, accuracy (%)", ("accuracy",), 100),
+        ("AUC of the same", ("auc",), 1),
+        ("AUC of the predicted damage", ("mask_auc",), 1),
+        ("PSNR of the autoencoder (dB)", ("psnr_autoencoder",), 1),
+        ("PSNR of damaged pictures (dB)", ("psnr_damaged",), 1),
+        ("PSNR of repaired pictures (dB)", ("psnr_repaired",), 1),
     ),
     "denoising_autoencoder": (
-        ("squared error of the noisy pictures", "mse_noisy", 1),
-        ("of the denoised ones", "mse_denoised", 1),
-        ("share of the noise's error that is left (%)", "mse_ratio", 100),
-        ("PSNR of the noisy pictures (dB)", "psnr_noisy", 1),
-        ("PSNR of the denoised ones (dB)", "psnr_denoised", 1),
+        ("squared error of the noisy pictures", ("mse_denoised", "noisy"), 1),
+        ("of the denoised ones", ("mse_denoised",), 1),
+        ("share of the noise's error that is left (%)", ("mse_ratio",), 100),
+        ("PSNR of the noisy pictures (dB)", ("psnr_denoised", "noisy"), 1),
+        ("PSNR of the denoised ones (dB)", ("psnr_denoised",), 1),
     ),
 }
 
@@ -120,25 +120,15 @@ def learned(root, method):
         raise TableError(f"benchmarks/results/pretraining holds no run of {method}; run benchmarks/pretraining.py")
     first = next(iter(runs.values()))[0]
     names = PRETEXT[method]
-    images = f"{first['pretext']['images']:.0f}"
+    images = f"{number(first['pretext'], 'images'):.0f}"
     rows = [
-        (
-            what,
-            *(
-                spread([scale * run["pretext"][key] for run in found if key in run["pretext"]])
-                for found in runs.values()
-            ),
-        )
+        (what, *(_spread_of([run["pretext"] for run in found], key, scale) for found in runs.values()))
         for what, key, scale in names
-        if key in first["pretext"]
+        if number(first["pretext"], *key) is not None
     ]
     rows += [
-        (f"linear probe, {what}", *(spread([100 * run["probe"][key] for run in found]) for found in runs.values()))
-        for what, key in (
-            ("best tap (%)", "best_on_test"),
-            ("untrained (%)", "untrained_best_on_test"),
-            ("gain (points)", "gain_on_test"),
-        )
+        (f"linear probe, {what}", *(_spread_of([run["probe"] for run in found], key, 100) for found in runs.values()))
+        for what, key in zip(("best tap (%)", "untrained (%)", "gain (points)"), _PROBED, strict=True)
     ]
     rows.append(("steps", *(f"{found[0]['training']['steps']:,}" for found in runs.values())))
     rows.append(("runs, each from another seed", *(str(len(found)) for found in runs.values())))
@@ -215,6 +205,12 @@ def literature(root):
         rows = [["-" if cell is None else cell for cell in row] for row in table["rows"]]
         blocks.append(f"{table['title']} ({table['source']}):\n\n" + markdown(table["columns"], rows))
     return "\n".join(blocks)
+
+
+def _spread_of(records, key, scale):
+    """Spread over records of one number, see :func:`tools.tables.number`."""
+    values = [number(record, *key) for record in records]
+    return spread([scale * value for value in values if value is not None])
 
 
 def spread(values):

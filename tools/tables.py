@@ -22,6 +22,20 @@ def figure(value):
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
+def number(record, name, baseline=None):
+    """A number of a committed record, or that of something beside it, ``"gain"``: over the untrained network.
+
+    None where it was not measured.
+    """
+    metric = record["metrics"].get(name)
+    if metric is None or baseline is None:
+        return None if metric is None else metric["value"]
+    if baseline != "gain":
+        return metric["baselines"].get(baseline)
+    untrained = metric["baselines"].get("untrained")
+    return None if untrained is None else metric["value"] - untrained
+
+
 def read(root, path):
     file = root / path
     if not file.is_file():

@@ -1,5 +1,7 @@
 """Labeled folders: what they hold, what they refuse, what becomes of bad files."""
 
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +9,7 @@ from PIL import Image
 from tfssl.data import labeled
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
-from tfssl.data.labeled import labeled_dataset, labeled_folder, train_and_test
+from tfssl.data.labeled import folder_labels, labeled_batches, labeled_images, train_and_test
 from tfssl.errors import SourceError
 
 CROP = Crop(8, resize=8, flip=False)
@@ -20,7 +22,7 @@ def save(path, pixels):
 
 @pytest.fixture
 def root(tmp_path):
-    """train/ and test/ of the classes ant, bee, cat: gray level 40, 120, 200; one picture has one channel."""
+    """train/ and test/ of the classes ant, bee, cat: gray level 40, 120, 200; one image has one channel."""
     for part, count in (("train", 5), ("test", 2)):
         for name, level in (("ant", 40), ("bee", 120), ("cat", 200)):
             for i in range(count):
@@ -32,14 +34,15 @@ def root(tmp_path):
 
 
 def test_classes_are_the_folders_sorted(root):
-    found = labeled_folder(root / "train")
+    found = labeled_images(root / "train")
     assert found.classes == ("ant", "bee", "cat") and len(found) == 16
     assert found.labels == (0,) * 6 + (1,) * 5 + (2,) * 5
-    assert all(f"/{found.classes[label]}/" in path for path, label in zip(found.paths, found.labels, strict=True))
+    paths = found.images.paths
+    assert all(f"/{found.classes[label]}/" in path for path, label in zip(paths, found.labels, strict=True))
 
 
-def test_batches_hold_pictures_and_labels(root):
-    batches = list(labeled_dataset(labeled_folder(root / "train"), CROP, batch_size=6))
+def test_batches_hold_images_and_labels(root):
+    batches = list(labeled_batches(labeled_images(root / "train"), CROP, batch_size=6))
     assert [len(images) for images, _ in batches] == [6, 6, 4]
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert images.dtype == np.uint8 and images.shape == (16, 8, 8, 3) and labels.dtype == np.int32
@@ -49,21 +52,21 @@ def test_batches_hold_pictures_and_labels(root):
     assert sorted(levels[labels == 0]) == [40] * 5 + [41]
 
 
-def test_a_picture_is_scaled_and_its_center_taken(tmp_path):
-    """Left third 0, middle 100, right 200: the center square of a 3:1 picture is the middle."""
+def test_an_image_is_scaled_and_its_center_taken(tmp_path):
+    """Left third 0, middle 100, right 200: the center square of a 3:1 image is the middle."""
     pixels = np.repeat([0, 100, 200], 16)[None, :, None] * np.ones((16, 1, 3))
     for name in ("a", "b"):
         save(tmp_path / name / "x.png", pixels)
-    images, _ = next(iter(labeled_dataset(labeled_folder(tmp_path), CROP)))
+    images, _ = next(iter(labeled_batches(labeled_images(tmp_path), CROP)))
     np.testing.assert_allclose(images[0, :, 1:-1], 100, atol=1)  # the edges reach in by a rounding
 
 
 @pytest.mark.parametrize("limit", [2**30, 0], ids=["cached", "streamed"])
 def test_unreadable_files_are_named_and_left_out_each_time(root, monkeypatch, limit):
     monkeypatch.setattr(labeled, "CACHE_BYTES", limit)
-    (root / "train" / "bee" / "0.png").write_bytes(b"no picture")
+    (root / "train" / "bee" / "0.png").write_bytes(b"no image")
     skipped = Skipped()
-    dataset = labeled_dataset(labeled_folder(root / "train"), CROP, skipped=skipped)
+    dataset = labeled_batches(labeled_images(root / "train"), CROP, skipped=skipped)
     for _ in range(2):
         (labels,) = (labels.numpy() for _, labels in dataset)
         assert np.bincount(labels).tolist() == [6, 4, 5]
@@ -71,7 +74,7 @@ def test_unreadable_files_are_named_and_left_out_each_time(root, monkeypatch, li
 
 
 def test_a_small_set_is_decoded_once(root):
-    dataset = labeled_dataset(labeled_folder(root / "test"), CROP)
+    dataset = labeled_batches(labeled_images(root / "test"), CROP)
     before = [images.numpy() for images, _ in dataset]
     for path in (root / "test").rglob("*.png"):
         path.unlink()
@@ -98,7 +101,7 @@ def test_train_and_test(root):
         (lambda root: (root / "train", root), "`test` holds train/ and test/"),
         (lambda root: (root / "train" / "bee", root / "test"), "at least two class folders, it holds 0"),
         (lambda root: (save(root / "test" / "dog" / "x.png", np.zeros((9, 9, 3))), (root, None))[1], "class 'dog'"),
-        (lambda root: ((root / "train" / "owl").mkdir(), (root, None))[1], "owl' holds no pictures"),
+        (lambda root: ((root / "train" / "owl").mkdir(), (root, None))[1], "owl' holds no images"),
     ],
 )
 def test_wrong_folders_are_one_line(root, damage, words):
@@ -109,6 +112,16 @@ def test_wrong_folders_are_one_line(root, damage, words):
 
 def test_mostly_unreadable_is_refused(root):
     for path in (root / "train").rglob("*.png"):
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     with pytest.raises(SourceError, match="mostly unreadable"):
         train_and_test(root)
+
+
+def test_an_example_has_the_image_and_its_label(root):
+    """As every source: by index, also after the way to a worker process, decoded no larger than asked."""
+    found = pickle.loads(pickle.dumps(labeled_images(root / "train").sized(4)))
+    example = found.example(7)
+    assert example["label"] == 1 and example["image"].size == (12, 10) and found.images.min_size == 4
+    some = found.take([15, 0]).take([1])
+    assert (len(some), some.name(0), some.labels) == (1, found.name(0), (0,))
+    assert folder_labels(found.images)[-1] == "cat" and folder_labels(some) is None

@@ -8,7 +8,7 @@ import pytest
 
 from tfssl.data.crop import Crop
 from tfssl.data.images import image_source
-from tfssl.data.labeled import labeled_dataset, train_and_test
+from tfssl.data.labeled import labeled_batches, train_and_test
 from tfssl.data.source import check_source
 from tfssl.errors import SourceError
 
@@ -82,11 +82,11 @@ def test_refused(opened, text, message):
     assert "\n" not in str(raised.value)
 
 
-def test_labels_stand_beside_the_pictures(opened):
+def test_labels_stand_beside_the_images(opened):
     train, test = train_and_test("tfds:cats")
     assert opened == [("cats", "train")] * 2 + [("cats", "test")] * 2
     assert train.classes == ("tabby", "lion") and train.labels == (0, 1, 0, 1, 0) and test.root == "tfds:cats:test"
-    images, labels = next(iter(labeled_dataset(train.take([3, 0]), Crop(8, flip=False))))
+    images, labels = next(iter(labeled_batches(train.take([3, 0]), Crop(8, flip=False))))
     assert labels.numpy().tolist() == [1, 0]
     np.testing.assert_array_equal(images[1], IMAGES[0][:, :8])
 

@@ -117,7 +117,7 @@ def test_truncated_shard(shards, lost):
         file.write(data[:-lost])
     with pytest.raises(SourceError, match=r"p-00002-of-00003\.tfrecord.*truncated or damaged in record 3") as raised:
         TFRecordSource.from_paths(shards)
-    assert "write_tfrecords.py" in str(raised.value)
+    assert "tfssl prepare shards" in str(raised.value)
 
 
 def test_shard_cut_inside_a_header(shards, tmp_path):

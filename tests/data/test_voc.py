@@ -1,8 +1,10 @@
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.data.voc import boxed_set, masked_set
+from tfssl.data.voc import boxed_images, masked_images
 from tfssl.errors import SourceError
 
 OBJECT = (
@@ -12,7 +14,7 @@ OBJECT = (
 
 
 def write_voc(root, annotations, split="train"):
-    """A VOC directory with a picture and an annotation for each entry ``name: objects``."""
+    """A VOC directory with an image and an annotation for each entry ``name: objects``."""
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main", "ImageSets/Segmentation", "SegmentationClass"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for name, objects in annotations.items():
@@ -26,24 +28,25 @@ def write_voc(root, annotations, split="train"):
 
 def test_boxes_are_half_open_pixels_from_zero(tmp_path):
     write_voc(tmp_path, {"a": [("dog", 0, 1, 1, 20, 10), ("cat", 1, 3, 4, 3, 4)], "b": []})
-    found = boxed_set(tmp_path, "train")
+    found = boxed_images(tmp_path, "train")
     assert found.classes == ("cat", "dog") and len(found) == 2
-    first = found.pictures[0]
-    np.testing.assert_array_equal(first.boxes, [[0, 0, 20, 10], [2, 3, 3, 4]])  # the whole picture; one pixel
-    assert first.labels.tolist() == [1, 0] and first.difficult.tolist() == [False, True]
-    assert found.pictures[1].boxes.shape == (0, 4)
+    first = found.example(0)
+    assert first["image"].size == (20, 10)
+    np.testing.assert_array_equal(first["boxes"], [[0, 0, 20, 10], [2, 3, 3, 4]])  # the whole image; one pixel
+    assert first["label"].tolist() == [1, 0] and first["difficult"].tolist() == [False, True]
+    assert found.example(1)["boxes"].shape == (0, 4)
 
 
 def test_presence_is_255_where_a_class_occurs_only_as_difficult(tmp_path):
     write_voc(tmp_path, {"a": [("dog", 0, 1, 1, 9, 9), ("dog", 1, 1, 1, 5, 5), ("cat", 1, 1, 1, 5, 5)], "b": []})
-    np.testing.assert_array_equal(boxed_set(tmp_path, "train").presence(), [[255, 1], [0, 0]])
+    np.testing.assert_array_equal(boxed_images(tmp_path, "train").presence(), [[255, 1], [0, 0]])
 
 
 def test_classes_txt_gives_the_order_without_background(tmp_path):
     write_voc(tmp_path, {"a": [("dog", 0, 1, 1, 9, 9)]})
     (tmp_path / "classes.txt").write_text("background\nhorse\ndog\n")
-    found = boxed_set(tmp_path, "train")
-    assert found.classes == ("horse", "dog") and found.pictures[0].labels.tolist() == [1]
+    found = boxed_images(tmp_path, "train")
+    assert found.classes == ("horse", "dog") and found.example(0)["label"].tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_damaged_directories_are_named(tmp_path, damage, message):
     write_voc(tmp_path, {"a": [("dog", 0, 1, 1, 9, 9)]})
     damage(tmp_path)
     with pytest.raises(SourceError, match=message) as raised:
-        boxed_set(tmp_path, "train")
+        boxed_images(tmp_path, "train")
     assert "\n" not in str(raised.value)
 
 
@@ -69,7 +72,7 @@ def test_damaged_directories_are_named(tmp_path, damage, message):
 def test_boxes_without_area_or_numbers_are_refused(tmp_path, box):
     write_voc(tmp_path, {"a": [("dog", 0, *box)]})
     with pytest.raises(SourceError, match="box"):
-        boxed_set(tmp_path, "train")
+        boxed_images(tmp_path, "train")
 
 
 def write_mask(path, values, mode="P"):
@@ -82,40 +85,50 @@ def write_mask(path, values, mode="P"):
 
 def test_masks_of_a_voc_directory_are_the_indices(tmp_path):
     write_voc(tmp_path, {"a": []})
+    Image.new("RGB", (2, 2)).save(tmp_path / "JPEGImages/a.jpg")
     write_mask(tmp_path / "SegmentationClass/a.png", [[0, 1], [255, 2]])
     (tmp_path / "classes.txt").write_text("background\nhorse\nperson\n")
-    found = masked_set(tmp_path, "train")
+    found = masked_images(tmp_path, "train")
     assert found.classes == ("background", "horse", "person")
-    np.testing.assert_array_equal(found.read_mask(0), [[0, 1], [255, 2]])
+    np.testing.assert_array_equal(found.example(0)["mask"], [[0, 1], [255, 2]])
 
 
-def test_masks_beside_their_pictures(tmp_path):
+def test_masks_beside_their_images(tmp_path):
     for folder in ("val", "valannot"):
         (tmp_path / folder).mkdir()
     Image.new("RGB", (2, 2)).save(tmp_path / "val/x.jpg")
     write_mask(tmp_path / "valannot/x.png", [[0, 1], [2, 1]], mode="L")
     (tmp_path / "classes.txt").write_text("Sky\nRoad\nUnlabeled\n")
-    found = masked_set(tmp_path, "val")
+    found = masked_images(tmp_path, "val")
     assert found.classes == ("Sky", "Road") and found.ignore == {2, 255}
-    np.testing.assert_array_equal(found.read_mask(0), [[0, 1], [255, 1]])
+    np.testing.assert_array_equal(found.example(0)["mask"], [[0, 1], [255, 1]])
 
 
 def test_classes_are_counted_where_no_file_names_them(tmp_path):
     write_voc(tmp_path, {"a": []})
     write_mask(tmp_path / "SegmentationClass/a.png", [[0, 3], [255, 2]])
-    assert masked_set(tmp_path, "train").classes == ("0", "1", "2", "3")
+    assert masked_images(tmp_path, "train").classes == ("0", "1", "2", "3")
 
 
 def test_wrong_masks_are_named(tmp_path):
     with pytest.raises(SourceError, match="SegmentationClass"):
-        masked_set(tmp_path, "train")
+        masked_images(tmp_path, "train")
     write_voc(tmp_path, {"a": []})
     with pytest.raises(SourceError, match="is missing"):
-        masked_set(tmp_path, "train")
+        masked_images(tmp_path, "train")
     write_mask(tmp_path / "SegmentationClass/a.png", [[0, 3]])
     (tmp_path / "classes.txt").write_text("background\nhorse\n")
     with pytest.raises(SourceError, match="has the value 3"):
-        masked_set(tmp_path, "train").read_mask(0)
+        masked_images(tmp_path, "train").example(0)
     Image.new("RGB", (2, 2)).save(tmp_path / "SegmentationClass/a.png")
     with pytest.raises(SourceError, match="indexed or gray"):
-        masked_set(tmp_path, "train").read_mask(0)
+        masked_images(tmp_path, "train").example(0)
+
+
+def test_a_mask_of_another_size_is_named(tmp_path):
+    write_voc(tmp_path, {"a": []})
+    write_mask(tmp_path / "SegmentationClass/a.png", [[0, 1]])
+    found = pickle.loads(pickle.dumps(masked_images(tmp_path, "train")))
+    with pytest.raises(ValueError, match="image is 20x10, mask is 2x1"):
+        found.example(0)
+    assert found.annotation(0)["mask"].tolist() == [[0, 1]]

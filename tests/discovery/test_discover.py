@@ -147,8 +147,8 @@ def folders(tmp_path):
 
 
 def test_folders_become_labels(folders):
-    from tfssl.data.folder_labels import folder_labels
     from tfssl.data.images import image_source
+    from tfssl.data.labeled import folder_labels
 
     assert set(folder_labels(image_source(folders))) == {"class 0", "class 1", "class -1"}
     assert folder_labels(image_source(folders / "class 0")) is None

@@ -21,6 +21,18 @@ def test_strides_are_measured():
     assert tap_strides(encoder(vgg_s)) == {"conv1": 1, "conv2": 2, "conv3": 2, "conv4": 4, "conv5": 4}
 
 
+def test_only_maps_that_grow_have_a_stride():
+    rgb = keras.Input((None, None, 3))
+    one = keras.layers.Conv2D(2, 11, strides=4)(rgb)
+    vector = keras.layers.GlobalAveragePooling2D()(one)
+    maps = {"conv1": one, "conv2": keras.layers.MaxPooling2D(2)(one), "fc6": vector[:, None, None], "fc7": vector}
+    network = keras.Model(rgb, maps)
+    assert tap_strides(network) == {"conv1": 4, "conv2": 8}
+    assert head_taps(network) == {"conv2": 8}
+    with pytest.raises(ConfigError, match="fc6, fc7: none is a map that grows"):
+        head_taps(network, taps=["fc6", "fc7"])
+
+
 def test_a_head_takes_the_last_tap_of_each_stride():
     small, vgg = encoder(alexnet_s), encoder(vgg_s)
     assert head_taps(small) == {"conv5": 8}

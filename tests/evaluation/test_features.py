@@ -1,4 +1,4 @@
-"""Pooling of maps, and running an encoder over many pictures."""
+"""Pooling of maps, and running an encoder over many images."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,14 @@ import pytest
 import tensorflow as tf
 
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.evaluation.encoders import pixel_encoder
-from tfssl.evaluation.features import cell_weights, grid_side, pool_to_grid, tap_features
+from tfssl.evaluation.features import grid_side, pool_to_grid, tap_features, ten_crops
+from tfssl.evaluation.runner import pixel_encoder
+from tfssl.ops.geometry import cell_weights
 
 STATM = Path("/proc/self/statm")
 
 
-def pictures(count=10, side=12, seed=0):
+def images_of(count=10, side=12, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
@@ -60,8 +61,8 @@ def test_pooling_is_the_mean_of_each_cell():
     np.testing.assert_array_equal(pool_to_grid(tf.constant(maps), (12, 8)), maps)
 
 
-def test_features_are_the_pooled_maps_of_each_picture(encoder):
-    images = pictures()
+def test_features_are_the_pooled_maps_of_each_image(encoder):
+    images = images_of()
     features = tap_features(encoder, batched(images), pool=3)
     maps = encoder(images.astype(np.float32) / 255)
     assert features.shapes == {"conv1": (3, 3, 5), "conv2": (3, 3, 7)}
@@ -72,53 +73,71 @@ def test_features_are_the_pooled_maps_of_each_picture(encoder):
 
 
 def test_a_map_smaller_than_the_grid_stays(encoder):
-    features = tap_features(encoder, batched(pictures()), pool=9)
+    features = tap_features(encoder, batched(images_of()), pool=9)
     assert features.shapes == {"conv1": (9, 9, 5), "conv2": (6, 6, 7)}
-    assert tap_features(encoder, batched(pictures()), numbers=100).shapes["conv1"] == (4, 4, 5)
+    assert tap_features(encoder, batched(images_of()), numbers=100).shapes["conv1"] == (4, 4, 5)
 
 
 def test_files_hold_the_same_numbers(encoder, tmp_path):
-    images = pictures(11)
-    seen = []
-    stored = tap_features(
-        encoder, batched(images), pool=2, folder=tmp_path, progress=lambda done, total: seen.append(done)
-    )
+    images = images_of(11)
+    stored = tap_features(encoder, batched(images), pool=2, folder=tmp_path)
     held = tap_features(encoder, batched(images), pool=2)
     for tap, values in stored.rows.items():
         assert isinstance(values, np.memmap)
         np.testing.assert_array_equal(values, held.rows[tap])
         np.testing.assert_array_equal(np.load(tmp_path / f"{tap}.npy"), held.rows[tap])
-    assert seen == [4, 8, 11]
 
 
 def test_taps_can_be_chosen(encoder):
-    assert list(tap_features(encoder, batched(pictures()), taps=["conv2"]).rows) == ["conv2"]
+    assert list(tap_features(encoder, batched(images_of()), taps=["conv2"]).rows) == ["conv2"]
     with pytest.raises(ConfigError, match="there is no 'conv9'; the encoder has conv1, conv2"):
-        tap_features(encoder, batched(pictures()), taps=["conv9"])
+        tap_features(encoder, batched(images_of()), taps=["conv9"])
 
 
 def test_pixels_are_an_encoder():
-    images = pictures(3)
+    images = images_of(3)
     features = tap_features(pixel_encoder(), batched(images), pool=12)
     np.testing.assert_allclose(features.rows["pixels"], images.reshape(3, -1) / 255, atol=1e-6)
 
 
+def test_vectors_and_other_modalities_have_features_too():
+    """A clip encoder with a map and a vector: the vector stays as it is."""
+    clip = keras.Input((4, 8, 8, 3))
+    frame = keras.layers.Lambda(lambda x: x[:, 0])(clip)
+    vector = keras.layers.GlobalAveragePooling3D()(clip)
+    encoder = keras.Model(clip, {"conv1": frame, "fc6": vector})
+    clips = np.random.default_rng(0).integers(0, 256, (5, 4, 8, 8, 3), dtype=np.uint8)
+    features = tap_features(encoder, batched(clips), pool=2)
+    assert features.shapes == {"conv1": (2, 2, 3), "fc6": (1, 1, 3)}
+    np.testing.assert_allclose(features.rows["fc6"], clips.mean(axis=(1, 2, 3)) / 255, atol=1e-5)
+
+
+def test_ten_crops_are_corners_center_and_mirror_images():
+    image = np.arange(2 * 5 * 5 * 3, dtype=np.uint8).reshape(2, 5, 5, 3)
+    batches = tf.data.Dataset.from_tensors((image, np.array([0, 1])))
+    found = [next(dataset.as_numpy_iterator())[0] for dataset in ten_crops(batches, 5, 3)]
+    for number, (top, left) in enumerate([(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]):
+        part = image[:, top : top + 3, left : left + 3]
+        np.testing.assert_array_equal(found[2 * number], part)
+        np.testing.assert_array_equal(found[2 * number + 1], part[:, :, ::-1])
+
+
 def test_what_cannot_be_measured_is_refused(encoder):
-    with pytest.raises(SourceError, match="no readable picture"):
-        tap_features(encoder, batched(pictures()).take(0))
+    with pytest.raises(SourceError, match="no readable example"):
+        tap_features(encoder, batched(images_of()).take(0))
     rgb = keras.Input((None, None, 3))
     with pytest.raises(ModelError, match="is no encoder"):
-        tap_features(keras.Model(rgb, keras.layers.Conv2D(2, 3)(rgb)), batched(pictures()))
+        tap_features(keras.Model(rgb, keras.layers.Conv2D(2, 3)(rgb)), batched(images_of()))
     broken = keras.models.clone_model(encoder)
     broken.layers[-1].bias.assign(np.full(7, np.nan))
     with pytest.raises(ModelError, match="tap 'conv2' holds NaN"):
-        tap_features(broken, batched(pictures()))
+        tap_features(broken, batched(images_of()))
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="the process's memory is read from /proc")
-def test_memory_does_not_grow_with_the_pictures(encoder, tmp_path):
-    """Ten times the pictures, 300 MB of features: the process grows by a small part of that."""
-    images = tf.constant(pictures(64, side=64))
+def test_memory_does_not_grow_with_the_images(encoder, tmp_path):
+    """Ten times the images, 300 MB of features: the process grows by a small part of that."""
+    images = tf.constant(images_of(64, side=64))
 
     def run(batches):
         data = tf.data.Dataset.range(batches).map(lambda _: (images, tf.zeros(64, tf.int32)))

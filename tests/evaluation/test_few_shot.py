@@ -1,9 +1,7 @@
-"""Few pictures of each class: what is drawn, what the fit may see, and the whole evaluation."""
+"""Few images of each class: what is drawn, what the fit may see, and the whole evaluation."""
 
 import csv
-import json
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.features import Features
-from tfssl.evaluation.tasks.few_shot import STRENGTH, ShotScore, draw_shots, evaluate, few_shot, summary
+from tfssl.evaluation.record import read_record
+from tfssl.evaluation.tasks.few_shot import STRENGTH, draw_shots, evaluate, few_shot
 
 
 def features(count, classes=4, numbers=60, planted=2.0, seed=0):
@@ -29,90 +28,61 @@ def test_k_of_each_class_are_drawn():
     assert [int(drawn[labels == i].sum()) for i in range(3)] == [3, 3, 3]
     np.testing.assert_array_equal(drawn, draw_shots(labels, 3, 0))
     assert (drawn != draw_shots(labels, 3, 1)).any()
-    with pytest.raises(SourceError, match="only 4 readable pictures, fewer than shots=5"):
+    with pytest.raises(SourceError, match="only 4 readable images, fewer than shots=5"):
         draw_shots(labels, 5, 0)
 
 
 def test_equals_scikit_learn_on_what_was_drawn():
-    train, test = features(80), features(4000, seed=1)
-    for score in few_shot(train, test, [2, 8, 20], [0, 1]):
-        drawn = draw_shots(train.labels, score.shots, score.draw)
-        scaler = StandardScaler().fit(train.rows["conv1"][drawn])
-        vectors = [scaler.transform(part.rows["conv1"]) / 60**0.5 for part in (train, test)]
-        model = LogisticRegression(C=STRENGTH, tol=1e-8, max_iter=5000).fit(vectors[0][drawn], train.labels[drawn])
-        assert score.accuracy == pytest.approx(model.score(vectors[1], test.labels), abs=0.005)
-        if score.shots == 20:
-            assert np.isnan(score.held_out) and drawn.all()
-        else:
-            wanted = model.score(vectors[0][~drawn], train.labels[~drawn])
-            assert score.held_out == pytest.approx(wanted, abs=1.01 / (~drawn).sum())
+    train, test, shots = features(80), features(4000, seed=1), (2, 8, 20)
+    for run in few_shot("encoder", [0, 1], train, test, shots):
+        left = []
+        for k in shots:
+            drawn = draw_shots(train.labels, k, run.seed)
+            scaler = StandardScaler().fit(train.rows["conv1"][drawn])
+            vectors = [scaler.transform(part.rows["conv1"]) / 60**0.5 for part in (train, test)]
+            model = LogisticRegression(C=STRENGTH, tol=1e-8, max_iter=5000).fit(vectors[0][drawn], train.labels[drawn])
+            assert run.metrics[f"accuracy_{k}"] == pytest.approx(model.score(vectors[1], test.labels), abs=0.005)
+            if not drawn.all():
+                left.append(model.score(vectors[0][~drawn], train.labels[~drawn]))
+        assert len(left) == 2, "20 of each class are all"
+        assert run.held_out == pytest.approx(np.mean(left), abs=0.02)
+        assert run.metrics["accuracy"] == pytest.approx(np.mean([run.metrics[f"accuracy_{k}"] for k in shots]))
 
 
-def test_more_pictures_help_and_random_labels_give_chance():
-    scores = list(few_shot(features(160), features(800, seed=1), [1, 4, 16], range(5)))
-    means = [np.mean([s.accuracy for s in scores if s.shots == k]) for k in (1, 4, 16)]
+def test_more_images_help_and_random_labels_give_chance():
+    runs = list(few_shot("encoder", range(5), features(160), features(800, seed=1), [1, 4, 16]))
+    means = [np.mean([run.metrics[f"accuracy_{k}"] for run in runs]) for k in (1, 4, 16)]
     assert 0.3 < means[0] < means[1] < means[2]
-    (chance,) = few_shot(features(160, planted=0.0), features(2000, planted=0.0, seed=1), [16], [0])
-    assert abs(chance.accuracy - 0.25) < 4 * (0.25 * 0.75 / 2000) ** 0.5
+    noise = (features(160, planted=0.0), features(2000, planted=0.0, seed=1))
+    (chance,) = few_shot("encoder", [0], *noise, [16])
+    assert abs(chance.metrics["accuracy"] - 0.25) < 4 * (0.25 * 0.75 / 2000) ** 0.5
 
 
-def test_the_tap_is_chosen_by_pictures_that_were_not_drawn():
-    def score(tap, k, draw, held, right, encoder="encoder"):
-        return ShotScore(encoder, tap, k, draw, held, right)
-
-    numbers = summary(
-        [
-            *(score("conv1", 1, 0, 0.5, 0.30), score("conv1", 1, 1, 0.5, 0.20), score("conv1", 2, 0, np.nan, 0.60)),
-            *(score("conv2", 1, 0, 0.4, 0.90), score("conv2", 1, 1, 0.4, 0.90), score("conv2", 2, 0, np.nan, 0.95)),
-            *(score("conv1", 1, 0, 0.2, 0.1, "untrained"), score("conv1", 2, 0, np.nan, 0.2, "untrained")),
-        ]
-    )
-    assert numbers["tap"] == "conv1"
-    assert numbers["accuracy_1"] == pytest.approx(0.25)
-    assert numbers["accuracy_1_std"] == pytest.approx(np.std([0.3, 0.2], ddof=1))
-    assert numbers["accuracy_2"] == 0.6 and numbers["accuracy_2_std"] == 0
-    assert numbers["accuracy"] == pytest.approx(0.425) and numbers["gain"] == pytest.approx(0.425 - 0.15)
+def test_where_all_images_are_drawn_nothing_is_held_out():
+    runs = list(few_shot("encoder", [0, 1], features(8), features(40, seed=1), [2]))
+    assert [run.held_out for run in runs] == [None, None] and runs[0].metrics == runs[1].metrics
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    folder, random = tmp_path_factory.mktemp("labeled"), np.random.default_rng(0)
-    for part, count in (("train", 5), ("test", 6)):
-        for channel, name in enumerate(("blue", "green", "red")):
-            (folder / part / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = random.integers(0, 200, (24, 24, 3))
-                pixels[..., channel] += 50
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / part / name / f"{i}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    keras.utils.set_random_seed(0)
-    rgb = keras.Input((None, None, 3))
-    one = keras.layers.Conv2D(4, 3, activation="relu", padding="same")(rgb)
-    return keras.Model(rgb, {"conv1": one, "conv2": keras.layers.Conv2D(6, 3, strides=2)(one)}, name="encoder")
+def root(colors):
+    return colors(5, 6)
 
 
 def test_the_whole_evaluation(root, encoder, tmp_path):
     seen = []
-    options = {"side": 24, "pool": 2, "draws": 2, "progress": lambda *state: seen.append(state)}
-    numbers = evaluate(encoder, root, out=tmp_path, **options)
-    assert numbers["pixels_accuracy_4"] == 1.0, "the mean color tells these classes apart"
-    assert "accuracy_8" not in numbers, "classes have five pictures"
-    assert numbers["chance"] == pytest.approx(1 / 3)
-    assert (numbers["images_train"], numbers["images_test"], numbers["images_skipped"]) == (15, 18, 0)
-    record = json.loads((tmp_path / "metrics.json").read_text())
-    assert {k: v for k, v in record.items() if k in numbers} == numbers
-    assert record["protocol"]["shots"] == [1, 2, 4] and record["protocol"]["strength"] == STRENGTH
-    with open(tmp_path / "shots.csv", newline="") as file:
+    options = {"image_size": 24, "pool": 2, "draws": 2, "progress": lambda *state: seen.append(state)}
+    record = evaluate(encoder, root, out=tmp_path, **options)
+    assert record["accuracy_4"].baselines["pixels"] == 1.0, "the mean color tells these classes apart"
+    assert list(record)[:4] == ["accuracy", "accuracy_1", "accuracy_2", "accuracy_4"], "classes have five images"
+    assert record["accuracy_1"].baselines["chance"] == pytest.approx(1 / 3)
+    assert [record[f"images_{part}"].value for part in ("train", "test", "skipped")] == [15, 18, 0]
+    assert read_record(tmp_path).metrics == record.metrics
+    assert record.protocol["shots"] == (1, 2, 4) and record.protocol["strength"] == STRENGTH
+    with open(tmp_path / "runs.csv", newline="") as file:
         table = list(csv.DictReader(file))
-    assert len(table) == len(seen) == (2 + 2 + 1) * 3 * 2 and seen[-1][:2] == (30, 30)
-    own = [
-        float(r["accuracy"]) for r in table if (r["encoder"], r["tap"], r["shots"]) == ("encoder", numbers["tap"], "1")
-    ]
-    assert numbers["accuracy_1"] == pytest.approx(np.mean(own))
+    assert len(table) == len(seen) == (2 + 2 + 1) * 2 and seen[-1][:2] == (10, 10)
+    own = [float(r["accuracy_1"]) for r in table if (r["encoder"], r["tap"]) == ("encoder", record.details["tap"])]
+    assert record["accuracy_1"].value == pytest.approx(np.mean(own)) and record["accuracy_1"].n == len(own) == 2
     with Image.open(tmp_path / "shots.png") as picture:
         assert picture.size == (640, 420)
 
@@ -129,5 +99,5 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
 )
 def test_wrong_settings_are_one_line(root, encoder, options, words):
     with pytest.raises(ConfigError, match=words) as caught:
-        evaluate(encoder, root, **{"side": 24, "pool": 1, "draws": 1, **options})
+        evaluate(encoder, root, **{"image_size": 24, "pool": 1, "draws": 1, **options})
     assert "\n" not in str(caught.value)

@@ -1,9 +1,7 @@
 """The vote of the nearest neighbors."""
 
-import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 from tfssl.evaluation.features import Features
 from tfssl.evaluation.tasks import knn
@@ -47,21 +45,12 @@ def test_shift_and_length_of_vectors_do_not_matter():
 
     assert measure(np.float32(100), np.float32(50)) == measure(np.float32(1), np.float32(0))
     own, other = measure(np.float32(1), np.float32(0))
-    assert 0.4 < own < other, "test pictures that are in the training set vote for themselves"
+    assert 0.4 < own < other, "test images that are in the training set vote for themselves"
 
 
-def test_the_task_on_pictures(tmp_path):
-    random = np.random.default_rng(0)
-    for part in ("train", "test"):
-        for channel, name in enumerate(("blue", "green", "red")):
-            (tmp_path / part / name).mkdir(parents=True)
-            for i in range(8):
-                pixels = random.integers(0, 200, (16, 16, 3))
-                pixels[..., channel] += 50
-                Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / part / name / f"{i}.png")
-    rgb = keras.Input((None, None, 3))
-    encoder = keras.Model(rgb, {"conv1": keras.layers.Conv2D(4, 3, activation="relu")(rgb)})
-    numbers = knn.evaluate(encoder, tmp_path, side=16, pool=1, seeds=2, out=tmp_path / "out")
-    assert numbers["pixels_accuracy"] == 1.0 and numbers["accuracy_std"] == 0.0
-    assert numbers["chance"] == pytest.approx(1 / 3)
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"metrics.json", "taps.csv", "taps.png"}
+def test_the_task_on_images(encoder, colors, tmp_path):
+    record = knn.evaluate(encoder, colors(12, 6), image_size=16, pool=1, seeds=2, taps=["conv1"], out=tmp_path)
+    accuracy = record["accuracy"]
+    assert accuracy.baselines["pixels"] == 1.0 and accuracy.std == 0.0
+    assert accuracy.baselines["chance"] == pytest.approx(1 / 3)
+    assert {p.name for p in tmp_path.iterdir()} == {"metrics.json", "runs.csv", "taps.png"}

@@ -1,4 +1,4 @@
-"""Windows cover pictures, selective search finds regions, and what is stored is found again."""
+"""Windows cover images, selective search finds regions, and what is stored is found again."""
 
 import builtins
 
@@ -12,16 +12,16 @@ from tfssl.evaluation.detection.proposals import choose_source, propose, recall,
 from tfssl.ops.boxes import area
 
 
-def test_windows_are_different_boxes_inside_the_picture():
+def test_windows_are_different_boxes_inside_the_image():
     boxes = sliding_windows(256, 171)
     assert boxes.dtype == np.float32 and 500 < len(boxes) < 2000
     assert len(np.unique(boxes.round(3), axis=0)) == len(boxes)
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [256.001, 171.001]).all() and (area(boxes) > 0).all()
-    assert (boxes == [0, 0, 256, 171]).all(axis=1).any(), "the whole picture is one of them"
+    assert (boxes == [0, 0, 256, 171]).all(axis=1).any(), "the whole image is one of them"
 
 
 @pytest.mark.parametrize("size", [(256, 171), (171, 256), (500, 375), (64, 64), (300, 40)])
-def test_windows_find_objects_of_every_place_size_and_shape(size):
+def test_windows_find_objects_of_every_position_size_and_shape(size):
     random = np.random.default_rng(0)
     sides = np.exp(random.uniform(np.log(0.2), 0, (300, 2))) * size
     sides = sides[(sides.max(axis=1) / sides.min(axis=1)) < 3]

@@ -1,7 +1,6 @@
-"""Pictures with several classes: loss and classifiers against their definitions, what chooses what, the whole task."""
+"""Images with several classes: loss and classifiers against their definitions, what chooses what, the whole task."""
 
 import csv
-import json
 import math
 
 import keras
@@ -14,16 +13,19 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.presence.data import RandomWindow, presence_pictures
-from tfssl.evaluation.presence.network import presence_head, presence_loss
-from tfssl.evaluation.presence.one_vs_rest import (
+from tfssl.evaluation.presence import (
     STRENGTHS,
+    RandomWindow,
     fit_classes,
     held_out,
     mean_average_precision,
+    precisions,
+    presence_head,
+    presence_images,
+    presence_loss,
     probe_classes,
 )
-from tfssl.evaluation.presence.scores import PresenceScore, precisions, summary
+from tfssl.evaluation.record import read_record
 from tfssl.evaluation.tasks.voc_classification import evaluate
 
 
@@ -65,12 +67,12 @@ def test_classifiers_are_scikit_learn_s_without_the_ignored(classifier):
     rows, presence = random.normal(size=(120, 6)), random.integers(0, 2, (120, 3))
     presence[:, 2] = 0
     presence[::7, 0] = 255
-    planes = fit_classes(rows, presence, 2.0, classifier)
+    weights, bias = fit_classes(rows, presence, 2.0, classifier)
     keep = presence[:, 0] != 255
     model = LinearSVC(C=2.0, dual=False) if classifier == "svm" else LogisticRegression(C=2.0)
     model.fit(rows[keep], presence[keep, 0])
-    np.testing.assert_allclose(planes.scores(rows)[:, 0], model.decision_function(rows), atol=2e-3)
-    assert not planes.weights[:, 2].any() and planes.bias[2] == 0, "a class that no picture shows"
+    np.testing.assert_allclose((rows @ weights + bias)[:, 0], model.decision_function(rows), atol=2e-3)
+    assert not weights[:, 2].any() and bias[2] == 0, "a class that no image shows"
 
 
 def planted(count, seed, classes=3, numbers=40, strength=1.5):
@@ -105,25 +107,6 @@ def test_random_labels_rank_like_chance():
     tested, wanted = planted(3000, 1, strength=0.0)
     ((_, _, _, (scores,)),) = probe_classes(rows, [tested], presence, [0], "svm")
     assert mean_average_precision(scores, wanted) == pytest.approx(wanted.mean(), abs=0.03)
-
-
-def test_summary_tells_the_chosen_tap():
-    def score(tap, seed, held, *ap, encoder="encoder"):
-        return PresenceScore(encoder, tap, seed, 1.0, held, {"area": np.array(ap), "11point": np.array(ap) / 2})
-
-    numbers = summary(
-        [
-            *(score("conv1", 0, 0.6, 0.3, 0.5), score("conv1", 1, 0.6, 0.4, 0.6)),
-            *(score("conv2", 0, 0.5, 0.9, np.nan), score("conv2", 1, 0.5, 0.7, np.nan)),
-            *(score("conv1", s, 0.1, 0.2, 0.2, encoder="untrained") for s in (0, 1)),
-        ],
-        ("cat", "dog"),
-    )
-    assert numbers["map_area"] == pytest.approx(0.45) and numbers["map_11point"] == pytest.approx(0.225)
-    assert numbers["map_area_std"] == pytest.approx(np.std([0.4, 0.5], ddof=1))
-    assert numbers["tap"] == "conv1" and numbers["best_on_test_tap"] == "conv2"
-    assert numbers["best_on_test"] == numbers["tap_conv2"] == pytest.approx(0.8), "classes that never occur left out"
-    assert numbers["ap_cat"] == pytest.approx(0.35) and numbers["gain"] == pytest.approx(0.25)
 
 
 @pytest.fixture(scope="module")
@@ -164,22 +147,23 @@ def encoder():
 
 
 def test_presence_of_the_splits(root):
-    train, test = presence_pictures(root, "train", "val")
+    train, test = presence_images(root, "train", "val")
     assert train.classes == ("green", "red") and (len(train), len(test)) == (24, 16)
-    np.testing.assert_array_equal(train.presence[:4], [[1, 255], [0, 1], [0, 0], [1, 1]])
+    np.testing.assert_array_equal(train.labels[:4], [[1, 255], [0, 1], [0, 0], [1, 1]])
     with pytest.raises(ConfigError, match="must not be the training set"):
-        presence_pictures(root, "val", "val")
+        presence_images(root, "val", "val")
     with pytest.raises(SourceError, match="class 'blue' is in none"):
-        presence_pictures(root, "train", "val", classes=["green", "red", "blue"])
+        presence_images(root, "train", "val", classes=["green", "red", "blue"])
 
 
 def test_windows_have_the_scales_of_the_protocol():
     """A picture whose columns tell where they are: windows are 0.5 to 2 times as wide as what they show."""
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 200, axis=0).repeat(3, axis=2)
-    window, row = RandomWindow(40, 2), np.array([0, 1], np.int32)
+    window, row = RandomWindow(40), np.array([0, 1], np.int32)
+    example = {"image": Image.fromarray(ramp), "label": row}
     widths, mirrored = [], 0
     for seed in range(200):
-        pixels, presence = window.apply((Image.fromarray(ramp), row), np.random.default_rng(seed))
+        pixels, presence = window(example, np.random.default_rng(seed), True)
         assert pixels.shape == (40, 40, 3) and presence is row
         columns = pixels[0, :, 0].astype(float)
         widths.append(abs(columns[-2] - columns[1]) * 40 / 37)
@@ -187,7 +171,7 @@ def test_windows_have_the_scales_of_the_protocol():
     scales = 40 / np.array(widths)
     assert 0.48 < scales.min() < 0.6 and 1.8 < scales.max() < 2.1 and 70 < mirrored < 130
     assert np.mean(scales) == pytest.approx(1.25, abs=0.12)
-    center, _ = window.apply((Image.fromarray(ramp), row))
+    center, _ = window(example, np.random.default_rng(0), False)
     assert abs(center[0, 0, 0] - 30) < 4 and abs(int(center[0, -1, 0]) - 225) < 4
 
 
@@ -201,43 +185,56 @@ def test_the_head_starts_as_the_protocol_says():
 
 def test_the_whole_evaluation(root, encoder, tmp_path):
     seen = []
-    options = {"side": 32, "pool": 3, "seeds": 2, "crops": 10}
-    numbers = evaluate(encoder, root, out=tmp_path, progress=lambda *state: seen.append(state), **options)
-    assert numbers["pixels_map_area"] > 0.95, "the colors tell these classes apart"
-    assert numbers["prevalence"] == pytest.approx((8 / 15 + 6 / 16) / 2), "one picture is ignored"
-    assert (numbers["images_train"], numbers["images_test"], numbers["class_count"]) == (24, 16, 2)
-    record = json.loads((tmp_path / "metrics.json").read_text())
-    assert {k: v for k, v in record.items() if k in numbers} == numbers
-    assert record["protocol"]["strengths"] == list(STRENGTHS) and record["protocol"]["classifier"] == "svm"
-    with open(tmp_path / "classes.csv", newline="") as file:
+    options = {"image_size": 32, "pool": 3, "seeds": 2, "crops": 10}
+    record = evaluate(encoder, root, out=tmp_path, progress=lambda *state: seen.append(state), **options)
+    beside = record["map_area"].baselines
+    assert beside["pixels"] > 0.95, "the colors tell these classes apart"
+    assert beside["chance"] == pytest.approx((8 / 15 + 6 / 16) / 2), "one image is ignored"
+    assert [record[name].value for name in ("images_train", "images_test", "classes")] == [24, 16, 2]
+    assert read_record(tmp_path).metrics == record.metrics
+    assert record.protocol["strengths"] == STRENGTHS and record.protocol["classifier"] == "svm"
+    with open(tmp_path / "runs.csv", newline="") as file:
         table = list(csv.DictReader(file))
-    assert len(table) == 2 * 5 * 2 and len(seen) == 10 and seen[-1][:2] == (10, 10)
-    assert set(table[0]) >= {"ap_area", "ap_11point", "ap_area_10crop", "ap_11point_10crop"}
-    own = [float(r["ap_area"]) for r in table if (r["encoder"], r["tap"]) == ("encoder", "conv2")]
-    assert numbers["tap_conv2"] == pytest.approx(np.mean(own))
+    assert len(table) == 2 * 5 and len(seen) == 10 and seen[-1][:2] == (10, 10)
+    rules = {"ap_red", "ap_11point_red", "ap_area_10crop_red", "ap_11point_10crop_red"}
+    assert set(table[0]) >= {"map_area", "map_11point_10crop"} | rules
+    own = [r for r in table if (r["encoder"], r["tap"]) == ("encoder", "conv2")]
+    assert record["tap_conv2"].value == pytest.approx(np.mean([float(r["map_area"]) for r in own]))
+    for row in own:
+        mean = (float(row["ap_red"]) + float(row["ap_green"])) / 2
+        assert float(row["map_area"]) == pytest.approx(mean)
     with Image.open(tmp_path / "taps.png") as picture:
         assert picture.size == (640, 420)
-    again = evaluate(encoder, root, **options | {"crops": 1, "side": 28, "taps": ["conv2"]})
-    assert again == evaluate(encoder, root, **options | {"crops": 1, "side": 28, "taps": ["conv2"]}), "repeatable"
-    logistic = evaluate(encoder, root, **options | {"crops": 1, "side": 28, "classifier": "logistic", "seeds": 1})
-    assert logistic["pixels_map_area"] > 0.95 and "map_area_10crop" not in logistic
+    logistic = evaluate(
+        encoder, root, **options | {"crops": 1, "taps": ["conv2"], "classifier": "logistic", "seeds": 1}
+    )
+    assert logistic["map_area"].baselines["pixels"] > 0.95 and "map_area_10crop" not in logistic
 
 
 def test_a_trained_network(root, encoder, tmp_path):
     """The head alone tells the colors apart; the encoder stays as it is; ten windows are scored too."""
     before, seen = encoder.get_weights(), []
-    options = {"side": 24, "pool": 3, "seeds": 1, "classifier": "network", "steps": 160, "rate": 0.01, "crops": 10}
-    numbers = evaluate(encoder, root, out=tmp_path, progress=lambda *state: seen.append(state), **options)
-    assert numbers["tap"] == "conv2"
-    assert min(numbers["map_area"], numbers["map_area_10crop"]) > numbers["prevalence"] + 0.3, "far above chance"
-    assert seen[-1][:2] == (320, 320) and not any(key.startswith("pixels") for key in numbers)
+    options = {
+        "image_size": 24,
+        "pool": 3,
+        "seeds": 1,
+        "classifier": "network",
+        "steps": 160,
+        "learning_rate": 0.01,
+        "crops": 10,
+    }
+    record = evaluate(encoder, root, out=tmp_path, progress=lambda *state: seen.append(state), **options)
+    assert record.details["tap"] == "conv2"
+    area = record["map_area"]
+    assert min(area.value, float(record["map_area_10crop"])) > area.baselines["chance"] + 0.3, "far above chance"
+    assert seen[-1][:2] == (320, 320) and set(area.baselines) == {"untrained", "chance"}
     assert all((a == b).all() for a, b in zip(before, encoder.get_weights(), strict=True))
-    protocol = json.loads((tmp_path / "metrics.json").read_text())["protocol"]
+    protocol = record.protocol
     assert protocol["strategy"] == "freeze" and protocol["steps"] == 160 and protocol["batch_size"] == 16
     assert not (tmp_path / "taps.png").exists()
     few = options | {"steps": 4, "crops": 1, "trained": False}
     tuned = evaluate(encoder, root, strategy="fine_tune", train_from="conv2", hidden=[8], **few)
-    assert 0 < tuned["map_area"] <= 1 and "untrained_map_area" not in tuned
+    assert 0 < tuned["map_area"].value <= 1 and "untrained" not in tuned["map_area"].baselines
 
 
 @pytest.mark.parametrize(
@@ -245,11 +242,11 @@ def test_a_trained_network(root, encoder, tmp_path):
     [
         ({"classifier": "forest"}, "`classifier` must be one of svm, logistic, network"),
         ({"crops": 5}, "`crops` must be 1 or 10"),
-        ({"side": 4}, "`side` must be an integer from 8"),
+        ({"image_size": 4}, "`image_size` must be an integer from 8"),
         ({"strategy": "fine_tune"}, "belong to classifier='network'"),
         ({"classifier": "network", "strategy": "joint"}, "needs a trained encoder and its `pretext`"),
         ({"classifier": "network", "strategy": "thaw"}, "`strategy` must be one of fine_tune"),
-        ({"classifier": "network", "rate": 0}, "`rate` must be above 0"),
+        ({"classifier": "network", "learning_rate": 0}, "`learning_rate` must be above 0"),
         ({"classifier": "network", "hidden": 0}, "`hidden` must be a positive integer"),
         ({"seeds": 0}, "`seeds` must be a positive integer"),
         ({"taps": ["conv9"]}, "no 'conv9'"),
@@ -257,5 +254,5 @@ def test_a_trained_network(root, encoder, tmp_path):
 )
 def test_wrong_settings_are_one_line(root, encoder, options, words):
     with pytest.raises(ConfigError, match=words) as caught:
-        evaluate(encoder, root, **{"side": 24, "pool": 1, "seeds": 1, **options})
+        evaluate(encoder, root, **{"image_size": 24, "pool": 1, "seeds": 1, **options})
     assert "\n" not in str(caught.value)

@@ -52,7 +52,7 @@ def exported(method, model, tmp_path_factory):
     """A float16 SavedModel and an int8 .tflite in one folder. Read only: corrupt a copy."""
     out = tmp_path_factory.mktemp("export") / "colorizer"
     export_savedmodel(method, model, out, weights="float16")
-    export_tflite(method, model, out, quantize="int8", side=64)
+    export_tflite(method, model, out, quantize="int8", image_size=64)
     return out
 
 

@@ -15,9 +15,9 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from tfssl.endpoint import encode
 from tfssl.errors import ModelError
-from tfssl.export.check_savedmodel import GraphModel
-from tfssl.export.samples import encode
+from tfssl.export.graph_model import GraphModel
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from tfssl.errors import ConfigError, ModelError
-from tfssl.export import export_run, serving
-from tfssl.export.folder import fingerprints, read_config, read_report, write_export
-from tfssl.export.network import StoredNetwork, float32_network
+from tfssl.export import export_run
+from tfssl.export.folder import fingerprints, read_method, read_report, write_export
+from tfssl.export.network import StoredNetwork, served_network
 from tfssl.export.savedmodel import export_savedmodel, load_savedmodel, read_variables
-from tfssl.export.serving import CONFIG, WARMUP, read_warmup
+from tfssl.export.serving import CONFIG, WARMUP, read_config, read_warmup
 from tfssl.methods import Colorization
 
 
@@ -83,11 +83,11 @@ def test_mixed_precision_is_exported_in_float32(method, lively):
         mixed = lively(method.model(), seed=1)
     finally:
         keras.config.set_dtype_policy("float32")
-    network = float32_network(method, mixed)
+    network = served_network(method, mixed)
     assert {layer.compute_dtype for layer in network.layers} == {"float32"}
     for path, value in values(mixed).items():
         np.testing.assert_array_equal(values(network)[path], value)
-    assert float32_network(method, network) is network
+    assert served_network(method, network) is network
 
 
 def test_stored_network_answers_like_the_model(model):
@@ -106,7 +106,7 @@ def test_a_kernel_beyond_float16_is_refused():
 
 
 def test_serving_files(exported):
-    (entry,) = serving.read_config(exported / CONFIG).model_config_list.config
+    (entry,) = read_config(exported / CONFIG)
     assert (entry.name, entry.base_path, entry.model_platform) == ("colorizer", "/models/colorizer", "tensorflow")
     requests = read_warmup(exported / "1" / WARMUP)
     assert [name for name, _ in requests] == ["colorize_bytes", "predict_ab", "serving_default"]
@@ -153,7 +153,7 @@ def test_files_named_in_the_configuration_travel_along(model, tmp_path):
     with write_export(tmp_path / "out", method, model, [], overwrite=False):
         pass
     (tmp_path / "mine.npy").unlink()
-    again = Colorization(**read_config(read_report(tmp_path / "out"), tmp_path / "out"))
+    again = read_method(read_report(tmp_path / "out"), tmp_path / "out")
     np.testing.assert_array_equal(np.load(again.prior), np.full(313, 1 / 313))
 
 
@@ -168,20 +168,3 @@ def test_wrong_use_is_one_line(exported, method, model, tmp_path):
         with pytest.raises(ConfigError, match="Received: ") as caught:
             call()
         assert "\n" not in str(caught.value)
-
-
-def test_colors_in_0_1_are_exported_within_a_hundredth_of_what_ab_may_deviate():
-    import types
-
-    from PIL import Image
-
-    from tfssl.export.savedmodel import _parity
-    from tfssl.methods.base import Endpoint
-
-    spec = tf.TensorSpec((None, None, None, 3), tf.float32, name="images")
-    off = types.SimpleNamespace(signatures={"predict": lambda images: {"x": images + 1e-4}})
-    pictures = [Image.new("RGB", (8, 6), "navy")]
-    endpoints = [Endpoint(lambda images: {"x": images}, (spec,), unit=unit) for unit in (1, 1 / 100)]
-    _parity(off, {"predict": endpoints[0]}, pictures, 1e-3)
-    with pytest.raises(ModelError, match="more than 1e-05"):
-        _parity(off, {"predict": endpoints[1]}, pictures, 1e-3)

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tfssl.color.predict import predict_ab
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export import export_run
-from tfssl.export.check_tflite import check_operators
+from tfssl.export.check import check_tflite_operators
 from tfssl.export.tflite import export_tflite, run_tflite
 
 
@@ -46,15 +46,15 @@ def test_int8_computes_in_integers_but_decodes_in_float(exported):
     # In float: the first, the two on the vector pooled over the picture, and what the classifier gives.
     assert len(convolutions) == 21 and convolutions.count("int8") == 21 - 4
     assert {kind for name, kind in found if name in ("SOFTMAX", "FULLY_CONNECTED", "PACK")} == {"float32"}
-    assert check_operators(exported / "colorizer_int8.tflite")
+    assert check_tflite_operators(exported / "colorizer_int8.tflite")
 
 
 @pytest.mark.parametrize(("quantize", "limit"), [("none", 1e-3), ("float16", 0.05), ("dynamic", 0.3)])
 def test_error_against_the_keras_model(method, model, lightness, tmp_path, quantize, limit):
-    report = export_tflite(method, model, tmp_path, quantize=quantize, side=64)
+    report = export_tflite(method, model, tmp_path, quantize=quantize, image_size=64)
     path = tmp_path / f"colorizer_{quantize}.tflite"
     entry = report["tflite"][path.name]
-    assert entry["parity"]["ab"]["mean_abs"] <= limit and entry["parity"]["pictures"] == 13
+    assert entry["parity"]["ab"]["mean_abs"] <= limit and entry["parity"]["images"] == 13
     assert entry["signature"] == "predict_ab" and entry["inputs"]["lightness"]["shape"] == [1, 64, 64, 1]
     wanted = predict_ab(method, model, tf.constant(lightness)).numpy()
     (answer,) = run_tflite(path, "predict_ab", [{"lightness": lightness}])
@@ -72,16 +72,17 @@ def test_int8_error_is_in_the_report(exported):
 def test_representative_pictures_set_the_ranges(method, model, exported, tmp_path):
     """Ranges seen on pictures of one gray cut off what photographs excite."""
     gray = np.full((2, 32, 32, 3), 110, np.uint8)
-    narrow = export_tflite(method, model, tmp_path, quantize="int8", side=64, representative=gray)
+    narrow = export_tflite(method, model, tmp_path, quantize="int8", image_size=64, representative=gray)
     wide = json.loads((exported / "export.json").read_text())
     errors = [r["tflite"]["colorizer_int8.tflite"]["parity"]["ab"]["mean_abs"] for r in (narrow, wide)]
     assert errors[0] > 1.5 * errors[1]
 
 
+@pytest.mark.slow
 def test_the_order_of_representative_pictures_does_not_matter(method, model, tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     for name, order in (("a", pictures), ("b", pictures[::-1])):
-        export_tflite(method, model, tmp_path / name, quantize="int8", side=64, representative=order)
+        export_tflite(method, model, tmp_path / name, quantize="int8", image_size=64, representative=order)
     first, second = ((tmp_path / name / "colorizer_int8.tflite").read_bytes() for name in "ab")
     assert first == second
 
@@ -89,22 +90,23 @@ def test_the_order_of_representative_pictures_does_not_matter(method, model, tmp
 def test_a_model_that_answers_nan_is_refused(method, lively, tmp_path):
     broken = lively(method.model())
     broken.get_layer("scores").bias.assign(np.full(313, np.nan))
-    with pytest.raises(ModelError, match=r"colorizer_none\.tflite differs from the Keras model by nan"):
-        export_tflite(method, broken, tmp_path / "out", side=64)
+    with pytest.raises(ModelError, match=r"colorizer_none\.tflite: output ab differs from the Keras model by nan"):
+        export_tflite(method, broken, tmp_path / "out", image_size=64)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_export_run_reads_an_export_and_reports_in_words(exported, tmp_path):
-    lines = export_run(exported, tmp_path / "phone", format="tflite", quantize="dynamic", side=64)
+    lines = export_run(exported, tmp_path / "phone", format="tflite", quantize="dynamic", image_size=64)
     assert len(lines) == 2 and "colorizer_dynamic.tflite" in lines[0] and "mean error" in lines[1]
 
 
 def test_wrong_use(method, model, exported, tmp_path):
     with pytest.raises(ConfigError, match="quantize='int4'"):
         export_tflite(method, model, tmp_path, quantize="int4")
-    with pytest.raises(ConfigError, match="side=8"):
-        export_tflite(method, model, tmp_path, side=8)
+    with pytest.raises(ConfigError, match="image_size=8"):
+        export_tflite(method, model, tmp_path, image_size=8)
     with pytest.raises(ModelError, match=r"already holds colorizer_int8\.tflite"):
-        export_tflite(method, model, exported, quantize="int8", side=64)
+        export_tflite(method, model, exported, quantize="int8", image_size=64)
     with pytest.raises(ModelError, match="cannot be run"):
         run_tflite(exported / "export.json", "predict_ab", [])

@@ -105,8 +105,9 @@ def test_saving_keeps_networks_and_learning_rates(batch, tmp_path):
     model.save(tmp_path / "adversarial.keras")
     loaded = keras.saving.load_model(tmp_path / "adversarial.keras")
     with zipfile.ZipFile(tmp_path / "adversarial.keras") as archive:
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-            assert {"critic", "critic_optimizer", "generator", "optimizer"} <= set(file), "as in files of old"
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(weights) as file:
+        assert {"critic", "critic_optimizer", "generator", "optimizer"} <= set(file), "as in files of old"
     np.testing.assert_allclose(loaded(batch), model(batch), atol=1e-6)
     np.testing.assert_allclose(loaded.judge(loaded(batch)), model.judge(model(batch)), atol=1e-6)
     assert [v.path for v in loaded.variables] == [v.path for v in model.variables]

@@ -17,6 +17,7 @@ from tfssl.color.predictors import Colorizer, network_lightness, one_temperature
 from tfssl.data.builtin import builtin_photographs
 from tfssl.data.images import decode_image
 from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.evaluation.record import read_record
 from tfssl.methods import Colorization
 from tfssl.methods.colorization.evaluate import evaluate, sweep_temperature, write_sheet
 from tfssl.methods.colorization.report import choose
@@ -92,7 +93,7 @@ def read_table(folder):
 
 class TestKnownPredictors:
     def test_perfect(self, method, solid):
-        metrics = evaluate(method, oracle(SOLID), str(solid))
+        metrics = evaluate(method, oracle(SOLID), str(solid)).flat()
         assert metrics["auc_raw"] == pytest.approx(1.0, abs=1e-6)
         assert metrics["auc_macro"] == metrics["auc_inverse_frequency"] == pytest.approx(1.0, abs=1e-6)
         assert metrics["rmse_ab"] == pytest.approx(0.0, abs=1e-4)
@@ -100,7 +101,7 @@ class TestKnownPredictors:
         assert metrics["psnr"] == math.inf and metrics["psnr_infinite"] == metrics["images"] == len(SOLID)
 
     def test_gray_equals_the_gray_baseline(self, method, photos):
-        metrics = evaluate(method, constant(0.0, 0.0), str(photos))
+        metrics = evaluate(method, constant(0.0, 0.0), str(photos)).flat()
         names = [name for name in metrics if f"gray_{name}" in metrics]
         assert len(names) >= 12
         for name in names:
@@ -111,13 +112,13 @@ class TestKnownPredictors:
         "color, score", [((255, 0, 0), 0.30299), ((0, 255, 0), 0.20149), ((200, 120, 60), 0.65180)]
     )
     def test_gray_for_solid_colors(self, method, color, score):
-        metrics = evaluate(method, constant(0.0, 0.0), np.full((1, 40, 52, 3), color, np.uint8))
+        metrics = evaluate(method, constant(0.0, 0.0), np.full((1, 40, 52, 3), color, np.uint8)).flat()
         assert metrics["gray_auc_raw"] == pytest.approx(score, abs=5e-6)
         assert metrics["gray_auc_macro"] == pytest.approx(score, abs=5e-6)  # 10 x 13 sampled pixels in one bin
 
     def test_pixels_count_alike_whatever_the_image_size(self, method):
         red, orange = np.full((40, 80, 3), (255, 0, 0), np.uint8), np.full((40, 20, 3), (200, 120, 60), np.uint8)
-        metrics = evaluate(method, constant(0.0, 0.0), [red, orange])
+        metrics = evaluate(method, constant(0.0, 0.0), [red, orange]).flat()
         assert metrics["pixels"] == 10 * 25
         assert metrics["auc_raw"] == pytest.approx(0.8 * 0.30299 + 0.2 * 0.65180, abs=1e-5)
         assert metrics["auc_inverse_frequency"] == pytest.approx((0.30299 + 0.65180) / 2, abs=1e-5)
@@ -128,11 +129,11 @@ def results(method, photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "deep"
     compare = {"vivid": (method, constant(20.0, 40.0))}
     seen = []
-    metrics = evaluate(
+    record = evaluate(
         method, constant(8.0, -12.0), str(photos), out=out, compare=compare, progress=lambda *n: seen.append(n)
     )
     assert seen == [(n, 11) for n in range(1, 12)]
-    return out, metrics
+    return out, record.flat(), record.skipped
 
 
 class TestFiles:
@@ -140,14 +141,14 @@ class TestFiles:
         assert sorted(p.name for p in results[0].iterdir()) == ["metrics.json", "per_image.csv", "sheet.png"]
 
     def test_json_holds_the_result(self, results, photos):
-        out, metrics = results
+        out, metrics, _ = results
         record = json.loads((out / "metrics.json").read_text())
-        assert all(record[name] == value for name, value in metrics.items())
+        assert read_record(out).flat() == metrics
         assert record["config"]["image_size"] == 48 and record["source"] == str(photos)
         assert {"tfssl", "tensorflow", "scikit-image"} <= set(record["versions"])
 
     def test_table_averages_to_the_result(self, results):
-        out, metrics = results
+        out, metrics, _ = results
         rows = [row for row in read_table(out) if row["status"] == "measured"]
         assert len(rows) == metrics["images"] == 8
         pixels = [float(row["pixels"]) for row in rows]
@@ -168,16 +169,16 @@ class TestFiles:
         assert metrics["colorfulness"] / true == pytest.approx(metrics["colorfulness_ratio"])
 
     def test_left_out_images_are_named(self, results):
-        out, metrics = results
+        out, metrics, skipped = results
         status = {row["name"].rpartition("/")[2]: row["status"] for row in read_table(out)}
         assert status["gray.png"] == "gray" and status["empty.png"] == "unreadable: the file is empty"
         assert status["a_damaged.jpg"].startswith("unreadable: ")
         assert metrics["images_gray"] == 1 and metrics["images_skipped"] == 2 and len(status) == 11
-        assert {name.rpartition("/")[2] for name in metrics["skipped"]} == {"a_damaged.jpg", "empty.png"}
+        assert {name.rpartition("/")[2] for name in skipped} == {"a_damaged.jpg", "empty.png"}
 
     def test_each_predictor_is_measured_apart(self, results, method, photos):
-        _, metrics = results
-        alone = evaluate(method, constant(20.0, 40.0), str(photos))
+        _, metrics, _ = results
+        alone = evaluate(method, constant(20.0, 40.0), str(photos)).flat()
         names = [name[len("vivid_") :] for name in metrics if name.startswith("vivid_")]
         assert len(names) >= 12 and all(metrics[f"vivid_{name}"] == alone[name] for name in names)
         assert metrics["auc_raw_gain"] == metrics["auc_raw"] - metrics["gray_auc_raw"]
@@ -234,17 +235,16 @@ class TestTemperatures:
         swept = sweep_temperature(method, model, str(photos), [0.2, 1.0], limit=6)
         assert list(swept) == [0.2, 1.0]
         for temperature, metrics in swept.items():
-            alone = evaluate(method, model, str(photos), temperature=temperature, limit=6)
+            alone = evaluate(method, model, str(photos), temperature=temperature, limit=6).flat()
             assert set(alone) == set(metrics)
-            assert metrics.pop("skipped") == alone.pop("skipped")
             assert metrics == pytest.approx(alone, rel=1e-5, nan_ok=True)
         assert swept[0.2]["rmse_ab"] != pytest.approx(swept[1.0]["rmse_ab"], rel=1e-3)
 
     def test_default_is_the_methods(self, classifier, photos):
         method, model = classifier
-        metrics = evaluate(method, model, str(photos), limit=5)
+        metrics = evaluate(method, model, str(photos), limit=5).flat()
         assert metrics["temperature"] == 0.38
-        assert metrics["auc_raw"] == evaluate(method, model, str(photos), limit=5, temperature=0.38)["auc_raw"]
+        assert metrics["auc_raw"] == evaluate(method, model, str(photos), limit=5, temperature=0.38)["auc_raw"].value
 
     def test_regression_has_none(self, method, photos):
         with pytest.raises(ConfigError, match="objective='regression'"):
@@ -255,7 +255,7 @@ class TestTemperatures:
 class TestCompare:
     def test_a_list_is_named_after_the_objectives(self, method, photos):
         others = [(method, constant(float(n), 0.0)) for n in range(3)]
-        metrics = evaluate(method, constant(2.0, 0.0), str(photos), compare=others)
+        metrics = evaluate(method, constant(2.0, 0.0), str(photos), compare=others).flat()
         for name in ("auc_raw", "colorfulness", "ssim"):
             assert metrics[f"regression_{name}"] == metrics[f"gray_{name}"]
             assert metrics[f"regression-3_{name}"] == metrics[name] != metrics[f"regression-2_{name}"]

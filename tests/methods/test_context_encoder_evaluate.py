@@ -94,7 +94,9 @@ class TestEvaluate:
     def test_report(self, model, tmp_path):
         photos = [smooth(seed) for seed in range(6)]
         calls = []
-        found = evaluate(METHOD, model, photos, out=tmp_path, progress=lambda *call: calls.append(call), batch_size=4)
+        found = evaluate(
+            METHOD, model, photos, out=tmp_path, progress=lambda *call: calls.append(call), batch_size=4
+        ).flat()
         assert calls == [(4, 6), (6, 6)] and found["images"] == 6 and found["bank"] == 5
         assert found["mean_fill_gradient_energy"] == found["surround_fill_gradient_energy"] == 0
         assert found["psnr_gain"] == pytest.approx(found["psnr"] - found["mean_fill_psnr"])
@@ -102,13 +104,13 @@ class TestEvaluate:
         assert found["psnr_gain_nn"] == pytest.approx(found["psnr"] - best)
         assert found["psnr"] >= found["psnr_of_mean"]
         written = json.loads((tmp_path / "metrics.json").read_text())
-        assert written["psnr"] == found["psnr"] and written["config"]["method"] == "context_encoder"
+        assert written["metrics"]["psnr"]["value"] == found["psnr"] and written["config"]["method"] == "context_encoder"
         assert (tmp_path / "sheet.png").stat().st_size > 1000
 
     def test_numbers_are_those_of_the_mean_color(self, model):
         """Against a computation of its own, from the photographs alone."""
         photos = [smooth(seed) for seed in range(3)]
-        found = evaluate(METHOD, model, photos)
+        found = evaluate(METHOD, model, photos).flat()
         errors = [np.square(p[HOLE] / 255 - np.array([123, 117, 104]) / 255).mean() for p in photos]
         assert found["mean_fill_psnr"] == pytest.approx(np.mean(-10 * np.log10(errors)), abs=1e-3)
         assert found["mean_fill_l2"] == pytest.approx(100 * np.mean(errors), rel=1e-4)
@@ -118,11 +120,11 @@ class TestEvaluate:
     def test_bank_that_holds_the_answer(self, model):
         """Neighbors come from the bank: where it holds the images themselves, their fill is perfect."""
         photos = [smooth(seed) for seed in range(4)]
-        found = evaluate(METHOD, model, photos, bank=[*photos, *(smooth(seed) for seed in range(10, 20))])
+        found = evaluate(METHOD, model, photos, bank=[*photos, *(smooth(seed) for seed in range(10, 20))]).flat()
         assert found["bank"] == 14 and found["nn_hog_psnr"] == pytest.approx(100.0)
 
     def test_one_image_has_no_neighbors(self, model):
-        found = evaluate(METHOD, model, [smooth(0)])
+        found = evaluate(METHOD, model, [smooth(0)]).flat()
         assert "nn_hog_psnr" not in found and "psnr_gain_nn" not in found
 
     def test_limit_and_skipped(self, model, tmp_path):
@@ -130,8 +132,8 @@ class TestEvaluate:
             Image.fromarray(smooth(seed)).save(tmp_path / f"{seed}.png")
         (tmp_path / "1.png").write_bytes(b"damaged")
         found = METHOD.evaluate(model, str(tmp_path))
-        assert found["images"] == 2 and found["images_skipped"] == 1 and len(found["skipped"]) == 1
-        assert METHOD.evaluate(model, str(tmp_path), limit=1)["images"] == 1
+        assert found["images"].value == 2 and found["images_skipped"].value == 1 and len(found.skipped) == 1
+        assert METHOD.evaluate(model, str(tmp_path), limit=1)["images"].value == 1
         with pytest.raises(ConfigError, match="`limit`"):
             METHOD.evaluate(model, str(tmp_path), limit=0)
         for seed in (0, 2):

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tfssl.methods import ContextEncoder
-from tfssl.methods.context_encoder.game import InpaintingGame
-from tfssl.methods.context_encoder.loss import MaskedL2, critic_loss, fooling_loss, hole_error, joint_loss
-from tfssl.methods.context_encoder.network import TAPS, build_critic, build_encoder, build_inpainter
+from tfssl.methods.context_encoder.adversarial import InpaintingModel
+from tfssl.methods.context_encoder.loss import MaskedL2, discriminator_loss, fooling_loss, hole_error, joint_loss
+from tfssl.methods.context_encoder.network import TAPS, build_discriminator, build_encoder, build_inpainter
 from tfssl.ops.masks import center_mask
 
 SMALL = {"network": "small", "resize": 40, "crop_size": 32, "overlap": 2}
@@ -40,9 +40,9 @@ class TestNetworks:
             assert network.get_layer("up1_conv").count_params() == 32_768_512
 
     @pytest.mark.parametrize("side, count", [(64, 2_766_529), (128, 2_832_257)])
-    def test_critic(self, side, count):
-        critic = build_critic("inpainting", side)
-        assert trainable(critic) == count and critic.output.shape == (None, 1)
+    def test_discriminator(self, side, count):
+        discriminator = build_discriminator("inpainting", side)
+        assert trainable(discriminator) == count and discriminator.output.shape == (None, 1)
 
     def test_features(self):
         network = build_inpainter("features", crop_size=227, whole=True, bottleneck=1)
@@ -69,7 +69,7 @@ class TestNetworks:
         side = crop if whole else crop // 2
         made = np.asarray(network(np.zeros((2, crop, crop, 3), np.float32)))
         assert made.shape == (2, side, side, 3) and np.abs(made).max() <= 1
-        assert build_critic("small", side)(made).shape == (2, 1)
+        assert build_discriminator("small", side)(made).shape == (2, 1)
 
     @pytest.mark.parametrize("name, size", [("small", 64), ("inpainting", 128)])
     def test_encoder_takes_any_size_and_shares_weights(self, name, size):
@@ -91,16 +91,16 @@ class TestLosses:
         loss = float(MaskedL2(10.0)(targets, targets[..., :3] + 0.1))
         assert 0.999 * loss == pytest.approx(expected, abs=2e-7)
 
-    def test_critic_that_cannot_tell(self):
+    def test_discriminator_that_cannot_tell(self):
         undecided = np.zeros((3, 1), np.float32)
-        np.testing.assert_allclose(critic_loss(undecided, undecided), 1.386294, atol=1e-6)
+        np.testing.assert_allclose(discriminator_loss(undecided, undecided), 1.386294, atol=1e-6)
         np.testing.assert_allclose(fooling_loss(undecided), 0.693147, atol=1e-6)
         assert joint_loss(0.04, 0.693147, 0.999) == pytest.approx(0.0406531, abs=1e-7)
 
     def test_are_cross_entropies(self):
         real, fake = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [-3.0]])
         true, made = 1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))
-        np.testing.assert_allclose(critic_loss(real, fake), (-np.log(true) - np.log(1 - made))[:, 0], atol=1e-5)
+        np.testing.assert_allclose(discriminator_loss(real, fake), (-np.log(true) - np.log(1 - made))[:, 0], atol=1e-5)
         np.testing.assert_allclose(fooling_loss(fake), -np.log(made)[:, 0], atol=1e-5)
 
     def test_gradient_is_zero_outside_of_the_hole(self):
@@ -162,8 +162,8 @@ class TestGame:
         assert all((a == b).all() for a, b in zip(before[0], values(frozen), strict=True))
         assert any((a != b).any() for a, b in zip(before[1], values(learning), strict=True))
 
-    def test_critic_sees_the_center_alone(self, game, batch):
-        """What lies outside of the predicted patch reaches the critic's gradient through the inpainter only."""
+    def test_discriminator_sees_the_center_alone(self, game, batch):
+        """What lies outside of the predicted patch reaches the discriminator's gradient through the inpainter only."""
         assert game.discriminator.input.shape == (None, 16, 16, 3)
         inputs, targets = batch
         shifted = tf.concat([targets[..., :3], 1 - targets[..., 3:]], axis=-1)
@@ -172,7 +172,7 @@ class TestGame:
 
     def test_metrics(self, game, batch):
         history = game.fit(tf.data.Dataset.from_tensors(batch), verbose=0).history
-        assert set(history) == {"loss", "l2", "adversarial", "critic"}
+        assert set(history) == {"loss", "l2", "adversarial", "discriminator"}
         played = game.evaluate(*batch, verbose=0, return_dict=True)
         made = np.asarray(game.predict_on_batch(batch[0]))
         reconstruction = float(MaskedL2(10.0)(batch[1], made))
@@ -182,11 +182,11 @@ class TestGame:
     def test_is_saved_in_safe_mode(self, game, batch, tmp_path):
         game.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
-        assert isinstance(loaded, InpaintingGame)
+        assert isinstance(loaded, InpaintingModel)
         assert (loaded.reconstruction_weight, loaded.visible_weight) == (0.999, 10.0)
         np.testing.assert_allclose(loaded.predict_on_batch(batch[0]), game.predict_on_batch(batch[0]), atol=1e-5)
 
-    def test_without_a_critic_it_is_a_plain_model(self, batch):
+    def test_without_a_discriminator_it_is_a_plain_model(self, batch):
         method = ContextEncoder(mask="center", reconstruction_weight=1.0, **SMALL)
         model = method.model()
         assert type(model).__name__ == "Functional" and model.optimizer.beta_1 == 0.5

@@ -20,7 +20,6 @@ from tfssl.ops.whitening import FLAT
 TINY = {"crop_size": 12, "resize": 16, "units": (20,), "noise": (0.25,)}
 STACK = TINY | {"units": (20, 10, 6), "noise": (0.1, 0.2, 0.3)}
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (9, 20, 24, 3), np.uint8))
-X, Z, J = np.array([[1.0, 0.0]]), np.array([[0.8, 0.3]]), np.array([[1.0, 0.0]])
 
 
 @pytest.fixture(scope="module")
@@ -35,37 +34,6 @@ def photos():
 
 def batches(method, **options):
     return [[np.asarray(x) for x in batch] for batch in method.dataset(IMAGES, **{"batch_size": 3} | options)]
-
-
-class TestLoss:
-    def test_cross_entropy(self):
-        """Card, test 1."""
-        assert float(ReconstructionLoss()(X, Z)) == pytest.approx(0.579818, abs=1e-6)
-
-    @pytest.mark.parametrize("beta, expected", [(0.5, 0.401481), (0.0, 0.223144)])
-    def test_emphasis(self, beta, expected):
-        """Card, test 2: double and full emphasis on the corrupted component."""
-        weights = beta + (1.0 - beta) * J
-        assert float(ReconstructionLoss()(X, Z, sample_weight=weights)) == pytest.approx(expected, abs=1e-6)
-
-    def test_squared(self):
-        assert float(ReconstructionLoss("squared")(X, Z)) == pytest.approx(0.13, abs=1e-6)
-        assert float(ReconstructionLoss("squared", "mean")(X, Z)) == pytest.approx(0.065, abs=1e-6)
-
-    def test_is_summed_over_components_and_averaged_over_the_batch(self):
-        x, z = np.random.default_rng(0).random((2, 5, 4, 4, 3))
-        expected = np.mean(np.sum(-x * np.log(z) - (1 - x) * np.log(1 - z), axis=(1, 2, 3)))
-        assert float(ReconstructionLoss()(x, z)) == pytest.approx(expected, rel=1e-5)
-
-    def test_saturated_outputs_stay_finite(self):
-        assert float(ReconstructionLoss()([[1.0, 0.0]], [[0.0, 1.0]])) == pytest.approx(2 * 16.1, abs=0.2)
-
-    def test_config_and_wrong_values(self):
-        loss = ReconstructionLoss("squared", "mean")
-        assert ReconstructionLoss.from_config(loss.get_config()).get_config() == loss.get_config()
-        for options in ({"kind": "l1"}, {"components": "max"}):
-            with pytest.raises(ValueError, match=f"`{next(iter(options))}`"):
-                ReconstructionLoss(**options)
 
 
 class TestCounts:
@@ -319,10 +287,10 @@ def test_denoising_gain(photos):
     )  # fmt: skip
     model = method.model(keras.optimizers.Adam(3e-3))
     model.fit(method.dataset(photos[1:], batch_size=128, start=0, count=600), verbose=0)
-    result = method.evaluate(model, photos[:1])
-    assert result["mse_noisy"] == pytest.approx(0.09, rel=0.1)
-    assert result["mse_denoised"] < 0.5 * result["mse_noisy"]
-    assert result["psnr_denoised"] > result["psnr_noisy"] + 2
+    result = method.evaluate(model, photos[:1]).flat()
+    assert result["noisy_mse_denoised"] == pytest.approx(0.09, rel=0.1)
+    assert result["mse_denoised"] < 0.5 * result["noisy_mse_denoised"]
+    assert result["psnr_denoised"] > result["noisy_psnr_denoised"] + 2
     assert result["mse_clean"] < result["mse_denoised"]
 
 

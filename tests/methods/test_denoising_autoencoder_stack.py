@@ -41,7 +41,7 @@ def test_every_layer_has_learned(config, run):
     for number in (1, 2, 3):
         bias = np.asarray(model.network.get_layer(f"layer{number}").transposed_bias)
         assert abs(bias).min() > 0, f"biases start at zero; layer {number} has moved"
-    assert method.evaluate(model, config.settings.data)["images"] == 9
+    assert method.evaluate(model, config.settings.data)["images"].value == 9
 
 
 @pytest.mark.parametrize("stop", [4, 6, 11])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfssl.backbones import Encoder
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import DenoisingAutoencoder
 from tfssl.methods.denoising_autoencoder.data import prepare
 from tfssl.methods.denoising_autoencoder.evaluate import denoising_metrics, first_filters, write_sheet
 from tfssl.methods.denoising_autoencoder.finetune import Patience, classifier, finetune, labeled_batches
-from tfssl.methods.encoding import is_encoder
 
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (5, 20, 24, 3), np.uint8))
 TINY = DenoisingAutoencoder(units=(20, 9), noise=(0.25, 0.25), crop_size=12, resize=16)
@@ -37,7 +37,7 @@ class TestEncoder:
         picture = np.random.default_rng(1).random((1, 40, 50, 3)).astype(np.float32)
         taps = encoder(picture)
         cut = 12 + (8 if preprocess == "whiten" else 0)
-        assert is_encoder(encoder)
+        assert type(encoder) is Encoder
         rows, columns = ((side - cut) // 3 + 1 for side in (40, 50))
         assert taps["conv1"].shape == (1, rows, columns, 20) and taps["conv2"].shape == (1, rows, columns, 9)
         patch = prepare(picture[:, 6 : 6 + cut, 9 : 9 + cut], color=False, preprocess=preprocess)
@@ -51,7 +51,7 @@ class TestEncoder:
         method = DenoisingAutoencoder(backbone=backbone, crop_size=32, color=color)
         model = method.model()
         encoder = method.encoder(model)
-        assert is_encoder(encoder)
+        assert type(encoder) is Encoder
         picture = np.random.default_rng(1).random((2, 48, 40, 3)).astype(np.float32)
         taps = encoder(picture)
         assert list(taps) == [f"conv{i}" for i in range(1, count + 1)]
@@ -76,30 +76,31 @@ class TestEvaluate:
         assert not any("psnr" in name for name in denoising_metrics(errors, peak=None))
 
     def test_against_the_network_itself(self, tiny, tmp_path):
-        result = TINY.evaluate(tiny, IMAGES, out=tmp_path / "out", batch_size=2)
+        record = TINY.evaluate(tiny, IMAGES, out=tmp_path / "out", batch_size=2)
+        result = record.flat()
         noisy, clean = (
             np.concatenate(x) for x in zip(*TINY.dataset(IMAGES, batch_size=2, training=False), strict=True)
         )
-        assert result["mse_noisy"] == pytest.approx(np.mean((noisy - clean) ** 2), rel=1e-5)
+        assert result["noisy_mse_denoised"] == pytest.approx(np.mean((noisy - clean) ** 2), rel=1e-5)
         assert result["mse_denoised"] == pytest.approx(np.mean((np.asarray(tiny(noisy)) - clean) ** 2), rel=1e-5)
         assert result["mse_clean"] == pytest.approx(np.mean((np.asarray(tiny(clean)) - clean) ** 2), rel=1e-5)
-        assert result["images"] == 5 and result["filters"] == 20 and result["skipped"] == {}
-        record = json.loads((tmp_path / "out" / "metrics.json").read_text())
-        assert record["mse_ratio"] == result["mse_ratio"] and record["config"]["units"] == [20, 9]
+        assert result["images"] == 5 and result["filters"] == 20 and record.skipped == {}
+        stored = json.loads((tmp_path / "out" / "metrics.json").read_text())
+        assert stored["metrics"]["mse_ratio"]["value"] == result["mse_ratio"] and stored["config"]["units"] == [20, 9]
         assert {p.name for p in (tmp_path / "out").iterdir()} == {"metrics.json", "sheet.png", "filters.png"}
-        assert TINY.evaluate(tiny, IMAGES, limit=2)["images"] == 2
+        assert TINY.evaluate(tiny, IMAGES, limit=2)["images"].value == 2
 
     def test_plain_autoencoder_has_no_ratio(self, tmp_path):
         method = DenoisingAutoencoder(units=(4,), crop_size=12, resize=16, corruption="none")
-        result = method.evaluate(method.model(), IMAGES, out=tmp_path)
+        result = method.evaluate(method.model(), IMAGES, out=tmp_path).flat()
         assert np.isnan(result["mse_ratio"]) and result["mse_clean"] == result["mse_denoised"]
-        assert json.loads((tmp_path / "metrics.json").read_text())["mse_ratio"] is None
+        assert json.loads((tmp_path / "metrics.json").read_text())["metrics"]["mse_ratio"]["value"] is None
 
     def test_unreadable_pictures(self, tiny, tmp_path):
         Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
         (tmp_path / "b.png").write_bytes(b"no picture")
         result = TINY.evaluate(tiny, str(tmp_path))
-        assert result["images"] == 1 and next(iter(result["skipped"])).endswith("b.png")
+        assert result["images"].value == 1 and next(iter(result.skipped)).endswith("b.png")
         (tmp_path / "a.png").write_bytes(b"neither")
         with pytest.raises(SourceError):
             TINY.evaluate(tiny, str(tmp_path))

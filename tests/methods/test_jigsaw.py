@@ -310,15 +310,19 @@ class TestEvaluation:
         keras.utils.set_random_seed(0)
         model, seen = TINY.model(), []
         images = [np.asarray(noise(64, seed)) for seed in range(5)]
-        metrics = TINY.evaluate(
+        record = TINY.evaluate(
             model, images, out=tmp_path, limit=4, repeats=3, progress=lambda *done: seen.append(done)
         )
+        metrics = record.flat()
         assert metrics["puzzles"] == 12 and metrics["images"] == 4 and seen[-1] == (12, 12)
-        assert metrics["skipped"] == {} and metrics["chance"] == pytest.approx(1 / 12)
+        assert record.skipped == {} and metrics["chance_accuracy"] == pytest.approx(1 / 12)
         stored = json.loads((tmp_path / "metrics.json").read_text())
-        assert stored["loss"] == metrics["loss"] and stored["config"]["method"] == "jigsaw"
+        assert stored["metrics"]["loss"]["value"] == metrics["loss"] and stored["config"]["method"] == "jigsaw"
+        assert stored["metrics"]["loss"]["baselines"] == {"guessing": pytest.approx(math.log(12))}
         assert (tmp_path / "sheet.png").stat().st_size > 1000
-        assert TINY.evaluate(model, images, limit=4, repeats=3)["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
+        assert TINY.evaluate(model, images, limit=4, repeats=3)["loss"].value == pytest.approx(
+            metrics["loss"], rel=1e-5
+        )
 
     def test_wrong_use(self, tmp_path):
         with pytest.raises(ConfigError, match="`repeats`"):

@@ -218,23 +218,24 @@ class TestLearning:
 class TestEvaluation:
     def test_writes_its_results(self, model, tmp_path):
         seen, data = [], list(pictures(5))
-        metrics = SMALL.evaluate(model, data, out=tmp_path, limit=4, progress=lambda *done: seen.append(done))
-        assert metrics["images"] == 4 and metrics["skipped"] == {} and seen[-1] == (4, 4)
+        record = SMALL.evaluate(model, data, out=tmp_path, limit=4, progress=lambda *done: seen.append(done))
+        metrics = record.flat()
+        assert metrics["images"] == 4 and record.skipped == {} and seen[-1] == (4, 4)
         stored = json.loads((tmp_path / "metrics.json").read_text())
-        assert stored["loss"] == metrics["loss"] and stored["config"]["method"] == "spot_artifacts"
+        assert stored["metrics"]["loss"]["value"] == metrics["loss"] and stored["config"]["method"] == "spot_artifacts"
         with open(tmp_path / "per_image.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 4 and set(rows[0]) == set(COLUMNS)
         mean = np.mean([float(row["psnr_repaired"]) for row in rows])
         assert mean == pytest.approx(metrics["psnr_repaired"])
         assert (tmp_path / "sheet.png").stat().st_size > 1000
-        again = SMALL.evaluate(model, data, limit=4, batch_size=3)
+        again = SMALL.evaluate(model, data, limit=4, batch_size=3).flat()
         assert again["loss"] == pytest.approx(metrics["loss"], rel=1e-4), "batches change nothing"
-        assert SMALL.evaluate(model, data, limit=4, seed=1)["psnr_damaged"] != metrics["psnr_damaged"]
+        assert SMALL.evaluate(model, data, limit=4, seed=1)["psnr_damaged"].value != metrics["psnr_damaged"]
 
     def test_agrees_with_the_dataset(self, model):
         data = list(pictures(6))
-        metrics = SMALL.evaluate(model, data)
+        metrics = SMALL.evaluate(model, data).flat()
         shown = model.evaluate(SMALL.dataset(data, batch_size=6, training=False), verbose=0, return_dict=True)
         assert metrics["loss"] == pytest.approx(shown["loss"], rel=1e-4)
         assert metrics["accuracy"] == pytest.approx(shown["accuracy"], rel=1e-4)
@@ -259,9 +260,9 @@ class TestEvaluation:
         for i, picture in enumerate(pictures(3)):
             Image.fromarray(picture).save(tmp_path / f"{i}.png")
         (tmp_path / "3_broken.png").write_bytes((tmp_path / "0.png").read_bytes()[:200])
-        metrics = SMALL.evaluate(model, str(tmp_path))
-        assert metrics["images"] == 3 and metrics["images_skipped"] == 1
-        assert [name.endswith("3_broken.png") for name in metrics["skipped"]] == [True]
+        record = SMALL.evaluate(model, str(tmp_path))
+        assert record["images"].value == 3 and record["images_skipped"].value == 1
+        assert [name.endswith("3_broken.png") for name in record.skipped] == [True]
 
     def test_wrong_use(self, model, tmp_path):
         with pytest.raises(ConfigError, match="`limit`"):

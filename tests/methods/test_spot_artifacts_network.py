@@ -37,7 +37,7 @@ def inputs_of(method, count=4, omega=None, seed=0):
 
 
 @pytest.fixture(scope="module")
-def game():
+def model():
     keras.utils.set_random_seed(0)
     return SMALL.model(keras.optimizers.Adam(1e-3))
 
@@ -103,7 +103,7 @@ class TestAutoencoder:
         assert len(layers) == 5
         assert all(x.momentum == 0.975 and x.epsilon == 1e-3 and x.scale and x.center for x in layers)
 
-    def test_penalty_is_the_games(self):
+    def test_penalty_is_that_of_the_loss(self):
         widths, strength = (4, 8), 1e-2
         model = build_autoencoder(widths, 16, 8, strength)
         networks = [model.get_layer("encoder"), model.get_layer("decoder")]
@@ -147,37 +147,37 @@ class TestDiscriminator:
         shapes = network.get_layer("trunk").compute_output_shape((1, size, size, 3))
         assert [shapes[name][1] for name in TAPS] == [size, size // 2, size // 4, cells, cells]
 
-    def test_encoder_sees_a_picture_as_the_discriminator_does(self, game):
-        encoder = SMALL.encoder(game)
+    def test_encoder_sees_a_picture_as_the_discriminator_does(self, model):
+        encoder = SMALL.encoder(model)
         rgb = RNG.uniform(0, 1, (2, 40, 56, 3)).astype(np.float32)
-        expected = game.discriminator.get_layer("trunk")(255 * rgb - np.array(MEAN_COLOR, np.float32))
+        expected = model.discriminator.get_layer("trunk")(255 * rgb - np.array(MEAN_COLOR, np.float32))
         taps = encoder(rgb)
         assert list(taps) == list(TAPS)
         for name in TAPS:
             np.testing.assert_allclose(taps[name], expected[name], atol=1e-3)
         assert {v.path for v in encoder.variables} == {
-            v.path for v in game.discriminator.get_layer("trunk").variables
+            v.path for v in model.discriminator.get_layer("trunk").variables
         }, "shared, not copied"
 
 
 class TestPaint:
-    def test_without_damage_corrupt_is_real(self, game):
+    def test_without_damage_corrupt_is_real(self, model):
         """Card, test 1: bit for bit."""
         for training in (False, True):
-            pictures = game.paint(inputs_of(SMALL, omega=1), training)
+            pictures = model.paint(inputs_of(SMALL, omega=1), training)
             np.testing.assert_array_equal(pictures["repaired"], pictures["autoencoded"])
 
-    def test_damage_and_repair_change_the_picture(self, game):
+    def test_damage_and_repair_change_the_picture(self, model):
         batch = inputs_of(SMALL, omega=0)
-        pictures, damaged = game.paint(batch), game.decode_damaged(batch)
+        pictures, damaged = model.paint(batch), model.decode_damaged(batch)
         for a, b in (("repaired", "autoencoded"), ("repaired", None), ("autoencoded", None)):
             assert np.abs(np.asarray(pictures[a]) - np.asarray(pictures[b] if b else damaged)).max() > 1e-3
 
-    def test_distant_cells_stay(self, game):
+    def test_distant_cells_stay(self, model):
         """A dropped corner changes its 8x8 square and what convolutions of repair and decoder spread, not the rest."""
         omega = np.ones((1, 4, 4, 1))
         omega[0, 0, 0] = 0
-        pictures = game.paint(inputs_of(SMALL, omega=omega))
+        pictures = model.paint(inputs_of(SMALL, omega=omega))
         change = np.abs(np.asarray(pictures["repaired"]) - np.asarray(pictures["autoencoded"])).max(axis=(0, 3))
         assert change[:8, :8].min() > 0 and not change[-8:, -8:].any()
 

@@ -84,19 +84,18 @@ class FramePairs(Method):
 
     def evaluate(self, model, data, *, out=None, limit=None, batch_size=16, progress=None):
         """How often the other frame of a pair is the nearest of a batch."""
-        from tfssl.evaluation.record import Metric, Record, write_record
+        from tfssl.evaluation.record import Metric, Record
 
         right = []
         for frames, numbers in self.dataset(data, batch_size=batch_size, training=False, limit=limit):
             right += (np.argmax(model(frames, training=False), axis=1) == numbers.numpy()).tolist()
             if progress is not None:
                 progress(len(right), len(right))
-        value = Metric(
-            float(np.mean(right)), n=len(right), higher_is_better=True, baselines={"chance": 1 / batch_size}
-        )
-        record = Record({"accuracy": value})
+        value = Metric(float(np.mean(right)), n=len(right), higher_is_better=True, baselines={"chance": 1 / batch_size})
+        about = {"config": {"method": self.name(), **self.model_dump(mode="json")}}
+        record = Record(self.name(), {"accuracy": value}, about=about)
         if out is not None:
-            write_record(out, record, config={"method": self.name(), **self.model_dump(mode="json")})
+            record.write(out)
             self.sample_sheet(model, data, f"{out}/sheet.png")
         return record
 

@@ -47,7 +47,7 @@ def same(one, other):
 def test_the_given_encoder_stays_as_it_is(strategy):
     encoder = small_encoder()
     before = weights(encoder)
-    train_head(transfer(encoder, head, strategy), batches(), cross_entropy, steps=3, rate=0.1)
+    train_head(transfer(encoder, head, strategy), batches(), cross_entropy, steps=3, learning_rate=0.1)
     assert all(same(before, weights(encoder))) and all(v.trainable for v in encoder.layers[-1].trainable_variables)
     assert encoder.trainable_variables
 
@@ -58,7 +58,7 @@ def test_fine_tuning_starts_from_the_weights_and_changes_all_of_them():
     start = trunk(encoder)(PICTURES)["conv2"]
     np.testing.assert_array_equal(start, encoder(PICTURES)["conv2"])
     before = weights(model)
-    train_head(model, batches(), cross_entropy, steps=3, rate=0.1)
+    train_head(model, batches(), cross_entropy, steps=3, learning_rate=0.1)
     assert not any(same(before, weights(model)))
 
 
@@ -67,7 +67,7 @@ def test_a_frozen_trunk_keeps_weights_and_statistics_bit_for_bit():
     model = transfer(encoder, head, "freeze")
     frozen = model.get_layer("trunk")
     before, head_before = weights(frozen), weights(model.get_layer("classes"))
-    train_head(model, batches(), cross_entropy, steps=3, rate=0.1)
+    train_head(model, batches(), cross_entropy, steps=3, learning_rate=0.1)
     assert all(same(before, weights(frozen))) and not any(same(head_before, weights(model.get_layer("classes"))))
 
 
@@ -85,7 +85,7 @@ def test_augmenting_adds_the_frozen_maps_to_those_of_a_new_network():
     assert np.abs(maps["conv2"][..., :5] - encoder(PICTURES)["conv2"]).max() > 1e-3
     model = transfer(encoder, head, "augment")
     frozen, own = (weights(model.get_layer("augmented").get_layer(name)) for name in ("trunk", "own"))
-    train_head(model, batches(), cross_entropy, steps=3, rate=0.1)
+    train_head(model, batches(), cross_entropy, steps=3, learning_rate=0.1)
     after = [weights(model.get_layer("augmented").get_layer(name)) for name in ("trunk", "own")]
     assert all(same(frozen, after[0])) and not any(same(own, after[1]))
 
@@ -106,7 +106,7 @@ def trained_jointly(weight):
     model = transfer(encoder, head, "joint")
     keras.utils.set_random_seed(6)
     options = {} if weight is None else {"pretext": pretext, "weight": weight}
-    train_head(model, batches(), cross_entropy, steps=3, rate=0.1, **options)
+    train_head(model, batches(), cross_entropy, steps=3, learning_rate=0.1, **options)
     return model, pretext
 
 
@@ -121,7 +121,7 @@ def test_joint_training_lowers_the_pretext_loss_with_one_trunk():
     pretext = pretext_of(encoder)
     before = pretext.model.evaluate(*next(iter(pretext.batches)), verbose=0)
     model = transfer(encoder, head, "joint")
-    train_head(model, batches(), cross_entropy, steps=30, rate=0.1, pretext=pretext, weight=5.0)
+    train_head(model, batches(), cross_entropy, steps=30, learning_rate=0.1, pretext=pretext, weight=5.0)
     assert pretext.model.evaluate(*next(iter(pretext.batches)), verbose=0) < before
     np.testing.assert_array_equal(
         model.get_layer("shared")(PICTURES)["conv2"], encoder(PICTURES)["conv2"]
@@ -159,7 +159,7 @@ def test_nothing_to_train_and_a_diverging_loss_are_named():
     with pytest.raises(ConfigError, match="nothing to train"):
         train_head(frozen, batches(), lambda y, maps: tf.reduce_mean(maps["conv1"]), steps=1)
     model = transfer(small_encoder(), head)
-    with pytest.raises(TrainingError, match="lower `rate`"):
+    with pytest.raises(TrainingError, match="lower `learning_rate`"):
         train_head(model, batches(), lambda y, x: cross_entropy(y, x) * np.nan, steps=10)
 
 
@@ -168,7 +168,8 @@ def test_decay_follows_clipping_and_biases_have_their_own_rate():
     x = keras.Input((2,))
     model = keras.Model(x, layers.Dense(1, kernel_initializer="ones", bias_initializer="ones")(x))
     data = tf.data.Dataset.from_tensors((np.array([[30.0, 40.0]], np.float32), np.zeros(1))).repeat()
-    options = {"rate": 0.1, "momentum": 0.0, "weight_decay": 0.5, "drops": (), "clip_norm": 1.0, "bias_rate": 2.0}
+    options = {"learning_rate": 0.1, "momentum": 0.0, "weight_decay": 0.5, "drops": (), "clip_norm": 1.0}
+    options["bias_learning_rate_scale"] = 2.0
     train_head(model, data, lambda y, x: tf.reduce_sum(x), steps=1, **options)
     kernel, bias = model.get_weights()
     norm = np.sqrt(30.0**2 + 40.0**2 + 1.0)

@@ -9,6 +9,7 @@ Sizes are those of Caffe, where most of these networks were defined: explicit ze
 that rounds up, alpha of the local response normalization divided by the window.
 """
 
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.registry import BACKBONES, build, classifier
 
-__all__ = ["BACKBONES", "build", "classifier"]
+__all__ = ["BACKBONES", "Encoder", "build", "classifier"]

@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from tfssl.backbones.alexnet import alexnet, caffenet
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.googlenet import googlenet
 from tfssl.backbones.small import alexnet_s, inception_s, vgg_s
 from tfssl.backbones.vgg import vgg
@@ -39,8 +40,9 @@ def build(name, *, input_shape, classes=None, **options):
         **options: of the backbone's function, such as ``fc``, ``dropout``, ``initializer``.
 
     Returns:
-        ``keras.Model`` from float pictures (B, H, W, C) to a dict of taps, or, with classes, to logits (B, classes)
-        in float32; with GoogLeNet's ``auxiliary=True`` to a dict of the logits ``logits``, ``aux1`` and ``aux2``.
+        An :class:`~tfssl.backbones.encoder.Encoder` of float pictures (B, H, W, C), fc6 and fc7 among its taps where
+        ``fc`` asks for them; or, with classes, a ``keras.Model`` to logits (B, classes) in float32; with GoogLeNet's
+        ``auxiliary=True`` to a dict of the logits ``logits``, ``aux1`` and ``aux2``.
 
     Raises:
         ConfigError: if the name or an option is unknown, or the network does not fit the input.
@@ -57,7 +59,7 @@ def build(name, *, input_shape, classes=None, **options):
     except ValueError as error:  # Keras': a window larger than its map, channels that no group count divides
         raise ConfigError(f"{name} cannot be built for input_shape={tuple(input_shape)}: {_reason(error)}") from None
     if classes is None:
-        return keras.Model(pictures, taps, name=name)
+        return Encoder(pictures, taps, name=name)
     initializer = options.get("initializer")
     logits = {"logits": classifier(taps, classes, initializer=initializer, name="fc8")}
     for branch in ("aux1", "aux2"):

@@ -1,5 +1,6 @@
 """The command line. Each command is a thin call of a Python function; heavy imports happen inside it."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -7,24 +8,26 @@ import warnings
 
 import typer
 
-# Before TensorFlow is imported: its start-up notes would drown the one line that a user needs.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-
 # Each registers its commands, in the order of --help.
-from tfssl.cli import learning, pictures, looking, reporting, exporting  # noqa: F401, I001
+from tfssl.cli import exporting, images, learning, looking  # noqa: F401
 from tfssl.cli.app import app
 from tfssl.errors import TfsslError
+from tfssl.imports import around_import
+from tfssl.quiet import quiet_stderr
 
 _INTERRUPTED = 130
 
 
 def main(arguments=None):
     """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong use or bad input, 130 interrupted."""
+    # Start-up notes of TensorFlow and its libraries would drown the one line that a user needs.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    around_import("tensorflow", _starting_tensorflow)
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)  # a run's own log file takes the rest
     logging.basicConfig(format="%(message)s", handlers=[handler])
-    warnings.filterwarnings("ignore", module=r"PIL\..*")  # what matters of them comes back as a picture's reason
+    warnings.filterwarnings("ignore", module=r"PIL\..*")  # what matters of them comes back as an image's reason
     try:
         code = app(args=arguments, standalone_mode=False)
         if code == _INTERRUPTED:  # Typer takes Ctrl-C for itself and says nothing
@@ -41,6 +44,15 @@ def main(arguments=None):
             raise
         code = _complain(f"{error.format_message()} (see tfssl --help)")
     sys.exit(code or 0)
+
+
+@contextlib.contextmanager
+def _starting_tensorflow():
+    with quiet_stderr():
+        yield
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # the C++ side writes more notes when it looks for GPUs
 
 
 def _complain(message, code=2):

@@ -1,13 +1,16 @@
 """The application that the commands belong to, and what they share."""
 
+import glob
 import json
-import sys
+import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import typer.core
 
-from tfssl.quiet import quiet_stderr
+from tfssl.errors import ConfigError, SourceError, suggest
 
 app = typer.Typer(
     add_completion=False,
@@ -18,6 +21,35 @@ app = typer.Typer(
 )
 
 DATA_HELP = "builtin, a folder, a glob, *.tfrecord or tfds:NAME:SPLIT"
+
+
+class TakesOptions(typer.core.TyperCommand):
+    """A command whose last argument is ``[NAME=VALUE]...``: every ``--name value`` that it does not know is one."""
+
+    def parse_args(self, ctx, args):
+        """Rewrite them; what comes twice becomes a list."""
+        flags = {flag: parameter for parameter in self.get_params(ctx) for flag in parameter.opts}
+        kept, more, rest = [], {}, list(args)
+        while rest:
+            word = rest.pop(0)
+            flag, equals, value = word.partition("=")
+            if flag in flags or not word.startswith("--"):
+                kept.append(word)
+                if flag in flags and not equals and not getattr(flags[flag], "is_flag", False):
+                    kept += rest[:1]
+                    del rest[:1]
+                continue
+            if not equals:
+                if not rest or rest[0].startswith("--"):
+                    raise ConfigError(f"`{flag}` needs a value: {flag} VALUE, see tfssl {ctx.info_name} --help")
+                value = rest.pop(0)
+            more.setdefault(flag[2:].replace("-", "_"), []).append(value)
+        options = (f"{name}={v[0] if len(v) == 1 else _yaml_list(v)}" for name, v in more.items())
+        return super().parse_args(ctx, [*kept, *options])
+
+
+def _yaml_list(values):
+    return "[" + ", ".join(v if re.fullmatch(r"[-+.\w]+", v) else json.dumps(v) for v in values) + "]"
 
 
 @app.callback(invoke_without_command=True)
@@ -31,16 +63,30 @@ def _common(
         typer.echo(f"tfssl {__version__}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
-    elif not {"-h", "--help"} & set(sys.argv):
-        _start_tensorflow()
 
 
-def _start_tensorflow():
-    """Import TensorFlow without its start-up notes, which its C++ side writes past every log setting."""
-    with quiet_stderr():
-        import tensorflow as tf
+def check_data(data, name="--data"):
+    """Refuse a folder, file or glob that is not there, before TensorFlow starts."""
+    if data not in (None, "builtin") and not data.startswith("tfds:"):
+        path = os.path.expanduser(data)
+        if not os.path.exists(path) and next(glob.iglob(path, recursive=True), None) is None:
+            raise SourceError(f"`{name}` is no folder, file or matching glob. Received: {name}={data!r}")
 
-        tf.config.list_physical_devices()
+
+def check_choice(name, value, known):
+    """Refuse a value that is none of the known ones."""
+    if value is not None and value not in known:
+        raise ConfigError(f"`{name}` {value!r} is unknown; {suggest(value, known)}")
+
+
+def check_model(source, method):
+    """Refuse a model that is not there, or belongs to another method, before it is loaded."""
+    from tfssl.errors import ModelError
+    from tfssl.resources import method_of
+
+    found = method_of(source)
+    if found not in (None, method):
+        raise ModelError(f"`--model` {source!r} is a {found} model; give a {method} model")
 
 
 def progress_bar(unit):
@@ -50,11 +96,11 @@ def progress_bar(unit):
     return CountProgress(unit)
 
 
-def print_metrics(metrics):
-    """The figures of a dict, one a line."""
-    for key, value in metrics.items():
-        if isinstance(value, (int, float, str)):
-            typer.echo(f"{key:40s} {value if isinstance(value, str) else format(value, '.6g')}")
+def print_record(record):
+    """The metrics of an evaluation, one a line, and on stderr what was skipped."""
+    for line in record.lines():
+        typer.echo(line)
+    report_skipped(record.skipped)
 
 
 def report_skipped(reasons):
@@ -63,6 +109,6 @@ def report_skipped(reasons):
         typer.echo(f"skipped {name}: {reason}", err=True)
 
 
-def read_json(path):
-    """The content of a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def report_written(out):
+    """Name what lies in a folder of results."""
+    typer.echo(f"written to {out}: " + ", ".join(sorted(path.name for path in Path(out).iterdir())))

@@ -1,4 +1,4 @@
-"""Commands for exports: export, check-export."""
+"""Commands that write files for others: export, check-export, prepare."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,12 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import app
+from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, progress_bar, report_skipped
+
+_FORMATS = {"savedmodel": ("none", "float16"), "tflite": ("none", "float16", "dynamic", "int8")}
+
+prepare = typer.Typer(help="Write data for training once, to read it often: shards.", rich_markup_mode=None)
+app.add_typer(prepare, name="prepare")
 
 
 @app.command()
@@ -22,6 +27,13 @@ def export(
 
     Example: tfssl export runs/mine --out export/ --format tflite --quantize int8
     """
+    from tfssl.resources import find_model
+
+    check_choice("--format", format, _FORMATS)
+    check_choice(f"--quantize with --format {format}", quantize, _FORMATS[format])
+    check_data(data)
+    find_model(run)
+
     from tfssl.export import export_run
 
     report = export_run(run, out, format=format, quantize=quantize, representative=data, overwrite=overwrite)
@@ -38,3 +50,36 @@ def check_export(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Fol
     import subprocess
 
     raise typer.Exit(subprocess.run([sys.executable, "-m", "tfssl.export.check", str(folder)], check=False).returncode)
+
+
+@prepare.command()
+def shards(
+    data: Annotated[str, typer.Argument(metavar="SRC", help=f"Images: {DATA_HELP}.")],
+    out: Annotated[Path, typer.Option(help="Folder for the shards; read them with --data 'OUT/*.tfrecord'.")],
+    shards: Annotated[int, typer.Option(help="Number of files.")] = 8,
+    name: Annotated[str | None, typer.Option(help="Of the shards; default the name of the folder.")] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="Store each file's folder as its class.")] = False,
+    max_size: Annotated[int | None, typer.Option(min=1, help="Scale larger images down to this many pixels.")] = None,
+    max_bytes: Annotated[int | None, typer.Option(min=1, help="Encode larger files anew.")] = None,
+):
+    """Write a folder of images, or any other image source, as TFRecord shards.
+
+    Example: tfssl prepare shards photos/ --out shards/ --shards 8
+    """
+    from tfssl.data.shards import write_shards
+
+    with progress_bar("images") as progress:
+        skipped = write_shards(
+            data,
+            out,
+            shards=shards,
+            name=name,
+            labels=labels,
+            max_size=max_size,
+            max_bytes=max_bytes,
+            progress=progress,
+        )
+    typer.echo(f"written to {out}: {shards} shards, {len(skipped)} images left out")
+    report_skipped(skipped)
+    if skipped:
+        raise typer.Exit(1)

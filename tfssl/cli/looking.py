@@ -1,104 +1,47 @@
-"""Command for images of what was learned: visualize."""
+"""Commands that show what was learned: visualize, report."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, app, progress_bar, report_skipped
-
-_UNTRAINED = "untrained"
+from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, progress_bar, report_skipped, report_written
 
 
-@app.command()
+@app.command(cls=TakesOptions)
 def visualize(
     run: Annotated[str, typer.Argument(help="A run directory, an export, a shipped model, a .keras file of one.")],
     what: Annotated[str, typer.Argument(help="filters, dream, neighbors, units, embedding or distance.")],
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", help="See docs/visualization.md.")
+    ] = None,
+    *,  # --out has no default
     out: Annotated[Path, typer.Option(help="Folder for images, index.html and numbers.json.")],
     data: Annotated[str | None, typer.Option(help=f"Images for neighbors, units, embedding: {DATA_HELP}.")] = None,
     compare: Annotated[
         list[str] | None, typer.Option(help="Another run, or random:BACKBONE, to set beside; repeatable.")
     ] = None,
-    tap: Annotated[
-        list[str] | None, typer.Option(help="Layer to look at, such as conv4; repeatable for dream. Default the last.")
-    ] = None,
-    photo: Annotated[
-        list[str] | None, typer.Option(help="dream: image to start from; distance: the query, then the others.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Images of --data to take, spread evenly.")] = None,
-    image_size: Annotated[int | None, typer.Option(min=16, max=1024, help="Pixels along a side of the images.")] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="units: images of each unit; default 10.")] = None,
-    fields: Annotated[int | None, typer.Option(min=0, help="units: receptive fields to measure; default 3.")] = None,
-    k: Annotated[int | None, typer.Option(min=1, help="neighbors: how many; default 5.")] = None,
-    perplexity: Annotated[float | None, typer.Option(help="embedding: below a third of the images.")] = None,
-    octaves: Annotated[int | None, typer.Option(min=1, help="dream: sizes from coarse to fine; default 4.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the untrained network and of all that is drawn by chance.")] = 0,
 ):
-    """Images of what a network learned, beside the same network untrained, and the numbers that go with them.
+    """Show what a network learned, beside the same network untrained, and the numbers that go with it.
+
+    Options are written as tap=conv5 or --tap conv5.
 
     Example: tfssl visualize runs/puzzles filters --out runs/puzzles/visualizations/filters --compare runs/context
-    Example: tfssl visualize runs/puzzles units --data classes/ --tap conv5 --out runs/puzzles/visualizations/units
-    Example: tfssl visualize runs/puzzles distance --photo car.jpg --photo bus.jpg --photo teeth.jpg --out distances/
+    Example: tfssl visualize runs/puzzles units --data classes/ --out runs/puzzles/visualizations/units tap=conv5
+    Example: tfssl visualize runs/puzzles distance --out distances/ --photo car.jpg --photo bus.jpg --photo teeth.jpg
     """
-    import inspect
-
+    from tfssl.api import visualize as draw
+    from tfssl.config import read_overrides
     from tfssl.data.examples import Skipped
-    from tfssl.report.kinds import get_kind
-    from tfssl.report.kinds import visualize as draw
 
-    taken = inspect.signature(get_kind(what)).parameters
-    options = {"data": data, "tap": _taps(what, tap), "photo": _photos(what, photo), "limit": limit}
-    options |= {"image_size": image_size, "top": top, "fields": fields, "k": k}
-    options |= {"perplexity": perplexity, "octaves": octaves}
+    check_data(data)
+    given = read_overrides(options or []) | ({"data": data} if data is not None else {})
     skipped = Skipped()
-    options |= {name: value for name, value in {"seed": seed, "skipped": skipped}.items() if name in taken}
-    networks = _networks(run, compare or [], seed)
     with progress_bar("steps") as progress:
-        numbers = draw(networks, what, out=out, progress=progress, **options)
+        numbers = draw(run, what, out=out, compare=compare or (), progress=progress, skipped=skipped, **given)
     _print_columns(numbers)
     report_skipped(skipped.reasons)
-    typer.echo(f"written to {out}: " + ", ".join(sorted(path.name for path in out.iterdir())))
-
-
-def _networks(run, compare, seed):
-    """The run, the same network untrained, and what it is compared with, by name."""
-    from tfssl.api import is_random, load_encoder
-    from tfssl.errors import ConfigError
-    from tfssl.evaluation.encoders import untrained
-
-    names = [_name(source) for source in (run, *compare)]
-    for name in names:
-        if names.count(name) > 1 or name == _UNTRAINED:
-            raise ConfigError(f"`--compare`: two networks would be called {name!r}; rename a folder")
-    networks = {names[0]: load_encoder(run)}
-    # Something without weights, or with random ones, is its own control.
-    if networks[names[0]].variables and not is_random(run):
-        networks[_UNTRAINED] = untrained(networks[names[0]], seed)
-    return networks | {name: load_encoder(source) for name, source in zip(names[1:], compare, strict=True)}
-
-
-def _name(source):
-    return Path(source).expanduser().absolute().name if Path(source).exists() else source
-
-
-def _taps(what, taps):
-    from tfssl.errors import ConfigError
-
-    if what == "dream" or not taps:
-        return taps or None
-    if len(taps) > 1:
-        raise ConfigError(f"`--tap` can be given once for {what}. Received: {', '.join(taps)}")
-    return taps[0]
-
-
-def _photos(what, photos):
-    from tfssl.errors import ConfigError
-
-    if what != "dream" or not photos:
-        return photos or None
-    if len(photos) > 1:
-        raise ConfigError(f"`--photo` can be given once for dream. Received: {', '.join(photos)}")
-    return photos[0]
+    report_written(out)
 
 
 def _print_columns(numbers):
@@ -111,3 +54,68 @@ def _print_columns(numbers):
     for key in rows:
         cells = (format_cell(column.get(key)) for column in numbers.values())
         typer.echo(f"{key:24s}" + "".join(f"  {c:>{width}}" for c, width in zip(cells, widths, strict=True)))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run directories, shown side by side.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, and for evaluations/ with --data.")],
+    evaluations: Annotated[
+        list[str] | None, typer.Option(help="Folder of evaluations, searched to the bottom; repeatable.")
+    ] = None,
+    visualizations: Annotated[
+        list[str] | None, typer.Option(help="Folder that tfssl visualize wrote; repeatable.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help=f"Draw new samples and measure the methods' own metrics: {DATA_HELP}.")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="A task to evaluate on --classes; repeatable.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Labeled images for --task.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N images of --data.")] = None,
+):
+    """Write one page about runs that opens offline: samples, curves, evaluations with their baselines.
+
+    Evaluations are found in RUN/evaluations/, what tfssl visualize drew in RUN/visualizations/.
+
+    Example: tfssl report runs/puzzles runs/context --evaluations results/ --out page/
+    Example: tfssl report runs/puzzles --task knn --classes classes/ --out page/
+    """
+    from tfssl.errors import ConfigError
+    from tfssl.resources import find_model
+
+    if bool(task) != bool(classes):
+        raise ConfigError("`--task` and `--classes` go together: a task, and the labeled images for it")
+    check_data(data)
+    check_data(classes, "--classes")
+    for run in runs:
+        find_model(run)
+
+    from tfssl.report import write_report
+    from tfssl.report.runs import read_runs
+
+    for run in read_runs(runs) if data or task else ():
+        if data:
+            _measure(run, None, data, out, {"limit": limit} if limit else {})
+        for name in task or ():
+            _measure(run, name, classes, out, {})
+    page = write_report(runs, out, evaluations=evaluations or (), visualizations=visualizations or (), data=data)
+    typer.echo(f"written to {page} ({page.stat().st_size / 1e6:.1f} MB)")
+
+
+def _measure(run, task, data, out, options):
+    """Evaluate into ``out/evaluations/RUN/TASK``, unless that lies there already, of the same weights and data."""
+    from tfssl.api import evaluate
+    from tfssl.files import read_json, write_json
+
+    folder = out / "evaluations" / run.name.replace("/", "-") / (task or "own")
+    if run.weights is None:
+        typer.echo(f"{run.name} is not finished: not evaluated", err=True)
+        return
+    asked = {"task": task, "data": data, "weights_sha256": run.fingerprint, **options}
+    stamp = folder / "asked.json"
+    if stamp.is_file() and read_json(stamp) == asked:
+        return
+    with progress_bar("fits" if task else "images") as progress:
+        record = evaluate(run.folder, data, task=task, out=folder, progress=progress, **options)
+    report_skipped(record.skipped)
+    write_json(stamp, asked)

@@ -1,66 +1,66 @@
-"""Labeled pictures: one folder for each class, decoded to batches of equal size."""
+"""Labeled images: one folder for each class, or a data set of TensorFlow Datasets."""
 
 import dataclasses
 import os
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from tfssl.data.examples import Skipped
-from tfssl.data.images import FileSource, ImageSource, check_source, decode_image, image_source
+from tfssl.data.crop import Crop
+from tfssl.data.images import FileSource, image_source
+from tfssl.data.source import Source, check_source
 from tfssl.errors import SourceError
 
 CACHE_BYTES = 2**27
-"""Sets whose decoded pictures take no more than this (128 MiB) stay in memory after the first pass."""
+"""Sets whose decoded crops take no more than this (128 MiB) stay in memory after the first pass."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LabeledFolder:
-    """Pictures with their classes: files, or records of a data set.
+class LabeledImages(Source):
+    """Images with a class each: ``{"image": PIL.Image, "label": int32}``.
 
     Args:
         root: the folder they come from, or ``tfds:NAME:SPLIT``.
-        paths: the files; of records what they are called.
-        labels: class number of each picture, in [0, len(classes)).
+        images: a source of images.
+        labels: class number of each example, in [0, len(classes)).
         classes: names of the classes.
-        records: an :class:`tfssl.data.images.ImageSource` whose pictures these are; None for files.
-        positions: their places in ``records``.
+        positions: of the examples in ``images``; None for all of them in order.
     """
 
+    noun = "images"
+
     root: str
-    paths: tuple[str, ...]
+    images: Source
     labels: tuple[int, ...]
     classes: tuple[str, ...]
-    records: ImageSource | None = None
-    positions: tuple[int, ...] = ()
+    positions: tuple[int, ...] | None = None
 
     def __len__(self):
-        return len(self.paths)
+        return len(self.labels)
 
-    def open(self, index, min_side=None):
-        """Decode picture ``index``, as :meth:`tfssl.data.images.ImageSource.open`."""
-        if self.records is None:
-            return decode_image(self.paths[index], min_side=min_side)
-        return self.records.open(self.positions[index], min_side=min_side)
+    def example(self, index):
+        return {**self.images.example(self._position(index)), "label": np.int32(self.labels[index])}
 
     def name(self, index):
-        """What to call picture ``index`` in messages and tables."""
-        # File names need not be text: what cannot be written to a table is shown as an escape.
-        return self.paths[index].encode("utf-8", "backslashreplace").decode("utf-8")
+        return self.images.name(self._position(index))
+
+    def check(self, index):
+        self.images.check(self._position(index))
+
+    def sized(self, min_size):
+        return dataclasses.replace(self, images=self.images.sized(min_size))
 
     def take(self, indices):
-        """The pictures at these places, in this order."""
+        """The examples at these positions, in this order."""
+        labels = tuple(self.labels[i] for i in indices)
+        return dataclasses.replace(self, labels=labels, positions=tuple(self._position(i) for i in indices))
 
-        def chosen(values):
-            return tuple(values[i] for i in indices) if values else ()
-
-        changed = {name: chosen(getattr(self, name)) for name in ("paths", "labels", "positions")}
-        return dataclasses.replace(self, **changed)
+    def _position(self, index):
+        return index if self.positions is None else self.positions[index]
 
 
-def labeled_folder(root, *, classes=None, argument="data"):
-    """List the pictures of ``root/<class>/``, nested folders included, hidden ones left out.
+def labeled_images(root, *, classes=None, argument="data"):
+    """List the images of ``root/<class>/``, nested folders included, hidden ones left out.
 
     Args:
         root: the folder; or ``tfds:NAME:SPLIT``, with the features ``image`` and ``label`` (extra ``tfds``).
@@ -69,18 +69,18 @@ def labeled_folder(root, *, classes=None, argument="data"):
         argument: what to call ``root`` in messages.
 
     Returns:
-        A :class:`LabeledFolder`, classes in sorted order, files sorted within each.
+        :class:`LabeledImages`, classes in sorted order, files sorted within each.
 
     Raises:
-        SourceError: in one line, if there are no class folders, fewer than two classes, a class without pictures or
+        SourceError: in one line, if there are no class folders, fewer than two classes, a class without images or
             one that is not among ``classes``, or most files are unreadable.
     """
     if os.fspath(root).startswith("tfds:"):
-        return _records(os.fspath(root))
+        return _from_tfds(os.fspath(root))
     root = Path(root).expanduser()
     received = f"Received: {argument}={str(root)!r}"
     if not root.is_dir():
-        raise SourceError(f"`{argument}` must be a folder with one folder of pictures for each class. {received}")
+        raise SourceError(f"`{argument}` must be a folder with one folder of images for each class. {received}")
     names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if set(names) == {"train", "test"}:
         raise SourceError(f"`{argument}` holds train/ and test/; give one of the two. {received}")
@@ -92,11 +92,12 @@ def labeled_folder(root, *, classes=None, argument="data"):
         raise SourceError(f"`{argument}` must hold at least two class folders, it holds {len(names)}. {received}")
     paths, labels = [], []
     for name in names:
-        found = _pictures(root / name, argument)
+        found = _class_paths(root / name, argument)
         paths += found
         labels += [known.index(name)] * len(found)
-    check_source(FileSource(tuple(paths)))
-    return LabeledFolder(str(root), tuple(paths), tuple(labels), known)
+    images = FileSource(tuple(paths))
+    check_source(images)
+    return LabeledImages(str(root), images, tuple(labels), known)
 
 
 def train_and_test(data, test=None):
@@ -108,78 +109,87 @@ def train_and_test(data, test=None):
         test: folder of the test classes, or ``tfds:NAME:SPLIT``.
 
     Returns:
-        Two :class:`LabeledFolder` with the same classes.
+        Two :class:`LabeledImages` with the same classes.
 
     Raises:
-        SourceError: if there is no test set, it is the training set, or as :func:`labeled_folder`.
+        SourceError: if there is no test set, it is the training set, or as :func:`labeled_images`.
     """
     if os.fspath(data).startswith("tfds:"):
         if test is None:
             data, test = f"{data}:train", f"{data}:test"
-        train = labeled_folder(data)
-        return train, labeled_folder(test, classes=train.classes, argument="test")
+        train = labeled_images(data)
+        return train, labeled_images(test, classes=train.classes, argument="test")
     data = Path(data).expanduser()
     if test is None and (data / "train").is_dir() and (data / "test").is_dir():
         data, test = data / "train", data / "test"
-    train = labeled_folder(data)
+    train = labeled_images(data)
     if test is None:
-        raise SourceError(f"`test` is missing: give the folder of the test pictures. Received: data={str(data)!r}")
+        raise SourceError(f"`test` is missing: give the folder of the test images. Received: data={str(data)!r}")
     if Path(test).expanduser().resolve() == data.resolve():
         raise SourceError(f"`test` must not be the training set. Received: test={str(test)!r}")
-    return train, labeled_folder(test, classes=train.classes, argument="test")
+    return train, labeled_images(test, classes=train.classes, argument="test")
 
 
-def labeled_dataset(folder, crop, *, batch_size=64, skipped=None):
-    """Batches of pictures and class numbers, in the order of the folder; unreadable files are left out.
+@dataclasses.dataclass(frozen=True)
+class LabeledCrop:
+    """The crop of an image beside its label, as ``sample`` of :func:`tfssl.data.pipeline.batches`."""
+
+    crop: Crop
+
+    def __call__(self, example, rng, training):
+        return self.crop.apply(example["image"], rng if training else None), example["label"]
+
+
+def labeled_batches(source, crop, *, batch_size=64, skipped=None):
+    """Center crops and their labels in the order of the source; unreadable images are left out.
 
     Args:
-        folder: a :class:`LabeledFolder`.
-        crop: a :class:`tfssl.data.pipeline.Crop`; its center crop is taken.
-        batch_size: pictures in a batch; the last one may be smaller.
-        skipped: a :class:`tfssl.data.pipeline.Skipped` that collects the unreadable files with their reasons.
+        source: :class:`LabeledImages`, or another source with the fields ``image`` and ``label``.
+        crop: a :class:`~tfssl.data.crop.Crop`.
+        batch_size: images in a batch; the last one may be smaller.
+        skipped: a :class:`tfssl.data.examples.Skipped` that collects the unreadable images with their reasons.
 
     Returns:
-        ``tf.data.Dataset`` of uint8 (B, size, size, 3), sRGB, and int32 (B,). It can be iterated again; a set up to
-        :data:`CACHE_BYTES` is then not decoded again, a larger one is streamed from its files each time.
+        ``tf.data.Dataset`` of uint8 (B, size, size, 3), sRGB, and labels (B, ...). It can be iterated again; a set up
+        to :data:`CACHE_BYTES` is then not decoded again, a larger one is streamed from its files each time.
     """
-    labels = np.asarray(folder.labels, np.int32)
-    skipped = Skipped() if skipped is None else skipped
+    from tfssl.data.pipeline import batches  # TensorFlow
 
-    def load(index):
-        try:
-            return np.True_, crop.apply(folder.open(index, min_side=crop.min_side)), labels[index]
-        except (ValueError, OSError) as error:
-            skipped.add(folder.name(index), str(error))
-            return np.False_, np.zeros(crop.spec.shape, np.uint8), labels[index]
-
-    def example(index):
-        readable, image, label = tf.numpy_function(load, [index], [tf.bool, tf.uint8, tf.int32], stateful=False)
-        readable.set_shape(())
-        return readable, tf.ensure_shape(image, crop.spec.shape), tf.ensure_shape(label, ())
-
-    dataset = tf.data.Dataset.range(len(folder)).map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.filter(lambda readable, *_: readable).map(lambda _, image, label: (image, label))
-    dataset = dataset.batch(batch_size)
-    small = len(folder) * crop.spec.shape.num_elements() <= CACHE_BYTES
-    return dataset.cache() if small else dataset.prefetch(tf.data.AUTOTUNE)
+    source = source.sized(crop.min_size)
+    dataset = batches(source, LabeledCrop(crop), batch_size, training=False, skipped=skipped)
+    return dataset.cache() if len(source) * crop.size**2 * 3 <= CACHE_BYTES else dataset
 
 
-def _records(text):
+def folder_labels(source):
+    """The name of the folder of each image, if there are several.
+
+    Args:
+        source: a source of images.
+
+    Returns:
+        list of str; None if the source has no files, or all lie in folders of one name.
+    """
+    if not isinstance(source, FileSource):
+        return None
+    names = [Path(path).parent.name for path in source.paths]
+    return names if len(set(names)) > 1 else None
+
+
+def _from_tfds(text):
     from tfssl.data.tfds import tfds_labels, tfds_source
 
     source = tfds_source(text)
     labels, classes = tfds_labels(text)
     if len(classes) < 2 or not labels:
-        raise SourceError(f"`data` must hold pictures of at least two classes. Received: data={text!r}")
-    places = tuple(range(len(labels)))
-    return LabeledFolder(text, tuple(map(source.name, places)), labels, classes, source, places)
+        raise SourceError(f"`data` must hold images of at least two classes. Received: data={text!r}")
+    return LabeledImages(text, source, labels, classes)
 
 
-def _pictures(folder, argument):
+def _class_paths(folder, argument):
     try:
         found = image_source(folder)
     except SourceError:
         found = None
     if not isinstance(found, FileSource):
-        raise SourceError(f"`{argument}`: class folder {str(folder)!r} holds no pictures; fill or remove it")
+        raise SourceError(f"`{argument}`: class folder {str(folder)!r} holds no images; fill or remove it")
     return found.paths

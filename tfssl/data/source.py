@@ -18,6 +18,7 @@ _SHOWN_REASONS = 3
 
 FIELDS = (
     "image", "label", "captions", "clip", "sound", "left", "right", "depth", "disparity", "pose", "mask", "boxes",
+    "difficult", "normals",
 )  # fmt: skip
 """Names of the fields of examples."""
 
@@ -41,7 +42,7 @@ class Source(Sequence):
 
     def name(self, index):
         """What to call example ``index`` in messages and tables."""
-        return f"{self.noun} {index}"
+        return f"{self.noun.removesuffix('s')} {index}"
 
     def sized(self, min_size):
         """This source, its images decoded no smaller than ``min_size`` pixels a side."""

@@ -18,12 +18,13 @@ class TFDSSource(ImageSource):
 
     title: str
     records: Any
+    min_size: int | None = None
 
     def __len__(self):
         return len(self.records)
 
-    def open(self, index, min_side=None):
-        return array_to_image(self.records[index]["image"])
+    def example(self, index):
+        return {"image": array_to_image(self.records[index]["image"])}
 
     def name(self, index):
         return f"{self.title}#{index}"
@@ -45,13 +46,13 @@ def tfds_source(text):
 
 
 def tfds_labels(text):
-    """The classes of ``tfds:NAME:SPLIT``, without decoding its pictures.
+    """The classes of ``tfds:NAME:SPLIT``, without decoding its images.
 
     Args:
         text: as :func:`tfds_source`.
 
     Returns:
-        ``(labels, classes)``: the class number of each picture, tuple of int, and the names of the classes.
+        ``(labels, classes)``: the class number of each image, tuple of int, and the names of the classes.
 
     Raises:
         SourceError: as :func:`tfds_source`, or if there is no ``label`` that is a class.
@@ -59,25 +60,25 @@ def tfds_labels(text):
     records = _open(text, "label", decode=False)
     classes = getattr(records.dataset_info.features["label"], "names", None)
     if not classes:
-        raise SourceError(f"`source` {text!r}: the feature `label` is no class")
+        raise SourceError(f"`data` {text!r}: the feature `label` is no class")
     return tuple(int(record["label"]) for record in records), tuple(classes)
 
 
 def _open(text, needed, *, decode=True):
     match = _PATTERN.fullmatch(text)
     if match is None:
-        raise SourceError(f"`source` must be tfds:NAME:SPLIT, such as tfds:cifar10:train. Received: source={text!r}")
+        raise SourceError(f"`data` must be tfds:NAME:SPLIT, such as tfds:cifar10:train. Received: data={text!r}")
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
-        raise SourceError(f"`source` {text!r} needs TensorFlow Datasets ({error}); pip install 'tfssl[tfds]'") from None
+        raise SourceError(f"`data` {text!r} needs TensorFlow Datasets ({error}); pip install 'tfssl[tfds]'") from None
     try:
         options = {} if decode else {"decoders": {"image": tfds.decode.SkipDecoding()}}
         records = tfds.data_source(match["name"], split=match["split"], **options)
         features = list(records[0]) if len(records) else []
     except Exception as error:  # an unknown name, split or license step has an exception class of its own each
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SourceError(f"`source` {text!r} cannot be opened: {reason}") from error
+        raise SourceError(f"`data` {text!r} cannot be opened: {reason}") from error
     if features and needed not in features:
-        raise SourceError(f"`source` {text!r} has no feature `{needed}`, only {', '.join(map(str, features))}")
+        raise SourceError(f"`data` {text!r} has no feature `{needed}`, only {', '.join(map(str, features))}")
     return records

@@ -1,7 +1,8 @@
 """Random access to images in TFRecord shards.
 
 A shard is a chain of records: length (8 bytes, little-endian), CRC of the length (4), payload, CRC of the payload
-(4). Following the lengths from header to header, without reading payloads, gives the offset of each record.
+(4). Following the lengths from header to header, without reading payloads, gives the offset of each record. Payloads
+are ``tf.train.Example`` messages, described here once more so that reading them does not take TensorFlow.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from tfssl.data.decode import check_header, decode_image
@@ -20,7 +21,42 @@ from tfssl.errors import SourceError
 _HEADER = struct.Struct("<QI")
 _FOOTER_SIZE = 4
 _GZIP_MAGIC = b"\x1f\x8b"
-_MEND = "copy the shard again, or write it anew with tools/write_tfrecords.py"
+_FIX = "copy the shard again, or write it anew with `tfssl prepare shards`"
+
+_TYPES = descriptor_pb2.FieldDescriptorProto
+
+
+def _example_class():
+    """The message class, wire-compatible with tensorflow/core/example/example.proto, in a pool of its own."""
+    file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="tfssl", syntax="proto3")
+
+    def message(name, *fields, within=file.message_type):
+        found = within.add(name=name)
+        for number, (field, kind, repeated) in enumerate(fields, 1):
+            label = _TYPES.LABEL_REPEATED if repeated else _TYPES.LABEL_OPTIONAL
+            found.field.add(name=field, number=number, label=label, type=kind if isinstance(kind, int) else None,
+                            type_name=None if isinstance(kind, int) else f".tfssl.{kind}")  # fmt: skip
+        return found
+
+    message("BytesList", ("value", _TYPES.TYPE_BYTES, True))
+    message("FloatList", ("value", _TYPES.TYPE_FLOAT, True))
+    message("Int64List", ("value", _TYPES.TYPE_INT64, True))
+    lists = (("bytes_list", "BytesList", False), ("float_list", "FloatList", False), ("int64_list", "Int64List", False))
+    feature = message("Feature", *lists)
+    feature.oneof_decl.add(name="kind")
+    for field in feature.field:
+        field.oneof_index = 0
+    features = message("Features", ("feature", "Features.FeatureEntry", True))
+    entry = ("key", _TYPES.TYPE_STRING, False), ("value", "Feature", False)
+    message("FeatureEntry", *entry, within=features.nested_type).options.map_entry = True
+    message("Example", ("features", "Features", False))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tfssl.Example"))
+
+
+Example = _example_class()
+"""``tf.train.Example``, without TensorFlow."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,7 +151,7 @@ class TFRecordSource(ImageSource):
             file.seek(int(self.offsets[index]))
             payload = file.read(int(self.lengths[index]))
         try:
-            return tf.train.Example.FromString(payload).features.feature
+            return Example.FromString(payload).features.feature
         except DecodeError:
             raise ValueError("the record is damaged, or holds no tf.train.Example") from None
 
@@ -147,9 +183,7 @@ def _follow_chain(file, path, size):
         start = position + _HEADER.size
         position = start + length + _FOOTER_SIZE
         if position > size:
-            raise SourceError(
-                f"shard {path!r} is truncated or damaged in record {len(found)}, of {size} bytes; {_MEND}"
-            )
+            raise SourceError(f"shard {path!r} is truncated or damaged in record {len(found)}, of {size} bytes; {_FIX}")
         found.append((start, length))
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
@@ -158,7 +192,7 @@ def _check_first_header(header, path):
     if header.startswith(_GZIP_MAGIC):
         raise SourceError(f"shard {path!r} is GZIP-compressed, which rules out random access; gunzip it first")
     if len(header) < _HEADER.size or _HEADER.unpack(header)[1] != _masked_crc32c(header[:8]):
-        raise SourceError(f"shard {path!r} is no uncompressed TFRecord file; {_MEND}")
+        raise SourceError(f"shard {path!r} is no uncompressed TFRecord file; {_FIX}")
 
 
 def _masked_crc32c(data):

@@ -1,4 +1,4 @@
-"""Pictures with boxes, and pictures with masks: VOC directories, and pairs of folders as CamVid is given out."""
+"""Images with boxes, and images with masks: VOC directories, and pairs of folders as CamVid is given out."""
 
 import dataclasses
 import functools
@@ -7,128 +7,135 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tfssl.data.images import EXTENSIONS
+from tfssl.data.images import EXTENSIONS, FileSource
+from tfssl.data.maps import same_size
+from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
 IGNORE = 255
-"""In masks and in :meth:`BoxedSet.presence`: counts for nothing."""
+"""In masks and in :meth:`BoxedImages.presence`: counts for nothing."""
 
 _VOID_NAMES = ("unlabelled", "unlabeled", "void", "ignore")  # of classes that are none
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class BoxedPicture:
-    """A picture file and the objects in it.
+class SplitImages(Source):
+    """One split of a set of image files with something beside each: ``{"image": PIL.Image, ...}``, at full size.
 
     Args:
-        path: of the file.
-        boxes: float32 (N, 4), ``x_min, y_min, x_max, y_max`` in pixels of the file from its upper left corner: the
-            left and upper edges of the first pixel, the right and lower edges of the last. VOC's own numbers count
-            pixels from 1 and include the last one, so its minima are one more and its maxima the same.
-        labels: int32 (N,), class numbers.
-        difficult: bool (N,), objects that are neither demanded nor counted as mistakes.
+        root: folder of the set.
+        split: name of the split.
+        images: its images.
     """
 
-    path: str
-    boxes: np.ndarray
-    labels: np.ndarray
-    difficult: np.ndarray
+    noun = "images"
+
+    root: str
+    split: str
+    images: FileSource
+
+    def __len__(self):
+        return len(self.images)
+
+    def example(self, index):
+        example = {**self.images.example(index), **self.annotation(index)}
+        if "mask" in example:
+            same_size(image=example["image"], mask=example["mask"])
+        if "normals" in example:
+            same_size(image=example["image"], normals=example["normals"][..., 0])
+        return example
+
+    def annotation(self, index):
+        """The other fields of example ``index``, without decoding its image."""
+        raise NotImplementedError
+
+    def name(self, index):
+        return self.images.name(index)
+
+    def check(self, index):
+        self.images.check(index)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class BoxedSet:
-    """One split of a VOC directory.
+class BoxedImages(SplitImages):
+    """Images and the objects in them.
+
+    Examples hold ``boxes``, float32 (N, 4): ``x_min, y_min, x_max, y_max`` in pixels of the file from its upper left
+    corner, the left and upper edges of the first pixel and the right and lower edges of the last (VOC's own numbers
+    count pixels from 1 and include the last one: its minima are one more, its maxima the same); ``label``, int32 (N,),
+    class numbers; ``difficult``, bool (N,), objects that are neither demanded nor counted as mistakes.
 
     Args:
-        root: the directory.
-        split: name of the split.
-        classes: their names, in the order of their numbers.
-        pictures: those of the split, in its order.
+        classes: names of the classes, in the order of their numbers.
+        objects: ``(boxes, label, difficult)`` of each image.
     """
 
-    root: str
-    split: str
     classes: tuple[str, ...]
-    pictures: tuple[BoxedPicture, ...]
+    objects: tuple[tuple, ...]
 
-    def __len__(self):
-        return len(self.pictures)
+    def annotation(self, index):
+        return dict(zip(("boxes", "label", "difficult"), self.objects[index], strict=True))
 
     def presence(self):
-        """Which classes occur in which picture: int32 (pictures, classes), 1, 0, or 255 where only as difficult."""
+        """Which classes occur in which image: int32 (images, classes), 1, 0, or 255 where only as difficult."""
         found = np.zeros((len(self), len(self.classes)), np.int32)
-        for row, picture in zip(found, self.pictures, strict=True):
-            row[picture.labels[picture.difficult]] = IGNORE
-            row[picture.labels[~picture.difficult]] = 1
+        for row, (_, label, difficult) in zip(found, self.objects, strict=True):
+            row[label[difficult]] = IGNORE
+            row[label[~difficult]] = 1
         return found
 
 
-@dataclasses.dataclass(frozen=True)
-class MaskedSet:
-    """One split of a set of pictures with a class for each pixel.
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaskedImages(SplitImages):
+    """Images with a class for each pixel: ``mask``, int32 (H, W), class numbers, 255 where it counts for nothing.
 
     Args:
-        root: its folder.
-        split: name of the split.
-        classes: their names; the values of the masks are their numbers.
-        paths: picture files.
-        masks: mask files, in the same order.
-        ignore: values that count for nothing.
+        classes: names of the classes, in the order of their numbers.
+        masks: files of the masks, one for each image.
+        ignore: values in them that count for nothing.
     """
 
-    root: str
-    split: str
     classes: tuple[str, ...]
-    paths: tuple[str, ...]
     masks: tuple[str, ...]
     ignore: frozenset[int]
 
-    def __len__(self):
-        return len(self.paths)
-
-    def read_mask(self, index):
-        """Class number of each pixel, int32 (H, W); :data:`IGNORE` where it counts for nothing.
-
-        Raises:
-            SourceError: if the file is no picture of class numbers, or holds one that no class has.
-        """
+    def annotation(self, index):
         path = self.masks[index]
         mask = read_indices(path)
         mask[np.isin(mask, list(self.ignore))] = IGNORE
         strange = np.setdiff1d(mask, [*range(len(self.classes)), IGNORE])
         if strange.size:
             raise SourceError(f"mask {path!r} has the value {strange[0]}; there are {len(self.classes)} classes")
-        return mask
+        return {"mask": mask}
 
 
-def boxed_set(root, split, *, classes=None):
+def boxed_images(root, split, *, classes=None):
     """Read one split of a VOC directory: ``JPEGImages/``, ``Annotations/NAME.xml``, ``ImageSets/Main/SPLIT.txt``.
 
     Args:
         root: the directory.
-        split: such as ``"trainval"``; the file of that name lists the pictures, one a line, without ending.
+        split: such as ``"trainval"``; the file of that name lists the images, one a line, without ending.
         classes: names of the classes, in the order of their numbers; None: those of ``classes.txt`` but for a first
             line ``background``, or else all that any annotation of the directory names, sorted.
 
     Returns:
-        :class:`BoxedSet`.
+        :class:`BoxedImages`.
 
     Raises:
-        SourceError: in one line, if a folder, the split, a picture or an annotation is missing, or an annotation is
+        SourceError: in one line, if a folder, the split, an image or an annotation is missing, or an annotation is
             damaged, names an unknown class or has a box without area.
     """
-    root = _voc_root(root, "Annotations")
+    root = Path(root).expanduser()
+    if not (root / "Annotations").is_dir():
+        raise SourceError(f"`data` must be a VOC directory with Annotations/. Received: data={str(root)!r}")
     names = _split_names(root, "Main", split)
     listed = classes or _listed_classes(root, skip="background") or _annotated_classes(str(root))
     numbers = {name: number for number, name in enumerate(listed)}
-    pictures = []
-    for name in names:
-        boxes, labels, difficult = _read_annotation(root / "Annotations" / f"{name}.xml", numbers)
-        pictures.append(BoxedPicture(_picture(root / "JPEGImages", name), boxes, labels, difficult))
-    return BoxedSet(str(root), split, tuple(listed), tuple(pictures))
+    objects = tuple(_read_annotation(root / "Annotations" / f"{name}.xml", numbers) for name in names)
+    return BoxedImages(str(root), split, _voc_images(root, names), tuple(listed), objects)
 
 
-def masked_set(root, split):
+def masked_images(root, split):
     """Read one split of a set with masks.
 
     Two layouts are known. A VOC directory has ``JPEGImages/``, ``SegmentationClass/NAME.png``,
@@ -141,28 +148,25 @@ def masked_set(root, split):
         split: such as ``"train"``.
 
     Returns:
-        :class:`MaskedSet`. Without ``classes.txt`` classes are called after their numbers, up to the largest one that
-        occurs in the split.
+        :class:`MaskedImages`. Without ``classes.txt`` classes are called after their numbers, up to the largest one
+        that occurs in the split.
 
     Raises:
-        SourceError: in one line, if the layout is neither, or the split, a picture or a mask is missing.
+        SourceError: in one line, if the layout is neither, or the split, an image or a mask is missing.
     """
     root = Path(root).expanduser()
     if (root / "SegmentationClass").is_dir():
         names = _split_names(root, "Segmentation", split)
-        paths = tuple(_picture(root / "JPEGImages", name) for name in names)
-        masks = tuple(str(root / "SegmentationClass" / f"{name}.png") for name in names)
+        images, folder = _voc_images(root, names), root / "SegmentationClass"
     elif (root / split).is_dir() and (root / f"{split}annot").is_dir():
-        files = sorted(p for p in (root / split).iterdir() if p.suffix.lower() in EXTENSIONS)
-        paths = tuple(str(p) for p in files)
-        masks = tuple(str(root / f"{split}annot" / f"{p.stem}.png") for p in files)
+        images, folder = images_of_folder(root / split), root / f"{split}annot"
+        names = [Path(path).stem for path in images.paths]
     else:
         raise SourceError(
             f"`data` must be a VOC directory with SegmentationClass/, or hold {split}/ and {split}annot/. "
             f"Received: data={str(root)!r}"
         )
-    if not paths:
-        raise SourceError(f"`data`: split {split!r} of {str(root)!r} is empty")
+    masks = tuple(str(folder / f"{name}.png") for name in names)
     missing = next((mask for mask in masks if not Path(mask).is_file()), None)
     if missing:
         raise SourceError(f"`data`: mask {missing!r} is missing")
@@ -171,7 +175,19 @@ def masked_set(root, split):
     while classes and classes[-1].lower() in _VOID_NAMES:
         ignore.add(len(classes) - 1)
         classes.pop()
-    return MaskedSet(str(root), split, tuple(classes), paths, masks, frozenset(ignore))
+    return MaskedImages(str(root), split, images, tuple(classes), masks, frozenset(ignore))
+
+
+def images_of_folder(folder):
+    """The image files right in a folder, sorted, as a :class:`~tfssl.data.images.FileSource`.
+
+    Raises:
+        SourceError: if there are none.
+    """
+    paths = tuple(str(path) for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS)
+    if not paths:
+        raise SourceError(f"`data`: {str(folder)!r} holds no images")
+    return FileSource(paths)
 
 
 def read_indices(path):
@@ -185,17 +201,10 @@ def read_indices(path):
     try:
         with Image.open(path) as image:
             if image.mode not in ("P", "L", "1", "I;16", "I"):
-                raise SourceError(f"mask {str(path)!r} is {image.mode}; masks are indexed or gray pictures")
+                raise SourceError(f"mask {str(path)!r} is {image.mode}; masks are indexed or gray images")
             return np.asarray(image).astype(np.int32)
     except (OSError, SyntaxError) as error:
         raise SourceError(f"mask {str(path)!r} cannot be read: {error}") from None
-
-
-def _voc_root(root, needed):
-    root = Path(root).expanduser()
-    if not (root / needed).is_dir():
-        raise SourceError(f"`data` must be a VOC directory with {needed}/. Received: data={str(root)!r}")
-    return root
 
 
 def _split_names(root, kind, split):
@@ -204,19 +213,22 @@ def _split_names(root, kind, split):
     if not file.is_file():
         found = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
         raise SourceError(f"`data`: {str(folder)!r} has no split {split!r}; it has {found}")
-    lines = file.read_text(encoding="utf-8").splitlines()
-    names = [line.split()[0] for line in lines if line.strip()]
+    names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not names:
         raise SourceError(f"`data`: split {split!r} of {str(root)!r} is empty")
     return names
 
 
-def _picture(folder, name):
+def _voc_images(root, names):
+    return FileSource(tuple(_image_file(root / "JPEGImages", name) for name in names))
+
+
+def _image_file(folder, name):
     for extension in EXTENSIONS:
         for path in (folder / f"{name}{extension}", folder / f"{name}{extension.upper()}"):
             if path.is_file():
                 return str(path)
-    raise SourceError(f"`data`: picture {str(folder / name)!r} is missing")
+    raise SourceError(f"`data`: image {str(folder / name)!r} is missing")
 
 
 def _listed_classes(root, skip=None):
@@ -253,7 +265,7 @@ def _read_annotation(file, numbers):
             raise SourceError(f"annotation {str(file)!r} names the class {name!r}; known: {', '.join(numbers)}")
         try:
             # VOC 2007 and 2012 have some coordinates with decimals.
-            corners = [float(element.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax")]
+            corners = [float(element.findtext(f"bndbox/{edge}", "")) for edge in ("xmin", "ymin", "xmax", "ymax")]
         except ValueError:
             raise SourceError(f"annotation {str(file)!r}: an object {name!r} has no box of four numbers") from None
         box = [corners[0] - 1.0, corners[1] - 1.0, corners[2], corners[3]]
@@ -262,5 +274,4 @@ def _read_annotation(file, numbers):
         boxes.append(box)
         labels.append(numbers[name])
         difficult.append(element.findtext("difficult", "0").strip() == "1")
-    shaped = np.array(boxes, np.float32).reshape(-1, 4)
-    return shaped, np.array(labels, np.int32), np.array(difficult, bool)
+    return np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int32), np.array(difficult, bool)

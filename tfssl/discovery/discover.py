@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tfssl.data.folder_labels import folder_labels
 from tfssl.data.images import image_source
+from tfssl.data.labeled import folder_labels
 from tfssl.discovery.embedding import BASELINES, baseline_descriptor, embed
 from tfssl.discovery.findings import write_findings
 from tfssl.discovery.mining import Mining, mine

@@ -1,11 +1,16 @@
-"""Vectors of features: an encoder's maps, averaged over the cells of a grid, for any number of pictures."""
+"""Vectors of features of labeled sets: an encoder's maps, averaged over the cells of a grid."""
 
+import contextlib
 import dataclasses
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from tfssl.data.crop import Crop
+from tfssl.data.examples import Skipped
+from tfssl.data.labeled import LabeledImages, labeled_batches, train_and_test
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.ops.geometry import cell_weights
 
@@ -19,13 +24,151 @@ class Features:
 
     Args:
         rows: ``{tap: float32 array (N, numbers)}``; memory maps where they were written to a folder.
-        labels: int32 (N,).
+        labels: int32 (N,), or (N, classes) where several may occur.
         shapes: ``{tap: (rows, columns, channels)}`` of the pooled map that a vector is.
     """
 
     rows: dict
     labels: np.ndarray
     shapes: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledSets:
+    """The training and the test images of a benchmark, as squares of one size.
+
+    Args:
+        sources: :class:`~tfssl.data.labeled.LabeledImages` of both.
+        batches: for each of them, a dataset of uint8 (B, size, size, 3) and labels.
+        skipped: collects the unreadable files of both as they are read.
+        image_size: see :func:`labeled_sets`.
+        ten_crops: of the test images, see :func:`ten_crops`; () where only the center is measured.
+    """
+
+    sources: tuple[LabeledImages, LabeledImages]
+    batches: tuple[tf.data.Dataset, tf.data.Dataset]
+    skipped: Skipped
+    image_size: int
+    ten_crops: tuple[tf.data.Dataset, ...] = ()
+
+    def readable_labels(self, part):
+        """Labels of the training (0) or test (1) images but those that turned out unreadable, int (N, ...)."""
+        source = self.sources[part]
+        return np.array([source.labels[i] for i in range(len(source)) if source.name(i) not in self.skipped.reasons])
+
+    @property
+    def chance(self):
+        """Accuracy on the test set of always naming the largest class of the training set."""
+        train, test = map(self.readable_labels, (0, 1))
+        return float(np.mean(test == np.bincount(train).argmax()))
+
+    @property
+    def counts(self):
+        """Numbers of classes and images."""
+        train, test = (len(self.readable_labels(part)) for part in (0, 1))
+        images = {"images_train": train, "images_test": test, "images_skipped": len(self.skipped.reasons)}
+        return {"classes": len(self.sources[0].classes), **images}
+
+    @property
+    def protocol(self):
+        """Where the images come from."""
+        return {"train": self.sources[0].root, "test": self.sources[1].root, "image_size": self.image_size}
+
+    @contextlib.contextmanager
+    def features(self, encoder, *, taps=None, pool=None):
+        """Pool an encoder's taps for both sets, in files that last as long as the context.
+
+        Args:
+            encoder, taps, pool: as :func:`tap_features`.
+
+        Yields:
+            ``(train, test, *crops)``, :class:`Features`.
+        """
+        with tempfile.TemporaryDirectory(prefix="tfssl-features-", ignore_cleanup_errors=True) as folder:
+            parts, pooled = [], _Pooled(encoder, self.batches[0].element_spec[0], taps, pool)
+            for number, batches in enumerate((*self.batches, *self.ten_crops)):
+                part = Path(folder) / str(number)
+                part.mkdir()
+                parts.append(pooled.features(batches, part))
+            classes = self.sources[0].classes
+            missing = sorted(set(range(len(classes))) - set(parts[0].labels.ravel().tolist()))
+            if missing and parts[0].labels.ndim == 1:
+                raise SourceError(f"`data`: no image of class {classes[missing[0]]!r} can be read")
+            yield tuple(parts)
+
+    def measure(self, fit, *, pool, work):
+        """A measure for :func:`tfssl.evaluation.runner.run_all` out of one of features.
+
+        Args:
+            fit: function ``(name of the encoder, seeds, train, test, *crops)`` that yields runs.
+            pool: as :func:`tap_features`.
+            work: :class:`~tfssl.evaluation.runner.Progress`; each run is one unit.
+        """
+
+        def measured(entry, network, seeds):
+            with self.features(network, taps=entry.taps, pool=pool) as parts:
+                for run in fit(entry.name, seeds, *parts):
+                    work.add(f"{run.encoder} {run.tap}")
+                    yield run
+
+        return measured
+
+
+def labeled_sets(data, test=None, *, image_size=96, crops=1):
+    """Find the images of a benchmark.
+
+    Args:
+        data, test: as :func:`tfssl.data.labeled.train_and_test`; or two sources with labels.
+        image_size: the shorter side is scaled to so many pixels, and the center square taken.
+        crops: 1, or 10 to test on ten crops too: then the shorter side is scaled to 256 / 227 of ``image_size``, as it
+            is for AlexNet's crops of 227 pixels.
+
+    Returns:
+        :class:`LabeledSets`.
+
+    Raises:
+        SourceError: as :func:`tfssl.data.labeled.labeled_images`.
+        ConfigError: for a size or number of crops out of range.
+    """
+    check_size(image_size)
+    if crops not in (1, 10):
+        raise ConfigError(f"`crops` must be 1 or 10. Received: crops={crops!r}")
+    sources = (data, test) if isinstance(data, LabeledImages) else train_and_test(data, test)
+    skipped = Skipped()
+    resize = image_size if crops == 1 else round(image_size * 256 / 227)
+
+    def batches(source, size):
+        return labeled_batches(source, Crop(size, resize=resize, flip=False), skipped=skipped)
+
+    centers = tuple(batches(source, image_size) for source in sources)
+    tens = () if crops == 1 else ten_crops(batches(sources[1], resize), resize, image_size)
+    return LabeledSets(sources, centers, skipped, image_size, tens)
+
+
+def ten_crops(batches, whole, size):
+    """Four corners and the center, and their mirror images (Krizhevsky et al., 2012).
+
+    Args:
+        batches: dataset of images (B, whole, whole, 3) and labels.
+        whole: their height and width in pixels.
+        size: of the crops.
+
+    Returns:
+        Ten datasets of images (B, size, size, 3) and labels.
+    """
+    far, middle = whole - size, (whole - size) // 2
+    corners = ((0, 0), (0, far), (far, 0), (far, far), (middle, middle))
+
+    def cut(top, left, step):
+        return lambda images, labels: (images[:, top : top + size, left : left + size][:, :, ::step], labels)
+
+    return tuple(batches.map(cut(top, left, step)) for top, left in corners for step in (1, -1))
+
+
+def check_size(image_size):
+    """Raise ConfigError unless it is an integer from 8 to 2048."""
+    if not isinstance(image_size, int) or not 8 <= image_size <= 2048:
+        raise ConfigError(f"`image_size` must be an integer from 8 to 2048 pixels. Received: image_size={image_size!r}")
 
 
 def grid_side(channels, numbers=NUMBERS):
@@ -57,75 +200,76 @@ def pool_to_grid(maps, cells):
     return tf.matmul(cell_weights(width, cells[1]), tf.reshape(rows, (-1, cells[0], width, channels)))
 
 
-def tap_features(encoder, batches, *, taps=None, pool=None, numbers=NUMBERS, folder=None, progress=None):
-    """Run an encoder over labeled pictures and pool every tap to a vector.
+def tap_features(encoder, batches, *, taps=None, pool=None, numbers=NUMBERS, folder=None):
+    """Run an encoder over labeled examples and pool every tap to a vector.
 
     With ``folder`` each tap goes to a file as it is computed, so that memory does not grow with the number of
-    pictures.
+    examples.
 
     Args:
-        encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
-        batches: dataset of uint8 (B, H, W, 3) of one size, and labels (B,).
+        encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: map (B, h, w, c) or vector (B, c)}``; other
+            inputs than images likewise.
+        batches: dataset of inputs of one size, uint8 ones are divided by 255, and labels (B, ...).
         taps: names to keep, in this order; None for all.
         pool: side of the grid that every map is averaged to, or the map's own size where that is smaller. None:
             :func:`grid_side` of ``numbers``.
         numbers: about how many numbers a vector is to have; without effect where ``pool`` is given.
         folder: where to write ``<tap>.npy``; None keeps them in memory.
-        progress: called with (pictures done, None) after each batch.
 
     Returns:
         :class:`Features`.
 
     Raises:
         ConfigError: for a tap that the encoder lacks.
-        SourceError: if there is no readable picture.
-        ModelError: if a tap holds NaN or infinity.
+        SourceError: if there is no readable example.
+        ModelError: if a tap holds NaN or infinity, or is neither map nor vector.
     """
-    side = tuple(batches.element_spec[0].shape[1:3])
-    sizes = _map_sizes(encoder, side, taps)
-    cells = {name: _cells(size, pool, numbers) for name, size in sizes.items()}
-    compute = _compiled(encoder, side, sizes, cells)
-    columns = {name: _Column(name, None if folder is None else Path(folder) / f"{name}.npy") for name in sizes}
-    labels = []
-    for images, batch_labels in batches:
-        for name, values in compute(images).items():
-            columns[name].append(values.numpy())
-        labels.append(batch_labels.numpy())
-        if progress is not None:
-            progress(sum(map(len, labels)), None)
-    if not labels:
-        raise SourceError("`data` holds no readable picture")
-    rows = {name: column.finish() for name, column in columns.items()}
-    return Features(rows, np.concatenate(labels), {name: (*cells[name], sizes[name][-1]) for name in sizes})
+    return _Pooled(encoder, batches.element_spec[0], taps, pool, numbers).features(batches, folder)
 
 
-def _map_sizes(encoder, side, taps):
-    """``{tap: (height, width, channels)}`` for pictures of a size; what layers leave open in a graph is known here."""
-    maps = encoder(tf.zeros((1, *side, 3)), training=False)
+class _Pooled:
+    """An encoder whose taps are pooled to vectors, compiled for inputs of one size."""
+
+    def __init__(self, encoder, spec, taps, pool, numbers=NUMBERS):
+        self._sizes = sizes = _map_sizes(encoder, spec.shape[1:], taps)
+        sides = {name: grid_side(size[-1], numbers) if pool is None else pool for name, size in sizes.items()}
+        self._cells = cells = {name: (min(sides[name], s[0]), min(sides[name], s[1])) for name, s in sizes.items()}
+        scale = 255.0 if spec.dtype == tf.uint8 else 1.0
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape[1:]), spec.dtype)])
+        def compute(inputs):
+            maps = encoder(tf.cast(inputs, tf.float32) / scale, training=False)
+            pooled = {name: pool_to_grid(tf.reshape(maps[name], (-1, *sizes[name])), cells[name]) for name in sizes}
+            return {name: tf.reshape(x, (-1, np.prod(x.shape[1:]))) for name, x in pooled.items()}
+
+        self._compute = compute
+
+    def features(self, batches, folder=None):
+        paths = {name: None if folder is None else Path(folder) / f"{name}.npy" for name in self._sizes}
+        columns, labels = {name: _Column(name, path) for name, path in paths.items()}, []
+        for inputs, batch_labels in batches:
+            for name, values in self._compute(inputs).items():
+                columns[name].append(values.numpy())
+            labels.append(batch_labels.numpy())
+        if not labels:
+            raise SourceError("`data` holds no readable example")
+        shapes = {name: (*self._cells[name], size[-1]) for name, size in self._sizes.items()}
+        return Features({name: c.finish() for name, c in columns.items()}, np.concatenate(labels), shapes)
+
+
+def _map_sizes(encoder, shape, taps):
+    """``{tap: (height, width, channels)}`` for inputs of a size; what layers leave open in a graph is known here."""
+    maps = encoder(tf.zeros((1, *shape)), training=False)
     if not isinstance(maps, dict):
         raise ModelError(f"{encoder.name!r} is no encoder: it must answer with a dict of taps")
     unknown = sorted(set(taps or ()) - set(maps))
     if unknown:
         raise ConfigError(f"`taps`: there is no {unknown[0]!r}; the encoder has {', '.join(maps)}")
-    flat = [name for name in maps if len(maps[name].shape) != 4]
-    if flat:
-        raise ModelError(f"tap {flat[0]!r} has shape {tuple(maps[flat[0]].shape)}; an encoder's taps are (B, h, w, c)")
-    return {name: tuple(maps[name].shape[1:]) for name in taps or maps}
-
-
-def _cells(size, pool, numbers):
-    side = grid_side(size[-1], numbers) if pool is None else pool
-    return min(side, size[0]), min(side, size[1])
-
-
-def _compiled(encoder, side, sizes, cells):
-    @tf.function(input_signature=[tf.TensorSpec((None, *side, 3), tf.uint8)])
-    def compute(images):
-        maps = encoder(tf.cast(images, tf.float32) / 255.0, training=False)
-        pooled = {name: pool_to_grid(tf.ensure_shape(maps[name], (None, *sizes[name])), cells[name]) for name in sizes}
-        return {name: tf.reshape(x, (-1, np.prod(x.shape[1:]))) for name, x in pooled.items()}
-
-    return compute
+    strange = [name for name in maps if len(maps[name].shape) not in (2, 4)]
+    if strange:
+        name, found = strange[0], tuple(maps[strange[0]].shape)
+        raise ModelError(f"tap {name!r} has shape {found}; an encoder's taps are (B, h, w, c) or (B, c)")
+    return {name: (1, 1, *maps[name].shape[1:])[-3:] for name in taps or maps}
 
 
 class _Column:

@@ -1,24 +1,23 @@
 """From a trained model to a server or a phone: SavedModel, LiteRT, and the check of what was written."""
 
-import importlib
+from typing import TYPE_CHECKING
 
-# Imported when first used: `python -m tfssl.export.check` must not find its module loaded already.
-_EXPORTS = {
-    "check_export": "tfssl.export.check",
-    "export_run": "tfssl.export.run",
-    "export_savedmodel": "tfssl.export.savedmodel",
-    "export_tflite": "tfssl.export.tflite",
-    "load_savedmodel": "tfssl.export.savedmodel",
-}
+from tfssl.imports import lazy
 
-__all__ = list(_EXPORTS)
-
-
-def __getattr__(name):
-    if name in _EXPORTS:
-        return getattr(importlib.import_module(_EXPORTS[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+if TYPE_CHECKING:
+    from tfssl.export.check import check_export as check_export
+    from tfssl.export.run import export_run as export_run
+    from tfssl.export.savedmodel import export_savedmodel as export_savedmodel
+    from tfssl.export.savedmodel import load_savedmodel as load_savedmodel
+    from tfssl.export.tflite import export_tflite as export_tflite
+else:
+    # Imported when first used: `python -m tfssl.export.check` must not find its module loaded already.
+    __getattr__, __dir__, __all__ = lazy(
+        __name__,
+        {
+            "check": "check_export",
+            "run": "export_run",
+            "savedmodel": "export_savedmodel load_savedmodel",
+            "tflite": "export_tflite",
+        },
+    )

@@ -3,6 +3,7 @@
 Run it in a fresh process (``python -m tfssl.export.check DIR``): nothing that made the export can help it there.
 """
 
+import functools
 import os
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,15 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
+
 from tfssl.errors import ModelError, TfsslError
+
+IMAGES = 5
+"""Photographs that a signature or a file is run on, each of another size and format."""
+
+# Registered in the Python package, but not in the C++ server: they call back into a Python process.
+PYTHON_OPERATORS = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "HostConst"}
 
 
 @dataclass(frozen=True)
@@ -29,9 +38,9 @@ def check_export(folder):
 
     - The files are those that export.json lists, byte for byte.
     - The SavedModel holds only TensorFlow core operators; a graph-mode loader finds its variables; each signature
-      runs on photographs of differing sizes and formats and agrees with the Keras model rebuilt from the files.
+      runs on its samples and agrees with the Keras model rebuilt from the files.
     - The warm-up requests parse and run; model.config parses as the server's configuration message.
-    - Each .tflite holds only builtin operators, runs in LiteRT and agrees with the Keras model.
+    - Each .tflite holds only builtin operators, runs in the interpreter and agrees with the Keras model.
 
     Args:
         folder: folder written by ``tfssl export``.
@@ -42,23 +51,15 @@ def check_export(folder):
     Raises:
         ModelError: if the folder has no readable export.json.
     """
-    from tfssl.export.check_savedmodel import savedmodel_steps
-    from tfssl.export.check_tflite import tflite_steps
     from tfssl.export.folder import read_report
 
     folder = Path(folder).expanduser()
     report = read_report(folder)
-    findings = list(_attempt("files", lambda: _check_files(folder, report)))
-    steps = []
-    if "savedmodel" in report:
-        steps += savedmodel_steps(folder, report)
-    if report.get("tflite"):
-        steps += tflite_steps(folder, report)
+    steps = [*savedmodel_steps(folder, report), *tflite_steps(folder, report)]
+    findings = list(_attempt("files", functools.partial(_check_files, folder, report)))
     if not steps:
         findings.append(Finding(False, "export.json lists neither a SavedModel nor a .tflite file"))
-    for name, step in steps:
-        findings += _attempt(name, step)
-    return findings
+    return [*findings, *(finding for name, step in steps for finding in _attempt(name, step))]
 
 
 def _attempt(name, step):
@@ -71,7 +72,7 @@ def _attempt(name, step):
 
 
 def _check_files(folder, report):
-    from tfssl.export.folder import sha256
+    from tfssl.files import sha256
 
     missing = [name for name in report["files"] if not (folder / name).is_file()]
     changed = [
@@ -84,6 +85,179 @@ def _check_files(folder, report):
         raise ModelError("; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names))
     size = sum(entry["bytes"] for entry in report["files"].values())
     yield f"all {len(report['files'])} are there and unchanged ({size / 1e6:.2f} MB)"
+
+
+def savedmodel_steps(folder, report):
+    """The steps for the SavedModel, in order.
+
+    Args:
+        folder: the export folder.
+        report: its parsed export.json.
+
+    Returns:
+        List of ``(name, function without arguments that returns lines of text or raises)``.
+    """
+    from tfssl.export.savedmodel import load_savedmodel
+    from tfssl.export.serving import CONFIG
+
+    if "savedmodel" not in report:
+        return []
+    version = folder / str(report["savedmodel"]["version"])
+    rebuilt = functools.cache(lambda: load_savedmodel(folder))
+    return [
+        ("operators", lambda: check_operators(version)),
+        ("Keras model", lambda: _describe_model(*rebuilt())),
+        ("signatures", lambda: check_signatures(version, rebuilt)),
+        ("warm-up", lambda: check_warmup(version)),
+        (CONFIG, lambda: check_config(folder)),
+    ]
+
+
+def check_operators(version):
+    """Every operator of the graph, functions included, is one of TensorFlow's core."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    from tensorflow.python.framework import op_def_registry
+
+    saved = SavedModel()
+    try:
+        saved.ParseFromString((version / "saved_model.pb").read_bytes())
+    except Exception as error:
+        raise ModelError(f"saved_model.pb cannot be parsed: {error}") from None
+    used = set()
+    for graph in (meta.graph_def for meta in saved.meta_graphs):
+        functions = {function.signature.name for function in graph.library.function}
+        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+        used |= {node.op for node in nodes} - functions
+    foreign = sorted(op for op in used if op in PYTHON_OPERATORS or op_def_registry.get(op) is None)
+    if foreign:
+        raise ModelError(f"not TensorFlow core operators, a model server cannot run them: {', '.join(foreign)}")
+    if not used:
+        raise ModelError("saved_model.pb holds no graph")
+    yield f"{len(used)} kinds, all of TensorFlow's core"
+
+
+def _describe_model(method, model):
+    yield f"{method.name()} rebuilt, all {len(model.variables)} weights matched by name and shape"
+
+
+def check_signatures(version, rebuilt):
+    """Run each signature in a Session on its samples and compare with the eager Keras model."""
+    from tfssl.endpoint import sample_images
+    from tfssl.export.graph_model import GraphModel
+    from tfssl.export.savedmodel import SAMPLE_SIZE
+
+    method, model = rebuilt()
+    endpoints = method.serving(model)
+    endpoints = {**endpoints, "serving_default": next(iter(endpoints.values()))}
+    with GraphModel(version) as served:
+        missing = sorted(set(endpoints) - set(served.signatures))
+        if missing:
+            raise ModelError(f"the SavedModel has no signature {', '.join(missing)}")
+        for name, endpoint in endpoints.items():
+            served.check_inputs(name, endpoint.signature)
+            calls = endpoint.samples(sample_images(SAMPLE_SIZE, IMAGES), None)
+            answers = endpoint.answers(calls, lambda name=name, **call: served.run(name, call))
+            found = endpoint.deviations(calls, endpoint.answers(calls), answers)
+            endpoint.judge(found, "float32", f"{name}: ")  # stored and rebuilt weights are the same
+            yield f"{name} runs in graph mode; {_agreement(endpoint, found)}"
+
+
+def _agreement(endpoint, found):
+    texts = (f"{output} within {numbers['mean_abs']:.2g} {endpoint.unit}" for output, numbers in found.items())
+    return f"{', '.join(texts)} of the Keras model on average"
+
+
+def check_warmup(version):
+    """Replay the warm-up requests."""
+    from tfssl.export.graph_model import GraphModel
+    from tfssl.export.serving import WARMUP, read_warmup
+
+    requests = read_warmup(version / WARMUP)
+    if not requests:
+        raise ModelError(f"{WARMUP} holds no requests")
+    with GraphModel(version) as served:
+        for name, inputs in requests:
+            for key, value in served.run(name, inputs).items():
+                if value.size == 0 or (value.dtype.kind == "f" and not np.isfinite(value).all()):
+                    raise ModelError(f"request for {name} answers {key} with nothing, NaN or infinity")
+    yield f"{len(requests)} requests replayed ({', '.join(name for name, _ in requests)})"
+
+
+def check_config(folder):
+    """Parse model.config as the server does."""
+    from tfssl.export.serving import CONFIG, read_config
+
+    for model in read_config(folder / CONFIG):
+        yield f"serves {model.name} from {model.base_path}"
+
+
+def tflite_steps(folder, report):
+    """The steps for the .tflite files, in order; arguments and result as :func:`savedmodel_steps`."""
+    served = functools.cache(lambda: _served(folder, report))
+    steps = []
+    for name, entry in report.get("tflite", {}).items():
+        steps.append((name, functools.partial(check_tflite_operators, folder / name)))
+        steps.append((name, functools.partial(_check_tflite_answers, folder / name, entry, report, served)))
+    return steps
+
+
+def check_tflite_operators(path):
+    """Every operator is a LiteRT builtin, every size is fixed, and the model takes and gives float32."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise ModelError("not a .tflite file")
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    codes = {max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes}
+    custom = [str(c.customCode) for c in model.operatorCodes if c.builtinCode == schema.BuiltinOperator.CUSTOM]
+    if custom:
+        raise ModelError(f"operators that are no LiteRT builtins: {', '.join(custom)}")
+    graph = model.subgraphs[0]
+    ends = [graph.tensors[i] for i in [*graph.inputs, *graph.outputs]]
+    if any(tensor.type != schema.TensorType.FLOAT32 or min(tensor.shape) < 1 for tensor in ends):
+        raise ModelError("inputs and outputs must be float32 of a fixed size")
+    if any(tensor.shapeSignature is not None and min(tensor.shapeSignature) < 0 for tensor in ends):
+        raise ModelError("inputs and outputs must have a fixed size; one has an open dimension")
+    sizes = [" x ".join(str(n) for n in tensor.shape) for tensor in ends]
+    yield f"{len(codes)} kinds of operators, all builtins; {', '.join(sizes[:-1])} -> {sizes[-1]}"
+
+
+def _served(folder, report):
+    """The endpoints of the Keras model, and whether it has the weights of the export."""
+    from tfssl.export.folder import read_method
+    from tfssl.export.network import new_network
+    from tfssl.export.savedmodel import load_savedmodel
+
+    if "savedmodel" in report:
+        method, network = load_savedmodel(folder)
+        return method.serving(network), True
+    method = read_method(report, folder)
+    return method.serving(new_network(method)), False
+
+
+def _check_tflite_answers(path, entry, report, served):
+    """Run it on its samples and compare: with the Keras model if a SavedModel lies beside it."""
+    from tfssl.endpoint import sample_images
+    from tfssl.export.tflite import run_tflite
+
+    endpoints, trained = served()
+    if entry["signature"] not in endpoints:
+        raise ModelError(f"there is no endpoint {entry['signature']!r}, only {', '.join(endpoints)}")
+    endpoint = endpoints[entry["signature"]]
+    calls = endpoint.samples(sample_images(count=IMAGES), entry["side"])
+    answers = run_tflite(path, entry["signature"], calls)
+    if not all(np.isfinite(value).all() for answer in answers for value in answer.values()):
+        raise ModelError("answers with NaN or infinity")
+    if not trained:
+        yield f"runs in LiteRT on {len(calls)} photographs (no SavedModel beside it to compare with)"
+        return
+    kind = "float32" if entry["quantize"] == "none" else entry["quantize"]
+    # Weights in float16 make the reference itself off by so much.
+    slack = endpoint.tolerance["float16"] if report["savedmodel"]["weights"] == "float16" else 0.0
+    found = endpoint.deviations(calls, endpoint.answers(calls), answers)
+    endpoint.judge(found, kind, slack=slack)
+    yield f"runs in LiteRT; {_agreement(endpoint, found)}"
 
 
 def _start_tensorflow():

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -12,61 +11,75 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfssl import methods
+from tfssl.config import renamed
 from tfssl.errors import ModelError
+from tfssl.files import read_json, sha256, write_json
+from tfssl.training.runs import STATISTICS, read_statistics
 
 REPORT = "export.json"
 ATTACHED = "files"
 
 
 def identity(method, model):
-    """What an export is an export of: library versions, method, its configuration, fingerprint of the weights."""
+    """What an export is an export of: library versions, method, its configuration, fingerprint of the weights.
+
+    Files that the configuration names (a prior, say) travel with the export, below :data:`ATTACHED`.
+    """
     from tfssl import __version__
 
     digest = hashlib.sha256()
     for variable in sorted(model.variables, key=lambda v: v.path):
         digest.update(variable.path.encode() + np.asarray(variable).tobytes())
+    config, attached = method.model_dump(mode="json"), _attached(method)
     return {
         "tfssl": __version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "method": method.name(),
-        "config": {key: attached(key, value) for key, value in method.model_dump(mode="json").items()},
+        "config": {key: attached.get(key, value) for key, value in config.items()},
         "weights_sha256": digest.hexdigest(),
     }
 
 
-def attached(key, value):
-    """What export.json says of a field: files (a prior, say) travel with the export, under ``files/``."""
-    return f"{ATTACHED}/{key}{Path(value).suffix}" if isinstance(value, str) and Path(value).is_file() else value
-
-
-def read_config(report, folder):
-    """The method's configuration as export.json of ``folder`` has it, with the paths of files that came along."""
+def _attached(method):
+    """``{field: path below the folder}`` of the fields that name files."""
     return {
-        key: str(Path(folder) / value) if isinstance(value, str) and value.startswith(f"{ATTACHED}/") else value
-        for key, value in report["config"].items()
+        key: f"{ATTACHED}/{key}{Path(value).suffix}"
+        for key, value in method.model_dump(mode="json").items()
+        if isinstance(value, str) and Path(value).is_file()
     }
 
 
-def read_report(folder):
-    """The parsed export.json of a folder.
+def read_method(report, folder):
+    """The configured method of an export, with its statistics and the paths of files that came along."""
+    config = {
+        key: str(Path(folder) / value) if isinstance(value, str) and value.startswith(f"{ATTACHED}/") else value
+        for key, value in report["config"].items()
+    }
+    return methods.get(report["method"])(**config).adapted(read_statistics(Path(folder) / ATTACHED / STATISTICS))
 
-    Raises:
-        ModelError: if it is missing or damaged.
-    """
+
+def served_name(method):
+    """Name under which an exported method is served, and of its files."""
+    return method.export_name or method.name().rpartition(":")[2]
+
+
+def read_report(folder):
+    """The parsed export.json of a folder, its configuration under the names that keys have now."""
     path = Path(folder) / REPORT
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = read_json(path)
         required = [(report, "method"), (report, "config"), (report, "files")]
         required += [(report["savedmodel"], key) for key in ("version", "weights")] if "savedmodel" in report else []
         required += [(e, key) for e in report.get("tflite", {}).values() for key in ("quantize", "side", "signature")]
         for part, key in required:
             part[key]
+        return {**report, "config": renamed(report["config"])}
     except FileNotFoundError:
         raise ModelError(f"{str(folder)!r} is no export: it has no {REPORT}") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise ModelError(f"{str(path)!r} is damaged: {' '.join(str(error).split())}") from None
-    return report
 
 
 @contextlib.contextmanager
@@ -80,13 +93,10 @@ def write_export(out, method, model, names, *, overwrite):
         method: the :class:`~tfssl.methods.base.Method` that is exported.
         model: its network, in float32.
         names: names below ``out`` that will be written.
-        overwrite: replace existing ones, and an export of other weights altogether.
+        overwrite: replace existing ones, and an export of other weights altogether; otherwise they are a ModelError.
 
     Yields:
         ``(stage, report)``: an empty folder to write into, and the dict that becomes export.json.
-
-    Raises:
-        ModelError: if ``out`` is in use and ``overwrite`` is not set.
     """
     out, who = Path(out).expanduser(), identity(method, model)
     old = _claim(out, who, names, overwrite)
@@ -99,10 +109,16 @@ def write_export(out, method, model, names, *, overwrite):
         same = old is not None and _same(old, who)
         report = {**(old if same else {}), **who}
         yield stage, report
-        _attach(method, who["config"], stage)
+        attached = _attached(method)
+        if attached or method.statistics:
+            (stage / ATTACHED).mkdir()
+        for key, name in attached.items():
+            shutil.copyfile(getattr(method, key), stage / name)
+        if method.statistics:
+            np.savez(stage / ATTACHED / STATISTICS, **method.statistics)
         kept = {} if not same else {k: v for k, v in old["files"].items() if k.split("/")[0] not in names}
         report["files"] = {**kept, **fingerprints(stage)}
-        (stage / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_json(stage / REPORT, report)
         _publish(stage, out, [] if old is None else [k for k in old["files"] if k not in report["files"]])
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -117,12 +133,6 @@ def fingerprints(folder):
     }
 
 
-def sha256(path):
-    """SHA-256 of a file, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _same(report, who):
     return all(report.get(key) == who[key] for key in ("method", "config", "weights_sha256"))
 
@@ -133,25 +143,17 @@ def _claim(out, who, names, overwrite):
         raise ModelError(f"`out` {str(out)!r} is a file; give a folder")
     if not out.is_dir() or not any(out.iterdir()):
         return None
-    mend = "choose another folder or overwrite (--overwrite)"
-    if not (out / REPORT).is_file():
-        if not overwrite:
-            raise ModelError(f"`out` {str(out)!r} is not empty; {mend}")
-        return None
-    old = read_report(out)
+    old = read_report(out) if (out / REPORT).is_file() else None
     taken = [name for name in names if (out / name).exists()]
-    if not overwrite and not _same(old, who):
-        raise ModelError(f"`out` {str(out)!r} holds an export of another model; {mend}")
-    if not overwrite and taken:
-        raise ModelError(f"`out` {str(out)!r} already holds {', '.join(taken)}; {mend}")
+    if old is None:
+        problem = "is not empty"
+    elif not _same(old, who):
+        problem = "holds an export of another model"
+    else:
+        problem = f"already holds {', '.join(taken)}" if taken else None
+    if problem and not overwrite:
+        raise ModelError(f"`out` {str(out)!r} {problem}; choose another folder or overwrite (--overwrite)")
     return old
-
-
-def _attach(method, config, stage):
-    for key, value in method.model_dump(mode="json").items():
-        if config[key] != value:
-            (stage / ATTACHED).mkdir(exist_ok=True)
-            shutil.copyfile(value, stage / config[key])
 
 
 def _publish(stage, out, stale):

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfssl.backbones.encoder import Encoder
 from tfssl.errors import ModelError
-from tfssl.methods.encoding import is_encoder
 from tfssl.training.runs import assign_weights
 
 SCOPE = "network"
@@ -15,68 +15,51 @@ SCOPE = "network"
 def served_network(method, model):
     """What an export of ``model`` stores, computing in float32.
 
-    Args:
-        method: the :class:`~tfssl.methods.base.Method` the model belongs to.
-        model: its trained ``keras.Model``, or what an earlier export of it stored.
-
-    Returns:
-        ``keras.Model``.
-
-    Raises:
-        ModelError: as :func:`float32_network`.
-    """
-    return float32_network(method, model if is_encoder(model) else method.served(model))
-
-
-def float32_network(method, model):
-    """The network that ``method`` serves with the weights of ``model``, computing in float32.
-
     A model trained with mixed_bfloat16 holds its weights in float32 but computes in bfloat16, which few CPUs and no
     phone can do. It is built anew and every weight copied by its path.
 
     Args:
         method: the :class:`~tfssl.methods.base.Method` the model belongs to.
-        model: a built ``keras.Model``, as ``method.served`` gives it.
-
-    Returns:
-        ``model`` itself if every layer computes in float32, otherwise a new one.
-
-    Raises:
-        ModelError: if the weights do not match the method's network one to one.
+        model: its trained ``keras.Model``, or what an earlier export of it stored.
     """
-    if all(layer.compute_dtype == "float32" for layer in inner_layers(model)):
-        return model
-    rebuilt = _build_float32(method)
-    values = {variable.path: variable for variable in model.variables}
-    if len(values) != len(rebuilt.variables):
-        raise ModelError(f"the model has {len(values)} weights, the method's network {len(rebuilt.variables)}")
-    assign_weights(rebuilt, values, "the model")
-    return rebuilt
+    network = model if isinstance(model, Encoder) else method.served(model)
+    if all(layer.compute_dtype == "float32" for layer in inner_layers(network)):
+        return network
+    return network_from_values(method, {variable.path: variable for variable in network.weights}, "the model")
 
 
 def network_from_values(method, values, source):
-    """The network that ``method`` serves, in float32, with the given weights; refuses a partial match.
-
-    Args:
-        method: a :class:`~tfssl.methods.base.Method`.
-        values: ``{variable path: array}``.
-        source: where they come from, for the message.
+    """The network that ``method`` serves, in float32, with weights ``{variable path: value}`` from ``source``.
 
     Raises:
-        ModelError: with the counts of matching and missing weights.
+        ModelError: with the counts of matching, missing and unknown weights, unless all match.
     """
-    model = _build_float32(method)
-    assign_weights(model, values, source)
-    unknown = sorted(set(values) - {variable.path for variable in model.variables})
+    network = new_network(method)
+    if any(variable.path not in values for variable in network.weights):
+        values = {**_unread(network), **values}
+    assign_weights(network, values, source)
+    unknown = sorted(set(values) - {variable.path for variable in network.variables})
     if unknown:
         raise ModelError(
-            f"{str(source)!r} fits {len(model.variables)} weights but holds {len(unknown)} unknown ones: "
+            f"{str(source)!r} fits {len(network.variables)} weights but holds {len(unknown)} unknown ones: "
             f"{', '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''}"
         )
-    return model
+    return network
 
 
-def _build_float32(method):
+def _unread(network):
+    """Variables that the network has but never reads, ``{path: variable}``: a SavedModel does not hold them.
+
+    Such as the bias of the way back of a tied layer, in an encoder.
+    """
+    specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), network.input)
+    traced = tf.function(lambda inputs: network(inputs, training=False)).get_concrete_function(specs)
+    read = {id(variable) for variable in traced.graph.variables}
+    return {variable.path: variable for variable in network.weights if id(variable.value) not in read}
+
+
+def new_network(method):
+    """The network that ``method`` serves, untrained, in float32."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -96,15 +79,12 @@ def sensitive_layers(model):
 
     - What rescales or resizes (a layer without weights that Keras does not have).
     - All up to the first convolution: its input has one channel, whose error every later layer would see.
-    - A vector pooled over the whole picture, what is made of it and where it is added: its error moves the color of
+    - A vector pooled over the whole image, what is made of it and where it is added: its error moves the color of
       every pixel the same way instead of averaging out. Not where a layer holds over a twentieth of all weights, as
       those around the bottleneck of an inpainter: little would be left to store in fewer bits.
 
     On a trained small network, 124 kB more took the mean error of float16 from 0.031 to 0.0025 ab, and of int8 from
     1.2 to 0.34.
-
-    Args:
-        model: a functional ``keras.Model``.
 
     Returns:
         List of layer names.
@@ -131,7 +111,7 @@ class StoredNetwork:
     do not. With float16 weights each call casts them to float32 first, which takes a fraction of a millisecond.
 
     Args:
-        model: a built ``keras.Model`` in float32.
+        model: a built ``keras.Model`` in float32, kept as the attribute ``model``.
         weights: ``"float32"`` or ``"float16"``. Kernels are halved; vectors (biases, scales, statistics) and the
             :func:`sensitive_layers` stay in float32.
 
@@ -140,7 +120,7 @@ class StoredNetwork:
     """
 
     def __init__(self, model, weights="float32"):
-        self._model = model
+        self.model = model
         halved = set()
         if weights == "float16":
             kept = sensitive_layers(model)
@@ -154,21 +134,21 @@ class StoredNetwork:
     def get_layer(self, name):
         """A stand-in for a model inside the model, with the same variables."""
         part = object.__new__(StoredNetwork)
-        stored = {id(own): variable for own, variable in zip(self._model.variables, self.variables, strict=True)}
-        part._model = self._model.get_layer(name)
-        part.variables = [stored[id(own)] for own in part._model.variables]
+        stored = {id(own): variable for own, variable in zip(self.model.variables, self.variables, strict=True)}
+        part.model = self.model.get_layer(name)
+        part.variables = [stored[id(own)] for own in part.model.variables]
         part._locate()
         return part
 
     def _locate(self):
-        position = {id(variable): i for i, variable in enumerate(self._model.variables)}
-        self._trainable = [position[id(variable)] for variable in self._model.trainable_variables]
-        self._fixed = [position[id(variable)] for variable in self._model.non_trainable_variables]
+        position = {id(variable): i for i, variable in enumerate(self.model.variables)}
+        self._trainable = [position[id(variable)] for variable in self.model.trainable_variables]
+        self._fixed = [position[id(variable)] for variable in self.model.non_trainable_variables]
 
     def __call__(self, inputs, training=False):
-        values = [tf.cast(stored, own.dtype) for stored, own in zip(self.variables, self._model.variables, strict=True)]
+        values = [tf.cast(stored, own.dtype) for stored, own in zip(self.variables, self.model.variables, strict=True)]
         with tf.name_scope(SCOPE):
-            outputs, _ = self._model.stateless_call(
+            outputs, _ = self.model.stateless_call(
                 [values[i] for i in self._trainable], [values[i] for i in self._fixed], inputs, training=training
             )
         return outputs

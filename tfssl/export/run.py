@@ -2,15 +2,20 @@
 
 from pathlib import Path
 
-from tfssl.errors import ConfigError
-from tfssl.export.savedmodel import MAX_ERROR as SAVEDMODEL_WEIGHTS
-from tfssl.export.savedmodel import export_savedmodel
-from tfssl.export.source import load_source
-from tfssl.export.tflite import MAX_ERROR as TFLITE_KINDS
-from tfssl.export.tflite import export_tflite
+from tfssl.endpoint import TOLERANCE
+from tfssl.errors import ConfigError, ModelError
+from tfssl.export.folder import REPORT
+from tfssl.export.savedmodel import WEIGHTS, export_savedmodel, load_savedmodel
+from tfssl.export.tflite import export_tflite, needs
+from tfssl.resources import savedmodels
+from tfssl.training.runs import load_run
+
+QUANTIZE = ("none", *list(TOLERANCE)[1:])
 
 
-def export_run(run, out, *, format="savedmodel", quantize="none", side=None, representative="builtin", overwrite=False):
+def export_run(
+    run, out, *, format="savedmodel", quantize="none", image_size=None, representative="builtin", overwrite=False
+):
     """Export a trained model.
 
     Args:
@@ -18,36 +23,61 @@ def export_run(run, out, *, format="savedmodel", quantize="none", side=None, rep
         out: folder to write. Both formats of one model may share a folder.
         format: ``"savedmodel"`` or ``"tflite"``.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``; a SavedModel takes the first two.
-        side: for tflite, height and width of the input in pixels; None is the method's ``image_size``.
-        representative: for int8, image source that sets the ranges of activations.
-        overwrite: replace an earlier export.
+        image_size: as ``representative`` and ``overwrite`` of :func:`~tfssl.export.export_tflite`.
 
     Returns:
         List of lines for the user: what was written and how far it lies from the Keras model.
-
-    Raises:
-        ConfigError: for a wrong ``format`` or ``quantize``.
-        ModelError: see :func:`export_savedmodel` and :func:`export_tflite`.
     """
     if format not in ("savedmodel", "tflite"):
         raise ConfigError(f"`format` must be savedmodel or tflite. Received: format={format!r}")
-    if quantize not in TFLITE_KINDS:
-        raise ConfigError(f"`quantize` must be one of {', '.join(TFLITE_KINDS)}. Received: quantize={quantize!r}")
+    if quantize not in QUANTIZE:
+        raise ConfigError(f"`quantize` must be one of {', '.join(QUANTIZE)}. Received: quantize={quantize!r}")
     weights = "float32" if quantize == "none" else quantize
-    if format == "savedmodel" and weights not in SAVEDMODEL_WEIGHTS:
-        raise ConfigError(f"a SavedModel takes `quantize` none or float16. Received: quantize={quantize!r}")
-    method, model = load_source(run)
     if format == "savedmodel":
-        report = export_savedmodel(method, model, out, weights=weights, overwrite=overwrite)
+        if weights not in WEIGHTS:
+            raise ConfigError(f"a SavedModel takes `quantize` none or float16. Received: quantize={quantize!r}")
+        report = export_savedmodel(*load_source(run), out, weights=weights, overwrite=overwrite)
         parity = report["savedmodel"]["parity"]
         names = [f"{report['savedmodel']['version']}/", "model.config"]
     else:
+        needs(quantize)
         report = export_tflite(
-            method, model, out, quantize=quantize, side=side, representative=representative, overwrite=overwrite
+            *load_source(run),
+            out,
+            quantize=quantize,
+            image_size=image_size,
+            representative=representative,
+            overwrite=overwrite,
         )
         names = [name for name, part in report["tflite"].items() if part["quantize"] == quantize]
         parity = {report["tflite"][names[0]]["signature"]: report["tflite"][names[0]]["parity"]}
     return [*_sizes(out, report, names), *_errors(parity)]
+
+
+def load_source(source):
+    """Load a trained model.
+
+    Args:
+        source: name of a model that ships, a run directory, or the folder of an export.
+
+    Returns:
+        ``(method, network)``; of an export, the network that it stores, which may be an encoder alone.
+
+    Raises:
+        ModelError: if there is no such model, or it is incomplete; names the models that ship.
+    """
+    path = Path(source).expanduser()
+    if not path.exists() and str(source) and (savedmodels() / path).is_dir():
+        path = savedmodels() / path
+    if (path / REPORT).is_file() or (path / "saved_model.pb").is_file():
+        return load_savedmodel(path)
+    if path.exists():
+        return load_run(path)
+    shipped = sorted(p.name for p in savedmodels().glob("*") if (p / REPORT).is_file())
+    raise ModelError(
+        f"no model {str(source)!r}: give a run directory, the folder of an export, or one of the shipped models "
+        f"({', '.join(shipped) or 'none'})"
+    )
 
 
 def _sizes(out, report, names):
@@ -60,8 +90,7 @@ def _errors(parity):
     for signature, outputs in parity.items():
         for output, numbers in outputs.items() if isinstance(outputs, dict) else ():
             if isinstance(numbers, dict):
-                share = " times its mean magnitude" if outputs.get("relative") else ""
                 yield (
-                    f"{signature} -> {output}: mean error against the Keras model {numbers['mean_abs']:.2g}{share}, "
-                    f"largest {numbers['max_abs']:.2g}"
+                    f"{signature} -> {output}: mean error against the Keras model {numbers['mean_abs']:.2g} "
+                    f"{outputs['unit']}, largest {numbers['max_abs']:.2g}"
                 )

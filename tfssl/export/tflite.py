@@ -1,6 +1,7 @@
 """LiteRT (.tflite) files for phones: static size, builtin operators only, float or quantized."""
 
 import dataclasses
+import importlib.util
 import logging
 import os
 import tempfile
@@ -9,26 +10,22 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfssl.endpoint import sample_images
 from tfssl.errors import ConfigError, ModelError
-from tfssl.export.folder import write_export
+from tfssl.export.folder import served_name, write_export
 from tfssl.export.network import SCOPE, StoredNetwork, inner_layers, sensitive_layers, served_network
-from tfssl.export.samples import arguments, builtin_pictures, deviations
-from tfssl.export.savedmodel import served_name, write_savedmodel
+from tfssl.export.savedmodel import write_savedmodel
 from tfssl.quiet import quiet_stderr
 
-MAX_ERROR = {"none": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
-"""Largest mean absolute error of the output against the Keras model, in ab units, by quantization. For other outputs
-they are multiplied by the endpoint's ``unit``."""
-
-CALIBRATION_PICTURES = 64
-"""Most pictures of the representative set that int8 ranges are measured on."""
+CALIBRATION_IMAGES = 64
+"""Most images of the representative set that int8 ranges are measured on."""
 
 _WITH_KERNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
 
 _INSIDE = rf"^{SCOPE}(_\d+)?/"  # operators are named by scope and layer
 
 
-def export_tflite(method, model, out, *, quantize="none", side=None, representative="builtin", overwrite=False):
+def export_tflite(method, model, out, *, quantize="none", image_size=None, representative="builtin", overwrite=False):
     """Write a .tflite file of the endpoint that is meant for phones, and measure it against the Keras model.
 
     ``none`` and ``float16`` keep every operator in float32 (float16: kernels stored in half). ``dynamic`` stores int8
@@ -41,79 +38,85 @@ def export_tflite(method, model, out, *, quantize="none", side=None, representat
         model: its trained ``keras.Model``.
         out: folder to write; made if missing. It may hold other exports of the same weights.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``.
-        side: height and width in pixels, fixed in the file. None is ``method.image_size``; a network that takes
+        image_size: height and width in pixels, fixed in the file. None is the endpoint's own; a network that takes
             one size only has no other.
-        representative: image source whose pictures set the ranges of int8, see
+        representative: image source whose images set the ranges of int8, see
             :func:`tfssl.data.images.image_source`; the first 64 are used.
         overwrite: replace an earlier file of the same name.
 
     Returns:
-        The report that is also in export.json.
+        What is also in export.json.
 
     Raises:
-        ConfigError: for an unknown ``quantize`` or a ``side`` out of range.
-        ModelError: if ``out`` is in use, or the file's error exceeds :data:`MAX_ERROR`.
+        ModelError: if ``out`` is in use, the file's error exceeds the endpoint's tolerance, or a package is missing.
     """
-    if quantize not in MAX_ERROR:
-        raise ConfigError(f"`quantize` must be one of {', '.join(MAX_ERROR)}. Received: quantize={quantize!r}")
-    model = served_network(method, model)
-    endpoints = method.serving(StoredNetwork(model))
+    needs(quantize)
+    network = served_network(method, model)
+    endpoints = method.serving(StoredNetwork(network))
     name = next((name for name, endpoint in endpoints.items() if endpoint.mobile), None)
     if name is None:
         raise ModelError(f"{method.name()} has no .tflite form, it exports {', '.join(endpoints)}; export a SavedModel")
-    side = method.image_size if side is None else side
-    endpoint = _fixed_endpoint(endpoints[name], side)
+    size = endpoints[name].mobile if image_size is None else image_size
+    endpoint = _fixed_endpoint(endpoints[name], size)
     file = f"{served_name(method)}_{quantize}.tflite"
-    with write_export(out, method, model, [file], overwrite=overwrite) as (stage, report):
+    with write_export(out, method, network, [file], overwrite=overwrite) as (stage, report):
         content = _convert(name, endpoint)
         if quantize != "none":
-            calibration = _calibration(representative, endpoint) if quantize == "int8" else []
-            content = _quantize(content, quantize, model, name, calibration)
+            calibration = _calibration(representative, endpoint, size) if quantize == "int8" else []
+            content = _quantize(content, quantize, network, name, calibration)
         (stage / file).write_bytes(content)
         report.setdefault("tflite", {})[file] = {
             "quantize": quantize,
-            "side": side,
+            "side": size,
             "signature": name,
             "inputs": {
                 spec.name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for spec in endpoint.signature
             },
-            "parity": _parity(stage / file, name, endpoint, MAX_ERROR[quantize] * endpoint.unit),
+            "parity": _parity(stage / file, name, endpoint, size, quantize),
         }
     return report
 
 
+def needs(quantize):
+    """Raise ConfigError for an unknown kind, and ModelError where what it takes is not installed."""
+    if quantize not in ("none", "float16", "dynamic", "int8"):
+        raise ConfigError(f"`quantize` must be one of none, float16, dynamic, int8. Received: quantize={quantize!r}")
+    if quantize != "none" and importlib.util.find_spec("ai_edge_quantizer") is None:
+        raise ModelError(
+            f"quantize={quantize!r} needs the package ai-edge-quantizer: pip install 'tfssl[mobile]', or take "
+            "quantize='none'"
+        )
+
+
+def interpreter(path):
+    """The interpreter of a .tflite file: LiteRT's, or where that is not installed TensorFlow's."""
+    if importlib.util.find_spec("ai_edge_litert"):
+        from ai_edge_litert.interpreter import Interpreter
+    else:
+        Interpreter = tf.lite.Interpreter
+    with quiet_stderr():
+        return Interpreter(str(path), num_threads=os.cpu_count())
+
+
 def run_tflite(path, signature, inputs):
-    """Run a .tflite file with the LiteRT interpreter, builtin operators only.
-
-    Args:
-        path: the file.
-        signature: name of the signature.
-        inputs: list of ``{input name: array}``.
-
-    Returns:
-        List of ``{output name: array}``.
-
-    Raises:
-        ModelError: if the file cannot be loaded or run.
-    """
-    from ai_edge_litert.interpreter import Interpreter
-
+    """Run a signature of a .tflite file, builtin operators only: ``[{input: array}, ...]`` -> its answers."""
     try:
-        with quiet_stderr():
-            runner = Interpreter(str(path), num_threads=os.cpu_count()).get_signature_runner(signature)
+        runner = interpreter(path).get_signature_runner(signature)
         return [runner(**values) for values in inputs]
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{Path(path).name} cannot be run: {' '.join(str(error).split())[:200]}") from None
 
 
-def _fixed_endpoint(endpoint, side):
+def _fixed_endpoint(endpoint, size):
     """The endpoint for a batch of one and a fixed size: dynamic sizes run many times slower."""
-    if not isinstance(side, int) or not 16 <= side <= 2048:
-        raise ConfigError(f"`side` must be an integer from 16 to 2048 pixels. Received: side={side!r}")
+    if not isinstance(size, int) or not 16 <= size <= 2048:
+        raise ConfigError(f"`image_size` must be an integer from 16 to 2048 pixels. Received: image_size={size!r}")
     (own,) = {spec.shape[1] for spec in endpoint.signature}
-    if own not in (None, side):
-        raise ConfigError(f"`side` must be {own}, the only size that this network takes. Received: side={side}")
-    signature = (tf.TensorSpec((1, side, side, s.shape[-1]), s.dtype, name=s.name) for s in endpoint.signature)
+    if own not in (None, size):
+        raise ConfigError(
+            f"`image_size` must be {own}, the only size that this network takes. Received: image_size={size}"
+        )
+    signature = (tf.TensorSpec((1, size, size, s.shape[-1]), s.dtype, name=s.name) for s in endpoint.signature)
     return dataclasses.replace(endpoint, signature=tuple(signature))
 
 
@@ -127,12 +130,7 @@ def _convert(name, endpoint):
 
 def _quantize(content, kind, model, name, calibration):
     """Quantize the operators of the network, those around it and the sensitive layers in it excepted."""
-    try:
-        from ai_edge_quantizer import qtyping, quantizer
-    except ImportError:
-        raise ModelError(
-            f"`quantize` {kind} needs the package ai-edge-quantizer; pip install ai-edge-quantizer"
-        ) from None
+    from ai_edge_quantizer import qtyping, quantizer
 
     every = qtyping.TFLOperationName.ALL_SUPPORTED
     recipe = quantizer.Quantizer(content)
@@ -171,10 +169,10 @@ def _half(qtyping):
 
 
 def _ranges(recipe, name, calibration):
-    """Smallest and largest value of each activation over all pictures.
+    """Smallest and largest value of each activation over all images.
 
-    The quantizer's own calibration averages the ranges with a decay of 0.95 a picture, so that of a small set the
-    first picture counts for half. One call a picture, merged here, does not depend on the order and cuts nothing off
+    The quantizer's own calibration averages the ranges with a decay of 0.95 an image, so that of a small set the
+    first image counts for half. One call an image, merged here, does not depend on the order and cuts nothing off
     (0.34 -> 0.20 ab on a trained network).
     """
     ranges = {}
@@ -205,33 +203,24 @@ def _after_last_kernel(model):
     return names[names.index(_last_kernel(model)) + 1 :]
 
 
-def _calibration(source, endpoint):
+def _calibration(data, endpoint, size):
     from tfssl.data.images import image_source
 
-    found = image_source(source)
-    pictures = [picture for i in range(min(len(found), CALIBRATION_PICTURES)) for picture in _open(found, i)]
-    if not pictures:
-        raise ModelError("none of the first pictures of `representative` can be read; give another source")
-    return arguments(endpoint.signature, pictures)
+    source, images = image_source(data), []
+    for i in range(min(len(source), CALIBRATION_IMAGES)):
+        try:
+            images.append(source.example(i)["image"])
+        except ValueError as error:
+            logging.getLogger("tfssl").warning("representative %s left out: %s", source.name(i), error)
+    if not images:
+        raise ModelError("none of the first images of `representative` can be read; give another source")
+    return endpoint.samples(images, size)
 
 
-def _open(source, index):
-    try:
-        return [source[index]]
-    except ValueError as error:
-        logging.getLogger("tfssl").warning("representative %s left out: %s", source.name(index), error)
-        return []
-
-
-def _parity(path, name, endpoint, limit):
-    inputs = arguments(endpoint.signature, builtin_pictures())
-    answers = run_tflite(path, name, inputs)
-    wanted = [endpoint.function(**{key: tf.constant(value) for key, value in call.items()}) for call in inputs]
-    apart = deviations(endpoint, inputs, wanted, answers)
-    for output, numbers in apart.items():
-        if not numbers["mean_abs"] <= limit:
-            raise ModelError(
-                f"{path.name} differs from the Keras model by {numbers['mean_abs']:.3g} in {output} on average, more "
-                f"than {limit}; use a milder `quantize`, or more `representative` pictures for int8"
-            )
-    return {"pictures": len(inputs), **apart}
+def _parity(path, name, endpoint, size, quantize):
+    calls = endpoint.samples(sample_images(), size)
+    found = endpoint.deviations(calls, endpoint.answers(calls), run_tflite(path, name, calls))
+    kind = "float32" if quantize == "none" else quantize
+    fix = "; use a milder `quantize`, or more `representative` images for int8"
+    endpoint.judge(found, kind, f"{path.name}: ", fix)
+    return {"images": len(calls), **found, "unit": endpoint.unit}

@@ -4,19 +4,24 @@
 be imported, is named ``module:Class`` in configurations.
 """
 
-import difflib
+from __future__ import annotations
+
 import importlib
 import pkgutil
+from typing import TYPE_CHECKING
 
-from tfssl.errors import ConfigError
+from tfssl.errors import ConfigError, suggest
+
+if TYPE_CHECKING:
+    from tfssl.methods.base import Method
 
 
-def names():
+def names() -> list[str]:
     """Folder names of all methods, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
 
-def get(name):
+def get(name: str) -> type[Method]:
     """The method class of a folder name, or of ``module:Class``.
 
     Raises:
@@ -29,9 +34,7 @@ def get(name):
         except (ImportError, AttributeError) as error:
             raise ConfigError(f"unknown method `{name}`: {error}; give module:Class that can be imported") from None
     if name not in names():
-        close = difflib.get_close_matches(str(name), names(), n=1)
-        fix = f"did you mean `{close[0]}`?" if close else "known methods: " + ", ".join(names())
-        raise ConfigError(f"unknown method `{name}`: {fix}")
+        raise ConfigError(f"unknown method `{name}`: {suggest(name, names(), 'known methods')}")
     return getattr(importlib.import_module(f"{__name__}.{name}"), _class_name(name))
 
 
@@ -39,7 +42,7 @@ def _class_name(name):
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-def __getattr__(attribute):
+def __getattr__(attribute: str) -> type[Method]:
     for name in names():
         if _class_name(name) == attribute:
             return get(name)

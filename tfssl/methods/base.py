@@ -6,21 +6,22 @@ Importing a method imports neither Keras nor TensorFlow: the verbs that need the
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pydantic
 
 from tfssl.data.images import image_source
-from tfssl.errors import ConfigError
+from tfssl.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
     import tensorflow as tf
 
+    from tfssl.backbones.encoder import Encoder
     from tfssl.data.source import Source
+    from tfssl.endpoint import Endpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,31 +32,6 @@ class Paper:
     authors: str
     venue: str
     year: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Endpoint:
-    """One signature of an exported model.
-
-    Args:
-        function: a function of tensors written with TensorFlow core operators.
-        signature: its ``tf.TensorSpec`` arguments, in order.
-        relative: whether the outputs have no unit of their own, as features: what an export may deviate by is then a
-            share of their mean magnitude.
-        mobile: whether a .tflite file can hold it: float32 pictures or maps in, (B, H, W, C), float32 ones out. The
-            first such endpoint of a method is the one that does.
-        unit: what one unit of ab is in the outputs, which says how far an export may deviate: 1 for ab, 1/100 for
-            colors in [0, 1], because ab are measured on the scale of L, from 0 to 100.
-        where: name of an input that is 1 where the outputs are the network's own, None if they are everywhere. What
-            a .tflite file only hands back elsewhere is left out of its mean error.
-    """
-
-    function: object
-    signature: tuple
-    relative: bool = False
-    mobile: bool = False
-    unit: float = 1.0
-    where: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,8 +201,8 @@ class Method(pydantic.BaseModel):
         """A new, compiled model. ``optimizer`` None is the paper's."""
         raise NotImplementedError
 
-    def encoder(self, model: keras.Model) -> keras.Model:
-        """Features of a trained model: RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``."""
+    def encoder(self, model: keras.Model) -> Encoder:
+        """Features of a trained model: of images, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``."""
         raise NotImplementedError
 
     @property
@@ -255,7 +231,7 @@ class Method(pydantic.BaseModel):
 
     def serving(self, network: keras.Model) -> dict[str, Endpoint]:
         """The endpoints of an export, ``{name: Endpoint}``, of the network that :meth:`served` gives."""
-        from tfssl.methods.encoding import feature_endpoints
+        from tfssl.endpoint import feature_endpoints
 
         return feature_endpoints(network)
 
@@ -277,9 +253,7 @@ def describe(error, cls, names=None):
     key = ".".join(str(part) for part in first["loc"])
     names = list(names if names is not None else cls.model_fields)
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(key, names, n=1)
-        fix = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join(names)
-        return f"unknown key `{key}`: {fix}"
+        return f"unknown key `{key}`: {suggest(key, names, 'known keys')}"
     message = first["msg"].removeprefix("Value error, ")
     if not key:  # a rule between several fields names them itself
         return message

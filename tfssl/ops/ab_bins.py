@@ -7,7 +7,6 @@ gives the published set), so the rows of the published grid are tabulated here. 
 import functools
 
 import numpy as np
-from keras import ops
 
 # a: (smallest b, largest b), every 10 units between them is a center.
 _GRID_ROWS = {
@@ -78,6 +77,8 @@ def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
     Raises:
         ValueError: for a k, sigma or lookup outside its range.
     """
+    from keras import ops
+
     _check_encoding(neighbors, sigma)
     ab = ops.clip(ops.cast(ab, "float32"), -float(_EXTENT), float(_EXTENT))
     if lookup == "table":
@@ -114,6 +115,8 @@ def annealed_mean(logits, temperature=0.38):
     Returns:
         float32 tensor (..., 2), ab units.
     """
+    from keras import ops
+
     logits = ops.cast(logits, "float32")
     probabilities = ops.softmax(logits / ops.cast(temperature, "float32"), axis=-1)
     return ops.matmul(probabilities, ops.convert_to_tensor(CENTERS))

@@ -5,11 +5,11 @@ L*a*b* definition, constant for constant those of ``skimage.color.rgb2lab``. The
 inside ``tf.data``, in SavedModel graphs and as TFLite builtin operators, and their gradients are finite on the
 whole RGB cube, black and white included.
 
-Ranges: sRGB in [0, 1]; L in [0, 100]; a about [-86.2, 98.3]; b about [-107.9, 94.5].
+Ranges: sRGB in [0, 1]; L in [0, 100]; a about [-86.2, 98.3]; b about [-107.9, 94.5]. Functions import Keras,
+so that samplers have the constants without it.
 """
 
 import numpy as np
-from keras import ops
 
 WHITE_D65 = (0.95047, 1.0, 1.08883)
 """XYZ of the reference white (D65, 2 degree observer)."""
@@ -36,6 +36,8 @@ _LAB_F_EPSILON = 0.2068966  # the same threshold after f()
 
 
 def _power(x, exponent, floor):
+    from keras import ops
+
     # The floor keeps the gradient of x ** exponent finite at 0 in the branch that `where` throws away:
     # without it 0 * inf would turn the gradient of every black pixel into NaN.
     return ops.power(ops.maximum(x, floor), exponent)
@@ -50,6 +52,8 @@ def srgb_to_linear(rgb):
     Returns:
         Linear-light values in [0, 1], same shape.
     """
+    from keras import ops
+
     low = rgb / 12.92
     high = _power((rgb + 0.055) / 1.055, 2.4, 0.04)
     return ops.where(rgb > 0.04045, high, low)
@@ -64,6 +68,8 @@ def linear_to_srgb(linear):
     Returns:
         sRGB values in [0, 1], same shape.
     """
+    from keras import ops
+
     low = linear * 12.92
     high = 1.055 * _power(linear, 1.0 / 2.4, 0.0031308) - 0.055
     return ops.where(linear > 0.0031308, high, low)
@@ -81,6 +87,8 @@ def rgb_to_lab(rgb):
     Reference:
         CIE 15:2004; the constants are those of scikit-image's ``rgb2lab``.
     """
+    from keras import ops
+
     rgb = ops.convert_to_tensor(rgb)
     matrix = ops.cast(_WHITE_XYZ_FROM_RGB, rgb.dtype)
     xyz = ops.matmul(srgb_to_linear(rgb), matrix)
@@ -105,6 +113,8 @@ def lab_to_rgb(lab):
     Reference:
         CIE 15:2004; the constants are those of scikit-image's ``lab2rgb``.
     """
+    from keras import ops
+
     lab = ops.convert_to_tensor(lab)
     fy = (lab[..., 0] + 16.0) / 116.0
     fx = fy + lab[..., 1] / 500.0
@@ -124,6 +134,8 @@ def rgb_to_lightness(rgb):
     Returns:
         Float tensor (..., 1), L in [0, 100].
     """
+    from keras import ops
+
     rgb = ops.convert_to_tensor(rgb)
     luminance = ops.matmul(srgb_to_linear(rgb), ops.cast(_WHITE_XYZ_FROM_RGB[:, 1:2], rgb.dtype))
     f = ops.where(

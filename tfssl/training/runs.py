@@ -6,8 +6,6 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import h5py
-import keras
 import numpy as np
 
 from tfssl.config import load_config
@@ -26,11 +24,7 @@ def read_statistics(file):
 
 
 def model_file(source):
-    """The .keras file of a run directory, or ``source`` itself if it is one.
-
-    Raises:
-        ModelError: if there is none.
-    """
+    """The .keras file of a run directory, or ``source`` itself if it is one."""
     path = Path(source).expanduser()
     file = path / "model.keras" if path.is_dir() else path
     if file.is_file() and file.suffix == ".keras":
@@ -41,29 +35,19 @@ def model_file(source):
 
 
 def load_weights(model, source):
-    """Load all weights of ``model`` from a run or .keras file; refuses a partial match.
-
-    Args:
-        model: a built ``keras.Model``.
-        source: a run directory or a .keras file.
-
-    Raises:
-        ModelError: with the counts of matching and missing weights, if any is missing or of another shape.
-    """
+    """Load all weights of a built model from a run or .keras file, see :func:`assign_weights`."""
     path = model_file(source)
-    other = read_network(path)
-    assign_weights(model, {v.path: v for v in other.weights}, path)
+    assign_weights(model, {v.path: v for v in read_network(path).weights}, path)
 
 
 def read_network(path):
     """The network of a .keras file, all its weights loaded.
 
-    Args:
-        path: the file.
-
     Raises:
         ModelError: if it is damaged; with the counts of weights that are there and missing where they can be told.
     """
+    import keras
+
     try:
         with warnings.catch_warnings():
             # Where Keras only warns that layers keep their new weights.
@@ -80,6 +64,9 @@ def read_network(path):
 
 def _counts(path):
     """``(arrays that a .keras file holds, weights that its network has)``; zeros where that cannot be told."""
+    import h5py
+    import keras
+
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json")) | {"compile_config": None}
@@ -98,13 +85,8 @@ def assign_weights(model, values, source):
 
     The state of dropout's random generators is no weight: it is left, and its path differs from build to build.
 
-    Args:
-        model: a built ``keras.Model``.
-        values: arrays or variables by ``variable.path``.
-        source: where they come from, for the message.
-
     Raises:
-        ModelError: with the counts of matching and missing weights.
+        ModelError: naming ``source``, with the counts of matching and missing weights.
     """
     weights = model.weights
     missing = [v.path for v in weights if v.path not in values or values[v.path].shape != v.shape]
@@ -118,17 +100,7 @@ def assign_weights(model, values, source):
 
 
 def load_run(source):
-    """Load a finished run.
-
-    Args:
-        source: run directory.
-
-    Returns:
-        ``(method, model)``.
-
-    Raises:
-        ModelError: if the run is missing, unfinished or damaged.
-    """
+    """``(method, model)`` of a finished run directory; ModelError if it is missing, unfinished or damaged."""
     file = model_file(source)
     if not (file.parent / "config.yaml").is_file():
         raise ModelError(f"{str(source)!r} has no config.yaml beside its model; give a run directory")

@@ -37,18 +37,18 @@ def train_head(
     loss,
     *,
     steps,
-    rate=0.01,
+    learning_rate=0.01,
     momentum=0.9,
     weight_decay=5e-4,
     drops=(0.6, 0.85),
     drop_factor=0.1,
     clip_norm=10.0,
-    bias_rate=1.0,
+    bias_learning_rate_scale=1.0,
     pretext=None,
     weight=1.0,
     progress=None,
 ):
-    """Train what is trainable of a network, with momentum and a rate that drops in steps.
+    """Train what is trainable of a network, with momentum and a learning rate that drops in steps.
 
     Weight decay is Caffe's: ``weight_decay * w`` joins the gradient of every kernel, biases and normalizations are
     left out. The defaults of momentum, decay and clipping are those of the VOC protocols (Fast R-CNN, FCN: 0.9, 5e-4;
@@ -59,13 +59,13 @@ def train_head(
         batches: ``tf.data.Dataset`` of (inputs, targets), repeated for ever; batches may differ in size.
         loss: function (targets, outputs) -> scalar.
         steps: batches to take.
-        rate: learning rate.
+        learning_rate: at the beginning.
         momentum: of the optimizer.
         weight_decay: of kernels.
-        drops: after which shares of the steps the rate is multiplied by ``drop_factor``.
+        drops: after which fractions of the steps the learning rate is multiplied by ``drop_factor``.
         drop_factor: in (0, 1].
         clip_norm: largest norm of the whole gradient; None for none.
-        bias_rate: multiple of the rate for biases; Caffe's nets have 2.
+        bias_learning_rate_scale: multiple of the learning rate for biases; Caffe's nets have 2.
         pretext: :class:`Pretext`, trained at the same time: the gradient is that of
             ``loss + weight * pretext's loss``, and also changes the pretext model's own layers.
         weight: lambda. With 0 the pretext model is not run, so that training is exactly that without it.
@@ -84,8 +84,8 @@ def train_head(
         pretext = None
     variables = _variables(model, pretext)
     boundaries = [max(1, round(share * steps)) for share in drops]
-    rates = [rate * drop_factor**number for number in range(len(drops) + 1)]
-    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates) if drops else rate
+    rates = [learning_rate * drop_factor**number for number in range(len(drops) + 1)]
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates) if drops else learning_rate
     optimizer = keras.optimizers.SGD(schedule, momentum=momentum)
     optimizer.build(variables)
 
@@ -97,7 +97,7 @@ def train_head(
         gradients = tape.gradient(total, [v.value for v in variables])
         # A nested encoder may have layers above the taps that are used; they have no gradient.
         pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
-        optimizer.apply_gradients(_caffe_steps(pairs, weight_decay, clip_norm, bias_rate))
+        optimizer.apply_gradients(_caffe_steps(pairs, weight_decay, clip_norm, bias_learning_rate_scale))
         return value
 
     compiled = tf.function(step, reduce_retracing=True)
@@ -108,7 +108,9 @@ def train_head(
         if number % _REPORT_EVERY == 0 or number == steps:
             losses.append(float(value))
             if not np.isfinite(losses[-1]):
-                raise TrainingError(f"the loss became {losses[-1]} at step {number}; lower `rate` (it was {rate:g})")
+                raise TrainingError(
+                    f"the loss became {losses[-1]} at step {number}; lower `learning_rate` (it was {learning_rate:g})"
+                )
             if progress is not None:
                 progress(number, steps, f"loss {losses[-1]:.4g}")
     return losses
@@ -124,7 +126,7 @@ def _variables(model, pretext):
     return found
 
 
-def _caffe_steps(pairs, weight_decay, clip_norm, bias_rate):
+def _caffe_steps(pairs, weight_decay, clip_norm, bias_learning_rate_scale):
     """Gradients clipped, then with weight decay, then multiplied by the variable's own rate, as Caffe's solver does.
 
     A multiple of the gradient is one of the step, for momentum is linear.
@@ -135,7 +137,7 @@ def _caffe_steps(pairs, weight_decay, clip_norm, bias_rate):
     for gradient, variable in zip(gradients, variables, strict=True):
         if variable.name in ("kernel", "depthwise_kernel"):
             gradient = gradient + weight_decay * variable
-        yield gradient * (bias_rate if variable.name == "bias" else 1.0), variable
+        yield gradient * (bias_learning_rate_scale if variable.name == "bias" else 1.0), variable
 
 
 def _pretext_loss(model, inputs, targets):

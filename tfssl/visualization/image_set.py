@@ -6,8 +6,8 @@ import numpy as np
 
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
-from tfssl.data.folder_labels import folder_labels
 from tfssl.data.images import ImageSource, image_source
+from tfssl.data.labeled import folder_labels
 from tfssl.errors import SourceError
 
 

@@ -19,9 +19,10 @@ Keras' default of 1e-3 they would hardly be standardized, and the untrained netw
 
 
 def tap_strides(encoder):
-    """Input pixels per position of each tap, ``{tap: int}``, measured on two sizes of an empty picture."""
-    small, large = (encoder(tf.zeros((1, side, side, 3)), training=False) for side in (128, 256))
-    return {tap: max(1, round(128 / max(large[tap].shape[1] - small[tap].shape[1], 1))) for tap in encoder.output}
+    """Input pixels between two cells of each tap that grows with the image, ``{tap: float}``, measured on two sizes."""
+    small, large = (encoder(tf.zeros((1, size, size, 3)), training=False) for size in (256, 512))
+    growth = {tap: large[tap].shape[1] - small[tap].shape[1] for tap in encoder.output if len(small[tap].shape) == 4}
+    return {tap: 256 / cells for tap, cells in growth.items() if cells}
 
 
 def head_taps(encoder, head="32s", taps=None):
@@ -43,16 +44,18 @@ def head_taps(encoder, head="32s", taps=None):
     """
     if head not in HEADS:
         raise ConfigError(f"`head` must be one of {', '.join(HEADS)}. Received: head={head!r}")
-    strides = {tap: stride for tap, stride in tap_strides(encoder).items() if taps is None or tap in taps}
+    strides = {t: max(1, round(stride)) for t, stride in tap_strides(encoder).items() if taps is None or t in taps}
+    if not strides:
+        raise ConfigError(f"`taps`: {', '.join(taps or encoder.output)}: none is a map that grows with the image")
     chosen = {}
     for tap, stride in reversed(strides.items()):
         if len(chosen) <= HEADS[head] and stride < min(chosen.values(), default=stride + 1):
             chosen[tap] = stride
     if len(chosen) <= HEADS[head]:
         found = ", ".join(f"{tap} {stride}" for tap, stride in strides.items())
-        mend = next(name for name, extra in HEADS.items() if extra == len(chosen) - 1)
+        fix = next(name for name, extra in HEADS.items() if extra == len(chosen) - 1)
         raise ConfigError(
-            f"`head`={head!r} needs taps of {HEADS[head] + 1} different strides, these have {found}; choose {mend!r}"
+            f"`head`={head!r} needs taps of {HEADS[head] + 1} different strides, these have {found}; choose {fix!r}"
         )
     return chosen
 

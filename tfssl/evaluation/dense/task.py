@@ -1,26 +1,38 @@
-"""A task that asks for something at every pixel, measured: the training, the test, the baselines, the summary."""
+"""A task that asks for something at every pixel: its crops, the training of a head, the test on whole images."""
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfssl.errors import ConfigError
+from tfssl.data.pipeline import batches
+from tfssl.data.source import Source
+from tfssl.data.voc import IGNORE
+from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.dense.head import EPSILON, MOMENTUM, full_size, head_taps, score_head
-from tfssl.evaluation.dense.pictures import DenseCrop, DensePictures, training_batches
-from tfssl.evaluation.encoders import contestants
-from tfssl.evaluation.labeled_sets import check_counts
-from tfssl.transfer import STRATEGIES, transfer
-from tfssl.transfer.strategies import unchanged
-from tfssl.transfer.training import train_head
+from tfssl.evaluation.runner import (
+    Progress,
+    Run,
+    check_counts,
+    check_joint,
+    compared,
+    finish,
+    run_all,
+    trained_on,
+)
+from tfssl.transfer import STRATEGIES
+from tfssl.visualization.sheet import picture_sheet
+
+UNKNOWN = {"mask": IGNORE, "normals": 0.0}
+"""Fields that can be asked for, and their value where nothing is known."""
 
 RATES = {"freeze": 0.1}
 """Learning rates of a strategy, 0.01 of the others: a linear head on standardized maps bears more than a trunk."""
 
 SHOWN = 6
-"""Test pictures on the sheet."""
+"""Test images on the sheet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,37 +40,43 @@ class DenseTask:
     """What segmentation and surface normals differ in.
 
     Args:
-        train, test: :class:`~tfssl.evaluation.dense.pictures.DensePictures`.
-        target: ``tf.TensorSpec`` of the target of one pixel.
+        name: of the task.
+        modality: of the encoders that it measures.
+        field: of the examples, one of :data:`UNKNOWN`.
+        train, test: sources, :class:`tfssl.data.voc.SplitImages`.
         outputs: scores for each pixel.
         loss: function (targets (B, H, W, ...), scores (B, H, W, outputs)) -> scalar.
         answer: function scores (B, H, W, outputs) -> answers (B, H, W, ...).
-        tally: function () -> object with ``add(target, answer)`` of a picture and ``metrics()``.
+        tally: function () -> object with ``add(target, answer)`` of an image and ``metrics()``.
+        paint: function target or answer -> uint8 (H, W, 3).
         bias: that the scores start from; None for zeros.
     """
 
-    train: DensePictures
-    test: DensePictures
-    target: tf.TensorSpec
+    name: str
+    modality: str
+    field: str
+    train: Source
+    test: Source
     outputs: int
     loss: Callable
     answer: Callable
     tally: Callable
+    paint: Callable
     bias: tuple[float, ...] | None = None
+
+    def targets(self, part, skipped):
+        """Yield the targets of ``"train"`` or ``"test"`` that can be read; the others are added to ``skipped``."""
+        source = getattr(self, part)
+        for _, annotation in readable(source, skipped, source.annotation):
+            yield annotation[self.field]
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
     """How networks are trained on a task.
 
-    Args:
-        head: see :func:`tfssl.evaluation.dense.head.head_taps`.
-        strategy, train_from: see :func:`tfssl.transfer.transfer`.
-        steps: batches.
-        crop: side of the random crops in pixels; rounded up to a multiple of the stride of the deepest tap.
-        batch_size: crops in a batch.
-        rate: learning rate; None for that of :data:`RATES`.
-        seeds: number of runs, with seeds 0, 1, ...
+    Fields are as in :func:`tfssl.evaluation.tasks.segmentation.evaluate`; ``crop_size`` is rounded up to a multiple of
+    the stride of the deepest tap, a ``learning_rate`` of None is that of :data:`RATES`.
 
     Raises:
         ConfigError: for a value out of range.
@@ -68,171 +86,238 @@ class Protocol:
     strategy: str
     train_from: str | None
     steps: int
-    crop: int
+    crop_size: int
     batch_size: int
-    rate: float | None
+    learning_rate: float | None
     seeds: int
 
     def __post_init__(self):
-        check_counts(steps=self.steps, crop=self.crop, batch_size=self.batch_size, seeds=self.seeds)
+        check_counts(steps=self.steps, crop_size=self.crop_size, batch_size=self.batch_size, seeds=self.seeds)
         if self.strategy not in STRATEGIES:
             known = ", ".join(STRATEGIES)
             raise ConfigError(f"`strategy` must be one of {known}. Received: strategy={self.strategy!r}")
-        if self.rate is not None and not self.rate > 0:
-            raise ConfigError(f"`rate` must be above 0. Received: rate={self.rate!r}")
-
-    @property
-    def learning_rate(self):
-        """The rate, where none was given that of the strategy."""
-        return RATES.get(self.strategy, 0.01) if self.rate is None else self.rate
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", RATES.get(self.strategy, 0.01))
+        if not self.learning_rate > 0:
+            raise ConfigError(f"`learning_rate` must be above 0. Received: learning_rate={self.learning_rate!r}")
 
     def record(self):
         """Every constant, for ``metrics.json``."""
         return {
             **dataclasses.asdict(self),
-            "rate": self.learning_rate,
             "maps": "standardized per channel by batch normalization without scale and offset",
             "batch_normalization": {"momentum": MOMENTUM, "epsilon": EPSILON},
             "head_layers": "1x1 convolutions from zeros; coarser scores resized bilinearly and added to finer ones",
             "enlarged": "scores, bilinearly, to every pixel",
             "training": "random crops without scaling, mirrored with probability 1/2; mean of the loss over all known "
-            "pixels of a batch; SGD, momentum 0.9, weight decay 5e-4, rate x0.1 after 60 % and 85 % of the steps, "
-            "gradient norm at most 10",
-            "testing": "whole pictures at their own size, continued by their border to a multiple of the stride",
+            "pixels of a batch; SGD, momentum 0.9, weight decay 5e-4, learning rate x0.1 after 60 % and 85 % of the "
+            "steps, gradient norm at most 10",
+            "testing": "whole images at their own size, continued by their border to a multiple of the stride",
         }
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """A network trained on the task once, and tested.
+class DenseCrop:
+    """A random square of an image and of its target, as ``sample`` of :func:`tfssl.data.pipeline.batches`.
+
+    An image that is smaller than the square is continued by its border pixels, about which nothing is known.
 
     Args:
-        encoder: ``"encoder"``, ``"untrained"`` or the name of a compared one.
-        seed: of the head, of the crops, and of the weights of an untrained network.
-        taps: that the head used, the deepest first.
-        training_loss: mean over the last tenth of the steps.
-        tally: what was counted on the test pictures.
-        shown: ``{index of a test picture: answer}``, some of them.
+        size: in pixels; nothing is scaled.
+        field: of the target, one of :data:`UNKNOWN`.
     """
 
-    encoder: str
-    seed: int
-    taps: tuple[str, ...]
-    training_loss: float
-    tally: object
-    shown: dict
+    size: int
+    field: str
 
-    @property
-    def metrics(self):
-        """The numbers of the tally."""
-        return self.tally.metrics()
+    def __call__(self, example, rng, training):
+        """Cut and perhaps mirror: ``(crop, crop of the target)``."""
+        image, target = np.asarray(example["image"]), example[self.field]
+        rows, columns = (self._range(extent, rng) for extent in image.shape[:2])
+        image, target = image[rows, columns], target[rows, columns]
+        missing = [(0, self.size - extent) for extent in image.shape[:2]]
+        image = np.pad(image, [*missing, (0, 0)], mode="edge")
+        rest = [(0, 0)] * (target.ndim - 2)
+        target = np.pad(target, [*missing, *rest], constant_values=UNKNOWN[self.field])
+        if rng.random() < 0.5:
+            image, target = image[:, ::-1], mirrored(target, self.field)
+        return image, target
+
+    def _range(self, extent, rng):
+        begin = rng.integers(max(extent - self.size, 0) + 1)
+        return slice(begin, begin + self.size)
 
 
-def run_all(
-    task, encoder, protocol, *, skipped, taps=None, trained=True, compare=None, pretext=None, weight=1.0, progress=None
+def mirrored(target, field):
+    """The target of the image seen in a mirror: there a normal that pointed to the right points to the left."""
+    target = target[:, ::-1]
+    return target * np.array([-1, 1, 1], target.dtype) if field == "normals" else target
+
+
+def readable(source, skipped, read=None):
+    """Yield ``(index, example)`` of all that can be read, by ``read`` or as examples; others are added to ``skipped``.
+
+    Raises:
+        SourceError: if none can be read.
+    """
+    count = 0
+    for index in range(len(source)):
+        try:
+            found = (read or source.example)(index)
+        except (ValueError, OSError) as error:
+            skipped.add(source.name(index), str(error))
+            continue
+        count += 1
+        yield index, found
+    if not count:
+        first = source.name(0)
+        raise SourceError(f"`data`: no image can be read; {first!r}: {skipped.reasons[first]}")
+
+
+def evaluate_dense(
+    task,
+    encoder,
+    protocol,
+    *,
+    skipped,
+    constants,
+    about,
+    kinds=None,
+    details=None,
+    legend=None,
+    write=None,
+    taps=None,
+    compare=None,
+    trained=True,
+    pretext=None,
+    pretext_weight=1.0,
+    out=None,
+    progress=None,
 ):
-    """Train and test the encoder, the same network untrained, and what it is compared with.
+    """Train and test the encoder, the same network untrained, and what it is compared with, and sum it up.
 
     With strategy ``"joint"`` only the encoder is trained beside its pretext task, and gets its weights back after each
     run; the others, which have none, are fine-tuned on the task alone.
 
     Args:
         task: :class:`DenseTask`.
-        encoder, taps, trained, compare: as :func:`tfssl.evaluation.encoders.contestants`.
+        encoder, taps, compare, trained: as :func:`tfssl.evaluation.runner.compared`.
         protocol: :class:`Protocol`.
-        skipped: :class:`~tfssl.data.pipeline.Skipped`, collects unreadable files.
-        pretext, weight: as :func:`tfssl.transfer.training.train_head`, for strategy ``"joint"``.
+        skipped: :class:`~tfssl.data.examples.Skipped`, collects unreadable files.
+        constants: ``{name: answer}``, baselines that give the same answer for every pixel.
+        about: further entries of the record's protocol.
+        kinds, details, out: as :func:`tfssl.evaluation.runner.finish`.
+        legend: ``PIL.Image`` below the last row of the sheet.
+        write: function (folder, runs) that writes further files; ``run.shown`` is ``(tally, answers)``.
+        pretext, pretext_weight: as :func:`tfssl.transfer.training.train_head`, for strategy ``"joint"``.
         progress: called with (steps done, steps in all, what).
 
     Returns:
-        list of :class:`Run`.
+        :class:`~tfssl.evaluation.record.Record`.
 
     Raises:
         ConfigError: for a tap or head that does not fit an encoder; for ``"joint"`` without a pretext task.
     """
-    if (protocol.strategy == "joint") != (pretext is not None and trained):
-        raise ConfigError("strategy='joint' needs a trained encoder and its `pretext` task, other strategies use none")
-    runners = [r for r in contestants(encoder, taps=taps, trained=trained, compare=compare) if _belongs(r, encoder)]
-    chosen = [head_taps(runner.network, protocol.head, runner.taps) for runner in runners]
-    runs, total = [], len(runners) * protocol.seeds * protocol.steps
-    for runner, strides in zip(runners, chosen, strict=True):
-        for network, seeds in runner.runs(protocol.seeds):
-            own = (pretext, weight) if runner.name == "encoder" else (None, weight)
-            for seed in seeds:
-                report = _reporter(progress, len(runs) * protocol.steps, total, f"{runner.name} {seed}")
-                runs.append(_run(task, runner.name, network, strides, protocol, seed, own, skipped, report))
-    return runs
+    check_joint(protocol.strategy, pretext, trained)
+    found = compared(encoder, modality=task.modality, taps=taps, trained=trained, compare=compare, pixels=False)
+    strides = {entry.name: head_taps(entry.network, protocol.head, entry.taps) for entry in found}
+    work = Progress(progress, len(found) * protocol.seeds * protocol.steps)
 
-
-def baseline(task, answer, skipped):
-    """The numbers of the same answer for every pixel of every test picture."""
-    tally = task.tally()
-    for _, target in task.test.targets(skipped):
-        tally.add(target, np.broadcast_to(answer, (*target.shape[:2], *np.shape(answer))))
-    return tally.metrics()
-
-
-def summary(runs):
-    """Mean over the seeds and sample standard deviation (``NAME_std``) of each number.
-
-    Args:
-        runs: list of :class:`Run`.
-
-    Returns:
-        ``{name: number}``; numbers of other networks than the encoder are prefixed by the network's name and ``_``.
-    """
-    numbers = {}
-    for name in dict.fromkeys(run.encoder for run in runs):
-        own = [{**run.metrics, "training_loss": run.training_loss} for run in runs if run.encoder == name]
-        prefix = "" if name == "encoder" else f"{name}_"
-        for key in own[0]:
-            values = [numbers_of_run[key] for numbers_of_run in own]
-            numbers[prefix + key] = float(np.mean(values))
-            numbers[f"{prefix}{key}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return numbers
-
-
-def _belongs(runner, encoder):
-    return runner.name != "pixels" or runner.network is encoder
-
-
-def _reporter(progress, begun, total, what):
-    if progress is None:
-        return None
-    return lambda done, _, text: progress(begun + done, total, f"{what} {text}")
-
-
-def _run(task, name, network, strides, protocol, seed, own, skipped, progress):
-    pretext, weight = own
-    taps, stride = tuple(strides), max(strides.values())
-    strategy = "fine_tune" if protocol.strategy == "joint" and pretext is None else protocol.strategy
-    keras.utils.set_random_seed(seed)
-    with unchanged(*([network, pretext.model] if pretext is not None else [])):
-        head = score_head(task.outputs, taps, task.bias)
-        model = transfer(network, head, strategy, taps=taps, train_from=protocol.train_from, seed=seed)
-        crop = DenseCrop(-(-protocol.crop // stride) * stride, task.train, task.target)
-        batches = training_batches(crop, batch=protocol.batch_size, steps=protocol.steps, seed=seed, skipped=skipped)
+    def measure_one(entry, network, seeds):
+        names, stride = tuple(strides[entry.name]), max(strides[entry.name].values())
+        crop = DenseCrop(-(-protocol.crop_size // stride) * stride, task.field)
 
         def loss(targets, scores):
             return task.loss(targets, full_size(scores, crop.size, crop.size))
 
-        options = {"steps": protocol.steps, "rate": protocol.learning_rate, "pretext": pretext, "weight": weight}
-        losses = train_head(model, batches, loss, progress=progress, **options)
-        tally, shown = measure(task, model, stride, skipped)
-    return Run(name, seed, taps, float(np.mean(losses[-max(len(losses) // 10, 1) :])), tally, shown)
+        for seed in seeds:
+            with trained_on(
+                entry,
+                network,
+                score_head(task.outputs, names, task.bias),
+                lambda seed=seed: _training_batches(task, crop, protocol, seed, skipped),
+                loss,
+                taps=names,
+                strategy=protocol.strategy,
+                train_from=protocol.train_from,
+                seed=seed,
+                steps=protocol.steps,
+                learning_rate=protocol.learning_rate,
+                pretext=pretext,
+                weight=pretext_weight,
+                progress=work.steps(f"{entry.name} {seed}", protocol.steps),
+            ) as (model, losses):
+                tally, answers = measure(task, model, stride, skipped)
+            metrics = tally.metrics() | {"training_loss": float(np.mean(losses[-max(len(losses) // 10, 1) :]))}
+            yield Run(entry.name, seed, metrics, tap=",".join(names), shown=(tally, answers))
+
+    runs = run_all(found, protocol.seeds, measure_one)
+    beside = {name: baseline(task, answer, skipped) for name, answer in constants.items()}
+    unread = [sum(part.name(i) in skipped.reasons for i in range(len(part))) for part in (task.train, task.test)]
+
+    def draw(folder):
+        _write_sheet(folder / "pictures.png", task, runs, legend)
+        if write is not None:
+            write(folder, runs)
+
+    return finish(
+        task.name,
+        runs,
+        protocol={"data": task.train.root, "train_split": task.train.split, "test_split": task.test.split}
+        | about
+        | protocol.record()
+        | {"pretext_weight": None if pretext is None else pretext_weight},
+        kinds={"training_loss": ("", False)} | (kinds or {}),
+        baselines={key: {name: values[key] for name, values in beside.items()} for key in task.tally().metrics()},
+        counts={"images_train": len(task.train) - unread[0], "images_test": len(task.test) - unread[1]},
+        details=details,
+        skipped=skipped.reasons,
+        out=out,
+        draw=draw,
+    )
+
+
+def baseline(task, answer, skipped):
+    """The numbers of the same answer for every pixel of every test image."""
+    tally = task.tally()
+    for target in task.targets("test", skipped):
+        tally.add(target, np.broadcast_to(answer, (*target.shape[:2], *np.shape(answer))))
+    return tally.metrics()
+
+
+def _training_batches(task, crop, protocol, seed, skipped):
+    options = {"training": True, "prepare": _unit_range, "seed": seed, "count": protocol.steps, "skipped": skipped}
+    return batches(task.train, crop, protocol.batch_size, **options)
+
+
+def _write_sheet(path, task, runs, legend):
+    """Photo, truth, and the answers of every network's first run."""
+    first = [run for run in runs if run.seed == 0]
+    rows, labels = [], []
+    for index in first[0].shown[1]:
+        example = task.test.example(index)
+        answers = [task.paint(run.shown[1][index]) for run in first]
+        rows.append([example["image"], task.paint(example[task.field]), *answers])
+        labels.append(Path(task.test.name(index)).stem)
+    if not rows:
+        return
+    if legend is not None:
+        rows.append([legend])
+        labels.append("")
+    picture_sheet(rows, path, titles=["photo", "truth", *(run.encoder for run in first)], labels=labels)
 
 
 def measure(task, model, stride, skipped):
-    """Answer for whole test pictures at their own size.
+    """Answer for whole test images at their own size.
 
     Args:
         task: :class:`DenseTask`.
         model: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> scores (B, h, w, outputs).
-        stride: pictures are continued by their border pixels to a multiple of this many pixels.
-        skipped: :class:`~tfssl.data.pipeline.Skipped`, collects unreadable files.
+        stride: images are continued by their border pixels to a multiple of this many pixels.
+        skipped: :class:`~tfssl.data.examples.Skipped`, collects unreadable files.
 
     Returns:
-        ``(tally, {index: answer})``, the answers for :data:`SHOWN` pictures spread over the set.
+        ``(tally, {index: answer})``, the answers for :data:`SHOWN` images spread over the set.
     """
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), tf.uint8)])
@@ -241,17 +326,17 @@ def measure(task, model, stride, skipped):
         return task.answer(full_size(scores, tf.shape(rgb)[1], tf.shape(rgb)[2]))[0]
 
     tally, answers = task.tally(), {}
-    wanted = set(shown_indices(len(task.test)))
-    for index, picture, target in task.test.pairs(skipped):
-        height, width = picture.shape[:2]
-        padded = np.pad(picture, [(0, -height % stride), (0, -width % stride), (0, 0)], mode="edge")
+    wanted = set(np.linspace(0, len(task.test) - 1, SHOWN).round().astype(int).tolist())
+    for index, example in readable(task.test, skipped):
+        image = np.asarray(example["image"])
+        height, width = image.shape[:2]
+        padded = np.pad(image, [(0, -height % stride), (0, -width % stride), (0, 0)], mode="edge")
         answer = predict(padded[None]).numpy()[:height, :width]
-        tally.add(target, answer)
+        tally.add(example[task.field], answer)
         if index in wanted:
             answers[index] = answer
     return tally, answers
 
 
-def shown_indices(count):
-    """Numbers of the pictures on the sheet, spread over ``count``."""
-    return sorted(set(np.linspace(0, count - 1, SHOWN).round().astype(int).tolist()))
+def _unit_range(rgb, target):
+    return tf.cast(rgb, tf.float32) / 255.0, target

@@ -1,142 +1,114 @@
-"""Pictures for a detector: scaled, with their objects and proposals; and the maps of a frozen trunk, kept on disk."""
+"""Images for a detector: scaled, with their objects and proposals; and the maps of a frozen trunk, kept on disk."""
 
-import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tfssl.data.images import decode_image
 from tfssl.errors import ModelError, SourceError
 from tfssl.evaluation.detection.proposals import propose
-from tfssl.ops.boxes import area, clip, mirror
+from tfssl.ops.boxes import area, clip
 
 PIXEL_MEAN = (122.7717, 115.9465, 102.9801)
-"""R, G, B that pads the smaller picture of a pair, in [0, 255]: Fast R-CNN's pixel means."""
+"""R, G, B that pads smaller images, in [0, 255]: Fast R-CNN's pixel means."""
 
 _THREADS = 2
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Example:
-    """A picture as the detector sees it; all boxes are in pixels of the scaled picture.
+def scaled_size(size, short_size, long_size):
+    """(width, height) of a scaled image: its shorter side ``short_size`` pixels, but its longer one at most
+    ``long_size`` (paper: 600, 1000), the aspect ratio kept up to rounding."""
+    scale = min(short_size / min(size), long_size / max(size))
+    return tuple(max(1, round(extent * scale)) for extent in size)
+
+
+def scaled_images(source, *, short_size, long_size, proposals, cache=None, skipped=None, progress=None):
+    """Read all images of a split once: sizes, objects, proposals.
 
     Args:
-        path: of the file.
-        size: (width, height) after scaling.
-        boxes: float32 (N, 4), true objects.
-        labels: int32 (N,), their classes.
-        difficult: bool (N,).
-        proposals: float32 (M, 4).
-    """
-
-    path: str
-    size: tuple[int, int]
-    boxes: np.ndarray
-    labels: np.ndarray
-    difficult: np.ndarray
-    proposals: np.ndarray
-
-    def pixels(self, mirrored=False):
-        """The scaled picture, RGB in [0, 1], float32 (H, W, 3), perhaps mirrored left to right."""
-        image = _scaled(decode_image(self.path), self.size)
-        pixels = np.asarray(image, np.float32) / np.float32(255)
-        return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
-
-    def mirror(self):
-        """The same boxes in the mirrored picture."""
-        boxes, proposals = (mirror(b, self.size[0]) for b in (self.boxes, self.proposals))
-        return dataclasses.replace(self, boxes=boxes, proposals=proposals)
-
-
-def scaled_size(size, short_side, long_side):
-    """The size of a scaled picture: its shorter side ``short_side``, but its longer one at most ``long_side``.
-
-    Args:
-        size: (width, height) in pixels.
-        short_side: in pixels (paper: 600).
-        long_side: in pixels (paper: 1000).
+        source: :class:`tfssl.data.voc.BoxedImages`.
+        short_size, long_size: see :func:`scaled_size`.
+        proposals, cache: see :func:`tfssl.evaluation.detection.proposals.propose`.
+        skipped: :class:`tfssl.data.examples.Skipped` that collects unreadable images.
+        progress: called after each image.
 
     Returns:
-        (width, height), ints, the aspect ratio kept up to rounding.
-    """
-    scale = min(short_side / min(size), long_side / max(size))
-    return tuple(max(1, round(side * scale)) for side in size)
-
-
-def examples(boxed, *, short_side, long_side, source, cache=None, skipped=None, progress=None):
-    """Read all pictures of a split once: sizes, objects, proposals.
-
-    Args:
-        boxed: :class:`tfssl.data.voc.BoxedSet`.
-        short_side, long_side: see :func:`scaled_size`.
-        source, cache: see :func:`tfssl.evaluation.detection.proposals.propose`.
-        skipped: :class:`tfssl.data.pipeline.Skipped` that collects unreadable pictures.
-        progress: called with the number of pictures done.
-
-    Returns:
-        list of :class:`Example`, without the unreadable ones.
+        :class:`ScaledImages`, without the unreadable ones.
 
     Raises:
-        SourceError: if no picture can be read.
+        SourceError: if no image can be read.
     """
 
-    def read(picture):
+    def read(index):
         try:
-            image = decode_image(picture.path)
+            example = source.example(index)
         except (ValueError, OSError) as error:
-            return picture.path, str(error)
-        size = scaled_size(image.size, short_side, long_side)
+            return str(error)
+        image = example["image"]
+        size = scaled_size(image.size, short_size, long_size)
         ratio = np.tile(np.divide(size, image.size), 2).astype(np.float32)
-        # Windows depend on nothing but the size; regions are searched in the picture as it came.
-        proposals = clip(propose(image, source, cache) * ratio, *size).astype(np.float32)
-        boxes = clip(picture.boxes * ratio, *size).astype(np.float32)
-        inside = area(boxes) > 0  # an annotation may lie beyond the picture
-        kept = boxes[inside], picture.labels[inside], picture.difficult[inside]
-        return Example(picture.path, size, *kept, proposals[area(proposals) > 0])
+        # Windows depend on nothing but the size; regions are searched in the image as it came.
+        proposed = clip(propose(image, proposals, cache) * ratio, *size).astype(np.float32)
+        boxes = clip(example["boxes"] * ratio, *size).astype(np.float32)
+        inside = area(boxes) > 0  # an annotation may lie beyond the image
+        kept = {"boxes": boxes[inside]} | {field: example[field][inside] for field in ("label", "difficult")}
+        found = {"index": index, "name": source.name(index), "size": size, "proposals": proposed[area(proposed) > 0]}
+        return found | kept
 
     found = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        for number, result in enumerate(pool.map(read, boxed.pictures), start=1):
-            if isinstance(result, Example):
+        for index, result in enumerate(pool.map(read, range(len(source)))):
+            if isinstance(result, dict):
                 found.append(result)
             elif skipped is not None:
-                skipped.add(*result)
+                skipped.add(source.name(index), result)
             if progress is not None:
-                progress(number)
+                progress()
     if not found:
-        raise SourceError(f"`data`: no picture of split {boxed.split!r} of {boxed.root!r} can be read")
-    return found
+        raise SourceError(f"`data`: no image of split {source.split!r} of {source.root!r} can be read")
+    return ScaledImages(source, found)
 
 
-class Pictures:
-    """The input of a detector whose trunk is trained too: the pictures themselves, decoded each time."""
+class ScaledImages:
+    """The input of a detector whose trunk is trained too: the images themselves, decoded each time.
+
+    Args:
+        source: :class:`tfssl.data.voc.BoxedImages`.
+        examples: list of dicts, all boxes in pixels of the scaled image: ``index`` in the source, ``name``, ``size``
+            (width, height) after scaling, ``boxes`` float32 (N, 4), ``label`` int32 (N,), ``difficult`` bool (N,) and
+            ``proposals`` float32 (M, 4).
+    """
 
     padding = np.array(PIXEL_MEAN, np.float32) / np.float32(255)
-    """What fills the place beside the smaller picture of a batch."""
-
     channels = 3
 
-    def __init__(self, found):
-        self._examples = found
+    def __init__(self, source, examples):
+        self._source, self.examples = source, examples
+        self.canvas = tuple(max(example["size"][axis] for example in examples) for axis in (1, 0))
+        """Height and width that every input fits into."""
 
     def __call__(self, index, mirrored=False):
-        """float32 (H, W, 3) in [0, 1]."""
-        return self._examples[index].pixels(mirrored)
+        """RGB in [0, 1], float32 (H, W, 3), of example ``index``, perhaps mirrored left to right."""
+        example = self.examples[index]
+        image = self._source.images.example(example["index"])["image"]
+        if image.size != example["size"]:
+            image = image.resize(example["size"], Image.Resampling.BILINEAR)
+        pixels = np.asarray(image, np.float32) / np.float32(255)
+        return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
 
 
 class StoredMaps:
-    """The input of a detector whose trunk is frozen: its maps, computed once for each picture and its mirror image.
+    """The input of a detector whose trunk is frozen: its maps, computed once for each image and its mirror image.
 
-    They lie in one file, float32, row by row, so that memory does not grow with the number of pictures.
+    They lie in one file, float32, row by row, so that memory does not grow with the number of images.
 
     Args:
-        compute: function of a picture, float32 (1, H, W, 3) in [0, 1], that gives its map, (1, h, w, C).
-        found: list of :class:`Example`.
+        compute: function of an image, float32 (1, H, W, 3) in [0, 1], that gives its map, (1, h, w, C).
+        images: :class:`ScaledImages`.
         file: to write.
-        mirrored: also store the maps of the mirrored pictures.
-        progress: called without arguments after each picture.
+        mirrored: also store the maps of the mirrored images.
+        progress: called after each image.
 
     Raises:
         ModelError: if a map holds NaN or infinity.
@@ -144,36 +116,23 @@ class StoredMaps:
 
     padding = -np.inf  # cells that are not there: RoI pooling leaves them out
 
-    def __init__(self, compute, found, file, *, mirrored, progress=None):
-        self._file, self._places, offset = Path(file), {}, 0
+    def __init__(self, compute, images, file, *, mirrored, progress=None):
+        self._file, self._parts, offset = Path(file), {}, 0
         with open(self._file, "wb") as opened:
-            for index, example in enumerate(found):
+            for index, example in enumerate(images.examples):
                 for flipped in (False, True)[: 1 + mirrored]:
-                    values = np.asarray(compute(example.pixels(flipped)[None]), np.float32)[0]
+                    values = np.asarray(compute(images(index, flipped)[None]), np.float32)[0]
                     if not np.isfinite(values).all():
-                        raise ModelError(f"the encoder's map of {example.path!r} holds NaN or infinity")
+                        raise ModelError(f"the encoder's map of {example['name']!r} holds NaN or infinity")
                     opened.write(np.ascontiguousarray(values))
-                    self._places[index, flipped] = offset, values.shape
+                    self._parts[index, flipped] = offset, values.shape
                     offset += values.size
                 if progress is not None:
                     progress()
         self.channels = values.shape[-1]
+        self.canvas = tuple(max(shape[axis] for _, shape in self._parts.values()) for axis in (0, 1))
 
     def __call__(self, index, mirrored=False):
         """float32 (h, w, C)."""
-        offset, shape = self._places[index, mirrored]
+        offset, shape = self._parts[index, mirrored]
         return np.fromfile(self._file, np.float32, int(np.prod(shape)), offset=4 * offset).reshape(shape)
-
-
-def stack(arrays, padding):
-    """Arrays (h, w, C) of different sizes as one float32 (B, H, W, C), padded at the lower and right border."""
-    height, width = (max(a.shape[axis] for a in arrays) for axis in (0, 1))
-    out = np.empty((len(arrays), height, width, arrays[0].shape[-1]), np.float32)
-    out[:] = padding
-    for place, array in zip(out, arrays, strict=True):
-        place[: array.shape[0], : array.shape[1]] = array
-    return out
-
-
-def _scaled(image, size):
-    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)

@@ -5,46 +5,16 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from tfssl.errors import ConfigError
-from tfssl.evaluation.detection.scores import Objects
+from tfssl.evaluation.average_precision import MAX_DETECTIONS, Objects
 from tfssl.layers.roi_pooling import RoIPooling
 from tfssl.ops.boxes import area, clip, decode, non_maximum_suppression
 
-MAX_DETECTIONS = 100
-"""Detections kept in a picture, over all classes (COCO; Fast R-CNN's code)."""
-
-_CALIBRATED = 64  # pictures whose maps give the mean and deviation of each channel
-_LEAST_DEVIATION = 1e-3  # of a channel, as a share of the mean one: a channel that is always 0 is not blown up
-
-
-def stride_of(trunk, tap):
-    """Pixels of the picture between two cells of a tap.
-
-    Args:
-        trunk: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, C)}``.
-        tap: its name.
-
-    Returns:
-        float, from the maps' sizes for pictures of 256 and 512 pixels.
-
-    Raises:
-        ConfigError: if the tap is no map that grows with the picture.
-    """
-    sizes = [tuple(trunk(tf.zeros((1, side, side, 3)), training=False)[tap].shape) for side in (256, 512)]
-    if any(len(size) != 4 for size in sizes) or sizes[0][1] == sizes[1][1]:
-        raise ConfigError(f"`tap`: {tap!r} is no map that grows with the picture; choose a convolution's")
-    return 256 / (sizes[1][1] - sizes[0][1])
+_CALIBRATED = 64  # images whose maps give the mean and deviation of each channel
+_LEAST_DEVIATION = 1e-3  # of a channel, as a fraction of the mean one: a channel that is always 0 is not blown up
 
 
 def channel_statistics(maps):
-    """Mean and standard deviation of each channel over the cells of some maps.
-
-    Args:
-        maps: iterable of arrays (h, w, C).
-
-    Returns:
-        Two float32 (C,); deviations of nearly constant channels are raised.
-    """
+    """Mean and deviation of each channel over the cells of maps (h, w, C), float32 (C,); tiny deviations are raised."""
     count, total, squares = 0, 0.0, 0.0
     for values in maps:
         values = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
@@ -56,7 +26,7 @@ def channel_statistics(maps):
 
 
 def calibration_indices(count):
-    """Which of ``count`` pictures give the channel statistics: 64, spread evenly."""
+    """Which of ``count`` images give the channel statistics: 64, spread evenly."""
     return np.unique(np.linspace(0, count - 1, min(count, _CALIBRATED)).round().astype(int)).tolist()
 
 
@@ -69,7 +39,7 @@ def head(statistics, classes, *, stride, max_cells, pool_size=6, units=(256, 256
         classes: number of classes without background.
         stride, max_cells, pool_size: see :class:`tfssl.layers.roi_pooling.RoIPooling`.
         units: of fc6 and fc7.
-        dropout: share of their units that is dropped in training.
+        dropout: fraction of their units that is dropped in training.
 
     Returns:
         ``keras.Model``: ``[maps (B, h, w, C), regions (B, R, 4)]`` -> ``{"scores": logits (B, R, classes + 1), 0 is the
@@ -92,15 +62,9 @@ def head(statistics, classes, *, stride, max_cells, pool_size=6, units=(256, 256
 
 
 def on_trunk(trunk, tap, top):
-    """Trunk and head as one ``keras.Model``: ``[pictures (B, H, W, 3) in [0, 1], regions (B, R, 4)]`` -> the head's."""
-    pictures, regions = keras.Input((None, None, 3), name="pictures"), keras.Input((None, 4), name="regions")
-    return keras.Model([pictures, regions], top([trunk(pictures)[tap], regions]), name="detector")
-
-
-def smooth_l1(x):
-    """``0.5 x^2`` where |x| < 1, else ``|x| - 0.5`` (Fast R-CNN, equation 3)."""
-    size = ops.abs(x)
-    return ops.where(size < 1, 0.5 * ops.square(x), size - 0.5)
+    """Trunk and head as one ``keras.Model``: ``[images (B, H, W, 3) in [0, 1], regions (B, R, 4)]`` -> the head's."""
+    images, regions = keras.Input((None, None, 3), name="images"), keras.Input((None, 4), name="regions")
+    return keras.Model([images, regions], top([trunk(images)[tap], regions]), name="detector")
 
 
 def detection_loss(targets, outputs):
@@ -119,22 +83,14 @@ def detection_loss(targets, outputs):
     known = ops.maximum(labels, 0)
     entropy = keras.losses.sparse_categorical_crossentropy(known, outputs["scores"], from_logits=True)
     own = ops.one_hot(known, outputs["scores"].shape[-1])[..., None]  # (B, R, classes + 1, 1)
-    misses = ops.sum(smooth_l1(ops.sum(outputs["offsets"] * own, axis=2) - wanted), axis=-1)
+    misses = 4 * keras.losses.huber(wanted, ops.sum(outputs["offsets"] * own, axis=2))  # it takes the mean of the four
     shown = ops.cast(labels > 0, "float32")
     return ops.sum(real * entropy + shown * misses) / ops.maximum(ops.sum(real), 1.0)
 
 
 def answer_function(model, channels):
-    """Compile a detector for one picture at a time.
-
-    Args:
-        model: of :func:`head` or :func:`on_trunk`.
-        channels: of its first input.
-
-    Returns:
-        function (x (1, H, W, channels), regions (1, R, 4)) -> probabilities (R, classes + 1), offsets (R, classes + 1,
-        4), tensors.
-    """
+    """Compile a detector for one image at a time: function (x (1, H, W, channels), regions (1, R, 4)) -> probabilities
+    (R, classes + 1), offsets (R, classes + 1, 4)."""
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, channels)), tf.TensorSpec((1, None, 4))])
     def answer(x, regions):
@@ -145,7 +101,7 @@ def answer_function(model, channels):
 
 
 def detections(regions, probabilities, offsets, statistics, size, *, nms=0.3):
-    """What is detected in a picture.
+    """What is detected in an image.
 
     For each class every region is moved by its offsets and cut at the border, non-maximum suppression follows, and the
     :data:`MAX_DETECTIONS` best of all classes stay. No score is too low: the metrics rank.
@@ -155,11 +111,11 @@ def detections(regions, probabilities, offsets, statistics, size, *, nms=0.3):
         probabilities: (R, classes + 1).
         offsets: (R, classes + 1, 4), normalized.
         statistics: mean and deviation of offsets, (classes + 1, 4) each.
-        size: (width, height) of the picture in pixels.
+        size: (width, height) of the image in pixels.
         nms: largest IoU of two detections of a class (paper: 0.3).
 
     Returns:
-        :class:`tfssl.evaluation.detection.scores.Objects`, best first.
+        :class:`tfssl.evaluation.average_precision.Objects`, best first.
     """
     mean, deviation = statistics
     boxes, labels, scores = [], [], []

@@ -13,32 +13,24 @@ from tfssl.ops.boxes import area, iou
 SOURCES = ("selective_search", "sliding_windows")
 """Selective search (Uijlings et al. 2013), as in Fast R-CNN, needs OpenCV's contributed modules; windows nothing."""
 
-SIDES = (0.2, 0.3, 0.45, 0.67, 1.0)
-"""Widths and heights of sliding windows, as shares of the picture's: five steps of about 1.5."""
+EXTENTS = (0.2, 0.3, 0.45, 0.67, 1.0)
+"""Widths and heights of sliding windows, as fractions of the image's: five steps of about 1.5."""
 
 STEP = 0.3
-"""Largest distance of neighboring windows, as a share of their side."""
+"""Largest distance of neighboring windows, as a fraction of their extent."""
 
 MAX_ASPECT = 3.5
-"""Windows longer than so many times their other side are left out, unless they span the whole picture one way."""
+"""Windows longer than so many times their other extent are left out, unless they span the whole image one way."""
 
 SEARCH_WIDTH = 500
-"""Selective search sees pictures reduced to this width, in pixels (R-CNN's code, which also enlarges to it)."""
+"""Selective search sees images reduced to this width, in pixels (R-CNN's code, which also enlarges to it)."""
 
-MIN_SIDE = 0.04
-"""Boxes of selective search with a side below this share of the picture's width are left out (R-CNN: 20 of 500)."""
+MIN_EXTENT = 0.04
+"""Boxes of selective search with less than this fraction of the image's width are left out (R-CNN: 20 of 500)."""
 
 
 def sliding_windows(width, height):
-    """Windows of several sizes and aspects that cover the picture evenly.
-
-    Args:
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
-
-    Returns:
-        float32 (N, 4), half-open boxes in pixels; the same for every picture of that size.
-    """
+    """Windows of several sizes and aspects that cover an image of so many pixels evenly: float32 (N, 4), in pixels."""
     return _windows(int(width), int(height)).copy()
 
 
@@ -64,25 +56,22 @@ def selective_search(image):
     search.setBaseImage(np.ascontiguousarray(np.asarray(scaled)[..., ::-1]))
     search.switchToSelectiveSearchFast()
     corners = np.asarray(search.process(), np.float32).reshape(-1, 4)  # x, y, width, height
-    corners = np.unique(corners[(corners[:, 2:] >= MIN_SIDE * width).all(axis=1)], axis=0)
+    corners = np.unique(corners[(corners[:, 2:] >= MIN_EXTENT * width).all(axis=1)], axis=0)
     boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
     return (boxes * np.array([image.width / scaled.width, image.height / scaled.height] * 2)).astype(np.float32)
 
 
 def choose_source(source=None):
-    """The source to use: the one asked for, or selective search where OpenCV has it, else windows.
-
-    Args:
-        source: one of :data:`SOURCES`, or None.
-
-    Returns:
-        One of :data:`SOURCES`.
+    """The one of :data:`SOURCES` that was asked for; of None selective search where OpenCV has it, else windows.
 
     Raises:
         ConfigError: for an unknown source, or selective search where it is not installed.
     """
     if source is None:
-        return SOURCES[0] if _has_search() else SOURCES[1]
+        try:
+            return choose_source("selective_search")
+        except ConfigError:
+            return "sliding_windows"
     if source not in SOURCES:
         raise ConfigError(f"`proposals` must be one of {', '.join(SOURCES)}. Received: proposals={source!r}")
     if source == "selective_search":
@@ -91,12 +80,12 @@ def choose_source(source=None):
 
 
 def propose(image, source, cache=None):
-    """Proposals for a picture.
+    """Proposals for an image.
 
     Args:
         image: ``PIL.Image``, RGB.
         source: one of :data:`SOURCES`.
-        cache: folder that keeps the boxes of selective search, a file for each picture, named after its pixels and the
+        cache: folder that keeps the boxes of selective search, a file for each image, named after its pixels and the
             constants above, so that another evaluation finds them again; made if missing. None keeps nothing.
 
     Returns:
@@ -106,13 +95,13 @@ def propose(image, source, cache=None):
         return sliding_windows(*image.size)
     if cache is None:
         return selective_search(image)
-    about = repr((source, SEARCH_WIDTH, MIN_SIDE, image.size)).encode()
+    about = repr((source, SEARCH_WIDTH, MIN_EXTENT, image.size)).encode()
     file = Path(cache).expanduser() / f"{hashlib.sha256(about + image.tobytes()).hexdigest()[:32]}.npy"
     if file.is_file():
         return np.load(file)
     boxes = selective_search(image)
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}.tmp")
+    unfinished = file.with_suffix(f".{os.getpid()}.tmp")  # evaluations that run at the same time share a cache
     with open(unfinished, "wb") as opened:
         np.save(opened, boxes)
     os.replace(unfinished, file)
@@ -120,15 +109,11 @@ def propose(image, source, cache=None):
 
 
 def recall(proposals, boxes, threshold=0.5):
-    """How many objects some proposal finds.
+    """Fraction of all objects that some proposal covers with an IoU of at least ``threshold``; NaN without objects.
 
     Args:
-        proposals: list of (N, 4), one array for each picture.
-        boxes: list of (M, 4), the objects of each picture.
-        threshold: smallest IoU of a find.
-
-    Returns:
-        float in [0, 1], share of all objects; NaN without objects.
+        proposals: list of (N, 4), one array for each image.
+        boxes: list of (M, 4), the objects of each image.
     """
     found = [iou(b, p).max(axis=1, initial=0.0) >= threshold for p, b in zip(proposals, boxes, strict=True)]
     found = np.concatenate([np.zeros(0, bool), *found])
@@ -137,8 +122,8 @@ def recall(proposals, boxes, threshold=0.5):
 
 @functools.lru_cache(maxsize=256)
 def _windows(width, height):
-    columns = [_starts_and_size(share, width) for share in SIDES]
-    rows = [_starts_and_size(share, height) for share in SIDES]
+    columns = [_starts_and_size(part, width) for part in EXTENTS]
+    rows = [_starts_and_size(part, height) for part in EXTENTS]
     boxes = []
     for xs, w in columns:
         for ys, h in rows:
@@ -150,18 +135,10 @@ def _windows(width, height):
     return boxes[area(boxes) > 0]
 
 
-def _starts_and_size(share, side):
-    size = share * side
-    count = int(np.ceil((side - size) / (STEP * size) - 1e-9)) + 1
-    return np.linspace(0, side - size, count), size
-
-
-def _has_search():
-    try:
-        _search_class()
-    except ConfigError:
-        return False
-    return True
+def _starts_and_size(part, extent):
+    size = part * extent
+    count = int(np.ceil((extent - size) / (STEP * size) - 1e-9)) + 1
+    return np.linspace(0, extent - size, count), size
 
 
 def _search_class():

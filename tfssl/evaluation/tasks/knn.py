@@ -1,14 +1,14 @@
-"""Nearest neighbors: how often the pictures that an encoder finds most alike are of the same class, tap by tap."""
+"""Nearest neighbors: how often the images that an encoder finds most alike are of the same class, tap by tap."""
 
 import numpy as np
 
-from tfssl.evaluation.encoders import contestants
-from tfssl.evaluation.features import NUMBERS
-from tfssl.evaluation.labeled_sets import check_counts, labeled_sets
-from tfssl.evaluation.tap_scores import TapScore, finish
+from tfssl.evaluation.features import NUMBERS, labeled_sets
+from tfssl.evaluation.runner import Progress, Run, check_counts, compared, finish, plot_taps, run_all
+
+MODALITY = "image"
 
 NEIGHBORS = 20
-"""k: training pictures that vote."""
+"""k: training images that vote."""
 
 TEMPERATURE = 0.07
 """A neighbor of cosine s votes with weight exp(s / 0.07), as in Wu et al. (2018)."""
@@ -23,43 +23,32 @@ def evaluate(
     test=None,
     taps=None,
     pool=None,
-    side=96,
+    image_size=96,
     seeds=3,
     compare=None,
     trained=True,
     out=None,
     progress=None,
 ):
-    """Classify test pictures by a weighted vote of their 20 nearest training pictures; arguments as the linear probe's.
+    """Classify test images by a weighted vote of their 20 nearest training images.
 
-    Vectors are pooled as for the linear probe, each number is centered on its mean over the training set, and nearness
-    is the cosine. Nothing is fitted, so the seeds only draw the weights of untrained
-    networks. The reported tap is chosen on the training set, each picture of which is classified by the others.
-
-    Returns:
-        ``{name: number or text}``, see :func:`tfssl.evaluation.tap_scores.finish`.
-
-    Raises:
-        SourceError: if the folders hold no labeled pictures.
-        ConfigError: for a setting outside its range, or a tap that the encoder lacks.
+    Arguments, results and errors are those of :func:`tfssl.evaluation.tasks.linear_probe.evaluate`. Vectors are pooled
+    as there, each number is centered on its mean over the training set, and nearness is the cosine. Nothing is fitted,
+    so the seeds only draw the weights of untrained networks. The reported tap is chosen on the training set, each image
+    of which is classified by the others.
 
     Reference:
         Z. Wu, Y. Xiong, S. Yu, D. Lin: Unsupervised Feature Learning via Non-Parametric Instance Discrimination.
         CVPR 2018, section 3.4.
     """
     check_counts(seeds=seeds, pool=pool)
-    sets = labeled_sets(data, test, side=side)
-    runners = contestants(encoder, taps=taps, trained=trained, compare=compare)
-    scores, total = [], sum(len(runner.taps) * seeds for runner in runners)
-    for runner in runners:
-        for network, run_seeds in runner.runs(seeds):
-            with sets.features(network, taps=runner.taps, pool=pool) as (train, future):
-                for tap, shape in train.shapes.items():
-                    own, other = neighbor_accuracy(train, future, tap)
-                    scores += [TapScore(runner.name, tap, shape, seed, NEIGHBORS, own, other) for seed in run_seeds]
-                    if progress is not None:
-                        progress(len(scores), total, f"{runner.name} {tap}")
+    sets = labeled_sets(data, test, image_size=image_size)
+    encoders = compared(encoder, modality=MODALITY, taps=taps, trained=trained, compare=compare)
+    work = Progress(progress, sum(len(entry.taps) * seeds for entry in encoders))
+    runs = run_all(encoders, seeds, sets.measure(_vote_by_tap, pool=pool, work=work))
     protocol = {
+        **sets.protocol,
+        "seeds": seeds,
         "neighbors": NEIGHBORS,
         "temperature": TEMPERATURE,
         "similarity": "cosine of vectors centered on the mean of the training set",
@@ -67,7 +56,24 @@ def evaluate(
         "pool": pool,
         "crops": "center",
     }
-    return finish("knn", scores, sets, seeds=seeds, protocol=protocol, out=out)
+    return finish(
+        "knn",
+        runs,
+        protocol=protocol,
+        by_tap="accuracy",
+        baselines={"accuracy": {"chance": sets.chance}},
+        counts=sets.counts,
+        skipped=sets.skipped.reasons,
+        out=out,
+        draw=lambda folder: plot_taps(folder / "taps.png", runs, "accuracy", "accuracy on the test set"),
+    )
+
+
+def _vote_by_tap(name, seeds, train, test):
+    for tap, shape in train.shapes.items():
+        own, other = neighbor_accuracy(train, test, tap)
+        about = {"shape": "x".join(map(str, shape)), "numbers": int(np.prod(shape))}
+        yield from (Run(name, seed, {"accuracy": other}, tap, own, about) for seed in seeds)
 
 
 def neighbor_accuracy(train, test, tap):
@@ -78,7 +84,7 @@ def neighbor_accuracy(train, test, tap):
         tap: which one.
 
     Returns:
-        ``(on the training set, on the test set)``, floats; a training picture does not vote for itself.
+        ``(on the training set, on the test set)``, floats; a training image does not vote for itself.
     """
     mean = np.mean(train.rows[tap], axis=0, dtype=np.float64).astype(np.float32)
     bank, queries = (_Directions(part.rows[tap], mean) for part in (train, test))

@@ -4,19 +4,20 @@ The fully convolutional networks of Long, Shelhamer and Darrell (2015) on any en
 tables of pretext tasks report on VOC 2012.
 """
 
-import csv
-
 import numpy as np
+import pandas
 import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.data.examples import Skipped
-from tfssl.data.voc import IGNORE, masked_set
-from tfssl.evaluation.dense.class_colors import legend, painted
-from tfssl.evaluation.dense.confusion import Confusion
-from tfssl.evaluation.dense.files import write_files
+from tfssl.data.voc import IGNORE, masked_images
 from tfssl.evaluation.dense.head import pixel_mean
-from tfssl.evaluation.dense.pictures import DensePictures
-from tfssl.evaluation.dense.task import DenseTask, Protocol, baseline, run_all, summary
+from tfssl.evaluation.dense.task import DenseTask, Protocol, evaluate_dense
+from tfssl.files import writing
+
+MODALITY = "image"
+
+_FONT_SIZE = 14
 
 
 def evaluate(
@@ -30,9 +31,9 @@ def evaluate(
     strategy="freeze",
     train_from=None,
     steps=500,
-    crop=192,
+    crop_size=192,
     batch_size=8,
-    rate=None,
+    learning_rate=None,
     seeds=3,
     compare=None,
     trained=True,
@@ -45,17 +46,17 @@ def evaluate(
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, the deepest tap last.
-        data: a VOC directory or folders in CamVid's layout, see :func:`tfssl.data.voc.masked_set`.
+        data: a VOC directory or folders in CamVid's layout, see :func:`tfssl.data.voc.masked_images`.
         train_split, test_split: names of the splits.
         taps: names of the taps that the head may use; None for all.
         head: ``"32s"`` scores the deepest tap, ``"16s"`` adds the scores of the next finer one, ``"8s"`` of two, see
             :func:`tfssl.evaluation.dense.head.head_taps`.
         strategy: what becomes of the encoder, one of :data:`tfssl.transfer.STRATEGIES`.
         train_from: with ``"fine_tune"``, the first tap whose layers are trained; None trains all.
-        steps: batches of training. The default suits a few hundred pictures; FCN-AlexNet had 100 000 of 20.
-        crop: side of the random training crops in pixels.
+        steps: batches of training. The default suits a few hundred images; FCN-AlexNet had 100 000 of 20.
+        crop_size: of the random training crops, in pixels.
         batch_size: crops in a batch.
-        rate: learning rate; None: 0.1 for ``"freeze"``, where the head alone is trained, 0.01 for the others.
+        learning_rate: None: 0.1 for ``"freeze"``, where the head alone is trained, 0.01 for the others.
         seeds: number of runs; each has another order and other crops, and other weights of an untrained network.
         compare: further encoders, ``{name: keras.Model}``.
         trained: False if the encoder's weights are random: then each seed draws new ones.
@@ -65,61 +66,117 @@ def evaluate(
         progress: called with (steps done, steps in all, what).
 
     Returns:
-        ``{name: number or text}``: ``pixel_accuracy``, ``mean_accuracy``, ``mean_iou`` and ``frequency_weighted_iou``
-        over the whole test set (:meth:`tfssl.evaluation.dense.confusion.Confusion.metrics`), means over the seeds, with
-        ``NAME_std``; the same prefixed by ``untrained_``, and by ``majority_`` for the most frequent class of the
-        training set everywhere; ``gain``, the mean IoU over the untrained network's; ``iou_CLASS``; ``taps``, counts
-        of pictures, and ``skipped``, ``{file: reason}``.
+        :class:`~tfssl.evaluation.record.Record` of ``mean_iou``, ``pixel_accuracy``, ``mean_accuracy`` and
+        ``frequency_weighted_iou`` over the whole test set (:meth:`Confusion.metrics`), means over the seeds, beside
+        them the untrained network and the most frequent class of the training set everywhere (``majority``);
+        ``iou_CLASS``; the training loss; counts of images.
 
     Raises:
-        SourceError: if the pictures or masks are not what is needed.
+        SourceError: if the images or masks are not what is needed.
         ConfigError: for a setting outside its range, or a tap that the encoder lacks.
 
     Reference:
         J. Long, E. Shelhamer, T. Darrell: Fully Convolutional Networks for Semantic Segmentation. CVPR 2015.
     """
-    protocol = Protocol(head, strategy, train_from, steps, crop, batch_size, rate, seeds)
-    train, test = masked_set(data, train_split), masked_set(data, test_split)
-    task, classes, skipped = segmentation_task(train, test), all_classes(train, test), Skipped()
+    protocol = Protocol(head, strategy, train_from, steps, crop_size, batch_size, learning_rate, seeds)
+    task = segmentation_task(masked_images(data, train_split), masked_images(data, test_split))
+    classes, skipped = task.tally().classes, Skipped()
     majority = int(class_pixels(task, skipped).argmax())
-    options = {"taps": taps, "trained": trained, "compare": compare, "progress": progress}
-    runs = run_all(task, encoder, protocol, skipped=skipped, pretext=pretext, weight=pretext_weight, **options)
-    numbers = summary(runs)
-    numbers |= {f"majority_{name}": value for name, value in baseline(task, majority, skipped).items()}
-    numbers["majority_class"] = classes[majority]
-    if "untrained_mean_iou" in numbers:
-        numbers["gain"] = numbers["mean_iou"] - numbers["untrained_mean_iou"]
-    numbers |= _class_means(runs, classes)
-    about = {"data": train.root, "train_split": train_split, "test_split": test_split, "classes": classes}
-    about |= protocol.record() | {"pretext_weight": pretext_weight if pretext is not None else None}
-    key = legend(classes)
-    numbers = write_files("segmentation", task, runs, numbers, about, skipped, paint=painted, legend=key, out=out)
-    if out is not None:
-        _write_classes(out, runs, classes)
-    return numbers
+    return evaluate_dense(
+        task,
+        encoder,
+        protocol,
+        skipped=skipped,
+        constants={"majority": majority},
+        about={"classes": classes},
+        details={"majority_class": classes[majority]},
+        legend=legend(classes),
+        write=_write_classes,
+        taps=taps,
+        compare=compare,
+        trained=trained,
+        pretext=pretext,
+        pretext_weight=pretext_weight,
+        out=out,
+        progress=progress,
+    )
+
+
+class Confusion:
+    """A confusion matrix that grows image by image.
+
+    Args:
+        classes: their names.
+
+    Attributes:
+        counts: int64 (classes, classes), pixels of true class i that were answered with class j.
+    """
+
+    def __init__(self, classes):
+        self.classes = tuple(classes)
+        self.counts = np.zeros((len(self.classes),) * 2, np.int64)
+
+    def add(self, truth, predicted):
+        """Count the pixels of an image.
+
+        Args:
+            truth: int array (H, W), class numbers, or 255 where nothing is counted.
+            predicted: int array (H, W), class numbers.
+        """
+        classes, counted = len(self.counts), truth != IGNORE
+        pairs = truth[counted].astype(np.int64) * classes + predicted[counted]
+        self.counts += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+    def accuracies(self):
+        """Fraction of each class's pixels that were found, float64 (classes,); NaN for a class without pixels."""
+        return _ratio(np.diag(self.counts), self.counts.sum(axis=1))
+
+    def intersection_over_union(self):
+        """n_ii / (sum_j n_ij + sum_j n_ji - n_ii), float64 (classes,); NaN for a class without pixels in the truth."""
+        truth, predicted, hit = self.counts.sum(axis=1), self.counts.sum(axis=0), np.diag(self.counts)
+        return np.where(truth > 0, _ratio(hit, truth + predicted - hit), np.nan)
+
+    def metrics(self):
+        """The four numbers of Long, Shelhamer and Darrell (CVPR 2015, section 5), each in [0, 1].
+
+        Returns:
+            ``pixel_accuracy`` = sum_i n_ii / sum_i t_i with t_i the pixels of class i; ``mean_accuracy`` and
+            ``mean_iou``, means over the classes that occur in the truth; ``frequency_weighted_iou`` =
+            sum_i t_i IoU_i / sum_i t_i, NaN where nothing was counted; and ``iou_CLASS`` of those that occur.
+        """
+        truth, iou = self.counts.sum(axis=1), self.intersection_over_union()
+        occurs = truth > 0
+        if not occurs.any():
+            return dict.fromkeys(("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"), np.nan)
+        return {
+            "mean_iou": float(iou[occurs].mean()),
+            "pixel_accuracy": float(np.trace(self.counts) / truth.sum()),
+            "mean_accuracy": float(self.accuracies()[occurs].mean()),
+            "frequency_weighted_iou": float(np.average(iou[occurs], weights=truth[occurs])),
+            **{f"iou_{name}": float(v) for name, v in zip(self.classes, iou, strict=True) if np.isfinite(v)},
+        }
 
 
 def segmentation_task(train, test):
     """Segmentation as a :class:`~tfssl.evaluation.dense.task.DenseTask`.
 
     Args:
-        train, test: :class:`tfssl.data.voc.MaskedSet`.
+        train, test: :class:`tfssl.data.voc.MaskedImages`.
     """
-    pictures = [DensePictures(part.paths, part.read_mask, IGNORE, lambda mask: mask[:, ::-1]) for part in (train, test)]
-    classes = len(all_classes(train, test))
+    # Where a set has only numbers, one split may know more of them.
+    classes = max(train.classes, test.classes, key=len)
     return DenseTask(
-        *pictures,
-        target=tf.TensorSpec((), tf.int32),
-        outputs=classes,
+        "segmentation",
+        MODALITY,
+        "mask",
+        train,
+        test,
+        outputs=len(classes),
         loss=pixel_cross_entropy,
         answer=lambda scores: tf.argmax(scores, axis=-1, output_type=tf.int32),
         tally=lambda: Confusion(classes),
+        paint=painted,
     )
-
-
-def all_classes(train, test):
-    """Names of the classes; where a set has only numbers, one split may know more of them."""
-    return max(train.classes, test.classes, key=len)
 
 
 def pixel_cross_entropy(targets, scores):
@@ -140,25 +197,61 @@ def pixel_cross_entropy(targets, scores):
 def class_pixels(task, skipped):
     """Pixels of each class in the training masks, int64 (classes,)."""
     counts = np.zeros(task.outputs, np.int64)
-    for _, mask in task.train.targets(skipped):
+    for mask in task.targets("train", skipped):
         counts += np.bincount(mask[mask != IGNORE], minlength=task.outputs)
     return counts
 
 
-def _class_means(runs, classes):
-    """``{iou_CLASS: mean over the seeds}`` of the encoder, for classes that occur in the test set."""
-    means = np.mean([run.tally.intersection_over_union() for run in runs if run.encoder == "encoder"], axis=0)
-    return {f"iou_{name}": float(mean) for name, mean in zip(classes, means, strict=True) if np.isfinite(mean)}
+def palette():
+    """VOC's color map, uint8 (256, 3): from the highest bit down, red, green and blue each take one of the number's.
+
+    Class 1 is (128, 0, 0), 2 (0, 128, 0), 4 (0, 0, 128), 8 (64, 0, 0); 255, which counts for nothing, is white here,
+    where VOC has cream.
+    """
+    numbers, colors = np.arange(256), np.zeros((256, 3), np.uint8)
+    for bit in range(7, -1, -1):
+        colors |= ((numbers[:, None] >> np.arange(3) & 1) << bit).astype(np.uint8)
+        numbers = numbers >> 3
+    colors[IGNORE] = 255
+    return colors
 
 
-def _write_classes(out, runs, classes):
+def painted(mask):
+    """A mask, int (H, W), in the colors of its classes, uint8 (H, W, 3)."""
+    return palette()[mask]
+
+
+def legend(classes, width=160):
+    """The classes' colors and names, ``PIL.Image`` of ``width`` pixels, one line for each class."""
+    font = ImageFont.load_default(_FONT_SIZE)
+    line = sum(font.getmetrics()) + 2
+    picture = Image.new("RGB", (width, line * len(classes)), "white")
+    draw = ImageDraw.Draw(picture)
+    for number, (name, color) in enumerate(zip(classes, palette().tolist(), strict=False)):
+        top = number * line
+        draw.rectangle((0, top, line - 3, top + line - 3), fill=tuple(color))
+        draw.text((line + 4, top), name, "black", font)
+    return picture
+
+
+def _ratio(part, whole):
+    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+
+def _write_classes(folder, runs):
     """``classes.csv``: IoU, accuracy and pixels of each class in each run; empty where a class does not occur."""
-    with open(f"{out}/classes.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["encoder", "seed", "class", "iou", "accuracy", "pixels", "pixels_predicted"])
-        for run in runs:
-            counts = run.tally.counts
-            ratios = [run.tally.intersection_over_union(), run.tally.accuracies()]
-            columns = [["" if np.isnan(v) else float(v) for v in ratio] for ratio in ratios]
-            columns += [counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist()]
-            writer.writerows([run.encoder, run.seed, *row] for row in zip(classes, *columns, strict=True))
+    parts = []
+    for run in runs:
+        confusion = run.shown[0]
+        columns = {
+            "encoder": run.encoder,
+            "seed": run.seed,
+            "class": confusion.classes,
+            "iou": confusion.intersection_over_union(),
+            "accuracy": confusion.accuracies(),
+            "pixels": confusion.counts.sum(axis=1),
+            "pixels_predicted": confusion.counts.sum(axis=0),
+        }
+        parts.append(pandas.DataFrame(columns))
+    with writing(folder / "classes.csv", "w", newline="") as file:
+        pandas.concat(parts).to_csv(file, index=False)

@@ -7,18 +7,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.data.examples import Skipped
-from tfssl.data.normals import normal_set
+from tfssl.data.normals import normals_images
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.dense.codewords import codebook, expected_direction, nearest_word, unit
-from tfssl.evaluation.dense.files import write_files
 from tfssl.evaluation.dense.head import pixel_mean
-from tfssl.evaluation.dense.normal_angles import NormalAngles
-from tfssl.evaluation.dense.pictures import DensePictures
-from tfssl.evaluation.dense.task import DenseTask, Protocol, baseline, run_all, summary
-from tfssl.evaluation.labeled_sets import check_counts
+from tfssl.evaluation.dense.task import DenseTask, Protocol, evaluate_dense, readable
+from tfssl.evaluation.runner import check_counts
+
+MODALITY = "image"
 
 SAMPLE = 20_000
-"""Directions of the training set that are clustered, as many from each picture."""
+"""Directions of the training set that are clustered, as many from each image."""
+
+WITHIN = (11.25, 22.5, 30.0)
+"""Degrees below which an angle counts as small (Fouhey, Gupta and Hebert, ICCV 2013)."""
+
+_BINS_PER_DEGREE = 100
 
 
 def evaluate(
@@ -34,9 +37,9 @@ def evaluate(
     strategy="freeze",
     train_from=None,
     steps=500,
-    crop=192,
+    crop_size=192,
     batch_size=8,
-    rate=None,
+    learning_rate=None,
     seeds=3,
     compare=None,
     trained=True,
@@ -48,9 +51,9 @@ def evaluate(
     """Train a head for surface normals on an encoder, and on the same network untrained, and test them.
 
     Args:
-        encoder, taps, head, strategy, train_from, steps, crop, batch_size, rate, seeds, compare, trained, pretext,
-            pretext_weight, progress: as :func:`tfssl.evaluation.tasks.segmentation.evaluate`.
-        data: folder with ``SPLIT/`` and ``SPLITnormals/``, see :func:`tfssl.data.normals.normal_set`.
+        encoder, taps, head, strategy, train_from, steps, crop_size, batch_size, learning_rate, seeds, compare, trained,
+            pretext, pretext_weight, progress: as :func:`tfssl.evaluation.tasks.segmentation.evaluate`.
+        data: folder with ``SPLIT/`` and ``SPLITnormals/``, see :func:`tfssl.data.normals.normals_images`.
         train_split, test_split: names of the splits.
         predict: ``"codewords"``: each pixel is classified by the nearest codeword, and the answer is the normalized
             sum of the codewords weighted by their probabilities; ``"regression"``: three numbers, brought to length 1,
@@ -59,14 +62,13 @@ def evaluate(
         out: folder for ``metrics.json``, ``runs.csv`` and ``pictures.png``; None writes nothing.
 
     Returns:
-        ``{name: number or text}``: ``mean_angle``, ``median_angle`` (degrees, lower is better), ``within_11_25``,
-        ``within_22_5`` and ``within_30`` (shares, higher is better) over all known pixels of the test set, means over
-        the seeds, with ``NAME_std``; the same prefixed by ``untrained_``, and by ``mean_normal_`` for the mean normal
-        of the training set everywhere; ``gain``, by how many degrees the mean angle is smaller than the untrained
-        network's; ``taps``, counts of pictures, and ``skipped``, ``{file: reason}``.
+        :class:`~tfssl.evaluation.record.Record` of ``mean_angle``, ``median_angle`` (degrees, lower is better),
+        ``within_11_25``, ``within_22_5`` and ``within_30`` (fractions) over all known pixels of the test set, means
+        over the seeds, beside them the untrained network and the mean normal of the training set everywhere
+        (``mean_normal``); the training loss; counts of images.
 
     Raises:
-        SourceError: if the pictures or normals are not what is needed.
+        SourceError: if the images or normals are not what is needed.
         ConfigError: for a setting outside its range, or a tap that the encoder lacks.
 
     Reference:
@@ -74,34 +76,83 @@ def evaluate(
         P. Goyal, D. Mahajan, A. Gupta, I. Misra: Scaling and Benchmarking Self-Supervised Visual Representation
         Learning. ICCV 2019.
     """
-    protocol = Protocol(head, strategy, train_from, steps, crop, batch_size, rate, seeds)
+    protocol = Protocol(head, strategy, train_from, steps, crop_size, batch_size, learning_rate, seeds)
     check_counts(codewords=codewords)
     if predict not in ("codewords", "regression"):
         raise ConfigError(f"`predict` must be 'codewords' or 'regression'. Received: predict={predict!r}")
-    sets, skipped = [normal_set(data, split) for split in (train_split, test_split)], Skipped()
-    pictures = [DensePictures(part.paths, part.read_normals, 0.0, mirrored) for part in sets]
-    mean, sample = training_directions(pictures[0], skipped)
-    words = codebook(sample, codewords) if predict == "codewords" else None
-    task = regression_task(*pictures, mean) if words is None else codeword_task(*pictures, words)
-    options = {"taps": taps, "trained": trained, "compare": compare, "progress": progress}
-    runs = run_all(task, encoder, protocol, skipped=skipped, pretext=pretext, weight=pretext_weight, **options)
-    numbers = summary(runs)
-    numbers |= {f"mean_normal_{name}": value for name, value in baseline(task, mean, skipped).items()}
-    if "untrained_mean_angle" in numbers:
-        numbers["gain"] = numbers["untrained_mean_angle"] - numbers["mean_angle"]
-    about = {"data": sets[0].root, "train_split": train_split, "test_split": test_split, "predict": predict}
-    if words is not None:
+    train, test, skipped = normals_images(data, train_split), normals_images(data, test_split), Skipped()
+    mean, sample = training_directions(train, skipped)
+    about = {"predict": predict, "mean_normal": mean.tolist()}
+    if predict == "codewords":
+        words = codebook(sample, codewords)
         about |= {"codewords": codewords, "clustered_normals": len(sample), "codebook": words.tolist()}
-    about |= protocol.record() | {"pretext_weight": pretext_weight if pretext is not None else None}
-    about["mean_normal"] = mean.tolist()
-    return write_files("surface_normals", task, runs, numbers, about, skipped, paint=painted, out=out)
+        task = codeword_task(train, test, words)
+    else:
+        task = regression_task(train, test, mean)
+    return evaluate_dense(
+        task,
+        encoder,
+        protocol,
+        skipped=skipped,
+        constants={"mean_normal": mean},
+        about=about,
+        kinds={"mean_angle": ("degrees", False), "median_angle": ("degrees", False)},
+        taps=taps,
+        compare=compare,
+        trained=trained,
+        pretext=pretext,
+        pretext_weight=pretext_weight,
+        out=out,
+        progress=progress,
+    )
+
+
+class NormalAngles:
+    """Statistics of angles that grow image by image; the median is exact to 0.005 degrees."""
+
+    def __init__(self):
+        self._sum, self._count = 0.0, 0
+        self._within = np.zeros(len(WITHIN), np.int64)
+        self._bins = np.zeros(180 * _BINS_PER_DEGREE, np.int64)
+
+    def add(self, truth, predicted):
+        """Count the pixels of an image.
+
+        Args:
+            truth: float (H, W, 3), of length 1, or 0 where nothing is counted.
+            predicted: float (H, W, 3), of length 1.
+        """
+        known = np.any(truth != 0, axis=-1)
+        cosines = np.sum(truth[known].astype(np.float64) * predicted[known], axis=-1)
+        angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
+        self._sum += float(angles.sum())
+        self._count += angles.size
+        self._within += [np.count_nonzero(angles < limit) for limit in WITHIN]
+        bins = np.minimum((angles * _BINS_PER_DEGREE).astype(np.int64), len(self._bins) - 1)
+        self._bins += np.bincount(bins, minlength=len(self._bins))
+
+    def metrics(self):
+        """``mean_angle`` and ``median_angle`` in degrees, lower is better; ``within_11_25``, ``within_22_5`` and
+        ``within_30``, fractions of the pixels, higher is better. NaN where nothing was counted.
+        """
+        count = self._count or np.nan
+        fractions = (float(number / count) for number in self._within)
+        within = {f"within_{limit:g}".replace(".", "_"): n for limit, n in zip(WITHIN, fractions, strict=True)}
+        return {"mean_angle": self._sum / count, "median_angle": self._median(), **within}
+
+    def _median(self):
+        if not self._count:
+            return np.nan
+        ranks = ((self._count - 1) // 2, self._count // 2)  # the two in the middle, or one twice
+        middle = np.searchsorted(np.cumsum(self._bins), ranks, side="right")
+        return float((middle.mean() + 0.5) / _BINS_PER_DEGREE)
 
 
 def codeword_task(train, test, words):
     """Normals by classification, a :class:`~tfssl.evaluation.dense.task.DenseTask`.
 
     Args:
-        train, test: :class:`~tfssl.evaluation.dense.pictures.DensePictures` of normals.
+        train, test: :class:`tfssl.data.normals.NormalsImages`.
         words: float32 (K, 3), the codebook.
     """
 
@@ -109,14 +160,52 @@ def codeword_task(train, test, words):
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(nearest_word(targets, words), scores)
         return pixel_mean(losses, known_pixels(targets))
 
-    answer = lambda scores: expected_direction(scores, words)  # noqa: E731
-    return DenseTask(train, test, tf.TensorSpec((3,), tf.float32), len(words), loss, answer, NormalAngles)
+    return _task(train, test, len(words), loss, lambda scores: expected_direction(scores, words))
 
 
 def regression_task(train, test, mean):
     """Normals by regression, a :class:`~tfssl.evaluation.dense.task.DenseTask`; it starts from the mean normal."""
-    bias = tuple(mean.tolist())
-    return DenseTask(train, test, tf.TensorSpec((3,), tf.float32), 3, cosine_loss, unit, NormalAngles, bias)
+    return _task(train, test, 3, cosine_loss, unit, bias=tuple(mean.tolist()))
+
+
+def codebook(directions, count, seed=0):
+    """Centers of k-means over unit vectors, brought to length 1.
+
+    Args:
+        directions: float (N, 3), of length 1.
+        count: K, number of codewords.
+        seed: of the start; the best of four starts by k-means++ is kept.
+
+    Returns:
+        float32 (K, 3).
+
+    Raises:
+        ConfigError: if there are fewer different directions than codewords.
+    """
+    from sklearn.cluster import KMeans
+
+    different = len(np.unique(directions, axis=0))
+    if not 2 <= count <= different:
+        raise ConfigError(
+            f"`codewords` must be from 2 to the number of different normals, {different}. Received: codewords={count!r}"
+        )
+    centers = KMeans(count, n_init=4, random_state=seed).fit(directions).cluster_centers_
+    return (centers / np.linalg.norm(centers, axis=1, keepdims=True)).astype(np.float32)
+
+
+def nearest_word(directions, words):
+    """Number of the codeword at the smallest angle: float (..., 3) and (K, 3), of length 1 -> int32 (...)."""
+    return tf.argmax(tf.einsum("...c,kc->...k", directions, words), axis=-1, output_type=tf.int32)
+
+
+def expected_direction(scores, words):
+    """The normalized sum of the codewords (K, 3), each weighted by its probability: logits (..., K) -> (..., 3)."""
+    return unit(tf.einsum("...k,kc->...c", tf.nn.softmax(scores), words))
+
+
+def unit(vectors):
+    """Vectors (..., 3) brought to length 1; of length 0 stay so, with finite gradients."""
+    return vectors * tf.math.rsqrt(tf.maximum(tf.reduce_sum(vectors**2, axis=-1, keepdims=True), 1e-12))
 
 
 def cosine_loss(targets, vectors):
@@ -134,16 +223,11 @@ def known_pixels(targets):
     return tf.reduce_any(targets != 0, axis=-1)
 
 
-def mirrored(normals):
-    """The normals of the picture seen in a mirror: what pointed to the right points to the left."""
-    return normals[:, ::-1] * np.array([-1, 1, 1], normals.dtype)
-
-
-def training_directions(pictures, skipped, seed=0):
+def training_directions(train, skipped, seed=0):
     """The mean normal of a set, and a sample of its normals.
 
     Args:
-        pictures: :class:`~tfssl.evaluation.dense.pictures.DensePictures` of normals.
+        train: :class:`tfssl.data.normals.NormalsImages`.
         skipped: collects unreadable files.
         seed: of the sample.
 
@@ -153,12 +237,13 @@ def training_directions(pictures, skipped, seed=0):
     Raises:
         SourceError: if no pixel has a normal.
     """
-    random, total, sample = np.random.default_rng(seed), np.zeros(3), []
-    each = -(-SAMPLE // len(pictures))
-    for _, normals in pictures.targets(skipped):
+    rng, total, sample = np.random.default_rng(seed), np.zeros(3), []
+    each = -(-SAMPLE // len(train))
+    for _, annotation in readable(train, skipped, train.annotation):
+        normals = annotation["normals"]
         known = normals[np.any(normals != 0, axis=-1)]
         total += known.sum(axis=0, dtype=np.float64)
-        sample.append(random.choice(known, min(each, len(known)), replace=False, shuffle=False))
+        sample.append(rng.choice(known, min(each, len(known)), replace=False, shuffle=False))
     if not any(map(len, sample)):
         raise SourceError("`data`: no pixel of the training set has a normal")
     return (total / max(np.linalg.norm(total), 1e-12)).astype(np.float32), np.concatenate(sample)
@@ -168,3 +253,9 @@ def painted(normals):
     """Normals (H, W, 3) as colors, uint8: (n + 1) / 2, black where nothing is known."""
     colors = np.round((np.asarray(normals, np.float32) + 1.0) * 127.5).astype(np.uint8)
     return np.where(np.any(normals != 0, axis=-1, keepdims=True), colors, 0)
+
+
+def _task(train, test, outputs, loss, answer, bias=None):
+    return DenseTask(
+        "surface_normals", MODALITY, "normals", train, test, outputs, loss, answer, NormalAngles, painted, bias
+    )

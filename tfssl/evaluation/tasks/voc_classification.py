@@ -1,25 +1,39 @@
-"""Classification of pictures in which several classes may occur: the column "classification" of the VOC tables.
+"""Classification of images in which several classes may occur: the column "classification" of the VOC tables.
 
 Linear classifiers on frozen features, or a network trained on top of the encoder, as Kraehenbuehl's benchmark does it.
 """
 
-from pathlib import Path
-
 import numpy as np
 
-from tfssl.data.examples import Skipped
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.encoders import contestants
-from tfssl.evaluation.features import NUMBERS
-from tfssl.evaluation.labeled_sets import check_counts
-from tfssl.evaluation.metrics_file import write_metrics
-from tfssl.evaluation.presence import one_vs_rest
-from tfssl.evaluation.presence.data import known, presence_pictures, squares
-from tfssl.evaluation.presence.network import Training, train_and_score
-from tfssl.evaluation.presence.scores import PresenceScore, precisions, summary, write_classes, write_plot
+from tfssl.evaluation import presence
+from tfssl.evaluation.features import NUMBERS, check_size, labeled_sets
+from tfssl.evaluation.runner import (
+    Progress,
+    Run,
+    check_counts,
+    check_joint,
+    compared,
+    finish,
+    plot_taps,
+    run_all,
+    trained_on,
+)
+from tfssl.transfer import STRATEGIES
 
-CLASSIFIERS = (*one_vs_rest.CLASSIFIERS, "network")
+MODALITY = "image"
+
+CLASSIFIERS = (*presence.CLASSIFIERS, "network")
 """``"svm"`` and ``"logistic"`` on frozen features, each class against the rest; ``"network"``: trained by descent."""
+
+DESCENT = {
+    "weight_decay": 1e-6,
+    "drops": tuple(part / 8 for part in range(1, 8)),  # 10 000 of 80 000 steps
+    "drop_factor": 0.5,
+    "clip_norm": 10.0,
+    "bias_learning_rate_scale": 2.0,
+}
+"""Of the network, see :func:`tfssl.transfer.training.train_head`."""
 
 
 def evaluate(
@@ -32,13 +46,13 @@ def evaluate(
     classifier="svm",
     taps=None,
     pool=None,
-    side=96,
+    image_size=96,
     crops=1,
     strategy="freeze",
     train_from=None,
     hidden=(),
     steps=8000,
-    rate=0.001,
+    learning_rate=0.001,
     batch_size=16,
     seeds=3,
     compare=None,
@@ -48,39 +62,39 @@ def evaluate(
     out=None,
     progress=None,
 ):
-    """Rank the test pictures for each class by an encoder's features, and by those of the same network untrained.
+    """Rank the test images for each class by an encoder's features, and by those of the same network untrained.
 
-    A class that a picture shows only in objects marked as difficult counts for nothing there, in training and test.
+    A class that an image shows only in objects marked as difficult counts for nothing there, in training and test.
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
-        data: a VOC directory, see :func:`tfssl.data.voc.boxed_set`.
+        data: a VOC directory, see :func:`tfssl.data.voc.boxed_images`.
         train_split, test_split: names of the splits (VOC 2007: ``"trainval"``, ``"test"``).
-        classes: names of the classes, in the order of their numbers; None: see :func:`tfssl.data.voc.boxed_set`.
+        classes: names of the classes, in the order of their numbers; None: see :func:`tfssl.data.voc.boxed_images`.
         classifier: one of :data:`CLASSIFIERS`. The linear ones see every tap of the center squares, and choose C, one
-            for all classes, and the tap that counts on a random fifth of the training pictures, another one for each
+            for all classes, and the tap that counts on a random fifth of the training images, another one for each
             seed. ``"network"`` is trained on random windows, on the last of the taps.
         taps: names of the taps; None for all.
         pool: side of the grid that maps are averaged to; None for vectors of about 9000 numbers.
-        side: height and width of the squares in pixels (AlexNet: 227).
-        crops: 10 also sums the scores of ten crops of each test picture: for linear classifiers four corners, the
+        image_size: height and width of the squares in pixels (AlexNet: 227).
+        crops: 10 also sums the scores of ten crops of each test image: for linear classifiers four corners, the
             center and their mirror images, for a network random windows as in training.
         strategy: of ``"network"``: what becomes of the encoder, one of :data:`tfssl.transfer.STRATEGIES`.
         train_from: of ``"network"`` with ``"fine_tune"``: the first tap that is trained.
         hidden: of ``"network"``: units of fully connected layers before the scores (AlexNet's fc6 and fc7: 4096, 4096).
-        steps, rate, batch_size: of ``"network"`` (paper: 80 000, 0.001, 16); the rate is halved seven times.
+        steps, learning_rate, batch_size: of ``"network"`` (paper: 80 000, 0.001, 16); the rate is halved seven times.
         seeds: number of splits or trainings; the untrained network has new weights in each.
         compare: further encoders, ``{name: keras.Model}``.
         trained: False if the encoder's weights are random: then each seed draws new ones.
         pretext, pretext_weight: with strategy ``"joint"``, the pretext task and lambda, see
             :func:`tfssl.transfer.training.train_head`. Networks without one are then fine-tuned.
-        out: folder for ``metrics.json``, ``classes.csv`` and, for linear classifiers, ``taps.png``; None writes
-            nothing.
+        out: folder for ``metrics.json``, ``runs.csv`` and, for linear classifiers, ``taps.png``; None writes nothing.
         progress: called with (done, in all, what).
 
     Returns:
-        ``{name: number or text}``: see :func:`tfssl.evaluation.presence.scores.summary`; ``prevalence``, the mean share
-        of positives, about what a random ranking gets; counts, and ``skipped``, ``{file: reason}``.
+        :class:`~tfssl.evaluation.record.Record`: ``map_area`` and ``map_11point`` (and with ``_10crop``), beside them
+        as ``chance`` the mean fraction of positives, about what a random ranking gets; ``ap_CLASS``, by area; and as
+        :func:`tfssl.evaluation.runner.tap_metrics`.
 
     Raises:
         SourceError: if the directory or its annotations are not what is needed.
@@ -90,110 +104,133 @@ def evaluate(
         P. Kraehenbuehl, C. Doersch, J. Donahue, T. Darrell: Data-dependent Initializations of Convolutional Neural
         Networks. ICLR 2016; philkr/voc-classification.
     """
-    check_counts(seeds=seeds, pool=pool)
     hidden = tuple(hidden) if isinstance(hidden, (list, tuple)) else (hidden,)
-    training = Training(strategy, train_from, hidden, pool, side, steps, rate, batch_size)
-    _check(classifier, side, crops, training, pretext if trained else None)
-    train, test = presence_pictures(data, train_split, test_split, classes=classes)
-    runners, skipped = contestants(encoder, taps=taps, trained=trained, compare=compare), Skipped()
-    if classifier == "network":
-        runners = [r for r in runners if r.name != "pixels"]
-        options = {"pretext": pretext, "weight": pretext_weight, "crops": crops, "skipped": skipped}
-        scores = _networks(runners, train, test, training, seeds, progress, options)
-    else:
-        sets = squares(train, test, side=side, crops=crops)
-        skipped = sets.skipped
-        scores = _linear(runners, sets, train, test, classifier, pool, seeds, progress)
-    numbers = summary(scores, train.classes) | _counts(train, test, skipped)
-    if out is not None:
-        sets = {"data": train.root, "train_split": train_split, "test_split": test_split, "classes": train.classes}
-        protocol = {**sets, "classifier": classifier, "side": side, "crops": crops, "seeds": seeds}
-        protocol |= training.record() if classifier == "network" else _linear_record(classifier, pool)
-        if pretext is not None:
-            protocol["pretext_weight"] = pretext_weight
-        write_metrics(out, numbers, task="voc_classification", protocol=protocol)
-        write_classes(Path(out) / "classes.csv", scores, train.classes)
-        if classifier != "network":
-            write_plot(Path(out) / "taps.png", scores)
-    return numbers
-
-
-def _check(classifier, side, crops, training, pretext):
-    if classifier not in CLASSIFIERS:
-        raise ConfigError(f"`classifier` must be one of {', '.join(CLASSIFIERS)}. Received: classifier={classifier!r}")
-    if not isinstance(side, int) or not 8 <= side <= 2048:
-        raise ConfigError(f"`side` must be an integer from 8 to 2048 pixels. Received: side={side!r}")
-    if crops not in (1, 10):
-        raise ConfigError(f"`crops` must be 1 or 10. Received: crops={crops!r}")
-    if classifier != "network" and (training.strategy != "freeze" or training.hidden):
+    for units in hidden:
+        check_counts(hidden=units)
+    check_counts(seeds=seeds, pool=pool, steps=steps, batch_size=batch_size)
+    check_size(image_size)
+    check_joint(strategy, pretext, trained)
+    network = classifier == "network"
+    for name, value, choices in (("classifier", classifier, CLASSIFIERS), ("strategy", strategy, STRATEGIES)):
+        if value not in choices:
+            raise ConfigError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value!r}")
+    if not learning_rate > 0:
+        raise ConfigError(f"`learning_rate` must be above 0. Received: learning_rate={learning_rate!r}")
+    if not network and (strategy != "freeze" or hidden):
         raise ConfigError("`strategy` and `hidden` belong to classifier='network'; linear classifiers train no network")
-    if (training.strategy == "joint") != (pretext is not None):
-        raise ConfigError("strategy='joint' needs a trained encoder and its `pretext` task, other strategies use none")
+    train, test = presence.presence_images(data, train_split, test_split, classes=classes)
+    sets = labeled_sets(train, test, image_size=image_size, crops=crops)
+    encoders = compared(encoder, modality=MODALITY, taps=taps, trained=trained, compare=compare, pixels=not network)
+    work = Progress(progress, seeds * sum(steps if network else len(entry.taps) for entry in encoders))
 
+    def linear(name, own, fitted, *tested):
+        for tap, rows in fitted.rows.items():
+            vectors = [part.rows[tap] for part in tested]
+            found = presence.probe_classes(rows, vectors, fitted.labels, own, classifier)
+            for seed, strength, right, (center, *ten) in found:
+                values = presence.precisions([center, sum(ten)] if ten else [center], tested[0].labels)
+                yield _run(name, seed, tap, values, train.classes, right, {"strength": strength})
 
-def _linear(runners, sets, train, test, classifier, pool, seeds, progress):
-    scores, total = [], sum(len(runner.taps) * seeds for runner in runners)
-    for runner in runners:
-        for network, run_seeds in runner.runs(seeds):
-            with sets.features(network, taps=runner.taps, pool=pool) as (fitted, *tested):
-                labels = [pictures.presence[found.labels] for pictures, found in ((train, fitted), (test, tested[0]))]
-                for tap in fitted.rows:
-                    vectors = [found.rows[tap] for found in tested]
-                    found = one_vs_rest.probe_classes(fitted.rows[tap], vectors, labels[0], run_seeds, classifier)
-                    for seed, strength, right, (center, *ten) in found:
-                        values = precisions([center, sum(ten)] if ten else [center], labels[1])
-                        scores.append(PresenceScore(runner.name, tap, seed, strength, right, values))
-                        if progress is not None:
-                            progress(len(scores), total, f"{runner.name} {tap}")
-    return scores
+    def trainings(entry, body, own):
+        for seed in own:
+            windows = {"batch_size": batch_size, "steps": steps, "seed": seed, "skipped": sets.skipped}
+            with trained_on(
+                entry,
+                body,
+                presence.presence_head(len(train.classes), hidden=hidden, pool=pool),
+                lambda windows=windows: presence.training_windows(train, image_size, **windows),
+                presence.presence_loss,
+                taps=entry.taps[-1:],
+                strategy=strategy,
+                train_from=train_from,
+                seed=seed,
+                steps=steps,
+                learning_rate=learning_rate,
+                pretext=pretext,
+                weight=pretext_weight,
+                progress=work.steps(entry.name, steps),
+                **DESCENT,
+            ) as (model, _):
+                found = presence.score_windows(model, test, image_size, crops=crops, skipped=sets.skipped)
+                yield _run(entry.name, seed, entry.taps[-1], presence.precisions(*found), train.classes)
 
-
-def _networks(runners, train, test, training, seeds, progress, options):
-    scores, total = [], len(runners) * seeds * training.steps
-    for runner in runners:
-        own = options if runner.name == "encoder" else options | {"pretext": None}
-        for network, run_seeds in runner.runs(seeds):
-            for seed in run_seeds:
-                report = _shifted(progress, len(scores) * training.steps, total, runner.name)
-                tap = runner.taps[-1]
-                values, labels = train_and_score(network, tap, train, test, training, seed=seed, progress=report, **own)
-                scores.append(PresenceScore(runner.name, tap, seed, None, None, precisions(values, labels)))
-    return scores
-
-
-def _shifted(progress, done, total, name):
-    if progress is None:
-        return None
-    return lambda step, _, text: progress(done + step, total, f"{name} {text}")
-
-
-def _counts(train, test, skipped):
-    read = [[path not in skipped.reasons for path in pictures.paths] for pictures in (train, test)]
-    if not any(read[1]):
-        raise SourceError(f"`data`: no picture of split {test.split!r} can be read")
-    presence = test.presence[read[1]]
-    shares = [np.mean(row[known(row)] == 1) for row in presence.T if (row == 1).any()]
-    return {
-        "prevalence": float(np.mean(shares)),
-        "class_count": len(train.classes),
-        "images_train": sum(read[0]),
-        "images_test": sum(read[1]),
-        "images_skipped": len(skipped.reasons),
-        "skipped": dict(skipped.reasons),
-    }
-
-
-def _linear_record(classifier, pool):
-    return {
-        "implementation": {
-            "svm": "sklearn.svm.LinearSVC, squared hinge, L2, primal; the bias is penalized as a weight",
-            "logistic": "sklearn.linear_model.LogisticRegression, L2; bias not penalized",
-        }[classifier],
-        "strengths": one_vs_rest.STRENGTHS,
-        "held_out": f"1 / {one_vs_rest.HELD_OUT} of the training pictures, drawn by numpy.random.default_rng(seed)",
-        "chosen_by": "mean average precision (area) on the held-out pictures, one C for all classes",
-        "numbers": None if pool else NUMBERS,
+    runs = run_all(encoders, seeds, trainings if network else sets.measure(linear, pool=pool, work=work))
+    protocol = {
+        "data": train.root,
+        "train_split": train_split,
+        "test_split": test_split,
+        "classes": train.classes,
+        "classifier": classifier,
+        "image_size": image_size,
+        "crops": crops,
+        "seeds": seeds,
         "pool": pool,
+        "pretext_weight": None if pretext is None else pretext_weight,
+    }
+    options = {"steps": steps, "learning_rate": learning_rate, "batch_size": batch_size, "hidden": hidden}
+    options |= {"strategy": strategy, "train_from": train_from}
+    draw = None
+    if not network:
+        what = "mean average precision (area) on the test set"
+
+        def draw(folder):
+            plot_taps(folder / "taps.png", runs, "map_area", what)
+
+    return finish(
+        "voc_classification",
+        runs,
+        protocol=protocol | (options | _NETWORK if network else _LINEAR[classifier] | _linear_protocol(pool)),
+        by_tap="map_area",
+        baselines={"map_area": {"chance": _prevalence(sets, test_split)}},
+        counts=sets.counts,
+        skipped=sets.skipped.reasons,
+        out=out,
+        draw=draw,
+    )
+
+
+def _run(name, seed, tap, values, classes, held_out=None, about=None):
+    """A run out of the average precisions of :func:`tfssl.evaluation.presence.precisions`; the headline is the area."""
+    metrics = {f"map_{rule}": float(np.nanmean(found)) for rule, found in values.items()}
+    by_class = {rule: dict(zip(classes, map(float, found), strict=True)) for rule, found in values.items()}
+    metrics |= {f"ap_{label}": value for label, value in by_class.pop("area").items()}
+    columns = {f"ap_{rule}_{label}": value for rule, found in by_class.items() for label, value in found.items()}
+    return Run(name, seed, metrics, tap, held_out, (about or {}) | columns)
+
+
+def _prevalence(sets, split):
+    """Mean over the classes that occur of the fraction of the test images that show them."""
+    labels = sets.readable_labels(1)
+    if not len(labels):
+        raise SourceError(f"`data`: no image of split {split!r} can be read")
+    return float(np.mean([np.mean(row[presence.known(row)] == 1) for row in labels.T if (row == 1).any()]))
+
+
+_LINEAR = {
+    "svm": {"implementation": "sklearn.svm.LinearSVC, squared hinge, L2, primal; the bias is penalized as a weight"},
+    "logistic": {"implementation": "sklearn.linear_model.LogisticRegression, L2; bias not penalized"},
+}
+
+
+def _linear_protocol(pool):
+    return {
+        "strengths": presence.STRENGTHS,
+        "held_out": f"1 / {presence.HELD_OUT} of the training images, drawn by numpy.random.default_rng(seed)",
+        "chosen_by": "mean average precision (area) on the held-out images, one C for all classes",
+        "numbers": None if pool else NUMBERS,
         "standardized": "each number over the whole training set, then divided by the root of how many there are",
         "ties": "negatives first",
     }
+
+
+_NETWORK = {
+    "head": "average over a grid; batch normalization without scale and offset, momentum 0.95; fully connected layers "
+    f"with ReLU and dropout {presence.DROPOUT}; scores; weights N(0, {presence.DEVIATION}), biases {presence.BIAS}",
+    "loss": "sigmoid cross-entropy summed over the classes, mean over the batch, 255 ignored",
+    "optimizer": "SGD, momentum 0.9, weight decay {weight_decay} of kernels, rate x{drop_factor} after each eighth of "
+    "the steps, gradient norm at most {clip_norm}, biases at {bias_learning_rate_scale} times the rate".format(
+        **DESCENT
+    ),
+    "augmentation": "random window of the image scaled by a factor in [0.5, 2], mirrored with probability 1/2",
+    "ten_crops": f"sum of the scores of {presence.CROPS} such windows, seeds 0 ... {presence.CROPS - 1}",
+}

@@ -143,12 +143,13 @@ class Colorization(Method):
     def encoder(self, model):
         import keras
 
+        from tfssl.backbones.encoder import Encoder
         from tfssl.layers.lightness import Lightness
         from tfssl.methods.colorization.network import encoder_taps
 
         rgb = keras.Input((None, None, 3), name="rgb")
         taps = keras.Model(model.input, encoder_taps(model, self.backbone), name="taps")
-        return keras.Model(rgb, taps(Lightness(name="lightness")(rgb)), name="encoder")
+        return Encoder(rgb, taps(Lightness(name="lightness")(rgb)), name="encoder")
 
     @property
     def baseline(self):

@@ -13,12 +13,25 @@ from tfssl.data.images import image_source
 from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
+from tfssl.evaluation.record import method_record
 from tfssl.methods.colorization.data import crop_of
-from tfssl.methods.colorization.report import Report
+from tfssl.methods.colorization.report import PROTOCOL, Report, name_of
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
 
 _GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
+_KINDS = dict.fromkeys(_GAINS, ("fraction", True)) | {
+    "rmse_ab": ("", False),
+    "psnr": ("dB", True),
+    "psnr_infinite": ("", None),
+    "psnr_of_mean_mse": ("dB", True),
+    "ssim": ("", True),
+    "ciede2000": ("", False),
+    "colorfulness": ("", None),
+    "colorfulness_error": ("", False),
+    "colorfulness_ratio": ("", None),
+}
+_GAIN_KINDS = {f"{name}_gain": ("fraction", True, {}) for name in _GAINS}
 
 
 def evaluate(method, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):
@@ -43,11 +56,10 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
         progress: called with (images done, images in all) after each image.
 
     Returns:
-        ``{name: float}`` with the names of :meth:`tfssl.color.tally.ColorTally.result` (``prior`` is the
-        method's smoothed one); the same prefixed by ``gray_`` for the prediction ab = 0 and by its name and ``_`` for
-        each compared model; ``auc_raw_gain`` and so on, over gray; the counts ``images``, ``images_gray``,
-        ``images_skipped``, ``pixels`` and ``bins`` (that ``auc_macro`` averages over). And ``skipped``, the
-        unreadable images as ``{name: reason}``.
+        :class:`~tfssl.evaluation.record.Record` with the names of :meth:`tfssl.color.tally.ColorTally.result`
+        (``prior`` is the method's smoothed one), beside the prediction ab = 0, ``gray``, and each compared model;
+        ``auc_raw_gain`` and so on, over gray; the counts ``images``, ``images_gray``, ``images_skipped``, ``pixels``
+        and ``bins`` (that ``auc_macro`` averages over).
 
     Raises:
         SourceError: if the source holds no readable image in color, or is mostly unreadable.
@@ -59,13 +71,17 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
     colorizers = {"": Colorizer(method, one_temperature(method, model, temperature), [""]), "gray": GrayBaseline()}
     for name, (other, network) in _named(compare).items():
         colorizers[name] = Colorizer(other, one_temperature(other, network, None), [f"{name}_"])
+    others = [name for name in colorizers if name]
+    kinds = {name: (*kind, {other: f"{other}_{name}" for other in others}) for name, kind in _KINDS.items()}
     with Report(out, colorizers) as report:
         survey = _survey(data, colorizers.values(), limit, progress, report.add)
         metrics = survey.metrics(method.smoothed_prior())
         if method.objective != "regression":
             metrics["temperature"] = float(temperature)
-        report.finish(method, metrics, data)
-    return metrics
+        about = {"skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
+        record = method_record(method, metrics, kinds | _GAIN_KINDS, **about)
+        report.finish(record, data)
+    return record
 
 
 def sweep_temperature(method, model, data, temperatures, *, limit=None, progress=None):
@@ -174,7 +190,7 @@ class _Survey:
             "pixels": auc.pixels.sum(),
             "bins": auc.counted().sum(),
         }
-        return {**metrics, **{name: float(count) for name, count in counts.items()}, "skipped": dict(self.skipped)}
+        return metrics | {name: float(count) for name, count in counts.items()}
 
 
 def _survey(data, colorizers, limit, progress, record=None):

@@ -1,26 +1,30 @@
 """What an evaluation leaves behind: ``metrics.json``, ``per_image.csv`` and ``sheet.png``."""
 
 import csv
-import json
-import math
 import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from tfssl import __version__
 from tfssl.color.metrics import join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photograph
-from tfssl.color.tally import MIN_PIXELS, IMAGE_METRICS, SAMPLING
+from tfssl.color.tally import IMAGE_METRICS, MIN_PIXELS, SAMPLING
 from tfssl.data.images import image_source
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
 
-_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-image", "pillow")
 _SHOWN = {"best": 2, "median": 2, "worst": 2, "random": 6}
 _SEED = 0
+
+PROTOCOL = {
+    "longest_side": LONGEST_SIDE,
+    "sampling": SAMPLING,
+    "min_pixels_macro": MIN_PIXELS,
+    "gray_threshold": GRAY_THRESHOLD,
+    "auc_and_rmse": "ab before clipping to the sRGB gamut",
+    "psnr_ssim_ciede2000_colorfulness": "8-bit sRGB with the true L, clipped to the gamut",
+}
+"""Constants of the evaluation."""
 
 
 class Report:
@@ -65,41 +69,20 @@ class Report:
         if row:
             self._gains.append((row["auc_raw"] - row["gray_auc_raw"], photograph.index))
 
-    def finish(self, method, metrics, source):
+    def finish(self, record, source):
         """Write the numbers and the sheet.
 
         Args:
-            method: the evaluated :class:`~tfssl.methods.Colorization`.
-            metrics: result of :func:`tfssl.methods.colorization.evaluate.evaluate`.
+            record: result of :func:`tfssl.methods.colorization.evaluate.evaluate`.
             source: what was measured on.
         """
         if self.out is None:
             return
         self._table.close()
         os.replace(self._unfinished("per_image.csv"), self.out / "per_image.csv")
-        pictures = image_source(source)
-        self._write_sheet(pictures, metrics.get("temperature"))
-        record = {
-            **{name: _plain(value) for name, value in metrics.items()},
-            "source": str(source) if isinstance(source, (str, os.PathLike)) else f"{len(pictures)} given images",
-            "config": {"method": method.name(), **method.model_dump(mode="json")},
-            "protocol": {
-                "longest_side": LONGEST_SIDE,
-                "sampling": SAMPLING,
-                "min_pixels_macro": MIN_PIXELS,
-                "gray_threshold": GRAY_THRESHOLD,
-                "auc_and_rmse": "ab before clipping to the sRGB gamut",
-                "psnr_ssim_ciede2000_colorfulness": "8-bit sRGB with the true L, clipped to the gamut",
-            },
-            "versions": {
-                "tfssl": __version__,
-                "python": platform.python_version(),
-                **{p: version(p) for p in _PACKAGES},
-            },
-        }
-        unfinished = self._unfinished("metrics.json")
-        unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(unfinished, self.out / "metrics.json")
+        temperature = record.metrics.get("temperature")
+        self._write_sheet(image_source(source), None if temperature is None else float(temperature))
+        record.write(self.out)
 
     def _write_sheet(self, source, temperature):
         """Rows of gray, compared models, ours and truth, of the images that :func:`choose` names."""
@@ -116,6 +99,12 @@ class Report:
 
     def _unfinished(self, name):
         return self.out / f"{name}.tmp"
+
+
+def name_of(source):
+    """What a record calls the images that were measured."""
+    text = isinstance(source, (str, os.PathLike))
+    return str(source) if text else f"{len(image_source(source))} given images"
 
 
 def choose(gains):
@@ -143,8 +132,3 @@ def choose(gains):
                 taken.add(index)
                 chosen[kind].append((kind, gain, index))
     return [choice for kind in _SHOWN for choice in chosen[kind]]
-
-
-def _plain(value):
-    """JSON has no NaN and no infinity."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,12 +3,13 @@
 Written with TensorFlow core operators only, so that any TensorFlow Serving binary runs them.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tfssl.color.predict import predict_ab
 from tfssl.color.predictors import MAX_ASPECT
 from tfssl.data.decode_graph import decode_rgb, encode_png
-from tfssl.methods.base import Endpoint
+from tfssl.endpoint import Endpoint, encoded, rgb
 from tfssl.ops.color import lab_to_rgb, rgb_to_lightness
 
 _PARALLEL = 4  # images of a batch that are decoded, predicted and encoded at a time
@@ -47,28 +48,40 @@ def endpoints(method, model):
     files = tf.TensorSpec((None,), tf.string, name="image_bytes")
     lightness = tf.TensorSpec((None, None, None, 1), tf.float32, name="lightness")
     return {
-        "colorize_bytes": Endpoint(colorize_bytes, (files,)),
-        "predict_ab": Endpoint(predict, (lightness,), mobile=True),
+        "colorize_bytes": Endpoint(
+            colorize_bytes,
+            (files,),
+            lambda images, size: [{"image_bytes": encoded(images)}],
+            tolerance={"float32": 0.05},  # rounding flips single levels now and then
+            unit="levels",
+        ),
+        "predict_ab": Endpoint(
+            predict,
+            (lightness,),
+            lambda images, size: [{"lightness": np.asarray(rgb_to_lightness(rgb(image, size)))} for image in images],
+            unit="ab units",
+            mobile=method.image_size,
+        ),
     }
 
 
-def colorize_rgb(method, model, rgb):
+def colorize_rgb(method, model, image):
     """Colorize one image: L kept at full size, ab predicted at the network's size and joined.
 
     Args:
         method: a :class:`~tfssl.methods.Colorization`.
         model: its network.
-        rgb: float32 tensor (H, W, 3), sRGB in [0, 1]. Only its lightness is used.
+        image: float32 tensor (H, W, 3), sRGB in [0, 1]. Only its lightness is used.
 
     Returns:
         float32 (H, W, 3), sRGB in [0, 1].
     """
-    size = tf.shape(rgb)[:2]
+    size = tf.shape(image)[:2]
     # Bicubic and antialiased, as the crops in training.
-    small = tf.image.resize(rgb, network_size(method, size), tf.image.ResizeMethod.BICUBIC, antialias=True)
+    small = tf.image.resize(image, network_size(method, size), tf.image.ResizeMethod.BICUBIC, antialias=True)
     ab = predict_ab(method, model, rgb_to_lightness(tf.clip_by_value(small, 0.0, 1.0))[None])
     ab = tf.image.resize(ab, size)[0]
-    return lab_to_rgb(tf.concat([rgb_to_lightness(rgb), ab], axis=-1))
+    return lab_to_rgb(tf.concat([rgb_to_lightness(image), ab], axis=-1))
 
 
 def network_size(method, size):

@@ -37,8 +37,8 @@ class ContextEncoder(Method):
         visible_weight: weight of the error of visible pixels, that of dropped ones is 1 (10; paper's equation 1, as
             the feature network has it: 0).
         reconstruction_weight: fraction w of the squared error in the loss, in [0, 1]; 1 - w is that of the adversarial
-            loss (0.999). With 1 there is no critic.
-        critic_rate: learning rate of the critic as a multiple of the inpainter's (0.1).
+            loss (0.999). With 1 there is no discriminator.
+        discriminator_learning_rate_scale: learning rate of the discriminator as a multiple of the inpainter's (0.1).
 
     Reference:
         D. Pathak, P. Kraehenbuehl, J. Donahue, T. Darrell, A. A. Efros: Context Encoders: Feature Learning by
@@ -63,7 +63,7 @@ class ContextEncoder(Method):
     bottleneck: int = Field(4000, ge=1)
     visible_weight: float = Field(10.0, ge=0)
     reconstruction_weight: float = Field(0.999, ge=0, le=1)
-    critic_rate: float = Field(0.1, gt=0)
+    discriminator_learning_rate_scale: float = Field(0.1, gt=0)
 
     @model_validator(mode="after")
     def _check(self):
@@ -80,7 +80,7 @@ class ContextEncoder(Method):
             )
         if self.network == "features" and self.reconstruction_weight < 1:
             raise ValueError(
-                "`reconstruction_weight` must be 1 for network 'features', which has no critic (adversarial training "
+                "`reconstruction_weight` must be 1 for network 'features', without discriminator (adversarial training "
                 f"diverged in the paper). Received: reconstruction_weight={self.reconstruction_weight}"
             )
         if self.shapes is not None and self.mask != "regions":
@@ -94,7 +94,7 @@ class ContextEncoder(Method):
 
     @property
     def adversarial(self):
-        """Whether there is a critic."""
+        """Whether there is a discriminator."""
         return self.reconstruction_weight < 1
 
     @property
@@ -121,9 +121,9 @@ class ContextEncoder(Method):
         return data.to_example(pixels, dropped, self.whole)
 
     def model(self, optimizer=None):
-        """The inpainter, or with a critic an :class:`~tfssl.methods.context_encoder.game.InpaintingGame`."""
+        """The inpainter, or with a discriminator an ``InpaintingModel`` of both."""
         from tfssl.methods.context_encoder.loss import MaskedL2
-        from tfssl.methods.context_encoder.network import build_critic, build_inpainter
+        from tfssl.methods.context_encoder.network import build_discriminator, build_inpainter
 
         inpainter = build_inpainter(
             self.network, crop_size=self.crop_size, whole=self.whole, bottleneck=self.bottleneck
@@ -132,17 +132,17 @@ class ContextEncoder(Method):
         if not self.adversarial:
             inpainter.compile(optimizer, MaskedL2(self.visible_weight), jit_compile=False)
             return inpainter
-        from tfssl.methods.context_encoder.game import InpaintingGame
+        from tfssl.methods.context_encoder.adversarial import InpaintingModel
 
-        critic = build_critic(self.network, inpainter.output.shape[1])
-        game = InpaintingGame(
-            {"inpainter": inpainter, "discriminator": critic}, self.reconstruction_weight, self.visible_weight
+        discriminator = build_discriminator(self.network, inpainter.output.shape[1])
+        game = InpaintingModel(
+            {"inpainter": inpainter, "discriminator": discriminator}, self.reconstruction_weight, self.visible_weight
         )
-        game.compile(optimizer, discriminator_learning_rate_scale=self.critic_rate)
+        game.compile(optimizer, discriminator_learning_rate_scale=self.discriminator_learning_rate_scale)
         return game
 
     def _paper_optimizer(self):
-        """Adam: 2e-3 with a critic and 2e-4 without (released code); 1e-3 for features (recalled, unconfirmed)."""
+        """Adam: 2e-3 with discriminator, 2e-4 without (released code); 1e-3 for features (recalled, unconfirmed)."""
         import keras
 
         if self.network == "features":
@@ -150,7 +150,7 @@ class ContextEncoder(Method):
         return keras.optimizers.Adam(2e-3 if self.adversarial else 2e-4, beta_1=0.5)
 
     def served(self, model):
-        """What an export holds: the inpainter without its critic; of ``"features"`` the encoder."""
+        """What an export holds: the inpainter without its discriminator; of ``"features"`` the encoder."""
         return self.encoder(model) if self.network == "features" else _inpainter(model)
 
     def encoder(self, model):
@@ -160,7 +160,7 @@ class ContextEncoder(Method):
 
     @property
     def baseline(self):
-        """Loss of predicting the mean color everywhere, with a critic that cannot tell."""
+        """Loss of predicting the mean color everywhere, with a discriminator that cannot tell."""
         from tfssl.methods.context_encoder.loss import MEAN_COLOR_ERROR, joint_loss
 
         reconstruction = MEAN_COLOR_ERROR * self._mean_weight()

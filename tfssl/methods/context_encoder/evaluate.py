@@ -10,7 +10,7 @@ from tfssl.data.pipeline import batches
 from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError
-from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.evaluation.record import method_record
 from tfssl.methods.context_encoder.data import cut_hole
 from tfssl.methods.context_encoder.fill import complete
 from tfssl.methods.context_encoder.metrics import NAMES, gradient_energy, hole_metrics, psnr
@@ -24,6 +24,19 @@ BASELINES = ("mean_fill", "surround_fill", "nn_hog", "nn_features")
 _TITLES = {"": "filled", "surround_fill": "mean of\nthe visible", "nn_hog": "neighbor\nby HOG", "nn_features": (
     "neighbor\nby features"
 )}  # fmt: skip
+
+
+METRICS = {
+    name: (unit, higher, {other: f"{other}_{name}" for other in BASELINES})
+    for name, unit, higher in (
+        ("psnr", "dB", True),
+        ("psnr_of_mean", "dB", True),
+        ("l1", "%", False),
+        ("l2", "%", False),
+        ("gradient_energy", "", None),
+    )
+} | {"psnr_gain": ("dB", True, {}), "psnr_gain_nn": ("dB", True, {})}
+"""Unit, direction and baselines of the metrics."""
 
 
 def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit=2000, batch_size=32, progress=None):
@@ -46,17 +59,15 @@ def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit
         progress: called with (images done, images in all) after each batch.
 
     Returns:
-        ``{name: float}``, means over images of their hole's
+        :class:`~tfssl.evaluation.record.Record`, means over images of their hole's
 
         - ``l1``, ``l2`` (per cent), ``psnr`` (dB), ``gradient_energy``; ``psnr_of_mean``, the PSNR of the mean ``l2``;
-        - the same prefixed by ``mean_fill_`` (ImageNet's mean color), ``surround_fill_`` (mean color of the visible
-          pixels), ``nn_hog_`` and ``nn_features_`` (the same place of the image whose visible cells are nearest in
+        - beside them the same of ``mean_fill`` (ImageNet's mean color), ``surround_fill`` (mean color of the visible
+          pixels), ``nn_hog`` and ``nn_features`` (the same place of the image whose visible cells are nearest in
           HOG, or in the encoder's conv5); no neighbors where there is no other image;
         - ``psnr_gain`` over mean fill and ``psnr_gain_nn`` over the better neighbor;
         - ``true_gradient_energy``, and ``sharpness``, the ratio of the two: 1 is as sharp as the truth;
         - the counts ``images``, ``images_skipped`` and ``bank``.
-
-        And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
         SourceError: if the source holds no readable image, or is mostly unreadable.
@@ -79,10 +90,11 @@ def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit
         "images_skipped": float(len(skipped.reasons)),
         "bank": float(len(others) - (bank is None)),
     }
+    record = method_record(method, metrics, METRICS, skipped=skipped.reasons)
     if out is not None:
-        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")})
+        record.write(out)
         _draw(pixels, dropped, fills, Path(out) / "sheet.png")
-    return {**metrics, "skipped": dict(skipped.reasons)}
+    return record
 
 
 def write_sheet(method, model, data, path, count=8):

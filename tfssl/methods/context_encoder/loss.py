@@ -1,4 +1,4 @@
-"""Losses of inpainting: squared error where an image was dropped, and what the two players want of the critic.
+"""Losses of inpainting: squared error where an image was dropped, and what both networks want of the discriminator.
 
 Targets hold the true colors in [-1, 1] in their first three channels, and in the fourth 1 where the pixel was dropped.
 """
@@ -50,15 +50,15 @@ def hole_error(y_true, y_pred):
     return total / ops.maximum(3.0 * ops.sum(dropped, axis=(1, 2, 3)), 1.0)
 
 
-def critic_loss(real, fake):
-    """Cross-entropy ``-log D(x) - log(1 - D(y))`` of the critic, summed over a true and a made patch (equation 2).
+def discriminator_loss(real, fake):
+    """Cross-entropy ``-log D(x) - log(1 - D(y))`` of the discriminator for a true and a made patch (equation 2).
 
     Args:
         real: logits (B, 1) of true patches.
         fake: logits (B, 1) of made ones.
 
     Returns:
-        (B,); 2 ln 2 where the critic cannot tell.
+        (B,); 2 ln 2 where the discriminator cannot tell.
     """
     return ops.squeeze(ops.softplus(-real) + ops.softplus(fake), axis=-1)
 
@@ -70,7 +70,7 @@ def fooling_loss(fake):
         fake: logits (B, 1) of made patches.
 
     Returns:
-        (B,); ln 2 where the critic cannot tell.
+        (B,); ln 2 where the discriminator cannot tell.
     """
     return ops.squeeze(ops.softplus(-fake), axis=-1)
 

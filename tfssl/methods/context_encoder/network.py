@@ -1,4 +1,4 @@
-"""Inpainting networks: a masked image in, the dropped region (or the whole image) out, and their critics.
+"""Inpainting networks: a masked image in, the dropped region (or the whole image) out, and their discriminators.
 
 Colors lie in [-1, 1]. Every network holds its convolutions up to conv5 in a model ``trunk`` that takes images of
 any size: the encoder of transfer. What follows it has fully connected layers and one size.
@@ -8,6 +8,7 @@ import keras
 from keras import initializers, layers
 
 from tfssl.backbones.alexnet import alexnet
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.channelwise_dense import ChannelwiseDense
 from tfssl.layers.normalization import batch_norm
@@ -62,15 +63,15 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
     return keras.Model(images, x, name=f"inpainter_{network}")
 
 
-def build_critic(network, side):
-    """Build the critic: does this patch come from a photograph? (paper, section 3.2; released code)
+def build_discriminator(network, side):
+    """Build the discriminator: does this patch come from a photograph? (paper, section 3.2; released code)
 
     It sees the predicted or true pixels alone, never their surroundings, of which it would only judge the seam.
     2,766,529 parameters for 64 pixels, 2,832,257 for 128 (moving statistics not counted); ``"small"`` has widths of
     32 to 128.
 
     Args:
-        network: that of the inpainter; all but ``"small"`` get the released critic.
+        network: that of the inpainter; all but ``"small"`` get the released discriminator.
         side: of the patch in pixels.
 
     Returns:
@@ -94,7 +95,7 @@ def build_encoder(inpainter):
     """
     rgb = layers.Input((None, None, 3), name="rgb")
     taps = inpainter.get_layer("trunk")(layers.Rescaling(2.0, offset=-1.0, dtype="float32", name="scale")(rgb))
-    return keras.Model(rgb, {name: taps[name] for name in TAPS}, name="encoder")
+    return Encoder(rgb, {name: taps[name] for name in TAPS}, name="encoder")
 
 
 def _trunk(build):

@@ -3,13 +3,14 @@
 Written with TensorFlow core operators only, so that any TensorFlow Serving binary runs them.
 """
 
+import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tfssl.data.decode_graph import decode_rgb, encode_png
-from tfssl.methods.base import Endpoint
+from tfssl.endpoint import TOLERANCE, Endpoint, encode, encoded, feature_endpoints, inside, rgb
 from tfssl.methods.context_encoder.fill import complete, fill_hole, square_around
 from tfssl.methods.context_encoder.network import TAPS
-from tfssl.methods.encoding import feature_endpoints
 
 _PARALLEL = 4  # images of a batch that are decoded, filled and encoded at a time
 
@@ -25,7 +26,7 @@ def endpoints(method, network):
       hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.image_size``. A network with a central mask fills
       only what lies in the center. The seam is not blended.
     - ``features`` and ``features_float``: of images of any size, see
-      :func:`tfssl.methods.encoding.feature_endpoints`.
+      :func:`tfssl.endpoint.feature_endpoints`.
 
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
@@ -53,30 +54,57 @@ def endpoints(method, network):
         taps = trunk(images * 2.0 - 1.0, training=training)
         return {name: taps[name] for name in TAPS}
 
-    files, side = tf.TensorSpec((None,), tf.string), method.crop_size
+    size = method.crop_size
     return {
-        "inpaint_bytes": Endpoint(inpaint_bytes, (_named(files, "image_bytes"), _named(files, "mask_bytes"))),
+        "inpaint_bytes": Endpoint(
+            inpaint_bytes,
+            tuple(tf.TensorSpec((None,), tf.string, name=name) for name in ("image_bytes", "mask_bytes")),
+            lambda images, size: [
+                {
+                    "image_bytes": encoded(images),
+                    "mask_bytes": np.array(
+                        [encode(Image.fromarray(_hole(image.height, image.width))) for image in images]
+                    ),
+                }
+            ],
+            tolerance={"float32": 0.05},  # rounding flips single levels now and then
+            unit="levels",
+        ),
         "predict": Endpoint(
             predict,
             (
-                tf.TensorSpec((None, side, side, 3), tf.float32, name="pictures"),
-                tf.TensorSpec((None, side, side, 1), tf.float32, name="masks"),
+                tf.TensorSpec((None, size, size, 3), tf.float32, name="pictures"),
+                tf.TensorSpec((None, size, size, 1), tf.float32, name="masks"),
             ),
-            mobile=True,
-            unit=1 / 100,
-            where="masks",
+            lambda images, _: [
+                {"pictures": rgb(image, size), "masks": np.float32(_hole(size, size)[None, ..., None] > 0)}
+                for image in images
+            ],
+            # Colors in [0, 1]; ab are measured on the scale of L, from 0 to 100.
+            tolerance={kind: limit / 100 for kind, limit in TOLERANCE.items()},
+            error=inside("masks"),
+            mobile=size,
         ),
         **feature_endpoints(features),
     }
 
 
-def inpaint_rgb(method, network, rgb, mask):
+def _hole(height, width):
+    """A mask, 255 in a square of a third of the shorter side in the middle, uint8 (height, width)."""
+    size = max(1, min(height, width) // 3)
+    top, left = (height - size) // 2, (width - size) // 2
+    mask = np.zeros((height, width), np.uint8)
+    mask[top : top + size, left : left + size] = 255
+    return mask
+
+
+def inpaint_rgb(method, network, image, mask):
     """Fill the white pixels of one image as one hole.
 
     Args:
         method: a :class:`~tfssl.methods.ContextEncoder`.
         network: its inpainter.
-        rgb: float32 tensor (H, W, 3), sRGB in [0, 1].
+        image: float32 tensor (H, W, 3), sRGB in [0, 1].
         mask: the same size; a pixel is in the hole where the mean of its channels exceeds 1/2.
 
     Returns:
@@ -85,7 +113,7 @@ def inpaint_rgb(method, network, rgb, mask):
     Raises:
         tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the image is left.
     """
-    same = tf.debugging.assert_equal(tf.shape(mask), tf.shape(rgb), "a mask must be as large as its image")
+    same = tf.debugging.assert_equal(tf.shape(mask), tf.shape(image), "a mask must be as large as its image")
     hole = tf.reduce_mean(mask, axis=-1) > 0.5
     left = tf.debugging.assert_equal(tf.reduce_all(hole), False, "a mask must leave something of the image")
     with tf.control_dependencies([check for check in (same, left) if check is not None]):
@@ -94,10 +122,6 @@ def inpaint_rgb(method, network, rgb, mask):
     def fill():
         rows, columns = (tf.where(tf.reduce_any(hole, axis=axis))[:, 0] for axis in (1, 0))
         square = square_around(method, (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1))
-        return fill_hole(method, network, rgb, hole, hole, square)
+        return fill_hole(method, network, image, hole, hole, square)
 
-    return tf.cond(tf.reduce_any(hole), fill, lambda: rgb)
-
-
-def _named(spec, name):
-    return tf.TensorSpec(spec.shape, spec.dtype, name=name)
+    return tf.cond(tf.reduce_any(hole), fill, lambda: image)

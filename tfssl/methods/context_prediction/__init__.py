@@ -106,6 +106,19 @@ class ContextPrediction(Method):
     def sample(self, example, rng, training):
         return data.cut_patches(self, example["image"], rng, training)
 
+    def colored_patches(self, image, rng):
+        """The patches of :meth:`sample` in evaluation, with their colors, and the pairs among them.
+
+        Args:
+            image: ``PIL.Image``, RGB.
+            rng: ``numpy.random.Generator``.
+
+        Returns:
+            uint8 (P, s, s, 3); pairs int32 (n, 2), numbers of patches; labels int32 (n,), -1 where there is no pair.
+        """
+        patches, _, _, pairs, labels = data.cut_patches(self, image, rng, False, colors=True)
+        return patches.transpose(0, 2, 3, 1), pairs, labels
+
     def prepare(self, planes, kept, starts, pairs, labels):
         return {"patches": data.to_batch(self, planes, kept, starts), "pairs": pairs}, labels
 

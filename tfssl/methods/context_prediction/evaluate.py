@@ -8,12 +8,25 @@ import tensorflow as tf
 from tfssl.data.examples import Skipped
 from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.evaluation.record import method_record
 from tfssl.methods.context_prediction.neighbors import nearest_neighbors
 from tfssl.methods.context_prediction.sheets import write_confusion
 from tfssl.ops.patches import DIRECTIONS, NO_PAIR, NUM_LABELS
 
 _BATCH = 8  # images
+
+
+_NEIGHBORS = ("neighbor_same_class", "neighbor_same_picture")
+METRICS = {
+    "accuracy": ("fraction", True, {"chance": "accuracy_chance", "constant": "accuracy_constant"}),
+    "loss": ("nats", False, {"guessing": float(np.log(NUM_LABELS))}),
+    **{f"accuracy_{name.replace(' ', '_')}": ("fraction", True, {"chance": 1 / NUM_LABELS}) for name in DIRECTIONS},
+    **{
+        name: ("fraction", True, {other: f"{other}_{name}" for other in ("untrained", "pixels", "chance")})
+        for name in _NEIGHBORS
+    },
+}
+"""Unit, direction and baselines of the metrics."""
 
 
 def evaluate(method, model, data, *, out=None, limit=None, progress=None):
@@ -31,10 +44,9 @@ def evaluate(method, model, data, *, out=None, limit=None, progress=None):
         progress: called with (images done, images in all) after each batch.
 
     Returns:
-        ``{name: float}``: ``accuracy`` and ``loss`` of a pair; ``accuracy_chance`` (1/8) and ``accuracy_constant``
-        (always the commonest answer); ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
-        ``images_skipped``; what :func:`~tfssl.methods.context_prediction.neighbors.nearest_neighbors` returns. And
-        ``skipped``, the images that do not serve, as ``{name: reason}``.
+        :class:`~tfssl.evaluation.record.Record`: ``accuracy`` and ``loss`` of a pair, beside chance (1/8) and the
+        commonest answer always; ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
+        ``images_skipped``; what :func:`~tfssl.methods.context_prediction.neighbors.nearest_neighbors` returns.
 
     Raises:
         SourceError: if no image serves, or the source is mostly unreadable.
@@ -54,17 +66,13 @@ def evaluate(method, model, data, *, out=None, limit=None, progress=None):
     sheet = None if folder is None else folder / "neighbors.png"
     if images > 1:
         metrics |= nearest_neighbors(method, model, source, out=sheet, limit=limit)
+    details = {"confusion": confusion.tolist(), "directions": list(DIRECTIONS)}
+    about = {"skipped": skipped, "details": details, "source": f"{len(source)} images"}
+    record = method_record(method, metrics, METRICS, **about)
     if folder is not None:
+        record.write(folder)
         write_confusion(confusion, folder / "confusion.png")
-        write_metrics(
-            folder,
-            metrics,
-            confusion=confusion.tolist(),
-            directions=list(DIRECTIONS),
-            source=f"{len(source)} images",
-            config={"method": method.name(), **method.model_dump(mode="json")},
-        )
-    return {**metrics, "skipped": skipped}
+    return record
 
 
 def count_answers(method, model, source, *, limit, progress=None):

@@ -6,7 +6,7 @@ from keras import ops
 from tfssl.ops.patches import NO_PAIR
 
 
-@keras.saving.register_keras_serializable(package="tfssl")
+@keras.saving.register_keras_serializable(package="tfssl", name="NeighbourCrossEntropy")  # as in finished runs
 class NeighborCrossEntropy(keras.losses.Loss):
     """``-log softmax(s)[label]`` over the pairs of a batch; rows with label -1 do not count.
 
@@ -42,7 +42,7 @@ class NeighborCrossEntropy(keras.losses.Loss):
         return {**super().get_config(), "pairs": self.pairs}
 
 
-@keras.saving.register_keras_serializable(package="tfssl")
+@keras.saving.register_keras_serializable(package="tfssl", name="NeighbourAccuracy")  # as in finished runs
 class NeighborAccuracy(keras.metrics.Mean):
     """Fraction of pairs whose largest logit is that of their label; rows with label -1 do not count.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfssl.data.folder_labels import folder_labels
+from tfssl.data.labeled import folder_labels
 from tfssl.discovery.embedding import baseline_descriptor, embed
 from tfssl.errors import SourceError
 from tfssl.methods.context_prediction.data import cut_patches

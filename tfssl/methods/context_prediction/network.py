@@ -9,6 +9,7 @@ from keras import layers, ops
 
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.blocks import conv_relu
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.backbones.vgg import vgg
 from tfssl.layers.normalization import batch_norm
@@ -120,7 +121,7 @@ def build_encoder(model, *, color, rms):
     tower = model.get_layer("tower")
     rgb = layers.Input((None, None, 3), name="rgb")
     maps = keras.Model(tower.input, {name: tower.output[name] for name in TAPS}, name="taps")
-    return keras.Model(rgb, maps(normalizer(color, rms)(_gray_levels(rgb))), name="encoder")
+    return Encoder(rgb, maps(normalizer(color, rms)(_gray_levels(rgb))), name="encoder")
 
 
 def build_embedder(model, *, color, rms):

@@ -5,7 +5,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.data.spread import spread_examples
-from tfssl.methods.context_prediction.data import cut_patches, to_batch
+from tfssl.methods.context_prediction.data import to_batch
 from tfssl.ops.patches import DIRECTIONS, NUM_LABELS, OFFSETS
 from tfssl.visualization.sheet import picture_sheet, save_png
 
@@ -62,13 +62,12 @@ def answers(method, model, source, count):
         drawn = method.sample(example, np.random.default_rng(seed), False)
         if (drawn[-1] < 0).all():
             raise ValueError("no two patches beside each other")
-        rng = np.random.default_rng(seed)  # the same patches
-        return *drawn, cut_patches(method, example["image"], rng, False, colors=True)[0]
+        return *drawn, method.colored_patches(example["image"], np.random.default_rng(seed))[0]
 
     found = spread_examples(source, count, cut)
     planes, kept, starts, pairs, labels, shown = (np.stack(parts) for parts in zip(*found, strict=True))
     inputs = {"patches": tf.constant(to_batch(method, planes, kept, starts)), "pairs": tf.constant(pairs)}
-    return shown.transpose(0, 1, 3, 4, 2), np.asarray(model(inputs, training=False)), pairs, labels
+    return shown, np.asarray(model(inputs, training=False)), pairs, labels
 
 
 def draw_board(first, second, label, predicted):

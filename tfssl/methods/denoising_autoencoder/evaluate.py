@@ -9,11 +9,21 @@ from tfssl.data.examples import Skipped
 from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError
-from tfssl.evaluation.filter_shape import filter_shape
-from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.evaluation.record import method_record
+from tfssl.methods.denoising_autoencoder.filter_shape import filter_shape
 from tfssl.methods.denoising_autoencoder.network import stack_of
 from tfssl.visualization.filters import filter_sheet, stretch
 from tfssl.visualization.sheet import picture_sheet
+
+METRICS = {
+    "mse_denoised": ("", False, {"noisy": "mse_noisy"}),
+    "mse_ratio": ("", False, {}),
+    "mse_clean": ("", None, {}),
+    "psnr_denoised": ("dB", True, {"noisy": "psnr_noisy"}),
+    "psnr_clean": ("dB", None, {}),
+    "filter_edges": ("fraction", None, {}),
+}
+"""Unit, direction and baselines of the metrics."""
 
 
 def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
@@ -32,7 +42,7 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
         progress: called with (images done, images in all) after each batch.
 
     Returns:
-        ``{name: float}``:
+        :class:`~tfssl.evaluation.record.Record`:
 
         - ``mse_noisy``: mean squared error of the corrupted crops, over all components, in squared units of the
           prepared images; ``mse_denoised``: after the network; ``mse_ratio``: the second by the first;
@@ -41,10 +51,8 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
         - ``psnr_noisy``, ``psnr_denoised``, ``psnr_clean``: mean over crops of ``10 log10(1 / mse)`` in dB, where
           images lie in [0, 1]; crops without error count as 100 dB;
         - for ``"dense"`` the shape of the first layer's filters, see
-          :func:`tfssl.evaluation.filter_shape.filter_shape`;
+          :func:`tfssl.methods.denoising_autoencoder.filter_shape.filter_shape`;
         - the counts ``images``, ``images_skipped`` and ``crops``.
-
-        And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
         SourceError: if the source holds no readable image.
@@ -66,12 +74,13 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
         "images_skipped": float(len(skipped.reasons)),
         "crops": float(crops),
     }
+    record = method_record(method, metrics, METRICS, skipped=skipped.reasons, seed=seed)
     if out is not None:
-        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")}, seed=seed)
+        record.write(out)
         write_sheet(method, model, source, Path(out) / "sheet.png")
         if method.backbone == "dense":
             filter_sheet(first_filters(method, model), Path(out) / "filters.png")
-    return {**metrics, "skipped": dict(skipped.reasons)}
+    return record
 
 
 def denoising_metrics(errors, peak=1.0):

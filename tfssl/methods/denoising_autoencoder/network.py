@@ -4,6 +4,7 @@ import keras
 from keras import initializers, layers, ops
 
 from tfssl.backbones.blocks import conv_relu, max_pool
+from tfssl.backbones.encoder import Encoder
 from tfssl.layers.corrupt import Corrupt
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.standardize import Standardize
@@ -202,7 +203,7 @@ def dense_encoder(model, *, side, color, preprocess):
     for number in range(1, depth(network) + 1):
         x = network.get_layer(f"code{number}")(network.get_layer(f"layer{number}")(x))
         taps[f"conv{number}"] = x
-    return keras.Model(rgb, taps, name="encoder")
+    return Encoder(rgb, taps, name="encoder")
 
 
 def convolutional_encoder(model, *, color):
@@ -211,4 +212,4 @@ def convolutional_encoder(model, *, color):
     trunk = keras.Model(model.input, {name: model.get_layer(name).output for name in names}, name="trunk")
     rgb = layers.Input((None, None, 3), name="rgb")
     taps = trunk(rgb if color else ops.image.rgb_to_grayscale(rgb))
-    return keras.Model(rgb, {name: taps[name] for name in names}, name="encoder")
+    return Encoder(rgb, {name: taps[name] for name in names}, name="encoder")

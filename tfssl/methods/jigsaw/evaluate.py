@@ -9,12 +9,25 @@ from tfssl.data.examples import Skipped
 from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError
-from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.evaluation.record import method_record
 from tfssl.methods.jigsaw.data import GRID, crop, cut_puzzle, to_inputs
 from tfssl.ops.permutations import TILES, hamming, permutation_statistics
 from tfssl.visualization.sheet import picture_sheet
 
 _RIGHT, _WRONG, _BOARD = (40, 160, 70), (210, 40, 40), (255, 255, 255)
+
+
+METRICS = {
+    "accuracy": ("fraction", True, {"chance": "chance"}),
+    "accuracy_over_chance": ("", True, {}),
+    "accuracy_top5": ("fraction", True, {}),
+    "loss": ("nats", False, {"guessing": "baseline"}),
+    "tile_accuracy": ("fraction", True, {"chance": "tile_chance"}),
+    "distance": ("tiles", False, {"chance": "distance_chance"}),
+    "distance_wrong": ("tiles", False, {}),
+    **{f"at_distance_{d}": ("fraction", None, {"chance": f"at_distance_{d}_chance"}) for d in range(TILES + 1)},
+}
+"""Unit, direction and baselines of the metrics."""
 
 
 def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, batch_size=64, progress=None):
@@ -32,21 +45,18 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
         progress: called with (puzzles done, puzzles in all) after each batch.
 
     Returns:
-        ``{name: float}``:
+        :class:`~tfssl.evaluation.record.Record`:
 
-        - ``accuracy``: fraction of puzzles solved; ``chance`` is 1 / P and ``accuracy_over_chance`` their ratio;
+        - ``accuracy``: fraction of puzzles solved; chance is 1 / P and ``accuracy_over_chance`` their ratio;
           ``accuracy_top5``: the permutation is among the five most probable;
-        - ``loss``: cross-entropy, and ``baseline`` that of guessing, ln P;
-        - ``tile_accuracy``: fraction of tiles that the chosen permutation puts into their true cell, with
-          ``tile_chance`` for a permutation chosen from the set at random;
+        - ``loss``: cross-entropy, beside that of guessing, ln P;
+        - ``tile_accuracy``: fraction of tiles that the chosen permutation puts into their true cell, beside chance, a
+          permutation chosen from the set at random;
         - ``distance``: mean Hamming distance of the chosen from the true permutation, ``distance_wrong`` over unsolved
-          puzzles only (NaN if there are none), ``distance_chance`` for a random choice; ``at_distance_0`` ... ``9``:
-          fraction of puzzles at each distance, with ``at_distance_0_chance`` ...: errors that pile up at small
-          distances are near misses;
+          puzzles only (NaN if there are none); ``at_distance_0`` ... ``9``: fraction of puzzles at each distance;
+          errors that pile up at small distances are near misses;
         - ``set_mean_distance``, ``set_min_distance``: of the permutation set;
         - the counts ``images``, ``images_skipped`` and ``puzzles``.
-
-        And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
         SourceError: if the source holds no readable image, or is mostly unreadable.
@@ -78,10 +88,11 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
         "images_skipped": float(len(skipped.reasons)),
         "puzzles": float(len(labels)),
     }
+    record = method_record(method, metrics, METRICS, skipped=skipped.reasons, seed=seed)
     if out is not None:
-        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")}, seed=seed)
+        record.write(out)
         write_sheet(method, model, source, Path(out) / "sheet.png")
-    return {**metrics, "skipped": dict(skipped.reasons)}
+    return record
 
 
 def puzzle_metrics(logits, labels, permutations):

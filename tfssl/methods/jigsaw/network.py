@@ -4,6 +4,7 @@ import keras
 from keras import initializers, layers, ops
 
 from tfssl.backbones.alexnet import caffenet
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.registry import build
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.normalization import batch_norm
@@ -97,7 +98,7 @@ def build_encoder(model, backbone, normalization):
     rgb = layers.Input((None, None, 3), name="rgb")
     tower = to_caffenet(model) if backbone == "alexnet" else model.get_layer("tower")
     taps = tower(normalizer(normalization)(rgb))
-    return keras.Model(rgb, {name: taps[name] for name in TAPS}, name="encoder")
+    return Encoder(rgb, {name: taps[name] for name in TAPS}, name="encoder")
 
 
 def normalizer(normalization):

@@ -9,7 +9,7 @@ from tfssl.data.examples import Skipped
 from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError
-from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.evaluation.record import method_record
 from tfssl.methods.split_brain.data import crop_of, to_example
 from tfssl.methods.split_brain.loss import AB_SCALE, LIGHTNESS_SCALE, ab_class, lightness_class
 from tfssl.methods.split_brain.network import LIGHTNESS_BINS
@@ -18,6 +18,14 @@ from tfssl.ops.color import lab_to_rgb
 from tfssl.visualization.sheet import picture_sheet
 
 _LIGHTNESS_CENTERS = (np.arange(LIGHTNESS_BINS, dtype=np.float32) + 0.5)[:, None] * (100.0 / LIGHTNESS_BINS)
+
+
+METRICS = {
+    f"{part}_{name}": (unit, higher, {"constant": f"{part}_{name}_constant"})
+    for part in ("ab", "lightness")
+    for name, unit, higher in (("accuracy", "fraction", True), ("loss", "", False), ("rmse", "", False))
+} | {"loss": ("", False, {"guessing": "baseline"})}
+"""Unit, direction and baselines of the metrics."""
 
 
 def evaluate(method, model, data, *, out=None, limit=None, batch_size=32, progress=None):
@@ -33,17 +41,15 @@ def evaluate(method, model, data, *, out=None, limit=None, batch_size=32, progre
         progress: called with (images done, images in all) after each batch.
 
     Returns:
-        ``{name: float}``, for ``ab`` and for ``lightness``, as far as the task predicts them:
+        :class:`~tfssl.evaluation.record.Record`, for ``ab`` and for ``lightness``, as far as the task predicts them:
 
         - ``ab_rmse``: root mean square error in units of a, b or L, of the mean of the predicted distribution or of
-          the regressed value, and ``ab_rmse_constant``, of the mean of all cells, the best constant;
-        - of classifications ``ab_loss``, cross-entropy in nats, with ``ab_loss_constant``, of the frequencies of the
-          bins in these images, the best constant; ``ab_accuracy`` and ``ab_accuracy_constant``, of the most frequent
-          bin;
+          the regressed value, beside the best constant, the mean of all cells;
+        - of classifications ``ab_loss``, cross-entropy in nats, beside the frequencies of the bins in these images, the
+          best constant; ``ab_accuracy`` beside that of the most frequent bin;
         - of regressions ``ab_loss`` alone;
 
-        and ``loss``, ``baseline``, the counts ``images`` and ``images_skipped``. And ``skipped``, the unreadable
-        images as ``{name: reason}``.
+        and ``loss`` beside that of guessing, the counts ``images`` and ``images_skipped``.
 
     Raises:
         SourceError: if the source holds no readable image, or is mostly unreadable.
@@ -75,10 +81,11 @@ def evaluate(method, model, data, *, out=None, limit=None, batch_size=32, progre
     }
     if not np.isfinite(metrics["loss"]):
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
+    record = method_record(method, metrics, METRICS, skipped=skipped.reasons)
     if out is not None:
-        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")})
+        record.write(out)
         write_sheet(method, model, source, Path(out) / "sheet.png")
-    return {**metrics, "skipped": dict(skipped.reasons)}
+    return record
 
 
 class _Tally:

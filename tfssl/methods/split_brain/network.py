@@ -10,6 +10,7 @@ from keras import initializers, layers, ops
 
 from tfssl.backbones.alexnet import WIDTHS, alexnet
 from tfssl.backbones.blocks import conv_relu, max_pool
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.fold import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.lab import Lab
@@ -141,11 +142,11 @@ def build_encoder(model):
     x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
     taps = [stream(x[..., _CHANNELS[name]]) for name, stream in streams(model).items()]
     if len(taps) == 1:
-        return keras.Model(rgb, {name: taps[0][name] for name in TAPS}, name="encoder")
+        return Encoder(rgb, {name: taps[0][name] for name in TAPS}, name="encoder")
     joined = {
         name: layers.Concatenate(dtype="float32", name=f"{name}_both")([half[name] for half in taps]) for name in TAPS
     }
-    return keras.Model(rgb, joined, name="encoder")
+    return Encoder(rgb, joined, name="encoder")
 
 
 def streams(model):
@@ -180,7 +181,7 @@ def to_alexnet(model, *, conv1_padding=0):
     taps = alexnet(
         x, conv1_padding=conv1_padding, normalization=None, fc=None, initializer=initializers.Zeros(), bias=0.0
     )
-    network = keras.Model(rgb, {name: taps[name] for name in TAPS}, name="alexnet")
+    network = Encoder(rgb, {name: taps[name] for name in TAPS}, name="alexnet")
     for tap, weights in zip(TAPS, kernels, strict=True):
         layer = network.get_layer(f"{tap}_conv")
         joined = np.zeros(layer.kernel.shape, np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.evaluation.metrics_file import write_metrics
+from tfssl.evaluation.record import method_record
 from tfssl.files import writing
 from tfssl.methods.spot_artifacts.loss import mask_loss, spotting_loss
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
@@ -18,6 +18,22 @@ COLUMNS = (
     "psnr_autoencoder", "psnr_damaged", "psnr_repaired", "psnr_mean_color",
 )  # fmt: skip
 """Of ``per_image.csv``. The logits are those of "real" less those of "corrupt": positive is judged real."""
+
+
+METRICS = {
+    "accuracy": ("fraction", True, {"chance": "chance"}),
+    "accuracy_real": ("fraction", True, {"chance": 0.5}),
+    "accuracy_corrupt": ("fraction", True, {"chance": 0.5}),
+    "auc": ("fraction", True, {"chance": 0.5}),
+    "mask_auc": ("fraction", True, {"chance": 0.5}),
+    "mask_accuracy": ("fraction", True, {"constant": "mask_accuracy_constant"}),
+    "loss": ("", False, {"guessing": "baseline"}),
+    "psnr_autoencoder": ("dB", True, {"mean_color": "psnr_mean_color"}),
+    "psnr_damaged": ("dB", True, {"mean_color": "psnr_mean_color"}),
+    "psnr_repaired": ("dB", True, {"mean_color": "psnr_mean_color"}),
+    "theta": ("fraction", None, {}),
+}
+"""Unit, direction and baselines of the metrics."""
 
 
 def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
@@ -36,7 +52,7 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
         progress: called with (images done, images in all) after each batch.
 
     Returns:
-        ``{name: float}``:
+        :class:`~tfssl.evaluation.record.Record`:
 
         - ``accuracy``: fraction of right answers, over real and corrupt images in equal numbers, so that ``chance`` is
           0.5; ``accuracy_real`` and ``accuracy_corrupt`` of each kind; ``auc``: area under the ROC curve of the
@@ -49,8 +65,6 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
           dB against the image, mean over images, of D(E(x)), of the damaged features decoded without repair, of the
           corrupt image, and of the image's own mean color;
         - ``theta``: fraction of cells dropped; the counts ``images``, ``images_skipped``.
-
-        And ``skipped``, the unreadable images as ``{name: reason}``.
 
     Raises:
         SourceError: if the source holds no readable image, or is mostly unreadable.
@@ -79,11 +93,13 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
     if not truths:
         raise SourceError(f"`data` has no readable image among {len(source)}; give photographs")
     metrics = spotting_metrics(rows, np.concatenate(truths), np.concatenate(guesses), method)
+    skipped = {row["name"]: row["status"] for row in rows if row["status"] != "measured"}
+    record = method_record(method, metrics, METRICS, skipped=skipped, seed=seed)
     if out is not None:
-        write_metrics(out, metrics, config={"method": method.name(), **method.model_dump(mode="json")}, seed=seed)
+        record.write(out)
         _write_table(Path(out), rows)
         write_sheet(method, model, source, Path(out) / "sheet.png")
-    return {**metrics, "skipped": {row["name"]: row["status"] for row in rows if row["status"] != "measured"}}
+    return record
 
 
 def judge(model, inputs):

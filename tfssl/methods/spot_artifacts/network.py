@@ -5,6 +5,7 @@ from keras import initializers, layers, ops
 
 from tfssl.backbones.alexnet import caffenet
 from tfssl.backbones.blocks import fully_connected
+from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.repair_block import RepairBlock
@@ -207,7 +208,7 @@ def feature_encoder(discriminator):
     """
     rgb = layers.Input((None, None, 3), name="rgb")
     levels = layers.Rescaling(255.0, offset=[-mean for mean in MEAN_COLOR], dtype="float32", name="rgb_levels")
-    return keras.Model(rgb, discriminator.get_layer("trunk")(levels(rgb)), name="features")
+    return Encoder(rgb, discriminator.get_layer("trunk")(levels(rgb)), name="features")
 
 
 def _conv_block(x, filters, kernel_size, name, *, strides=1, l2):

@@ -1,0 +1,93 @@
+"""What an encoder says of itself, and that it says it after everything Keras does to models."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfssl.backbones import Encoder, build
+from tfssl.backbones.encoder import as_encoder
+from tfssl.errors import ModelError
+
+
+def two_taps(**options):
+    """A clip encoder with a map and a vector, and a network inside."""
+    clip = keras.Input((None, None, None, 3), name="clip")
+    pixels = keras.Input((None, None, 3))
+    maps = keras.Model(pixels, keras.layers.Conv2D(4, 5, strides=2, name="conv")(pixels), name="trunk")
+    frames = keras.layers.TimeDistributed(maps)(clip)
+    vector = keras.layers.GlobalAveragePooling3D()(frames)
+    return Encoder(clip, {"map": keras.ops.max(frames, axis=1), "vector": vector}, **options)
+
+
+def about(encoder):
+    return encoder.modality, encoder.taps, encoder.smallest
+
+
+def test_what_it_says():
+    encoder = two_taps(modality="clip")
+    assert about(encoder) == ("clip", {"map": 4, "vector": 2}, 5)
+    assert isinstance(encoder, keras.Model) and encoder.layers[0].name == "clip"
+    assert two_taps(modality="clip", smallest=16).smallest == 16
+
+
+@pytest.mark.parametrize("options", [{}, {"smallest": 16}])
+def test_it_stays_what_it_is(tmp_path, options):
+    encoder = two_taps(modality="clip", name="mine", **options)
+    clip = np.random.default_rng(0).random((2, 3, 9, 8, 3), dtype=np.float32)
+    wanted = encoder(clip)
+    encoder.save(tmp_path / "encoder.keras")
+    loaded = keras.saving.load_model(tmp_path / "encoder.keras")
+    cloned = keras.models.clone_model(encoder)
+    again = keras.models.clone_model(cloned)
+    above = Encoder(loaded.input, loaded(loaded.input), name="mine")
+    chosen = Encoder(loaded.input, dict(loaded.output), name="mine")
+    for other in (loaded, cloned, again, above, chosen, Encoder.from_config(encoder.get_config())):
+        assert type(other) is Encoder and other.name == "mine"
+        assert about(other) == about(encoder)
+    for other in (loaded, above, chosen):
+        np.testing.assert_array_equal(other(clip)["vector"], wanted["vector"])
+    assert not np.array_equal(cloned(clip)["vector"], wanted["vector"]), "a clone has weights of its own"
+
+
+def test_fully_connected_layers_are_taps():
+    encoder = build("alexnet_s", input_shape=(32, 32, 3), fc=(16, 8))
+    assert {name: encoder.taps[name] for name in ("conv5", "fc6", "fc7")} == {"conv5": 4, "fc6": 2, "fc7": 2}
+    assert encoder.smallest == 32, "the only size that it takes"
+
+
+@pytest.mark.parametrize(("name", "smallest"), [("caffenet", 39), ("googlenet", 31), ("vgg_s", 1)])
+def test_the_smallest_input_runs_and_a_smaller_one_does_not(name, smallest):
+    encoder = build(name, input_shape=(None, None, 3), fc=False)
+    assert encoder.smallest == smallest
+    taps = encoder(np.zeros((1, smallest, smallest, 3), np.float32))
+    assert all(tap.shape.num_elements() for tap in taps.values())
+    if smallest > 1:
+        with pytest.raises(Exception):  # noqa: B017 - whatever the backend says
+            smaller = encoder(np.zeros((1, smallest - 1, smallest - 1, 3), np.float32))
+            assert all(tap.shape.num_elements() for tap in smaller.values())
+
+
+def test_a_model_of_another_library_becomes_one():
+    rgb = keras.Input((None, None, 3))
+    maps = keras.layers.Conv2D(2, 3, name="block1")(rgb)
+    model = keras.Model(rgb, {"block1": maps, "pooled": keras.layers.GlobalAveragePooling2D()(maps)}, name="other")
+    encoder = as_encoder(model)
+    assert about(encoder) == ("image", {"block1": 4, "pooled": 2}, 3) and encoder.name == "other"
+    assert encoder.variables[0] is model.variables[0] and as_encoder(encoder) is encoder
+    gray = keras.Input((None, None, 1))
+    for wrong in (
+        keras.Model(rgb, maps),
+        keras.Model(gray, {"conv1": keras.layers.Conv2D(2, 3)(gray)}),
+        keras.Model(rgb, {"clip": maps[:, None]}),
+        "runs/mine",
+    ):
+        with pytest.raises(ModelError, match="is no encoder"):
+            as_encoder(wrong)
+
+
+def test_wrong_use():
+    rgb = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match="Received: modality='film'"):
+        Encoder(rgb, {"pixels": rgb}, modality="film")
+    with pytest.raises(ValueError, match="must be a dict of taps"):
+        Encoder(rgb, keras.layers.Flatten()(rgb))

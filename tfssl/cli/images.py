@@ -1,0 +1,126 @@
+"""Commands that make images of images, or look at their colors: colorize, inpaint, prior."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, check_model, progress_bar, report_skipped
+
+_FORMATS = ("jpg", "jpeg", "png")
+
+
+@app.command()
+def colorize(
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders or globs, gray or color.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
+    model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
+    temperature: Annotated[
+        float | None, typer.Option(help="Lower is more vivid, 1 most cautious; default the model's.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    format: Annotated[str | None, typer.Option(help="jpg or png; default as each input.")] = None,
+):
+    """Colorize photographs of any size.
+
+    Example: tfssl colorize photos/ --out color/
+    """
+    from tfssl.errors import ConfigError
+
+    if temperature is not None and not 0 < temperature <= 1:
+        raise ConfigError(f"`--temperature` must lie in (0, 1]. Received: {temperature}")
+    check_choice("--format", format, _FORMATS)
+    for source in inputs:
+        check_data(source, "IN")
+    check_model(model, "colorization")
+
+    from tfssl.api import load
+    from tfssl.color.colorize import colorize_paths
+    from tfssl.color.predict import compiled_predictor
+
+    method: Any
+    method, network = load(model)
+    with progress_bar("images") as progress:
+        report = colorize_paths(
+            inputs,
+            out,
+            compiled_predictor(method, network),
+            side=method.image_size,
+            stride=method.output_stride,
+            temperature=temperature,
+            overwrite=overwrite,
+            format=format,
+            progress=progress,
+        )
+    _report(report, "colorized", out)
+
+
+@app.command()
+def inpaint(
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; sheets/ in it shows masked, filled, truth.")],
+    model: Annotated[str, typer.Option(help="A run directory of context_encoder, an export, or a shipped model.")],
+    mask: Annotated[
+        str, typer.Option(help="An image, white where the hole is, or a folder of such (NAME.png); center; random.")
+    ] = "center",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
+    format: Annotated[str | None, typer.Option(help="jpg or png; default as each input.")] = None,
+):
+    """Fill holes of photographs of any size from their surroundings.
+
+    Example: tfssl inpaint photo.jpg --mask hole.png --model runs/inpainter --out filled/
+    """
+    check_choice("--format", format, _FORMATS)
+    for source in inputs:
+        check_data(source, "IN")
+    check_model(model, "context_encoder")
+
+    from tfssl.api import load
+    from tfssl.methods.context_encoder.inpaint import Inpainter, inpaint_paths
+
+    method, network = load(model)
+    with progress_bar("images") as progress:
+        predictor = Inpainter(method, network)
+        report = inpaint_paths(inputs, out, predictor, mask=mask, overwrite=overwrite, format=format, progress=progress)
+    _report(report, "filled", out)
+
+
+def _report(report, done, out):
+    """One line of counts, one for each failure; exit 1 if there is any."""
+    typer.echo(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
+    for path, reason in report.failed.items():
+        typer.echo(f"failed {path}: {reason}", err=True)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def prior(
+    data: Annotated[str, typer.Argument(metavar="SRC", help=f"Photographs: {DATA_HELP}.")],
+    out: Annotated[Path, typer.Option(help="The .npy file to write.")],
+):
+    """Count how often each of the 313 colors occurs in your own photographs, for `prior: FILE` in a config.
+
+    Example: tfssl prior photos/ --out prior.npy
+    """
+    import numpy as np
+
+    from tfssl.color.prior import estimate_prior, smooth_prior
+    from tfssl.data.examples import Skipped
+    from tfssl.data.images import image_source
+    from tfssl.files import writing
+
+    check_data(data, "SRC")
+    source = image_source(data)
+    skipped = Skipped()
+    with progress_bar("images") as progress:
+        estimate = estimate_prior(source, skipped=skipped, progress=lambda done: progress(done, len(source)))
+    out = out if out.suffix == ".npy" else out.with_name(out.name + ".npy")
+    with writing(out) as file:
+        np.save(file, estimate)
+    smooth = smooth_prior(estimate)
+    typer.echo(
+        f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
+        f"occur, smoothed fraction of gray {smooth.max():.3f}"
+    )
+    report_skipped(skipped.reasons)

@@ -1,0 +1,220 @@
+"""One signature of an exported model, with what it takes to try it out: sample inputs, and how far answers may be off.
+
+A method's ``serving`` gives them; whatever writes or checks an export asks them and nothing else.
+"""
+
+import dataclasses
+import io
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from PIL import Image
+
+from tfssl.errors import ModelError
+
+TOLERANCE = {"float32": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
+"""Largest mean error of an answer by the kind of the stored weights: in units of ab, or of the mean magnitude of
+features."""
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+
+
+def absolute(call, want, got):
+    """Absolute differences, in the output's unit."""
+    return np.abs(want - got)
+
+
+def relative(call, want, got):
+    """Absolute differences over the mean magnitude of what was expected: features have no unit."""
+    return np.abs(want - got) / max(np.mean(np.abs(want)), np.finfo(np.float32).tiny)
+
+
+def inside(name):
+    """Absolute differences where the input ``name`` is 1, and of what differs elsewhere.
+
+    What a network only hands back would make a mean look better.
+    """
+
+    def error(call, want, got):
+        return np.abs(want - got)[np.broadcast_to(call[name] > 0.5, want.shape) | (want != got)]
+
+    return error
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """One signature of an exported model.
+
+    Args:
+        function: of tensors, written with TensorFlow core operators, ``{output: tensor}``.
+        signature: its ``tf.TensorSpec`` arguments, in order.
+        samples: function ``(images, size) -> [{input: array}, ...]``, one dict a call: sample inputs, from photographs
+            (``PIL.Image``, RGB) where the method learns from images. ``size`` is the height and width of the input in
+            pixels, None for the photographs' own.
+        tolerance: ``{kind of weights: largest mean error of an answer}``; a kind that is missing has no limit. Kinds
+            are those of :data:`TOLERANCE`.
+        unit: of the errors, for messages.
+        error: ``(call, expected, actual) -> array`` of errors of one output, see :func:`absolute`.
+        mobile: height and width in pixels of the .tflite file that holds it by default; None if none can: it takes
+            float32 (B, H, W, C), and gives float32. The first such endpoint of a method is the one that does.
+    """
+
+    function: Callable
+    signature: tuple
+    samples: Callable
+    tolerance: Mapping[str, float] = dataclasses.field(default_factory=lambda: TOLERANCE)
+    unit: str = "units"
+    error: Callable = absolute
+    mobile: int | None = None
+
+    def answers(self, calls, run=None):
+        """Answers to calls, dicts of arrays: of the function, or of another one that takes inputs by name."""
+        if run is None:
+            import tensorflow as tf
+
+            def run(**call):
+                return self.function(*(tf.constant(call[spec.name]) for spec in self.signature))
+
+        return [{key: np.asarray(value) for key, value in run(**call).items()} for call in calls]
+
+    def deviations(self, calls, wanted, answers):
+        """``{output: {"mean_abs": ..., "max_abs": ...}}`` over all calls; encoded images are compared as pixels.
+
+        Raises:
+            ModelError: if outputs or shapes differ.
+        """
+        apart = {}
+        for call, want, got in zip(calls, wanted, answers, strict=True):
+            if set(want) != set(got):
+                raise ModelError(f"outputs {sorted(got)} instead of {sorted(want)}")
+            for name in want:
+                for a, b in zip(_arrays(want[name]), _arrays(got[name]), strict=True):
+                    if a.shape != b.shape:
+                        raise ModelError(f"output {name} has shape {b.shape} instead of {a.shape}")
+                    apart.setdefault(name, []).append(np.ravel(self.error(call, a, b)))
+        flat = {name: np.concatenate(parts) for name, parts in apart.items()}
+        return {name: {"mean_abs": float(x.mean()), "max_abs": float(x.max())} for name, x in flat.items()}
+
+    def judge(self, deviations, kind, what="", fix="", slack=0.0):
+        """Raise ModelError if a mean error is larger than the tolerance of ``kind`` and ``slack`` together, or NaN."""
+        if kind not in self.tolerance:
+            return
+        limit = self.tolerance[kind] + slack
+        for output, numbers in deviations.items():
+            if not numbers["mean_abs"] <= limit:
+                raise ModelError(
+                    f"{what}output {output} differs from the Keras model by {numbers['mean_abs']:.3g} {self.unit} on "
+                    f"average, more than {limit:g} for {kind}{fix}"
+                )
+
+
+def _arrays(value):
+    value = np.asarray(value)
+    if value.dtype.kind in "OS":
+        return [np.asarray(Image.open(io.BytesIO(data)), np.float64) for data in value.ravel()]
+    return [value.astype(np.float64)]
+
+
+def sample_images(longest=None, count=None):
+    """The photographs, color and gray, that come inside scikit-image and scikit-learn.
+
+    Args:
+        longest: longer side in pixels; the i-th image is 8 i pixels shorter, so that no two have the same size. None
+            keeps them as they are.
+        count: the first so many of the thirteen; None for all.
+
+    Returns:
+        List of ``PIL.Image``, RGB.
+    """
+    from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
+
+    images = []
+    for i, path in enumerate([*builtin_photographs(), *builtin_gray_photographs()][:count]):
+        with Image.open(path) as image:
+            images.append(image.convert("RGB"))
+        if longest is not None:
+            images[-1].thumbnail((longest - 8 * i, longest - 8 * i))
+    return images
+
+
+def encode(image, format="PNG"):
+    """An image as the bytes of a file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format)
+    return buffer.getvalue()
+
+
+def encoded(images):
+    """Images as one batch of files, string (N,), in turn JPEG, PNG, BMP, GIF and WebP."""
+    return np.array([encode(image, FORMATS[i % len(FORMATS)]) for i, image in enumerate(images)], object)
+
+
+def rgb(image, size=None):
+    """An image as float32 (1, H, W, 3) in [0, 1], scaled to ``size`` pixels squared unless None."""
+    image = image if size is None else image.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image, np.float32)[None] / 255.0
+
+
+def feature_endpoints(network):
+    """The signatures of an exported encoder, one output for each tap. The first one is also ``serving_default``.
+
+    - ``features``: ``images``, uint8 (B, H, W, 3), sRGB.
+    - ``features_float``: ``images``, float32 (B, H, W, 3), sRGB in [0, 1].
+
+    Encoders of clips, pairs and sounds have ``features`` alone, which takes what they take.
+
+    Args:
+        network: an :class:`~tfssl.backbones.encoder.Encoder`, or a function ``(inputs, training=False)`` that stands
+            for it and has it as its attribute ``model``; one without that takes images.
+
+    Returns:
+        ``{name: Endpoint}``.
+    """
+    import keras
+    import tensorflow as tf
+
+    encoder = getattr(network, "model", network)
+    modality = getattr(encoder, "modality", "image")
+
+    def taps(inputs):
+        return {name: tf.cast(values, tf.float32) for name, values in network(inputs, training=False).items()}
+
+    def endpoint(function, specs, samples):
+        return Endpoint(function, specs, samples, unit="times its mean magnitude", error=relative)
+
+    if modality == "image":
+        shape = (None, None, None, 3)
+        return {
+            "features": endpoint(
+                lambda images: taps(tf.cast(images, tf.float32) / 255.0),
+                (tf.TensorSpec(shape, tf.uint8, name="images"),),
+                lambda images, size: [{"images": np.asarray(image)[None]} for image in images],
+            ),
+            "features_float": endpoint(
+                taps,
+                (tf.TensorSpec(shape, tf.float32, name="images"),),
+                lambda images, size: [{"images": rgb(image)} for image in images],
+            ),
+        }
+    names = [modality] if len(encoder.inputs) == 1 else [tensor.name for tensor in encoder.inputs]
+    specs = [tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in zip(names, encoder.inputs, strict=True)]
+    return {
+        "features": endpoint(
+            lambda *inputs: taps(keras.tree.pack_sequence_as(encoder.input, inputs)),
+            tuple(specs),
+            lambda images, size: [{spec.name: _sample(spec.shape, image) for spec in specs} for image in images],
+        )
+    }
+
+
+def _sample(shape, image):
+    """A moving image (1, T, H, W, C), an image (1, H, W, C), or the sound (1, N, ...) of its rows."""
+    shape = list(shape)
+    if len(shape) < 4:
+        wave = np.resize(np.asarray(image.convert("L"), np.float32) / 127.5 - 1.0, shape[1] or 16000)
+        return np.broadcast_to(wave.reshape(1, -1, *[1] * (len(shape) - 2)), [1, wave.size, *shape[2:]]).copy()
+    height, width = shape[-3] or image.height, shape[-2] or image.width
+    pixels = np.asarray(image.convert("L" if shape[-1] == 1 else "RGB").resize((width, height)), np.float32) / 255.0
+    pixels = pixels.reshape(height, width, -1)
+    frames = [np.roll(pixels, 2 * t, axis=1) for t in range((shape[1] or 8) if len(shape) == 5 else 1)]
+    return np.stack(frames)[None] if len(shape) == 5 else frames[0][None]

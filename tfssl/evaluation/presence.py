@@ -1,0 +1,271 @@
+"""Which classes an image shows, several at once: the parts of the task voc_classification."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from PIL import Image
+
+from tfssl.data.labeled import LabeledImages
+from tfssl.data.pipeline import batches
+from tfssl.data.voc import IGNORE, boxed_images
+from tfssl.errors import ConfigError, SourceError
+from tfssl.evaluation.average_precision import average_precision
+from tfssl.evaluation.features import grid_side
+from tfssl.evaluation.logistic import Rows
+from tfssl.layers.pool_to_grid import PoolToGrid
+
+RULES = ("area", "11point")
+"""Average precisions that are computed, see :mod:`tfssl.evaluation.average_precision`."""
+
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
+"""Values of C among which the held-out images choose."""
+
+HELD_OUT = 5
+"""One training image in so many is held out for that choice."""
+
+CLASSIFIERS = ("svm", "logistic")
+"""``"svm"``: scikit-learn's ``LinearSVC``, squared hinge loss. ``"logistic"``: its ``LogisticRegression``."""
+
+SCALES = (0.5, 2.0)
+"""Factors between which images are scaled for random windows (philkr/voc-classification)."""
+
+CROPS = 10
+"""Random windows of a test image whose scores are summed."""
+
+DEVIATION, BIAS, DROPOUT = 0.01, 0.1, 0.5
+"""Of new layers: deviation of the weights, initial bias, fraction of hidden units dropped."""
+
+
+def presence_images(root, train_split, test_split, *, classes=None):
+    """Read the two splits of a VOC directory.
+
+    Args:
+        root, classes: as :func:`tfssl.data.voc.boxed_images`.
+        train_split, test_split: names of the splits.
+
+    Returns:
+        Two :class:`~tfssl.data.labeled.LabeledImages`, whose labels are int32 (classes,): 1, 0, or 255 where it counts
+        for nothing.
+
+    Raises:
+        SourceError: as :func:`~tfssl.data.voc.boxed_images`, or if a class is in no or in all training images.
+        ConfigError: if both splits are one.
+    """
+    if train_split == test_split:
+        raise ConfigError(f"`test_split` must not be the training set. Received: test_split={test_split!r}")
+    found = [boxed_images(root, split, classes=classes) for split in (train_split, test_split)]
+    train, test = (LabeledImages(f.root, f.images, tuple(f.presence()), f.classes) for f in found)
+    for name, row in zip(train.classes, np.transpose(train.labels), strict=True):
+        if not (row == 1).any() or not (row == 0).any():
+            raise SourceError(f"`data`: class {name!r} is in none or in all images of split {train_split!r}")
+    return train, test
+
+
+def known(presence):
+    """Where a label counts, bool."""
+    return presence != IGNORE
+
+
+def precisions(scores, presence):
+    """Average precisions of each class by each rule.
+
+    Args:
+        scores: list of float (M, classes): of one crop, and perhaps of ten together.
+        presence: int (M, classes), 255 ignored.
+
+    Returns:
+        ``{"area": float64 (classes,), "11point": ..., "area_10crop": ..., ...}``, NaN for classes that no image shows.
+    """
+    ignore = ~known(presence)
+    return {
+        rule + end: average_precision(values, presence, interpolation=rule, ignore=ignore)
+        for values, end in zip(scores, ("", "_10crop"), strict=False)
+        for rule in RULES
+    }
+
+
+def mean_average_precision(scores, presence):
+    """Mean over the classes of the area under the precision-recall curve; classes without a positive left out."""
+    found = average_precision(scores, presence, ignore=~known(presence))
+    return float(np.nanmean(found)) if np.isfinite(found).any() else 0.0
+
+
+def fit_classes(rows, presence, strength, classifier):
+    """Fit ``C sum_i loss(x_i) + |w|^2 / 2`` for each class against the rest.
+
+    Args:
+        rows: float (n, R).
+        presence: int (n, classes), 1, 0, or 255 for images that this class is not fitted to.
+        strength: C.
+        classifier: one of :data:`CLASSIFIERS`.
+
+    Returns:
+        float64 weights (R, classes) and bias (classes,); zeros for a class that is in all or in none of the images.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import LinearSVC
+
+    weights, bias = np.zeros((rows.shape[1], presence.shape[1])), np.zeros(presence.shape[1])
+    for k, labels in enumerate(presence.T):
+        keep = known(labels)
+        if len(np.unique(labels[keep])) == 2:
+            svm = {"loss": "squared_hinge", "dual": False}
+            kind, options = (LinearSVC, svm) if classifier == "svm" else (LogisticRegression, {})
+            fitted = kind(C=strength, tol=1e-4, max_iter=5000, **options).fit(rows[keep], labels[keep])
+            weights[:, k], bias[k] = fitted.coef_[0], fitted.intercept_[0]
+    return weights, bias
+
+
+def held_out(count, seed):
+    """A random fifth of the images, rounded, at least one: bool (count,)."""
+    held = np.zeros(count, bool)
+    held[np.random.default_rng(seed).permutation(count)[: max(1, round(count / HELD_OUT))]] = True
+    return held
+
+
+def probe_classes(train, tests, presence, seeds, classifier):
+    """Choose C for one tap, fit all training images with it, and score the test images.
+
+    C is one for all classes: that with the highest mean average precision on the held-out images, the smallest of
+    equals. Vectors are standardized as for linear probes, see :class:`tfssl.evaluation.logistic.Rows`.
+
+    Args:
+        train: float (N, D), features of the training images.
+        tests: list of float (M, D), features of the test images, one for each crop.
+        presence: int (N, classes), of the training images.
+        seeds: of the splits.
+        classifier: one of :data:`CLASSIFIERS`.
+
+    Yields:
+        ``(seed, C, mean average precision on the held-out images, [float64 (M, classes), ...])``.
+    """
+    rows = Rows(train)
+    vectors, cache = np.concatenate([block for block, _ in rows.blocks()]), {}
+    for seed in seeds:
+        held, best = held_out(len(train), seed), (None, -1.0)
+        for strength in STRENGTHS:
+            weights, bias = fit_classes(vectors[~held], presence[~held], strength, classifier)
+            right = mean_average_precision(vectors[held] @ weights + bias, presence[held])
+            best = max(best, (strength, right), key=lambda pair: pair[1])
+        strength, right = best
+        if strength not in cache:  # the fit to all images does not depend on the split
+            weights, bias = fit_classes(vectors, presence, strength, classifier)
+            cache[strength] = [np.concatenate([x @ weights + bias for x in rows.project(test)]) for test in tests]
+        yield seed, strength, right, cache[strength]
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomWindow:
+    """A square window of an image that was scaled by a random factor, perhaps mirrored, and the image's labels.
+
+    ``sample`` of :func:`tfssl.data.pipeline.batches`. The factor is uniform in :data:`SCALES`, and raised where the
+    scaled image would be smaller than the window.
+
+    Args:
+        size: of the window in pixels.
+        random_in_evaluation: whether test images are cut at random too, and not their center squares, scaled.
+    """
+
+    size: int
+    random_in_evaluation: bool = False
+
+    def __call__(self, example, rng, training):
+        rng = rng if training or self.random_in_evaluation else None
+        return self.cut(example["image"], rng), example["label"]
+
+    def cut(self, image, rng=None):
+        """The window, uint8 (size, size, 3); the center square without a generator."""
+        side = float(min(image.size))
+        if rng is not None:
+            side = min(side, self.size / rng.uniform(*SCALES))
+        offset = (0.5, 0.5) if rng is None else rng.random(2)
+        left, top = ((extent - side) * part for extent, part in zip(image.size, offset, strict=True))
+        box = (left, top, min(left + side, image.width), min(top + side, image.height))  # rounding may lead out
+        window = image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box)
+        if rng is not None and rng.random() < 0.5:
+            window = window.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(window)
+
+
+def training_windows(source, size, *, batch_size, steps, seed, skipped):
+    """Batches of float32 windows (B, size, size, 3) in [0, 1] and labels (B, classes)."""
+    options = {"training": True, "seed": seed, "count": steps, "skipped": skipped}
+    dataset = batches(source, RandomWindow(size), batch_size, **options)
+    return dataset.map(lambda rgb, presence: (tf.cast(rgb, tf.float32) / 255.0, presence)).prefetch(2)
+
+
+def score_windows(model, source, size, *, crops, skipped):
+    """Scores of a network.
+
+    Returns:
+        ``([float (M, classes), ...], presence (M, classes))``: the scores of the center square, with 10 crops also the
+        sum over random windows; and the labels of the readable images.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)])
+    def predict(rgb):
+        return model(tf.cast(rgb, tf.float32) / 255.0, training=False)
+
+    def scores(window, seed=0):
+        dataset = batches(source, window, 32, training=False, seed=seed, skipped=skipped)
+        found = [(predict(rgb).numpy(), presence.numpy()) for rgb, presence in dataset]
+        return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+    center, presence = scores(RandomWindow(size))
+    if crops == 1:
+        return [center], presence
+    window = RandomWindow(size, random_in_evaluation=True)
+    return [center, sum(scores(window, seed)[0] for seed in range(CROPS))], presence
+
+
+def presence_loss(targets, logits):
+    """Sigmoid cross-entropy, summed over the classes, mean over the batch.
+
+    Args:
+        targets: int (B, classes), 1, 0, or 255, which counts for nothing.
+        logits: float (B, classes).
+
+    Returns:
+        float32 scalar. Logits of 0 with 20 classes: 20 ln 2.
+    """
+    logits = tf.cast(logits, tf.float32)
+    counted = known(targets)
+    labels = tf.cast(tf.where(counted, targets, tf.zeros_like(targets)), tf.float32)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    return tf.reduce_mean(tf.reduce_sum(tf.where(counted, losses, tf.zeros_like(losses)), axis=-1))
+
+
+def presence_head(classes, *, hidden=(), pool=None):
+    """A head for :func:`tfssl.transfer.transfer`: ``{tap: map}`` of one tap -> logits (B, classes).
+
+    Each number of the averaged map is standardized (batch normalization without scale and offset, as in the linear
+    probes of Zhang et al., 2016), for encoders differ in scale and there is one learning rate for all; the VOC
+    protocol has no such layer.
+
+    Args:
+        classes: number of classes.
+        hidden: units of fully connected layers before the scores.
+        pool: side of the grid that the map is averaged to; None for vectors of about 9000 numbers.
+    """
+
+    def start():
+        return {
+            "kernel_initializer": keras.initializers.RandomNormal(stddev=DEVIATION),
+            "bias_initializer": keras.initializers.Constant(BIAS),
+        }
+
+    def head(maps):
+        (tap,) = maps.values()
+        x = PoolToGrid(pool or grid_side(tap.shape[-1]), name="grid")(tap)
+        x = layers.Flatten(name="flatten")(x)
+        # Keras' epsilon of 1e-3 would leave features small that vary little, as those of untrained networks do.
+        x = layers.BatchNormalization(center=False, scale=False, momentum=0.95, epsilon=1e-8, name="standardize")(x)
+        for number, units in enumerate(hidden, 6):
+            x = layers.Dense(units, activation="relu", name=f"fc{number}", **start())(x)
+            x = layers.Dropout(DROPOUT, name=f"drop{number}")(x)
+        return layers.Dense(classes, dtype="float32", name="scores", **start())(x)
+
+    return head

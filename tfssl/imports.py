@@ -1,0 +1,100 @@
+"""Names that are imported when they are first used, and what has to happen when Keras and TensorFlow are.
+
+``import tfssl`` imports neither of them: TensorFlow takes seconds.
+"""
+
+import contextlib
+import importlib
+import importlib.abc
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+_KERAS_REGISTRY = "keras.src.saving.object_registration"
+
+
+def lazy(package: str, exports: Mapping[str, str]) -> tuple[Callable, Callable, list[str]]:
+    """``__getattr__``, ``__dir__`` and ``__all__`` of a package that imports its names when they are first used.
+
+    Type checkers and editors do not follow it: the package repeats its names under ``TYPE_CHECKING``.
+
+    Args:
+        package: its ``__name__``.
+        exports: ``{module below the package: "names in it"}``; ``""`` for modules themselves.
+    """
+    home = {name: module for module, names in exports.items() for name in names.split()}
+
+    def find(name):
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = importlib.import_module(f"{package}.{home[name] or name}")
+        return getattr(module, name) if home[name] else module
+
+    return find, lambda: list(home), list(home)
+
+
+def around_import(name: str, context: Callable[[], contextlib.AbstractContextManager]) -> None:
+    """Import a module inside a context, whenever that will be. Nothing happens if it is imported already."""
+    if name not in sys.modules:
+        sys.meta_path.insert(0, _Finder(name, context))
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, name, context):
+        self._name, self._context = name, context
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                with self._context():
+                    execute(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def register_with_keras() -> None:
+    """Let Keras find the registered classes of this package in the files it reads, without importing them before."""
+    if _KERAS_REGISTRY in sys.modules:
+        _extend_registry()
+    else:
+        around_import(_KERAS_REGISTRY, _then_extend_registry)
+
+
+@contextlib.contextmanager
+def _then_extend_registry():
+    yield
+    _extend_registry()
+
+
+def _extend_registry():
+    registry = sys.modules[_KERAS_REGISTRY]
+    if not isinstance(registry.GLOBAL_CUSTOM_OBJECTS, _Registry):
+        registry.GLOBAL_CUSTOM_OBJECTS = _Registry(registry.GLOBAL_CUSTOM_OBJECTS)
+
+
+class _Registry(dict):
+    """Keras' table of custom objects. A name of ours that is missing is looked for in the files that register some."""
+
+    def __contains__(self, name):
+        if not super().__contains__(name) and isinstance(name, str) and name.startswith("tfssl>"):
+            _import_registered(name.removeprefix("tfssl>"))
+        return super().__contains__(name)
+
+
+def _import_registered(name):
+    package = Path(__file__).resolve().parent
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    for file in sorted(package.rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        if "register_keras_serializable(" in text and word.search(text):
+            parts = file.relative_to(package.parent).with_suffix("").parts
+            importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))

@@ -1,0 +1,70 @@
+"""Options of a function by name: which there are, found without importing what it needs, and checking what is given."""
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+
+from tfssl.errors import ConfigError, suggest
+
+_PACKAGE = Path(__file__).resolve().parent
+_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text"}
+
+_EVERYWHERE = {"limit": 0, "pool": 0, "k": 0, "temperature": 0.0, "perplexity": 0.0}
+"""What options are whose default is None."""
+
+_FORMER = {"side": "image_size", "rate": "learning_rate", "crop": "crop_size", "batch": "batch_size"}
+
+REQUIRED = object()
+"""In place of a default: the option has to be given."""
+
+
+def declared(module: str, function: str) -> dict[str, object]:
+    """Arguments of a function and their defaults, read from its source: importing it may take TensorFlow.
+
+    Args:
+        module: dotted name below ``tfssl``.
+        function: name of the function in it.
+
+    Returns:
+        ``{argument: default}``; :data:`REQUIRED` where there is none, None where it is no literal.
+    """
+    file = _PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    (found,) = (n.args for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function)
+    positional = [*found.posonlyargs, *found.args]
+    defaults = [None] * (len(positional) - len(found.defaults)) + list(found.defaults) + list(found.kw_defaults)
+    return {a.arg: _literal(d) for a, d in zip([*positional, *found.kwonlyargs], defaults, strict=True)}
+
+
+def check(given: Mapping[str, object], known: Mapping[str, object], what: str) -> None:
+    """Refuse options that do not exist, or are of another kind than their default.
+
+    Args:
+        given: ``{option: value}``.
+        known: ``{option: default}``.
+        what: whose options they are, for the message.
+
+    Raises:
+        ConfigError: naming the option, and the nearest one that exists.
+    """
+    for name, value in given.items():
+        if name not in known:
+            now = _FORMER.get(name)
+            fix = f"it is now called `{now}`" if now in known else suggest(name, known)
+            raise ConfigError(f"{what}: there is no option `{name}`; {fix}")
+        default = _EVERYWHERE.get(name) if known[name] is None and value is not None else known[name]
+        kind = _KINDS.get(type(default))
+        if kind is not None and _KINDS.get(type(value)) != kind:
+            raise ConfigError(f"{what}: `{name}` must be {kind}. Received: {name}={value!r}")
+    for name, default in known.items():
+        if default is REQUIRED and name not in given:
+            raise ConfigError(f"{what}: `{name}` is missing; give {name}=VALUE")
+
+
+def _literal(node):
+    if node is None:
+        return REQUIRED
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
