@@ -196,7 +196,7 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
     record = json.loads((out / "evaluations" / "run" / "knn" / "metrics.json").read_text())
     assert record["model"] == str(run) and record["weights_sha256"]
     text = Reader(out / "report.html").text
-    assert "2 evaluations" in text and "left gray" in text and f"drawn for this page from {photos / 'train'}" in text
+    assert "2 evaluations" in text and "over gray" in text and f"drawn for this page from {photos / 'train'}" in text
     written = (out / "evaluations" / "run" / "own" / "metrics.json").stat().st_mtime_ns
     assert call(*command) == 0
     assert (out / "evaluations" / "run" / "own" / "metrics.json").stat().st_mtime_ns == written
@@ -207,7 +207,7 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
     [
         (["report"], "RUN"),
         (["report", "x"], "--out"),
-        (["report", "gone", "--out", "o"], "is no run directory"),
+        (["report", "gone", "--out", "o"], "no model 'gone'"),
         (["report", "gone", "--out", "o", "--task", "knn"], "`--task` and `--classes` go together"),
     ],
 )
