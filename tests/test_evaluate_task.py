@@ -5,6 +5,7 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -16,6 +17,7 @@ import tfssl
 from tfssl.api import evaluate
 from tfssl.cli import main
 from tfssl.errors import ConfigError, ModelError
+from tfssl.evaluation import task_names
 from tfssl.evaluation.record import read_record
 
 
@@ -76,7 +78,7 @@ def test_from_python(root, encoder_file):
     ("arguments", "words"),
     [
         (["pixels", "--task", "linear_prob"], "did you mean `linear_probe`"),
-        (["pixels", "--task", "linear_probe"], "`data` must be a folder with one folder of pictures for each class"),
+        (["pixels", "--task", "linear_probe"], "`data` must be a folder with one folder of images for each class"),
         (
             ["pixels", "--task", "knn", "--temperature", "0.5"],
             "the task knn: there is no option `temperature`; known: ",
@@ -84,7 +86,7 @@ def test_from_python(root, encoder_file):
         (["colorizer", "--pool", "3"], "the metrics of colorization: there is no option `pool`; known: temperature, "),
         (["pixels"], "no model 'pixels'"),
         (["random:alexnot", "--task", "knn"], "no backbone 'alexnot', did you mean 'alexnet'"),
-        (["gone.keras", "--task", "knn"], "no such file: 'gone.keras'"),
+        (["gone.keras", "--task", "knn"], "no model 'gone.keras'"),
         (["no-such-run", "--task", "knn"], "no model 'no-such-run'"),
     ],
 )
@@ -150,11 +152,9 @@ def test_evaluations_are_appended_to_a_table(root, encoder_file, tmp_path):
     assert len(list(csv.DictReader(table.open(newline="")))) == 3
 
 
-def test_help_names_every_task():
-    from tfssl.cli.learning import TASKS
-    from tfssl.evaluation import task_names
-
-    assert sorted(TASKS.split(", ")) == task_names()
+def test_docs_name_every_task():
+    text = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in text for name in task_names())
 
 
 def test_more_options_of_a_task_are_checked(root, capsys):

@@ -119,8 +119,7 @@ def compared(encoder, *, modality="image", taps=None, trained=True, compare=None
         pixels beside pixels.
 
     Raises:
-        ConfigError: for an encoder of another modality, a tap that the encoder lacks, a reserved name, or something
-            that is no encoder.
+        ConfigError: for another modality, a tap that the encoder lacks, a reserved name, or what is no encoder.
     """
     found = [Compared("encoder", encoder, _taps(encoder, taps, modality), redrawn=not trained)]
     if trained and encoder.variables:
@@ -141,9 +140,6 @@ def untrained(encoder, seed):
     Args:
         encoder: ``keras.Model``.
         seed: of the weights; sets the global seeds of Python, NumPy and the backend.
-
-    Returns:
-        ``keras.Model`` that shares no weights with ``encoder``.
     """
     keras.utils.set_random_seed(seed)
     return keras.models.clone_model(encoder)
@@ -252,7 +248,7 @@ def finish(
         that and the deviations of each other encoder.
     """
     kinds = kinds or {}
-    chosen = {name: choose(own) for name, own in _by_encoder(runs).items()}
+    chosen = {name: choose(own) for name, own in by_encoder(runs).items()}
     metrics, others = {}, {name: {} for name in chosen if name != "encoder"}
     for name in chosen["encoder"][0].metrics:
         found = {key: _metric([r.metrics[name] for r in own], kinds.get(name, FRACTION)) for key, own in chosen.items()}
@@ -278,12 +274,11 @@ def finish(
 def tap_metrics(runs, metric, kind, details, others):
     """``best_on_test``, the highest mean of a tap on the test set, and ``tap_NAME`` of each tap of the encoder.
 
-    The tap that is best on the test set, which is what most papers print, is named in ``details``, and in ``others``
-    that of each other encoder.
+    ``details`` names the tap that is best on the test set, which most papers print, ``others`` those of the others.
     """
     means = {
         name: {tap: _metric(values, kind) for tap, values in values_by_tap(own, metric).items()}
-        for name, own in _by_encoder(runs).items()
+        for name, own in by_encoder(runs).items()
     }
     best = {name: max(taps, key=lambda tap: float(taps[tap])) for name, taps in means.items()}
     for name, tap in best.items():
@@ -314,33 +309,6 @@ def write_runs(path, runs):
         pandas.DataFrame(rows).dropna(axis="columns", how="all").to_csv(file, index=False)
 
 
-def plot_taps(path, runs, metric, label, levels=None):
-    """Draw the mean of a metric over the taps of each encoder; single taps, and ``levels``, as level lines."""
-    from tfssl.visualization.line_plot import line_plot
-
-    means = {
-        name: {tap: float(np.mean(values)) for tap, values in values_by_tap(own, metric).items()}
-        for name, own in _by_encoder(runs).items()
-    }
-    taps = list(means["encoder"])
-    ends, curves = (0, max(len(taps) - 1, 1)), {}
-    for name, own in means.items():
-        shared = [tap for tap in taps if tap in own] if len(taps) > 1 else []
-        curves[name] = (
-            ([taps.index(tap) for tap in shared], [own[tap] for tap in shared])
-            if shared
-            else (ends, [max(own.values())] * 2)
-        )
-    curves |= {name: (ends, (value, value)) for name, value in (levels or {}).items()}
-    ticks = dict(enumerate(taps))
-    line_plot(curves, path, x_label="tap", y_label=label, x_range=ends, x_ticks=ticks, y_range=(0.0, top_of(curves)))
-
-
-def top_of(curves):
-    """Upper end of an axis of fractions: a tenth above the highest, where names have room."""
-    return min(1.0, np.ceil(12.5 * max(max(y) for _, y in curves.values())) / 10)
-
-
 def check_counts(**counts):
     """Raise ConfigError unless each value is a positive integer or None."""
     for name, value in counts.items():
@@ -348,7 +316,8 @@ def check_counts(**counts):
             raise ConfigError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
 
 
-def _by_encoder(runs):
+def by_encoder(runs):
+    """``{name: its runs}``."""
     return {name: [r for r in runs if r.encoder == name] for name in dict.fromkeys(r.encoder for r in runs)}
 
 

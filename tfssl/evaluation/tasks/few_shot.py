@@ -5,7 +5,8 @@ import numpy as np
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.features import NUMBERS, labeled_sets
 from tfssl.evaluation.logistic import Rows, accuracy, fit
-from tfssl.evaluation.runner import Progress, Run, best_tap, check_counts, compared, finish, run_all, top_of
+from tfssl.evaluation.plots import top_of
+from tfssl.evaluation.runner import Progress, Run, best_tap, check_counts, compared, finish, run_all
 from tfssl.visualization.line_plot import line_plot
 
 MODALITY = "image"

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tfssl.evaluation.features import NUMBERS, labeled_sets
-from tfssl.evaluation.runner import Progress, Run, check_counts, compared, finish, plot_taps, run_all
+from tfssl.evaluation.plots import plot_taps
+from tfssl.evaluation.runner import Progress, Run, check_counts, compared, finish, run_all
 
 MODALITY = "image"
 

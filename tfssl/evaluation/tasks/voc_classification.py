@@ -8,6 +8,7 @@ import numpy as np
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation import presence
 from tfssl.evaluation.features import NUMBERS, check_size, labeled_sets
+from tfssl.evaluation.plots import plot_taps
 from tfssl.evaluation.runner import (
     Progress,
     Run,
@@ -15,7 +16,6 @@ from tfssl.evaluation.runner import (
     check_joint,
     compared,
     finish,
-    plot_taps,
     run_all,
     trained_on,
 )
