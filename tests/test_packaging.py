@@ -143,7 +143,8 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_every_file_that_runs(wheel):
     copy, file = wheel
     names = set(zipfile.ZipFile(file).namelist())
-    expected = {str(p.relative_to(copy)) for p in (copy / "tfssl").rglob("*") if p.suffix in (".py", ".npy", ".typed")}
+    kinds = (".py", ".npy", ".typed", ".html")
+    expected = {str(p.relative_to(copy)) for p in (copy / "tfssl").rglob("*") if p.suffix in kinds}
     for folder in ("configs", "savedmodels"):
         expected |= {f"tfssl/{p.relative_to(copy)}" for p in (copy / folder).rglob("*") if p.is_file()}
     expected = {name for name in expected if "__pycache__" not in name}

@@ -54,7 +54,7 @@ ALLOWED = {
     "training": {"methods.base", "data", "config"},
     # data: int8 needs representative images.
     "export": {"backbones", "endpoint", "methods.base", "data", "config", "training"},
-    "report": {"config", "data", "evaluation", "methods.base", "training"},
+    "report": {"config", "data", "evaluation", "methods.base", "synthesis", "training", "visualization"},
     "api": {"*"},
     "cli": {"*"},
     "__main__": {"*"},

@@ -235,7 +235,7 @@ def visualize(
 
     Args:
         source: see :func:`load_encoder`.
-        kind: one of :data:`tfssl.visualization.kinds.KINDS`.
+        kind: one of :data:`tfssl.report.kinds.KINDS`.
         out: folder for the images, ``index.html`` and ``numbers.json``.
         compare: further sources to set beside.
         seed: of the untrained network and of all that is drawn by chance.
@@ -251,7 +251,7 @@ def visualize(
         ModelError: if a model cannot be loaded.
         SourceError: if the data are not what is needed.
     """
-    from tfssl.visualization import kinds
+    from tfssl.report import kinds
 
     known = kinds.kind_options(kind)
     check(options, {n: value for n, value in known.items() if n == "data" or n not in _NO_OPTIONS}, kind)
@@ -272,7 +272,7 @@ def visualize(
     networks |= {name: load_encoder(other) for name, other in zip(names[1:], compare, strict=True)}
     given = {"seed": seed, "skipped": skipped, "progress": progress}
     options |= {name: value for name, value in given.items() if name in known}
-    return kinds.get_kind(kind)(networks, out=out, **options)
+    return kinds.draw(kind, networks, out=out, **options)
 
 
 def _name(source):

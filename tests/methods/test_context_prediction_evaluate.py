@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from tfssl.data.images import image_source
-from tfssl.discovery.neighbors import nearest_neighbors, sample_patches
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import ContextPrediction
 from tfssl.methods.context_prediction import aberration
 from tfssl.methods.context_prediction.evaluate import accuracy_metrics, count_answers
+from tfssl.methods.context_prediction.neighbors import nearest_neighbors, sample_patches
 from tfssl.methods.context_prediction.sheets import draw_board
 
 METHOD = ContextPrediction(

@@ -46,36 +46,34 @@ def make_run(tmp_path):
     return make
 
 
+def metric(value, std=None, n=1, higher=True, **baselines):
+    """A metric as records hold it."""
+    return {
+        "value": value, "std": std, "n": n, "unit": "fraction", "higher_is_better": higher, "baselines": baselines,
+    }  # fmt: skip
+
+
 @pytest.fixture
 def make_evaluation(tmp_path):
     """Function that makes the folder of an evaluation."""
 
-    def make(place, taps=True, **record):
+    def make(place, accuracy=0.5, **changes):
         folder = tmp_path / place
         folder.mkdir(parents=True)
-        metrics = {
+        record = {
             "task": "knn",
-            "accuracy": 0.5,
-            "accuracy_std": 0.02,
-            "tap": "conv2",
-            "untrained_accuracy": 0.3,
-            "untrained_tap": "conv1",
-            "pixels_accuracy": 0.25,
-            "gain": 0.2,
-            "chance": 0.125,
-            "images_test": 800,
-            "protocol": {"train": "classes/train", "side": 96, "seeds": 3},
+            "metrics": {
+                "accuracy": metric(accuracy, 0.02, 3, untrained=0.3, pixels=0.25, chance=0.125),
+                "tap_conv1": metric(0.4, 0.01, 3, untrained=0.31),
+                "tap_conv2": metric(0.45, 0.01, 3, untrained=0.21),
+                "images_test": {"value": 800, "higher_is_better": None},
+            },
+            "details": {"tap": "conv2", "encoders": {"untrained": {"tap": "conv1", "accuracy_std": 0.0123}}},
+            "protocol": {"train": "classes/train", "image_size": 96, "seeds": 3},
             "versions": {"tfssl": "0.1.0"},
         }
-        (folder / "metrics.json").write_text(json.dumps(metrics | record))
-        if taps:
-            with open(folder / "taps.csv", "w", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(["encoder", "tap", "accuracy"])
-                for who, values in (("encoder", (0.4, 0.5)), ("untrained", (0.3, 0.2))):
-                    writer.writerows((who, f"conv{i}", value) for i, value in enumerate(values, 1))
-                writer.writerow(["pixels", "pixels", 0.25])
-            Image.new("RGB", (30, 30), "blue").save(folder / "taps.png")
+        (folder / "metrics.json").write_text(json.dumps(record | changes))
+        Image.new("RGB", (30, 30), "blue").save(folder / "taps.png")
         return folder
 
     return make

@@ -19,12 +19,12 @@ def blobs():
 
 def test_blobs_stay_apart(blobs):
     rows, labels = blobs
-    places, reduced, perplexity, divergence = project(rows)
-    assert places.shape == (60, 2) and reduced.shape == (60, 50)
+    points, reduced, perplexity, divergence = project(rows)
+    assert points.shape == (60, 2) and reduced.shape == (60, 50)
     assert perplexity == 19 and divergence > 0  # below a third of 60
-    assert silhouette_score(places, labels) > 0.5
-    assert abs(silhouette_score(places, np.random.default_rng(0).permutation(labels))) < 0.1
-    np.testing.assert_array_equal(project(rows)[0], places)
+    assert silhouette_score(points, labels) > 0.5
+    assert abs(silhouette_score(points, np.random.default_rng(0).permutation(labels))) < 0.1
+    np.testing.assert_array_equal(project(rows)[0], points)
 
 
 @pytest.mark.parametrize("perplexity", [0.5, 20, 30])
@@ -53,9 +53,11 @@ def test_grid_is_the_nearest_arrangement():
 
 def test_networks_side_by_side(tmp_path, networks, classes):
     before = [weights_hash(n) for n in networks.values()]
-    numbers = embedding(networks, str(classes), out=tmp_path, side=32)
+    numbers = embedding(networks, str(classes), out=tmp_path, image_size=32)
     assert before == [weights_hash(n) for n in networks.values()]
     column = numbers["run"]
     assert column["silhouette_features"] > 0.2 and column["silhouette_map"] > 0.2 > column["silhouette_shuffled"]
     assert Image.open(tmp_path / "embedding-run.png").size == (1200, 1200)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"embedding-untrained.png", "grid-untrained.png", "index.html", "numbers.json"} < names
     assert Image.open(tmp_path / "grid-run.png").size == (5 * 48, 5 * 48)  # 24 pictures

@@ -1,63 +1,59 @@
-"""Line plots drawn with Pillow alone."""
+"""Line plots: what is drawn, and that no name covers a curve."""
 
 import numpy as np
-from PIL import Image, ImageColor
+import pytest
+from PIL import Image
 
-from tfssl.visualization.line_plot import COLORS, line_plot
-
-
-def pixels_of(image, color):
-    """(x, y) of the pixels that show a color."""
-    distance = np.abs(np.asarray(image).astype(int) - ImageColor.getrgb(color)).sum(axis=-1)
-    return np.argwhere(distance < 60)[:, ::-1]
+from tfssl.visualization.line_plot import COLORS, draw_lines, line_plot
 
 
-def plot(tmp_path, curves, **options):
-    return line_plot(curves, tmp_path / "plot.png", x_label="x", y_label="y", size=(400, 300), **options)
+def legend_box(figure):
+    """The box of the names, and that of the axes, in pixels."""
+    figure.draw_without_rendering()
+    return figure.legends[0].get_window_extent(), figure.axes[0].get_window_extent()
 
 
-def test_file_is_the_returned_picture(tmp_path):
-    image = plot(tmp_path, {"a": ([0, 1], [0, 1])})
-    assert image.size == (400, 300)
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "plot.png")), np.asarray(image))
-    assert [p.name for p in tmp_path.iterdir()] == ["plot.png"]
+def test_the_file_is_whole_and_the_same_again(tmp_path):
+    for name in ("a.png", "b.png"):
+        line_plot({"a": ([0, 1], [0, 1])}, tmp_path / "deep" / name, x_label="x", y_label="y", size=(400, 300))
+    assert Image.open(tmp_path / "deep" / "a.png").size == (600, 450)
+    assert (tmp_path / "deep" / "a.png").read_bytes() == (tmp_path / "deep" / "b.png").read_bytes()
+    assert len(list((tmp_path / "deep").iterdir())) == 2
 
 
-def test_a_rising_line_rises_and_a_level_one_is_level(tmp_path):
-    image = plot(tmp_path, {"a": ([0.1, 0.6], [0.1, 0.6]), "b": ([0, 1], [0.5, 0.5])})
-    rising = pixels_of(image, COLORS[0])
-    rising = rising[rising[:, 1] > 100]  # below the names
-    assert np.corrcoef(rising.T)[0, 1] < -0.99  # rows are counted from above
-    level = pixels_of(image, COLORS[1])
-    rows = level[level[:, 1] > 100][:, 1]
-    assert abs(rows - np.median(rows)).max() <= 3  # but for the dot at its beginning
+def test_curves_have_their_points_ranges_and_colors(tmp_path):
+    curves = {"a": ([0.1, 0.6], [0.1, 0.6]), "b": ([0, 1], [0.5, None]), "none": ([], [])}
+    axes = line_plot(curves, tmp_path / "p.png", x_label="x", y_label="y", x_range=(0, 2)).axes[0]
+    a, b, _ = axes.lines
+    np.testing.assert_array_equal(a.get_xydata(), [[0.1, 0.1], [0.6, 0.6]])
+    assert np.isnan(b.get_ydata()[1]) and [a.get_color(), b.get_color()] == list(COLORS[:2])
+    assert axes.get_xlim() == (0, 2) and axes.get_ylim() == (0, 1.02)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
 
 
-def test_a_shorter_axis_stretches_a_curve(tmp_path):
-    def width(**options):
-        points = pixels_of(plot(tmp_path, {"a": ([0, 0.1], [0.2, 0.2])}, **options), COLORS[0])
-        points = points[points[:, 1] > 100]
-        return np.ptp(points[:, 0])
-
-    assert width(x_range=(0, 0.2)) > 4 * width()
-
-
-def test_one_point_is_a_dot(tmp_path):
-    points = pixels_of(plot(tmp_path, {"a": ([0.5], [0.2])}), COLORS[0])
-    assert len(points[points[:, 1] > 100]) > 10
+def test_dashed_curves_take_a_color():
+    curves = {"run": ([0, 1], [2, 1]), "run, untrained": ([0, 1], [3, 3]), "trivial": ([0, 1], [4, 4])}
+    figure = draw_lines(curves, x_label="x", y_label="y", dashed={"run, untrained": "run", "trivial": None})
+    run, untrained, trivial = figure.axes[0].lines
+    assert run.get_color() == untrained.get_color() == COLORS[0] != trivial.get_color()
+    assert (run.get_linestyle(), untrained.get_linestyle(), trivial.get_linestyle()) == ("-", "--", "--")
 
 
-def test_no_curve_leaves_the_axes(tmp_path):
-    assert len(np.unique(np.asarray(plot(tmp_path, {"a": ([], [])})))) > 2
+@pytest.mark.parametrize("count", [1, 5, 12])
+@pytest.mark.parametrize("letters", [3, 40, 90])
+def test_names_stand_below_the_axes_and_within_the_plot(count, letters):
+    curves = {f"{n} {'e' * letters}": ([0, 1], [n, 0]) for n in range(count)}
+    figure = draw_lines(curves, x_label="x", y_label="y", size=(480, 400))
+    legend, axes = legend_box(figure)
+    assert legend.y1 <= axes.y0 and legend.x0 >= 0 and legend.x1 <= figure.bbox.width
+    assert axes.height > 50
+    styles = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
+    assert len(styles) == count, "no two alike"
 
 
-def test_names_stand_where_no_curve_is(tmp_path):
-    """Upper right, unless a curve passes there."""
-    low = plot(tmp_path, {"a": ([0, 1], [0.1, 0.1])})
-    assert len(pixels_of(low, COLORS[0])[:, 1][pixels_of(low, COLORS[0])[:, 1] < 100]) > 10
-    high = pixels_of(plot(tmp_path, {"a": ([0, 1], [0.97, 0.99])}), COLORS[0])
-    of_name = high[high[:, 1] > 150]
-    assert len(of_name) > 10 and of_name[:, 0].min() > 200
-    right = plot(tmp_path, {"a": ([0.5, 0.9, 0.9, 1.0], [0.9, 0.9, 0.05, 0.05])})
-    of_name = pixels_of(right, COLORS[0])
-    assert (of_name[:, 0] < 150).any()
+def test_long_names_of_ticks_do_not_overlap():
+    ticks = {n: f"block{n}_convolution" for n in range(8)}
+    figure = draw_lines({"a": (range(8), range(8))}, x_label="x", y_label="y", x_ticks=ticks)
+    figure.draw_without_rendering()
+    assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {30}
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(ticks.values())

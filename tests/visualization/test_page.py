@@ -1,86 +1,147 @@
-"""Pages of pictures: nothing escapes into markup, nothing is fetched from elsewhere."""
+"""The page: nothing escapes into markup, nothing is fetched from elsewhere, every tag is closed."""
 
 import base64
+import html.parser
+import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure as Plot
 from PIL import Image
 
-from tfssl.visualization.page import Figure, Section, format_cell, write_page
+from tfssl.visualization.page import (
+    Cell,
+    Code,
+    Details,
+    Figure,
+    Heading,
+    Note,
+    Row,
+    Section,
+    Table,
+    format_cell,
+    write_gallery,
+    write_page,
+)
+
+VOID = {"img", "meta", "br"}
 
 
-class _Reader(HTMLParser):
-    def __init__(self, text):
+class Reader(html.parser.HTMLParser):
+    """Fails on tags that do not match, scripts and what is fetched; collects texts, anchors, links and images."""
+
+    def __init__(self, path):
         super().__init__()
-        self.tags, self.sources, self.texts = [], [], []
-        self.feed(text)
+        page = path.read_text(encoding="utf-8")
+        assert "http:" not in page and "https:" not in page and "url(" not in page
+        self.open, self.tags, self.anchors, self.links, self.sources, self.texts = [], [], [], [], [], []
+        self.feed(page)
+        self.close()
+        assert not self.open, f"left open: {self.open}"
 
     def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        assert not any(name.startswith("on") for name in attrs) and tag not in ("script", "link", "iframe")
         self.tags.append(tag)
-        self.sources += [value for name, value in attrs if name in ("src", "href")]
+        self.anchors += [attrs["id"]] if "id" in attrs else []
+        self.links += [attrs["href"]] if "href" in attrs else []
+        if tag == "img":
+            assert attrs["src"].startswith("data:image/")
+            self.sources.append(attrs["src"])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.texts.append(data)
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data.strip())
+
+    @property
+    def text(self):
+        """All that is read."""
+        return " ".join(" ".join(self.texts).split())
+
+    @property
+    def images(self):
+        """All images, decoded."""
+        return [Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))) for source in self.sources]
 
 
 @pytest.fixture
-def picture(tmp_path):
-    path = tmp_path / "pictures" / "a b.png"
+def image(tmp_path):
+    path = tmp_path / "images" / "a b.png"
     path.parent.mkdir()
     Image.new("RGB", (3, 2), "red").save(path)
     return path
 
 
-def test_embedded_pictures_are_the_files(tmp_path, picture):
-    page = write_page(tmp_path / "deep" / "index.html", "T", [Section("S", figures=[Figure(picture, "red")])])
-    reader = _Reader(page.read_text(encoding="utf-8"))
-    (source,) = reader.sources
-    assert source.startswith("data:image/png;base64,")
-    assert base64.b64decode(source.partition(",")[2]) == picture.read_bytes()
+def test_images_of_all_kinds_are_held(tmp_path, image):
+    plot = Plot((2, 1), dpi=200)
+    figures = [Figure(image, "a"), Figure(Image.new("RGB", (8, 8)), photograph=True), Figure(plot, alt="plot")]
+    page = write_page(tmp_path / "deep" / "index.html", "T", [Section("S", [Row(figures, small=True), figures[0]])])
+    reader = Reader(page)
+    assert [(found.format, found.size) for found in reader.images] == [
+        ("PNG", (3, 2)), ("JPEG", (8, 8)), ("PNG", (400, 200)), ("PNG", (3, 2)),
+    ]  # fmt: skip
+    assert figures[2].encoded[1:] == (192, 96), "a plot is shown at its own size, whatever its resolution"
+    assert base64.b64decode(reader.sources[0].partition(",")[2]) == image.read_bytes()
     assert [p.name for p in page.parent.iterdir()] == ["index.html"]
 
 
-def test_linked_pictures_are_relative(tmp_path, picture):
-    page = write_page(tmp_path / "index.html", "T", [Section(figures=[Figure(picture)])], embed=False)
-    assert _Reader(page.read_text(encoding="utf-8")).sources == ["pictures/a%20b.png"]
-    with pytest.raises(OSError):
-        write_page(tmp_path / "b.html", "T", [Section(figures=[Figure(tmp_path / "none.png")])], embed=False)
-    assert not (tmp_path / "b.html").exists()
-
-
-def test_texts_are_escaped_and_shown(tmp_path, picture):
+def test_every_text_is_escaped_and_shown(tmp_path, image):
     evil = '<script>alert("x")</script> & "quoted"'
-    section = Section(
-        evil, text=f"{evil}\n\nsecond", table=[["a", evil], [1.0, 0.123456]], figures=[Figure(picture, evil)]
-    )
-    text = write_page(tmp_path / "index.html", evil, [section], text=evil).read_text(encoding="utf-8")
-    reader = _Reader(text)
-    assert "script" not in reader.tags and "link" not in reader.tags
-    assert reader.texts.count(evil) == 7  # title, top, note, heading, paragraph, table, caption
-    assert "0.1235" in reader.texts and "1" in reader.texts and "second" in reader.texts
-    assert not re.search(r"https?:", text)
+    table = Table(["a", evil], [[Cell(evil, below=evil, style="code"), Cell(0.123456, 0.01, evil, "up")]], evil)
+    inner = Details(evil, [evil, Code(evil), Note(evil), Heading(evil)])
+    section = Section(evil, [f"{evil}\n\nsecond", None, table, Figure(image, evil, title=evil), inner], "anchor", evil)
+    reader = Reader(write_page(tmp_path / "index.html", evil, [section], text=evil))
+    # title, h1, note, contents, h2, paragraph, caption, header, cell and 2 below it, figure, summary, 4 in the details
+    assert reader.texts.count(evil) == 17
+    assert "0.1235 \N{PLUS-MINUS SIGN} 0.01" in reader.texts and "second" in reader.texts
+    assert reader.anchors == ["anchor"] and reader.links == ["#anchor"]
+
+
+def test_numbers_stand_at_the_right_and_texts_do_not(tmp_path):
+    rows = [["a", 1.0, "x", Cell("+1 better", numeric=True)], ["b", None, 2, Cell(None)]]
+    text = write_page(tmp_path / "p.html", "T", [Section("", [Table("nabc", rows)])]).read_text(encoding="utf-8")
+    assert re.findall(r'<th scope="col"( class="n")?>(\w)', text) == [
+        ("", "n"), (' class="n"', "a"), ("", "b"), (' class="n"', "c"),
+    ]  # fmt: skip
+    assert text.count('<td class="n">') == 4
 
 
 def test_large_photographs_become_smaller(tmp_path):
     photo = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     path = tmp_path / "photo.png"
     Image.fromarray(photo).resize((600, 600), Image.Resampling.BICUBIC).save(path)
-    (source,) = _Reader(
-        write_page(tmp_path / "index.html", "T", [Section(figures=[Figure(path)])]).read_text(encoding="utf-8")
-    ).sources
+    (source,) = Reader(write_page(tmp_path / "index.html", "T", [Section("", [Figure(path)])])).sources
     assert source.startswith("data:image/jpeg") and len(source) < path.stat().st_size
 
 
 def test_refusals(tmp_path):
     with pytest.raises(ValueError, match="equal length"):
-        write_page(tmp_path / "a.html", "T", [Section(table=[["a"], [1, 2]])])
-    with pytest.raises(ValueError, match="`picture`"):
-        write_page(tmp_path / "a.html", "T", [Section(figures=[Figure(tmp_path / "a.txt")])])
+        Table(["a"], [[1, 2]])
+    with pytest.raises(ValueError, match=r"`image` must be one of \.png.*Received"):
+        write_page(tmp_path / "a.html", "T", [Section("", [Figure(tmp_path / "a.txt")])])
+    with pytest.raises(OSError):
+        write_page(tmp_path / "a.html", "T", [Section("", [Figure(tmp_path / "none.png")])])
+    assert not (tmp_path / "a.html").exists()
 
 
 def test_cells():
     dash = "\N{EN DASH}"
-    values = (3.0, 0.000123456, float("nan"), None, "x", 7)
-    assert [format_cell(value) for value in values] == ["3", "0.0001235", dash, dash, "x", "7"]
+    values = (3.0, 0.000123456, float("nan"), None, "x", 7, 12345.6, True)
+    assert [format_cell(value) for value in values] == ["3", "0.0001235", dash, dash, "x", "7", "12,346", "True"]
+
+
+def test_a_gallery_shows_networks_side_by_side(tmp_path, image):
+    numbers = {"run": {"gain": np.float32(2), "change": float("nan")}, "untrained": {"gain": 1}}
+    found = write_gallery(
+        tmp_path, "Dreams", text="a\n\nb", images={"conv1": {"run": image, "untrained": image}}, numbers=numbers,
+        protocol={"seed": 0, "size": [3, 2], "start": "noise"},
+    )  # fmt: skip
+    assert found == {"run": {"gain": 2.0, "change": None}, "untrained": {"gain": 1.0}}
+    reader = Reader(tmp_path / "index.html")
+    assert len(reader.images) == 2 and "gain 2 1" in reader.text and "size [3, 2] start noise" in reader.text

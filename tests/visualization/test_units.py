@@ -6,10 +6,9 @@ import pytest
 from keras import layers
 
 from tfssl.errors import ConfigError
-from tfssl.visualization.activations import class_agreement, top_pictures, unit_masks
 from tfssl.visualization.maps import map_function
 from tfssl.visualization.occlusion import FieldProbe, positions
-from tfssl.visualization.units import units
+from tfssl.visualization.units import class_agreement, top_images, unit_masks, units
 
 from .conftest import small_encoder, weights_hash
 
@@ -34,11 +33,11 @@ def planted():
     return network, images, centers
 
 
-def test_top_pictures_equal_brute_force():
+def test_top_images_equal_brute_force():
     network = small_encoder()
     images = np.random.default_rng(0).integers(0, 256, (70, 16, 16, 3), np.uint8)  # more than one batch
     images[9] = images[3]  # a tie
-    found = top_pictures(map_function(network, "conv2"), images, 4)
+    found = top_images(map_function(network, "conv2"), images, 4)
     maps = np.asarray(network(images / np.float32(255), training=False)["conv2"])
     maxima = maps.max(axis=(1, 2))
     for unit in range(maps.shape[-1]):
@@ -50,25 +49,25 @@ def test_top_pictures_equal_brute_force():
             or list(found.index[unit]).index(3) < list(found.index[unit]).index(9)
         )
         for number, (row, column), value in zip(
-            found.index[unit], found.place[unit], found.activation[unit], strict=True
+            found.index[unit], found.cell[unit], found.activation[unit], strict=True
         ):
             assert maps[number, row, column, unit] == pytest.approx(value, rel=1e-4)
     with pytest.raises(ConfigError, match="`top`"):
-        top_pictures(map_function(network, "conv2"), images, 71)
+        top_images(map_function(network, "conv2"), images, 71)
 
 
 def test_masks():
     maps = np.zeros((2, 4, 4))
     maps[0, 1, 2], maps[1, 0, 0], maps[1, 3, 3] = 10.0, 3.0, 1.0
-    masks = unit_masks(maps, side=8)
+    masks = unit_masks(maps, size=8)
     assert masks[0, 2:4, 4:6].all() and not masks[0, 6:].any()
     assert masks[1, 0, 0] and not masks[1, 7, 7]  # 0.3 and 0.1 of the largest
     assert not unit_masks(np.zeros((2, 4, 4))).any()
 
 
 def test_agreement():
-    share, label = class_agreement(np.array([[0, 1, 2], [2, 3, 4]]), np.array([5, 5, 1, 0, 2]))
-    np.testing.assert_allclose(share, [2 / 3, 1 / 3])
+    fraction, label = class_agreement(np.array([[0, 1, 2], [2, 3, 4]]), np.array([5, 5, 1, 0, 2]))
+    np.testing.assert_allclose(fraction, [2 / 3, 1 / 3])
     assert label.tolist() == [5, 0]
 
 
@@ -79,11 +78,11 @@ def test_number_of_occluders():
 @pytest.mark.parametrize("occluder", [3, 5])
 def test_planted_field_is_recovered(planted, occluder):
     network, images, centers = planted
-    best = top_pictures(map_function(network, "conv1"), images, 6)
+    best = top_images(map_function(network, "conv1"), images, 6)
     assert best.live.tolist() == [True, False]
-    np.testing.assert_array_equal(best.place[0], centers[best.index[0]])
+    np.testing.assert_array_equal(best.cell[0], centers[best.index[0]])
     probe = FieldProbe(network, "conv1", SIDE, occluder=occluder, stride=1)
-    field = probe.measure(0, images[best.index[0]], best.place[0])
+    field = probe.measure(0, images[best.index[0]], best.cell[0])
     assert abs(field.size - TEMPLATE) <= occluder
     assert field.change.shape == (2 * SIDE + 1, 2 * SIDE + 1)
     reached = np.argwhere(field.change > 0) - SIDE  # zero where no occluder touches the template
@@ -91,7 +90,7 @@ def test_planted_field_is_recovered(planted, occluder):
     weights = field.change / field.change.sum()
     center = [(weights.sum(axis=1 - axis) * np.arange(-SIDE, SIDE + 1)).sum() for axis in (0, 1)]
     np.testing.assert_allclose(center, 0, atol=1.0)
-    dead = probe.measure(1, images, best.place[1])
+    dead = probe.measure(1, images, best.cell[1])
     assert dead.size == 0 and np.isfinite(dead.change).all()
 
 
@@ -112,7 +111,7 @@ def test_refused_occluders(planted, occluder, stride):
 
 def test_networks_side_by_side(tmp_path, networks, classes):
     before = [weights_hash(n) for n in networks.values()]
-    numbers = units(networks, str(classes), out=tmp_path, side=32, top=5, shown=3, fields=1, tap="conv1")
+    numbers = units(networks, str(classes), out=tmp_path, image_size=32, top=5, shown=3, fields=1, tap="conv1")
     assert before == [weights_hash(n) for n in networks.values()]
     assert numbers["run"]["units"] == 8 and numbers["run"]["field_theory"] == 5
     assert numbers["run"]["selective_60"] >= numbers["run"]["selective_75"] > numbers["run"]["shuffled_75"]
@@ -128,6 +127,6 @@ def test_networks_side_by_side(tmp_path, networks, classes):
 def test_all_units_dead(tmp_path, classes):
     network = small_encoder()
     network.set_weights([np.zeros_like(w) for w in network.get_weights()])
-    numbers = units({"dead": network}, str(classes), out=tmp_path, side=32, top=3)
+    numbers = units({"dead": network}, str(classes), out=tmp_path, image_size=32, top=3)
     assert numbers["dead"]["dead_units"] == 6 and numbers["dead"]["field_measured"] is None
     assert numbers["dead"]["selective_60"] == 0

@@ -1,4 +1,4 @@
-"""The command line of the pictures: what it writes, what it refuses."""
+"""The command line of visualizations: what it writes, what it refuses."""
 
 import json
 
@@ -35,17 +35,17 @@ def test_filters_beside_untrained_and_another(model, tmp_path, capsys):
 
 
 def test_random_network_is_its_own_control(classes, tmp_path, capsys):
-    options = ["--data", classes, "--limit", 12, "--side", 32, "--k", 2, "--tap", "conv3", "--out", tmp_path]
+    options = ["--data", classes, "--limit", 12, "--image-size", 32, "--k", 2, "--tap", "conv3", "--out", tmp_path]
     assert call("visualize", "random:alexnet_s", "neighbors", *options) == 0
     record = json.loads((tmp_path / "numbers.json").read_text())
     assert list(record["numbers"]) == ["random:alexnet_s"] and record["protocol"]["tap_of_random:alexnet_s"] == "conv3"
-    assert "broken" in capsys.readouterr().err or record["protocol"]["pictures"] == 12
+    assert "broken" in capsys.readouterr().err or record["protocol"]["images"] == 12
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["poetry"], "no kind of picture 'poetry'; known: filters, dream"),
+        (["poetry"], "nothing to draw called 'poetry'; known: filters, dream"),
         (["filters", "--tap", "conv1"], "no option `tap`"),
         (["filters", "--data", "builtin"], "no option `data`"),
         (["neighbors"], "`data` is missing"),
@@ -55,7 +55,7 @@ def test_random_network_is_its_own_control(classes, tmp_path, capsys):
         (["dream", "--photo", "a.jpg", "--photo", "b.jpg"], "once for dream"),
         (["units", "--data", "builtin", "--tap", "conv9"], "has no 'conv9'; it has conv1, conv2"),
         (["units", "--data", "builtin", "--tap", "conv1", "--tap", "conv2"], "once for units"),
-        (["embedding", "--data", "builtin", "--perplexity", "30"], "below a third of the 8 pictures"),
+        (["embedding", "--data", "builtin", "--perplexity", "30"], "below a third of the 8 images"),
         (["filters", "--compare", "elsewhere/mine.keras"], "elsewhere/mine.keras"),
     ],
 )

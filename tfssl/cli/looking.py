@@ -91,7 +91,7 @@ def report(
         find_model(run)
 
     from tfssl.report import write_report
-    from tfssl.report.run_record import read_runs
+    from tfssl.report.runs import read_runs
 
     for run in read_runs(runs) if data or task else ():
         if data:

@@ -1,4 +1,4 @@
-"""Objects found without labels: four patches that occur together, in the same arrangement, in many pictures.
+"""Objects found without labels: four patches that occur together, in the same arrangement, in many images.
 
 Reference:
     Doersch, Gupta and Efros: Unsupervised Visual Representation Learning by Context Prediction. ICCV 2015,
@@ -25,18 +25,18 @@ _CORNERS = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matches:
-    """The pictures that match each of N constellations most strongly, strongest first.
+    """The images that match each of N constellations most strongly, strongest first.
 
     Args:
-        pictures: their numbers in :attr:`PatchIndex.pictures`, int array (N, K).
+        images: their numbers in :attr:`PatchIndex.images`, int array (N, K).
         patches: rows of the patches that match best, in the order of the constellation, int array (N, K, 4).
         strengths: sum of the four cosines, in [-4, 4], float32 array (N, K).
         errors: e of :func:`fit_square`, float array (N, K).
-        boxes: left, top, right, bottom of the square that the four patches cover, in pixels of the picture, float32
+        boxes: left, top, right, bottom of the square that the four patches cover, in pixels of the image, float32
             array (N, K, 4).
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     patches: np.ndarray
     strengths: np.ndarray
     errors: np.ndarray
@@ -49,7 +49,7 @@ class Matches:
 
 
 def sample_constellations(index, count, rng):
-    """Draw different squares of four touching patches: each picture is as likely as any other, then each place in it.
+    """Draw different squares of four touching patches: each image is as likely as any other, then each square in it.
 
     Args:
         index: a :class:`~tfssl.discovery.patch_index.PatchIndex`.
@@ -63,30 +63,30 @@ def sample_constellations(index, count, rng):
         raise ConfigError(f"`constellations` must be at least 1. Received: constellations={count}")
     if count >= len(index.squares):
         return index.squares
-    picture = index.picture_of(index.squares[:, 0])
-    weights = 1.0 / np.bincount(picture)[picture]
+    image = index.image_of(index.squares[:, 0])
+    weights = 1.0 / np.bincount(image)[image]
     return index.squares[rng.choice(len(index.squares), count, replace=False, p=weights / weights.sum())]
 
 
 def find_matches(index, constellations, top=100, progress=None):
-    """Search all pictures for the four patches of each constellation.
+    """Search all images for the four patches of each constellation.
 
-    In each picture every patch of the constellation takes the patch with the highest cosine, wherever it lies; the
-    pictures with the highest sums of four are kept (the constellation's own picture among them), then
+    In each image every patch of the constellation takes the patch with the highest cosine, wherever it lies; the
+    images with the highest sums of four are kept (the constellation's own image among them), then
     :func:`fit_square` checks the arrangement.
 
     Args:
         index: a :class:`~tfssl.discovery.patch_index.PatchIndex`.
         constellations: rows of the index, int array (N, 4).
-        top: number of pictures to keep (paper: 100).
+        top: number of images to keep (paper: 100).
         progress: called with (constellations done, N).
 
     Returns:
         :class:`Matches`. Takes about :data:`MATCH_BYTES` of memory, and 48 bytes for each match that is returned.
     """
     if top < 2:
-        raise ConfigError(f"`top` must be at least 2 pictures. Received: top={top}")
-    top = min(top, len(index.pictures))
+        raise ConfigError(f"`top` must be at least 2 images. Received: top={top}")
+    top = min(top, len(index.images))
     block = max(1, MATCH_BYTES // _bytes_each(index, top))
     found = []
     for start in range(0, len(constellations), block):
@@ -97,33 +97,33 @@ def find_matches(index, constellations, top=100, progress=None):
 
 
 def _bytes_each(index, top):
-    """Memory that the search for one constellation takes: sums, places and order of all pictures; the check of the
-    best; the queries; their cosines with one picture."""
-    pictures, dimensions, patches = len(index.pictures), index.embeddings.shape[1], np.diff(index.starts).max()
-    return 32 * pictures + 512 * top + 24 * dimensions + 16 * int(patches)
+    """Memory that the search for one constellation takes: sums, patches and order of all images; the check of the
+    best; the queries; their cosines with one image."""
+    images, dimensions, patches = len(index.images), index.embeddings.shape[1], np.diff(index.starts).max()
+    return 32 * images + 512 * top + 24 * dimensions + 16 * int(patches)
 
 
 def _search(index, constellations, top):
-    """Numbers, best patches and sums of the ``top`` pictures of a block of constellations."""
-    count, pictures = len(constellations), len(index.pictures)
+    """Numbers, best patches and sums of the ``top`` images of a block of constellations."""
+    count, images = len(constellations), len(index.images)
     queries = index.embeddings[constellations.reshape(-1)].astype(np.float32)
-    patches = np.empty((count, pictures, 4), np.int32)
-    strengths = np.empty((count, pictures), np.float32)
+    patches = np.empty((count, images, 4), np.int32)
+    strengths = np.empty((count, images), np.float32)
     for number, (first, last) in enumerate(zip(index.starts[:-1], index.starts[1:], strict=True)):
         cosines = queries @ index.embeddings[first:last].astype(np.float32).T
         best = cosines.argmax(axis=1)
         patches[:, number] = (first + best).reshape(count, 4)
         strengths[:, number] = np.take_along_axis(cosines, best[:, None], axis=1).reshape(count, 4).sum(axis=1)
-    order = np.argsort(-strengths, axis=1, kind="stable")[:, :top]  # equal ones in the order of the pictures
+    order = np.argsort(-strengths, axis=1, kind="stable")[:, :top]  # equal ones in the order of the images
     return order, np.take_along_axis(patches, order[..., None], axis=1), np.take_along_axis(strengths, order, axis=1)
 
 
-def _verify(index, pictures, patches, strengths):
+def _verify(index, images, patches, strengths):
     """The fields of :class:`Matches` for a block of constellations."""
     center, side, errors = fit_square(index.centers[patches], index.sides[patches])
     half = (side + index.sides[patches].mean(axis=-1))[..., None] / 2  # S joins centers; a patch reaches half beyond
     boxes = np.concatenate([center - half, center + half], axis=-1).astype(np.float32)
-    return pictures.astype(np.int32), patches, strengths, errors, boxes
+    return images.astype(np.int32), patches, strengths, errors, boxes
 
 
 def fit_square(centers, sides):
@@ -153,13 +153,13 @@ def fit_square(centers, sides):
 
 
 def rank_constellations(matches):
-    """Order of the constellations by the number of verified pictures; equal ones by the strength of these.
+    """Order of the constellations by the number of verified images; equal ones by the strength of these.
 
     Args:
         matches: :class:`Matches`.
 
     Returns:
-        ``(order, scores)``: numbers of the constellations, best first, and the number of verified pictures of each
+        ``(order, scores)``: numbers of the constellations, best first, and the number of verified images of each
         constellation (not ordered), int arrays (N,).
     """
     scores = matches.verified.sum(axis=1)

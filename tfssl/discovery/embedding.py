@@ -1,34 +1,35 @@
-"""Directions of patches in the layer fc6, and what to hold them against."""
+"""Directions of patches: by a network's embedding, and by descriptors that learned nothing to hold it against."""
 
 import keras
 import numpy as np
 import tensorflow as tf
-
-from tfssl.discovery.descriptors import hog_descriptor, pixel_descriptor, unit_length
+from skimage.feature import hog
+from sklearn.preprocessing import normalize
 
 BASELINES = ("untrained", "pixels", "hog")
 """Descriptors to hold the learned one against: the same network with random weights, colors, gradients."""
 
 _AT_ONCE = 512  # patches; more at a time are not faster
+_MAX_PIXELS = 24  # along each axis of the descriptor of pixels
 
 
 def embed(method, model):
     """A function from uint8 patches to the directions of their embeddings.
 
     Args:
-        method: the :class:`~tfssl.methods.ContextPrediction` that the model belongs to.
+        method: a method with ``embedder(model)``: a ``keras.Model`` of patches in [0, 1], (N, s, s, 3) -> (N, D).
         model: its network.
 
     Returns:
-        Function: uint8 (N, s, s, 3), s the method's patch_size -> float32 (N, D), rows of length 1 (of length 0
-        where nothing in fc6 is active).
+        Function: uint8 (N, s, s, 3) -> float32 (N, D), rows of length 1 (of length 0 where nothing is active, so that
+        they match nothing).
     """
     embedder = method.embedder(model)
     run = tf.function(lambda patches: embedder(patches, training=False), reduce_retracing=True)
 
     def vectors(patches):
         parts = [patches[first : first + _AT_ONCE] for first in range(0, len(patches), _AT_ONCE)]
-        return unit_length(np.concatenate([np.asarray(run(_scaled(part))) for part in parts]))
+        return normalize(np.concatenate([np.asarray(run(_scaled(part))) for part in parts]))
 
     return vectors
 
@@ -38,11 +39,34 @@ def baseline_descriptor(name, method, seed=0):
 
     Args:
         name: one of :data:`BASELINES`.
-        method: the :class:`~tfssl.methods.ContextPrediction` whose untrained network is meant.
+        method: the method whose untrained network is meant, as of :func:`embed`.
         seed: of the random weights.
     """
     descriptors = {"pixels": pixel_descriptor, "hog": hog_descriptor}
     return descriptors[name] if name in descriptors else _untrained_descriptor(method, seed)
+
+
+def pixel_descriptor(patches):
+    """Colors with the mean of the patch removed: the cosine is then the normalized correlation.
+
+    Patches of more than 24 pixels a side are first averaged down to at most that.
+    """
+    block = -(-patches.shape[1] // _MAX_PIXELS)
+    size = patches.shape[1] // block
+    cut = patches[:, : size * block, : size * block]
+    pixels = cut.reshape(len(patches), size, block, size, block, 3).mean(axis=(2, 4), dtype=np.float32)
+    return normalize(pixels.reshape(len(patches), -1) - pixels.mean(axis=(1, 2, 3))[:, None])
+
+
+def hog_descriptor(patches):
+    """Histograms of oriented gradients: cells of 8 pixels, smaller where the patch would hold less than 2 x 2.
+
+    Reference:
+        Dalal and Triggs: Histograms of Oriented Gradients for Human Detection. CVPR 2005, section 6.
+    """
+    cell = min(8, patches.shape[1] // 2)
+    options = {"pixels_per_cell": (cell, cell), "cells_per_block": (2, 2), "channel_axis": -1}
+    return normalize(np.stack([hog(patch.astype(np.float32), 9, **options) for patch in patches]))
 
 
 def _untrained_descriptor(method, seed):
@@ -55,7 +79,7 @@ def _untrained_descriptor(method, seed):
         # With its initial statistics batch normalization does nothing. Those of the first patches are a network that
         # has seen the data and learned nothing.
         if not known:
-            _set_statistics(model, method.embedder(model), _scaled(patches[:_AT_ONCE]))
+            _set_statistics(method.embedder(model), _scaled(patches[:_AT_ONCE]))
             known.append(True)
         return vectors(patches)
 
@@ -71,15 +95,22 @@ def _draw_weights(model, seed):
             variable.assign(rng.uniform(-limit, limit, variable.shape))
 
 
-def _set_statistics(model, embedder, pixels):
-    """Moving averages of the tower's batch normalization = those of one batch."""
-    found = [x for x in model.get_layer("tower").layers if isinstance(x, keras.layers.BatchNormalization)]
+def _set_statistics(embedder, pixels):
+    """Moving averages of its batch normalization = those of one batch."""
+    found = list(_batch_normalizations(embedder))
     momenta = [layer.momentum for layer in found]
     for layer in found:
         layer.momentum = 0.0
     embedder(pixels, training=True)
     for layer, momentum in zip(found, momenta, strict=True):
         layer.momentum = momentum
+
+
+def _batch_normalizations(layer):
+    if isinstance(layer, keras.layers.BatchNormalization):
+        yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from _batch_normalizations(inner)
 
 
 def _scaled(patches):

@@ -1,21 +1,32 @@
 """The files of an object discovery: ``clusters.json``, the purity-coverage curve, a sheet and a page."""
 
-import contextlib
 import csv
 import dataclasses
-import json
-import os
+from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from tfssl import __version__
-from tfssl.discovery.page import write_page, write_sheet
 from tfssl.discovery.purity import area_under_curve, purity, purity_coverage, random_sets
+from tfssl.files import write_json, writing
 from tfssl.visualization.line_plot import line_plot
+from tfssl.visualization.page import Figure, Row, Section, Table, write_page
+from tfssl.visualization.sheet import picture_sheet
 
+THUMBNAIL = 128
+"""Longest side of an image on the page, in pixels."""
+
+_SHEET_ROWS, _SHEET_COLUMNS = 12, 8
+_SEED_COLOR, _MEMBER_COLOR = "#ff3b30", "#2bff59"
 _ENDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # of the axis of coverage
 _RANDOM = "random"
 _NAMES = {"": "learned", "untrained": "untrained network", "pixels": "raw pixels", "hog": "HOG", _RANDOM: "random sets"}
+_TEXT = (
+    "Each row is one constellation of four touching patches (red) and the images in which its four patches were "
+    "found again in the same arrangement (green), the strongest match first. No label took part in finding them. Rows "
+    "are in the order of the number of such images; a row that would add no new image comes later."
+)
 
 
 def write_findings(out, source, labels, found, grid, mining, shown):
@@ -24,7 +35,7 @@ def write_findings(out, source, labels, found, grid, mining, shown):
     Args:
         out: folder, a ``Path``; made if missing.
         source: the :class:`tfssl.data.images.ImageSource` that was searched.
-        labels: class of each of its pictures, or None.
+        labels: class of each of its images, or None.
         found: ``{descriptor: Mined}``; ``""`` is the learned one, which the page and ``clusters.json`` are about.
         grid: the :class:`~tfssl.discovery.patch_index.Grid`.
         mining: the :class:`~tfssl.discovery.mining.Mining`.
@@ -33,32 +44,24 @@ def write_findings(out, source, labels, found, grid, mining, shown):
     Returns:
         The summary that :func:`~tfssl.discovery.discover.discover` returns.
     """
-    out.mkdir(parents=True, exist_ok=True)
     summary = {_key(name, key): value for name, mined in found.items() for key, value in _counts(mined, mining).items()}
-    plot = None
+    ours, figures = found[""], []
     if labels is not None:
         curves = _curves(found, labels, mining)
-        summary.update(_areas(curves))
-        plot = out / "purity_coverage.png"
-        _write_curves(curves, summary, plot)
-    ours = found[""]
+        summary |= _areas(curves)
+        figures = [Figure(_write_curves(curves, summary, out), "Purity against coverage, beside sets drawn by chance")]
     settings = {**dataclasses.asdict(mining), **dataclasses.asdict(grid)}
     record = {"version": __version__, "settings": settings, "summary": summary, "skipped": ours.skipped}
     record["clusters"] = [_cluster_record(source, labels, c, mining.set_size) for c in ours.clusters]
-    with _whole(out / "clusters.json") as path:
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    write_sheet(source, ours.clusters, out / "sheet.png", mining.set_size, labels)
-    with _whole(out / "index.html") as path:
-        write_page(
-            source,
-            ours.clusters[:shown],
-            path,
-            title="Objects discovered without labels",
-            facts=_facts(summary, grid, mining, min(shown, len(ours.clusters))),
-            set_size=mining.set_size,
-            labels=labels,
-            curve=plot,
-        )
+    write_json(out / "clusters.json", record)
+    _write_sheet(source, ours.clusters[:_SHEET_ROWS], out / "sheet.png", mining.set_size, labels)
+    facts = list(_facts(summary, grid, mining, min(shown, len(ours.clusters))))
+    sections = [Section("", [Table(["What was searched", "and found"], facts), *figures])]
+    for number, cluster in enumerate(ours.clusters[:shown], start=1):
+        drawn = _thumbnails(source, cluster, mining.set_size)
+        heading = f"{number}. Verified {_describe(cluster, mining.set_size, labels)}"
+        sections.append(Section(heading, [Row([_figure(source, *one, labels) for one in drawn], small=True)]))
+    write_page(out / "index.html", "Objects discovered without labels", sections, text=_TEXT)
     return {**summary, "skipped": ours.skipped}
 
 
@@ -68,8 +71,8 @@ def _key(name, key):
 
 def _counts(mined, mining):
     return {
-        "pictures": float(len(mined.pictures)),
-        "pictures_skipped": float(len(mined.skipped)),
+        "images": float(len(mined.images)),
+        "images_skipped": float(len(mined.skipped)),
         "patches": float(mined.patches),
         "embedding_mib": mined.patches * mined.dimensions * 2 / 2**20,
         "constellations": float(len(mined.scores)),
@@ -81,10 +84,10 @@ def _counts(mined, mining):
 
 def _curves(found, labels, mining):
     """``{descriptor: (coverage, purity)}``, and of random sets as many and as large as the learned ones."""
-    sets = {name: [c.pictures(mining.set_size) for c in mined.clusters] for name, mined in found.items()}
-    pictures = np.array(found[""].pictures)
-    sets[_RANDOM] = random_sets(sets[""], pictures, np.random.default_rng(mining.seed))
-    return {name: purity_coverage(members, labels, len(pictures)) for name, members in sets.items()}
+    sets = {name: [c.images(mining.set_size) for c in mined.clusters] for name, mined in found.items()}
+    images = np.array(found[""].images)
+    sets[_RANDOM] = random_sets(sets[""], images, np.random.default_rng(mining.seed))
+    return {name: purity_coverage(members, labels, len(images)) for name, members in sets.items()}
 
 
 def _areas(curves):
@@ -96,35 +99,32 @@ def _areas(curves):
     return summary
 
 
-def _write_curves(curves, summary, plot):
-    """The PNG, and the CSV beside it: one line for each point."""
-    names = {name: f"{_NAMES[name]} ({summary[_key(name, 'area')]:.3f})" for name in curves}
-    shown = {names[name]: curve for name, curve in curves.items()}
-    covered = max((coverage[-1] for coverage, _ in curves.values() if len(coverage)), default=1.0)
-    end = next(end for end in _ENDS if end >= covered)
-    line_plot(shown, plot, x_label="coverage", y_label="mean purity (area under the curve)", x_range=(0.0, end))
-    with (
-        _whole(plot.with_suffix(".csv")) as path,
-        open(path, "w", newline="", encoding="utf-8") as file,
-    ):
+def _write_curves(curves, summary, out):
+    """A CSV with one line for each point, and the PNG, whose path is returned."""
+    with writing(out / "purity_coverage.csv", "w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["descriptor", "sets", "coverage", "purity"])
         for name, (coverage, pure) in curves.items():
             for count, (x, y) in enumerate(zip(coverage, pure, strict=True), start=1):
                 rows.writerow([name or "learned", count, f"{x:.6f}", f"{y:.6f}"])
+    drawn = {f"{_NAMES[name]} ({summary[_key(name, 'area')]:.3f})": curve for name, curve in curves.items()}
+    covered = max((coverage[-1] for coverage, _ in curves.values() if len(coverage)), default=1.0)
+    plot, end = out / "purity_coverage.png", next(end for end in _ENDS if end >= covered)
+    line_plot(drawn, plot, x_label="coverage", y_label="mean purity (area under the curve)", x_range=(0.0, end))
+    return plot
 
 
 def _cluster_record(source, labels, cluster, set_size):
-    record = {"score": cluster.score, "seed": {"picture": source.name(cluster.seed.picture), "box": _box(cluster.seed)}}
+    record = {"score": cluster.score, "seed": {"image": source.name(cluster.seed.image), "box": _box(cluster.seed)}}
     if labels is not None:
-        record["purity"] = purity([labels[picture] for picture in cluster.pictures(set_size)])
+        record["purity"] = purity([labels[image] for image in cluster.images(set_size)])
     record["members"] = [
         {
-            "picture": source.name(member.picture),
+            "image": source.name(member.image),
             "box": _box(member),
             "e": round(member.error, 4),
             "match": round(member.strength, 4),
-            **({} if labels is None else {"label": labels[member.picture]}),
+            **({} if labels is None else {"label": labels[member.image]}),
         }
         for member in cluster.members
     ]
@@ -136,28 +136,57 @@ def _box(member):
 
 
 def _facts(summary, grid, mining, shown):
-    scales = ", ".join(f"{grid.side * scale:g}" for scale in grid.scales)
-    facts = {
-        "pictures searched": f"{summary['pictures']:.0f} ({summary['pictures_skipped']:.0f} left out)",
-        "patches": f"{summary['patches']:.0f}, side {scales} pixels, {grid.steps} positions per side",
-        "constellations": f"{summary['constellations']:.0f}, each looked for in {mining.top} pictures",
-        "verified": f"{summary['constellations_verified']:.0f} in {mining.set_size} pictures or more",
-        "clusters": f"{summary['clusters']:.0f}, of which {shown} are shown",
-    }
+    sizes = ", ".join(f"{grid.side * scale:g}" for scale in grid.scales)
+    yield "images searched", f"{summary['images']:.0f} ({summary['images_skipped']:.0f} left out)"
+    yield "patches", f"{summary['patches']:.0f} of {sizes} pixels, {grid.steps} positions per patch size"
+    yield "constellations", f"{summary['constellations']:.0f}, each looked for in {mining.top} images"
+    yield "verified", f"{summary['constellations_verified']:.0f} in {mining.set_size} images or more"
+    yield "clusters", f"{summary['clusters']:.0f}, of which {shown} are shown"
     if "purity" in summary:
-        facts[f"purity of the strongest {mining.set_size}"] = (
-            f"{summary['purity']:.3f} on average (random sets {summary['random_purity']:.3f}), coverage "
-            f"{summary['coverage']:.3f}"
-        )
-    return facts
+        ours, chance, covered = (summary[key] for key in ("purity", "random_purity", "coverage"))
+        text = f"{ours:.3f} on average (random sets {chance:.3f}), coverage {covered:.3f}"
+        yield f"purity of the strongest {mining.set_size}", text
 
 
-@contextlib.contextmanager
-def _whole(path):
-    """A name to write to, which becomes ``path`` when all went well."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _thumbnails(source, cluster, count):
+    """The constellation, then the ``count`` strongest members in other images: list of (member, ``PIL.Image``)."""
+    others = [member for member in cluster.members if member.image != cluster.seed.image][:count]
+    drawn = [(cluster.seed, _thumbnail(source, cluster.seed, _SEED_COLOR))]
+    return drawn + [(member, _thumbnail(source, member, _MEMBER_COLOR)) for member in others]
+
+
+def _thumbnail(source, member, color):
+    """A small image with the square of a member drawn."""
+    image = source.example(member.image)["image"]
+    full = image.size
+    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+    scale = (image.width / full[0], image.height / full[1]) * 2
+    box = [round(edge * factor) for edge, factor in zip(member.box, scale, strict=True)]
+    box = [max(0, box[0]), max(0, box[1]), min(image.width - 1, box[2]), min(image.height - 1, box[3])]
+    draw = ImageDraw.Draw(image)
+    draw.rectangle(box, outline="black", width=4)
+    draw.rectangle([box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1], outline=color, width=2)
+    return image
+
+
+def _write_sheet(source, clusters, path, set_size, labels):
+    rows = [[image for _, image in _thumbnails(source, cluster, _SHEET_COLUMNS)] for cluster in clusters]
+    texts = [_describe(cluster, set_size, labels).replace(", ", "\n") for cluster in clusters]
+    titles = ["constellation", *["found in"] * (max(len(row) for row in rows) - 1)]
+    picture_sheet(rows, path, titles=titles, labels=texts, cell=THUMBNAIL)
+
+
+def _describe(cluster, set_size, labels):
+    """One line about a cluster: in how many images it was verified, and how pure its strongest ones are."""
+    text = f"in {cluster.score} images"
+    if labels is None:
+        return text
+    names = [labels[image] for image in cluster.images(set_size)]
+    return f"{text}, purity {purity(names):.2f}, {max(sorted(set(names)), key=names.count)}"
+
+
+def _figure(source, member, image, labels):
+    name = source.name(member.image)
+    caption = Path(name).name if labels is None else labels[member.image]
+    title = f"{name}, e = {member.error:.3f}, match {member.strength:.2f} of 4"
+    return Figure(image, caption, title=title, photograph=True)

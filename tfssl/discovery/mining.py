@@ -1,4 +1,4 @@
-"""Object discovery from pictures to ranked clusters, for any embedding of patches."""
+"""Object discovery from images to ranked clusters, for any embedding of patches."""
 
 import contextlib
 import dataclasses
@@ -18,8 +18,8 @@ class Mining:
 
     Args:
         constellations: number of constellations to draw (paper: 16,384).
-        top: pictures in which each is looked for, those that match most strongly (paper: 100).
-        set_size: pictures of a cluster that count for coverage and purity, and the fewest it must be verified in
+        top: images in which each is looked for, those that match most strongly (paper: 100).
+        set_size: images of a cluster that count for coverage and purity, and the fewest it must be verified in
             (paper: 10).
         clusters: most clusters to keep (paper: 1000).
         seed: of the constellations drawn.
@@ -41,16 +41,16 @@ class Mining:
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """A picture in which a constellation was found.
+    """An image in which a constellation was found.
 
     Args:
-        picture: its place in the source.
-        box: left, top, right, bottom of the square that the four patches cover, in pixels of the picture.
+        image: its number in the source.
+        box: left, top, right, bottom of the square that the four patches cover, in pixels of the image.
         error: e of :func:`~tfssl.discovery.constellations.fit_square`, in [0, 1).
         strength: sum of the four cosines, in [-4, 4].
     """
 
-    picture: int
+    image: int
     box: tuple[float, float, float, float]
     error: float
     strength: float
@@ -58,11 +58,11 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """A constellation and the pictures in which it was found in the same arrangement, strongest match first.
+    """A constellation and the images in which it was found in the same arrangement, strongest match first.
 
     Args:
         seed: where the constellation was cut; its error is 0 and its strength 4.
-        members: all verified pictures; the seed's own is usually the first.
+        members: all verified images; the seed's own is usually the first.
     """
 
     seed: Member
@@ -70,12 +70,12 @@ class Cluster:
 
     @property
     def score(self):
-        """Number of verified pictures."""
+        """Number of verified images."""
         return len(self.members)
 
-    def pictures(self, count=None):
-        """Places in the source of the ``count`` strongest members; None for all."""
-        return [member.picture for member in self.members[:count]]
+    def images(self, count=None):
+        """Numbers in the source of the ``count`` strongest members; None for all."""
+        return [member.image for member in self.members[:count]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,54 +84,54 @@ class Mined:
 
     Args:
         clusters: in the order of :func:`~tfssl.discovery.purity.select_sets`.
-        scores: verified pictures of every constellation drawn, int array, highest first.
-        pictures: places in the source of the pictures that were searched.
+        scores: verified images of every constellation drawn, int array, highest first.
+        images: numbers in the source of the images that were searched.
         patches: number of patches embedded.
         dimensions: of the embedding.
-        skipped: ``{name: reason}`` of the pictures that were not.
+        skipped: ``{name: reason}`` of the images that were not.
     """
 
     clusters: list[Cluster]
     scores: np.ndarray
-    pictures: tuple[int, ...]
+    images: tuple[int, ...]
     patches: int
     dimensions: int
     skipped: dict[str, str]
 
 
-def mine(source, embed, grid, mining, *, limit=None, progress=None):
-    """Discover clusters of pictures that show the same thing.
+def mine(data, embed, grid, mining, *, limit=None, progress=None):
+    """Discover clusters of images that show the same thing.
 
     Args:
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
         grid: a :class:`~tfssl.discovery.patch_index.Grid`.
         mining: a :class:`Mining`.
-        limit: use only the first so many pictures; None for all.
+        limit: use only the first so many images; None for all.
         progress: called with a unit in the plural, gives a context manager whose value is called with
             (done, total), such as the class ``tfssl.training.progress.CountProgress``.
 
     Returns:
-        :class:`Mined`; no clusters if no constellation was verified in ``set_size`` pictures.
+        :class:`Mined`; no clusters if no constellation was verified in ``set_size`` images.
 
     Raises:
-        SourceError: if fewer than ``set_size`` pictures serve.
+        SourceError: if fewer than ``set_size`` images serve.
     """
-    source, progress = image_source(source), progress or _silent
+    source, progress = image_source(data), progress or (lambda unit: contextlib.nullcontext())
     _check_count(len(source) if limit is None else min(limit, len(source)), mining.set_size, "")
-    with progress("pictures") as report:
+    with progress("images") as report:
         index = build_index(source, embed, grid, limit=limit, progress=report)
     few = "; ".join(f"{name}: {reason}" for name, reason in list(index.skipped.items())[:2])
-    _check_count(len(index.pictures), mining.set_size, f" ({few})" if few else "")
+    _check_count(len(index.images), mining.set_size, f" ({few})" if few else "")
     drawn = search.sample_constellations(index, mining.constellations, np.random.default_rng(mining.seed))
     with progress("constellations") as report:
         matches = search.find_matches(index, drawn, mining.top, progress=report)
     order, scores = search.rank_constellations(matches)
     ranked = [n for n in order.tolist() if scores[n] >= mining.set_size]
-    sets = [matches.pictures[n][matches.verified[n]][: mining.set_size].tolist() for n in ranked]
-    clusters = [_cluster(index, matches, drawn, ranked[place]) for place in select_sets(sets, mining.clusters)]
+    sets = [matches.images[n][matches.verified[n]][: mining.set_size].tolist() for n in ranked]
+    clusters = [_cluster(index, matches, drawn, ranked[number]) for number in select_sets(sets, mining.clusters)]
     dimensions = index.embeddings.shape[1]
-    return Mined(clusters, scores[order], index.pictures, len(index.centers), dimensions, index.skipped)
+    return Mined(clusters, scores[order], index.images, len(index.centers), dimensions, index.skipped)
 
 
 def _cluster(index, matches, drawn, number):
@@ -140,24 +140,19 @@ def _cluster(index, matches, drawn, number):
     box = (*(center - side).tolist(), *(center + side).tolist())
     members = [
         Member(
-            index.pictures[matches.pictures[number, k]],
+            index.images[matches.images[number, k]],
             tuple(matches.boxes[number, k].tolist()),
             float(matches.errors[number, k]),
             float(matches.strengths[number, k]),
         )
         for k in np.flatnonzero(matches.verified[number])
     ]
-    return Cluster(Member(index.pictures[index.picture_of(rows[0])], box, 0.0, 4.0), tuple(members))
+    return Cluster(Member(index.images[index.image_of(rows[0])], box, 0.0, 4.0), tuple(members))
 
 
 def _check_count(count, needed, why):
     if count < needed:
         raise SourceError(
-            f"`source` has {count} pictures that serve{why}, fewer than the {needed} of a cluster (`set_size`); give "
-            "more or larger pictures"
+            f"`data` has {count} images that serve{why}, fewer than the {needed} of a cluster (`set_size`); give "
+            "more or larger images"
         )
-
-
-@contextlib.contextmanager
-def _silent(unit):
-    yield None

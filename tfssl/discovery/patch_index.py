@@ -1,4 +1,4 @@
-"""Every patch of every picture on a dense grid, embedded once: what object discovery searches in."""
+"""Every patch of every image on a dense grid, embedded once: what object discovery searches in."""
 
 import dataclasses
 
@@ -22,8 +22,8 @@ class Grid:
     Args:
         side: side of the patches that the network takes, in pixels.
         steps: grid positions per patch side; 1 makes the patches touch, 2 makes them overlap by half.
-        scales: sides of the patches in the pictures, as multiples of ``side``.
-        area: (smallest, largest) number of pixels that a picture keeps; others are first scaled to the nearer end,
+        scales: sides of the patches in the images, as multiples of ``side``.
+        area: (smallest, largest) number of pixels that an image keeps; others are first scaled to the nearer end,
             so that a patch shows about as much as in training. None leaves all as they are.
     """
 
@@ -39,7 +39,7 @@ class Grid:
             raise ConfigError(f"`scales` must be numbers in [0.1, 10]. Received: scales={self.scales}")
 
     def sizes(self, width, height):
-        """(width, height) to which a picture is brought for each scale, in pixels."""
+        """(width, height) to which an image is brought for each scale, in pixels."""
         pixels = width * height
         zoom = 1.0 if self.area is None else np.sqrt(np.clip(pixels, *self.area) / pixels)
         return [(max(1, round(width * zoom / s)), max(1, round(height * zoom / s))) for s in self.scales]
@@ -55,61 +55,61 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PatchIndex:
-    """Embedded patches of all pictures that serve. Rows of one picture are adjacent.
+    """Embedded patches of all images that serve. Rows of one image are adjacent.
 
     Args:
         embeddings: unit vectors, float16 array (P, D); rounding changes a cosine by less than 0.001.
-        centers: (x, y) in pixels of the patch's picture, float32 array (P, 2).
+        centers: (x, y) in pixels of the patch's image, float32 array (P, 2).
         sides: in the same pixels, float32 array (P,).
-        starts: first row of each picture, and P, int64 array (n + 1,).
-        pictures: place in the source of each picture, tuple of n int.
+        starts: first row of each image, and P, int64 array (n + 1,).
+        images: number in the source of each, tuple of n int.
         squares: rows of four touching patches, upper left, upper right, lower left, lower right: every such four on
-            the grid, int32 array (M, 4), in the order of the pictures.
-        skipped: ``{name: reason}`` of the pictures that do not serve.
+            the grid, int32 array (M, 4), in the order of the images.
+        skipped: ``{name: reason}`` of the images that do not serve.
     """
 
     embeddings: np.ndarray
     centers: np.ndarray
     sides: np.ndarray
     starts: np.ndarray
-    pictures: tuple[int, ...]
+    images: tuple[int, ...]
     squares: np.ndarray
     skipped: dict[str, str]
 
-    def picture_of(self, rows):
-        """Number of the picture, in ``pictures``, that each row belongs to."""
+    def image_of(self, rows):
+        """Number of the image, in ``images``, that each row belongs to."""
         return np.searchsorted(self.starts, rows, side="right") - 1
 
 
-def build_index(source, embed, grid, *, limit=None, progress=None):
+def build_index(data, embed, grid, *, limit=None, progress=None):
     """Cut and embed the patches of a source.
 
     Args:
-        source: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`.
         embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
         grid: a :class:`Grid`.
-        limit: use only the first so many pictures; None for all.
-        progress: called with (pictures done, pictures in all) after each picture.
+        limit: use only the first so many images; None for all.
+        progress: called with (images done, images in all) after each image.
 
     Returns:
-        A :class:`PatchIndex`. Pictures that cannot be read, or hold less than 2 x 2 patches at every scale, are in
+        A :class:`PatchIndex`. Images that cannot be read, or hold less than 2 x 2 patches at every scale, are in
         its ``skipped``. Memory is 2 * P * D bytes, and a few megabytes while it is built.
 
     Raises:
-        SourceError: if no picture serves.
+        SourceError: if no image serves.
         ConfigError: if the embeddings would take more than :data:`MAX_BYTES`.
     """
-    source = image_source(source)
+    source = image_source(data)
     total = len(source) if limit is None else min(limit, len(source))
     builder = _Builder(embed, grid)
-    for place in range(total):
+    for number in range(total):
         try:
-            builder.add(place, source.example(place)["image"])
+            builder.add(number, source.example(number)["image"])
         except (ValueError, OSError) as error:
-            builder.skipped[source.name(place)] = str(error)
-        _check_memory(builder, place + 1, total)
+            builder.skipped[source.name(number)] = str(error)
+        _check_memory(builder, number + 1, total)
         if progress is not None:
-            progress(place + 1, total)
+            progress(number + 1, total)
     return builder.finish(total)
 
 
@@ -118,12 +118,12 @@ class _Builder:
 
     def __init__(self, embed, grid):
         self.embed, self.grid = embed, grid
-        self.pictures, self.counts, self.skipped = [], [], {}
+        self.images, self.counts, self.skipped = [], [], {}
         self.embeddings, self.centers, self.sides, self.squares = [], [], [], []
         self._patches, self._waiting, self._rows = [], 0, 0
 
-    def add(self, place, image):
-        """Take in a picture, a ``PIL.Image`` in RGB. Raises ValueError if it is too small."""
+    def add(self, number, image):
+        """Take in an image, a ``PIL.Image`` in RGB. Raises ValueError if it is too small."""
         parts = [cut_patches(image, size, self.grid) for size in self.grid.sizes(*image.size)]
         if not any(len(squares) for _, _, _, squares in parts):
             width, height = self.grid.sizes(*image.size)[int(np.argmin(self.grid.scales))]
@@ -135,7 +135,7 @@ class _Builder:
             self.sides.append(sides)
             self.squares.append(squares + self._rows)
             self._rows += len(patches)
-        self.pictures.append(place)
+        self.images.append(number)
         self.counts.append(self._rows - first)
         self._waiting += self.counts[-1]
         if self._waiting >= _PATCHES_AT_ONCE:
@@ -147,17 +147,17 @@ class _Builder:
         self._patches, self._waiting = [], 0
 
     def finish(self, total):
-        """The index of all pictures taken in."""
-        if not self.pictures:
+        """The index of all images taken in."""
+        if not self.images:
             few = "; ".join(f"{name}: {reason}" for name, reason in list(self.skipped.items())[:3])
-            raise SourceError(f"`source` has no picture that serves among {total} ({few}); give larger pictures")
+            raise SourceError(f"`data` has no image that serves among {total} ({few}); give larger images")
         self._embed()
         return PatchIndex(
             _join(self.embeddings),
             np.concatenate(self.centers).astype(np.float32),
             np.concatenate(self.sides).astype(np.float32),
             np.concatenate([[0], np.cumsum(self.counts)]),
-            tuple(self.pictures),
+            tuple(self.images),
             np.concatenate(self.squares).astype(np.int32),
             self.skipped,
         )
@@ -175,7 +175,7 @@ def _join(blocks):
 
 
 def cut_patches(image, size, grid):
-    """Cut all patches of a grid out of a picture, at one scale.
+    """Cut all patches of a grid out of an image, at one scale.
 
     Args:
         image: ``PIL.Image`` in RGB.
@@ -183,7 +183,7 @@ def cut_patches(image, size, grid):
         grid: a :class:`Grid`.
 
     Returns:
-        ``(patches, centers, sides, squares)``: uint8 (N, s, s, 3), (x, y) in pixels of the picture (N, 2), sides in
+        ``(patches, centers, sides, squares)``: uint8 (N, s, s, 3), (x, y) in pixels of the image (N, 2), sides in
         the same (N,), and numbers of each four touching patches (M, 4), upper left first, lower right last.
     """
     side, steps = grid.side, grid.steps
@@ -202,12 +202,12 @@ def cut_patches(image, size, grid):
 
 
 def _check_memory(builder, done, total):
-    """Refuse early: from the first pictures follows about how much all will take."""
+    """Refuse early: from the first images follows about how much all will take."""
     if done < min(total, _FIRST_ESTIMATE) or not builder.embeddings:
         return
     expected = sum(block.nbytes for block in builder.embeddings) * total / done
     if expected > MAX_BYTES:
         raise ConfigError(
-            f"the embeddings of {total} pictures would take about {expected / 2**30:.0f} GiB of memory, more than the "
+            f"the embeddings of {total} images would take about {expected / 2**30:.0f} GiB of memory, more than the "
             f"limit of {MAX_BYTES >> 30}; give fewer `steps` or `scales`, or a `limit`"
         )

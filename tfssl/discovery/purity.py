@@ -6,17 +6,17 @@ import numpy as np
 
 
 def select_sets(ranked, count):
-    """Walk down a ranking and take a set only if it adds a picture that is not yet covered.
+    """Walk down a ranking and take a set only if it adds a image that is not yet covered.
 
-    When no set is left that does, a picture counts as covered only if two of the taken sets hold it, then three, and
+    When no set is left that does, a image counts as covered only if two of the taken sets hold it, then three, and
     so on, until ``count`` sets are taken or none is left. Near copies of a set so come late.
 
     Args:
-        ranked: list of sets of pictures (any iterables of hashable names), best first.
+        ranked: list of sets of images (any iterables of hashable names), best first.
         count: number of sets to take.
 
     Returns:
-        Places in ``ranked`` of the taken sets, in the order they were taken.
+        Positions in ``ranked`` of the taken sets, in the order they were taken.
 
     Reference:
         Doersch, Gupta and Efros (2015), section 4.5; after Doersch, Gupta and Efros: Mid-level Visual Element
@@ -26,21 +26,21 @@ def select_sets(ranked, count):
     taken, waiting, fold = [], list(range(len(ranked))), 1
     while waiting and len(taken) < count:
         refused = []
-        for place in waiting:
-            if len(taken) < count and any(covered[picture] < fold for picture in ranked[place]):
-                covered.update(ranked[place])
-                taken.append(place)
+        for number in waiting:
+            if len(taken) < count and any(covered[image] < fold for image in ranked[number]):
+                covered.update(ranked[number])
+                taken.append(number)
             else:
-                refused.append(place)
+                refused.append(number)
         waiting, fold = refused, fold + 1
     return taken
 
 
 def purity(labels):
-    """Largest share of pictures with the same label, in (0, 1].
+    """Largest fraction of images with the same label, in (0, 1].
 
     Args:
-        labels: labels of the pictures of a set, at least one.
+        labels: labels of the images of a set, at least one.
     """
     return collections.Counter(labels).most_common(1)[0][1] / len(labels)
 
@@ -48,13 +48,13 @@ def purity(labels):
 def purity_coverage(sets, labels, total):
     """The purity-coverage curve.
 
-    Sets are sorted by purity, the purest first, equal ones in the given order. Point k: x is the share of all
-    pictures that occur in at least one of the first k sets, y the mean purity of these.
+    Sets are sorted by purity, the purest first, equal ones in the given order. Point k: x is the fraction of all
+    images that occur in at least one of the first k sets, y the mean purity of these.
 
     Args:
-        sets: list of sets of pictures.
-        labels: ``{picture: label}``.
-        total: number of pictures of the data set.
+        sets: list of sets of images.
+        labels: ``{image: label}``.
+        total: number of images of the data set.
 
     Returns:
         ``(coverage, purity)``, float arrays (number of sets,).
@@ -62,13 +62,13 @@ def purity_coverage(sets, labels, total):
     Reference:
         Doersch, Gupta and Efros (2015), section 4.5.
     """
-    purities = [purity([labels[picture] for picture in pictures]) for pictures in sets]
+    purities = [purity([labels[image] for image in images]) for images in sets]
     seen, coverage = set(), []
-    order = sorted(range(len(sets)), key=lambda place: -purities[place])
-    for place in order:
-        seen.update(sets[place])
+    order = sorted(range(len(sets)), key=lambda number: -purities[number])
+    for number in order:
+        seen.update(sets[number])
         coverage.append(len(seen) / total)
-    sorted_purities = np.array([purities[place] for place in order])
+    sorted_purities = np.array([purities[number] for number in order])
     return np.array(coverage), np.cumsum(sorted_purities) / np.arange(1, len(sets) + 1)
 
 
@@ -79,12 +79,12 @@ def area_under_curve(coverage, purity):
     return float(np.trapezoid(np.append(purity[:1], purity), np.append([0.0], coverage)))
 
 
-def random_sets(sets, pictures, rng):
-    """As many sets, each as large, of pictures drawn by chance: what purity is worth nothing.
+def random_sets(sets, images, rng):
+    """As many sets, each as large, of images drawn by chance: what purity is worth nothing.
 
     Args:
-        sets: list of sets of pictures.
-        pictures: all pictures, array.
+        sets: list of sets of images.
+        images: all images, array.
         rng: a ``numpy.random.Generator``.
     """
-    return [rng.choice(pictures, len(members), replace=False).tolist() for members in sets]
+    return [rng.choice(images, len(members), replace=False).tolist() for members in sets]

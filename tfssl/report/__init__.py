@@ -1,73 +1,94 @@
 """``tfssl report``: one page about one or several runs that opens offline and can be sent as it is."""
 
-import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tfssl.errors import ConfigError, TfsslError
-from tfssl.report.about_measurements import own_metrics, transfer
-from tfssl.report.about_runs import facts, glance, learning, pretext
-from tfssl.report.galleries import find_galleries, visualizations
-from tfssl.report.markup import Html, paragraph, section, tag
-from tfssl.report.measurements import find_measurements
-from tfssl.report.run_record import read_runs
-from tfssl.report.style import STYLE
+from tfssl.errors import ConfigError, SourceError, TfsslError
+from tfssl.files import read_json
+from tfssl.report.evaluations import find_evaluations, headline, own_metrics, transfer
+from tfssl.report.runs import facts, learning, pretext, read_runs, verdict
+from tfssl.visualization.page import (
+    FORMATS,
+    Cell,
+    Code,
+    Details,
+    Figure,
+    Heading,
+    Row,
+    Section,
+    Table,
+    numbers_table,
+    words,
+    write_page,
+)
 
 PAGE = "report.html"
 """Name of the page."""
+
+_READING = (
+    "Gains are the number less that of the first baseline: the same network with new random weights where it was "
+    "measured, or else the trivial answer named under it. Better and worse follow from what the record says of the "
+    "metric; where it says nothing, the difference stands alone. Deviations are those of a sample of seeds.\n\n"
+    "Encoders are compared only within one table: all its numbers come from the same images under the same "
+    "constants. A single run says little about a method; a difference within the deviation says nothing."
+)
 
 
 def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
     """Write ``out/report.html``, whole or not at all.
 
-    Runs, finished or not, stand side by side: what they are, the pictures of their pretext tasks, learning curves with
-    the trivial predictor's loss, and whatever was measured and drawn, each figure beside its baselines. What is
-    missing is said. The page holds its pictures itself and needs neither scripts nor a network.
+    Runs, finished or not, stand side by side: what they are, the images of their pretext tasks, learning curves with
+    the trivial predictor's loss, and whatever was measured and drawn, each number beside its baselines. What is
+    missing is said. The page holds its images itself and needs neither scripts nor a network.
 
     Args:
-        runs: run directories. Evaluations in their folders ``evaluations/`` and pages of pictures in their folders
-            ``visualizations/`` are found.
+        runs: run directories. Evaluations in their folders ``evaluations/`` and what ``tfssl visualize`` wrote in
+            their folders ``visualizations/`` are found.
         out: folder to write to; made if missing. Evaluations in ``out/evaluations/`` are found too.
         evaluations: further folders with ``metrics.json`` of evaluations, searched to the bottom.
         visualizations: further folders that ``tfssl visualize`` wrote, searched to the bottom.
-        data: images to draw the pictures of the pretext tasks from anew, see
-            :func:`tfssl.data.images.image_source`; None takes those of the training.
+        data: images to draw those of the pretext tasks from anew, as the methods learn from; None takes those of the
+            training.
 
     Returns:
         Path of the page.
 
     Raises:
         ModelError: if one of ``runs`` is no run directory.
-        SourceError: if one of the given folders holds nothing to show, or ``data`` no pictures.
+        SourceError: if one of the given folders holds nothing to show, or ``data`` nothing to draw from.
         ConfigError: if ``out`` is a file, or a configuration is damaged.
     """
     out = Path(out).expanduser()
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"`out` {str(out)!r} is a file; give a folder")
+        raise ConfigError(f"`out` must be a folder. Received: out={str(out)!r}, a file")
     records = read_runs(runs)
     here = [out / "evaluations"] if any(out.glob("evaluations/**/metrics.json")) else []
-    measured, problems = find_measurements(records, [*evaluations, *here])
-    galleries = find_galleries(records, visualizations)
+    measured, problems = find_evaluations(records, [*evaluations, *here])
+    galleries = _find_galleries(records, visualizations)
     with tempfile.TemporaryDirectory() as folder:
         drawn = {} if data is None else _draw(records, data, Path(folder), problems)
-        page = _page(records, measured, galleries, drawn, data, problems)
-    out.mkdir(parents=True, exist_ok=True)
-    unfinished = out / f".{PAGE}.tmp"
-    try:
-        unfinished.write_text(page, encoding="utf-8")
-        os.replace(unfinished, out / PAGE)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return out / PAGE
+        sections = [
+            _glance(records, measured),
+            facts(records),
+            pretext(records, drawn, data),
+            learning(records),
+            own_metrics(records, measured),
+            transfer(records, measured),
+            _galleries(records, galleries),
+            _about(measured, problems),
+        ]
+        title = f"What was learned: {', '.join(run.name for run in records)}"
+        return write_page(out / PAGE, title, sections, text=_summary(records, measured, galleries))
 
 
 def _draw(runs, data, folder, problems):
-    """Pictures of the pretext tasks of all finished runs, ``{name: file}``."""
-    from tfssl.data.images import check_source, image_source
+    """Images of the pretext tasks of all finished runs, ``{name: file}``."""
+    from tfssl.data.source import check_source
     from tfssl.training.runs import load_run
 
-    check_source(image_source(data))
+    for method in {run.method.name(): run.method for run in runs}.values():
+        check_source(method.open(data))
     drawn = {}
     for number, run in enumerate(runs):
         file = folder / f"{number}.png"
@@ -75,47 +96,10 @@ def _draw(runs, data, folder, problems):
             method, model = load_run(run.folder)
             method.sample_sheet(model, data, file)
         except (TfsslError, ValueError, OSError) as error:  # the page shows the runs that are whole
-            problems.append(f"No picture of {run.name} was drawn: {' '.join(str(error).split())}")
+            problems.append(f"No image of {run.name} was drawn: {' '.join(str(error).split())}")
         else:
             drawn[run.name] = file
     return drawn
-
-
-def _page(runs, measured, galleries, drawn, data, problems):
-    names = ", ".join(run.name for run in runs)
-    title = f"What was learned: {names}"
-    sections = [
-        glance(runs, measured),
-        facts(runs),
-        pretext(runs, drawn, data),
-        learning(runs),
-        own_metrics(runs, measured),
-        transfer(runs, measured),
-        visualizations(runs, galleries),
-        _about(measured, problems),
-    ]
-    head = [
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", title),
-        Html(f"<style>{STYLE}</style>"),
-    ]
-    links = [tag("a", text, href=f"#{anchor}") for anchor, text in _CONTENTS.items()]
-    body = [tag("header", tag("h1", title), paragraph(_summary(runs, measured, galleries), note=True))]
-    body += [tag("nav", links, aria_label="Contents"), tag("main", sections)]
-    return f'<!doctype html>\n<html lang="en">{tag("head", head)}{tag("body", body)}</html>\n'
-
-
-_CONTENTS = {
-    "glance": "At a glance",
-    "runs": "Runs",
-    "pretext": "Pretext task",
-    "curves": "Learning curves",
-    "own": "Own metrics",
-    "transfer": "Transfer",
-    "visualizations": "Pictures",
-    "about": "About",
-}
 
 
 def _summary(runs, measured, galleries):
@@ -124,34 +108,78 @@ def _summary(runs, measured, galleries):
     def count(number, thing):
         return f"{number} {thing}{'' if number == 1 else 's'}"
 
-    found = (
-        f"{count(len(runs), 'run')}, {count(len(measured), 'evaluation')}, {count(len(galleries), 'page')} of pictures"
-    )
+    found = f"{count(len(runs), 'run')}, {count(len(measured), 'evaluation')}, {count(len(galleries), 'visualization')}"
     return f"{found}. Written by tfssl {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
 
 
+def _glance(runs, measured):
+    """How each run went, and the first metric of each evaluation beside its baseline."""
+    rows = []
+    for run in runs:
+        loss, trivial = run.last.get("loss"), run.last.get("baseline")
+        gain = verdict(loss - trivial if loss is not None and trivial is not None else None, False)
+        steps = run.last.get("step", 0)
+        what = f"{run.method.name()}; {steps:,.0f} steps"
+        beside = None if trivial is None else Cell(trivial, below="trivial predictor")
+        rows.append([Cell(run.name, below=what), "loss at the end", loss, gain, beside])
+        rows += [[Cell(run.name), *headline(one)] for one in measured if one.run == run.name]
+    caption = "Every number stands beside what a predictor without learning reaches; losing to it is said."
+    return Section("At a glance", [Table(["Run", "What", "Measured", "Gain", "Beside"], rows, caption)], "glance")
+
+
+def _find_galleries(runs, folders):
+    """Folders that ``tfssl visualize`` wrote, those of the runs first."""
+    found = {folder: None for run in runs for folder in _search(run.folder / "visualizations")}
+    for folder in folders:
+        here = _search(Path(folder).expanduser())
+        if not here:
+            raise SourceError(f"`visualizations` {str(folder)!r} holds no index.html with images beside it")
+        found |= dict.fromkeys(here)
+    return list(found)
+
+
+def _search(folder):
+    pages = (page.parent.resolve() for page in Path(folder).glob("**/index.html"))
+    return sorted(page for page in pages if _images(page))
+
+
+def _images(folder):
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in FORMATS)
+
+
+def _galleries(runs, folders):
+    """Their images, numbers and constants."""
+    blocks: list = []
+    if not folders:
+        command = f"tfssl visualize {runs[0].folder} filters --out {runs[0].folder}/visualizations/filters"
+        blocks += ["None were found. To have filters here:", Code(command)]
+    for folder in folders:
+        try:
+            record = read_json(folder / "numbers.json")
+        except (OSError, ValueError):
+            record = {}
+        record = record if isinstance(record, dict) else {}
+        title, protocol = record.get("title") or words(folder.name), record.get("protocol") or {}
+        figures = [Figure(file, f"{title}: {file.stem} ({folder.name}/{file.name})") for file in _images(folder)]
+        settings = "; ".join(f"{words(key)} {value}" for key, value in protocol.items())
+        made = f"Made with: {settings}." if settings else "How they were made is not recorded (no numbers.json)."
+        numbers = numbers_table(record.get("numbers") or {}, f"Numbers of {title}")
+        blocks += [Heading(title), Row(figures), numbers, Details("How they were made", [made, Code(str(folder))])]
+    return Section("Images of what was learned", blocks, "visualizations", "Images")
+
+
 def _about(measured, problems):
-    parts = [paragraph(text) for text in _READING]
-    strangers = [f"{m.folder}: {m.because}" for m in measured if m.run is None]
+    foreign = [f"{m.folder}: {m.because}" for m in measured if m.run is None]
     stale = [f"{m.folder}: other weights than {m.run} now holds" for m in measured if m.stale]
     guessed = [f"{m.folder}: given to {m.run} {m.because}" for m in measured if m.because.endswith("only")]
+    blocks: list = [_READING]
     for heading, lines in (
         ("Could not be read or drawn", problems),
-        ("Evaluations of none of the runs", strangers),
+        ("Evaluations of none of the runs", foreign),
         ("Evaluations of other weights", stale),
         ("Evaluations whose run was guessed", guessed),
     ):
-        if lines:
-            parts += [tag("h3", heading), tag("ul", [tag("li", line) for line in lines])]
-    if not (problems or strangers or stale or guessed):
-        parts.append(paragraph("Every file that was found could be read, and every evaluation given to its run."))
-    return section("about", "How to read this page", *parts)
-
-
-_READING = (
-    "Gains are the figure less that of the first baseline: the same network with new random weights where it was "
-    "measured, or else the trivial answer named under it. Better and worse follow from the metric's name; where the "
-    "name does not tell, the difference stands alone. Deviations are those of a sample of seeds.",
-    "Networks are compared only within one table: all its figures come from the same pictures under the same "
-    "constants. A single run says little about a method; a difference within the deviation says nothing.",
-)
+        blocks += [Heading(heading), "\n\n".join(lines)] if lines else []
+    if len(blocks) == 1:
+        blocks.append("Every file that was found could be read, and every evaluation given to its run.")
+    return Section("How to read this page", blocks, "about", "About")

@@ -1,12 +1,13 @@
-"""Gradient ascent on a picture: more of what a layer already sees in it."""
+"""Gradient ascent on an image: more of what a layer already sees in it."""
 
 import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import ConfigError
+from tfssl.visualization.maps import answer
 
-LEAST_SIDE = 16
-"""Smallest side of the smallest octave, in pixels."""
+LEAST_SIZE = 16
+"""Shorter side of the smallest octave, in pixels."""
 
 
 class Amplifier:
@@ -28,26 +29,25 @@ class Amplifier:
         def compute(image):
             with tf.GradientTape() as tape:
                 tape.watch(image)
-                maps = tf.cast(network(image[None], training=False)[tap], tf.float32)
-                objective = 0.5 * tf.reduce_sum(tf.square(maps))
+                objective = 0.5 * tf.reduce_sum(tf.square(answer(network, tap, image[None])))
             return objective, tape.gradient(objective, image)
 
         self._compute = compute
 
     def objective(self, image):
-        """``1/2 ||phi(image)||^2`` for each place of the map and unit alike, a float."""
+        """``1/2 ||phi(image)||^2`` over all cells and units alike, a float."""
         return float(self._compute(np.asarray(image, np.float32))[0])
 
     def step(self, image, step, shift=(0, 0)):
-        """One step ``image + step * g / mean|g|``, g the gradient at the picture shifted in a circle; not clipped.
+        """One step ``image + step * g / mean|g|``, g the gradient at the image shifted in a circle; not clipped.
 
         Args:
             image: float32 (H, W, 3) in [0, 1].
             step: mean absolute change of a value.
-            shift: rows and columns that the picture is shifted by before the gradient is taken; undone after.
+            shift: rows and columns that the image is shifted by before the gradient is taken; undone after.
 
         Returns:
-            float32 (H, W, 3). The picture itself where the gradient is zero.
+            float32 (H, W, 3). The image itself where the gradient is zero.
         """
         image = np.asarray(image, np.float32)
         gradient = self._compute(np.roll(image, shift, (0, 1)))[1].numpy()
@@ -58,21 +58,21 @@ class Amplifier:
 
 
 def octave_sizes(height, width, octaves=4, scale=1.4):
-    """Sizes of a picture zoomed out again and again by ``scale``, the largest first.
+    """Sizes of an image zoomed out again and again by ``scale``, the largest first.
 
     300x400 with the defaults: 300x400, 214x286, 153x204, 109x146.
     """
     sizes = [(int(height), int(width))]
     for _ in range(octaves - 1):
-        sizes.append(tuple(max(1, round(side / scale)) for side in sizes[-1]))
+        sizes.append(tuple(max(1, round(length / scale)) for length in sizes[-1]))
     return sizes
 
 
 def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 / 255, jitter=32, seed=0, progress=None):
-    """Amplify in a picture what a layer responds to, from coarse to fine.
+    """Amplify in an image what a layer responds to, from coarse to fine.
 
-    The picture is zoomed out ``octaves - 1`` times. From the smallest size on, the detail found so far is enlarged,
-    added to the picture of that size, and refined by ``iterations`` steps, each on the picture shifted in a circle by
+    The image is zoomed out ``octaves - 1`` times. From the smallest size on, the detail found so far is enlarged,
+    added to the image of that size, and refined by ``iterations`` steps, each on the image shifted in a circle by
     up to ``jitter`` pixels, and clipped to [0, 1].
 
     Args:
@@ -88,7 +88,7 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
         and after its steps.
 
     Raises:
-        ConfigError: if an argument is outside its range, or the smallest octave has a side under :data:`LEAST_SIDE`.
+        ConfigError: if an argument is outside its range, or the smallest octave is shorter than :data:`LEAST_SIZE`.
 
     Reference:
         A. Mordvintsev, C. Olah, M. Tyka: Inceptionism: Going Deeper into Neural Networks. 2015; google/deepdream.
@@ -96,10 +96,10 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
     image = np.asarray(image, np.float32)
     _check(octaves=(octaves, 1), scale=(scale, 1), iterations=(iterations, 1), step=(step, 0), jitter=(jitter, 0))
     sizes = octave_sizes(*image.shape[:2], octaves, scale)
-    if min(sizes[-1]) < LEAST_SIDE:
+    if min(sizes[-1]) < LEAST_SIZE:
         raise ConfigError(
-            f"`octaves`: the smallest has {sizes[-1][0]}x{sizes[-1][1]} pixels, {LEAST_SIDE} are needed; give a "
-            f"larger picture or fewer octaves. Received: octaves={octaves}"
+            f"`octaves`: the smallest has {sizes[-1][0]}x{sizes[-1][1]} pixels, {LEAST_SIZE} are needed; give a "
+            f"larger image or fewer octaves. Received: octaves={octaves}"
         )
     bases = [image]
     for size in sizes[1:]:

@@ -1,1 +1,1 @@
-"""Pictures of what was learned. Nothing here knows a method."""
+"""Images of what was learned, sheets, plots and pages. Nothing here knows a method."""

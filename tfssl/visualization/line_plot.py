@@ -1,110 +1,78 @@
-"""A plain line plot as PNG, for tables that are easier to see: no plotting package needed."""
+"""Line plots: the one plotting backend is Matplotlib, without its global state."""
 
-import itertools
+import math
+import textwrap
 
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.figure import Figure
 
-from tfssl.visualization.sheet import save_png
+from tfssl.files import writing
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#777777")
 """Colors of the curves in order, told apart by color-blind readers too (Okabe and Ito)."""
 
-_INK, _GRID = "black", "#dddddd"
-_SMOOTH = 2  # drawn larger and reduced: Pillow's own lines are jagged
-_TICKS = 5
-_STEPS = 32  # between two points of a curve, where it is looked at for room
+_STYLES = ("-", "-.", ":")  # of the first seven curves, the next seven, and so on
+_DPI = 150
+_DOTS = 40  # points of a curve up to which each gets a dot
+_LETTER = 0.08  # inches that a letter of the legend takes, about
+_LINE = 0.19  # inches that a line of it takes
+_HANDLE = 0.6  # inches of the line before it
 
 
-def line_plot(curves, path, *, x_label, y_label, x_range=(0.0, 1.0), y_range=(0.0, 1.0), x_ticks=None, size=(640, 420)):
-    """Draw curves into one pair of axes and write a PNG, whole or not at all.
+def line_plot(curves, path, *, x_range=(0.0, 1.0), y_range=(0.0, 1.0), **options):
+    """Draw curves as :func:`draw_lines` and write a PNG, whole or not at all; returns the Matplotlib figure."""
+    figure = draw_lines(curves, x_range=x_range, y_range=y_range, **options)
+    save_figure(figure, path)
+    return figure
+
+
+def draw_lines(curves, *, x_label, y_label, x_range=None, y_range=None, x_ticks=None, dashed=None, size=(640, 420)):
+    """Draw curves into one pair of axes; their names stand below it, where they hide nothing.
 
     Args:
-        curves: ``{name: (x, y)}``, sequences of equal length; a single point is drawn as a dot.
-        path: file to write; its folder is made.
-        x_label: under the horizontal axis.
-        y_label: above the vertical axis.
-        x_range: ends of the horizontal axis.
-        y_range: ends of the vertical axis.
+        curves: ``{name: (x, y)}``, sequences of equal length; a single point is a dot, None and NaN are gaps.
+        x_label, y_label: of the axes.
+        x_range, y_range: ends of the axes; None for those of the curves.
         x_ticks: ``{position: text}`` below the horizontal axis; None for round numbers.
-        size: of the picture, in pixels.
+        dashed: ``{name: name of the curve whose color it takes, or None for gray}`` of curves drawn dashed.
+        size: of the plot: width and height in hundredths of an inch; higher where there are many names.
 
     Returns:
-        The plot, a ``PIL.Image``.
+        A ``matplotlib.figure.Figure``.
     """
-    axes = _Axes(x_range, y_range, size)
-    axes.draw_grid(x_label, y_label, x_ticks or _even_ticks(x_range))
-    lines = [axes.draw_curve(number, list(zip(x, y, strict=True))) for number, (x, y) in enumerate(curves.values())]
-    axes.draw_legend(list(curves), [pixel for line in lines for pixel in line])
-    image = axes.image.resize(size, Image.Resampling.LANCZOS)
-    save_png(image, path)
-    return image
+    dashed = dashed or {}
+    width, height = size[0] / 100, size[1] / 100
+    labels = {name: textwrap.fill(name, int((width - _HANDLE) / _LETTER)) for name in curves}
+    widest = max((len(line) for label in labels.values() for line in label.splitlines()), default=0)
+    columns = max(1, min(len(curves), int(width / (_HANDLE + _LETTER * widest))))
+    lines = max(label.count("\n") + 1 for label in labels.values()) * -(-len(curves) // columns) if curves else 0
+    figure = Figure((width, height + _LINE * max(0, lines - 1)), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    solid = [name for name in curves if name not in dashed]
+    for name, (x, y) in curves.items():
+        number = solid.index(dashed.get(name, name)) if dashed.get(name, name) in solid else None
+        color = "#777777" if number is None else COLORS[number % len(COLORS)]
+        style = "--" if name in dashed else _STYLES[number // len(COLORS) % len(_STYLES)]
+        marker = "o" if name not in dashed and len(x) <= _DOTS else None
+        y = [math.nan if value is None else value for value in y]
+        axes.plot(
+            list(x), y, label=labels[name], color=color, linestyle=style, marker=marker, markersize=3.5, linewidth=1.6
+        )
+    if y_range is not None:  # a curve along the upper end is seen whole
+        y_range = (y_range[0], y_range[1] + 0.02 * (y_range[1] - y_range[0]))
+    axes.set(xlabel=x_label, ylabel=y_label, xlim=x_range, ylim=y_range)
+    if x_ticks is not None:
+        long = sum(map(len, x_ticks.values())) * _LETTER > 0.7 * width
+        axes.set_xticks(list(x_ticks), list(x_ticks.values()), **({"rotation": 30, "ha": "right"} if long else {}))
+    axes.grid(color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    if curves:
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    return figure
 
 
-def _even_ticks(ends):
-    values = (ends[0] + tick / _TICKS * (ends[1] - ends[0]) for tick in range(_TICKS + 1))
-    return {value: f"{value:.3g}" for value in values}
-
-
-class _Axes:
-    def __init__(self, x_range, y_range, size):
-        self.x_range, self.y_range = x_range, y_range
-        width, height = (_SMOOTH * side for side in size)
-        self.image = Image.new("RGB", (width, height), "white")
-        self.draw = ImageDraw.Draw(self.image)
-        self.font = ImageFont.load_default(13 * _SMOOTH)
-        self.line = sum(self.font.getmetrics())
-        self.left, self.top = 4 * self.line, 2 * self.line
-        self.right, self.bottom = width - 2 * self.line, height - 3 * self.line
-
-    def point(self, x, y):
-        """Pixel of a pair of values."""
-        across = (x - self.x_range[0]) / (self.x_range[1] - self.x_range[0])
-        up = (y - self.y_range[0]) / (self.y_range[1] - self.y_range[0])
-        return self.left + across * (self.right - self.left), self.bottom - up * (self.bottom - self.top)
-
-    def draw_grid(self, x_label, y_label, x_ticks):
-        """Grid lines with their values, and what the axes mean."""
-        for x, text in x_ticks.items():
-            column, _ = self.point(x, 0.0)
-            self.draw.line([(column, self.top), (column, self.bottom)], _GRID, _SMOOTH)
-            self.draw.text((column, self.bottom + self.line // 3), text, _INK, self.font, anchor="ma")
-        for y, text in _even_ticks(self.y_range).items():
-            _, row = self.point(0.0, y)
-            self.draw.line([(self.left, row), (self.right, row)], _GRID, _SMOOTH)
-            self.draw.text((self.left - self.line // 3, row), text, _INK, self.font, anchor="rm")
-        self.draw.rectangle([self.left, self.top, self.right, self.bottom], outline=_INK, width=_SMOOTH)
-        middle = (self.left + self.right) // 2
-        self.draw.text((middle, self.bottom + 1.6 * self.line), x_label, _INK, self.font, anchor="ma")
-        self.draw.text((self.line, self.top - 1.5 * self.line), y_label, _INK, self.font)
-
-    def draw_curve(self, number, points):
-        """One curve; returns its pixels (x, y), some of them between the points."""
-        color = COLORS[number % len(COLORS)]
-        pixels = [self.point(x, y) for x, y in points]
-        if len(pixels) > 1:
-            self.draw.line(pixels, color, 2 * _SMOOTH, joint="curve")
-        for x, y in pixels[:1]:
-            self.draw.ellipse([x - 3 * _SMOOTH, y - 3 * _SMOOTH, x + 3 * _SMOOTH, y + 3 * _SMOOTH], color)
-        between = [
-            (x1 + step / _STEPS * (x2 - x1), y1 + step / _STEPS * (y2 - y1))
-            for (x1, y1), (x2, y2) in itertools.pairwise(pixels)
-            for step in range(1, _STEPS)
-        ]
-        return pixels + between
-
-    def draw_legend(self, names, pixels):
-        """The names of the curves, in the corner where they hide least of ``pixels``; upper right among equals."""
-        width = max((self.font.getlength(name) for name in names), default=0) + 3 * self.line
-        height = (len(names) + 0.4) * 1.2 * self.line
-        corners = [(x, y) for y in (self.top, self.bottom - height) for x in (self.right - width, self.left)]
-
-        def hidden(corner):
-            left, top = corner
-            return sum(left <= x <= left + width and top <= y <= top + height for x, y in pixels)
-
-        left, top = min(corners, key=hidden)
-        for number, name in enumerate(names):
-            row, right = top + (number + 0.8) * 1.2 * self.line, left + width
-            color = COLORS[number % len(COLORS)]
-            self.draw.line([(right - self.line, row), (right - 2 * self.line, row)], color, 3 * _SMOOTH)
-            self.draw.text((right - 2.4 * self.line, row), name, _INK, self.font, anchor="rm")
+def save_figure(figure, path):
+    """Write a Matplotlib figure as PNG, whole or not at all."""
+    with writing(path) as file:
+        figure.savefig(file, format="png")

@@ -1,27 +1,35 @@
-"""Nearest neighbors of pictures and of patches: what a network holds for alike."""
+"""Nearest neighbors of images and of patches, and distances of single images: what a network holds for alike."""
 
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics.pairwise import cosine_distances
 
-from tfssl.errors import ConfigError
-from tfssl.visualization.gallery import file_stem, write_gallery
-from tfssl.visualization.maps import normalized, pick_tap, vectors
-from tfssl.visualization.pictures import read_pictures
-from tfssl.visualization.sheet import picture_sheet
-from tfssl.visualization.tile import BAD, GOOD, tile
+from tfssl.data.crop import Crop
+from tfssl.data.decode import decode_image
+from tfssl.errors import ConfigError, SourceError
+from tfssl.visualization.image_set import read_images
+from tfssl.visualization.maps import pick_tap, vectors
+from tfssl.visualization.page import Table, file_stem, write_gallery
+from tfssl.visualization.sheet import BAD, GOOD, picture_sheet, tile
 
-_CELL = 96  # pixels of a picture on the sheet
-_CHUNK = 512  # queries that are compared at once
+_CELL, _LARGE_CELL = 96, 160  # pixels of an image on the sheets of neighbors, and of distances
 
 _TEXT = (
     "Left the query, then its nearest neighbors by cosine distance (1 - cosine, below each) of a tap's map, averaged "
-    "over a grid of {cells}x{cells} cells. A picture is no neighbor of itself, nor are patches of one picture "
+    "over a grid of {cells}x{cells} cells. An image is no neighbor of itself, nor are patches of one image "
     "neighbors of each other. The queries are the same for all networks.{frames}"
 )
 _FRAMES = (
-    " Frames: the neighbor's class is the query's (green) or not (orange).\n\nPurity: share of the {k} nearest that "
-    "are of the query's class, mean over all pictures or patches; by chance {chance:.3f}."
+    " Frames: the neighbor's class is the query's (green) or not (orange).\n\nPurity: fraction of the {k} nearest that "
+    "are of the query's class, mean over all images or patches; by chance {chance:.3f}."
+)
+_DISTANCES = (
+    "The cosine distance (1 - cosine of the vectors) of the first image to each of the others, in each network: 0 "
+    "the same direction, 1 nothing in common. A vector is a tap's map averaged over {cells}x{cells} cells. The frame "
+    "marks the nearest. Distances of different networks have no common scale: compare the order, not the values."
 )
 
 
@@ -42,46 +50,42 @@ def cosine_neighbors(rows, k, *, groups=None):
     Raises:
         ConfigError: if a row has fewer than k candidates.
     """
-    rows = normalized(rows)
-    most = len(rows) - (0 if groups is None else int(np.bincount(np.unique(groups, return_inverse=True)[1]).max()))
+    most = len(rows) - (0 if groups is None else int(np.unique(groups, return_counts=True)[1].max()))
     if not 1 <= k <= most:
         raise ConfigError(f"`k` must be from 1 to {most}, the number of candidates. Received: k={k}")
-    index, distance = np.empty((len(rows), k), int), np.empty((len(rows), k), np.float32)
-    for start in range(0, len(rows), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        far = np.maximum(1.0 - rows[part] @ rows.T, 0.0)
+
+    def nearest(far, start):
         if groups is not None:
-            far[groups[part, None] == groups[None]] = np.inf
-        index[part] = np.argsort(far, axis=1, kind="stable")[:, :k]
-        distance[part] = np.take_along_axis(far, index[part], axis=1)
-    return index, distance
+            far[groups[start : start + len(far), None] == groups] = np.inf
+        index = np.argsort(far, axis=1, kind="stable")[:, :k]
+        return index, np.take_along_axis(far, index, axis=1)
+
+    chunks = pairwise_distances_chunked(np.asarray(rows, np.float32), reduce_func=nearest, metric="cosine")
+    index, distance = zip(*chunks, strict=True)
+    return np.concatenate(index), np.concatenate(distance)
 
 
 def purity_at_k(index, labels):
-    """Share of neighbors that have the label of their query, mean over queries.
-
-    Args:
-        index: int (N, k), see :func:`cosine_neighbors`.
-        labels: int (N,).
-    """
+    """Fraction of neighbors, int (N, k), that have the label of their query, int (N,); mean over queries."""
     return float(np.mean(labels[index] == labels[:, None]))
 
 
-def chance_purity(labels):
-    """What :func:`purity_at_k` is for neighbors drawn blindly from the other pictures."""
-    same = (labels[:, None] == labels).sum(axis=1) - 1
-    return float(np.mean(same / (len(labels) - 1)))
+def chance_purity(labels, groups=None):
+    """What :func:`purity_at_k` is for neighbors drawn blindly from the other images, or those of other groups."""
+    groups = np.arange(len(labels)) if groups is None else groups
+    others = groups[:, None] != groups
+    return float(np.mean(((labels[:, None] == labels) & others).sum(axis=1) / others.sum(axis=1)))
 
 
 def cut_patches(images, grid):
-    """Patches of half a picture's side, on a grid over it.
+    """Patches of half an image's size, on a grid over it.
 
     Args:
-        images: uint8 (N, side, side, 3).
+        images: uint8 (N, S, S, 3).
         grid: patches along each axis; more than 2 overlap.
 
     Returns:
-        ``(patches, picture)``: uint8 (N * grid * grid, side // 2, side // 2, 3), the number of each one's picture.
+        ``(patches, owner)``: uint8 (N * grid * grid, S // 2, S // 2, 3), the number of each one's image.
     """
     size = images.shape[1] // 2
     starts = np.linspace(0, images.shape[1] - size, grid).round().astype(int)
@@ -90,58 +94,45 @@ def cut_patches(images, grid):
 
 
 def neighbors(
-    networks,
-    data,
-    *,
-    out,
-    tap=None,
-    side=96,
-    limit=500,
-    k=5,
-    queries=8,
-    grid=3,
-    cells=3,
-    seed=0,
-    skipped=None,
+    networks, data, *, out, tap=None, image_size=96, limit=500, k=5, queries=8, grid=3, cells=3, seed=0, skipped=None,
     progress=None,
-):
-    """Look for the nearest neighbors of pictures and of patches in each network.
+):  # fmt: skip
+    """Look for the nearest neighbors of images and of patches in each network.
 
     Args:
         networks: ``{name: keras.Model}``, encoders.
         data: see :func:`tfssl.data.images.image_source`; class folders give purity.
         out: folder for ``neighbors-NAME.png``, ``patches-NAME.png``, ``index.html``, ``numbers.json``.
         tap: see :func:`~tfssl.visualization.maps.pick_tap`.
-        side: of the pictures in pixels; patches have half of it.
-        limit: pictures to take.
+        image_size: of the images in pixels; patches have half of it.
+        limit: images to take.
         k: neighbors.
         queries: rows of a sheet.
-        grid: patches along each axis of a picture.
+        grid: patches along each axis of an image.
         cells: see :func:`~tfssl.visualization.maps.vectors`.
         seed: of the queries.
-        skipped: as :func:`~tfssl.visualization.pictures.read_pictures`.
+        skipped: as :func:`~tfssl.visualization.image_set.read_images`.
         progress: called with (searches done, in all).
 
     Returns:
-        ``{name: {"pictures_distance", "patches_distance"}}``, the median distance of the nearest; with classes also
-        ``pictures_purity``, ``patches_purity`` and ``chance_purity``.
+        ``{name: {"images_distance", "patches_distance"}}``, the median distance of the nearest; with classes also
+        ``images_purity``, ``patches_purity`` and ``chance_purity``.
 
     Raises:
-        SourceError: if there are too few pictures.
+        SourceError: if there are too few images.
         ConfigError: for a tap that a network lacks, or k out of range.
     """
     taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
-    pictures = read_pictures(data, side=side, limit=limit, least=k + 1, skipped=skipped)
-    patches, owner = cut_patches(pictures.images, grid)
-    kinds = {"pictures": (pictures.images, np.arange(len(pictures))), "patches": (patches, owner)}
+    found = read_images(data, image_size=image_size, limit=limit, least=k + 1, skipped=skipped)
+    patches, owner = cut_patches(found.images, grid)
     files: dict = {}
     numbers: dict = {name: {} for name in networks}
-    for kind, (images, groups) in kinds.items():
-        labels = None if pictures.labels is None else pictures.labels[groups]
+    for kind, images, groups in (("images", found.images, np.arange(len(found))), ("patches", patches, owner)):
+        labels = None if found.labels is None else found.labels[groups]
         chosen = np.random.default_rng(seed).choice(len(images), min(queries, len(images)), replace=False)
         for name, network in networks.items():
             index, distance = cosine_neighbors(vectors(network, taps[name], images, cells=cells), k, groups=groups)
-            path = Path(out) / f"{file_stem('neighbors' if kind == 'pictures' else kind, name)}.png"
+            path = Path(out) / f"{file_stem('neighbors' if kind == 'images' else kind, name)}.png"
             _write_sheet(images, index, distance, labels, chosen, path)
             files.setdefault(f"Neighbors of {kind}", {})[f"{name}, {taps[name]}"] = path
             numbers[name][f"{kind}_distance"] = float(np.median(distance[:, 0]))
@@ -150,14 +141,14 @@ def neighbors(
             if progress is not None:
                 progress(sum(map(len, files.values())), 2 * len(networks))
     frames = ""
-    if pictures.labels is not None:
-        chance = chance_purity(pictures.labels)
+    if found.labels is not None:
+        chance = chance_purity(found.labels)
         frames = _FRAMES.format(k=k, chance=chance)
         for column in numbers.values():
             column["chance_purity"] = chance
     protocol = {
-        "pictures": len(pictures),
-        "side": side,
+        "images": len(found),
+        "image_size": image_size,
         "patches": f"{len(patches)} of {patches.shape[1]} pixels",
         **{f"tap_of_{name}": layer for name, layer in taps.items()},
         "cells": cells,
@@ -166,7 +157,7 @@ def neighbors(
         "seed": seed,
     }
     text = _TEXT.format(cells=cells, frames=frames)
-    return write_gallery(out, "Nearest neighbors", text=text, pictures=files, numbers=numbers, protocol=protocol)
+    return write_gallery(out, "Nearest neighbors", text=text, images=files, numbers=numbers, protocol=protocol)
 
 
 def _write_sheet(images, index, distance, labels, chosen, path):
@@ -178,3 +169,64 @@ def _write_sheet(images, index, distance, labels, chosen, path):
             row.append(tile(images[found], _CELL, text=f"{far:.3f}", frame=frame))
         rows.append(row)
     picture_sheet(rows, path, cell=max(rows[0][0].size), margin=4)
+
+
+def distance(networks, photo, *, out, tap=None, image_size=96, cells=3):
+    """Compare an image with others in each network.
+
+    Args:
+        networks: ``{name: keras.Model}``, encoders.
+        photo: at least two images, each a path, encoded bytes or ``PIL.Image``: the query, then the others.
+        out: folder for ``distance.png``, ``index.html``, ``numbers.json``.
+        tap: see :func:`~tfssl.visualization.maps.pick_tap`.
+        image_size: of the squares that the networks see, in pixels.
+        cells: see :func:`~tfssl.visualization.maps.vectors`.
+
+    Returns:
+        ``{name: {"1_to_2": distance, ...}}`` for all pairs, numbered as given.
+
+    Raises:
+        ConfigError: for fewer than two images, or a tap that a network lacks.
+        SourceError: if an image cannot be read.
+    """
+    if len(photo) < 2:
+        raise ConfigError(f"`photo` must be given at least twice, the query first. Received: {len(photo)} images")
+    taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
+    names = [
+        str(getattr(one, "filename", f"image {n}") if isinstance(one, (bytes, Image.Image)) else one)
+        for n, one in enumerate(photo, start=1)
+    ]
+    whole = [read_photo(one, name) for one, name in zip(photo, names, strict=True)]
+    images = np.stack([Crop(image_size, resize=image_size, flip=False).apply(image) for image in whole])
+    far = {name: cosine_distances(vectors(net, taps[name], images, cells=cells)) for name, net in networks.items()}
+    rows = [_row(whole, far[name][0]) for name in networks]
+    path = Path(out) / "distance.png"
+    picture_sheet(rows, path, labels=[f"{name}\n{taps[name]}" for name in networks], cell=max(rows[0][0].size))
+    pairs = [(i, j) for i in range(len(photo)) for j in range(i + 1, len(photo))]
+    listed = [[str(n), Path(name).name] for n, name in enumerate(names, start=1)]
+    return write_gallery(
+        out,
+        "Distances",
+        text=_DISTANCES.format(cells=cells),
+        images={"From the first image to the others": {"": path}},
+        numbers={name: {f"{i + 1}_to_{j + 1}": far[name][i, j] for i, j in pairs} for name in networks},
+        protocol={"image_size": image_size, "cells": cells, **{f"tap_of_{n}": layer for n, layer in taps.items()}},
+        blocks=[Table(["Number", "Image"], listed)],
+    )
+
+
+def read_photo(photo, name):
+    """A ``PIL.Image`` in RGB of a path, encoded bytes or ``PIL.Image``, which errors call ``name``."""
+    try:
+        return photo.convert("RGB") if isinstance(photo, Image.Image) else decode_image(photo)
+    except (ValueError, OSError) as error:
+        raise SourceError(f"`photo` cannot be read ({error}). Received: photo={str(name)!r}") from None
+
+
+def _row(whole, far):
+    crop = Crop(_LARGE_CELL, resize=_LARGE_CELL, flip=False)
+    row = [tile(crop.apply(whole[0]), _LARGE_CELL, text="query")]
+    for image, value in zip(whole[1:], far[1:], strict=True):
+        frame = GOOD if value == far[1:].min() else None
+        row.append(tile(crop.apply(image), _LARGE_CELL, text=f"{value:.4f}", frame=frame))
+    return row

@@ -1,179 +1,291 @@
-"""Pages of pictures and tables that open offline: plain HTML without scripts, fonts or links to anywhere."""
+"""The one kind of HTML page: it opens offline, holds its images, reads on a phone, in the dark and on paper.
+
+A page is a list of :class:`Section` objects, which hold blocks: texts, tables, figures, subheadings, commands, and
+details shown on demand. All of it is escaped by the template: what stands in a file name cannot become markup.
+"""
 
 import base64
 import dataclasses
-import html
 import io
 import math
-import os
+import numbers as number_types
+import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
+import jinja2
 from PIL import Image
 
-_KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
+from tfssl.files import write_json, write_text
+
+FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
+"""Endings of the image files that a page can hold."""
+
+NOTHING = "\N{EN DASH}"
+"""What stands in a cell for which there is no value."""
 
 _LARGE = 2**18  # bytes of a PNG from which on it may become a JPEG inside a page
+_WIDE = 700  # pixels from which on an image scrolls sideways on a phone, where its small print would vanish
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1b1b; --faint: #5c5c5c; --paper: #fff; --line: #d8d8d8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #eee; --faint: #aaa; --paper: #181818; --line: #444; } }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 2400px; padding: 0 1em;
-       color: var(--ink); background: var(--paper); }
-h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin: 2em 0 .3em; }
-p { max-width: 60em; margin: .4em 0 .8em; } .note, figcaption { color: var(--faint); }
-table { border-collapse: collapse; margin: .6em 0 1em; display: block; overflow-x: auto; }
-th, td { padding: .15em 1.2em .15em 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } tr > * { font-variant-numeric: tabular-nums; }
-.side { display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start; }
-.side figure { margin: 0; flex: 1 1 360px; max-width: max-content; min-width: 0; }
-figure img { display: block; max-width: 100%; }
-figcaption { font-size: 13px; margin-top: .2em; }
-"""
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What stands in a table where a bare text or number is not enough.
+
+    Args:
+        value: a text, a number, or None.
+        std: standard deviation, written behind the number; None for none.
+        below: small print under it.
+        style: ``"up"``, ``"down"``, ``"best"`` or ``"code"``.
+        numeric: whether its column may be aligned at the right; None: if it is a number or nothing.
+    """
+
+    value: Any
+    std: float | None = None
+    below: str = ""
+    style: str = ""
+    numeric: bool | None = None
+
+    @property
+    def text(self):
+        """The value as it is shown."""
+        return format_cell(self.value) + (f" \N{PLUS-MINUS SIGN} {self.std:.2g}" if self.std else "")
+
+    @property
+    def right(self):
+        """Whether it belongs at the right of its column."""
+        bare = self.value is None or (isinstance(self.value, number_types.Real) and not isinstance(self.value, bool))
+        return bare if self.numeric is None else self.numeric
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table whose first column holds the headings of its rows.
+
+    Args:
+        header: texts.
+        rows: of the same length; texts, numbers, None and :class:`Cell` objects.
+        caption: what it shows.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence]
+    caption: str = ""
+    kind = "table"
+
+    def __post_init__(self):
+        lengths = {len(self.header), *map(len, self.rows)}
+        if len(lengths) != 1:
+            raise ValueError(f"`table` must have rows of equal length. Received: lengths {sorted(lengths)}")
+
+    @cached_property
+    def cells(self):
+        """All rows as :class:`Cell` objects."""
+        return [[value if isinstance(value, Cell) else Cell(value) for value in row] for row in self.rows]
+
+    @cached_property
+    def right(self):
+        """For each column, whether it is aligned at the right."""
+        return [all(row[i].right or row[i].text == NOTHING for row in self.cells) for i in range(len(self.header))]
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A picture on a page.
+    """An image that the page holds itself.
 
     Args:
-        picture: path of a PNG, JPEG, WebP or GIF file, or a ``PIL.Image``, which the page then holds itself.
+        image: path of a PNG, JPEG, WebP or GIF file; a ``PIL.Image``; or a Matplotlib figure.
         caption: text below it.
-        width: shown width in pixels; None for the picture's own.
+        alt: what it shows, for those who cannot see it; empty for the caption.
+        title: text that appears when pointing at it.
+        photograph: whether a ``PIL.Image`` is one: held as JPEG.
     """
 
-    picture: Path | str | Image.Image
+    image: Any
     caption: str = ""
-    width: int | None = None
+    alt: str = ""
+    title: str = ""
+    photograph: bool = False
+    kind = "figure"
+
+    @cached_property
+    def encoded(self):
+        """``(address, width, height)``, in pixels of the page: plots are drawn at a higher resolution."""
+        data, kind = self._data()
+        with Image.open(io.BytesIO(data)) as opened:
+            scale = min(1.0, 96 / opened.info.get("dpi", (96,))[0]) if kind == "png" else 1.0
+            size = [round(length * scale) for length in opened.size]
+            if kind == "png" and len(data) > _LARGE:
+                smaller = io.BytesIO()
+                opened.convert("RGB").save(smaller, "JPEG", quality=90, subsampling=0)
+                if smaller.tell() < len(data) / 2:  # photographs; drawings stay as they are
+                    data, kind = smaller.getvalue(), "jpeg"
+        return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}", *size
+
+    @property
+    def wide(self):
+        """Whether small print on it is lost on a phone."""
+        return self.encoded[1] > _WIDE
+
+    def _data(self):
+        buffer = io.BytesIO()
+        if isinstance(self.image, Image.Image):
+            kind = "jpeg" if self.photograph else "png"
+            self.image.save(buffer, kind, **({"quality": 85} if self.photograph else {}))
+            return buffer.getvalue(), kind
+        if hasattr(self.image, "savefig"):
+            self.image.savefig(buffer, format="png")
+            return buffer.getvalue(), "png"
+        path = Path(self.image)
+        if path.suffix.lower() not in FORMATS:
+            raise ValueError(f"`image` must be one of {', '.join(FORMATS)}. Received: image={str(path)!r}")
+        return path.read_bytes(), FORMATS[path.suffix.lower()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Figures side by side; ``small`` ones as a strip of thumbnails."""
+
+    figures: Sequence[Figure]
+    small: bool = False
+    kind = "row"
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+    kind = "heading"
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """A faint paragraph."""
+
+    text: str
+    kind = "note"
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """Text in a fixed pitch, such as a command."""
+
+    text: str
+    kind = "code"
+
+
+@dataclasses.dataclass(frozen=True)
+class Details:
+    """Blocks that are shown on demand, and always on paper."""
+
+    summary: str
+    blocks: Sequence
+    kind = "details"
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of a page: heading, text, a table, and figures side by side, in this order.
+    """A part of a page.
 
     Args:
-        heading: text of the heading; empty for none.
-        text: paragraphs, parted by empty lines.
-        table: rows of equal length, the first one the header; floats are written with four digits. Empty for none.
-        figures: :class:`Figure` objects.
+        heading: text; empty for none.
+        blocks: texts (paragraphs, parted by empty lines) and blocks; None is left out.
+        anchor: name that the contents link to; empty for none.
+        link: what the contents call it.
     """
 
     heading: str = ""
-    text: str = ""
-    table: Sequence[Sequence] = ()
-    figures: Sequence[Figure] = ()
+    blocks: Sequence = ()
+    anchor: str = ""
+    link: str = ""
 
 
-def write_page(path, title, sections, *, text="", embed=True):
+def write_page(path, title, sections, *, text=""):
     """Write one HTML file, whole or not at all.
-
-    All texts are escaped: what stands in a file name or a class name cannot become markup.
 
     Args:
         path: file to write; its folder is made.
         title: of the window and above everything.
-        sections: :class:`Section` objects, from top to bottom.
+        sections: :class:`Section` objects, from top to bottom; those with an anchor are listed above.
         text: paragraphs below the title, parted by empty lines.
-        embed: whether picture files become part of the page, which can then be moved and sent alone (photographs in
-            large PNG files as JPEG); otherwise it refers to them by their place relative to it.
 
     Returns:
         The path, a ``pathlib.Path``.
 
     Raises:
-        ValueError: for a table whose rows differ in length, or a picture of another kind.
-        OSError: if a picture is not there.
+        ValueError: for an image file of another kind.
+        OSError: if an image is not there.
     """
-    path = Path(path)
-    parts = [
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>',
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>',
-        f"<h1>{html.escape(title)}</h1>",
-        _paragraphs(text, "note"),
-    ]
-    for section in sections:
-        parts += _section(section, path.parent, embed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    try:
-        unfinished.write_text("\n".join(filter(None, parts)) + "\n</body></html>\n", encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tfssl.visualization"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["paragraphs"] = lambda text: [part.strip() for part in text.split("\n\n") if part.strip()]
+    page = environment.get_template("page.html").render(title=title, sections=list(sections), text=text)
+    write_text(path, page)
+    return Path(path)
 
 
 def format_cell(value):
-    """A table's cell as text: floats with four digits, NaN, infinity and None as a dash."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "\N{EN DASH}"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
-    return str(value)
+    """A value as text: numbers with four digits, counts in full, NaN, infinity and None as a dash."""
+    if isinstance(value, bool) or not isinstance(value, (number_types.Real, type(None))):
+        return str(value)
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
 
 
-def _section(section, folder, embed):
-    if section.heading:
-        yield f"<h2>{html.escape(section.heading)}</h2>"
-    yield _paragraphs(section.text)
-    if section.table:
-        yield _table(section.table)
-    if section.figures:
-        yield '<div class="side">'
-        for figure in section.figures:
-            yield _figure(figure, folder, embed)
-        yield "</div>"
+def words(name):
+    """A name from a record to be read: ``best_on_test`` -> "best on test"."""
+    return str(name).replace("_", " ")
 
 
-def _paragraphs(text, style=None):
-    start = f'<p class="{style}">' if style else "<p>"
-    return "\n".join(f"{start}{html.escape(part.strip())}</p>" for part in text.split("\n\n") if part.strip())
+def file_stem(*parts):
+    """A file name of a kind and a network's name: what is neither letter, digit, dot nor dash becomes a dash."""
+    return "-".join(re.sub(r"[^\w.-]+", "-", str(part)).strip("-.") or "network" for part in parts)
 
 
-def _table(rows):
-    if len({len(row) for row in rows}) != 1:
-        raise ValueError(f"`table` must have rows of equal length. Received: lengths {[len(row) for row in rows]}")
-    lines = ["<table>"]
-    for number, row in enumerate(rows):
-        tag = "td" if number else "th"
-        lines.append("<tr>" + "".join(f"<{tag}>{html.escape(format_cell(v))}</{tag}>" for v in row) + "</tr>")
-    return "\n".join([*lines, "</table>"])
+def write_gallery(out, title, *, text, images, numbers, protocol, blocks=()):
+    """What every kind of drawing leaves in its folder: ``index.html``, networks side by side, and ``numbers.json``.
+
+    Args:
+        out: folder that holds the images.
+        title: of the page.
+        text: what the images show and how they were made; paragraphs parted by empty lines.
+        images: ``{heading: {network: path}}``; one row of figures under each heading.
+        numbers: ``{network: {name: number}}``; a column of the table each.
+        protocol: every constant it takes to make the same images again.
+        blocks: further blocks, below the numbers.
+
+    Returns:
+        ``numbers``, as plain floats; None for those that are not finite.
+    """
+    numbers = {name: {key: _plain(value) for key, value in column.items()} for name, column in numbers.items()}
+    sections = [
+        Section(heading, [Row([Figure(path, name) for name, path in row.items()])]) for heading, row in images.items()
+    ]
+    sections.append(Section("Numbers", [numbers_table(numbers), *blocks]))
+    settings = [[words(key), value if isinstance(value, str) else Cell(value)] for key, value in protocol.items()]
+    sections.append(Section("How it was made", [Table(["Setting", "Value"], settings)]))
+    write_page(Path(out) / "index.html", title, sections, text=text)
+    write_json(Path(out) / "numbers.json", {"title": title, "numbers": numbers, "protocol": protocol})
+    return numbers
 
 
-def _figure(figure, folder, embed):
-    caption = html.escape(figure.caption)
-    width = "" if figure.width is None else f' width="{int(figure.width)}"'
-    below = f"<figcaption>{caption}</figcaption>" if caption else ""
-    address = html.escape(_address(figure.picture, folder, embed))
-    return f'<figure><img src="{address}" alt="{caption}"{width}>{below}</figure>'
+def numbers_table(numbers, caption=""):
+    """``{network: {name: number}}`` as a table with a column for each network; None if there are none."""
+    names = list(dict.fromkeys(name for column in numbers.values() for name in column))
+    rows = [[words(name), *(column.get(name) for column in numbers.values())] for name in names]
+    return Table(["", *numbers], rows, caption) if names else None
 
 
-def _address(picture, folder, embed):
-    if isinstance(picture, Image.Image):
-        buffer = io.BytesIO()
-        picture.save(buffer, format="PNG")
-        return _data_uri(buffer.getvalue(), "png")
-    picture = Path(picture)
-    kind = _KINDS.get(picture.suffix.lower())
-    if kind is None:
-        raise ValueError(f"`picture` must be one of {', '.join(_KINDS)}. Received: {str(picture)!r}")
-    if embed:
-        return _embedded(picture, kind)
-    picture.stat()  # a page must not point to nothing
-    return quote(Path(os.path.relpath(picture, folder)).as_posix())
-
-
-def _embedded(picture, kind):
-    data = picture.read_bytes()
-    if kind == "png" and len(data) > _LARGE:
-        buffer = io.BytesIO()
-        with Image.open(picture) as image:
-            image.convert("RGB").save(buffer, format="JPEG", quality=90, subsampling=0)
-        if buffer.tell() < len(data) / 2:  # photographs; drawings stay as they are
-            return _data_uri(buffer.getvalue(), "jpeg")
-    return _data_uri(data, kind)
-
-
-def _data_uri(data, kind):
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+def _plain(value):
+    return float(value) if math.isfinite(float(value)) else None

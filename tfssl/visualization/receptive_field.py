@@ -1,4 +1,4 @@
-"""How much of the picture a place of a feature map can see, by arithmetic along the graph."""
+"""How much of the image a cell of a feature map can see, by arithmetic along the graph."""
 
 import dataclasses
 import math
@@ -10,21 +10,21 @@ from tfssl.visualization.graph import Graph, Place
 
 @dataclasses.dataclass(frozen=True)
 class ReceptiveField:
-    """What the places of a map see of the picture, along one axis, in pixels of the picture.
+    """What the cells of a map see of the image, along one axis, in pixels of the image.
 
     Args:
-        size: pixels that a place depends on; infinite where it sees the whole picture.
-        jump: distance between the centers of neighboring places.
-        start: center of place 0, where 0 is the middle of the first pixel.
+        size: pixels that a cell depends on; infinite where it sees the whole image.
+        jump: distance between the centers of neighboring cells.
+        start: center of cell 0, where 0 is the middle of the first pixel.
     """
 
     size: float = 1.0
     jump: float = 1.0
     start: float = 0.0
 
-    def center(self, place):
-        """Center of what a place sees: ``start + place * jump``."""
-        return self.start + place * self.jump
+    def center(self, cell):
+        """Center of what a cell sees: ``start + cell * jump``."""
+        return self.start + cell * self.jump
 
     def after(self, kernel, stride=1, padding=0.0, dilation=1):
         """The field behind one more window.
@@ -32,7 +32,7 @@ class ReceptiveField:
         ``size + (k - 1) d jump``, ``jump s``, ``start + ((k - 1) d / 2 - p) jump``.
 
         Args:
-            kernel: k, side of the window.
+            kernel: k, size of the window.
             stride: s.
             padding: p, rows added before the first one.
             dilation: d.
@@ -50,16 +50,16 @@ def chain(windows):
     return field
 
 
-def receptive_field(network, tap, side):
+def receptive_field(network, tap, image_size):
     """The field of a tap's rows, read off the network's graph; where branches meet it covers all of them.
 
-    Statistics of the whole picture in layers that prepare it (standardizing) do not count. Rows and columns are
+    Statistics of the whole image in layers that prepare it (standardizing) do not count. Rows and columns are
     alike in every window known here.
 
     Args:
         network: functional ``keras.Model``, RGB (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
         tap: name of a tap.
-        side: H in pixels; ``"same"`` padding depends on it.
+        image_size: H in pixels; ``"same"`` padding depends on it.
 
     Returns:
         :class:`ReceptiveField`, or None where the graph has an operation whose windows are not known here.
@@ -76,12 +76,12 @@ def receptive_field(network, tap, side):
             continue
         waiting.pop()
         known[place.key] = (
-            (ReceptiveField(), side) if operation is None else _apply(operation, [known[p.key] for p in read])
+            (ReceptiveField(), image_size) if operation is None else _apply(operation, [known[p.key] for p in read])
         )
     return known[goal.key] and known[goal.key][0]
 
 
-# What works on each place by itself, and how the normalizing layers of a network count.
+# What works on each cell by itself, and how the normalizing layers of a network count.
 _POINTWISE = (
     layers.Activation,
     layers.BatchNormalization,
@@ -143,7 +143,7 @@ def _slide(layer, field, length):
 
 
 def _join(states):
-    """The smallest field that covers several; one place that stands for the whole picture is spread over all."""
+    """The smallest field that covers several; one cell that stands for the whole image is spread over all."""
     length = max(n for _, n in states)
     jumps = {field.jump for field, n in states if n == length}
     if len(jumps) > 1 or any(n not in (1, length) for _, n in states):

@@ -1,43 +1,45 @@
-"""Contact sheets: rows of pictures of any size under column titles, beside row labels, as one PNG."""
-
-import os
-from pathlib import Path
+"""Contact sheets: rows of images of any size under column titles, beside row labels, as one PNG."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.data.decode import array_to_image
+from tfssl.files import writing
 
 _BACKGROUND, _INK = "white", "black"
 _FONT_SIZE = 14
+_FRAME = 24  # of an image, the fraction of its side that a frame takes, at least 2 pixels
+
+GOOD, BAD = "#009e73", "#d55e00"
+"""Colors of frames, told apart by color-blind readers too (Okabe and Ito)."""
 
 
 def picture_sheet(rows, path, titles=None, labels=None, cell=192, margin=8):
-    """Write pictures as one PNG, whole or not at all.
+    """Write images as one PNG, whole or not at all.
 
-    Each picture is scaled to fit a square of ``cell`` pixels, keeping its aspect ratio; a column is as wide as its
-    widest picture, a row as high as its highest.
+    Each image is scaled to fit a square of ``cell`` pixels, keeping its aspect ratio; a column is as wide as its
+    widest image, a row as high as its highest.
 
     Args:
-        rows: list of rows, each a list of pictures: ``PIL.Image``, arrays (H, W), (H, W, 1) or (H, W, 3), uint8 in
-            [0, 255] or float in [0, 1], or None for an empty place. Rows may differ in length.
+        rows: list of rows, each a list of images: ``PIL.Image``, arrays (H, W), (H, W, 1) or (H, W, 3), uint8 in
+            [0, 255] or float in [0, 1], or None for an empty cell. Rows may differ in length.
         path: file to write; its folder is made.
         titles: one text for each column, or None.
         labels: one text for each row, several lines allowed, or None.
-        cell: longest side of a picture on the sheet, in pixels.
-        margin: space around each picture, in pixels.
+        cell: longest side of an image on the sheet, in pixels.
+        margin: space around each image, in pixels.
 
     Returns:
         The sheet, a ``PIL.Image``.
 
     Raises:
-        ValueError: if there is no picture, or titles or labels do not match.
+        ValueError: if there is no image, or titles or labels do not match.
     """
     _check(rows, titles, labels, cell)
-    fitted = [[None if picture is None else _fit(picture, cell) for picture in row] for row in rows]
+    fitted = [[None if image is None else _fit(image, cell) for image in row] for row in rows]
     columns = [[row[j] for row in fitted if j < len(row)] for j in range(max(len(row) for row in fitted))]
-    widths = [max((picture.width for picture in column if picture), default=cell) for column in columns]
-    heights = [max((picture.height for picture in row if picture), default=cell) for row in fitted]
+    widths = [max((image.width for image in column if image), default=cell) for column in columns]
+    heights = [max((image.height for image in row if image), default=cell) for row in fitted]
     texts = _Texts(titles or [], labels or [""] * len(rows))
     label_width = texts.label_width(limit=cell)
     left = margin + (label_width + margin if label_width else 0)
@@ -46,9 +48,9 @@ def picture_sheet(rows, path, titles=None, labels=None, cell=192, margin=8):
 
     sheet = Image.new("RGB", (xs[-1], ys[-1]), _BACKGROUND)
     for y, height, row in zip(ys[:-1], heights, fitted, strict=True):
-        for x, width, picture in zip(xs, widths, row, strict=False):
-            if picture:
-                sheet.paste(picture, (x + (width - picture.width) // 2, y + (height - picture.height) // 2))
+        for x, width, image in zip(xs, widths, row, strict=False):
+            if image:
+                sheet.paste(image, (x + (width - image.width) // 2, y + (height - image.height) // 2))
     texts.draw(ImageDraw.Draw(sheet), xs, ys, widths, label_width, margin)
     save_png(sheet, path)
     return sheet
@@ -56,20 +58,43 @@ def picture_sheet(rows, path, titles=None, labels=None, cell=192, margin=8):
 
 def save_png(image, path):
     """Write a ``PIL.Image`` as PNG, whole or not at all; makes the folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        image.save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path) as file:
+        image.save(file, format="PNG")
+
+
+def tile(image, size, *, text="", frame=None):
+    """An image as a square of ``size`` pixels, framed, with a caption.
+
+    Args:
+        image: uint8 array (H, W, 3), or ``PIL.Image``; made a square by stretching.
+        size: height and width in pixels, without the caption.
+        text: caption; cut where it is wider than the image. None for no strip at all, ``""`` for an empty one.
+        frame: color of a frame drawn over the image's border; None for none.
+
+    Returns:
+        ``PIL.Image``, RGB.
+    """
+    image = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image, np.uint8))
+    resampling = Image.Resampling.BICUBIC if image.width > 16 else Image.Resampling.NEAREST
+    image = image.convert("RGB").resize((size, size), resampling)
+    font = ImageFont.load_default(max(10, size // 8))
+    strip = 0 if text is None else sum(font.getmetrics()) + 2
+    whole = Image.new("RGB", (size, size + strip), "white")
+    whole.paste(image, (0, 0))
+    draw = ImageDraw.Draw(whole)
+    if frame is not None:
+        draw.rectangle([0, 0, size - 1, size - 1], outline=frame, width=max(2, size // _FRAME))
+    if text:
+        while text and font.getlength(text) > size:
+            text = text[:-1]
+        draw.text((size // 2, size + 1), text, "black", font, anchor="ma")
+    return whole
 
 
 def _check(rows, titles, labels, cell):
     columns = max((len(row) for row in rows), default=0)
     if columns == 0:
-        raise ValueError("`rows` must hold at least one picture. Received: an empty sheet")
+        raise ValueError("`rows` must hold at least one image. Received: an empty sheet")
     if cell < 1:
         raise ValueError(f"`cell` must be at least 1 pixel. Received: cell={cell}")
     for name, texts, count in (("titles", titles, columns), ("labels", labels, len(rows))):
@@ -77,10 +102,10 @@ def _check(rows, titles, labels, cell):
             raise ValueError(f"`{name}` must hold one text for each of {count}. Received: {len(texts)} {name}")
 
 
-def _fit(picture, cell):
-    image = picture.convert("RGB") if isinstance(picture, Image.Image) else array_to_image(np.asarray(picture))
+def _fit(image, cell):
+    image = image.convert("RGB") if isinstance(image, Image.Image) else array_to_image(np.asarray(image))
     scale = cell / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    size = tuple(max(1, round(length * scale)) for length in image.size)
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
 
 

@@ -1,117 +1,204 @@
-"""What single units of a layer respond to: their top pictures, masked to what drives them, and their fields."""
+"""What single units of a layer respond to: the images that drive them most, masked to what does, and their fields."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
-from tfssl.errors import ConfigError
-from tfssl.visualization.activations import MASK_THRESHOLD, class_agreement, top_pictures, unit_masks
-from tfssl.visualization.gallery import file_stem, write_gallery
-from tfssl.visualization.maps import map_function, pick_tap
+from tfssl.errors import ConfigError, ModelError
+from tfssl.visualization.image_set import read_images
+from tfssl.visualization.maps import batches, map_function, pick_tap
 from tfssl.visualization.occlusion import FIELD_THRESHOLD, FieldProbe
-from tfssl.visualization.pictures import read_pictures
+from tfssl.visualization.page import file_stem, write_gallery
 from tfssl.visualization.receptive_field import receptive_field
 from tfssl.visualization.sheet import picture_sheet
 
-AGREEMENTS = (0.6, 0.75)
-"""Shares of a unit's top pictures that must be of one class for it to count as selective."""
+MASK_THRESHOLD = 0.2
+"""Fraction of the strongest activation among a unit's top images from which a cell counts (cnnvisualizer)."""
 
-_CELL = 120  # pixels of a picture on the sheet, and of the masks (cnnvisualizer)
+AGREEMENTS = (0.6, 0.75)
+"""Fractions of a unit's top images that must be of one class for it to count as selective."""
+
+_CELL = 120  # pixels of an image on the sheet, and of the masks (cnnvisualizer)
 _OUTSIDE = 0.25  # brightness of what the unit does not respond to
 
 _TEXT = (
-    "Each row is a unit (channel) of a tap, and the {top} pictures of {count} in which its largest activation is "
+    "Each row is a unit (channel) of a tap, and the {top} images of {count} in which its largest activation is "
     "highest. Bright is where the unit's map, enlarged, exceeds {threshold:g} of its largest value among them. "
-    "{choice}\n\nThe first picture of some rows is the unit's receptive field as measured: the mean change of its "
-    "activation when a {occluder}x{occluder} square of random pixels covers a place, about the place where the unit is "
-    "strongest; bright is much. The window has the size of the pictures. Its size in the table is the side of a square "
+    "{choice}\n\nThe first image of some rows is the unit's receptive field as measured: the mean change of its "
+    "activation when a {occluder}x{occluder} square of random pixels covers a spot, about the one where the unit is "
+    "strongest; bright is much. The window has the size of the images. Its size in the table is the side of a square "
     "as large as the area with at least {field_threshold:g} of the largest change, the mean over these units.{classes}"
 )
 _CLASSES = (
-    "\n\nSelective: units of whose top pictures at least 60% (75%) are of one class; shuffled: the same count with the "
+    "\n\nSelective: units of whose top images at least 60% (75%) are of one class; shuffled: the same count with the "
     "classes dealt out by chance."
 )
 _CHOICE = {
-    True: "Shown are the units whose top pictures agree most in their class, which flatters every network alike.",
+    True: "Shown are the units whose top images agree most in their class, which flatters every network alike.",
     False: "Shown are units spread evenly over the live ones.",
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class TopImages:
+    """For each unit of a tap, the images that drive it most.
+
+    Args:
+        index: int (units, K), numbers of the images, the strongest first; of equals the one that comes first.
+        activation: float32 (units, K), the largest activation of the unit in each.
+        cell: int (units, K, 2), row and column of the map where it is; of equals the first one.
+        live: bool (units,), False where the activation is the same everywhere in all images (mostly 0: a dead
+            unit).
+        size: (height, width) of the map.
+    """
+
+    index: np.ndarray
+    activation: np.ndarray
+    cell: np.ndarray
+    live: np.ndarray
+    size: tuple[int, int]
+
+
+def top_images(compute, images, top):
+    """Rank images by the spatial maximum of each unit.
+
+    Args:
+        compute: function of images to the map of a tap, see :func:`~tfssl.visualization.maps.map_function`.
+        images: uint8 (N, H, W, 3).
+        top: K, images of each unit.
+
+    Returns:
+        :class:`TopImages`.
+
+    Raises:
+        ConfigError: if there are fewer than K images.
+        ModelError: if a map holds NaN or infinity.
+
+    Reference:
+        B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba: Object Detectors Emerge in Deep Scene CNNs.
+        ICLR 2015; metalbubble/cnnvisualizer.
+    """
+    if not 1 <= top <= len(images):
+        raise ConfigError(f"`top` must be from 1 to the number of images, {len(images)}. Received: top={top}")
+    maxima, minima, cells = [], [], []
+    for batch in batches(images):
+        maps = np.asarray(compute(batch))
+        if not np.isfinite(maps).all():
+            raise ModelError("the maps of the tap hold NaN or infinity")
+        size = maps.shape[1:3]
+        flat = maps.reshape(len(maps), -1, maps.shape[-1])
+        maxima.append(flat.max(axis=1))
+        minima.append(flat.min(axis=(0, 1)))
+        cells.append(flat.argmax(axis=1))
+    maxima, cells = np.concatenate(maxima).T, np.concatenate(cells).T  # (units, N)
+    index = np.argsort(-maxima, axis=1, kind="stable")[:, :top]
+    cell = np.take_along_axis(cells, index, axis=1)
+    return TopImages(
+        index,
+        np.take_along_axis(maxima, index, axis=1),
+        np.stack(np.unravel_index(cell, size), axis=-1),
+        maxima.max(axis=1) > np.min(minima, axis=0),
+        tuple(size),
+    )
+
+
+def unit_masks(maps, *, size=120, threshold=MASK_THRESHOLD):
+    """Where a unit is active in its top images: the quick segmentation of Zhou et al.
+
+    The maps are enlarged and divided by the largest value among all of them, which is in the first image; a cell
+    counts from ``threshold`` on.
+
+    Args:
+        maps: float array (K, h, w), a unit's maps of its top images.
+        size: of the masks in pixels (reference: 120).
+        threshold: see :data:`MASK_THRESHOLD`.
+
+    Returns:
+        bool (K, size, size); all False for a unit that is nowhere above 0.
+    """
+    maps = np.asarray(maps, np.float32)
+    if not maps.max() > 0:
+        return np.zeros((len(maps), size, size), bool)
+    return tf.image.resize(maps[..., None] / maps.max(), (size, size))[..., 0].numpy() >= threshold
+
+
+def class_agreement(index, labels):
+    """How far the top images of each unit agree.
+
+    Args:
+        index: int (units, K), see :class:`TopImages`.
+        labels: class numbers of all images, int (N,).
+
+    Returns:
+        ``(fraction, label)``: float (units,), the fraction of the most frequent class; int (units,), that class, of
+        equally frequent ones the smallest number.
+    """
+    counts = (labels[index][..., None] == np.arange(labels.max() + 1)).sum(axis=1)
+    return counts.max(axis=1) / index.shape[1], counts.argmax(axis=1)
+
+
 def units(
-    networks,
-    data,
-    *,
-    out,
-    tap=None,
-    side=64,
-    limit=1000,
-    top=10,
-    shown=8,
-    fields=3,
-    occluder=5,
-    stride=2,
-    seed=0,
-    skipped=None,
-    progress=None,
-):
-    """Show the top pictures of units of each network, and measure receptive fields.
+    networks, data, *, out, tap=None, image_size=64, limit=1000, top=10, shown=8, fields=3, occluder=5, stride=2,
+    seed=0, skipped=None, progress=None,
+):  # fmt: skip
+    """Show the top images of units of each network, and measure receptive fields.
 
     Args:
         networks: ``{name: keras.Model}``, encoders.
         data: see :func:`tfssl.data.images.image_source`; class folders give selectivity.
         out: folder for ``units-NAME.png``, ``index.html``, ``numbers.json``.
         tap: see :func:`~tfssl.visualization.maps.pick_tap`.
-        side: of the pictures in pixels, as the networks see them.
-        limit: pictures to take.
-        top: K, pictures of each unit.
+        image_size: of the images in pixels, as the networks see them.
+        limit: images to take.
+        top: K, images of each unit.
         shown: units on a sheet.
         fields: units whose receptive field is measured, the first ones shown; the expensive part.
         occluder, stride: see :func:`~tfssl.visualization.occlusion.FieldProbe`.
         seed: of the occluder's pixels and the shuffled classes.
-        skipped: as :func:`~tfssl.visualization.pictures.read_pictures`.
+        skipped: as :func:`~tfssl.visualization.image_set.read_images`.
         progress: called with (networks done, in all).
 
     Returns:
-        ``{name: {"units", "dead_units", "field_theory", "field_measured"}}``, fields in pixels of ``side``; with
+        ``{name: {"units", "dead_units", "field_theory", "field_measured"}}``, fields in pixels of ``image_size``; with
         classes also ``selective_60``, ``selective_75``, ``shuffled_60``, ``shuffled_75``, counts of units.
 
     Raises:
-        SourceError: if there are fewer pictures than K.
+        SourceError: if there are fewer images than K.
         ConfigError: for a tap that a network lacks, or a value out of range.
         ModelError: if a tap holds NaN or infinity.
     """
     if shown < 1:
         raise ConfigError(f"`shown` must be at least 1. Received: shown={shown}")
     taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
-    pictures = read_pictures(data, side=side, limit=limit, least=top, skipped=skipped)
+    images = read_images(data, image_size=image_size, limit=limit, least=top, skipped=skipped)
     files, numbers, copies = {}, {}, 0
     for name, network in networks.items():
         compute = map_function(network, taps[name])
-        best = top_pictures(compute, pictures.images, top)
-        chosen = _choose(best, pictures.labels, shown)
-        probe = FieldProbe(network, taps[name], side, occluder=occluder, stride=stride, seed=seed)
-        measured = [
-            probe.measure(unit, pictures.images[best.index[unit]], best.place[unit]) for unit in chosen[:fields]
-        ]
+        best = top_images(compute, images.images, top)
+        chosen = _choose(best, images.labels, shown)
+        probe = FieldProbe(network, taps[name], image_size, occluder=occluder, stride=stride, seed=seed)
+        measured = [probe.measure(unit, images.images[best.index[unit]], best.cell[unit]) for unit in chosen[:fields]]
         copies += sum(field.copies for field in measured)
         path = Path(out) / f"{file_stem('units', name)}.png"
         if chosen:
-            _write_sheet(compute, pictures, best, chosen, measured, path)
+            _write_sheet(compute, images, best, chosen, measured, path)
             files[f"{name}, {taps[name]}"] = path
-        theory = receptive_field(network, taps[name], side)
+        theory = receptive_field(network, taps[name], image_size)
         numbers[name] = {
             "units": len(best.live),
             "dead_units": int((~best.live).sum()),
-            **_selectivity(best, pictures.labels, seed),
+            **_selectivity(best, images.labels, seed),
             "field_theory": float("nan") if theory is None else theory.size,
             "field_measured": float(np.mean([field.size for field in measured])) if measured else float("nan"),
         }
         if progress is not None:
             progress(len(numbers), len(networks))
     protocol = {
-        "pictures": len(pictures),
-        "side": side,
+        "images": len(images),
+        "image_size": image_size,
         **{f"tap_of_{name}": layer for name, layer in taps.items()},
         "top": top,
         "mask_threshold": MASK_THRESHOLD,
@@ -123,15 +210,15 @@ def units(
     }
     text = _TEXT.format(
         top=top,
-        count=len(pictures),
+        count=len(images),
         threshold=MASK_THRESHOLD,
-        choice=_CHOICE[pictures.labels is not None],
+        choice=_CHOICE[images.labels is not None],
         occluder=occluder,
         field_threshold=FIELD_THRESHOLD,
-        classes="" if pictures.labels is None else _CLASSES,
+        classes="" if images.labels is None else _CLASSES,
     )
     return write_gallery(
-        out, "What units respond to", text=text, pictures={"Units": files}, numbers=numbers, protocol=protocol
+        out, "What units respond to", text=text, images={"Units": files}, numbers=numbers, protocol=protocol
     )
 
 
@@ -141,9 +228,9 @@ def _selectivity(best, labels, seed):
     dealt = np.random.default_rng(seed).permutation(labels)
     counts = {}
     for kind, classes in (("selective", labels), ("shuffled", dealt)):
-        share, _ = class_agreement(best.index[best.live], classes)
-        # Shares are multiples of 1 / K: a hair below the limit is rounding.
-        counts |= {f"{kind}_{round(100 * least)}": int((share >= least - 1e-9).sum()) for least in AGREEMENTS}
+        fraction, _ = class_agreement(best.index[best.live], classes)
+        # Fractions are multiples of 1 / K: a hair below the limit is rounding.
+        counts |= {f"{kind}_{round(100 * least)}": int((fraction >= least - 1e-9).sum()) for least in AGREEMENTS}
     return counts
 
 
@@ -152,39 +239,40 @@ def _choose(best, labels, shown):
     live = np.flatnonzero(best.live)
     if labels is None:
         return live[np.linspace(0, len(live), min(shown, len(live)), endpoint=False).astype(int)].tolist()
-    share, _ = class_agreement(best.index[live], labels)
-    return live[np.argsort(-share, kind="stable")[:shown]].tolist()
+    fraction, _ = class_agreement(best.index[live], labels)
+    return live[np.argsort(-fraction, kind="stable")[:shown]].tolist()
 
 
-def _write_sheet(compute, pictures, best, chosen, measured, path):
+def _write_sheet(compute, images, best, chosen, measured, path):
     rows, labels = [], []
     for number, unit in enumerate(chosen):
         index = best.index[unit]
-        masks = unit_masks(compute(pictures.images[index])[..., unit], side=_CELL)
-        field = [_field_picture(measured[number]) if number < len(measured) else None] if measured else []
-        rows.append([*field, *_masked(pictures, index, masks)])
-        labels.append(_label(unit, best, pictures))
+        masks = unit_masks(compute(images.images[index])[..., unit], size=_CELL)
+        field = [_field_image(measured[number]) if number < len(measured) else None] if measured else []
+        rows.append([*field, *_masked(images, index, masks)])
+        labels.append(_label(unit, best, images))
     titles = [*(["field"] if measured else []), *map(str, range(1, best.index.shape[1] + 1))]
     picture_sheet(rows, path, titles=titles, labels=labels, cell=_CELL, margin=4)
 
 
-def _label(unit, best, pictures):
-    if pictures.labels is None:
+def _label(unit, best, images):
+    if images.labels is None:
         return f"unit {unit}"
-    share, label = class_agreement(best.index[[unit]], pictures.labels)
-    return f"unit {unit}\n{pictures.classes[label[0]]}\n{share[0]:.0%}"
+    fraction, label = class_agreement(best.index[[unit]], images.labels)
+    return f"unit {unit}\n{images.classes[label[0]]}\n{fraction[0]:.0%}"
 
 
-def _masked(pictures, index, masks):
+def _masked(images, index, masks):
     for number, mask in zip(index.tolist(), masks, strict=True):
-        image = pictures.shown(number, _CELL)
+        image = images.shown(number, _CELL)
         yield np.rint(image * np.where(mask, 1.0, _OUTSIDE)[..., None]).astype(np.uint8)
 
 
-def _field_picture(field):
-    """The measured field in a window of the pictures' size, brightest where the change is largest."""
-    side = len(field.change) // 2
-    change = field.change[side // 2 : side // 2 + side, side // 2 : side // 2 + side]
+def _field_image(field):
+    """The measured field in a window of the images' size, brightest where the change is largest."""
+    size = len(field.change) // 2
+    window = slice(size // 2, size // 2 + size)
+    change = field.change[window, window]
     largest = change.max() if change.max() > 0 else 1.0
     image = Image.fromarray(np.rint(255.0 * change / largest).astype(np.uint8))
     return image.resize((_CELL, _CELL), Image.Resampling.NEAREST)

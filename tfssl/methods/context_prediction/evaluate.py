@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tfssl.data.examples import Skipped
 from tfssl.data.source import check_source
-from tfssl.discovery.neighbors import nearest_neighbors
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.record import method_record
+from tfssl.methods.context_prediction.neighbors import nearest_neighbors
 from tfssl.methods.context_prediction.sheets import write_confusion
 from tfssl.ops.patches import DIRECTIONS, NO_PAIR, NUM_LABELS
 
@@ -46,7 +46,7 @@ def evaluate(method, model, data, *, out=None, limit=None, progress=None):
     Returns:
         :class:`~tfssl.evaluation.record.Record`: ``accuracy`` and ``loss`` of a pair, beside chance (1/8) and the
         commonest answer always; ``accuracy_above_left`` and so on by true direction; ``pairs``, ``images``,
-        ``images_skipped``; what :func:`~tfssl.discovery.neighbors.nearest_neighbors` returns.
+        ``images_skipped``; what :func:`~tfssl.methods.context_prediction.neighbors.nearest_neighbors` returns.
 
     Raises:
         SourceError: if no image serves, or the source is mostly unreadable.

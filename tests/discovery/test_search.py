@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import normalize
 
 from tfssl.discovery import constellations as search
-from tfssl.discovery.descriptors import hog_descriptor, pixel_descriptor, unit_length
+from tfssl.discovery.embedding import hog_descriptor, pixel_descriptor
 from tfssl.discovery.patch_index import Grid, PatchIndex, build_index
 from tfssl.errors import ConfigError, SourceError
 
@@ -70,13 +71,13 @@ def test_positions_reach_from_border_to_border_and_patches_touch(side, steps):
 
 
 def mean_color(patches):
-    return unit_length(patches.reshape(len(patches), -1, 3).mean(axis=1) + 1.0)
+    return normalize(patches.reshape(len(patches), -1, 3).mean(axis=1) + 1.0)
 
 
 def test_index_cuts_the_patches_it_says_it_cuts():
     image = np.random.default_rng(0).integers(0, 256, (20, 31, 3), dtype=np.uint8)
     index = build_index([image, image[:16, :16]], pixel_descriptor, Grid(8, 2))
-    assert index.pictures == (0, 1)
+    assert index.images == (0, 1)
     assert np.diff(index.starts).tolist() == [4 * 6, 3 * 3]
     assert len(index.squares) == 2 * 4 + 1
     for row in (0, 5, 23):
@@ -107,9 +108,9 @@ def test_area_brings_pictures_to_the_size_of_training():
 def test_pictures_that_do_not_serve_are_named():
     images = [np.zeros((40, 40, 3), np.uint8), np.zeros((15, 40, 3), np.uint8)]
     index = build_index(images, mean_color, Grid(8))
-    assert index.pictures == (0,)
-    assert index.skipped == {"image 1": "40x15 pixels hold less than 2 x 2 patches of 8"}
-    with pytest.raises(SourceError, match=r"no picture that serves among 1 \(image 0: 40x15 pixels"):
+    assert index.images == (0,)
+    assert list(index.skipped.values()) == ["40x15 pixels hold less than 2 x 2 patches of 8"]
+    with pytest.raises(SourceError, match=r"no image that serves among 1 \(images? 0: 40x15 pixels"):
         build_index(images[1:], mean_color, Grid(8))
 
 
@@ -147,14 +148,14 @@ def test_layout_counts_in_verification_but_not_in_matching():
     index = made_index([(parts, CORNERS), (parts, scrambled), (absent, CORNERS), (parts, CORNERS + 5)])
     matches = search.find_matches(index, index.squares, top=4)
     assert matches.strengths[0].tolist() == [4, 4, 4, 3]
-    assert matches.pictures[0].tolist() == [0, 1, 3, 2]  # the scrambled one matches as strongly as the others
+    assert matches.images[0].tolist() == [0, 1, 3, 2]  # the scrambled one matches as strongly as the others
     assert matches.verified[0].tolist()[:3] == [True, False, True]
     np.testing.assert_allclose(matches.boxes[0, 2], [4.5, 4.5, 6.5, 6.5])
 
 
 def test_search_equals_the_plain_one(monkeypatch):
     rng = np.random.default_rng(1)
-    pictures = [(unit_length(rng.normal(size=(n, 16))), rng.uniform(0, 9, (n, 2))) for n in (4, 9, 30, 5, 12, 7)]
+    pictures = [(normalize(rng.normal(size=(n, 16))), rng.uniform(0, 9, (n, 2))) for n in (4, 9, 30, 5, 12, 7)]
     index = made_index(pictures)
     drawn = rng.integers(0, len(index.centers), (40, 4))
     monkeypatch.setattr(search, "MATCH_BYTES", 10_000)  # several blocks
@@ -166,7 +167,7 @@ def test_search_equals_the_plain_one(monkeypatch):
             sums.append(cosines[:, first:last].max(axis=1).sum())
             best.append(first + cosines[:, first:last].argmax(axis=1))
         order = np.argsort(-np.array(sums))[:3]
-        assert matches.pictures[n].tolist() == order.tolist()
+        assert matches.images[n].tolist() == order.tolist()
         np.testing.assert_allclose(matches.strengths[n], np.array(sums)[order], rtol=1e-5)
         assert matches.patches[n].tolist() == np.array(best)[order].tolist()
 
@@ -176,7 +177,7 @@ def test_constellations_are_different_and_spread_over_pictures_not_over_area():
     index = build_index(images, mean_color, Grid(8, 2))
     drawn = search.sample_constellations(index, 40, np.random.default_rng(0))
     assert len(np.unique(drawn, axis=0)) == 40
-    counts = np.bincount(index.picture_of(drawn[:, 0]), minlength=5)
+    counts = np.bincount(index.image_of(drawn[:, 0]), minlength=5)
     assert counts[4] < 30  # all but 36 of some 2,300 places lie in picture 4
     everything = search.sample_constellations(index, 10**6, np.random.default_rng(0))
     assert len(everything) == len(index.squares)
@@ -191,16 +192,13 @@ def test_ranking_is_by_verified_pictures_then_strength():
     assert order.tolist() == [2, 3, 0, 1]
 
 
-def test_hog_is_that_of_scikit_image():
-    from skimage.feature import hog
-
-    rng = np.random.default_rng(0)
-    patches = rng.integers(0, 256, (5, 33, 33, 3), dtype=np.uint8)
-    expected = [
-        hog(p.astype(np.float32), 9, (8, 8), (2, 2), block_norm="L2-Hys", channel_axis=-1, feature_vector=True)
-        for p in patches
-    ]
-    np.testing.assert_allclose(hog_descriptor(patches), unit_length(np.array(expected)), atol=1e-4)
+def test_hog_tells_directions_apart():
+    rows, columns = np.zeros((2, 1, 33, 33, 3), np.uint8)
+    rows[:, ::4], columns[:, :, ::4] = 255, 255
+    noisy = np.clip(rows + np.random.default_rng(0).integers(0, 40, rows.shape), 0, 255).astype(np.uint8)
+    a, b, c = hog_descriptor(np.concatenate([rows, noisy, columns]))
+    assert a.shape == (3 * 3 * 2 * 2 * 9,) and a @ b > 0.8 > 0.1 > a @ c
+    assert hog_descriptor(rows[:, :12, :12]).shape == (1, 36)  # 2 x 2 cells of 6 pixels
 
 
 def test_pixel_descriptor_is_normalized_correlation():

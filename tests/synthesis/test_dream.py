@@ -12,7 +12,7 @@ from tfssl.errors import ConfigError, SourceError
 from tfssl.synthesis.amplify import Amplifier, amplify, octave_sizes
 from tfssl.synthesis.dream import NOISE, dream, start_image
 
-from .conftest import small_encoder, weights_hash
+from ..visualization.conftest import small_encoder, weights_hash
 
 
 def linear(kernel):
@@ -79,10 +79,10 @@ def test_dead_layer_leaves_the_picture():
 
 
 def test_start_image(tmp_path):
-    noise = start_image(side=32)
+    noise = start_image(image_size=32)
     assert noise.shape == (32, 32, 3) and NOISE[0] <= noise.min() and noise.max() <= NOISE[1]
     Image.new("RGB", (60, 90)).save(tmp_path / "photo.png")
-    assert start_image(tmp_path / "photo.png", side=45).shape == (45, 30, 3)
+    assert start_image(tmp_path / "photo.png", image_size=45).shape == (45, 30, 3)
     (tmp_path / "broken.png").write_bytes(b"x")
     with pytest.raises(SourceError, match="`photo` cannot be read"):
         start_image(tmp_path / "broken.png")
@@ -91,7 +91,7 @@ def test_start_image(tmp_path):
 def test_dream_of_two_networks(tmp_path, networks):
     before = [weights_hash(network) for network in networks.values()]
     steps = []
-    options = {"side": 48, "octaves": 2, "iterations": 2, "progress": lambda *done: steps.append(done)}
+    options = {"image_size": 48, "octaves": 2, "iterations": 2, "progress": lambda *done: steps.append(done)}
     numbers = dream(networks, out=tmp_path, **options)
     assert before == [weights_hash(network) for network in networks.values()]
     assert steps[-1] == (16, 16)  # 2 networks, 2 taps, 2 octaves, 2 steps
@@ -101,6 +101,6 @@ def test_dream_of_two_networks(tmp_path, networks):
     protocol = json.loads((tmp_path / "numbers.json").read_text())["protocol"]
     assert protocol["octaves"] == 2 and protocol["seed"] == 0 and "noise" in protocol["start"]
     with pytest.raises(ConfigError, match="conv9"):
-        dream(networks, out=tmp_path, tap=["conv9"], side=48)
+        dream(networks, out=tmp_path, tap=["conv9"], image_size=48)
     with pytest.raises(ConfigError, match="`octaves`"):
-        dream(networks, out=tmp_path, side=32)
+        dream(networks, out=tmp_path, image_size=32)

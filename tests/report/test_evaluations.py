@@ -4,8 +4,8 @@ import pytest
 
 from tfssl.errors import SourceError
 from tfssl.files import sha256
-from tfssl.report.measurements import find_measurements
-from tfssl.report.run_record import read_runs
+from tfssl.report.evaluations import find_evaluations
+from tfssl.report.runs import read_runs, verdict
 
 
 @pytest.fixture
@@ -18,10 +18,10 @@ def test_by_place_weights_path_name_and_configuration(runs, make_evaluation, tmp
     make_evaluation("given/a", weights_sha256=runs[1].fingerprint, model="moved/elsewhere")
     make_evaluation("given/b", model=str(tmp_path / "runs" / "one"), weights_sha256="0" * 64)
     make_evaluation("given/two/knn")
-    make_evaluation("given/c", task=None, config=runs[1].method.model_dump(mode="json"))
+    make_evaluation("given/c", task="context_prediction", config=runs[1].method.model_dump(mode="json"))
     make_evaluation("given/d", model="random:alexnet_s")
     make_evaluation("given/e")
-    measured, problems = find_measurements(runs, [tmp_path / "given"])
+    measured, problems = find_evaluations(runs, [tmp_path / "given"])
     assert not problems
     known = {str(m.folder.relative_to(tmp_path)): (m.run, m.because, m.stale) for m in measured}
     assert known == {
@@ -34,21 +34,38 @@ def test_by_place_weights_path_name_and_configuration(runs, make_evaluation, tmp
         "given/e": (None, "which run it measured is not recorded", False),
     }
     assert [m.run for m in measured] == ["one", "one", "two", "two", "two", None, None]
-    assert measured[0].by_tap["encoder"] == {"conv1": [0.4], "conv2": [0.5]}
+    assert [m.folder.name for m in measured if m.own] == ["c"]
+    assert {tap: (found.value, found.baselines["untrained"]) for tap, found in measured[0].by_tap.items()} == {
+        "conv1": (0.4, 0.31), "conv2": (0.45, 0.21),
+    }  # fmt: skip
+    assert list(measured[0].compared) == ["accuracy"]
 
 
 def test_what_cannot_be_read_is_named(runs, make_evaluation, tmp_path):
     (make_evaluation("given/a") / "metrics.json").write_text("{")
-    (make_evaluation("given/b") / "taps.csv").write_text("encoder,tap\nencoder,conv1\n")
-    measured, problems = find_measurements(runs, [tmp_path / "given"])
-    assert [m.folder.name for m in measured] == ["b"] and measured[0].by_tap == {}
-    assert "given/a/metrics.json cannot be read" in problems[0] and "taps.csv is no table" in problems[1]
+    make_evaluation("given/b")
+    measured, problems = find_evaluations(runs, [tmp_path / "given"])
+    assert [m.folder.name for m in measured] == ["b"]
+    assert "given/a/metrics.json" in problems[0] and "cannot be read" in problems[0] and len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("gain", "higher", "text", "style"),
+    [
+        (0.2, True, "+0.2 better", "up"), (0.2, False, "+0.2 worse", "down"), (-3.0, False, "\u22123 better", "up"),
+        (-0.05, True, "\u22120.05 worse", "down"), (0.5, None, "+0.5", ""), (0.0, True, "\u00b10", ""),
+        (None, True, "\u2013", ""),
+    ],
+)  # fmt: skip
+def test_a_verdict_follows_from_the_direction_that_is_given(gain, higher, text, style):
+    cell = verdict(gain, higher)
+    assert (cell.text, cell.style, cell.right) == (text, style, True)
 
 
 def test_runs_are_no_evaluations_and_nothing_is_refused(runs, tmp_path):
     with pytest.raises(SourceError, match=r"holds no metrics\.json of an evaluation"):
-        find_measurements(runs, [tmp_path / "runs"])
-    assert find_measurements(runs) == ([], [])
+        find_evaluations(runs, [tmp_path / "runs"])
+    assert find_evaluations(runs) == ([], [])
 
 
 def test_the_fingerprint_is_that_of_the_weights_file(runs):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tfssl.errors import ModelError
 from tfssl.layers.color import Lightness
-from tfssl.visualization.conv1 import filter_statistics, filter_tiles, filters, first_convolutions
+from tfssl.visualization.filters import filter_statistics, filter_tiles, filters, first_convolutions
 
 from .conftest import small_encoder, weights_hash
 

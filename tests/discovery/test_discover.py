@@ -9,9 +9,8 @@ import pytest
 from PIL import Image
 
 from tfssl.discovery import purity
-from tfssl.discovery.descriptors import pixel_descriptor
 from tfssl.discovery.discover import discover
-from tfssl.discovery.embedding import BASELINES
+from tfssl.discovery.embedding import BASELINES, pixel_descriptor
 from tfssl.discovery.mining import Mining, mine
 from tfssl.discovery.patch_index import Grid
 from tfssl.errors import ConfigError, ModelError, SourceError
@@ -25,10 +24,7 @@ class Pixels:
 
     patch_size = SIDE
     area = (1, 10**9)
-
-    @staticmethod
-    def name():
-        return "context_prediction"
+    embedder = None
 
 
 @pytest.fixture
@@ -73,18 +69,18 @@ def mined():
 
 def test_planted_objects_are_found_and_nothing_else(mined):
     found, labels, places = mined
-    assert {labels[cluster.seed.picture] for cluster in found.clusters} == {0, 1}
+    assert {labels[cluster.seed.image] for cluster in found.clusters} == {0, 1}
     for cluster in found.clusters:
         members = cluster.members[: MINING.set_size]
-        assert cluster.seed.picture in cluster.pictures()
-        assert purity.purity([labels[m.picture] for m in members]) == 1.0
-        assert min(overlap(m.box, places[m.picture]) for m in members) > 0.5
+        assert cluster.seed.image in cluster.images()
+        assert purity.purity([labels[m.image] for m in members]) == 1.0
+        assert min(overlap(m.box, places[m.image]) for m in members) > 0.5
 
 
 def test_planted_objects_rank_above_noise():
     pictures, labels, _ = planted()
     found = mine(pictures, pixel_descriptor, Grid(SIDE, 3), dataclasses.replace(MINING, set_size=2))
-    is_noise = [labels[cluster.seed.picture] == -1 for cluster in found.clusters]
+    is_noise = [labels[cluster.seed.image] == -1 for cluster in found.clusters]
     assert any(is_noise) and not any(is_noise[:2])
     noise = max(cluster.score for cluster, n in zip(found.clusters, is_noise, strict=True) if n)
     assert noise < found.scores[0] / 2
@@ -100,7 +96,7 @@ def test_constellations_of_noise_are_verified_almost_nowhere():
 
 def test_every_constellation_finds_itself(mined):
     for cluster in mined[0].clusters:
-        own = next(member for member in cluster.members if member.picture == cluster.seed.picture)
+        own = next(member for member in cluster.members if member.image == cluster.seed.image)
         assert own.error == pytest.approx(0, abs=1e-6)
         assert own.strength == pytest.approx(4, abs=0.01)
         assert own.box == pytest.approx(cluster.seed.box)
@@ -168,7 +164,7 @@ def test_files_of_a_discovery(pixels, folders, tmp_path):
     assert [(n.endswith("tiny.png"), r) for n, r in summary["skipped"].items()] == [
         (True, f"{SIDE}x100 pixels hold less than 2 x 2 patches of {SIDE}")
     ]
-    assert summary["pictures"] == 26
+    assert summary["images"] == 26
     assert summary["purity"] == 1.0 > summary["random_purity"]
     assert summary["coverage"] == pytest.approx(16 / 26)
     assert summary["area"] == pytest.approx(16 / 26)
@@ -180,7 +176,7 @@ def test_files_of_a_discovery(pixels, folders, tmp_path):
     assert first["purity"] == 1.0
     assert first["score"] == len(first["members"])
     assert all(0 <= member["e"] < 1 for member in first["members"])
-    assert first["seed"] in [{"picture": m["picture"], "box": m["box"]} for m in first["members"]]
+    assert first["seed"] in [{"image": m["image"], "box": m["box"]} for m in first["members"]]
 
     lines = (out / "purity_coverage.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "descriptor,sets,coverage,purity"
@@ -192,7 +188,7 @@ def test_files_of_a_discovery(pixels, folders, tmp_path):
 def test_page_is_whole_and_needs_nothing_else(pixels, folders, tmp_path):
     discover(pixels, None, folders, tmp_path / "out", mining=MINING, steps=3, shown=2)
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert len(re.findall("<h2>", text)) == 2
+    assert len(re.findall("<h2>", text)) == 2 and re.search("<h2>1. Verified in", text)
     assert all(link.startswith("data:image/") for link in re.findall(r'(?:src|href)="([^"]*)', text))
     assert "http" not in re.sub(r'src="[^"]*"', "", text)
     assert " &lt;&amp;&gt;.png" in text and "<&>" not in text
@@ -212,7 +208,7 @@ def test_the_same_discovery_writes_the_same_files(pixels, folders, tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
 
 
-def test_progress_counts_pictures_then_constellations(pixels, tmp_path):
+def test_progress_counts_images_then_constellations(pixels, tmp_path):
     import contextlib
 
     seen = []
@@ -222,7 +218,7 @@ def test_progress_counts_pictures_then_constellations(pixels, tmp_path):
         yield lambda done, total: seen.append((unit, done, total))
 
     discover(pixels, None, planted()[0], tmp_path, mining=MINING, steps=3, progress=progress)
-    assert seen[25] == ("pictures", 26, 26)
+    assert seen[25] == ("images", 26, 26)
     assert seen[-1] == ("constellations", 600, 600)
 
 
@@ -251,19 +247,19 @@ def test_mining_refuses(wrong):
 
 def test_too_few_pictures_and_nothing_found(pixels, tmp_path):
     pictures, _, _ = planted(objects=0, noise=8)
-    with pytest.raises(SourceError, match="has 5 pictures that serve, fewer than the 6"):
+    with pytest.raises(SourceError, match="has 5 images that serve, fewer than the 6"):
         discover(pixels, None, pictures[:5], tmp_path, mining=MINING)
     small = [*pictures[:5], np.zeros((20, 20, 3), np.uint8)]
-    with pytest.raises(SourceError, match=r"5 pictures that serve \(image 5: 20x20 pixels hold less"):
+    with pytest.raises(SourceError, match=r"5 images that serve \(images? 5: 20x20 pixels hold less"):
         discover(pixels, None, small, tmp_path, mining=MINING)
-    with pytest.raises(SourceError, match="no constellation was verified in 6 pictures"):
+    with pytest.raises(SourceError, match="no constellation was verified in 6 images"):
         discover(pixels, None, pictures, tmp_path, mining=MINING)
 
 
 def test_a_model_of_another_method_is_refused(tmp_path):
     from tfssl.methods import Colorization
 
-    with pytest.raises(ModelError, match="is a colorization model; discovery needs a context_prediction model"):
+    with pytest.raises(ModelError, match="is a colorization model; discovery needs one of context_prediction"):
         discover(Colorization(), None, "builtin", tmp_path)
 
 
@@ -276,6 +272,7 @@ def small_network():
     return method, method.model()
 
 
+@pytest.mark.slow
 def test_a_network_finds_planted_objects(small_network, tmp_path):
     # At 6 steps the grid meets every copy of an object at the same pixels, and even random features recognize it.
     mining = dataclasses.replace(MINING, constellations=200, set_size=4)

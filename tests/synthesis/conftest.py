@@ -1,0 +1,3 @@
+"""Small encoders."""
+
+from ..visualization.conftest import networks  # noqa: F401

@@ -1,0 +1,316 @@
+"""What a run directory tells of a run, read from its files without loading the network, and the sections about it."""
+
+import csv
+import dataclasses
+import json
+import zipfile
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from tfssl.config import RunConfig, load_config
+from tfssl.errors import ModelError
+from tfssl.files import read_json, sha256
+from tfssl.visualization.line_plot import draw_lines
+from tfssl.visualization.page import (
+    NOTHING,
+    Cell,
+    Code,
+    Details,
+    Figure,
+    Heading,
+    Row,
+    Section,
+    Table,
+    format_cell,
+    words,
+)
+
+_NOT_CURVES = ("epoch", "step", "phase", "seconds", "wait_fraction", "wait_share", "skipped", "baseline", "loss")
+"""Columns of history.csv that are no measurement of their own; wait_share is what older runs have."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """A run, finished or not.
+
+    Args:
+        folder: the run directory.
+        name: what the report calls it; no two runs of a report share it.
+    """
+
+    folder: Path
+    name: str
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """Method and settings."""
+        return load_config(self.folder / "config.yaml")
+
+    @property
+    def method(self):
+        """The :class:`~tfssl.methods.base.Method`."""
+        return self.config.method
+
+    @property
+    def network(self):
+        """What the method calls its network, such as "small"."""
+        fields = self.method.model_dump(mode="json")
+        return str(fields.get("backbone") or fields.get("network") or "see its configuration")
+
+    @cached_property
+    def history(self):
+        """Rows of history.csv, ``{column: number, text of a phase, or None}``; empty if there is none."""
+        file = self.folder / "history.csv"
+        if not file.is_file():
+            return []
+        with open(file, newline="", encoding="utf-8") as lines:
+            return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+
+    @property
+    def last(self):
+        """The last row of the history; empty if there is none."""
+        return self.history[-1] if self.history else {}
+
+    @cached_property
+    def metrics(self):
+        """Content of metrics.json; empty where training has not ended."""
+        file = self.folder / "metrics.json"
+        return read_json(file) if file.is_file() else {}
+
+    @property
+    def weights(self):
+        """The file of the trained network, or None."""
+        file = self.folder / "model.keras"
+        return file if file.is_file() else None
+
+    @cached_property
+    def fingerprint(self):
+        """SHA-256 of that file, or None."""
+        return sha256(self.weights) if self.weights else None
+
+    @cached_property
+    def saved_with(self):
+        """Version of Keras and date that the network was saved with, as text."""
+        try:
+            with zipfile.ZipFile(self.weights or "") as archive:
+                about = json.loads(archive.read("metadata.json"))
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            return "not recorded"
+        return f"Keras {about.get('keras_version', '?')}; saved {about.get('date_saved', '?').replace('@', ' ')}"
+
+    @property
+    def sample(self):
+        """The newest image in samples/, or None."""
+        return max(self.folder.glob("samples/*.png"), default=None)
+
+    @property
+    def skipped(self):
+        """Number of images that could not be read in training; None where that is not recorded."""
+        file = self.folder / "skipped.csv"
+        if not file.is_file():
+            return None
+        with open(file, newline="", encoding="utf-8") as lines:
+            return sum(1 for _ in csv.DictReader(lines))
+
+
+def read_runs(folders):
+    """The runs of a report.
+
+    Args:
+        folders: run directories; one that is given twice counts once.
+
+    Returns:
+        List of :class:`RunRecord`, in this order.
+
+    Raises:
+        ModelError: if one is no run directory.
+        ConfigError: if its configuration is damaged.
+    """
+    paths = list(dict.fromkeys(Path(folder).expanduser().resolve() for folder in folders))
+    if not paths:
+        raise ModelError("`runs` must name at least one run directory")
+    for path in paths:
+        if not (path / "config.yaml").is_file():
+            raise ModelError(f"{str(path)!r} is no run directory (no config.yaml); give what `tfssl train` wrote")
+    runs = [RunRecord(path, name) for path, name in zip(paths, _names(paths), strict=True)]
+    for run in runs:
+        run.config  # noqa: B018  (a damaged one is named now, not in the middle of the page)
+    return runs
+
+
+def verdict(gain, higher_is_better):
+    """A difference in words, sign and color, so that none of them is needed alone: a :class:`Cell`."""
+    if gain is None:
+        return Cell(None)
+    sign = "+" if gain > 0 else "\N{MINUS SIGN}" if gain < 0 else "\N{PLUS-MINUS SIGN}"
+    text = f"{sign}{format_cell(abs(gain))}"
+    if higher_is_better is None or not gain:
+        return Cell(text, numeric=True)
+    better = (gain > 0) == higher_is_better
+    return Cell(f"{text} {'better' if better else 'worse'}", style="up" if better else "down", numeric=True)
+
+
+def losses(runs):
+    """The end of training beside the trivial predictor, a row for each run."""
+    rows = []
+    for run in runs:
+        loss, validation, trivial = (run.last.get(name) for name in ("loss", "val_loss", "baseline"))
+        known = loss is not None and bool(trivial)
+        gain = verdict(loss - trivial if known else None, False)
+        rows.append([run.name, loss, validation, trivial, gain, loss / trivial if known else None])
+    header = ["Run", "Training loss", "Validation loss", "Trivial predictor", "Gain", "Fraction of the trivial"]
+    return Table(header, rows, "Loss of the last epoch, as training recorded it, beside ignoring the input")
+
+
+def facts(runs):
+    """What each run is, side by side; settings that differ; every setting on demand."""
+    columns = [dict(_facts(run)) for run in runs]
+    names, header = list(columns[0]), [run.name for run in runs]
+    rows = [[name, *(column[name] for column in columns)] for name in names]
+    blocks: list = [Table(["", *header], rows, "What each run is, from the files of its directory")]
+    settings = [run.config.settings.model_dump(mode="json") for run in runs]
+    differing = [key for key in settings[0] if len({json.dumps(column[key]) for column in settings}) > 1]
+    if differing:
+        rows = [[key, *(_setting(column[key]) for column in settings)] for key in differing]
+        blocks.append(Table(["Setting", *header], rows, "Training settings that differ"))
+    elif len(runs) > 1:
+        blocks.append("All training settings are the same.")
+    for run in runs:
+        text = yaml.safe_dump(run.config.to_dict(), sort_keys=False)
+        blocks.append(Details(f"Whole configuration of {run.name}", [Code(text)]))
+    return Section("Runs", blocks, "runs")
+
+
+def _facts(run):
+    paper, settings = run.method.paper, run.config.settings
+    steps, seconds = run.last.get("step", 0), run.last.get("seconds")
+    yield "Method", run.method.name()
+    yield "Paper", f"{paper.authors}: {paper.title}. {paper.venue} {paper.year}"
+    yield "Learns from", run.method.inputs
+    yield "Network", run.network
+    yield "Training data", str(settings.data)
+    yield "Validation data", str(settings.validation or "none")
+    steps_text = f"{format_cell(steps)} of batch {settings.batch_size}"
+    yield "Steps", f"{steps_text}, in {len(run.history)} of {settings.epochs} epochs"
+    learning_rate = f"learning rate {_setting(settings.learning_rate)}"
+    yield "Optimizer", f"{settings.optimizer}, {learning_rate}, {settings.schedule}"
+    yield "Seed", str(settings.seed)
+    yield "Time", _duration(seconds) + (f" ({1000 * seconds / steps:.0f} ms a step)" if seconds and steps else "")
+    wait = run.last.get("wait_fraction", run.last.get("wait_share"))
+    yield "Waiting for data", NOTHING if wait is None else f"{100 * wait:.1f} % of the time"
+    yield "Unreadable images", NOTHING if run.skipped is None else str(run.skipped)
+    yield "State", "finished" if run.metrics and run.weights else "not finished: no trained network"
+    yield "Versions", run.saved_with
+    yield "Weights, SHA-256", Cell((run.fingerprint or NOTHING)[:16], style="code")
+    yield "Directory", Cell(str(run.folder), style="code")
+
+
+def pretext(runs, drawn, data=None):
+    """The newest image of what each run answers to its own task.
+
+    Args:
+        runs: list of :class:`RunRecord`.
+        drawn: ``{name of a run: PNG drawn for this page}``.
+        data: the images that those were drawn from.
+    """
+    blocks: list = []
+    for run in runs:
+        file, settings = drawn.get(run.name) or run.sample, run.config.settings
+        blocks.append(Heading(f"{run.name}: {run.method.name()}"))
+        if file is None:
+            blocks.append("There is no image: samples/ is empty. Give images with --data to have one drawn.")
+            continue
+        if run.name in drawn:
+            origin = f"drawn for this page from {data}"
+        elif settings.validation:
+            origin = f"drawn in training ({file.name}) from the validation data, {settings.validation}"
+        else:
+            origin = f"drawn in training ({file.name}) from training data, {settings.data}, which it has seen"
+        text = f"What the {run.network} network of {run.name} answers to its own task; {origin}."
+        blocks.append(Figure(file, text, f"Answers of {run.name} to its pretext task"))
+    return Section("The pretext task", blocks, "pretext", "Pretext task")
+
+
+def learning(runs):
+    """The curves of history.csv, the loss with the trivial predictor's."""
+    blocks: list = []
+    fractions = {run.name: _points(run.history, _fraction) for run in runs if run.history}
+    if len(fractions) > 1:
+        ends = [max(x) for x, _ in fractions.values()]
+        curves = {**fractions, "trivial predictor": ((0, max(ends)), (1.0, 1.0))}
+        text = (
+            "All runs: training loss, trivial predictor = 1. Losses of different tasks are in different units; each is "
+            "divided by that of the trivial predictor, which ignores its input. What falls further need not have "
+            "learned more: tasks differ in how far one can get."
+        )
+        blocks.append(_curves(curves, "loss / trivial predictor's", text, {"trivial predictor": None}))
+    for run in runs:
+        blocks.append(Heading(run.name))
+        if run.history:
+            blocks.append(Row(list(filter(None, _charts(run)))))
+        else:
+            blocks.append("No curve: history.csv is missing or empty, no epoch has ended yet.")
+    return Section("Learning curves", blocks, "curves")
+
+
+def _charts(run):
+    for phase in dict.fromkeys(row.get("phase") for row in run.history):
+        rows = [row for row in run.history if row.get("phase") == phase]
+        suffix = f", phase {phase}" if phase else ""
+        curves = {"training": "loss", "validation": "val_loss", "trivial predictor": "baseline"}
+        text = f"Loss of {run.name}{suffix}: mean over each epoch; dashed, what ignoring the input reaches."
+        drawn = {name: _points(rows, column) for name, column in curves.items()}
+        yield _curves(drawn, "loss", text, {"trivial predictor": None})
+        for column in (name for name in rows[0] if name not in _NOT_CURVES and not name.startswith("val_")):
+            drawn = {"training": _points(rows, column), "validation": _points(rows, f"val_{column}")}
+            when = "at the end of each epoch" if column == "learning_rate" else "mean over each epoch"
+            yield _curves(drawn, words(column), f"{words(column).capitalize()}{suffix}: {when}.")
+
+
+def _curves(curves, label, caption, dashed=None):
+    """A figure of the curves that have points; None if none has."""
+    curves = {name: points for name, points in curves.items() if any(isinstance(y, float) for y in points[1])}
+    if not set(curves) - set(dashed or {}):
+        return None
+    dashed = {name: like for name, like in (dashed or {}).items() if name in curves}
+    return Figure(draw_lines(curves, x_label="step", y_label=label, dashed=dashed, size=(480, 330)), caption)
+
+
+def _points(rows, column):
+    read = column if callable(column) else lambda row: row.get(column)
+    return [row["step"] for row in rows], [read(row) for row in rows]
+
+
+def _fraction(row):
+    loss, baseline = row.get("loss"), row.get("baseline")
+    return loss / baseline if loss is not None and baseline else None
+
+
+def _setting(value):
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _duration(seconds):
+    """Seconds to be read: 5532 -> "1 h 32 min"."""
+    if seconds is None or seconds < 120:
+        return NOTHING if seconds is None else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _names(paths):
+    """The shortest ends of the paths that tell them apart."""
+    for length in range(1, max(len(path.parts) for path in paths)):
+        names = ["/".join(path.parts[-length:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
+def _number(text):
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return text or None
