@@ -16,7 +16,7 @@ from tfssl.ops.whitening import MARGIN
 _EXTREME = 2.0
 """Salt and pepper of standardized images, in standard deviations."""
 
-# Of photographs in [0, 1], measured on 500 of many kinds: the mean is 0.44 in color and 0.45 in gray, the variance 0.075
+# Of photographs in [0, 1], measured on 500 of many kinds: mean 0.44 in color and 0.45 in gray, variance 0.075
 # and 0.066. Of patches brought to deviation 1 unless they are flat: 16,000 of 12 pixels, from such photographs of 128.
 _MEAN = 0.45
 _VARIANCE = {"none": 0.07, "standardize": 0.94, "whiten": 0.72}
