@@ -87,7 +87,7 @@ def test_from_python(root, encoder_file):
         (["colorizer", "--pool", "3"], "the metrics of colorization: there is no option `pool`; known: temperature, "),
         (["pixels"], "no model 'pixels'"),
         (["random:alexnot", "--task", "knn"], "no backbone 'alexnot', did you mean 'alexnet'"),
-        (["gone.keras", "--task", "knn"], "no model 'gone.keras'"),
+        (["gone.keras", "--task", "knn"], "no such file: 'gone.keras'"),
         (["no-such-run", "--task", "knn"], "no model 'no-such-run'"),
     ],
 )
@@ -116,8 +116,8 @@ def test_an_encoder_without_its_weights_is_refused(encoder_file, tmp_path):
             archive.write(tmp_path / name, name)
     with pytest.raises(ModelError, match=r"holds \d+ of \d+ weights"):
         tfssl.load_encoder(broken)
-    rgb = keras.Input((None, None, 3))
-    keras.Model(rgb, keras.layers.Conv2D(2, 3)(rgb)).save(tmp_path / "other.keras")
+    flow = keras.Input((None, None, 2))
+    keras.Model(flow, keras.layers.Conv2D(2, 3)(flow)).save(tmp_path / "other.keras")
     with pytest.raises(ModelError, match="is no encoder"):
         tfssl.load_encoder(tmp_path / "other.keras")
 

@@ -72,7 +72,6 @@ def load_encoder(source: Pathlike) -> keras.Model:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
         ConfigError: for an unknown backbone.
     """
-    from tfssl import layers
     from tfssl.backbones import Encoder
     from tfssl.backbones.encoder import as_encoder
     from tfssl.evaluation.runner import pixel_encoder
@@ -80,16 +79,13 @@ def load_encoder(source: Pathlike) -> keras.Model:
     from tfssl.training.runs import read_network
 
     source = os.fspath(source)
+    _find_encoder(source)
     if source == "pixels":
         return as_encoder(pixel_encoder())
     if is_random(source):
         return _random_encoder(source.removeprefix("random:"))
     if source.endswith(".keras"):
-        file = Path(source).expanduser()
-        if not file.is_file():
-            raise ModelError(f"no such file: {source!r}")
-        layers.register()
-        return as_encoder(read_network(file), f"{source!r}")
+        return as_encoder(read_network(Path(source).expanduser()), f"{source!r}")
     method, model = load_source(source)
     return model if isinstance(model, Encoder) else as_encoder(method.encoder(model))
 
