@@ -23,7 +23,7 @@ def vgg(
 ):
     """VGG: blocks of 3x3 convolutions with padding 1, each block closed by a 2x2 / 2 max pooling.
 
-    For 224x224 pictures: VGG-16 has 14,714,688 convolution parameters, 138,357,544 with fc8 of 1000 classes; VGG-19
+    For 224x224 images: VGG-16 has 14,714,688 convolution parameters, 138,357,544 with fc8 of 1000 classes; VGG-19
     has 20,024,384 and 143,667,240. The taps conv1 ... conv5 are the last convolutions of the blocks (conv3 is
     conv3_3 in VGG-16, conv3_4 in VGG-19).
 
@@ -39,9 +39,6 @@ def vgg(
     Returns:
         dict of KerasTensors conv1_1, conv1_2, conv1, pool1, conv2_1, ... pool5 (convolutions after the ReLU), fc6,
         fc7 (after the dropout).
-
-    Raises:
-        ConfigError: if an option is unknown, or fc is asked for on an input of unknown size.
 
     Reference:
         K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015.

@@ -82,9 +82,6 @@ def _centers(white, outputs, random):
     from sklearn.cluster import MiniBatchKMeans
 
     means = MiniBatchKMeans(
-        n_clusters=outputs,
-        batch_size=_CENTERS_A_BATCH * outputs,
-        n_init=1,
-        random_state=int(random.integers(2**31)),
+        n_clusters=outputs, batch_size=_CENTERS_A_BATCH * outputs, n_init=1, random_state=int(random.integers(2**31))
     )
     return means.fit(white).cluster_centers_
