@@ -1,4 +1,8 @@
-"""AlexNet, CaffeNet, the variants of them that the pretext tasks train, and the network of Zeiler and Fergus."""
+"""AlexNet, CaffeNet, the variants of them that the pretext tasks train, and the network of Zeiler and Fergus.
+
+Krizhevsky, Sutskever, Hinton, NeurIPS 2012; BVLC/caffe, models/bvlc_alexnet and bvlc_reference_caffenet; Zeiler, Fergus,
+ECCV 2014.
+"""
 
 import functools
 
@@ -86,10 +90,6 @@ def alexnet(
 
     Raises:
         ConfigError: if an option is unknown, or fc is asked for on an input of unknown size.
-
-    Reference:
-        A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks.
-        NeurIPS 2012. BVLC/caffe: models/bvlc_alexnet, models/bvlc_reference_caffenet.
     """
     kinds = _normalizations(normalization)
     _check("padding", padding, ("caffe", "same"))
@@ -142,9 +142,6 @@ def zf(
     For 224x224 images: 3,726,464 convolution parameters, 62,357,608 with fc8 of 1000 classes; maps of 110, 26, 13,
     13, 13 pixels. The version for detection has ``conv1_padding=3, conv2_padding=2``. Kernels start from a Gaussian of
     deviation 0.01.
-
-    Reference:
-        M. D. Zeiler, R. Fergus: Visualizing and Understanding Convolutional Networks. ECCV 2014.
     """
     initializer = initializer or initializers.RandomNormal(stddev=0.01)
     layers = ((96, 7, 2, conv1_padding), (256, 5, 2, conv2_padding), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1))

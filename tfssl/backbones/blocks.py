@@ -74,9 +74,6 @@ def fully_connected(x, widths, *, dropout, initializer, bias=0.0, normalization=
 
     Returns:
         ``{"fc6": KerasTensor (B, widths[0]), "fc7": ...}``, each after its dropout.
-
-    Raises:
-        ConfigError: if the height or width of x is not known.
     """
     taps = {}
     if widths and len(x.shape) == 4:

@@ -30,9 +30,6 @@ def deepest(network, size):
 
     Returns:
         ``(function, doublings)``: of the trunk's input, which gives (B, size / 2^doublings, ..., c), and a number.
-
-    Raises:
-        ConfigError: if size is no multiple of the stride.
     """
     tap = list(network.output)[-1]
     stride = strides(network)[tap]

@@ -24,9 +24,6 @@ class Encoder(keras.Model):
         modality: one of :data:`MODALITIES`; None: that of the encoder that gave ``outputs``, or ``"image"``.
         smallest: pixels that the shorter side of an input needs at least, of a sound samples; None: as ``modality``, or
             found from the shapes of the taps.
-
-    Raises:
-        ValueError: for an unknown modality, or outputs that are no dict of taps.
     """
 
     def __init__(self, inputs, outputs, name=None, *, modality=None, smallest=None, **kwargs):
@@ -71,7 +68,7 @@ class Encoder(keras.Model):
 
 
 def as_encoder(network, name=None):
-    """An encoder as it is, or one made of any model of RGB images, as other libraries save, with its variables.
+    """An encoder as it is, or one made of any model of RGB images, as other libraries save, with its variables, else ModelError.
 
     Args:
         network: ``keras.Model``: RGB images (B, H, W, 3) in [0, 1] -> a dict of maps (B, h, w, c) and vectors (B, c),
@@ -80,9 +77,6 @@ def as_encoder(network, name=None):
 
     Returns:
         :class:`Encoder`; the tap of a single output is called ``features``, of several ``output1`` ...
-
-    Raises:
-        ModelError: if it is something else.
     """
     if isinstance(network, Encoder):
         return network

@@ -1,4 +1,4 @@
-"""GoogLeNet (Inception v1)."""
+"""GoogLeNet (Inception v1; Szegedy et al., CVPR 2015; BVLC/caffe, models/bvlc_googlenet)."""
 
 from keras import initializers, layers
 
@@ -41,12 +41,6 @@ def googlenet(x, *, auxiliary=False, fc=(), dropout=0.4, initializer=None, bias=
     Returns:
         dict of KerasTensors conv1, pool1, conv2, pool2, inception_3a, ... inception_5b, conv3, conv4, conv5,
         pool5 (B, 1024) (averaged over the whole map, after the dropout), and aux1, aux2 (B, 1024) with ``auxiliary``.
-
-    Raises:
-        ConfigError: if auxiliary branches are asked for on an input of unknown size.
-
-    Reference:
-        C. Szegedy et al.: Going Deeper with Convolutions. CVPR 2015. BVLC/caffe: models/bvlc_googlenet.
     """
     if auxiliary and None in x.shape[1:]:
         raise ConfigError("auxiliary=True needs an input of known height and width; give them, or auxiliary=False")

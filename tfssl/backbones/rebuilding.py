@@ -1,4 +1,7 @@
-"""Functional models changed: normalization folded away, dense layers as convolutions, weights in Caffe's layout."""
+"""Functional models changed: normalization folded away, dense layers as convolutions, weights in Caffe's layout.
+
+ModelError is raised for a model that is not functional, or has a model inside.
+"""
 
 import keras
 import numpy as np
@@ -22,9 +25,6 @@ def rebuild(model, replace, skipped, inputs=None):
         replace: ``{layer name: (layer to put in its place, its weights)}``.
         skipped: names of layers whose input takes the place of their output.
         inputs: KerasTensor to build on; None for inputs as the model's own.
-
-    Raises:
-        ModelError: if the model is not functional, or has a model inside.
     """
     if not hasattr(model, "operations") or isinstance(model, keras.Sequential):
         raise ModelError(f"model must be a functional keras.Model. Received: {type(model).__name__}")
@@ -56,9 +56,6 @@ def fold_batch_normalization(model):
     Returns:
         ``keras.Model`` with the same inputs, outputs and layer names, the folded layers left out, and weights of
         its own. Convolutions and dense layers that a normalization was folded into have a bias.
-
-    Raises:
-        ModelError: if the model is not functional, or has a model inside.
     """
     replace, skipped = {}, set()
     for layer in getattr(model, "layers", ()):
@@ -99,9 +96,6 @@ def fully_convolutional(model):
     Returns:
         ``keras.Model`` from images (B, H, W, C), H and W free, to the same outputs with (B, units) become
         (B, H', W', units). Layer names stay; weights are copies.
-
-    Raises:
-        ModelError: if the model is not functional, has a model inside, or flattens nothing.
     """
     flatten = {layer.name for layer in getattr(model, "layers", ()) if isinstance(layer, layers.Flatten)}
     if not flatten:

@@ -37,9 +37,6 @@ def alexnet_s(
 
     Returns:
         dict of KerasTensors conv1 ... conv5 (after the ReLU), pool1 ... for each number in ``pools``, fc6 ...
-
-    Raises:
-        ConfigError: if an option is out of range, or fc is asked for on an input of unknown size.
     """
     if len(widths) != 5:
         raise ConfigError(f"widths={widths!r} must have one number for each of conv1 ... conv5")

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19: 3x3 convolutions in five blocks."""
+"""VGG-16 and VGG-19: 3x3 convolutions in five blocks (Simonyan, Zisserman, ICLR 2015)."""
 
 from tfssl.backbones.blocks import check_normalization, conv_relu, fully_connected, max_pool
 from tfssl.errors import ConfigError
@@ -39,9 +39,6 @@ def vgg(
     Returns:
         dict of KerasTensors conv1_1, conv1_2, conv1, pool1, conv2_1, ... pool5 (convolutions after the ReLU), fc6,
         fc7 (after the dropout).
-
-    Reference:
-        K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015.
     """
     if depth not in DEPTHS:
         raise ConfigError(f"depth={depth!r} is not known; take 16 or 19")

@@ -23,9 +23,6 @@ class ChannelwiseDense(Layer):
 
     Input: float (B, h, w, C) of known h, w and C. Output: the same shape. Weights: kernel (C, n, n), from the input's
     position to the output's; bias (n, C).
-
-    Raises:
-        ValueError: when built on an input of unknown height or width.
     """
 
     def __init__(self, use_bias=True, kernel_initializer="lecun_normal", bias_initializer="zeros", **kwargs):

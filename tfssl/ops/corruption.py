@@ -11,7 +11,7 @@ KINDS = ("none", "masking", "salt_and_pepper", "gaussian", "pixel", "block")
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-    """One corruption process q(x~ | x); components that are left alone keep their value exactly, nothing is rescaled.
+    """One corruption process q(x~ | x); components that are left alone keep their value (Vincent et al. 2008).
 
     - ``"none"``: x~ = x, the ordinary autoencoder;
     - ``"masking"``: a fraction of the components becomes ``fill``;
@@ -28,13 +28,6 @@ class Corruption:
         fill, low, high: values of masked components, of pepper and of salt, in units of x.
         clip: whether Gaussian noise is clipped to [low, high].
         block: size of the squares in pixels.
-
-    Raises:
-        ConfigError: if a value is out of range.
-
-    Reference:
-        P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol: Extracting and Composing Robust Features with Denoising
-        Autoencoders. ICML 2008.
     """
 
     kind: str = "masking"

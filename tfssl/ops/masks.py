@@ -39,9 +39,6 @@ def center_mask(size, overlap=0):
 
     Returns:
         bool array (size, size); for an even size and overlap 0 exactly 1/4 of it is True.
-
-    Raises:
-        ValueError: if nothing is left to drop.
     """
     hole = size // 2 - 2 * overlap
     if overlap < 0 or hole < 1:

@@ -24,7 +24,7 @@ _MAX_TILES = 9  # 9! = 362,880 candidates; 10! would need ten times the memory a
 
 @functools.lru_cache(maxsize=16)
 def permutation_set(count, kind="max_mean", *, tiles=9, seed=0):
-    """Choose permutations greedily by their Hamming distance to those already chosen.
+    """Choose permutations greedily by their Hamming distance to those already chosen (Noroozi, Favaro 2016).
 
     The first one is uniformly random. After that, of all permutations not yet chosen, ties broken at random:
 
@@ -41,12 +41,6 @@ def permutation_set(count, kind="max_mean", *, tiles=9, seed=0):
 
     Returns:
         uint8 array (P, tiles), read-only, rows distinct: row h puts element ``h[i]`` into position i.
-
-    Raises:
-        ConfigError: if an argument is outside its range.
-
-    Reference:
-        M. Noroozi, P. Favaro: Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles. ECCV 2016.
     """
     if kind not in KINDS:
         raise ConfigError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}")

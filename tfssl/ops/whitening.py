@@ -20,11 +20,7 @@ def whitening_kernel():
 
     The power of natural images falls as 1 / f^2: multiplied by f it is flat, and the exponential keeps noise near the
     sampling limit down. The inverse transform is cut by a Hann window and freed of its mean, so that even areas give
-    exactly zero. (f0 is recalled from the paper, not checked; there the filter acts on the whole image.)
-
-    Reference:
-        B. Olshausen, D. Field: Sparse Coding with an Overcomplete Basis Set: A Strategy Employed by V1? Vision
-        Research, 1997.
+    exactly zero. (f0 is recalled from Olshausen and Field 1997, not checked; there the filter acts on the whole image.)
     """
     frequencies = np.fft.fftfreq(_GRID)
     radius = np.hypot(frequencies[:, None], frequencies)
