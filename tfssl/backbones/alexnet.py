@@ -1,7 +1,6 @@
 """AlexNet, CaffeNet, the variants of them that the pretext tasks train, and the network of Zeiler and Fergus.
 
-Krizhevsky, Sutskever, Hinton, NeurIPS 2012; BVLC/caffe, models/bvlc_alexnet and bvlc_reference_caffenet; Zeiler, Fergus,
-ECCV 2014.
+Krizhevsky et al., NeurIPS 2012; BVLC/caffe, models/bvlc_alexnet and bvlc_reference_caffenet; Zeiler, Fergus, ECCV 2014.
 """
 
 import functools
@@ -100,8 +99,7 @@ def alexnet(
     paddings = ["same"] * 5 if padding == "same" else (conv1_padding, *_PADDINGS[1:])
     taps = {}
     for i in range(5):
-        tap = f"conv{i + 1}"
-        kind = kinds.get(tap)
+        tap, kind = f"conv{i + 1}", kinds.get(f"conv{i + 1}")
         x = taps[tap] = conv_relu(
             x,
             widths[i],
@@ -119,15 +117,8 @@ def alexnet(
             x = norm(x) if order == "norm_pool" else x
             x = max_pool(x, 3, f"{name_prefix}pool{i + 1}", padding="same" if padding == "same" else pool_padding)
             x = taps[f"pool{i + 1}"] = norm(x) if order == "pool_norm" else x
-    return taps | fully_connected(
-        x,
-        fc,
-        dropout=dropout,
-        initializer=initializer or initializers.RandomNormal(stddev=0.005),
-        bias=bias,
-        normalization=kinds,
-        name_prefix=name_prefix,
-    )
+    weights = {"initializer": initializer or initializers.RandomNormal(stddev=0.005), "bias": bias}
+    return taps | fully_connected(x, fc, dropout=dropout, normalization=kinds, name_prefix=name_prefix, **weights)
 
 
 caffenet = functools.partial(alexnet, order="pool_norm", bias=1.0)
@@ -143,26 +134,18 @@ def zf(
     13, 13 pixels. The version for detection has ``conv1_padding=3, conv2_padding=2``. Kernels start from a Gaussian of
     deviation 0.01.
     """
-    initializer = initializer or initializers.RandomNormal(stddev=0.01)
+    weights = {"initializer": initializer or initializers.RandomNormal(stddev=0.01), "bias": bias}
     layers = ((96, 7, 2, conv1_padding), (256, 5, 2, conv2_padding), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1))
     taps = {}
     for i, (filters, kernel_size, strides, padding) in enumerate(layers, start=1):
-        x = taps[f"conv{i}"] = conv_relu(
-            x,
-            filters,
-            kernel_size,
-            f"{name_prefix}conv{i}",
-            strides=strides,
-            padding=padding,
-            initializer=initializer,
-            bias=bias,
-        )
+        x = conv_relu(x, filters, kernel_size, f"{name_prefix}conv{i}", strides=strides, padding=padding, **weights)
+        taps[f"conv{i}"] = x
         if i in (1, 2, 5):
             x = max_pool(x, 3, f"{name_prefix}pool{i}")
             if i != 5:
                 x = LocalResponseNormalization(name=f"{name_prefix}norm{i}")(x)
             taps[f"pool{i}"] = x
-    return taps | fully_connected(x, fc, dropout=dropout, initializer=initializer, bias=bias, name_prefix=name_prefix)
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)
 
 
 def _check(name, value, known):

@@ -70,7 +70,7 @@ def fully_connected(x, widths, *, dropout, initializer, bias=0.0, normalization=
         widths: units of each layer; None, False or () for no layer at all.
         dropout: fraction of units dropped after each ReLU in training.
         initializer, bias, name_prefix: as :func:`conv_relu`; the prefix stands before every layer name.
-        normalization: ``{layer name: kind of batch normalization or None}``, or None.
+        normalization: kind of batch normalization of all layers, or ``{layer name: kind or None}``, or None.
 
     Returns:
         ``{"fc6": KerasTensor (B, widths[0]), "fc7": ...}``, each after its dropout.
@@ -85,7 +85,7 @@ def fully_connected(x, widths, *, dropout, initializer, bias=0.0, normalization=
         x = layers.Flatten(name=f"{name_prefix}flatten")(x)
     for index, units in enumerate(widths or (), start=6):
         tap = f"fc{index}"
-        name, kind = name_prefix + tap, (normalization or {}).get(tap)
+        name, kind = name_prefix + tap, normalization.get(tap) if isinstance(normalization, dict) else normalization
         x = layers.Dense(units, name=f"{name}_dense", **_weights(kind, initializer, bias))(x)
         x = _normalize_relu(x, name, kind)
         if dropout:

@@ -68,7 +68,7 @@ class Encoder(keras.Model):
 
 
 def as_encoder(network, name=None):
-    """An encoder as it is, or one made of any model of RGB images, as other libraries save, with its variables, else ModelError.
+    """An encoder as it is, or one made of any model of RGB images, with its variables; ModelError for others.
 
     Args:
         network: ``keras.Model``: RGB images (B, H, W, 3) in [0, 1] -> a dict of maps (B, h, w, c) and vectors (B, c),

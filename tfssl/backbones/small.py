@@ -45,20 +45,15 @@ def alexnet_s(
     if conv1_kernel % 2 == 0:
         raise ConfigError(f"conv1_kernel={conv1_kernel!r} must be odd")
     check_normalization(normalization)
+    weights = {"normalization": normalization, "initializer": initializer}
     taps = {}
     for i, filters in enumerate(widths, start=1):
-        x = taps[f"conv{i}"] = conv_relu(
-            x,
-            filters,
-            conv1_kernel if i == 1 else 3,
-            f"{name_prefix}conv{i}",
-            strides=conv1_stride if i == 1 else 1,
-            normalization=normalization,
-            initializer=initializer,
-        )
+        kernel_size, strides = (conv1_kernel, conv1_stride) if i == 1 else (3, 1)
+        x = conv_relu(x, filters, kernel_size, f"{name_prefix}conv{i}", strides=strides, **weights)
+        taps[f"conv{i}"] = x
         if i in pools:
             x = taps[f"pool{i}"] = max_pool(x, pool_size, f"{name_prefix}pool{i}")
-    return taps | _fully_connected(x, fc, dropout, initializer, normalization, name_prefix)
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)
 
 
 def vgg_s(
@@ -73,17 +68,16 @@ def vgg_s(
     if len(widths) != 3:
         raise ConfigError(f"widths={widths!r} must have one number for each of three blocks")
     check_normalization(normalization)
+    weights = {"normalization": normalization, "initializer": initializer}
     taps, convolutions = {}, []
     for block, filters in enumerate(widths, start=1):
         for i in (1, 2):
             tap = f"conv{block}_{i}"
-            x = taps[tap] = conv_relu(
-                x, filters, 3, name_prefix + tap, normalization=normalization, initializer=initializer
-            )
+            x = taps[tap] = conv_relu(x, filters, 3, name_prefix + tap, **weights)
             convolutions.append(x)
         x = taps[f"pool{block}"] = max_pool(x, 2, f"{name_prefix}pool{block}")
     taps |= {f"conv{i}": tensor for i, tensor in enumerate(convolutions[1:], start=1)}
-    return taps | _fully_connected(x, fc, dropout, initializer, normalization, name_prefix)
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)
 
 
 def inception_s(x, *, fc=(256,), dropout=0.0, initializer="he_normal", name_prefix=""):
@@ -103,11 +97,4 @@ def inception_s(x, *, fc=(256,), dropout=0.0, initializer="he_normal", name_pref
     for tap in ("conv4", "conv5"):
         taps[tap] = x = inception(x, (8, 8, 16, 4, 8, 8), name_prefix + tap, **weights)
     taps["pool5"] = x = max_pool(x, 3, f"{name_prefix}pool5")
-    return taps | _fully_connected(x, fc, dropout, initializer, None, name_prefix)
-
-
-def _fully_connected(x, fc, dropout, initializer, normalization, name_prefix):
-    kinds = {f"fc{6 + i}": normalization for i in range(len(fc or ()))}
-    return fully_connected(
-        x, fc, dropout=dropout, initializer=initializer, normalization=kinds, name_prefix=name_prefix
-    )
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)

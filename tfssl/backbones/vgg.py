@@ -3,11 +3,8 @@
 from tfssl.backbones.blocks import check_normalization, conv_relu, fully_connected, max_pool
 from tfssl.errors import ConfigError
 
-WIDTHS = (64, 128, 256, 512, 512)
-"""Channels of the five blocks."""
-
-DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-"""Weight layers of the network -> convolutions in each block."""
+WIDTHS = (64, 128, 256, 512, 512)  # channels of the five blocks
+DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # weight layers of the network -> convolutions in each block
 
 
 def vgg(
@@ -43,15 +40,12 @@ def vgg(
     if depth not in DEPTHS:
         raise ConfigError(f"depth={depth!r} is not known; take 16 or 19")
     check_normalization(normalization)
-    weights = {"initializer": initializer, "bias": bias}
+    weights = {"normalization": normalization, "initializer": initializer, "bias": bias}
     taps = {}
     for block, (filters, convolutions) in enumerate(zip(WIDTHS, DEPTHS[depth], strict=True), start=1):
         for i in range(1, convolutions + 1):
             tap = f"conv{block}_{i}"
-            x = taps[tap] = conv_relu(x, filters, 3, name_prefix + tap, normalization=normalization, **weights)
+            x = taps[tap] = conv_relu(x, filters, 3, name_prefix + tap, **weights)
         taps[f"conv{block}"] = x
         x = taps[f"pool{block}"] = max_pool(x, 2, f"{name_prefix}pool{block}")
-    normalizations = {f"fc{6 + i}": normalization for i in range(len(fc or ()))}
-    return taps | fully_connected(
-        x, fc, dropout=dropout, normalization=normalizations, name_prefix=name_prefix, **weights
-    )
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)

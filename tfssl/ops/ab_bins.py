@@ -33,6 +33,7 @@ GRAY_THRESHOLD = 5.0
 """An image none of whose ab values exceeds this in magnitude counts as gray and trains nothing (released code)."""
 
 _EXTENT = 110  # lookups cover a and b in [-_EXTENT, _EXTENT]; every sRGB color lies inside
+_CELLS = 88  # along an axis
 _CELL = 2.5  # side of a candidate cell in ab units: 17 candidates for k = 10, in tables of 1.6 MB
 
 
@@ -70,16 +71,14 @@ def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
     ab = ops.clip(ops.cast(ab, "float32"), -float(_EXTENT), float(_EXTENT))
     if lookup == "table":
         indices, weights = _encoding_table(neighbors, float(sigma))
-        side = 2 * _EXTENT + 1
         position = ops.cast(ops.round(ab), "int32") + _EXTENT
-        flat = position[..., 0] * side + position[..., 1]
+        flat = position[..., 0] * (2 * _EXTENT + 1) + position[..., 1]
         return ops.take(indices, flat, axis=0), ops.take(weights, flat, axis=0)
     if lookup != "exact":
         raise ValueError(f"`lookup` must be 'exact' or 'table'. Received: lookup={lookup!r}")
     candidates, centers = _candidate_table(neighbors)
-    cells = int(2 * _EXTENT / _CELL)
-    cell = ops.minimum(ops.cast((ab + _EXTENT) / _CELL, "int32"), cells - 1)
-    flat = cell[..., 0] * cells + cell[..., 1]
+    cell = ops.minimum(ops.cast((ab + _EXTENT) / _CELL, "int32"), _CELLS - 1)
+    flat = cell[..., 0] * _CELLS + cell[..., 1]
     nearby = ops.take(centers, flat, axis=0)  # (..., 2, candidates)
     negative = -ops.square(ab[..., 0:1] - nearby[..., 0, :]) - ops.square(ab[..., 1:2] - nearby[..., 1, :])
     values, order = ops.top_k(negative, neighbors)
@@ -112,9 +111,8 @@ def nearest_bin(ab):
     """Index of the nearest center of each color, NumPy: ab (..., 2) in ab units -> int32 (...)."""
     ab = np.clip(np.asarray(ab, dtype=np.float32), -_EXTENT, _EXTENT)
     candidates, centers = _candidate_table(1)
-    cells = int(2 * _EXTENT / _CELL)
-    cell = np.minimum(((ab + _EXTENT) / _CELL).astype(np.int32), cells - 1)
-    flat = cell[..., 0] * cells + cell[..., 1]
+    cell = np.minimum(((ab + _EXTENT) / _CELL).astype(np.int32), _CELLS - 1)
+    flat = cell[..., 0] * _CELLS + cell[..., 1]
     nearby = centers[flat]
     squared = np.square(ab[..., 0:1] - nearby[..., 0, :]) + np.square(ab[..., 1:2] - nearby[..., 1, :])
     best = np.argmin(squared, axis=-1)
@@ -152,6 +150,4 @@ def _encoding_table(neighbors, sigma):
     axis = np.arange(-_EXTENT, _EXTENT + 1, dtype=np.float64)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     parts = [soft_encode_reference(chunk, neighbors, sigma) for chunk in np.array_split(grid, 16)]
-    indices = np.concatenate([p[0] for p in parts])
-    weights = np.concatenate([p[1] for p in parts]).astype(np.float32)
-    return indices, weights
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]).astype(np.float32)

@@ -94,10 +94,8 @@ def train_head(
         with tf.GradientTape() as tape:
             value = total = loss(targets, model(inputs, training=True))
             if others is not None:
-                x, y = others
-                total = value + weight * pretext.model.compute_loss(
-                    x, y, pretext.model(x, training=True), training=True
-                )
+                predicted = pretext.model(others[0], training=True)
+                total = value + weight * pretext.model.compute_loss(*others, predicted, training=True)
         gradients = tape.gradient(total, [v.value for v in variables])
         # A nested encoder may have layers above the taps that are used; they have no gradient.
         pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
