@@ -2,8 +2,8 @@
 
 from keras import ops
 
+from tfssl.layers.resizing import upsample
 from tfssl.ops.ab_bins import annealed_mean
-from tfssl.ops.resize import upsample
 
 
 def predict_cells(method, model, lightness, temperature=None):

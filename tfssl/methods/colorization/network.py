@@ -11,8 +11,8 @@ from tfssl.backbones.decoding import decode_maps
 from tfssl.layers.convolution import DilatedStack
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resizing import ResizeToStride, Upsample
-from tfssl.methods.backbone import is_open
 from tfssl.methods.colorization.geometry import OPEN_OUTPUT_STRIDE, OUTPUT_STRIDE
+from tfssl.methods.opened import is_open
 from tfssl.ops.ab_bins import NUM_BINS
 
 TAPS = {

@@ -3,12 +3,9 @@
 import numpy as np
 
 from tfssl.data.crop import Crop
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import OPEN_STRIDE, is_open
 from tfssl.ops.bytes_lab import ab, lightness
 from tfssl.ops.geometry import cell_weights, pooled_size
-
-OPEN_STRIDE = 8
-"""Pixels per grid cell that is predicted with a network of others."""
 
 
 def crop_of(method):

@@ -17,8 +17,7 @@ from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.color import Lab
 from tfssl.layers.normalization import batch_norm
-from tfssl.methods.backbone import is_open
-from tfssl.methods.split_brain.data import OPEN_STRIDE
+from tfssl.methods.opened import OPEN_STRIDE, is_open
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers that an encoder exposes."""
