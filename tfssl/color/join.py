@@ -97,9 +97,9 @@ def _interpolate(cells, positions):
     """Cells (h, w, 2) at every column of the image: float32 (2, h, width)."""
     low = np.minimum(positions.astype(np.intp), cells.shape[1] - 1)
     high = np.minimum(low + 1, cells.shape[1] - 1)
-    share = positions - low.astype(np.float32)  # with integers it would be float64, and slow for every strip
+    weight = positions - low.astype(np.float32)  # with integers it would be float64, and slow for every strip
     cells = np.ascontiguousarray(np.moveaxis(cells, -1, 0))
-    return cells[..., low] * (1 - share) + cells[..., high] * share
+    return cells[..., low] * (1 - weight) + cells[..., high] * weight
 
 
 class _Buffers:
@@ -184,14 +184,14 @@ class _Tables:
     gray_y, gray_f: float32 (256,), Y and f(Y) of each gray.
     rgb_from_basis: float32 (3, 5), to linear light in steps of 1 / _LEVELS from cube(f(X)), cube(f(Z)), Y and what
         f(X) and f(Z) lack to the knee, see _KNEE; X, Y, Z are relative to white.
-    codes: uint32 (3, _LEVELS), 8-bit sRGB of such a step, shifted to the place of its channel.
+    codes: uint32 (3, _LEVELS), 8-bit sRGB of such a step, shifted to its channel.
     """
 
     def __init__(self):
-        shares = channel_shares()[1]
-        red, green, self.blue_y = shares
+        parts = channel_shares()[1]
+        red, green, self.blue_y = parts
         self.red_green_y = (green[:, None] + red).ravel()
-        self.gray_y = shares.sum(axis=0)
+        self.gray_y = parts.sum(axis=0)
         self.gray_f = lab_f(self.gray_y)
         from_xyz = RGB_FROM_XYZ * np.array(WHITE_D65) * _LEVELS
         x, y, z = from_xyz.T

@@ -31,12 +31,7 @@ class RebalancedAuc:
         """Sum of their scores."""
 
     def update(self, true, error):
-        """Add pixels.
-
-        Args:
-            true: array (..., 2), their true ab.
-            error: array (...), their distances, see :func:`tfssl.color.metrics.ab_error`.
-        """
+        """Add pixels: their true ab (..., 2), and the distances (...) of :func:`tfssl.color.metrics.ab_error`."""
         bins = nearest_bin(true).ravel()
         scores = color_metrics.auc_score(error).ravel()
         self.pixels += np.bincount(bins, minlength=NUM_BINS)
@@ -47,11 +42,7 @@ class RebalancedAuc:
         return _ratio(self.scores.sum(), self.pixels.sum())
 
     def macro(self, min_pixels=MIN_PIXELS):
-        """Plain average, over the bins with at least ``min_pixels`` true pixels, of the mean score in the bin.
-
-        Returns:
-            float in [0, 1]; NaN if no bin has that many.
-        """
+        """Plain average, over the bins with at least ``min_pixels`` true pixels, of the mean score; NaN without any."""
         counted = self.counted(min_pixels)
         return _ratio(np.sum(self.scores[counted] / self.pixels[counted]), counted.sum())
 
@@ -68,9 +59,6 @@ class RebalancedAuc:
             prior: p, float (313,). None takes the frequencies of the evaluated pixels themselves,
                 ``p_q = N_q / N``, which makes every bin that occurs at all count the same, be it by one pixel.
                 Bins of probability 0 are left out.
-
-        Returns:
-            float in [0, 1]; NaN without pixels.
         """
         occurs = self.pixels > 0
         if prior is not None:
@@ -104,7 +92,7 @@ class ColorTally:
             predicted: float array (H, W, 2), predicted ab, ab units.
 
         Returns:
-            Metrics of this image, ``{name: float}`` with the names :data:`PICTURE_METRICS`.
+            Metrics of this image, ``{name: float}`` with the names :data:`IMAGE_METRICS`.
         """
         from skimage.color import rgb2lab
 

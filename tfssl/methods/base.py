@@ -218,10 +218,25 @@ class Method(pydantic.BaseModel):
     # Use
 
     def evaluate(self, model, data, *, out=None, limit=None, progress=None):
-        """The method's own metrics on ``data``; writes tables and pictures to ``out``.
+        """The method's own metrics on ``data``.
 
-        Every method takes ``limit`` (use only the first so many items; None for all) and ``progress`` (called with
-        items done and in all). Options of its own stand in its signature, where the command line finds them.
+        Args:
+            model: of :meth:`model`, or loaded.
+            data: what :meth:`open` takes; it should not have trained the model.
+            out: folder for ``metrics.json`` and pictures; None writes nothing.
+            limit: use only the first so many readable items; None for all.
+            progress: called with (items done, items in all).
+
+        Options of a method's own stand in its signature, where the command line finds them; ``batch_size``, how many
+        examples the network sees at a time, changes nothing but memory.
+
+        Returns:
+            :class:`~tfssl.evaluation.record.Record`.
+
+        Raises:
+            SourceError: if nothing is readable, or most is not.
+            ConfigError: for an option outside its range.
+            ModelError: if the model predicts NaN.
         """
         raise NotImplementedError
 
@@ -236,7 +251,13 @@ class Method(pydantic.BaseModel):
         return feature_endpoints(network)
 
     def sample_sheet(self, model, data, path):
-        """Write a picture of what the model does with a few examples of ``data`` to ``path`` (PNG)."""
+        """Draw what the model does with a few examples of ``data`` to ``path`` (PNG).
+
+        They are spread evenly over the source and always the same; an unreadable one gives way to the next.
+
+        Raises:
+            SourceError: if none is readable.
+        """
         raise NotImplementedError
 
     @classmethod

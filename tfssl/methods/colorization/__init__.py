@@ -9,12 +9,6 @@ from tfssl.color.prior import class_weights, load_prior, smooth_prior
 from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
 from tfssl.methods.colorization import data
-from tfssl.methods.colorization.geometry import (
-    INPUT_MULTIPLE,
-    OPEN_INPUT_MULTIPLE,
-    OPEN_OUTPUT_STRIDE,
-    OUTPUT_STRIDE,
-)
 from tfssl.ops.ab_bins import CENTERS, SIGMA
 
 
@@ -30,7 +24,7 @@ class Colorization(Method):
             (L2 on ab).
         resize: images are scaled so that their shorter side has this many pixels before cropping; None keeps
             their size (paper: 256).
-        crop_size: side of the training crop in pixels, a multiple of the network's stride (paper: 176).
+        crop_size: of the training crops in pixels, a multiple of the network's stride (paper: 176).
         crop_area: (smallest, largest) fraction of the image a training crop covers, then scaled to crop_size;
             None cuts crop_size pixels without scaling, as the paper.
         lightness_jitter: strength of the exposure and contrast jitter on the input; 0 for none, as the paper.
@@ -102,12 +96,12 @@ class Colorization(Method):
     @property
     def output_stride(self):
         """Input pixels per output position of the network."""
-        return OUTPUT_STRIDE.get(str(self.backbone), OPEN_OUTPUT_STRIDE)
+        return data.OUTPUT_STRIDE.get(str(self.backbone), data.OPEN_OUTPUT_STRIDE)
 
     @property
     def input_multiple(self):
         """The network takes heights and widths that are multiples of this many pixels."""
-        return INPUT_MULTIPLE.get(str(self.backbone), OPEN_INPUT_MULTIPLE)
+        return data.INPUT_MULTIPLE.get(str(self.backbone), data.OPEN_INPUT_MULTIPLE)
 
     @property
     def min_size(self):
@@ -140,10 +134,9 @@ class Colorization(Method):
         from tfssl.methods.colorization.network import build_network
 
         network = build_network(self.backbone, "ab" if self.objective == "regression" else "bins")
-        if optimizer is None:  # the released solver
-            optimizer = keras.optimizers.Adam(3e-5, beta_1=0.9, beta_2=0.99, weight_decay=1e-3)
+        released = keras.optimizers.Adam(3e-5, beta_1=0.9, beta_2=0.99, weight_decay=1e-3)
         # XLA makes these networks slower on CPUs and fails there under MirroredStrategy.
-        network.compile(optimizer, self.loss(), jit_compile=False)
+        network.compile(optimizer or released, self.loss(), jit_compile=False)
         return network
 
     def encoder(self, model):

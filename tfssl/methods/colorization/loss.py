@@ -12,15 +12,7 @@ from tfssl.ops.ab_bins import GRAY_THRESHOLD, NUM_BINS, SIGMA, soft_encode
 
 
 def colored_mask(ab, threshold=GRAY_THRESHOLD):
-    """1 for images with color, 0 for gray ones.
-
-    Args:
-        ab: float tensor (B, h, w, 2), ab units.
-        threshold: largest magnitude in ab units that still counts as gray.
-
-    Returns:
-        float32 tensor (B, 1, 1).
-    """
+    """1 for images of ab (B, h, w, 2) with color, 0 for those that nowhere exceed ``threshold``; float32 (B, 1, 1)."""
     largest = ops.max(ops.abs(ab), axis=(1, 2, 3), keepdims=True)
     return ops.cast(largest[..., 0] > threshold, "float32")
 
