@@ -6,13 +6,16 @@ Importing a method imports neither Keras nor TensorFlow: the verbs that need the
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pydantic
 
 from tfssl.data.images import image_source
+from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, suggest
+from tfssl.options import at_least_one
 
 if TYPE_CHECKING:
     import keras
@@ -38,8 +41,7 @@ class Paper:
 class Phase:
     """A part of a training run that has a model of its own.
 
-    Learning without gradients is a model whose ``train_step`` applies its rule: ``model.fit`` stays the one verb, and
-    the model is compiled without an optimizer.
+    Learning without gradients is a model whose ``train_step`` applies its rule, compiled without an optimizer.
 
     Args:
         name: one word, for the log.
@@ -63,8 +65,7 @@ class Method(pydantic.BaseModel):
     """A self-supervised method: hyper-parameters as keyword fields, and the verbs that use them.
 
     One image goes ``source.example(i) -> sample -> prepare -> model -> loss``. Subclasses live in
-    ``tfssl/methods/<name>/`` and are found by folder name. Fields are checked on construction; a wrong or unknown one
-    raises :class:`~tfssl.errors.ConfigError` with one line that names it.
+    ``tfssl/methods/<name>/``. A wrong or unknown field raises :class:`~tfssl.errors.ConfigError`, which names it.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -113,10 +114,7 @@ class Method(pydantic.BaseModel):
             training: cut and changed at random; otherwise only what the task itself draws is random.
 
         Returns:
-            Arrays of fixed types and shapes.
-
-        Raises:
-            ValueError: where the example does not serve, with the reason.
+            Arrays of fixed types and shapes; ValueError, with the reason, where the example does not serve.
         """
         raise NotImplementedError
 
@@ -147,33 +145,15 @@ class Method(pydantic.BaseModel):
         method._statistics = dict(statistics)
         return method
 
-    def dataset(
-        self,
-        data,
-        *,
-        batch_size: int,
-        training: bool = True,
-        seed: int = 0,
-        start: int | None = None,
-        count: int | None = None,
-        skipped=None,
-        limit: int | None = None,
-        augment=None,
-    ) -> tf.data.Dataset:
+    def dataset(self, data, *, batch_size: int, training: bool = True, **options) -> tf.data.Dataset:
         """Batched, prefetched ``tf.data.Dataset`` of ``(inputs, targets)``, one epoch long.
 
         Args:
             data: what :meth:`open` takes, such as a folder of images; or a ``tf.data.Dataset`` of images.
             batch_size: examples per batch; in training the incomplete last batch is dropped.
             training: shuffled and augmented, anew in each iteration over the dataset.
-            seed: of order and augmentation; the same seed gives the same batches.
-            start: batch number in the training stream to start from (used to resume). None: each iteration
-                over the dataset is the next epoch.
-            count: number of batches, with ``start``.
-            skipped: a :class:`tfssl.data.Skipped` that collects unreadable items.
-            limit: in evaluation, use the first so many readable items.
-            augment: Keras layers on the image before the method's sampler, in training, see
-                :class:`tfssl.data.augment.Augmentation`.
+            **options: ``seed`` of order and draws; ``start`` and ``count``, batches of the training stream, to resume;
+                ``skipped``, ``limit``, ``augment``: see :func:`tfssl.data.pipeline.batches`.
         """
         import tensorflow as tf
 
@@ -186,13 +166,8 @@ class Method(pydantic.BaseModel):
             prepare=self.prepare,
             in_graph=self.prepares_in_graph,
             training=training,
-            seed=seed,
-            start=start,
-            count=count,
-            skipped=skipped,
-            limit=limit,
             per_item=self.examples_per_item,
-            augment=augment,
+            **options,
         )
 
     # Networks
@@ -216,6 +191,22 @@ class Method(pydantic.BaseModel):
         return (Phase("training", 1.0, lambda optimizer, previous: self.model(optimizer), self.baseline),)
 
     # Use
+
+    def measured(self, source, batch_size, skipped, *, limit=None, progress=None, seed=0, repeats=1):
+        """The batches of an evaluation: ``repeats`` passes over a source, each with a seed of its own from ``seed`` on.
+
+        Arguments as :meth:`dataset` and :meth:`evaluate`; raises their errors.
+        """
+        at_least_one(limit=limit, repeats=repeats)
+        check_source(source)
+        total, done = repeats * min(len(source), limit or len(source)), 0
+        options = {"batch_size": batch_size, "training": False, "skipped": skipped, "limit": limit}
+        for own_seed in range(seed, seed + repeats):
+            for batch in self.dataset(source, seed=own_seed, **options):
+                yield batch
+                done += len(batch[1])
+                if progress is not None:
+                    progress(done, total)
 
     def evaluate(self, model, data, *, out=None, limit=None, progress=None):
         """The method's own metrics on ``data``.
@@ -254,11 +245,12 @@ class Method(pydantic.BaseModel):
         """Draw what the model does with a few examples of ``data`` to ``path`` (PNG).
 
         They are spread evenly over the source and always the same; an unreadable one gives way to the next.
+        By default ``write_sheet(method, model, data, path)`` of the folder's ``evaluate.py`` does it.
 
         Raises:
             SourceError: if none is readable.
         """
-        raise NotImplementedError
+        importlib.import_module(f"{type(self).__module__}.evaluate").write_sheet(self, model, data, path)
 
     @classmethod
     def name(cls) -> str:
@@ -266,6 +258,22 @@ class Method(pydantic.BaseModel):
         if not cls.__module__.startswith("tfssl.methods."):
             return f"{cls.__module__}:{cls.__name__}"
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+
+def _check_area(area):
+    if area is not None and not 0 < area[0] <= area[1] <= 1:
+        raise ValueError("must be (smallest, largest) with 0 < smallest <= largest <= 1")
+    return area
+
+
+CropArea = Annotated[tuple[float, float] | None, pydantic.AfterValidator(_check_area)]
+"""A field: (smallest, largest) fraction of an image's area that a crop covers, or None."""
+
+
+def check_resize(resize, crop_size):
+    """Raise ValueError, for a rule between fields, where crops would be larger than what they are cut from."""
+    if resize is not None and resize < crop_size:
+        raise ValueError(f"`resize` must be at least crop_size ({crop_size}). Received: resize={resize}")
 
 
 def describe(error, cls, names=None):

@@ -3,11 +3,11 @@
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from tfssl.color.prior import class_weights, load_prior, smooth_prior
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper
+from tfssl.methods.base import CropArea, Method, Paper, check_resize
 from tfssl.methods.colorization import data
 from tfssl.ops.ab_bins import CENTERS, SIGMA
 
@@ -38,9 +38,6 @@ class Colorization(Method):
         image_size: whole images are scaled for the network so that their shorter side has this many pixels;
             the colors are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size where
             crops are not taken from resized images.
-
-    Reference:
-        R. Zhang, P. Isola, A. A. Efros: Colorful Image Colorization. ECCV 2016.
     """
 
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
@@ -52,7 +49,7 @@ class Colorization(Method):
     objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
     resize: int | None = Field(256, ge=8)
     crop_size: int = Field(176, ge=16)
-    crop_area: tuple[float, float] | None = None
+    crop_area: CropArea = None
     lightness_jitter: float = Field(0.0, ge=0.0, le=1.0)
     neighbors: int = Field(10, ge=1, le=50)
     sigma: float = Field(SIGMA, gt=0)
@@ -72,13 +69,6 @@ class Colorization(Method):
                 fields = {**fields, "image_size": resize or round(crop * 4 / 3)}
         return fields
 
-    @field_validator("crop_area")
-    @classmethod
-    def _check_area(cls, area):
-        if area is not None and not 0 < area[0] <= area[1] <= 1:
-            raise ValueError("must be (smallest, largest) with 0 < smallest <= largest <= 1")
-        return area
-
     @model_validator(mode="after")
     def _check_size(self):
         multiple = self.input_multiple
@@ -87,10 +77,7 @@ class Colorization(Method):
                 f"`crop_size` must be a multiple of {multiple} for backbone {self.backbone!r}. "
                 f"Received: crop_size={self.crop_size}"
             )
-        if self.resize is not None and self.resize < self.crop_size:
-            raise ValueError(
-                f"`resize` must be at least crop_size ({self.crop_size}), or null. Received: resize={self.resize}"
-            )
+        check_resize(self.resize, self.crop_size)
         return self
 
     @property
@@ -176,8 +163,3 @@ class Colorization(Method):
         from tfssl.methods.colorization.serving import endpoints
 
         return endpoints(self, network)
-
-    def sample_sheet(self, model, data, path):
-        from tfssl.methods.colorization.evaluate import write_sheet
-
-        write_sheet(self, model, data, path)

@@ -7,11 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.color.predict import MAX_ASPECT, predict_ab
-from tfssl.data.decode_graph import decode_rgb, encode_png
+from tfssl.data.decode_graph import png_of_each
 from tfssl.endpoint import Endpoint, encoded, rgb
 from tfssl.ops.color import lab_to_rgb, rgb_to_lightness
-
-_PARALLEL = 4  # images of a batch that are decoded, predicted and encoded at a time
 
 
 def endpoints(method, model):
@@ -27,14 +25,7 @@ def endpoints(method, model):
     """
 
     def colorize_bytes(image_bytes):
-        return {
-            "png_bytes": tf.map_fn(
-                lambda data: encode_png(colorize_rgb(method, model, decode_rgb(data))),
-                image_bytes,
-                fn_output_signature=tf.TensorSpec((), tf.string),
-                parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
-            )
-        }
+        return png_of_each(lambda image: colorize_rgb(method, model, image), image_bytes)
 
     def predict(lightness):
         return {"ab": predict_ab(method, model, lightness)}

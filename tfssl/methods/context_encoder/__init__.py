@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper
+from tfssl.methods.base import Method, Paper, check_resize
 from tfssl.methods.context_encoder import data
 
 
@@ -40,10 +40,6 @@ class ContextEncoder(Method):
         reconstruction_weight: fraction w of the squared error in the loss, in [0, 1]; 1 - w is that of the adversarial
             loss (0.999). With 1 there is no discriminator.
         discriminator_learning_rate_scale: learning rate of the discriminator as a multiple of the inpainter's (0.1).
-
-    Reference:
-        D. Pathak, P. Kraehenbuehl, J. Donahue, T. Darrell, A. A. Efros: Context Encoders: Feature Learning by
-        Inpainting. CVPR 2016.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -73,8 +69,7 @@ class ContextEncoder(Method):
         wanted, fits = rules.get(str(self.network), ("a multiple of 16", size % 16 == 0))
         if not fits:
             raise ValueError(f"`crop_size` must be {wanted} for network {self.network!r}. Received: crop_size={size}")
-        if self.resize < size:
-            raise ValueError(f"`resize` must be at least crop_size ({size}). Received: resize={self.resize}")
+        check_resize(self.resize, size)
         if self.mask == "center" and size // 2 - 2 * self.overlap < 1:
             raise ValueError(
                 f"`overlap` leaves nothing of the center of {size // 2} pixels. Received: overlap={self.overlap}"
@@ -129,18 +124,18 @@ class ContextEncoder(Method):
         inpainter = build_inpainter(
             self.network, crop_size=self.crop_size, whole=self.whole, bottleneck=self.bottleneck
         )
-        optimizer = optimizer if optimizer is not None else self._paper_optimizer()
+        optimizer = optimizer or self._paper_optimizer()
         if not self.adversarial:
             inpainter.compile(optimizer, MaskedL2(self.visible_weight), jit_compile=False)
             return inpainter
         from tfssl.methods.context_encoder.adversarial import InpaintingModel
 
         discriminator = build_discriminator(self.network, inpainter.output.shape[1])
-        game = InpaintingModel(
+        model = InpaintingModel(
             {"inpainter": inpainter, "discriminator": discriminator}, self.reconstruction_weight, self.visible_weight
         )
-        game.compile(optimizer, discriminator_learning_rate_scale=self.discriminator_learning_rate_scale)
-        return game
+        model.compile(optimizer, discriminator_learning_rate_scale=self.discriminator_learning_rate_scale)
+        return model
 
     def _paper_optimizer(self):
         """Adam: 2e-3 with discriminator, 2e-4 without (released code); 1e-3 for features (recalled, unconfirmed)."""
@@ -165,19 +160,17 @@ class ContextEncoder(Method):
         from tfssl.methods.context_encoder.loss import MEAN_COLOR_ERROR, joint_loss
 
         reconstruction = MEAN_COLOR_ERROR * self._mean_weight()
-        return (
-            joint_loss(reconstruction, math.log(2.0), self.reconstruction_weight)
-            if self.adversarial
-            else (reconstruction)
-        )
+        if not self.adversarial:
+            return reconstruction
+        return joint_loss(reconstruction, math.log(2.0), self.reconstruction_weight)
 
     def _mean_weight(self):
         """Mean weight of a predicted pixel in the squared error; of random masks with their expected area."""
         from tfssl.ops.masks import MEAN_AREA
 
         if self.mask == "center":
-            side = self.crop_size if self.whole else self.crop_size // 2
-            area = ((self.crop_size // 2 - 2 * self.overlap) / side) ** 2
+            predicted = self.crop_size if self.whole else self.crop_size // 2
+            area = ((self.crop_size // 2 - 2 * self.overlap) / predicted) ** 2
         else:
             area = MEAN_AREA[self.mask]
         return area + self.visible_weight * (1.0 - area)
@@ -193,12 +186,7 @@ class ContextEncoder(Method):
 
         return super().serving(network) if self.network == "features" else endpoints(self, network)
 
-    def sample_sheet(self, model, data, path):
-        from tfssl.methods.context_encoder.evaluate import write_sheet
-
-        write_sheet(self, model, data, path)
-
 
 def _inpainter(model):
-    """The inpainting network of a game, or the model itself."""
+    """The inpainting network of an adversarial model, or the model itself."""
     return getattr(model, "inpainter", model)

@@ -23,7 +23,6 @@ class InpaintingModel(AdversarialModel):
         networks: ``{"inpainter": keras.Model, "discriminator": keras.Model}``.
         reconstruction_weight: w in [0, 1] (paper: 0.999).
         visible_weight: see :class:`~tfssl.methods.context_encoder.loss.MaskedL2`.
-        **kwargs: of ``keras.Model``.
     """
 
     metric_names: tuple[str, ...] = ("loss", "l2", "adversarial", "discriminator")
@@ -63,8 +62,5 @@ class InpaintingModel(AdversarialModel):
         return {"generator": loss, "discriminator": judging, "metrics": metrics}
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "reconstruction_weight": self.reconstruction_weight,
-            "visible_weight": self.visible_weight,
-        }
+        own = {"reconstruction_weight": self.reconstruction_weight, "visible_weight": self.visible_weight}
+        return super().get_config() | own

@@ -13,7 +13,7 @@ from tfssl.errors import ConfigError
 from tfssl.ops.masks import FILL, center_mask, pattern_mask, pattern_noise, random_blocks, random_region
 
 _UNLABELED = 255  # the border of objects in PASCAL VOC's masks
-_SHAPE_SIDE = 128  # shapes are kept at this size (pixels)
+_SHAPE_SIZE = 128  # shapes are kept at this size (pixels)
 _SMALLEST_SHAPE = 64  # pixels that a shape needs
 
 
@@ -23,25 +23,25 @@ class MaskMaker:
 
     Args:
         kind: ``"center"``, ``"blocks"``, ``"regions"`` or ``"pattern"``.
-        side: of the image in pixels.
+        size: of the square image in pixels.
         overlap: of the central mask, see :func:`tfssl.ops.masks.center_mask`.
         shapes: folder of segmentation masks for ``"regions"``, see :func:`load_shapes`; None for blobs.
     """
 
     kind: str
-    side: int
+    size: int
     overlap: int = 0
     shapes: str | None = None
 
     def __call__(self, rng):
-        """A mask, bool (side, side), True where dropped; ``rng`` a ``numpy.random.Generator``."""
+        """A mask, bool (size, size), True where dropped; ``rng`` a ``numpy.random.Generator``."""
         if self.kind == "center":
-            return center_mask(self.side, self.overlap)
+            return center_mask(self.size, self.overlap)
         if self.kind == "blocks":
-            return random_blocks(self.side, rng)
+            return random_blocks(self.size, rng)
         if self.kind == "regions":
-            return random_region(self.side, rng, load_shapes(self.shapes) if self.shapes else ())
-        return pattern_mask(self.side, rng, pattern_noise())
+            return random_region(self.size, rng, load_shapes(self.shapes) if self.shapes else ())
+        return pattern_mask(self.size, rng, pattern_noise())
 
 
 @functools.lru_cache(maxsize=4)
@@ -81,7 +81,7 @@ def _cut_out(shape):
     rows, columns = np.flatnonzero(shape.any(axis=1)), np.flatnonzero(shape.any(axis=0))
     cut = shape[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     image = Image.fromarray(np.where(cut, np.uint8(255), np.uint8(0)))
-    image.thumbnail((_SHAPE_SIDE, _SHAPE_SIDE), Image.Resampling.BILINEAR)
+    image.thumbnail((_SHAPE_SIZE, _SHAPE_SIZE), Image.Resampling.BILINEAR)
     return np.asarray(image) >= 128
 
 
@@ -91,16 +91,9 @@ def crop_of(method):
 
 
 def cut_hole(method, image, rng, training):
-    """A crop, its mask, and whether the whole batch gets the mask of its first image.
+    """A crop uint8 (S, S, 3), its mask bool (S, S), and whether the whole batch gets the mask of its first image.
 
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        image: ``PIL.Image``, RGB.
-        rng: ``numpy.random.Generator``; the mask is random in evaluation too.
-        training: random crops and mirroring; otherwise the center.
-
-    Returns:
-        Pixels uint8 (S, S, 3), mask bool (S, S), bool.
+    The mask is random in evaluation too.
     """
     pixels = crop_of(method).apply(image, rng if training else None)
     return pixels, method.masks(rng), np.bool_(training and method.mask_per == "batch")

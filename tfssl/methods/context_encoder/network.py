@@ -22,11 +22,11 @@ TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 _ENCODER_WIDTHS = (64, 64, 128, 256, 512)
 _DECODER_WIDTHS = (512, 256, 128, 64)
-_CRITIC_WIDTHS = (64, 128, 256, 512)
+_DISCRIMINATOR_WIDTHS = (64, 128, 256, 512)
 _FEATURE_DECODER_WIDTHS = (128, 64, 64, 32, 3)
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 5, "conv1_stride": 2, "pools": (2, 5)}
 _SMALL_DECODER_WIDTHS = (64, 32, 16)
-_SMALL_CRITIC_WIDTHS = (32, 64, 128)
+_SMALL_DISCRIMINATOR_WIDTHS = (32, 64, 128)
 _SLOPE = 0.2
 
 
@@ -47,11 +47,8 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
       convolution, up-convolutions. 0.8 million parameters at 64 pixels, for CPUs.
 
     Args:
-        network: ``"inpainting"``, ``"features"`` or ``"small"``.
-        crop_size: side of the input in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"``, a multiple of
-            16 for ``"small"``.
+        network, crop_size, bottleneck: fields of :class:`~tfssl.methods.ContextEncoder`.
         whole: whether the output is the whole image, or its central half (half the side).
-        bottleneck: units between encoder and decoder of ``"inpainting"``.
 
     Returns:
         ``keras.Model``: images (B, S, S, 3) in [-1, 1] -> (B, T, T, 3) in float32, T = S or S / 2.
@@ -64,11 +61,11 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
     elif network == "features":
         x = _feature_decoder(_trunk(_alexnet_taps)(images)["pool5"], crop_size)
     else:
-        x = _small_decoder(_trunk(_small_taps)(images)["pool5"], whole)
+        x = _to_colors(_trunk(_small_taps)(images)["pool5"], 3 if whole else 2)
     return keras.Model(images, x, name=f"inpainter_{'open' if is_open(network) else network}")
 
 
-def build_discriminator(network, side):
+def build_discriminator(network, size):
     """Build the discriminator: does this patch come from a photograph? (paper, section 3.2; released code)
 
     It sees the predicted or true pixels alone, never their surroundings, of which it would only judge the seam.
@@ -77,16 +74,16 @@ def build_discriminator(network, side):
 
     Args:
         network: that of the inpainter; all but ``"small"`` get the released discriminator.
-        side: of the patch in pixels.
+        size: height and width of the patch in pixels.
 
     Returns:
-        ``keras.Model``: patches (B, side, side, 3) in [-1, 1] -> logits (B, 1), float32. The released network ends in
+        ``keras.Model``: patches (B, size, size, 3) in [-1, 1] -> logits (B, 1), float32. The released network ends in
         a sigmoid, which is here in the loss.
     """
-    widths = _SMALL_CRITIC_WIDTHS if network == "small" or is_open(network) else _CRITIC_WIDTHS
-    while side > 4 * 2 ** len(widths):
+    widths = _SMALL_DISCRIMINATOR_WIDTHS if network == "small" or is_open(network) else _DISCRIMINATOR_WIDTHS
+    while size > 4 * 2 ** len(widths):
         widths = (widths[0], *widths)
-    x = patches = layers.Input((side, side, 3), name="patches")
+    x = patches = layers.Input((size, size, 3), name="patches")
     for i, filters in enumerate(widths, start=1):
         x = _halve(x, filters, f"critic_conv{i}", normalize=i > 1)
     x = layers.Conv2D(1, x.shape[1], kernel_initializer=_normal(), dtype="float32", name="critic_scores")(x)
@@ -94,10 +91,7 @@ def build_discriminator(network, side):
 
 
 def build_encoder(inpainter):
-    """Features of images of any size: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
-
-    Shares its variables with the inpainter.
-    """
+    """Features of images of any size, by the inpainter's own variables."""
     rgb = layers.Input((None, None, 3), name="rgb")
     taps = inpainter.get_layer("trunk")(layers.Rescaling(2.0, offset=-1.0, dtype="float32", name="scale")(rgb))
     return Encoder(rgb, {tap: maps for tap, maps in taps.items() if tap != "pool5"}, name="encoder")
@@ -143,7 +137,7 @@ def _inpainting_decoder(x, whole):
     return layers.Activation("tanh", dtype="float32", name="colors")(x)
 
 
-def _feature_decoder(x, side):
+def _feature_decoder(x, size):
     x = layers.ReLU(name="across")(ChannelwiseDense(name="across_dense")(x))
     x = layers.ReLU(name="mixed")(layers.Conv2D(x.shape[-1], 1, kernel_initializer="he_normal", name="mixed_conv")(x))
     last = len(_FEATURE_DECODER_WIDTHS)
@@ -151,12 +145,8 @@ def _feature_decoder(x, side):
         x = layers.Conv2DTranspose(filters, 5, strides=2, kernel_initializer="he_normal", name=f"up{i}_conv")(x)
         x = layers.Cropping2D(2, name=f"up{i}_crop")(x)  # n -> 2n - 1
         x = layers.ReLU(name=f"up{i}")(x) if i < last else x  # colors below mid-gray are negative
-    x = layers.Resizing(side, side, dtype="float32", name="to_picture")(x)
+    x = layers.Resizing(size, size, dtype="float32", name="to_picture")(x)
     return layers.Activation("tanh", dtype="float32", name="colors")(x)
-
-
-def _small_decoder(x, whole):
-    return _to_colors(x, 3 if whole else 2)
 
 
 def _open_decoder(backbone, images, whole):

@@ -21,11 +21,6 @@ def cut_puzzle(method, image, rng):
     0 ... ``channel_jitter`` pixels in x and y. The room for that shift is kept free, so that no channel leaves the
     cell: the released code reads up to 2 pixels beyond it.
 
-    Args:
-        method: a :class:`~tfssl.methods.Jigsaw`.
-        image: ``PIL.Image``, RGB.
-        rng: ``numpy.random.Generator``.
-
     Returns:
         Tiles uint8 (9, tile, tile, 3) in the order of the slots, label int32, whether to project.
     """
@@ -45,26 +40,21 @@ def crop(method, image, draws):
     size = method.crop_size
     width, height = image.size
     shorter = min(width, height)
-    side = shorter * size / method.resize
-    free = shorter - side
+    cut = shorter * size / method.resize
+    free = shorter - cut
     across, down = draws * free if method.random_crop else (free / 2, free / 2)
     left, top = (width - shorter) / 2 + across, (height - shorter) / 2 + down
-    if side == size:  # no scaling: stay on the pixel grid
+    if cut == size:  # no scaling: stay on the pixel grid
         left, top = round(left), round(top)
         return np.asarray(image.crop((left, top, left + size, top + size)))
-    box = (left, top, min(left + side, width), min(top + side, height))  # rounding may lead out by a hair
+    box = (left, top, min(left + cut, width), min(top + cut, height))  # rounding may lead out by a hair
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
 def draw_corners(method, draws):
-    """Upper left corners (y, x) of each channel of the tile of each cell, in the crop's pixels.
+    """Upper left corners (y, x) of each channel of the tile of each cell, in the crop's pixels: int64 (9, 3, 2).
 
-    Args:
-        method: a :class:`~tfssl.methods.Jigsaw`.
-        draws: 72 numbers in [0, 1): for each cell the tile's offset (y, x), then the shifts of the channels.
-
-    Returns:
-        int64 array (9, 3, 2).
+    ``draws``: 72 numbers in [0, 1), for each cell the tile's offset (y, x), then the shifts of the channels.
     """
     draws = draws.reshape(TILES, 4, 2)
     offsets = (draws[:, :1] * (method.cell - method.tile - method.channel_jitter + 1)).astype(np.int64)
@@ -98,16 +88,7 @@ def _cut_gray(pixels, corners, tile):
 
 
 def to_inputs(method, tiles, projected):
-    """Network inputs of puzzles.
-
-    Args:
-        method: a :class:`~tfssl.methods.Jigsaw`.
-        tiles: uint8 (B, 9, t, t, 3), of known t.
-        projected: bool (B,), which puzzles lose their green - magenta component.
-
-    Returns:
-        float32 (B, 9, t, t, 3), see :func:`standardize`.
-    """
+    """Standardized tiles, float32, of uint8 (B, 9, t, t, 3); where bool (B,) says so, without green - magenta."""
     import tensorflow as tf
 
     tiles = tf.cast(tiles, tf.float32)
@@ -132,12 +113,13 @@ def standardize(tiles, normalization):
 
     if normalization == "none":
         return (tiles - tf.constant(MEAN_COLOR)) / PIXEL_SCALE
-    side = tiles.shape[2]
-    groups, count = (3, side * side) if normalization == "channel" else (1, 3 * side * side)
+    numbers = 3 * tiles.shape[2] ** 2
+    groups = 3 if normalization == "channel" else 1
+    count = numbers // groups
     # Products with a 0-1 matrix sum the pixels of each channel and spread the results again: several times as fast as
     # reductions and broadcasts over an innermost axis of three.
-    belongs = tf.constant(np.tile(np.eye(groups), (3 * side * side // groups, 1)), tf.float32)
-    flat = tf.reshape(tiles, (-1, 3 * side * side))
+    belongs = tf.constant(np.tile(np.eye(groups), (count, 1)), tf.float32)
+    flat = tf.reshape(tiles, (-1, numbers))
     # Multiplied by the number of pixels, levels of whole numbers stay whole numbers below 2^24 and the mean is exact.
     centered = flat * float(count) - tf.matmul(tf.matmul(flat, belongs), belongs, transpose_b=True)
     deviation = tf.sqrt(tf.matmul(tf.square(centered), belongs) / float(count))

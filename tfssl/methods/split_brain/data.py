@@ -26,17 +26,7 @@ def grid_size(backbone, size):
 
 
 def to_example(pixels, cells):
-    """Inputs and targets of crops.
-
-    Targets are averages over equally large cells; the paper does not say how it reduced them.
-
-    Args:
-        pixels: uint8 (B, H, W, 3).
-        cells: along each axis.
-
-    Returns:
-        Two float32 arrays, (B, H, W, 3) and (B, cells, cells, 3): L in [0, 100], a and b.
-    """
+    """Lab, float32 (B, H, W, 3), of crops, uint8, and its averages over equally large cells, (B, cells, cells, 3)."""
     lab = np.concatenate([lightness(pixels)[..., None], ab(pixels)], axis=-1)
     height, width = lab.shape[1:3]
     rows = cell_weights(height, cells) @ lab.reshape(len(lab), height, width * 3)

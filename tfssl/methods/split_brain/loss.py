@@ -13,11 +13,7 @@ KINDS = ("classification", "regression")
 
 
 def output_channels(ab, lightness):
-    """``{"ab": channels, "lightness": channels}`` of the predictions.
-
-    Args:
-        ab, lightness: ``"classification"`` or ``"regression"``.
-    """
+    """``{"ab": channels, "lightness": channels}`` of predictions, each ``"classification"`` or ``"regression"``."""
     return {
         "ab": NUM_BINS if ab == "classification" else 2,
         "lightness": LIGHTNESS_BINS if lightness == "classification" else 1,
@@ -37,7 +33,7 @@ def lightness_class(lightness):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class CrossChannelLoss(keras.losses.Loss):
-    """The sum of the losses of ab and of L, each averaged over places and images (paper, equations 1 to 3).
+    """The sum of the losses of ab and of L, each averaged over cells and images (paper, equations 1 to 3).
 
     Classification: cross-entropy with the nearest bin, neither soft encoding nor rebalancing. Regression:
     ``1/2 |x - x'|^2`` in units of 110 (ab) and 50 (L).
@@ -66,7 +62,7 @@ class CrossChannelLoss(keras.losses.Loss):
         return sum(self.parts(y_true, y_pred).values())
 
     def parts(self, y_true, y_pred):
-        """``{"ab": loss of each place (B, h, w), "lightness": ...}``, of what is predicted."""
+        """``{"ab": loss of each cell (B, h, w), "lightness": ...}``, of what is predicted."""
         lab = ops.cast(y_true, "float32")
         losses = {}
         for name, scores in self.split_scores(y_pred).items():
