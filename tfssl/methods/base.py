@@ -145,18 +145,21 @@ class Method(pydantic.BaseModel):
         method._statistics = dict(statistics)
         return method
 
-    def dataset(self, data, *, batch_size: int, training: bool = True, **options) -> tf.data.Dataset:
+    def dataset(self, data, *, batch_size: int, training: bool = True, augment=None, **options) -> tf.data.Dataset:
         """Batched, prefetched ``tf.data.Dataset`` of ``(inputs, targets)``, one epoch long.
 
         Args:
             data: what :meth:`open` takes, such as a folder of images; or a ``tf.data.Dataset`` of images.
             batch_size: examples per batch; in training the incomplete last batch is dropped.
             training: shuffled and augmented, anew in each iteration over the dataset.
+            augment: list of Keras layers, or of names with arguments, that change the image before :meth:`sample`, in
+                training; see :class:`tfssl.data.augment.Augmentation`.
             **options: ``seed`` of order and draws; ``start`` and ``count``, batches of the training stream, to resume;
-                ``skipped``, ``limit``, ``augment``: see :func:`tfssl.data.pipeline.batches`.
+                ``skipped`` and ``limit``: see :func:`tfssl.data.pipeline.batches`.
         """
         import tensorflow as tf
 
+        from tfssl.data.augment import Augmentation
         from tfssl.data.pipeline import batches
 
         return batches(
@@ -167,6 +170,7 @@ class Method(pydantic.BaseModel):
             in_graph=self.prepares_in_graph,
             training=training,
             per_item=self.examples_per_item,
+            augment=None if augment is None else Augmentation(augment),
             **options,
         )
 

@@ -12,7 +12,6 @@ from tfssl.layers.convolution import DilatedStack
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resizing import ResizeToStride, Upsample
 from tfssl.methods.backbone import is_open
-from tfssl.methods.colorization.data import OPEN_OUTPUT_STRIDE, OUTPUT_STRIDE
 from tfssl.ops.ab_bins import NUM_BINS
 
 TAPS = {
@@ -40,13 +39,13 @@ def build_network(backbone, outputs="bins"):
     if is_open(backbone):
         stem = layers.Rescaling(4.0, name="standardize")  # L / 100 has a deviation of about 1/4
         maps = trunk(backbone, 1, stem=stem)
-        x = decode_maps(maps(x), strides(maps), lightness, OPEN_OUTPUT_STRIDE)
+        x = decode_maps(maps(x), strides(maps), lightness, 4)
         x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
     elif backbone == "alexnet":
         x = _alexnet_trunk(x)
         # Scores are resized to the target grid; float32 keeps softmax and loss exact under mixed precision.
         x = layers.Conv2D(channels, 1, dtype="float32", name="fc8")(x)
-        x = ResizeToStride(OUTPUT_STRIDE[backbone], dtype="float32", name="to_grid")([x, lightness])
+        x = ResizeToStride(8, dtype="float32", name="to_grid")([x, lightness])
     else:
         x = {"paper": _paper_trunk, "small": _small_trunk}[backbone](x)
         x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)

@@ -99,7 +99,9 @@ def build_encoder(model, backbone, normalization):
     rgb = layers.Input((None, None, 3), name="rgb")
     tower = to_caffenet(model) if backbone == "alexnet" else model.get_layer("tower")
     taps = tower(normalizer(normalization)(rgb))
-    return Encoder(rgb, {name: taps[name] for name in tower.output if name != "pool5"}, name="encoder")
+    return Encoder(
+        rgb, {name: taps[name] for name in model.get_layer("tower").output if name != "pool5"}, name="encoder"
+    )
 
 
 def normalizer(normalization):

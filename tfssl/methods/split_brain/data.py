@@ -7,9 +7,6 @@ from tfssl.methods.backbone import is_open
 from tfssl.ops.bytes_lab import ab, lightness
 from tfssl.ops.geometry import cell_weights, pooled_size
 
-OPEN_STRIDE = 8
-"""Pixels per grid cell that is predicted with a network of others."""
-
 
 def crop_of(method):
     """How examples are cut, a :class:`tfssl.data.crop.Crop`."""
@@ -19,7 +16,7 @@ def crop_of(method):
 def grid_size(backbone, size):
     """Cells along an axis that a network predicts of ``size`` pixels: 12 of 180 (alexnet), 8 of 64 (small)."""
     if is_open(backbone):
-        return -(-size // OPEN_STRIDE)
+        return -(-size // 8)
     if backbone == "alexnet":
         return pooled_size(pooled_size((size - 1) // 4 + 1, 3, 2, 1), 3, 2, 1)
     return pooled_size(pooled_size(pooled_size(size, 3, 2), 3, 2), 3, 2)
