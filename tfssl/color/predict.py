@@ -55,11 +55,7 @@ def _extend(x, bottom, right):
 
 
 def compiled_predictor(method, model):
-    """:func:`predict_cells` as a function of NumPy arrays, compiled once for all sizes.
-
-    Returns:
-        Function ``(lightness, temperature=None) -> cells``.
-    """
+    """:func:`predict_cells` as a function ``(lightness, temperature=None)`` of NumPy arrays, compiled for all sizes."""
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32), tf.TensorSpec((), tf.float32)])

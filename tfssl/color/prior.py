@@ -15,22 +15,15 @@ PHOTOGRAPHS = Path(__file__).with_name("prior_photographs.npy")
 
 
 def estimate_prior(source, *, size=64, skipped=None, progress=None):
-    """Histogram of the 313 bins over a source, in one pass and constant memory.
+    """Histogram of the 313 bins over a source, float64 (313,), summing to 1; in one pass and constant memory.
 
-    Each image counts equally; images without color (:data:`~tfssl.ops.ab_bins.GRAY_THRESHOLD`) are left out, as in
-    training.
+    Each image counts equally; images without color are left out, as in training.
 
     Args:
-        source: see :func:`tfssl.data.images.image_source`.
+        source: see :func:`tfssl.data.images.image_source`; SourceError if no image is readable and in color.
         size: pixels of the shorter side at which colors are counted.
         skipped: a :class:`~tfssl.data.pipeline.Skipped` that collects unreadable images.
         progress: called with the number of images done, after each.
-
-    Returns:
-        float64 array (313,), summing to 1.
-
-    Raises:
-        SourceError: if no image is readable and in color.
     """
     source = image_source(source, min_size=size)
     skipped = skipped if skipped is not None else Skipped()
@@ -78,9 +71,7 @@ def class_weights(prior, mix=0.5):
     Equation 4 of the paper. As in the released code the uniform part is spread over the Q bins that occur at
     all; bins that never occur get the weight of the rarest one that does.
 
-    Args:
-        prior: probabilities of the bins, (Q,), summing to 1.
-        mix: fraction of the uniform distribution, lambda of the paper (1/2); 1 turns rebalancing off.
+    ``mix`` is the fraction of the uniform distribution, lambda of the paper (1/2); 1 turns rebalancing off.
     """
     prior = np.asarray(prior, dtype=np.float64)
     if not 0 <= mix <= 1:
@@ -93,14 +84,7 @@ def class_weights(prior, mix=0.5):
 
 
 def load_prior(path):
-    """Read a prior written by ``tfssl prior`` (or the authors' ``prior_probs.npy``).
-
-    Args:
-        path: ``"photographs"`` for the one that ships, or a .npy file of 313 probabilities.
-
-    Raises:
-        ConfigError: if the file is missing or holds something else.
-    """
+    """Read a prior written by ``tfssl prior`` (or the authors' ``prior_probs.npy``); ``"photographs"``: what ships."""
     file = PHOTOGRAPHS if str(path) == "photographs" else Path(path).expanduser()
     try:
         prior = np.load(file, allow_pickle=False).astype(np.float64)

@@ -26,13 +26,7 @@ class Job:
 
 @dataclasses.dataclass
 class Report:
-    """What became of each image, in the order of the inputs.
-
-    Args:
-        done: ``{source: output}``.
-        skipped: ``{source: output that was there before}``.
-        failed: ``{source: reason}``.
-    """
+    """What became of each image, in the order of the inputs: outputs, those that were there before, and reasons."""
 
     done: dict[str, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -98,8 +92,7 @@ def plan_jobs(inputs, out, format=None):
     """Plan the outputs of a list of inputs.
 
     Folders are searched recursively and keep their structure under ``out``; so do globs, from their first part
-    without a wildcard on. Files that are no images are ignored in folders and globs. ``out`` itself is left out
-    where it lies inside an input.
+    without a wildcard on. What is no image is ignored in them, and so is ``out`` inside an input.
 
     Args:
         inputs: paths of files and folders, and glob patterns.

@@ -119,18 +119,13 @@ class Method(pydantic.BaseModel):
         raise NotImplementedError
 
     def prepare(self, *arrays):
-        """``(inputs, targets)``, and maybe weights, of a batch of what :meth:`sample` gives.
-
-        Tensors in the graph, or NumPy arrays, as :attr:`prepares_in_graph` says. A function of its arguments alone:
-        randomness belongs to :meth:`sample`.
-        """
+        """``(inputs, targets)``, and maybe weights, of a batch of what :meth:`sample` gives, without randomness."""
         return arrays
 
     def adapt(self, source: Source) -> dict[str, np.ndarray]:
         """Statistics that training needs and data give, ``{name: array}``; none by default.
 
-        Learned once before the first step, kept in the run directory and restored on resume. :attr:`statistics`
-        holds them while :meth:`sample`, :meth:`prepare` and :meth:`model` are called.
+        Learned once before the first step and kept in the run directory; :attr:`statistics` holds them afterwards.
         """
         return {}
 

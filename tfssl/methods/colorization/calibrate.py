@@ -16,8 +16,7 @@ def undo_rebalancing(method, model, fraction):
     count most: vivid, sometimes wrong), 1 gives back the frequencies of the photographs (cautious).
 
     Args:
-        method: a :class:`~tfssl.methods.Colorization` with ``objective="rebalanced"``.
-        model: its network, changed in place.
+        method, model: a :class:`~tfssl.methods.Colorization` with ``objective="rebalanced"`` and its network.
         fraction: in [-1, 1]; calls add up.
 
     Reference:
@@ -37,8 +36,7 @@ def choose_decoding(method, model, source, *, fractions, temperatures, raw_gain)
     """Measure every pair of fraction and temperature, and pick the best.
 
     Args:
-        method: a :class:`~tfssl.methods.Colorization` with ``objective="rebalanced"``.
-        model: its network; left as it was.
+        method, model: as :func:`undo_rebalancing`; the model is left as it was.
         source: photographs that trained nothing, see :func:`tfssl.data.images.image_source`.
         fractions: candidates for :func:`undo_rebalancing`.
         temperatures: candidates for T.

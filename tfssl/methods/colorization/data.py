@@ -16,7 +16,6 @@ OPEN_OUTPUT_STRIDE, OPEN_INPUT_MULTIPLE = 4, 32
 
 
 def crop_of(method):
-    """How examples are cut, a :class:`tfssl.data.crop.Crop`."""
     return Crop(method.crop_size, resize=method.resize, area=method.crop_area)
 
 

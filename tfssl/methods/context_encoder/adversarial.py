@@ -11,9 +11,8 @@ from tfssl.methods.context_encoder.loss import MaskedL2, discriminator_loss, foo
 class InpaintingModel(AdversarialModel):
     """Reconstruction and adversarial loss together (paper, equation 3).
 
-    Each step the inpainter is run once; its image serves its own gradient and that of the discriminator, whose judgment
-    of it is taken before either is updated. (The released code updates the discriminator first and then uses its
-    earlier judgment: the inpainter's update is the same, but for the discriminator's weights in its gradient.)
+    Each step the inpainter is run once, for both gradients; neither is updated before. (The released code updates the
+    discriminator first: the inpainter's update differs only in the discriminator's weights in its gradient.)
 
     Metrics: ``loss`` is the inpainter's, ``l2`` the mean squared error of the dropped pixels in units of [-1, 1],
     ``adversarial`` -log D of its images, ``discriminator`` the discriminator's cross-entropy (2 ln 2 = 1.386 where it

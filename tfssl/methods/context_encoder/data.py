@@ -54,9 +54,6 @@ def load_shapes(folder):
 
     Returns:
         Tuple of bool arrays (h, w), at most 128 pixels a side: one for each class in each mask.
-
-    Raises:
-        ConfigError: if there is no such folder, or no shape in it.
     """
     if not os.path.isdir(folder):
         raise ConfigError(f"`shapes` must be a folder of segmentation masks (PNG). Received: shapes={folder!r}")
@@ -77,7 +74,6 @@ def load_shapes(folder):
 
 
 def _cut_out(shape):
-    """The smallest box around the True pixels, reduced to at most 128 pixels a side."""
     rows, columns = np.flatnonzero(shape.any(axis=1)), np.flatnonzero(shape.any(axis=0))
     cut = shape[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     image = Image.fromarray(np.where(cut, np.uint8(255), np.uint8(0)))
@@ -86,7 +82,6 @@ def _cut_out(shape):
 
 
 def crop_of(method):
-    """How crops are taken, a :class:`tfssl.data.crop.Crop`."""
     return Crop(method.crop_size, resize=method.resize)
 
 
@@ -100,12 +95,7 @@ def cut_hole(method, image, rng, training):
 
 
 def to_example(pixels, dropped, whole):
-    """The network's input and target.
-
-    Args:
-        pixels: uint8 (B, S, S, 3), sRGB, of known S.
-        dropped: bool (B, S, S).
-        whole: whether the target is the whole image, or its central half.
+    """The network's input and target, of uint8 (B, S, S, 3) and bool (B, S, S); see :func:`target_part`.
 
     Returns:
         ``(inputs, targets)``: float32 (B, S, S, 3), in [-1, 1] with the mean color where dropped; float32
@@ -124,4 +114,5 @@ def target_part(images, whole):
     if whole:
         return images
     size = images.shape[1]
-    return images[:, size // 4 : size // 4 + size // 2, size // 4 : size // 4 + size // 2]
+    middle = slice(size // 4, size // 4 + size // 2)
+    return images[:, middle, middle]

@@ -78,11 +78,8 @@ def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit
     if bank is not None or len(others) > 1:
         fills |= _neighbor_fills(method, model, pixels, dropped, others, excluded)
     metrics = _summary(pixels, dropped, fills)
-    metrics |= {
-        "images": float(len(pixels)),
-        "images_skipped": float(len(skipped.reasons)),
-        "bank": float(len(others) - (bank is None)),
-    }
+    counts = {"images": len(pixels), "images_skipped": len(skipped.reasons), "bank": len(others) - (bank is None)}
+    metrics |= {name: float(count) for name, count in counts.items()}
     record = method_record(method, metrics, METRICS, skipped=skipped.reasons)
     if out is not None:
         record.write(out)

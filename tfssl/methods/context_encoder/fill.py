@@ -27,12 +27,8 @@ def square_around(method, box):
     is not smaller than half the network's input, which would only enlarge pixels; otherwise it is at least as large
     as the input.
 
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        box: int32 tensors or numbers (top, left, bottom, right) of the hole in pixels.
-
-    Returns:
-        int32 tensors (top, left, side); the square may reach beyond the image.
+    ``box``: (top, left, bottom, right) of the hole in pixels. Returns int32 tensors (top, left, side); the square may
+    reach beyond the image.
     """
     top, left, bottom, right = (tf.cast(edge, tf.int32) for edge in box)
     longest = tf.cast(tf.maximum(bottom - top, right - left), tf.float32)
@@ -50,13 +46,10 @@ def fill_hole(method, network, rgb, unknown, hole, square):
     Args:
         method, network: a :class:`~tfssl.methods.ContextEncoder` and its inpainter, or a function
             ``(images, training=False)`` that stands for it.
-        rgb: float32 tensor (H, W, 3) in [0, 1].
+        rgb: float32 tensor (H, W, 3) in [0, 1], as the result, which equals it outside of ``hole``.
         unknown: bool tensor (H, W), all pixels that the network must not see.
         hole: bool tensor (H, W), those to fill.
         square: int32 (top, left, side), see :func:`square_around`.
-
-    Returns:
-        float32 (H, W, 3) in [0, 1]; outside of ``hole`` it is ``rgb``.
     """
     rows, columns = (_Span(square[i], square[2], tf.shape(rgb)[i], method.crop_size) for i in (0, 1))
     cut = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
@@ -78,18 +71,15 @@ def fill_hole(method, network, rgb, unknown, hole, square):
 
 
 def complete(method, network, images, dropped, *, blend=True):
-    """Complete images of the network's size.
+    """Complete images of the network's size, float32 (B, S, S, 3) in [0, 1].
 
     Args:
         method, network: as :func:`fill_hole`.
-        images: float32 tensor (B, S, S, 3) in [0, 1].
+        images: float32 tensor.
         dropped: bool tensor (B, S, S, 1). A network with a central mask does not see any of its hole, but only
             dropped pixels are replaced, and only in the center: others keep the mean color.
-        blend: whether the difference between prediction and image at the hole's rim is spread into the hole, so
-            that no seam shows: it diffuses inwards and fades over some 6 pixels.
-
-    Returns:
-        float32 (B, S, S, 3) in [0, 1].
+        blend: whether the difference between prediction and image at the hole's rim diffuses into the hole and fades
+            over some 6 pixels, so that no seam shows.
     """
     fill = (tf.constant(FILL) + 1.0) / 2.0
     unseen = dropped
@@ -126,9 +116,8 @@ def _shrink(x, size):
 class _Span:
     """One axis of a square on an image.
 
-    ``start`` ... ``stop`` are the image's pixels inside it. Scaled, they are ``count`` of the network's pixels, from
-    ``offset`` on; ``index`` names for each of the network's pixels the one among them that it shows, mirrored beyond
-    the image's border.
+    ``start`` ... ``stop``: the image's pixels inside it; scaled, ``count`` of the network's pixels from ``offset`` on;
+    ``index``: which of them each of the network's pixels shows, mirrored beyond the image's border.
     """
 
     def __init__(self, first, side, size, image_size):
@@ -148,12 +137,7 @@ def _round(x):
 
 
 def compiled_filler(method, network):
-    """:func:`fill_hole` as a function of NumPy arrays, compiled once for all sizes.
-
-    Returns:
-        Function ``(rgb, unknown, hole, square) -> uint8 (H, W, 3)`` of uint8 (H, W, 3), bool (H, W) twice and three
-        integers.
-    """
+    """:func:`fill_hole` as a function ``(rgb, unknown, hole, square)`` of NumPy arrays, images uint8, for all sizes."""
     pixels, mask = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((None, None), tf.bool)
 
     @tf.function(input_signature=[pixels, mask, mask, tf.TensorSpec((3,), tf.int32)])

@@ -28,14 +28,9 @@ _SHEET_CELL = 384
 
 
 class Inpainter:
-    """A trained network as a function of photographs of any size.
+    """A trained :class:`~tfssl.methods.ContextEncoder` as a function of photographs of any size.
 
-    Args:
-        method: its :class:`~tfssl.methods.ContextEncoder`.
-        model: the trained ``keras.Model``, or the network of an export.
-
-    Raises:
-        ModelError: for the feature network, which an export stores without its decoder.
+    ``model`` may be the network of an export; ModelError for the feature network, exported without its decoder.
     """
 
     def __init__(self, method, model):
@@ -53,15 +48,8 @@ class Inpainter:
         the network.
 
         Args:
-            rgb: uint8 array (H, W, 3), sRGB.
-            hole: bool array (H, W).
-
-        Returns:
-            uint8 array (H, W, 3), equal to ``rgb`` outside of the hole.
-
-        Raises:
-            ValueError: if the hole covers the whole image.
-            ModelError: if the network predicts NaN.
+            rgb: uint8 array (H, W, 3), sRGB, as the result.
+            hole: bool array (H, W); ValueError if it covers the whole image.
         """
         if hole.all():
             raise ValueError("the mask covers the whole image; leave something to continue")
@@ -98,10 +86,7 @@ class Inpainter:
 
 
 def _pieces(hole, smallest):
-    """Connected holes, long thin ones cut along a grid: yields (top, left, bool array (h, w)) of each piece.
-
-    Cells of the grid are at least ``smallest`` pixels wide.
-    """
+    """Connected holes, long thin ones cut along a grid of ``smallest`` pixels: yields (top, left, bool (h, w))."""
     from skimage.measure import label, regionprops
 
     for region in regionprops(label(hole, connectivity=2)):
@@ -178,11 +163,7 @@ def _fill_file(job, hole_of, predictor, out):
 
 
 def read_mask(file, size):
-    """Read a mask, bool ``size`` = (height, width) of its image, True where it is lighter than middle gray.
-
-    Raises:
-        ValueError: if it cannot be read, is of another size, or nothing in it is white.
-    """
+    """Read a mask, bool ``size`` = (height, width), True where it is light; ValueError if it does not serve."""
     if not file.is_file():
         raise ValueError(f"no mask {str(file)!r} for it")
     try:

@@ -19,9 +19,6 @@ class MaskedL2(keras.losses.Loss):
             (paper, section 5.1), 0 for the dropped region alone (paper, equation 1).
 
     Call: targets float (B, T, T, 4), see the module; predictions float (B, T, T, 3).
-
-    Raises:
-        ValueError: if visible_weight is negative.
     """
 
     def __init__(self, visible_weight, name="masked_l2", **kwargs):

@@ -7,16 +7,10 @@ CELLS = 8
 
 
 def hog_cells(images):
-    """Histograms of oriented gradients, each cell by itself so that none looks into its neighbor (scikit-image).
+    """Histograms of oriented gradients of uint8 (N, S, S, 3), S at least 16 (Dalal and Triggs, 2005; scikit-image).
 
-    Args:
-        images: uint8 array (N, S, S, 3), S at least 16.
-
-    Returns:
-        float32 array (N, c, c, 9), each cell of length 1 or zero, c = :data:`CELLS` or a little more.
-
-    Reference:
-        N. Dalal, B. Triggs: Histograms of Oriented Gradients for Human Detection. CVPR 2005.
+    Each cell by itself, so that none looks into its neighbor: float32 (N, c, c, 9), of length 1 or zero, c =
+    :data:`CELLS` or a little more.
     """
     from skimage.feature import hog
 
@@ -29,8 +23,7 @@ def hog_cells(images):
 def feature_cells(encoder, images, batch_size=32):
     """The maps ``"conv5"`` that an encoder makes of float32 (N, S, S, 3) in [0, 1], averaged to cells.
 
-    Returns:
-        float32 array (N, c, c, channels), c at most :data:`CELLS`, each cell of length 1 or zero.
+    float32 (N, c, c, channels), of length 1 or zero, c at most :data:`CELLS`.
     """
     parts = []
     for start in range(0, len(images), batch_size):
@@ -63,16 +56,10 @@ def _edges(length, count):
 
 
 def nearest(queries, visible, bank, excluded=None):
-    """The bank's image that differs least from each query, compared in the query's visible cells only.
+    """Number in the bank (M, c, c, d) of the image that differs least from each query (N, c, c, d) where it is visible.
 
-    Args:
-        queries: float array (N, c, c, d).
-        visible: bool array (N, c, c). Where nothing is visible any image will do.
-        bank: float array (M, c, c, d).
-        excluded: int array (N,), for each query the image of the bank that it is itself; None for none.
-
-    Returns:
-        int array (N,).
+    ``visible``: bool (N, c, c); where nothing is, any image will do. ``excluded``: int (N,), which image of the bank a
+    query is itself.
     """
     weights = visible.reshape(len(visible), -1).astype(np.float32)
     flat = (queries * visible[..., None]).reshape(len(queries), -1)

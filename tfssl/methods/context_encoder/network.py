@@ -20,8 +20,7 @@ from tfssl.ops.patches import MEAN_COLOR
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers that an encoder exposes."""
 
-_ENCODER_WIDTHS = (64, 64, 128, 256, 512)
-_DECODER_WIDTHS = (512, 256, 128, 64)
+_ENCODER_WIDTHS, _DECODER_WIDTHS = (64, 64, 128, 256, 512), (512, 256, 128, 64)
 _DISCRIMINATOR_WIDTHS = (64, 128, 256, 512)
 _FEATURE_DECODER_WIDTHS = (128, 64, 64, 32, 3)
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 5, "conv1_stride": 2, "pools": (2, 5)}
@@ -36,8 +35,7 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
     - ``"inpainting"`` (paper, section 5.1; released code): 4x4 convolutions with stride 2, LeakyReLU 0.2, batch
       normalization; a bottleneck of one position; transposed convolutions, tanh. 71,130,531 parameters for the center
       (128 -> 64) with a bottleneck of 4000, 71,196,259 for the whole image, moving statistics not counted. The
-      released code sets the biases of convolutions to zero before each step; here they are learned. Where a batch
-      normalization follows, that makes no difference.
+      released code sets the biases of convolutions to zero before each step; here they are learned.
     - ``"features"`` (paper, figure 2): AlexNet up to pool5, :class:`ChannelwiseDense`, a 1x1 convolution, five
       up-convolutions with ReLU (unconfirmed: their widths 128, 64, 64, 32, 3 and 5x5 kernels, recalled from the
       supplement's figure), resized bilinearly to the image. Different from it: the last one has tanh, not ReLU, and
@@ -55,7 +53,7 @@ def build_inpainter(network, *, crop_size, whole, bottleneck):
     """
     images = layers.Input((crop_size, crop_size, 3), name="pictures")
     if network == "inpainting":
-        x = _inpainting_decoder(_inpainting_bottleneck(_trunk(_inpainting_taps)(images)["conv5"], bottleneck), whole)
+        x = _inpainting_decoder(_trunk(_inpainting_taps)(images)["conv5"], bottleneck, whole)
     elif is_open(network):
         x = _open_decoder(network, images, whole)
     elif network == "features":
@@ -120,13 +118,9 @@ def _small_taps(x):
     return {name: taps[name] for name in (*TAPS, "pool5")}
 
 
-def _inpainting_bottleneck(x, units):
+def _inpainting_decoder(x, units, whole):
     x = layers.Conv2D(units, 4, kernel_initializer=_normal(), name="bottleneck_conv")(x)
-    x = _normalize(x, "bottleneck_bn")
-    return layers.LeakyReLU(_SLOPE, name="bottleneck")(x)
-
-
-def _inpainting_decoder(x, whole):
+    x = layers.LeakyReLU(_SLOPE, name="bottleneck")(_normalize(x, "bottleneck_bn"))
     widths = (*_DECODER_WIDTHS, 64) if whole else _DECODER_WIDTHS
     for i, filters in enumerate(widths, start=1):
         # The first one opens one position to 4 x 4, the others double.

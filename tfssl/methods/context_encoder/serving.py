@@ -84,10 +84,7 @@ def _hole(height, width):
 def inpaint_rgb(method, network, image, mask):
     """Fill the white pixels of one image as one hole.
 
-    Args:
-        method, network: as :func:`endpoints`.
-        image: float32 tensor (H, W, 3), sRGB in [0, 1], as the result.
-        mask: the same size; a pixel is in the hole where the mean of its channels exceeds 1/2.
+    Both are float32 (H, W, 3) in [0, 1]; a pixel is in the hole where the mean of the mask's channels exceeds 1/2.
 
     Raises:
         tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the image is left.

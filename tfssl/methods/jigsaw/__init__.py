@@ -121,20 +121,11 @@ class Jigsaw(Method):
         from tfssl.methods.jigsaw.loss import puzzle_accuracy, puzzle_loss
         from tfssl.methods.jigsaw.network import build_network
 
-        network = build_network(
-            self.backbone,
-            tile=self.tile,
-            permutations=self.permutations,
-            fc6=self.fc6,
-            fc7=self.fc7,
-            dropout=self.dropout,
-        )
-        network.compile(
-            optimizer or paper_optimizer(),
-            puzzle_loss(),
-            metrics=[puzzle_accuracy()],
-            jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
-        )
+        sizes = {name: getattr(self, name) for name in ("tile", "permutations", "fc6", "fc7", "dropout")}
+        network = build_network(self.backbone, **sizes)
+        # XLA fails under MirroredStrategy on CPU devices.
+        optimizer = optimizer or paper_optimizer()
+        network.compile(optimizer, puzzle_loss(), metrics=[puzzle_accuracy()], jit_compile=False)
         return network
 
     def encoder(self, model):

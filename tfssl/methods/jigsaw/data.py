@@ -31,7 +31,9 @@ def cut_puzzle(method, image, rng):
     projected = not gray and draws[4] < method.projection_fraction
     pixels = crop(method, image, draws[:2])
     corners = draw_corners(method, draws[5:])[permutations[label]]  # of the tile of each slot
-    tiles = _cut_gray(pixels, corners, method.tile) if gray else _cut(pixels, corners, method)
+    # A gray image has no channels that could be shifted against each other: all follow the first.
+    pixels, jitter = (_gray(pixels), 0) if gray else (pixels, method.channel_jitter)
+    tiles = _cut(pixels, corners, method.tile, jitter)
     return tiles, np.int32(label), np.bool_(projected)
 
 
@@ -62,29 +64,20 @@ def draw_corners(method, draws):
     return _CELLS * method.cell + offsets + shifts
 
 
-def _cut(pixels, corners, method):
-    tile = method.tile
+def _cut(pixels, corners, tile, jitter):
     tiles = np.empty((TILES, tile, tile, 3), np.uint8)
     for slot, channels in enumerate(corners.tolist()):
-        if method.channel_jitter == 0:
-            y, x = channels[0]
-            tiles[slot] = pixels[y : y + tile, x : x + tile]
-            continue
-        for channel, (y, x) in enumerate(channels):
-            tiles[slot, :, :, channel] = pixels[y : y + tile, x : x + tile, channel]
+        for channel, (y, x) in enumerate(channels if jitter else channels[:1]):
+            which = channel if jitter else slice(None)
+            tiles[slot, :, :, which] = pixels[y : y + tile, x : x + tile, which]
     return tiles
 
 
-def _cut_gray(pixels, corners, tile):
-    # A gray image has no channels that could be shifted against each other: all follow the first.
+def _gray(pixels):
     total = pixels[..., 0].astype(np.uint16)
     total += pixels[..., 1]
     total += pixels[..., 2]
-    gray = ((total + 1) // 3).astype(np.uint8)[..., None]
-    tiles = np.empty((TILES, tile, tile, 3), np.uint8)
-    for slot, (y, x) in enumerate(corners[:, 0].tolist()):
-        tiles[slot] = gray[y : y + tile, x : x + tile]
-    return tiles
+    return ((total + 1) // 3).astype(np.uint8)[..., None]
 
 
 def to_inputs(method, tiles, projected):

@@ -60,11 +60,8 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
     if not np.isfinite(logits).all():
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
     metrics = puzzle_metrics(logits, labels, method.permutation_table)
-    metrics |= {
-        "images": float(len(labels) / repeats),
-        "images_skipped": float(len(skipped.reasons)),
-        "puzzles": float(len(labels)),
-    }
+    counts = {"images": len(labels) / repeats, "images_skipped": len(skipped.reasons), "puzzles": len(labels)}
+    metrics |= {name: float(count) for name, count in counts.items()}
     record = method_record(method, metrics, METRICS, skipped=skipped.reasons, seed=seed)
     if out is not None:
         record.write(out)

@@ -72,11 +72,10 @@ def to_caffenet(model, *, input_shape=(None, None, 3), classes=None, conv1_strid
 
     Args:
         model: a network of :func:`build_network` with backbone ``"alexnet"``.
-        input_shape: (height, width, channels) of the images.
+        input_shape, **options: of :func:`tfssl.backbones.build`.
         classes: number of classes of a new classifier, whose fully connected layers start at random; None for the
             taps conv1 ... conv5.
         conv1_stride: 4 in the paper; 2 is that of pretraining.
-        **options: further ones of :func:`tfssl.backbones.alexnet.alexnet`.
 
     Returns:
         ``keras.Model``: standardized images (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, or logits (B, classes).

@@ -89,26 +89,17 @@ class SplitBrain(Method):
         """The training loss, a :class:`tfssl.methods.split_brain.loss.CrossChannelLoss`."""
         from tfssl.methods.split_brain.loss import CrossChannelLoss
 
-        return CrossChannelLoss(
-            None if self.task == "ab_to_l" else self.ab, None if self.task == "l_to_ab" else self.lightness
-        )
+        ab, lightness = self.task != "ab_to_l", self.task != "l_to_ab"
+        return CrossChannelLoss(self.ab if ab else None, self.lightness if lightness else None)
 
     def model(self, optimizer=None):
         from tfssl.methods.split_brain.loss import output_channels
         from tfssl.methods.split_brain.network import build_network
 
-        network = build_network(
-            self.task,
-            self.backbone,
-            fc=self.fc,
-            outputs=output_channels(self.ab, self.lightness),
-            input_dropout=self.input_dropout,
-        )
-        network.compile(
-            optimizer or borrowed_optimizer(),
-            self.loss(),
-            jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
-        )
+        outputs = output_channels(self.ab, self.lightness)
+        network = build_network(self.task, self.backbone, fc=self.fc, outputs=outputs, input_dropout=self.input_dropout)
+        # XLA fails under MirroredStrategy on CPU devices.
+        network.compile(optimizer or borrowed_optimizer(), self.loss(), jit_compile=False)
         return network
 
     def encoder(self, model):

@@ -9,7 +9,6 @@ from tfssl.ops.geometry import cell_weights, pooled_size
 
 
 def crop_of(method):
-    """How examples are cut, a :class:`tfssl.data.crop.Crop`."""
     return Crop(method.crop_size, resize=method.resize, area=method.crop_area)
 
 

@@ -49,12 +49,8 @@ def evaluate(method, model, data, *, out=None, limit=None, batch_size=32, progre
             tally.add(np.asarray(scores[name]), np.asarray(losses[name], np.float64), truth.numpy())
         done += len(lab)
     metrics = {name: value for tally in tallies.values() for name, value in tally.metrics().items()}
-    metrics |= {
-        "loss": sum(metrics[f"{name}_loss"] for name in tallies),
-        "baseline": method.baseline,
-        "images": float(done),
-        "images_skipped": float(len(skipped.reasons)),
-    }
+    metrics |= {"loss": sum(metrics[f"{name}_loss"] for name in tallies), "baseline": method.baseline}
+    metrics |= {"images": float(done), "images_skipped": float(len(skipped.reasons))}
     if not np.isfinite(metrics["loss"]):
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
     record = method_record(method, metrics, METRICS, skipped=skipped.reasons)

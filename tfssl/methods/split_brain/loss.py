@@ -43,13 +43,10 @@ class CrossChannelLoss(keras.losses.Loss):
         lightness: the same of L.
 
     Call: ``y_true`` Lab (B, h, w, 3), ``y_pred`` scores (B, h, w, C), those of ab before those of L.
-
-    Raises:
-        ValueError: if an argument is something else, or both are None.
     """
 
-    def __init__(self, ab, lightness, name="cross_channel_loss", reduction="sum_over_batch_size", **kwargs):
-        super().__init__(name=name, reduction=reduction, **kwargs)
+    def __init__(self, ab, lightness, name="cross_channel_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
         for argument, kind in (("ab", ab), ("lightness", lightness)):
             if kind is not None and kind not in KINDS:
                 raise ValueError(f"`{argument}` must be one of {KINDS} or None. Received: {argument}={kind!r}")

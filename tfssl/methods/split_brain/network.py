@@ -141,12 +141,10 @@ def build_encoder(model):
     rgb = layers.Input((None, None, 3), name="rgb")
     x = _centered(Lab(dtype="float32", name="to_lab")(rgb))
     taps = [stream(x[..., _CHANNELS[name]]) for name, stream in streams(model).items()]
-    names = [tap for tap in taps[0] if tap != "fc7"]
-    if len(taps) == 1:
-        return Encoder(rgb, {name: taps[0][name] for name in names}, name="encoder")
-    joined = {
-        name: layers.Concatenate(dtype="float32", name=f"{name}_both")([half[name] for half in taps]) for name in names
-    }
+    joined = {name: [half[name] for half in taps] for name in taps[0] if name != "fc7"}
+    for name, maps in joined.items():
+        both = layers.Concatenate(dtype="float32", name=f"{name}_both")
+        joined[name] = both(maps) if len(maps) > 1 else maps[0]
     return Encoder(rgb, joined, name="encoder")
 
 
@@ -167,10 +165,7 @@ def to_alexnet(model, *, conv1_padding=0):
         conv1_padding: zeros around the image; 0 as in the paper's evaluation: 227 pixels give 55, 27, 13, 13, 13.
 
     Returns:
-        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``, with variables of its own.
-
-    Raises:
-        ValueError: if the model is another.
+        :class:`~tfssl.backbones.encoder.Encoder` with variables of its own.
     """
     halves = {name: fold_batch_normalization(stream) for name, stream in streams(model).items()}
     kernels = [[half.get_layer(f"{name}_{tap}_conv").get_weights() for name, half in halves.items()] for tap in TAPS]
