@@ -60,12 +60,7 @@ def colorize_paths(inputs, out, predict, *, image_size, stride, temperature=None
 def network_lightness(image, image_size):
     """L of an image at :func:`~tfssl.color.predict.network_size`, by tables.
 
-    Args:
-        image: ``PIL.Image``, RGB or RGBA; transparency is seen as white.
-        image_size: pixels of the shorter side.
-
-    Returns:
-        float32 array (h, w), in [0, 100].
+    ``PIL.Image``, RGB or RGBA, transparency seen as white -> float32 (h, w) in [0, 100].
     """
     size = network_size(image.size, image_size)
     # Reducing by whole factors first, as far as the gap allows, takes a sixth of the time and differs by less than

@@ -22,8 +22,7 @@ class Colorization(Method):
             ``"small"`` (3.2 million, for CPUs and phones).
         objective: ``"rebalanced"`` (the full method), ``"classification"`` (no rebalancing) or ``"regression"``
             (L2 on ab).
-        resize: images are scaled so that their shorter side has this many pixels before cropping; None keeps
-            their size (paper: 256).
+        resize: images are scaled so that their shorter side has this many pixels (paper: 256); None keeps their size.
         crop_size: of the training crops in pixels, a multiple of the network's stride (paper: 176).
         crop_area: (smallest, largest) fraction of the image a training crop covers, then scaled to crop_size;
             None cuts crop_size pixels without scaling, as the paper.
@@ -35,9 +34,8 @@ class Colorization(Method):
         prior_sigma: width of the prior's smoothing in ab units (paper: 5).
         rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
-        image_size: whole images are scaled for the network so that their shorter side has this many pixels;
-            the colors are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size where
-            crops are not taken from resized images.
+        image_size: whole images are scaled for the network so that their shorter side has this many pixels; colors
+            are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size without it.
     """
 
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)

@@ -39,11 +39,9 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
     """Colorize photographs from their lightness and compare with their true colors.
 
     Each image is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
-    it with ``method.image_size`` pixels on its shorter side; the predicted ab are stretched back bilinearly.
-    AuC and RMSE are of that ab field before clipping to the sRGB gamut, at every 4th pixel in both directions; PSNR,
-    SSIM, CIEDE2000 and colorfulness are of the clipped 8-bit image that keeps the true L. Images whose |a|
-    and |b| nowhere exceed 5 are gray in truth: left out and counted. Memory does not grow with the number of
-    images.
+    it with ``method.image_size`` pixels on its shorter side; the predicted ab are stretched back bilinearly, and
+    measured as :class:`tfssl.color.tally.ColorTally` does. Images whose |a| and |b| nowhere exceed 5 are gray in truth:
+    left out and counted. Memory does not grow with the number of images.
 
     Args:
         method, model, data, out, limit, progress: see :meth:`tfssl.methods.base.Method.evaluate`; ``per_image.csv`` is
@@ -85,19 +83,12 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
 
 
 def sweep_temperature(method, model, data, temperatures, *, limit=None, progress=None):
-    """Metrics for several temperatures of the annealed mean, to choose one; the network runs once for each image.
+    """Metrics ``{T: {name: number}}`` for several temperatures, to choose one; the network runs once for each image.
 
     Args:
-        method: a :class:`~tfssl.methods.Colorization` with a classification objective.
-        model, limit, progress: as :func:`evaluate`.
-        data: photographs in color; not those that the final numbers are reported on.
+        method: with a classification objective: regression has no temperature.
+        model, data, limit, progress: as :func:`evaluate`; other photographs than the final numbers are reported on.
         temperatures: several T in (0, 1].
-
-    Returns:
-        ``{T: metrics}`` as :func:`evaluate` without compared models.
-
-    Raises:
-        ConfigError: if the objective is regression, which has no temperature; otherwise as :func:`evaluate`.
     """
     if method.objective == "regression":
         raise ConfigError("`temperatures` need a model that predicts bins. Received: objective='regression'")
@@ -170,7 +161,7 @@ class _Survey:
         return row
 
     def metrics(self, prior, ours="", others=None):
-        """The result of :func:`evaluate`; ``others`` are the prefixes of the predictors to put beside."""
+        """The numbers of :func:`evaluate`; ``others`` are the prefixes of the predictors to put beside."""
         metrics = self.tallies[ours].result(prior)
         for prefix in others if others is not None else [p for p in self.tallies if p != ours]:
             metrics |= {prefix + name: value for name, value in self.tallies[prefix].result(prior).items()}

@@ -31,14 +31,9 @@ PROTOCOL = {
 
 @contextlib.contextmanager
 def image_table(out, prefixes):
-    """Open ``out/per_image.csv`` for the metrics of each image; the file appears whole, at the end.
+    """Open ``out/per_image.csv``, which appears whole, at the end; ``out`` None writes nothing.
 
-    Args:
-        out: folder; None writes nothing.
-        prefixes: of the names of the metrics.
-
-    Yields:
-        Function of a :class:`~tfssl.color.photographs.Photograph` and of its metrics, empty if it was left out.
+    Yields a function of a :class:`~tfssl.color.photographs.Photograph` and of its metrics, empty if it was left out.
     """
     if out is None:
         yield lambda photograph, row: None
@@ -59,14 +54,9 @@ def image_table(out, prefixes):
 
 
 def write_comparison(colorizers, data, gains, path, title):
-    """Draw gray, compared models, ours and truth, a row for each of the images that :func:`choose` names.
+    """Draw gray, compared models, ours and truth, a row for each of the images of ``data`` that :func:`choose` names.
 
-    Args:
-        colorizers: ``{name: predictor}``: ``""`` is the evaluated model, ``"gray"`` the baseline.
-        data: what was measured on.
-        gains: of :func:`choose`.
-        path: PNG to write.
-        title: of the evaluated model.
+    ``colorizers``: ``{name: predictor}``; ``""`` is the evaluated model, called ``title``, ``"gray"`` the baseline.
     """
     source = image_source(data)
     names = ["gray", *(name for name in colorizers if name not in ("", "gray")), ""]
@@ -87,11 +77,8 @@ def name_of(data):
 def choose(gains):
     """Which images a sheet shows: those that colors helped most and least, the middle, and a random choice.
 
-    Args:
-        gains: list of (gain in raw AuC over gray, index), one for each image.
-
-    Returns:
-        List of (kind, gain, index): best, median, worst, random; no image twice, the same for the same gains.
+    Of ``(gain in raw AuC over gray, index)`` of each image it gives (kind, gain, index): best, median, worst, random;
+    no image twice, the same for the same gains.
     """
     ordered = sorted(gains, reverse=True)
     middle = max(0, (len(ordered) - _SHOWN["median"]) // 2)
@@ -102,10 +89,8 @@ def choose(gains):
         "median": ordered[middle : middle + _SHOWN["median"]],
         "random": [sorted(gains, key=lambda pair: pair[1])[i] for i in order],
     }
-    chosen, taken = {kind: [] for kind in _SHOWN}, set()
+    chosen, taken = {}, set()
     for kind, pairs in candidates.items():
-        for gain, index in pairs:
-            if index not in taken and len(chosen[kind]) < _SHOWN[kind]:
-                taken.add(index)
-                chosen[kind].append((kind, gain, index))
-    return [choice for kind in _SHOWN for choice in chosen[kind]]
+        chosen[kind] = [pair for pair in pairs if pair[1] not in taken][: _SHOWN[kind]]
+        taken |= {index for _, index in chosen[kind]}
+    return [(kind, *pair) for kind in _SHOWN for pair in chosen[kind]]

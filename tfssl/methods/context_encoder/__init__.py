@@ -36,7 +36,7 @@ class ContextEncoder(Method):
             PASCAL VOC 2012); None for generated blobs.
         overlap: pixels along the border of the predicted center that stay visible (paper: 7, released commands: 4).
         resize: images are scaled so that their shorter side has this many pixels (released code: 350).
-        crop_size: side of the crop in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"`` (paper: 227), a
+        crop_size: of the crop in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"`` (paper: 227), a
             multiple of 16 for ``"small"``.
         bottleneck: units between encoder and decoder of ``"inpainting"`` (4000).
         visible_weight: weight of the error of visible pixels, that of dropped ones is 1 (10; paper's equation 1, as
@@ -96,11 +96,6 @@ class ContextEncoder(Method):
     def adversarial(self):
         """Whether there is a discriminator."""
         return self.reconstruction_weight < 1
-
-    @property
-    def image_size(self):
-        """Side of the square that the network sees, in pixels."""
-        return self.crop_size
 
     @functools.cached_property
     def masks(self):

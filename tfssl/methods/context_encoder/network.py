@@ -67,12 +67,8 @@ def build_discriminator(network, size):
     """Build the discriminator: does this patch come from a photograph? (paper, section 3.2; released code)
 
     It sees the predicted or true pixels alone, never their surroundings, of which it would only judge the seam.
-    2,766,529 parameters for 64 pixels, 2,832,257 for 128 (moving statistics not counted); ``"small"`` has widths of
-    32 to 128.
-
-    Args:
-        network: that of the inpainter; all but ``"small"`` get the released discriminator.
-        size: height and width of the patch in pixels.
+    2,766,529 parameters for 64 pixels, 2,832,257 for 128 (moving statistics not counted); for ``"small"`` and open
+    inpainters it has widths of 32 to 128.
 
     Returns:
         ``keras.Model``: patches (B, size, size, 3) in [-1, 1] -> logits (B, 1), float32. The released network ends in
@@ -97,7 +93,8 @@ def build_encoder(inpainter):
 
 def _trunk(build):
     pixels = layers.Input((None, None, 3), name="pixels")
-    return keras.Model(pixels, build(pixels), name="trunk")
+    taps = build(pixels)
+    return keras.Model(pixels, {name: taps[name] for name in (*TAPS, "pool5") if name in taps}, name="trunk")
 
 
 def _inpainting_taps(x):
@@ -109,13 +106,11 @@ def _inpainting_taps(x):
 
 def _alexnet_taps(x):
     offset = [127.5 - level for level in MEAN_COLOR]
-    taps = alexnet(layers.Rescaling(127.5, offset=offset, name="levels")(x), fc=None)
-    return {name: taps[name] for name in (*TAPS, "pool5")}
+    return alexnet(layers.Rescaling(127.5, offset=offset, name="levels")(x), fc=None)
 
 
 def _small_taps(x):
-    taps = alexnet_s(x, **_SMALL, normalization="batch", fc=None)
-    return {name: taps[name] for name in (*TAPS, "pool5")}
+    return alexnet_s(x, **_SMALL, normalization="batch", fc=None)
 
 
 def _inpainting_decoder(x, units, whole):

@@ -21,7 +21,7 @@ def endpoints(method, network):
       an RGB PNG as large as its image. All white pixels of a mask are filled as one hole: for holes far apart, ask
       once for each.
     - ``predict``: ``images``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
-      hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.image_size``. A network with a central mask fills
+      hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.crop_size``. A network with a central mask fills
       only what lies in the center. The seam is not blended.
     - ``features`` and ``features_float``: of images of any size, see
       :func:`tfssl.endpoint.feature_endpoints`.

@@ -82,10 +82,8 @@ def _centered(lab):
 def _stream(backbone, sees, fc, *, halves=1):
     """``{"conv1": ..., "conv5": ..., "fc7": ...}`` of some channels of centered Lab, as a model ``<sees>_stream``.
 
-    Args:
-        sees: ``"lightness"``, ``"ab"`` or ``"lab"``; also put before all layer names, by which weights are found.
-        fc: channels of fc6 and fc7.
-        halves: 2 for half the width of the convolutions; an open backbone is a whole network for each stream.
+    ``sees`` (a key of ``_CHANNELS``) stands before all layer names, by which weights are found. ``halves``: 2 for half
+    the width of the convolutions; an open backbone is a whole network for each stream.
     """
     channels = _CHANNELS[sees]
     pixels = layers.Input((None, None, channels.stop - channels.start), name=sees)
