@@ -1,6 +1,5 @@
 """Context Encoders: Feature Learning by Inpainting (Pathak, Kraehenbuehl, Donahue, Darrell and Efros, CVPR 2016)."""
 
-import functools
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -97,11 +96,6 @@ class ContextEncoder(Method):
         """Whether there is a discriminator."""
         return self.reconstruction_weight < 1
 
-    @functools.cached_property
-    def masks(self):
-        """The :class:`~tfssl.methods.context_encoder.data.MaskMaker` of this configuration."""
-        return data.MaskMaker(self.mask, self.crop_size, self.overlap, self.shapes)
-
     @property
     def min_size(self):
         return data.crop_of(self).min_size
@@ -120,9 +114,8 @@ class ContextEncoder(Method):
         from tfssl.methods.context_encoder.loss import MaskedL2
         from tfssl.methods.context_encoder.network import build_discriminator, build_inpainter
 
-        inpainter = build_inpainter(
-            self.network, crop_size=self.crop_size, whole=self.whole, bottleneck=self.bottleneck
-        )
+        sizes = {"crop_size": self.crop_size, "whole": self.whole, "bottleneck": self.bottleneck}
+        inpainter = build_inpainter(self.network, **sizes)
         optimizer = optimizer or self._paper_optimizer()
         if not self.adversarial:
             inpainter.compile(optimizer, MaskedL2(self.visible_weight), jit_compile=False)
@@ -130,9 +123,8 @@ class ContextEncoder(Method):
         from tfssl.methods.context_encoder.adversarial import InpaintingModel
 
         discriminator = build_discriminator(self.network, inpainter.output.shape[1])
-        model = InpaintingModel(
-            {"inpainter": inpainter, "discriminator": discriminator}, self.reconstruction_weight, self.visible_weight
-        )
+        networks = {"inpainter": inpainter, "discriminator": discriminator}
+        model = InpaintingModel(networks, self.reconstruction_weight, self.visible_weight)
         model.compile(optimizer, discriminator_learning_rate_scale=self.discriminator_learning_rate_scale)
         return model
 

@@ -1,6 +1,5 @@
 """Examples of inpainting: crops of photographs -> (image with a hole, what was there)."""
 
-import dataclasses
 import functools
 import os
 from pathlib import Path
@@ -17,31 +16,16 @@ _SHAPE_SIZE = 128  # shapes are kept at this size (pixels)
 _SMALLEST_SHAPE = 64  # pixels that a shape needs
 
 
-@dataclasses.dataclass(frozen=True)
-class MaskMaker:
-    """Draws the masks of one kind.
-
-    Args:
-        kind: ``"center"``, ``"blocks"``, ``"regions"`` or ``"pattern"``.
-        size: of the square image in pixels.
-        overlap: of the central mask, see :func:`tfssl.ops.masks.center_mask`.
-        shapes: folder of segmentation masks for ``"regions"``, see :func:`load_shapes`; None for blobs.
-    """
-
-    kind: str
-    size: int
-    overlap: int = 0
-    shapes: str | None = None
-
-    def __call__(self, rng):
-        """A mask, bool (size, size), True where dropped; ``rng`` a ``numpy.random.Generator``."""
-        if self.kind == "center":
-            return center_mask(self.size, self.overlap)
-        if self.kind == "blocks":
-            return random_blocks(self.size, rng)
-        if self.kind == "regions":
-            return random_region(self.size, rng, load_shapes(self.shapes) if self.shapes else ())
-        return pattern_mask(self.size, rng, pattern_noise())
+def draw_mask(method, rng):
+    """A mask of a :class:`~tfssl.methods.ContextEncoder`, bool (crop_size, crop_size), True where dropped."""
+    size = method.crop_size
+    if method.mask == "center":
+        return center_mask(size, method.overlap)
+    if method.mask == "blocks":
+        return random_blocks(size, rng)
+    if method.mask == "regions":
+        return random_region(size, rng, load_shapes(method.shapes) if method.shapes else ())
+    return pattern_mask(size, rng, pattern_noise())
 
 
 @functools.lru_cache(maxsize=4)
@@ -91,7 +75,7 @@ def cut_hole(method, image, rng, training):
     The mask is random in evaluation too.
     """
     pixels = crop_of(method).apply(image, rng if training else None)
-    return pixels, method.masks(rng), np.bool_(training and method.mask_per == "batch")
+    return pixels, draw_mask(method, rng), np.bool_(training and method.mask_per == "batch")
 
 
 def to_example(pixels, dropped, whole):
