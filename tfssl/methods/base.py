@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pydantic
 
+from tfssl.data.crop import Crop
 from tfssl.data.images import image_source
 from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, suggest
@@ -94,6 +95,11 @@ class Method(pydantic.BaseModel):
     def min_size(self) -> int | None:
         """Pixels of the shorter side that decoding has to keep; None for all."""
         return None
+
+    @property
+    def crop(self) -> Crop:
+        """How examples are cut, by the fields ``crop_size``, ``resize`` and ``crop_area`` of methods that have them."""
+        return Crop(self.crop_size, resize=self.resize, area=getattr(self, "crop_area", None))
 
     @property
     def examples_per_item(self) -> int:

@@ -90,7 +90,7 @@ class Colorization(Method):
 
     @property
     def min_size(self):
-        return data.crop_of(self).min_size
+        return self.crop.min_size
 
     def sample(self, example, rng, training):
         return data.cut(self, example["image"], rng, training)

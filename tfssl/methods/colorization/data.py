@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from tfssl.data.crop import Crop
 from tfssl.ops.bytes_lab import ab, lightness
 
 OUTPUT_STRIDE = {"paper": 4, "alexnet": 8, "small": 4}
@@ -15,13 +14,9 @@ OPEN_OUTPUT_STRIDE, OPEN_INPUT_MULTIPLE = 4, 32
 """The same of networks of others."""
 
 
-def crop_of(method):
-    return Crop(method.crop_size, resize=method.resize, area=method.crop_area)
-
-
 def cut(method, image, rng, training):
     """A crop, uint8 (S, S, 3), and the change of its exposure, float32 (2,): exponent and contrast, 1 for none."""
-    pixels = crop_of(method).apply(image, rng if training else None)
+    pixels = method.crop.apply(image, rng if training else None)
     strength = np.log1p(method.lightness_jitter)
     exposure = np.exp(rng.uniform(-strength, strength, 2)) if training and strength else np.ones(2)
     return pixels, exposure.astype(np.float32)

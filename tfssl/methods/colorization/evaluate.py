@@ -14,7 +14,6 @@ from tfssl.data.source import check_source
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.record import method_record
-from tfssl.methods.colorization.data import crop_of
 from tfssl.methods.colorization.report import PROTOCOL, image_table, name_of, write_comparison
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.options import at_least_one
@@ -109,8 +108,7 @@ def write_sheet(method, model, data, path, count=8):
     """Draw what a model makes of center crops: rows gray, predicted and truth, one column for each image."""
     from skimage.color import rgb2lab
 
-    crop = crop_of(method)
-    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: crop.apply(example["image"])))
+    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: method.crop.apply(example["image"])))
     labs = rgb2lab(crops)
     ab = np.asarray(predict_ab(method, model, labs[..., :1].astype(np.float32)))
     rows = [

@@ -98,7 +98,7 @@ class ContextEncoder(Method):
 
     @property
     def min_size(self):
-        return data.crop_of(self).min_size
+        return self.crop.min_size
 
     def sample(self, example, rng, training):
         return data.cut_hole(self, example["image"], rng, training)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfssl.data.crop import Crop
 from tfssl.errors import ConfigError
 from tfssl.ops.masks import FILL, center_mask, pattern_mask, pattern_noise, random_blocks, random_region
 
@@ -65,16 +64,12 @@ def _cut_out(shape):
     return np.asarray(image) >= 128
 
 
-def crop_of(method):
-    return Crop(method.crop_size, resize=method.resize)
-
-
 def cut_hole(method, image, rng, training):
     """A crop uint8 (S, S, 3), its mask bool (S, S), and whether the whole batch gets the mask of its first image.
 
     The mask is random in evaluation too.
     """
-    pixels = crop_of(method).apply(image, rng if training else None)
+    pixels = method.crop.apply(image, rng if training else None)
     return pixels, draw_mask(method, rng), np.bool_(training and method.mask_per == "batch")
 
 

@@ -77,10 +77,10 @@ class SplitBrain(Method):
 
     @property
     def min_size(self):
-        return data.crop_of(self).min_size
+        return self.crop.min_size
 
     def sample(self, example, rng, training):
-        return (data.crop_of(self).apply(example["image"], rng if training else None),)
+        return (self.crop.apply(example["image"], rng if training else None),)
 
     def prepare(self, pixels):
         return data.to_example(pixels, self.grid_cells)

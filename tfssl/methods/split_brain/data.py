@@ -2,14 +2,9 @@
 
 import numpy as np
 
-from tfssl.data.crop import Crop
 from tfssl.methods.backbone import is_open
 from tfssl.ops.bytes_lab import ab, lightness
 from tfssl.ops.geometry import cell_weights, pooled_size
-
-
-def crop_of(method):
-    return Crop(method.crop_size, resize=method.resize, area=method.crop_area)
 
 
 def grid_size(backbone, size):

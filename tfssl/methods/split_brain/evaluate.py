@@ -9,7 +9,7 @@ from tfssl.data.examples import Skipped
 from tfssl.data.spread import spread_examples
 from tfssl.errors import ModelError
 from tfssl.evaluation.record import method_record
-from tfssl.methods.split_brain.data import crop_of, to_example
+from tfssl.methods.split_brain.data import to_example
 from tfssl.methods.split_brain.loss import AB_SCALE, LIGHTNESS_SCALE, ab_class, lightness_class
 from tfssl.methods.split_brain.network import LIGHTNESS_BINS
 from tfssl.ops.ab_bins import CENTERS
@@ -113,8 +113,7 @@ def write_sheet(method, model, data, path, count=6):
 
     Predictions of a grid are enlarged to the size of the image.
     """
-    crop = crop_of(method)
-    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: crop.apply(example["image"])))
+    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: method.crop.apply(example["image"])))
     lab, _ = to_example(crops, method.grid_cells)
     loss = method.loss()
     scores = loss.split_scores(model(lab, training=False))
