@@ -336,4 +336,6 @@ def colorize(
         raise TypeError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(str(model))
     found = found.convert("RGB")
-    return colorize_image(predict, found, temperature=temperature, side=method.image_size, stride=method.output_stride)
+    return colorize_image(
+        predict, found, temperature=temperature, image_size=method.image_size, stride=method.output_stride
+    )

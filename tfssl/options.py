@@ -68,3 +68,10 @@ def _literal(node):
         return ast.literal_eval(node)
     except ValueError:
         return None
+
+
+def at_least_one(**options):
+    """Raise ConfigError for an option below 1; None passes."""
+    for name, value in options.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")

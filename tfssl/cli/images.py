@@ -45,7 +45,7 @@ def colorize(
             inputs,
             out,
             compiled_predictor(method, network),
-            side=method.image_size,
+            image_size=method.image_size,
             stride=method.output_stride,
             temperature=temperature,
             overwrite=overwrite,
