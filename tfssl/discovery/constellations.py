@@ -51,13 +51,9 @@ class Matches:
 def sample_constellations(index, count, rng):
     """Draw different squares of four touching patches: each image is as likely as any other, then each square in it.
 
-    Args:
-        index: a :class:`~tfssl.discovery.patch_index.PatchIndex`.
-        count: number of constellations; all that there are if there are fewer.
-        rng: a ``numpy.random.Generator``.
-
     Returns:
-        Rows of the index, int array (N, 4).
+        Rows of the index, a :class:`~tfssl.discovery.patch_index.PatchIndex`: int array (N, 4), all that there are if
+        ``count`` is more.
     """
     if count < 1:
         raise ConfigError(f"`constellations` must be at least 1. Received: constellations={count}")
@@ -119,7 +115,6 @@ def _search(index, constellations, top):
 
 
 def _verify(index, images, patches, strengths):
-    """The fields of :class:`Matches` for a block of constellations."""
     center, side, errors = fit_square(index.centers[patches], index.sides[patches])
     half = (side + index.sides[patches].mean(axis=-1))[..., None] / 2  # S joins centers; a patch reaches half beyond
     boxes = np.concatenate([center - half, center + half], axis=-1).astype(np.float32)
@@ -127,20 +122,17 @@ def _verify(index, images, patches, strengths):
 
 
 def fit_square(centers, sides):
-    """Least-squares square through four patch centers: axis aligned, its side held to a range.
+    """Least-squares square through four patch centers: axis aligned, its size held to a range.
 
     ``S = t + a * c`` with the corners ``c = (+-1/2, +-1/2)``: t is the mean of the centers, ``a = sum(p . c) / 2``
-    clipped to [2/3, 4/3] of the mean patch side, and ``e = sum |p - S|^2 / a^2``.
+    clipped to [2/3, 4/3] of the mean patch size, and ``e = sum |p - S|^2 / a^2`` (verified if e < 1).
 
     Args:
         centers: (x, y) of the upper left, upper right, lower left and lower right patch, float array (..., 4, 2).
-        sides: of the patches in the same unit, float array (..., 4).
+        sides: sizes of the patches in the same unit, float array (..., 4).
 
     Returns:
         ``(t, a, e)``, float64 arrays (..., 2), (...) and (...).
-
-    Reference:
-        The paper's section 4.4: the match is verified if e < 1.
     """
     centers = np.asarray(centers, np.float64)
     mean_side = np.mean(sides, axis=-1, dtype=np.float64)
@@ -154,9 +146,6 @@ def fit_square(centers, sides):
 
 def rank_constellations(matches):
     """Order of the constellations by the number of verified images; equal ones by the strength of these.
-
-    Args:
-        matches: :class:`Matches`.
 
     Returns:
         ``(order, scores)``: numbers of the constellations, best first, and the number of verified images of each

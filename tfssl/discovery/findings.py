@@ -156,7 +156,6 @@ def _thumbnails(source, cluster, count):
 
 
 def _thumbnail(source, member, color):
-    """A small image with the square of a member drawn."""
     image = source.example(member.image)["image"]
     full = image.size
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)

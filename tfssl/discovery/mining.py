@@ -60,9 +60,7 @@ class Member:
 class Cluster:
     """A constellation and the images in which it was found in the same arrangement, strongest match first.
 
-    Args:
-        seed: where the constellation was cut; its error is 0 and its strength 4.
-        members: all verified images; the seed's own is usually the first.
+    ``seed`` is where the constellation was cut, with error 0 and strength 4; its own image is usually the first member.
     """
 
     seed: Member
@@ -70,7 +68,6 @@ class Cluster:
 
     @property
     def score(self):
-        """Number of verified images."""
         return len(self.members)
 
     def images(self, count=None):
@@ -103,11 +100,8 @@ def mine(data, embed, grid, mining, *, limit=None, progress=None):
     """Discover clusters of images that show the same thing.
 
     Args:
-        data: see :func:`tfssl.data.images.image_source`.
-        embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
-        grid: a :class:`~tfssl.discovery.patch_index.Grid`.
+        data, embed, grid, limit: see :func:`~tfssl.discovery.patch_index.build_index`.
         mining: a :class:`Mining`.
-        limit: use only the first so many images; None for all.
         progress: called with a unit in the plural, gives a context manager whose value is called with
             (done, total), such as the class ``tfssl.training.progress.CountProgress``.
 

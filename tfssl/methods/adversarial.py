@@ -40,7 +40,6 @@ class AdversarialModel(keras.Model):
 
     @property
     def networks(self):
-        """``{name: keras.Model}`` as given."""
         return {name: getattr(self, name) for name in self._network_names}
 
     @property
@@ -54,12 +53,7 @@ class AdversarialModel(keras.Model):
         raise NotImplementedError
 
     def forward(self, inputs, targets, training):
-        """One forward pass of everything.
-
-        Args:
-            inputs: of a batch.
-            targets: of a batch.
-            training: whether batch normalization and dropout work as in training.
+        """One forward pass of everything on a batch.
 
         Returns:
             ``{"generator": loss, "discriminator": loss, "metrics": {name: value}}``, scalars that are means over
@@ -68,11 +62,9 @@ class AdversarialModel(keras.Model):
         raise NotImplementedError
 
     def compile(self, optimizer, discriminator_learning_rate_scale=1.0):
-        """Give both sides an optimizer.
+        """Give the generator this optimizer, and the discriminator another one with the same settings.
 
-        Args:
-            optimizer: the generator's; the discriminator gets another one with the same settings.
-            discriminator_learning_rate_scale: multiple of the generator's learning rate.
+        ``discriminator_learning_rate_scale`` is its learning rate as a multiple of the generator's.
         """
         super().compile(optimizer=optimizer, jit_compile=False)  # XLA fails under MirroredStrategy on CPU devices
         self.discriminator_learning_rate_scale = discriminator_learning_rate_scale
@@ -145,7 +137,6 @@ def _trainable(networks):
 
 
 def _scaled_copy(optimizer, factor):
-    """A new optimizer with the settings of ``optimizer``, its learning rate times ``factor``."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of mixed_float16
     config = inner.get_config()
     learning_rate = config["learning_rate"]
@@ -161,12 +152,7 @@ def _scaled_copy(optimizer, factor):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Another schedule times a factor.
-
-    Args:
-        schedule: a ``LearningRateSchedule``.
-        factor: what its learning rates are multiplied by.
-    """
+    """Another ``LearningRateSchedule`` times a factor."""
 
     def __init__(self, schedule, factor):
         self.schedule = schedule

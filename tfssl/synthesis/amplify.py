@@ -14,14 +14,7 @@ class Amplifier:
     """Steps of gradient ascent on ``1/2 ||phi(x)||^2`` of a tap's map phi.
 
     The signal that enters the layer backwards is then the activation itself. Where the tap comes after a ReLU, units
-    that are silent get no gradient.
-
-    Args:
-        network: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``; used in inference mode.
-        tap: name of the tap.
-
-    Reference:
-        A. Mordvintsev, C. Olah, M. Tyka: Inceptionism: Going Deeper into Neural Networks. 2015.
+    that are silent get no gradient. The network maps RGB in [0, 1], (B, H, W, 3), to ``{tap: (B, h, w, c)}``.
     """
 
     def __init__(self, network, tap):
@@ -39,15 +32,10 @@ class Amplifier:
         return float(self._compute(np.asarray(image, np.float32))[0])
 
     def step(self, image, step, shift=(0, 0)):
-        """One step ``image + step * g / mean|g|``, g the gradient at the image shifted in a circle; not clipped.
+        """One step ``image + step * g / mean|g|`` of float32 (H, W, 3) in [0, 1]; not clipped.
 
-        Args:
-            image: float32 (H, W, 3) in [0, 1].
-            step: mean absolute change of a value.
-            shift: rows and columns that the image is shifted by before the gradient is taken; undone after.
-
-        Returns:
-            float32 (H, W, 3). The image itself where the gradient is zero.
+        g is the gradient at the image shifted in a circle by ``shift`` rows and columns, shifted back; where it is zero
+        the image stays.
         """
         image = np.asarray(image, np.float32)
         gradient = self._compute(np.roll(image, shift, (0, 1)))[1].numpy()
@@ -94,7 +82,11 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
         A. Mordvintsev, C. Olah, M. Tyka: Inceptionism: Going Deeper into Neural Networks. 2015; google/deepdream.
     """
     image = np.asarray(image, np.float32)
-    _check(octaves=(octaves, 1), scale=(scale, 1), iterations=(iterations, 1), step=(step, 0), jitter=(jitter, 0))
+    leasts = {"octaves": 1, "scale": 1, "iterations": 1, "step": 0, "jitter": 0}
+    values = (octaves, scale, iterations, step, jitter)
+    for (name, least), value in zip(leasts.items(), values, strict=True):
+        if not value >= least:
+            raise ConfigError(f"`{name}` must be at least {least}. Received: {name}={value!r}")
     sizes = octave_sizes(*image.shape[:2], octaves, scale)
     if min(sizes[-1]) < LEAST_SIZE:
         raise ConfigError(
@@ -120,9 +112,3 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
 
 def _zoom(image, size):
     return image if image.shape[:2] == tuple(size) else tf.image.resize(image, size, method="bilinear").numpy()
-
-
-def _check(**values):
-    for name, (value, least) in values.items():
-        if not value >= least:
-            raise ConfigError(f"`{name}` must be at least {least}. Received: {name}={value!r}")

@@ -28,20 +28,11 @@ _TEXT = (
 
 
 def start_image(photo=None, *, image_size=224, seed=0):
-    """What a dream starts from.
+    """What a dream starts from, float32 (H, W, 3) in [0, 1]: noise, or a photograph.
 
-    Args:
-        photo: path, encoded bytes or ``PIL.Image``, reduced so that its longer side has at most ``image_size`` pixels;
-            None for noise.
-        image_size: in pixels.
-        seed: of the noise.
-
-    Returns:
-        float32 (H, W, 3) in [0, 1].
-
-    Raises:
-        SourceError: if the photograph cannot be read.
-        ConfigError: if image_size is under :data:`~tfssl.synthesis.amplify.LEAST_SIZE`.
+    That is a path, encoded bytes or a ``PIL.Image``, its longer side reduced to at most ``image_size`` pixels. Raises
+    SourceError if it cannot be read, ConfigError if ``image_size`` is under
+    :data:`~tfssl.synthesis.amplify.LEAST_SIZE`.
     """
     if image_size < LEAST_SIZE:
         raise ConfigError(f"`image_size` must be at least {LEAST_SIZE} pixels. Received: image_size={image_size}")

@@ -24,10 +24,9 @@ class DenoisingAutoencoder(Method):
     masked, cross-entropy. Several ``units`` make a stack that is trained layer by layer, as phases of one run.
     ``corruption="none"`` is the ordinary autoencoder.
 
-    Where the 2008 paper and the tutorial's code differ: the paper masks an exact number of components, the code each
-    one with the probability nu (``exact: false``). Where the 2010 paper goes further: other corruptions, free weights,
-    linear outputs with squared loss, emphasis on corrupted components. (What both papers say is recalled, unconfirmed;
-    the tutorial's numbers are confirmed.)
+    The 2008 paper masks an exact number of components, the tutorial's code each one with the probability nu
+    (``exact: false``). The 2010 paper adds other corruptions, free weights, linear outputs with squared loss, emphasis
+    on corrupted components. (What both papers say is recalled, unconfirmed; the tutorial's numbers are confirmed.)
 
     Args:
         backbone: ``"dense"``; ``"conv"``: four 3x3 convolutions, three of stride 2, and back, 1,077,635 parameters in
@@ -37,42 +36,36 @@ class DenoisingAutoencoder(Method):
         activation: of the codes of ``"dense"``: ``"sigmoid"`` (papers), ``"relu"``, under which filters become edges
             within minutes, or ``"linear"``, whose code without noise spans the principal subspace.
         output: ``"sigmoid"`` for images in [0, 1], ``"linear"`` for any.
-        loss: ``"cross_entropy"`` or ``"squared"``, see :class:`tfssl.methods.denoising_autoencoder.loss.
-            ReconstructionLoss`: summed over components for ``"dense"``, their mean for the others. Upper layers of a
-            stack: cross-entropy between sigmoid codes, squared for others.
+        loss: ``"cross_entropy"`` or ``"squared"``, summed over components for ``"dense"``, their mean for the others.
+            Upper layers of a stack: cross-entropy between sigmoid codes, squared for others.
         corruption: ``"masking"``, ``"salt_and_pepper"``, ``"gaussian"``, ``"pixel"``, ``"block"`` or ``"none"``, see
             :class:`tfssl.ops.corruption.Corruption`. Codes inside a stack are corrupted in the same way, by masking
             where images have pixels or blocks masked.
         noise: fraction of components, or standard deviation for ``"gaussian"``: one number for the images, and one for
             the code that each further layer of a stack starts from.
         exact: exactly that fraction of each image (2008), or each component with that probability (tutorial).
-        fill: value of masked components, in units of the prepared image (0: black, or the mean where it is
-            standardized). Codes are filled with 0.
+        fill: value of masked components, in units of the prepared image. Codes are filled with 0.
         clip: whether images with Gaussian noise are clipped to [0, 1].
-        block: side of masked squares in pixels (8).
+        block: size of masked squares in pixels (8).
         alpha: weight of corrupted components in the loss (1).
         beta: weight of the others (1); ``0.5`` is double, ``0`` full emphasis.
         color: three channels, or gray.
         preprocess: of ``"dense"``: ``"none"``; ``"standardize"``: each patch has mean 0 and deviation 1;
             ``"whiten"``: filtered before that, as Olshausen's images.
-        batch_norm: in the convolutional forms, batch normalization behind each convolution. Its statistics are those
-            of corrupted images, features are taken from clean ones: off by default.
-        crop_size: side of the images that the network sees in pixels, a multiple of 8 for the convolutional forms.
+        batch_norm: in the convolutional forms, behind each convolution. Its statistics are those of corrupted images,
+            features are taken from clean ones: off by default.
+        crop_size: of the images that the network sees in pixels, a multiple of 8 for the convolutional forms.
         resize: photographs are scaled so that their shorter side has this many pixels; null keeps their size.
         patches: crops of each photograph that follow each other in the stream of examples.
 
-    References:
-        P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol: Extracting and Composing Robust Features with Denoising
-        Autoencoders. ICML 2008.
+    Reference:
         P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio, P.-A. Manzagol: Stacked Denoising Autoencoders. JMLR 11, 2010.
     """
 
     paper: ClassVar[Paper] = Paper(
         "Extracting and Composing Robust Features with Denoising Autoencoders",
-        "Vincent, Larochelle, Bengio, Manzagol",
-        "ICML",
-        2008,
-    )
+        "Vincent, Larochelle, Bengio, Manzagol", "ICML", 2008,
+    )  # fmt: skip
     inputs: ClassVar[str] = "photographs"
     prepares_in_graph: ClassVar[bool] = False
 
@@ -142,12 +135,12 @@ class DenoisingAutoencoder(Method):
 
     @property
     def image_shape(self):
-        """(side, side, channels) of what the network sees."""
+        """(height, width, channels) of what the network sees."""
         return self.crop_size, self.crop_size, 3 if self.color else 1
 
     @property
     def cut_size(self):
-        """Side of the patches that are cut from images, in pixels: with the margin that whitening takes off."""
+        """Size of the patches that are cut from images, in pixels: with the margin that whitening takes off."""
         return self.crop_size + (2 * MARGIN if self.preprocess == "whiten" else 0)
 
     @property
@@ -159,7 +152,6 @@ class DenoisingAutoencoder(Method):
         return self.patches
 
     def corruption_rule(self):
-        """The :class:`~tfssl.ops.corruption.Corruption` of images."""
         low, high = (0.0, 1.0) if self.preprocess == "none" else (-_EXTREME, _EXTREME)
         return Corruption(
             self.corruption, self.noise[0], self.exact, self.fill, low, high, clip=self.clip, block=self.block
@@ -178,21 +170,19 @@ class DenoisingAutoencoder(Method):
         """New weights: the functional autoencoder, of the lowest ``layers`` layers of a stack (None: all)."""
         from tfssl.methods.denoising_autoencoder.network import build_convolutional, build_dense
 
-        side, _, channels = self.image_shape
+        size, _, channels = self.image_shape
         if self.backbone == "dense":
-            return build_dense(
-                side, channels, self.units[:layers], tied=self.tied, activation=self.activation, output=self.output
-            )
+            options = {"tied": self.tied, "activation": self.activation, "output": self.output}
+            return build_dense(size, channels, self.units[:layers], **options)
         normalization = "batch" if self.batch_norm else None
-        return build_convolutional(self.backbone, channels, size=side, normalization=normalization, output=self.output)
+        return build_convolutional(self.backbone, channels, size=size, normalization=normalization, output=self.output)
 
     @property
     def phases(self):
         """One phase a layer of a stack."""
-        levels = range(1, self.layers + 1)
         return tuple(
             Phase(f"layer{k}", 1 / self.layers, functools.partial(self._layer_model, k), self._layer_baseline(k))
-            for k in levels
+            for k in range(1, self.layers + 1)
         )
 
     def model(self, optimizer=None):
@@ -232,8 +222,7 @@ class DenoisingAutoencoder(Method):
         weight = self.alpha * fraction + self.beta * (1 - fraction)
         if layer > 1:
             return weight * self.units[layer - 2] * (math.log(2) if self._code_loss == "cross_entropy" else 1.0)
-        side, _, channels = self.image_shape
-        components = side * side * channels if self.backbone == "dense" else 1
+        components = math.prod(self.image_shape) if self.backbone == "dense" else 1
         return weight * components * constant_loss(self.loss, self.preprocess)
 
     @property
@@ -242,15 +231,14 @@ class DenoisingAutoencoder(Method):
         return self._layer_baseline(self.layers)
 
     def encoder(self, model):
-        """Features of whole images, never corrupted.
+        """Features of whole images, never corrupted: conv1 ... conv5 or conv4.
 
-        ``"small"`` and ``"conv"``: taps conv1 ... conv5 or conv4. ``"dense"``: the stack applied to patches with stride
-        ``crop_size // 4``, its codes as maps conv1 ... convK.
+        ``"dense"``: the stack applied to patches with stride ``crop_size // 4``, its codes as maps conv1 ... convK.
         """
         from tfssl.methods.denoising_autoencoder.network import convolutional_encoder, dense_encoder
 
         if self.backbone == "dense":
-            return dense_encoder(model, side=self.crop_size, color=self.color, preprocess=self.preprocess)
+            return dense_encoder(model, size=self.crop_size, color=self.color, preprocess=self.preprocess)
         return convolutional_encoder(model, color=self.color)
 
     def evaluate(self, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):

@@ -31,12 +31,6 @@ class ReconstructionLoss(keras.losses.Loss):
         components: ``"sum"`` or ``"mean"``.
 
     Call: ``y_true`` x and ``y_pred`` z, (B, ...).
-
-    Raises:
-        ValueError: for another kind or components.
-
-    Reference:
-        P. Vincent et al.: Stacked Denoising Autoencoders. JMLR 2010, sections 2.2 and 4.2 (recalled, unconfirmed).
     """
 
     def __init__(
@@ -69,12 +63,7 @@ def cross_entropy(x, z):
 
 
 def constant_loss(kind, preprocess="none"):
-    """Loss of the best constant prediction, of one component of a photograph: its variance, or the entropy of the mean.
-
-    Args:
-        kind: ``"cross_entropy"`` or ``"squared"``.
-        preprocess: as :func:`tfssl.methods.denoising_autoencoder.network.prepare`.
-    """
+    """Loss of the best constant prediction of a component of photographs: its variance, or the entropy of the mean."""
     if kind == "squared":
         return PREPARED_VARIANCE.get(preprocess, PIXEL_VARIANCE)
     return -PIXEL_MEAN * math.log(PIXEL_MEAN) - (1 - PIXEL_MEAN) * math.log(1 - PIXEL_MEAN)

@@ -61,9 +61,9 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
           if all or none were dropped), ``mask_accuracy`` at a probability of 1/2 beside ``mask_accuracy_constant``,
           that of the better constant answer;
         - ``loss`` and ``baseline``: the discriminator's, and that of guessing;
-        - ``psnr_autoencoder``, ``psnr_damaged``, ``psnr_repaired``, ``psnr_mean_color``: peak signal-to-noise ratio in
-          dB against the image, mean over images, of D(E(x)), of the damaged features decoded without repair, of the
-          corrupt image, and of the image's own mean color;
+        - ``psnr_autoencoder``, ``psnr_damaged``, ``psnr_repaired``, ``psnr_mean_color``: in dB against the image, mean
+          over images, of D(E(x)), of the damaged features decoded without repair, of the corrupt image, and of the
+          image's own mean color;
         - ``theta``: fraction of cells dropped; the counts ``images``, ``images_skipped``.
 
     Raises:
@@ -103,15 +103,7 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
 
 
 def judge(model, inputs):
-    """What the networks make of a batch.
-
-    Args:
-        model: a :class:`~tfssl.methods.spot_artifacts.adversarial.SpottingModel`.
-        inputs: a batch of them.
-
-    Returns:
-        ``{column: float array (B,)}`` of ``COLUMNS``, the damage (B, cells) and the predicted damage as logits.
-    """
+    """What the networks make of a batch: ``{column: (B,)}``, the damage (B, cells), and the predicted one as logits."""
     painted = model.paint(inputs)
     real, corrupt = (model.discriminator(painted[name], training=False) for name in ("real", "repaired"))
     images, omega = np.asarray(inputs["images"]), np.asarray(inputs["omega"])

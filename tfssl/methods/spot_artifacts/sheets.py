@@ -1,4 +1,4 @@
-"""Pictures of both phases: what the autoencoder keeps, what the damage does, what the repair hides."""
+"""Sheets of both phases: what the autoencoder keeps, what the damage does, what the repair hides."""
 
 import numpy as np
 from PIL import Image
@@ -12,21 +12,10 @@ _CELL = 144
 
 
 def write_sheet(method, model, data, path, count=6):
-    """Draw real | autoencoded | damaged | repaired | damage | predicted damage; one row for each image.
+    """Draw real | autoencoded | damaged | repaired | damage | predicted damage; one row for each of ``count`` images.
 
     Beside each row stands the probability of "real" that the discriminator gives the real and the repaired image.
-    Damage is black; where it is predicted, the darker the more probable. The images are spread evenly over the source
-    and always the same; unreadable ones give way to the next.
-
-    Args:
-        method: a :class:`~tfssl.methods.SpotArtifacts`.
-        model: its :class:`~tfssl.methods.spot_artifacts.adversarial.SpottingModel`.
-        data: see :func:`tfssl.data.images.image_source`.
-        path: PNG to write.
-        count: number of images.
-
-    Raises:
-        SourceError: if no image is readable.
+    Damage is black; where it is predicted, the darker the more probable. The images are spread evenly over the source.
     """
     inputs = _inputs(method, data, count)
     painted = model.paint(inputs)
@@ -45,7 +34,7 @@ def write_sheet(method, model, data, path, count=6):
 
 
 def write_autoencoder_sheet(method, model, data, path, count=6):
-    """Draw image | autoencoded | damaged; arguments as :func:`write_sheet`, with an autoencoder as the model."""
+    """Draw image | autoencoded | damaged | damage, of an autoencoder."""
     inputs = _inputs(method, data, count)
     encoder, decoder = (model.get_layer(name) for name in ("encoder", "decoder"))
     features = encoder(inputs["images"], training=False)
@@ -61,7 +50,6 @@ def write_autoencoder_sheet(method, model, data, path, count=6):
 
 
 def _inputs(method, data, count):
-    """Networks' inputs of images spread over a source, each with damage of its own."""
 
     def cut(example, seed):
         return method.sample(example, np.random.default_rng(seed), False)
@@ -71,7 +59,6 @@ def _inputs(method, data, count):
 
 
 def _visible(images):
-    """Images in [-1, 1] as uint8."""
     return np.clip(np.round((np.asarray(images, np.float64) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
