@@ -25,26 +25,17 @@ _CORNERS = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matches:
-    """The images that match each of N constellations most strongly, strongest first.
+    """The K images that match each of N constellations most strongly, strongest first."""
 
-    Args:
-        images: their numbers in :attr:`PatchIndex.images`, int array (N, K).
-        patches: rows of the patches that match best, in the order of the constellation, int array (N, K, 4).
-        strengths: sum of the four cosines, in [-4, 4], float32 array (N, K).
-        errors: e of :func:`fit_square`, float array (N, K).
-        boxes: left, top, right, bottom of the square that the four patches cover, in pixels of the image, float32
-            array (N, K, 4).
-    """
-
-    images: np.ndarray
-    patches: np.ndarray
-    strengths: np.ndarray
-    errors: np.ndarray
-    boxes: np.ndarray
+    images: np.ndarray  # their numbers in :attr:`PatchIndex.images`, int (N, K)
+    patches: np.ndarray  # rows of the best patches, in the order of the constellation, int (N, K, 4)
+    strengths: np.ndarray  # sum of the four cosines, in [-4, 4], float32 (N, K)
+    errors: np.ndarray  # e of :func:`fit_square`, float (N, K)
+    boxes: np.ndarray  # left, top, right, bottom of what the patches cover, in pixels of the image, float32 (N, K, 4)
 
     @property
     def verified(self):
-        """Which matches keep the arrangement of the constellation, bool array (N, K)."""
+        """Which matches keep the arrangement of the constellation, bool (N, K)."""
         return self.errors < MAX_ERROR
 
 
@@ -52,8 +43,7 @@ def sample_constellations(index, count, rng):
     """Draw different squares of four touching patches: each image is as likely as any other, then each square in it.
 
     Returns:
-        Rows of the index, a :class:`~tfssl.discovery.patch_index.PatchIndex`: int array (N, 4), all that there are if
-        ``count`` is more.
+        Rows of the index, int array (N, 4); all that there are if ``count`` is more.
     """
     if count < 1:
         raise ConfigError(f"`constellations` must be at least 1. Received: constellations={count}")
@@ -65,17 +55,11 @@ def sample_constellations(index, count, rng):
 
 
 def find_matches(index, constellations, top=100, progress=None):
-    """Search all images for the four patches of each constellation.
+    """Search all images for the four patches of each constellation, rows of the index: int array (N, 4).
 
     In each image every patch of the constellation takes the patch with the highest cosine, wherever it lies; the
-    images with the highest sums of four are kept (the constellation's own image among them), then
-    :func:`fit_square` checks the arrangement.
-
-    Args:
-        index: a :class:`~tfssl.discovery.patch_index.PatchIndex`.
-        constellations: rows of the index, int array (N, 4).
-        top: number of images to keep (paper: 100).
-        progress: called with (constellations done, N).
+    ``top`` images with the highest sums of four are kept (paper: 100; the constellation's own image among them), then
+    :func:`fit_square` checks the arrangement. ``progress`` is called with (constellations done, N).
 
     Returns:
         :class:`Matches`. Takes about :data:`MATCH_BYTES` of memory, and 48 bytes for each match that is returned.
@@ -148,8 +132,7 @@ def rank_constellations(matches):
     """Order of the constellations by the number of verified images; equal ones by the strength of these.
 
     Returns:
-        ``(order, scores)``: numbers of the constellations, best first, and the number of verified images of each
-        constellation (not ordered), int arrays (N,).
+        ``(order, scores)``: numbers of the constellations, best first, and the number of verified images of each.
     """
     scores = matches.verified.sum(axis=1)
     strength = np.where(matches.verified, matches.strengths, 0).sum(axis=1, dtype=np.float64)

@@ -17,19 +17,13 @@ _FIRST_ESTIMATE = 32
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Where patches are cut.
+    """Where patches are cut."""
 
-    Args:
-        side: size of the patches that the network takes, in pixels.
-        steps: grid positions per patch size; 1 makes the patches touch, 2 makes them overlap by half.
-        scales: sizes of the patches in the images, as multiples of ``side``.
-        area: (smallest, largest) number of pixels that an image keeps; others are first scaled to the nearer end,
-            so that a patch shows about as much as in training. None leaves all as they are.
-    """
-
-    side: int
-    steps: int = 2
-    scales: tuple[float, ...] = (1.0,)
+    side: int  # of the patches that the network takes, in pixels
+    steps: int = 2  # grid positions per patch: with 1 they touch, with 2 they overlap by half
+    scales: tuple[float, ...] = (1.0,)  # sizes of the patches in the images, as multiples of ``side``
+    # (smallest, largest) number of pixels that an image keeps: others are first scaled to the nearer end, so that a
+    # patch shows about as much as in training. None leaves all as they are.
     area: tuple[int, int] | None = None
 
     def __post_init__(self):
@@ -55,26 +49,15 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PatchIndex:
-    """Embedded patches of all images that serve. Rows of one image are adjacent.
+    """Embedded patches of all images that serve. Rows of one image are adjacent."""
 
-    Args:
-        embeddings: unit vectors, float16 array (P, D); rounding changes a cosine by less than 0.001.
-        centers: (x, y) in pixels of the patch's image, float32 array (P, 2).
-        sides: in the same pixels, float32 array (P,).
-        starts: first row of each image, and P, int64 array (n + 1,).
-        images: number in the source of each, tuple of n int.
-        squares: rows of four touching patches, upper left, upper right, lower left, lower right: every such four on
-            the grid, int32 array (M, 4), in the order of the images.
-        skipped: ``{name: reason}`` of the images that do not serve.
-    """
-
-    embeddings: np.ndarray
-    centers: np.ndarray
-    sides: np.ndarray
-    starts: np.ndarray
-    images: tuple[int, ...]
-    squares: np.ndarray
-    skipped: dict[str, str]
+    embeddings: np.ndarray  # unit vectors, float16 (P, D); rounding changes a cosine by less than 0.001
+    centers: np.ndarray  # (x, y) in pixels of the patch's image, float32 (P, 2)
+    sides: np.ndarray  # in the same pixels, float32 (P,)
+    starts: np.ndarray  # first row of each image, and P, int64 (n + 1,)
+    images: tuple[int, ...]  # number in the source of each
+    squares: np.ndarray  # rows of every four touching patches: upper left, upper right, lower ones, int32 (M, 4)
+    skipped: dict[str, str]  # {name: reason} of the images that do not serve
 
     def image_of(self, rows):
         return np.searchsorted(self.starts, rows, side="right") - 1

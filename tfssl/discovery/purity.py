@@ -9,14 +9,8 @@ def select_sets(ranked, count):
     """Walk down a ranking and take a set only if it adds an image that is not yet covered; near copies come late.
 
     When no set is left that does, an image counts as covered only if two of the taken sets hold it, then three, and
-    so on, until ``count`` sets are taken or none is left.
-
-    Args:
-        ranked: list of sets of images (any iterables of hashable names), best first.
-        count: number of sets to take.
-
-    Returns:
-        Positions in ``ranked`` of the taken sets, in the order they were taken.
+    so on, until ``count`` sets are taken or none is left. Returns the positions in ``ranked``, sets of images, best
+    first, in the order they were taken.
 
     Reference:
         Doersch, Gupta and Efros (2015), section 4.5; after Doersch, Gupta and Efros: Mid-level Visual Element
@@ -42,15 +36,10 @@ def purity(labels):
 
 
 def purity_coverage(sets, labels, total):
-    """The purity-coverage curve (section 4.5 of the paper).
+    """The purity-coverage curve (section 4.5 of the paper) of sets of images; ``labels`` is ``{image: label}``.
 
     Sets are sorted by purity, the purest first, equal ones in the given order. Point k: x is the fraction of all
     ``total`` images that occur in at least one of the first k sets, y the mean purity of these.
-
-    Args:
-        sets: list of sets of images.
-        labels: ``{image: label}``.
-        total: number of images of the data set.
 
     Returns:
         ``(coverage, purity)``, float arrays (number of sets,).

@@ -82,10 +82,8 @@ class AdversarialModel(keras.Model):
     @property
     def optimizers(self):
         """``((optimizer, its trainable variables), ...)``: of the generator, then of the discriminator."""
-        return (
-            (self.optimizer, _trainable(self.generators)),
-            (self.discriminator_optimizer, _trainable(self.discriminators)),
-        )
+        sides = (self.optimizer, self.generators), (self.discriminator_optimizer, self.discriminators)
+        return tuple((o, [v for network in networks for v in network.trainable_variables]) for o, networks in sides)
 
     @property
     def metrics(self):
@@ -120,20 +118,11 @@ class AdversarialModel(keras.Model):
         return {mean.name: mean.result() for mean in self._means}
 
     def get_config(self):
-        networks = {k: keras.saving.serialize_keras_object(v) for k, v in self.networks.items()}
-        return {"networks": networks, "name": self.name}
+        return {"networks": keras.saving.serialize_keras_object(self.networks), "name": self.name}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        networks = {
-            k: keras.saving.deserialize_keras_object(v, custom_objects=custom_objects)
-            for k, v in config["networks"].items()
-        }
-        return cls(**{**config, "networks": networks})
-
-
-def _trainable(networks):
-    return [variable for network in networks for variable in network.trainable_variables]
+        return cls(**keras.saving.deserialize_keras_object(config, custom_objects=custom_objects))
 
 
 def _scaled_copy(optimizer, factor):
@@ -155,8 +144,7 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Another ``LearningRateSchedule`` times a factor."""
 
     def __init__(self, schedule, factor):
-        self.schedule = schedule
-        self.factor = factor
+        self.schedule, self.factor = schedule, factor
 
     def __call__(self, step):
         return self.factor * self.schedule(step)

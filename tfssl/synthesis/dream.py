@@ -70,18 +70,16 @@ def dream(networks, *, out, tap=None, photo=None, image_size=224, octaves=4, ite
     steps = itertools.count(1)
 
     def count():
-        done = next(steps)
         if progress is not None:
-            progress(done, octaves * iterations * len(jobs))
+            progress(next(steps), octaves * iterations * len(jobs))
 
     shown, files, numbers = {}, {}, {name: {} for name in networks}
     for name, layer in jobs:
         amplifier, options = Amplifier(networks[name], layer), {"octaves": octaves, "iterations": iterations}
         found, gains = amplify(amplifier, image, seed=seed, progress=count, **options)
-        drawn = Image.fromarray(np.rint(found * 255.0).astype(np.uint8))
+        shown[name, layer] = Image.fromarray(np.rint(found * 255.0).astype(np.uint8))
         files.setdefault(layer, {})[name] = Path(out) / f"{file_stem('dream', name, layer)}.png"
-        save_png(drawn, files[layer][name])
-        shown[name, layer] = drawn
+        save_png(shown[name, layer], files[layer][name])
         before, after = gains[-1]
         numbers[name][f"{layer}_gain"] = after / before if before > 0 else float("nan")
         numbers[name][f"{layer}_change"] = float(np.abs(found - image).mean())

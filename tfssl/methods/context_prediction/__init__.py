@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
@@ -64,15 +64,8 @@ class ContextPrediction(Method):
     rms: float | None = Field(50.0, gt=0)
     backbone: Annotated[Any, Backbone("alexnet", "figure", "vgg", "small")] = "alexnet"
     embedding: int = Field(4096, ge=1)
-    head: tuple[int, int] = (4096, 4096)
+    head: tuple[PositiveInt, PositiveInt] = (4096, 4096)
     loss_reduction: Literal["mean", "sum"] = "mean"
-
-    @field_validator("head")
-    @classmethod
-    def _check_head(cls, head):
-        if min(head) < 1:
-            raise ValueError("must be two positive numbers, the units of fc7 and fc8")
-        return head
 
     @model_validator(mode="after")
     def _check_sizes(self):

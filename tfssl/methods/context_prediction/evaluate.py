@@ -42,11 +42,8 @@ def evaluate(method, model, data, *, out=None, limit=None, progress=None):
 
     Args:
         method: the :class:`~tfssl.methods.ContextPrediction` that the model belongs to.
-        model: its network.
-        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        model, data, limit, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
         out: folder for ``metrics.json``, ``confusion.png`` and ``neighbors.png``; None writes nothing.
-        limit: use only the first so many images that serve; None for all.
-        progress: called with (images done, images in all) after each batch.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`: ``accuracy`` and ``loss`` of a pair, beside chance (1/8) and the

@@ -2,12 +2,15 @@
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+from sklearn.metrics import ConfusionMatrixDisplay
 
 from tfssl.data.spread import spread_examples
 from tfssl.methods.context_prediction.data import to_batch
-from tfssl.ops.patches import DIRECTIONS, NUM_LABELS, OFFSETS
-from tfssl.visualization.sheet import picture_sheet, save_png
+from tfssl.ops.patches import DIRECTIONS, OFFSETS
+from tfssl.visualization.line_plot import save_figure
+from tfssl.visualization.sheet import picture_sheet
 
 _ROWS, _COLUMNS = 4, 6  # of boards on a sheet
 _CELL, _GAP, _FRAME = 44, 8, 3  # pixels of a board
@@ -77,21 +80,10 @@ def _box(offset):
 
 def write_confusion(confusion, path):
     """Draw a confusion table, int (8, 8): rows are true cells, columns answers, numbers per cent of the row."""
-    fraction = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    font = ImageFont.load_default(14)
-    cell, left, top = 58, 100, 70
-    image = Image.new("RGB", (left + NUM_LABELS * cell + 8, top + NUM_LABELS * cell + 8), "white")
-    draw = ImageDraw.Draw(image)
-    draw.text((left - 6, top - 4), "true", "black", font, anchor="rd")
-    draw.text((left, 8), "answer (per cent of the row)", "black", font)
-    for row in range(NUM_LABELS):
-        draw.text((left - 6, top + (row + 0.5) * cell), DIRECTIONS[row], "black", font, anchor="rm")
-        heading = DIRECTIONS[row].replace(" ", "\n")
-        draw.multiline_text((left + (row + 0.5) * cell, top - 4), heading, "black", font, anchor="md", align="center")
-        for column in range(NUM_LABELS):
-            x, y, value = left + column * cell, top + row * cell, fraction[row, column]
-            shade = round(255 * (1 - min(1.0, value)))
-            draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=(shade, shade, 255))
-            ink = "white" if value > 0.5 else "black"
-            draw.text((x + cell / 2, y + cell / 2), f"{100 * value:.0f}", ink, font, anchor="mm")
-    save_png(image, path)
+    percent = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
+    axes = figure.subplots()
+    table = ConfusionMatrixDisplay(percent, display_labels=DIRECTIONS)
+    table.plot(ax=axes, cmap="Blues", values_format=".0f", colorbar=False, xticks_rotation=45)
+    axes.set(xlabel="answer (per cent of the row)", ylabel="true")
+    save_figure(figure, path)

@@ -91,7 +91,7 @@ class DenoisingAutoencoder(Method):
     patches: int = Field(1, ge=1, le=4096)
 
     @model_validator(mode="after")
-    def _check_stack(self):
+    def _check(self):
         if not self.units or min(self.units) < 1:
             raise ValueError(f"`units` must hold at least one size, all positive. Received: units={self.units!r}")
         if len(self.noise) != self.layers:
@@ -102,10 +102,6 @@ class DenoisingAutoencoder(Method):
             Corruption(self.corruption, amount)
         if self.alpha == self.beta == 0:
             raise ValueError("`alpha` and `beta` must not both be 0, there would be nothing to learn")
-        return self
-
-    @model_validator(mode="after")
-    def _check_images(self):
         if self.loss == "cross_entropy" and (self.output == "linear" or self.preprocess != "none"):
             raise ValueError(
                 "`loss` cross_entropy needs output: sigmoid and preprocess: none; take loss: squared. "
@@ -192,18 +188,18 @@ class DenoisingAutoencoder(Method):
     def _layer_model(self, layer, optimizer=None, previous=None):
         import keras
 
+        from tfssl.layers.corruption import Corrupt
         from tfssl.methods.denoising_autoencoder.loss import ReconstructionLoss
-        from tfssl.methods.denoising_autoencoder.network import copy_layers, stack_of, upper_layer
+        from tfssl.methods.denoising_autoencoder.network import UpperLayer, copy_layers, stack_of
 
         model = self.network(layer)
         loss = ReconstructionLoss(self.loss, "sum" if self.backbone == "dense" else "mean")
         if layer > 1:
             if previous is not None:
                 copy_layers(stack_of(previous), model)
-            model = upper_layer(
-                model, kind=self.corruption, amount=self.noise[layer - 1], exact=self.exact, alpha=self.alpha,
-                beta=self.beta,
-            )  # fmt: skip
+            kind = "masking" if self.corruption in ("pixel", "block") else self.corruption  # codes have neither
+            corrupt = Corrupt(kind, self.noise[layer - 1], self.exact, name="corrupt")
+            model = UpperLayer(model, corrupt, self.alpha, self.beta, name="upper_layer")
             loss = ReconstructionLoss(self._code_loss)
         if optimizer is None:  # the tutorial's dA, and Keras' usual one for the rest
             optimizer = keras.optimizers.SGD(0.1) if self.backbone == "dense" else keras.optimizers.Adam(1e-3)
@@ -244,8 +240,7 @@ class DenoisingAutoencoder(Method):
     def evaluate(self, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
         from tfssl.methods.denoising_autoencoder.evaluate import evaluate
 
-        options = {"limit": limit, "seed": seed, "batch_size": batch_size, "progress": progress}
-        return evaluate(self, model, data, out=out, **options)
+        return evaluate(self, model, data, out=out, limit=limit, seed=seed, batch_size=batch_size, progress=progress)
 
     def sample_sheet(self, model, data, path):
         from tfssl.methods.denoising_autoencoder.evaluate import write_sheet

@@ -34,23 +34,18 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
     Args:
         method: the :class:`~tfssl.methods.DenoisingAutoencoder` that the model belongs to.
         model: its model, of any phase.
-        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        data, limit, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
         out: folder for ``metrics.json``, ``sheet.png`` and, for ``"dense"``, ``filters.png``; None writes nothing.
-        limit: use only the first so many readable images; None for all.
         seed: of the corruption, and of the positions where there are several crops of an image.
         batch_size: crops that the network sees at a time; changes nothing but memory.
-        progress: called with (images done, images in all) after each batch.
 
     Returns:
-        :class:`~tfssl.evaluation.record.Record`:
-
-        - ``mse_denoised``, ``mse_noisy``: mean squared error of the denoised and of the corrupted crops, in squared
-          units of the prepared images; ``mse_ratio``: the first by the second;
-        - ``mse_clean``: of the reconstruction of clean crops. Smaller is not better: the identity has 0;
-        - ``psnr_noisy``, ``psnr_denoised``, ``psnr_clean``: mean over crops of ``10 log10(1 / mse)`` in dB, where
-          images lie in [0, 1]; crops without error count as 100 dB;
-        - for ``"dense"`` the numbers of :func:`~tfssl.methods.denoising_autoencoder.filter_shape.filter_shape`;
-        - the counts ``images``, ``images_skipped`` and ``crops``.
+        :class:`~tfssl.evaluation.record.Record`: ``mse_denoised`` and ``mse_noisy``, mean squared error of the denoised
+        and of the corrupted crops, in squared units of the prepared images, and ``mse_ratio`` of the two;
+        ``mse_clean``, of the reconstruction of clean crops (smaller is not better: the identity has 0); where images
+        lie in [0, 1], ``psnr_...`` of the three, mean over crops of ``10 log10(1 / mse)`` in dB, 100 for crops without
+        error; for ``"dense"`` the numbers of :func:`~tfssl.methods.denoising_autoencoder.filter_shape.filter_shape`;
+        the counts ``images``, ``images_skipped`` and ``crops``.
 
     Raises:
         SourceError: if the source holds no readable image.

@@ -71,16 +71,10 @@ def labeled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None
 class Patience(keras.callbacks.Callback):
     """The tutorial's early stopping: patience counted in minibatches, prolonged by every real improvement.
 
-    Validates every ``min(steps, patience / 2)`` minibatches. Where the validation error falls below ``threshold`` times
-    the best one, patience becomes at least ``increase`` times the minibatches so far. Training stops when the
-    minibatches reach the patience; the weights of the best validation come back at the end.
-
-    Args:
-        validation: ``tf.data.Dataset`` of (inputs, labels).
-        steps: minibatches of an epoch.
-        patience: minibatches at least; None is 10 epochs.
-        increase: factor.
-        threshold: of a real improvement, as a fraction of the best error.
+    Validates every ``min(steps, patience / 2)`` minibatches, ``steps`` being an epoch; patience None is 10 epochs.
+    Where the error on ``validation``, batches of (inputs, labels), falls below ``threshold`` times the best one,
+    patience becomes at least ``increase`` times the minibatches so far. Training stops when the minibatches reach the
+    patience; the weights of the best validation come back at the end.
 
     Attributes:
         best: lowest validation error, a fraction; infinity before the first validation.
@@ -127,13 +121,11 @@ def finetune(method, model, train, validation, *, epochs=1000, batch_size=20, op
     """Train a classifier on labeled folders from the weights of a stack, with the tutorial's early stopping.
 
     Args:
-        method: a :class:`~tfssl.methods.DenoisingAutoencoder` with backbone ``"dense"``.
-        model: its pretrained model.
+        method, model, optimizer: as :func:`classifier`.
         train: folder of the training classes, ``root/<class>/``.
         validation: folder of the same classes, by which training is stopped. It is not a test set.
         epochs: at most (tutorial: 1000, stopped after 36).
         batch_size: images in a minibatch (tutorial: 1).
-        optimizer: None is the tutorial's, SGD at 0.1.
         seed: of the order.
         verbose: as ``model.fit``.
 

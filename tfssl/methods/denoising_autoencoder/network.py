@@ -8,7 +8,6 @@ from tfssl.backbones.blocks import conv_relu, max_pool
 from tfssl.backbones.decoding import deepest, double
 from tfssl.backbones.encoder import Encoder
 from tfssl.layers.color import Whitening
-from tfssl.layers.corruption import Corrupt
 from tfssl.layers.dense import TiedDense
 from tfssl.layers.normalization import Standardize, batch_norm
 from tfssl.methods.backbone import is_open
@@ -36,10 +35,11 @@ def build_dense(size, channels, units, *, tied=True, activation="sigmoid", outpu
     for number, count in enumerate(units, start=1):
         stack.append(TiedDense(count, tied, initializer, name=f"layer{number}"))
         x = layers.Activation(activation, name=f"code{number}")(stack[-1](x))
+    reconstructed = "sigmoid" if activation == "sigmoid" else "linear"  # where the codes are bounded, so are these
     for number, layer in reversed(list(enumerate(stack, start=1))):
         x = layer(x, transposed=True)
         if number > 1:
-            x = layers.Activation(code_output(activation), name=f"decoded{number - 1}")(x)
+            x = layers.Activation(reconstructed, name=f"decoded{number - 1}")(x)
     x = layers.Reshape((size, size, channels), name="reshape")(x)
     x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
     return keras.Model(images, x, name="dense_autoencoder")
@@ -91,11 +91,6 @@ def _reconstruction(x, channels, output):
     return layers.Activation(output, dtype="float32", name="reconstruction")(x)
 
 
-def code_output(activation):
-    """Activation of reconstructed codes: their own where it is bounded, none otherwise."""
-    return "sigmoid" if activation == "sigmoid" else "linear"
-
-
 @keras.saving.register_keras_serializable(package="tfssl")
 class UpperLayer(keras.Model):
     """Trains the last layer of a stack on the clean codes of the layers below, which stay as they are.
@@ -141,25 +136,12 @@ class UpperLayer(keras.Model):
         return self.network.get_layer(f"decoded{self.depth - 1}")(layer(activation(layer(code)), transposed=True))
 
     def get_config(self):
-        return {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "corruption": keras.saving.serialize_keras_object(self.corruption),
-            **{name: getattr(self, name) for name in ("alpha", "beta", "name")},
-        }
+        names = ("network", "corruption", "alpha", "beta", "name")
+        return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
-            for name in ("network", "corruption")
-        }
-        return cls(**{**config, **parts})
-
-
-def upper_layer(network, *, kind, amount, exact, alpha, beta):
-    """Wrap a stack for the training of its last layer; corruptions that only images can have become masking."""
-    kind = "masking" if kind in ("pixel", "block") else kind
-    return UpperLayer(network, Corrupt(kind, amount, exact, name="corrupt"), alpha, beta, name="upper_layer")
+        return cls(**keras.saving.deserialize_keras_object(config, custom_objects=custom_objects))
 
 
 def stack_of(model):

@@ -124,7 +124,10 @@ class SpotArtifacts(Method):
         return pixels, omega, data.draw_color(rng if training and self.color_jitter else None)
 
     def prepare(self, pixels, omega, colors):
-        return data.to_example(pixels, omega, colors)
+        import tensorflow as tf
+
+        images = data.change_color(tf.cast(pixels, tf.float32) / 255.0, colors)
+        return {"images": images, "omega": tf.cast(omega, tf.float32)}, images
 
     @property
     def phases(self):
@@ -188,14 +191,12 @@ class SpotArtifacts(Method):
     def evaluate(self, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
         from tfssl.methods.spot_artifacts.evaluate import evaluate
 
-        options = {"limit": limit, "seed": seed, "batch_size": batch_size, "progress": progress}
-        return evaluate(self, model, data, out=out, **options)
+        return evaluate(self, model, data, out=out, limit=limit, seed=seed, batch_size=batch_size, progress=progress)
 
     def sample_sheet(self, model, data, path):
-        from tfssl.methods.spot_artifacts.sheets import write_autoencoder_sheet, write_sheet
+        from tfssl.methods.spot_artifacts.evaluate import write_sheet
 
-        draw = write_autoencoder_sheet if model.name == "autoencoder" else write_sheet
-        draw(self, model, data, path)
+        write_sheet(self, model, data, path)
 
 
 def paper_optimizer(steps=195_250):

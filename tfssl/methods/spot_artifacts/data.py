@@ -67,15 +67,3 @@ def adjust_saturation(images, factors):
     below = value - images
     room = tf.math.divide_no_nan(tf.maximum(value, 0.0), tf.reduce_max(below, axis=-1, keepdims=True))
     return value - below * tf.minimum(factors, room)
-
-
-def to_example(pixels, omega, colors):
-    """Inputs and target of the networks, from batches of what the method's ``sample`` gives.
-
-    Returns:
-        ``({"images": x, "omega": damage}, x)``: float32 (B, S, S, 3) in [-1, 1] and (B, cells, cells, 1), 1 where kept.
-    """
-    import tensorflow as tf
-
-    images = change_color(tf.cast(pixels, tf.float32) / 255.0, colors)
-    return {"images": images, "omega": tf.cast(omega, tf.float32)}, images
