@@ -36,17 +36,25 @@ def test_rmse_by_hand(aberration):
     assert best == pytest.approx(0.1) and everywhere == pytest.approx(np.sqrt((18 * 0.25 + 2 * 0.01) / 20))
 
 
-def test_probe_finds_aberration_and_dropping_hides_it(aberration):
-    """Flat noise tells nothing but its aberration; the network needs a strong one to see it in seconds."""
-    rng = np.random.default_rng(0)
-    gray = rng.integers(0, 256, (300, 20, 20), np.uint8)
-    images = [np.asarray(Image.fromarray(g).resize((80, 80), Image.Resampling.BICUBIC).convert("RGB")) for g in gray]
-    patches = aberration.cut_patches(images, 16, images=300, per_image=24, magnification=0.08)
-    assert patches.pixels.shape == (300 * 24, 16, 16, 3)
+def noise(count):
+    """Flat gray noise, which tells nothing but its aberration."""
+    gray = np.random.default_rng(0).integers(0, 256, (count, 20, 20), np.uint8)
+    return [np.asarray(Image.fromarray(g).resize((80, 80), Image.Resampling.BICUBIC).convert("RGB")) for g in gray]
+
+
+def test_patches_know_where_they_were(aberration):
+    patches = aberration.cut_patches(noise(25), 16, images=20, per_image=200)
+    assert patches.pixels.shape == (20 * 200, 16, 16, 3) and np.unique(patches.images).tolist() == list(range(20))
     assert patches.positions.min() == pytest.approx(0.1) and patches.positions.max() == pytest.approx(0.9)
+    with pytest.raises(SourceError, match="at least 20"):
+        aberration.cut_patches(noise(5), 16, images=60)
+
+
+@pytest.mark.slow
+def test_probe_finds_aberration_and_dropping_hides_it(aberration):
+    """The network needs a strong aberration to see it in seconds."""
+    patches = aberration.cut_patches(noise(300), 16, images=300, per_image=24, magnification=0.08)
     seen = aberration.locate(patches, color="none", steps=120, batch=64)
     hidden = aberration.locate(patches, color="dropping", steps=40, batch=64)
     assert seen["rmse"] < 0.7 * seen["center"]
     assert hidden["rmse"] > 0.95 * hidden["center"]
-    with pytest.raises(SourceError, match="at least 20"):
-        aberration.cut_patches(images[:5], 16, images=60)

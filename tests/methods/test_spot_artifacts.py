@@ -201,8 +201,9 @@ class TestLearning:
             found.append(model.train_on_batch(*batch, return_dict=True))
         return ({name: np.mean([x[name] for x in part]) for name in found[0]} for part in (found[:5], found[-5:]))
 
-    def test_autoencoder_and_each_side(self):
-        """Either side wins against an opponent that does not learn; together they only show who is faster."""
+    @pytest.mark.slow
+    def test_autoencoder_and_each_network(self):
+        """Either network wins against an opponent that does not learn; together they only show who is faster."""
         keras.utils.set_random_seed(0)
         autoencoder = SMALL.autoencoder(keras.optimizers.Adam(5e-3))
         first, last = self.train(autoencoder, 0, 60)
