@@ -67,20 +67,16 @@ def find_matches(index, constellations, top=100, progress=None):
     if top < 2:
         raise ConfigError(f"`top` must be at least 2 images. Received: top={top}")
     top = min(top, len(index.images))
-    block = max(1, MATCH_BYTES // _bytes_each(index, top))
+    # A constellation takes sums, patches and order of all images; the check of the best; the queries; their cosines
+    # with one image.
+    patches, dimensions = int(np.diff(index.starts).max()), index.embeddings.shape[1]
+    block = max(1, MATCH_BYTES // (32 * len(index.images) + 512 * top + 24 * dimensions + 16 * patches))
     found = []
     for start in range(0, len(constellations), block):
         found.append(_verify(index, *_search(index, constellations[start : start + block], top)))
         if progress is not None:
             progress(min(start + block, len(constellations)), len(constellations))
     return Matches(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-
-
-def _bytes_each(index, top):
-    """Memory that the search for one constellation takes: sums, patches and order of all images; the check of the
-    best; the queries; their cosines with one image."""
-    images, dimensions, patches = len(index.images), index.embeddings.shape[1], np.diff(index.starts).max()
-    return 32 * images + 512 * top + 24 * dimensions + 16 * int(patches)
 
 
 def _search(index, constellations, top):

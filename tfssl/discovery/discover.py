@@ -18,7 +18,7 @@ def discover(
 
     Patches of a dense grid are embedded with the network. Constellations of four touching patches are
     looked for in all images, layout ignored; those whose four matches lie in a square again count as verified;
-    constellations are ranked by the number of verified images.
+    constellations are ranked by the number of verified images (sections 4.4 and 4.5 of the paper).
 
     Args:
         method: a method that embeds patches: ``embedder(model)`` as of :func:`~tfssl.discovery.embedding.embed`,
@@ -32,8 +32,7 @@ def discover(
         steps, scales: of the :class:`~tfssl.discovery.patch_index.Grid`.
         baselines: names of :data:`~tfssl.discovery.embedding.BASELINES` to measure beside.
         shown: most clusters on the page.
-        limit: use only the first so many images; None for all.
-        progress: see :func:`~tfssl.discovery.mining.mine`.
+        limit, progress: see :func:`~tfssl.discovery.mining.mine`.
 
     Returns:
         ``{name: float}``: ``images``, ``patches``, ``constellations``, ``constellations_verified`` (in ``set_size``

@@ -67,10 +67,9 @@ def build_index(data, embed, grid, *, limit=None, progress=None):
     """Cut and embed the patches of a source.
 
     Args:
-        data: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`; the first ``limit`` images, None for all.
         embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
         grid: a :class:`Grid`.
-        limit: use only the first so many images; None for all.
         progress: called with (images done, images in all) after each image.
 
     Returns:

@@ -12,12 +12,12 @@ class AdversarialModel(keras.Model):
     weights, that of the discriminator's with respect to its own, and both updates are applied together. (Codes that
     update one after the other let the second see the first one's new weights; this one does not.)
 
-    Subclasses give :attr:`metric_names`, :attr:`generators`, :attr:`discriminators`, :meth:`call` and :meth:`forward`.
-    Networks in neither list, or with ``trainable = False``, stay as they are.
+    Subclasses give :attr:`metric_names`, :meth:`call`, :meth:`forward`, and the properties ``generators`` and
+    ``discriminators``: lists of the networks whose trainable weights lower the generator's or the discriminator's loss.
+    Others, or with ``trainable = False``, stay as they are.
 
     Args:
         networks: ``{name: keras.Model}``, functional, built. Each becomes the attribute of its name.
-        **kwargs: of ``keras.Model``.
     """
 
     metric_names: tuple[str, ...] = ("loss",)
@@ -41,16 +41,6 @@ class AdversarialModel(keras.Model):
     @property
     def networks(self):
         return {name: getattr(self, name) for name in self._network_names}
-
-    @property
-    def generators(self):
-        """Networks whose trainable weights lower the generator's loss."""
-        raise NotImplementedError
-
-    @property
-    def discriminators(self):
-        """Networks whose trainable weights lower the discriminator's loss."""
-        raise NotImplementedError
 
     def forward(self, inputs, targets, training):
         """One forward pass of everything on a batch.

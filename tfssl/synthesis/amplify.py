@@ -46,10 +46,7 @@ class Amplifier:
 
 
 def octave_sizes(height, width, octaves=4, scale=1.4):
-    """Sizes of an image zoomed out again and again by ``scale``, the largest first.
-
-    300x400 with the defaults: 300x400, 214x286, 153x204, 109x146.
-    """
+    """Sizes of an image zoomed out by ``scale``, the largest first: 300x400, 214x286, 153x204, 109x146."""
     sizes = [(int(height), int(width))]
     for _ in range(octaves - 1):
         sizes.append(tuple(max(1, round(length / scale)) for length in sizes[-1]))
@@ -61,13 +58,12 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
 
     The image is zoomed out ``octaves - 1`` times. From the smallest size on, the detail found so far is enlarged,
     added to the image of that size, and refined by ``iterations`` steps, each on the image shifted in a circle by
-    up to ``jitter`` pixels, and clipped to [0, 1].
+    up to ``jitter`` pixels, and clipped to [0, 1]. Defaults are the released notebook's (google/deepdream).
 
     Args:
         amplifier: :class:`Amplifier` of a network's tap.
         image: float (H, W, 3) in [0, 1].
-        octaves, scale, iterations, jitter: 4, 1.4, 10, 32 pixels as in the released notebook.
-        step: mean absolute change of a value in a step; 1.5 of 255 levels as in the notebook.
+        step: mean absolute change of a value in a step.
         seed: of the shifts.
         progress: called after each step.
 
@@ -77,9 +73,6 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
 
     Raises:
         ConfigError: if an argument is outside its range, or the smallest octave is shorter than :data:`LEAST_SIZE`.
-
-    Reference:
-        A. Mordvintsev, C. Olah, M. Tyka: Inceptionism: Going Deeper into Neural Networks. 2015; google/deepdream.
     """
     image = np.asarray(image, np.float32)
     leasts = {"octaves": 1, "scale": 1, "iterations": 1, "step": 0, "jitter": 0}

@@ -50,8 +50,7 @@ def dream(networks, *, out, tap=None, photo=None, image_size=224, octaves=4, ite
         networks: ``{name: keras.Model}``, encoders; all start from the same image with the same shifts.
         out: folder for ``dream-NAME-TAP.png``, the contact sheet ``dream.png``, ``index.html``, ``numbers.json``.
         tap: names of the taps, or one of them; None for all maps that the first network has.
-        photo: see :func:`start_image`; None for noise.
-        image_size: of the noise, or longer side of the photograph, in pixels.
+        photo, image_size: see :func:`start_image`; None for noise.
         octaves, iterations: see :func:`tfssl.synthesis.amplify.amplify`.
         seed: of noise and shifts.
         progress: called with (steps done, in all).
