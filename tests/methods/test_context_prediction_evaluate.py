@@ -1,4 +1,4 @@
-"""Evaluation of context prediction: accuracy, neighbors, pictures, the probe for aberration; and that it learns."""
+"""Evaluation of context prediction: accuracy, neighbors, drawings; and that it learns."""
 
 import json
 
@@ -25,7 +25,7 @@ METHOD = ContextPrediction(
 
 
 def layout(count, seed=0):
-    """Pictures that all have the same coarse colors in the same places, each with noise of its own."""
+    """Images that all have the same coarse colors in the same places, each with noise of its own."""
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8))
     pixels = np.asarray(coarse.resize((76, 76), Image.Resampling.BICUBIC), np.int16)
@@ -111,7 +111,7 @@ def test_wrong_use_is_named(trained):
 
 
 def test_neighbors_come_from_where_they_should(tmp_path, trained):
-    """Pictures of one color texture each, in two folders: every neighbor is of the same picture, or class."""
+    """Images of one color texture each, in two folders: every neighbor is of the same image, or class."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "pictures"
     for label, spread in (("fine", 40), ("coarse", 8)):

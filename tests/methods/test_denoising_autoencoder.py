@@ -279,7 +279,7 @@ class TestLinear:
 
 
 def test_denoising_gain(photos):
-    """Card, test 12, and the target of the project: at most half of the noisy pictures' error is left."""
+    """Card, test 12, and the target of the project: at most half of the noisy images' error is left."""
     keras.utils.set_random_seed(0)
     method = DenoisingAutoencoder(
         units=(64,), crop_size=8, resize=40, patches=64, corruption="gaussian", noise=(0.3,), activation="relu",

@@ -66,7 +66,7 @@ class TestLosses:
         assert 30 * float(intact_error(truth, guess, omega)[0]) == 30
         assert float(intact_error(truth, guess, np.zeros_like(omega))[0]) == 0, "nothing intact"
 
-    def test_error_of_pictures(self):
+    def test_error_of_images(self):
         truth, guess = RNG.normal(size=(2, 3, 8, 8, 3)).astype(np.float32)
         omega = RNG.integers(0, 2, (3, 2, 2, 1)).astype(np.float32)
         weights = np.broadcast_to(np.kron(omega, np.ones((1, 4, 4, 1))), truth.shape)

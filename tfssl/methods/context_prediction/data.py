@@ -159,8 +159,8 @@ def drop_channels(planes, kept, starts, *, noise, rms):
 
     The noise is cut from a long table at a random row: as independent of the image as fresh noise, and free.
     """
-    count, side = planes.shape[:2]
-    pixels = side * side
+    count, size = planes.shape[:2]
+    pixels = size * size
     x = planes.reshape(count, pixels).astype(np.float32)
     x -= x.mean(axis=1, keepdims=True)
     energy = np.vecdot(x, x)
@@ -173,18 +173,18 @@ def drop_channels(planes, kept, starts, *, noise, rms):
     for i, (start, channel) in enumerate(zip(starts.tolist(), kept.tolist(), strict=True)):
         np.multiply(table[start : start + pixels], strength[i] * scale[i], out=prepared[i])
         np.multiply(x[i], scale[i], out=prepared[i, :, channel])
-    return prepared.reshape(count, side, side, 3)
+    return prepared.reshape(count, size, size, 3)
 
 
 def center_colors(planes, *, project, rms):
     """Patches (N, 3, s, s) with all channels; ``project``: by :func:`tfssl.ops.patches.projection_matrix` first."""
-    count, channels, side = planes.shape[:3]
-    x = planes.reshape(count, channels, side * side).astype(np.float32)
+    count, channels, size = planes.shape[:3]
+    x = planes.reshape(count, channels, size * size).astype(np.float32)
     if project:
         x = projection_matrix().astype(np.float32) @ x  # B is symmetric
     x -= x.mean(axis=2, keepdims=True)
-    x *= _scale(np.vecdot(x, x).sum(axis=1), channels * side * side, rms)[:, None, None]
-    return np.ascontiguousarray(x.transpose(0, 2, 1)).reshape(count, side, side, channels)
+    x *= _scale(np.vecdot(x, x).sum(axis=1), channels * size * size, rms)[:, None, None]
+    return np.ascontiguousarray(x.transpose(0, 2, 1)).reshape(count, size, size, channels)
 
 
 def _scale(energy, count, rms):
