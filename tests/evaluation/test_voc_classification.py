@@ -204,7 +204,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
         mean = (float(row["ap_red"]) + float(row["ap_green"])) / 2
         assert float(row["map_area"]) == pytest.approx(mean)
     with Image.open(tmp_path / "taps.png") as picture:
-        assert picture.size == (640, 420)
+        assert picture.size == (960, 630)
     logistic = evaluate(
         encoder, root, **options | {"crops": 1, "taps": ["conv2"], "classifier": "logistic", "seeds": 1}
     )

@@ -21,8 +21,7 @@ except ImportError:  # Windows
 IDENTITY = ("date", "model", "weights_sha256", "task", "data", "split", "seeds")
 """First columns of every table, which tell it from another file: when, what was measured, by which task, on what."""
 
-SECTIONS = ("protocol", "config", "versions")
-"""Parts of a record whose entries become columns ``PART.NAME``."""
+SECTIONS = ("protocol", "config", "versions")  # parts of a record whose entries become columns `PART.NAME`
 
 _TEXT = IDENTITY[:-1]  # a fingerprint stays a text, be it 1e5...
 _MISSING = "\u2013"
@@ -59,16 +58,7 @@ def row_of(record):
 
     ``data`` is the folder of the training images, ``split`` that of the test images or the name of the split. What is
     neither a number nor a text (skipped files, confusion matrices) stays in metrics.json; lists among the constants
-    become JSON.
-
-    Args:
-        record: :class:`~tfssl.evaluation.record.Record`, see also :meth:`~tfssl.evaluation.record.Record.flat`.
-
-    Returns:
-        ``{column: number, text, bool or None}``.
-
-    Raises:
-        ConfigError: if the record does not say which model was measured, or by what.
+    become JSON. A ConfigError tells if the record does not say which model was measured, or by what.
     """
     about, protocol = record.about, record.protocol
     if not about.get("model"):
@@ -92,14 +82,7 @@ def row_of(record):
 def read_results(path):
     """Read a table written by :func:`append_result`.
 
-    Args:
-        path: the .csv or .json file.
-
-    Returns:
-        ``pandas.DataFrame`` of nullable types, a row for each evaluation, oldest first; what a record lacks is NA.
-
-    Raises:
-        ConfigError: if there is no such file, or it is no such table.
+    Returns a ``pandas.DataFrame`` of nullable types, a row for each evaluation, oldest first; what one lacks is NA.
     """
     import pandas
 
@@ -133,9 +116,6 @@ def results_markdown(table, columns, *, where=None, order=None, digits=3, factor
         order: column whose largest value comes first; None for the order of the table.
         digits: after the decimal point.
         factor: of the numbers, 100 for per cent; columns of counts are left as they are.
-
-    Returns:
-        The table as text, with a newline at its end.
 
     Raises:
         ConfigError: for a column that the table lacks, or if no row is left.

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.errors import ConfigError
+from tfssl.evaluation.runner import check_choice
 from tfssl.ops.boxes import area, iou
 
 SOURCES = ("selective_search", "sliding_windows")
@@ -16,8 +17,7 @@ SOURCES = ("selective_search", "sliding_windows")
 EXTENTS = (0.2, 0.3, 0.45, 0.67, 1.0)
 """Widths and heights of sliding windows, as fractions of the image's: five steps of about 1.5."""
 
-STEP = 0.3
-"""Largest distance of neighboring windows, as a fraction of their extent."""
+STEP = 0.3  # largest distance of neighboring windows, as a fraction of their extent
 
 MAX_ASPECT = 3.5
 """Windows longer than so many times their other extent are left out, unless they span the whole image one way."""
@@ -37,15 +37,8 @@ def sliding_windows(width, height):
 def selective_search(image):
     """Regions that grow together from segments of even color and texture, in "fast" mode.
 
-    Args:
-        image: ``PIL.Image``, RGB.
-
-    Returns:
-        float32 (N, 4), boxes in pixels of ``image``, without repetitions, in the order of their coordinates: OpenCV
-        ranks them with random numbers that nobody seeds, so that the order means nothing and no part of them is taken.
-
-    Raises:
-        ConfigError: without OpenCV's contributed modules.
+    Boxes, float32 (N, 4), in pixels of a ``PIL.Image``, without repetitions, in the order of their coordinates: OpenCV
+    ranks them with random numbers that nobody seeds, so that the order means nothing and no part of them is taken.
 
     Reference:
         J. Uijlings, K. van de Sande, T. Gevers, A. Smeulders: Selective Search for Object Recognition. IJCV 2013.
@@ -62,34 +55,23 @@ def selective_search(image):
 
 
 def choose_source(source=None):
-    """The one of :data:`SOURCES` that was asked for; of None selective search where OpenCV has it, else windows.
-
-    Raises:
-        ConfigError: for an unknown source, or selective search where it is not installed.
-    """
+    """The one of :data:`SOURCES` that was asked for; of None selective search where OpenCV has it, else windows."""
     if source is None:
         try:
             return choose_source("selective_search")
         except ConfigError:
             return "sliding_windows"
-    if source not in SOURCES:
-        raise ConfigError(f"`proposals` must be one of {', '.join(SOURCES)}. Received: proposals={source!r}")
+    check_choice(SOURCES, proposals=source)
     if source == "selective_search":
         _search_class()
     return source
 
 
 def propose(image, source, cache=None):
-    """Proposals for an image.
+    """Proposals for a ``PIL.Image`` from one of :data:`SOURCES`: boxes in pixels, float32 (N, 4).
 
-    Args:
-        image: ``PIL.Image``, RGB.
-        source: one of :data:`SOURCES`.
-        cache: folder that keeps the boxes of selective search, a file for each image, named after its pixels and the
-            constants above, so that another evaluation finds them again; made if missing. None keeps nothing.
-
-    Returns:
-        float32 (N, 4), boxes in pixels of ``image``.
+    The folder ``cache`` keeps the boxes of selective search, a file for each image, named after its pixels and the
+    constants above, so that another evaluation finds them again; made if missing. None keeps nothing.
     """
     if source == "sliding_windows":
         return sliding_windows(*image.size)
@@ -109,12 +91,7 @@ def propose(image, source, cache=None):
 
 
 def recall(proposals, boxes, threshold=0.5):
-    """Fraction of all objects that some proposal covers with an IoU of at least ``threshold``; NaN without objects.
-
-    Args:
-        proposals: list of (N, 4), one array for each image.
-        boxes: list of (M, 4), the objects of each image.
-    """
+    """Fraction of all objects that some proposal covers with an IoU of at least ``threshold``; NaN without objects."""
     found = [iou(b, p).max(axis=1, initial=0.0) >= threshold for p, b in zip(proposals, boxes, strict=True)]
     found = np.concatenate([np.zeros(0, bool), *found])
     return float(found.mean()) if found.size else float("nan")

@@ -1,61 +1,34 @@
-"""What is told of detectors beside the record: a table of classes, a sheet of images."""
+"""A sheet of what detectors find."""
 
 import numpy as np
-import pandas
 from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.evaluation.average_precision import Objects
-from tfssl.files import writing
+from tfssl.evaluation.runner import spread
 from tfssl.visualization.line_plot import COLORS
 from tfssl.visualization.sheet import picture_sheet
 
-SHOWN = 8
-"""Test images on the sheet."""
-
-DRAWN_SCORE = 0.5
-"""Detections with a lower score are not drawn."""
+SHOWN = 8  # test images on the sheet
+DRAWN_SCORE = 0.5  # detections with a lower score are not drawn
 
 _CELL = 256
 _FONT_SIZE = 13
 
 
-def write_files(folder, test, classes, runs):
-    """Write ``classes.csv``, the average precision of each class in each run, and ``detections.png``.
-
-    Args:
-        folder: to write to.
-        test: :class:`~tfssl.evaluation.detection.data.ScaledImages`.
-        classes: their names.
-        runs: list of :class:`~tfssl.evaluation.runner.Run`; ``shown`` is ``({column: values of the classes}, list of
-            Objects)``.
-    """
-    labels = np.concatenate([example["label"][~example["difficult"]] for example in test.examples])
-    about = {"class": classes, "objects": np.bincount(labels, minlength=len(classes))}
-    tables = [pandas.DataFrame({"encoder": run.encoder, "seed": run.seed, **about, **run.shown[0]}) for run in runs]
-    with writing(folder / "classes.csv", "w", newline="") as file:
-        pandas.concat(tables).to_csv(file, index=False)
+def write_sheet(path, test, classes, runs):
+    """Some test images of a ``ScaledImages``: their objects, and what the first run of each encoder detected."""
     first, rows = [run for run in runs if run.seed == 0], []
-    for index in np.unique(np.linspace(0, len(test.examples) - 1, SHOWN).round().astype(int)).tolist():
+    for index in spread(len(test.examples), SHOWN):
         example = test.examples[index]
         image = Image.fromarray(np.uint8(np.round(255 * test(index))))
         answers = [Objects(example["boxes"], example["label"]), *(run.shown[1][index] for run in first)]
         rows.append([draw(image, objects, classes) for objects in answers])
     titles = ["objects", *(f"{run.encoder}, score at least {DRAWN_SCORE:g}" for run in first)]
-    picture_sheet(rows, folder / "detections.png", titles=titles, cell=_CELL)
+    picture_sheet(rows, path, titles=titles, cell=_CELL)
 
 
 def draw(image, objects, classes):
-    """A copy of an image with boxes, each in the color of its class, under its name and score.
-
-    Args:
-        image: ``PIL.Image``, RGB.
-        objects: :class:`~tfssl.evaluation.average_precision.Objects`; those with a score below :data:`DRAWN_SCORE` are
-            left out.
-        classes: their names.
-
-    Returns:
-        ``PIL.Image``, its longer side :data:`_CELL` pixels.
-    """
+    """A copy of an image with the boxes of ``Objects``, each in the color of its class, under its name and score."""
     scale = _CELL / max(image.size)
     drawn = image.resize([max(1, round(extent * scale)) for extent in image.size], Image.Resampling.BICUBIC)
     pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(_FONT_SIZE)

@@ -8,8 +8,7 @@ from tfssl.data.source import Source
 from tfssl.errors import SourceError
 from tfssl.ops.boxes import encode, iou, mirror
 
-PADDING = -1
-"""Label of a row of a batch that no region fills; background is 0, class k is k + 1."""
+PADDING = -1  # label of a row of a batch that no region fills; background is 0, class k is k + 1
 
 _MIN_DEVIATION = 0.01  # of offsets: a class whose regions all equal their objects must not divide by zero
 
@@ -33,17 +32,10 @@ class Sampling:
 
 
 class TrainingImages(Source):
-    """What a detector learns from: the images with an object that is not difficult, and their mirror images.
+    """What a detector learns from: the images with an object that is not difficult, perhaps mirrored too.
 
-    Examples are those of a :class:`tfssl.evaluation.detection.data.ScaledImages`; ``image`` is the detector's input.
-
-    Args:
-        examples: list of them.
-        inputs: :class:`~tfssl.evaluation.detection.data.ScaledImages` or ``StoredMaps``.
-        flip: also show the mirror images.
-
-    Raises:
-        SourceError: if no image has such an object.
+    Examples are those of a :class:`tfssl.evaluation.detection.data.ScaledImages`; ``image`` is the detector's input, of
+    the same or of ``StoredMaps``.
     """
 
     noun = "images"
@@ -70,13 +62,7 @@ class TrainingImages(Source):
 
 
 class RegionSampler:
-    """Draws regions of an image, as ``sample`` of :func:`tfssl.data.pipeline.batches`.
-
-    Args:
-        inputs: of :class:`TrainingImages`.
-        statistics: of :func:`offset_statistics`.
-        sampling: :class:`Sampling`.
-    """
+    """Draws regions of an image: ``sample`` of :func:`tfssl.data.pipeline.batches`, of :class:`TrainingImages`."""
 
     def __init__(self, inputs, statistics, sampling):
         self._canvas, self._padding = (*inputs.canvas, inputs.channels), inputs.padding
@@ -104,14 +90,9 @@ def inputs_and_targets(x, regions, labels, offsets):
 def candidates(example):
     """The regions of a training image: its proposals and its objects, each with the object it overlaps most.
 
-    Objects that are difficult are left out, as in the released code.
-
-    Args:
-        example: of a :class:`tfssl.evaluation.detection.data.ScaledImages`.
-
-    Returns:
-        ``(regions, overlaps, labels, objects)``: float32 (M, 4), float (M,), int (M,) class numbers from 1, and
-        float32 (M, 4), boxes of the objects. M is 0 without objects.
+    Objects that are difficult are left out, as in the released code. Returns ``(regions, overlaps, labels, objects)``:
+    float32 (M, 4), float (M,), int (M,) class numbers from 1, and float32 (M, 4), boxes of the objects. M is 0 without
+    objects.
     """
     clear = ~example["difficult"]
     boxes, labels = example["boxes"][clear], example["label"][clear]
@@ -125,12 +106,10 @@ def candidates(example):
 
 
 def draw(example, sampling, rng):
-    """Draw the regions of one image for one step.
+    """Draw R = ``sampling.regions`` of one image for one step: ``(regions, labels, offsets)``.
 
-    Returns:
-        ``(regions, labels, offsets)``: float32 (R, 4), int32 (R,) and float32 (R, 4) with R = ``sampling.regions``.
-        Labels are 0 for background, the class number + 1, or :data:`PADDING` where regions have run out; offsets are 0
-        but for objects.
+    float32 (R, 4), int32 (R,) and float32 (R, 4). Labels are 0 for background, the class number + 1, or :data:`PADDING`
+    where regions have run out; offsets are 0 but for objects.
     """
     regions, overlaps, labels, objects = candidates(example)
     low, high = sampling.background_iou
@@ -153,14 +132,8 @@ def draw(example, sampling, rng):
 def offset_statistics(examples, classes, sampling):
     """Mean and standard deviation of the offsets of each class over all regions that show an object.
 
-    Args:
-        examples: list of those of :func:`candidates`, mirrored ones left out.
-        classes: number of classes.
-        sampling: :class:`Sampling`.
-
-    Returns:
-        Two float32 (classes + 1, 4); background, and classes that do not occur, have 0 and 1. The mean of dx is 0, as
-        it is over images and their mirror images.
+    Two float32 (classes + 1, 4); background, and classes that do not occur, have 0 and 1. The mean of dx is 0, as it is
+    over images and their mirror images.
     """
     sums = np.zeros((3, classes + 1, 4))  # of ones, offsets, squares
     for example in examples:
