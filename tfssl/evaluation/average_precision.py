@@ -18,11 +18,9 @@ import numpy as np
 from tfssl.errors import ConfigError, ModelError
 from tfssl.ops.boxes import iou
 
-INTERPOLATIONS = ("area", "11point", "101point")  # the rules
+INTERPOLATIONS = ("area", "11point", "101point")
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # IoU that COCO's metric is averaged over
-
-MAX_DETECTIONS = 100
-"""Detections that count in one image: of a class in COCO's metric, of all classes in what a detector answers."""
+MAX_DETECTIONS = 100  # that count in one image: of a class in COCO's metric, of all in what a detector answers
 
 
 def average_precision(scores, labels, *, interpolation="area", ignore=None):

@@ -12,12 +12,12 @@ from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
 from tfssl.data.labeled import LabeledImages, labeled_batches, train_and_test
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.evaluation.runner import Progress, by_encoder, compared, run_all, values_by_tap
+from tfssl.evaluation.runner import Progress, compared, finish, run_all, values_by_tap
 from tfssl.ops.geometry import cell_weights
+from tfssl.transfer.strategies import check_taps
 from tfssl.visualization.line_plot import line_plot
 
-NUMBERS = 9000
-"""Length that the vector of a map is brought near to by default (Zhang et al., 2016, linear classification)."""
+NUMBERS = 9000  # length that the vector of a map is brought near to by default (Zhang et al., 2016)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +69,10 @@ class LabeledSets:
     def protocol(self):
         return {"train": self.sources[0].root, "test": self.sources[1].root, "image_size": self.image_size}
 
+    def finish(self, task, runs, **options):
+        """The record of :func:`tfssl.evaluation.runner.finish`, with the numbers of what was read."""
+        return finish(task, runs, counts=self.counts, skipped=self.skipped.reasons, **options)
+
     @contextlib.contextmanager
     def features(self, encoder, *, taps=None, pool=None):
         """Pool an encoder's taps, see :func:`tap_features`, in files that last as long as the context.
@@ -88,11 +92,8 @@ class LabeledSets:
             yield tuple(parts)
 
     def measure(self, fit, encoder, *, taps, pool, seeds, compare, trained, progress):
-        """Measure encoders by features; arguments as in :mod:`tfssl.evaluation`.
-
-        ``fit(name of the encoder, seeds, train, test, *ten crops)`` yields a :class:`~tfssl.evaluation.runner.Run` for
-        each tap and seed. Returns the list of all.
-        """
+        """All runs of ``fit(name of the encoder, seeds, train, test, *ten crops)``, which yields one for each tap and
+        seed; the other arguments are those of :mod:`tfssl.evaluation`."""
         encoders = compared(encoder, taps=taps, trained=trained, compare=compare)
         work = Progress(progress, sum(len(entry.taps) * seeds for entry in encoders))
 
@@ -127,10 +128,7 @@ def labeled_sets(data, test=None, *, image_size=96, crops=1):
 
 
 def ten_crops(batches, whole, size):
-    """Four corners and the center, and their mirror images (Krizhevsky et al., 2012).
-
-    Ten datasets of images (B, size, size, 3) and labels, out of one of images (B, whole, whole, 3).
-    """
+    """Datasets of four corners and the center of images, and their mirror images (Krizhevsky et al., 2012)."""
     far, middle = whole - size, (whole - size) // 2
     corners = ((0, 0), (0, far), (far, 0), (far, far), (middle, middle))
 
@@ -143,8 +141,7 @@ def ten_crops(batches, whole, size):
 def grid_size(channels, numbers=NUMBERS):
     """Rows g of the grid for which ``g * g * channels`` comes near ``numbers``; at least 1.
 
-    AlexNet's conv1 ... conv5 (96, 256, 384, 384, 256 channels) get 10, 6, 5, 5, 6: vectors of 9600, 9216, 9600, 9600,
-    9216 numbers, as in the table of Zhang et al.
+    AlexNet's conv1 ... conv5 (96, 256, 384, 384, 256 channels) get 10, 6, 5, 5, 6, as in the table of Zhang et al.
     """
     return max(1, round((numbers / channels) ** 0.5))
 
@@ -209,9 +206,7 @@ def _map_sizes(encoder, shape, taps):
     maps = encoder(tf.zeros((1, *shape)), training=False)
     if not isinstance(maps, dict):
         raise ModelError(f"{encoder.name!r} is no encoder: it must answer with a dict of taps")
-    unknown = sorted(set(taps or ()) - set(maps))
-    if unknown:
-        raise ConfigError(f"`taps`: there is no {unknown[0]!r}; the encoder has {', '.join(maps)}")
+    check_taps(encoder, taps)
     strange = [name for name in maps if len(maps[name].shape) not in (2, 4)]
     if strange:
         name, found = strange[0], tuple(maps[strange[0]].shape)
@@ -254,19 +249,13 @@ class _Column:
 
 def plot_taps(path, runs, metric, label, levels=None):
     """Draw the mean of a metric over the taps of each encoder; single taps, and ``levels``, as level lines."""
-    means = {
-        name: {tap: float(np.mean(values)) for tap, values in values_by_tap(own, metric).items()}
-        for name, own in by_encoder(runs).items()
-    }
+    found = values_by_tap(runs, metric)
+    means = {name: {tap: float(np.mean(values)) for tap, values in own.items()} for name, own in found.items()}
     taps = list(means["encoder"])
     ends, curves = (0, max(len(taps) - 1, 1)), {}
     for name, own in means.items():
-        shared = [tap for tap in taps if tap in own] if len(taps) > 1 else []
-        curves[name] = (
-            ([taps.index(tap) for tap in shared], [own[tap] for tap in shared])
-            if shared
-            else (ends, [max(own.values())] * 2)
-        )
+        shared = {place: own[tap] for place, tap in enumerate(taps) if tap in own} if len(taps) > 1 else {}
+        curves[name] = (list(shared), list(shared.values())) if shared else (ends, [max(own.values())] * 2)
     curves |= {name: (ends, (value, value)) for name, value in (levels or {}).items()}
     ticks = dict(enumerate(taps))
     line_plot(curves, path, x_label="tap", y_label=label, x_range=ends, x_ticks=ticks, y_range=(0.0, top_of(curves)))

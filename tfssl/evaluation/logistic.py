@@ -11,7 +11,6 @@ from scipy.optimize import minimize
 
 MAX_DIRECTIONS = 4096  # rows are rotated to the directions they vary in where these are no more than this
 BLOCK_NUMBERS = 2**24  # numbers of a block of rows that are not held in memory (64 MiB)
-
 _ROUNDING = 1e-6  # a number whose deviation is a smaller fraction than this of its mean, or of the others', is constant
 
 

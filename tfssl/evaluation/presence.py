@@ -17,9 +17,7 @@ from tfssl.evaluation.features import grid_size
 from tfssl.evaluation.logistic import Rows
 from tfssl.layers.pooling import PoolToGrid
 
-RULES = ("area", "11point")
-"""Average precisions that are computed, see :mod:`tfssl.evaluation.average_precision`."""
-
+RULES = ("area", "11point")  # average precisions that are computed
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # values of C among which the held-out images choose
 HELD_OUT = 5  # one training image in so many is held out for that choice
 
@@ -28,9 +26,7 @@ CLASSIFIERS = ("svm", "logistic")
 
 SCALES = (0.5, 2.0)  # factors between which images are scaled for random windows (philkr/voc-classification)
 CROPS = 10  # random windows of a test image whose scores are summed
-
-DEVIATION, BIAS, DROPOUT = 0.01, 0.1, 0.5
-"""Of new layers: deviation of the weights, initial bias, fraction of hidden units dropped."""
+DEVIATION, BIAS, DROPOUT = 0.01, 0.1, 0.5  # of new layers: of the weights, initial, fraction of hidden units dropped
 
 
 def presence_images(root, train_split, test_split, *, classes=None):
@@ -157,9 +153,8 @@ class RandomWindow:
         return np.asarray(window)
 
 
-def training_windows(source, size, *, batch_size, steps, seed, skipped):
-    options = {"training": True, "seed": seed, "count": steps, "skipped": skipped}
-    dataset = batches(source, RandomWindow(size), batch_size, **options)
+def training_windows(source, size, batch_size, **options):
+    dataset = batches(source, RandomWindow(size), batch_size, training=True, **options)
     return dataset.map(lambda rgb, presence: (tf.cast(rgb, tf.float32) / 255.0, presence)).prefetch(2)
 
 

@@ -129,11 +129,6 @@ def read_record(path):
         raise SourceError(f"{str(path)!r} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise SourceError(f"{str(path)!r} holds no record of an evaluation")
-    return record_of(values)
-
-
-def record_of(values):
-    """The :class:`Record` of the content of a ``metrics.json``, see :func:`read_record`."""
     metrics = values.get("metrics")
     if not isinstance(metrics, dict) or not all(isinstance(value, dict) for value in metrics.values()):
         return _old_record(values)
@@ -141,7 +136,7 @@ def record_of(values):
     parts = {name: values.get(name) or {} for name in _FIELDS[2:]}
     return Record(
         task=values.get("task") or "",
-        metrics={name: Metric(**_known(metric, known)) for name, metric in metrics.items()},
+        metrics={name: _metric(metric, known) for name, metric in metrics.items()},
         about={name: value for name, value in values.items() if name not in _FIELDS},
         **parts,
     )
@@ -180,19 +175,12 @@ def model_of(source):
 
     ``{"model": ..., "weights_sha256": ...}``, the latter None where no file holds weights.
     """
-    file = weights_file(source)
-    return {"model": os.fspath(source), "weights_sha256": None if file is None else sha256(file)}
-
-
-def weights_file(source):
-    """The file that holds a source's weights; None if there is none, as of random ones."""
     path = Path(source).expanduser()
     if not path.exists() and str(source) and (savedmodels() / path).is_dir():
         path = savedmodels() / path
-    if path.is_file():
-        return path
-    found = [path / "model.keras", *sorted(path.glob("**/variables/variables.data-*"))]
-    return next((file for file in found if file.is_file()), None)
+    files = [path, path / "model.keras", *sorted(path.glob("**/variables/variables.data-*"))]
+    file = next((file for file in files if file.is_file()), None)
+    return {"model": os.fspath(source), "weights_sha256": None if file is None else sha256(file)}
 
 
 def now():
@@ -207,10 +195,9 @@ def _versions():
     return {"tfssl": __version__, "python": platform.python_version(), **packages}
 
 
-def _known(metric, known):
-    return {name: value for name, value in metric.items() if name in known} | {
-        "value": math.nan if metric.get("value") is None else metric["value"]
-    }
+def _metric(values, known):
+    found = {name: value for name, value in values.items() if name in known}
+    return Metric(**found | {"value": math.nan if values.get("value") is None else values["value"]})
 
 
 def _old_record(values):
@@ -219,20 +206,13 @@ def _old_record(values):
     rest = {k: v for k, v in values.items() if k not in (*sections, *about, "task")}
     numbers = {k: v for k, v in rest.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     ends = [k for k in numbers if k.endswith("_std") and k.removesuffix("_std") in numbers]
-    starts = {
-        k: k.partition("_")[::2]
-        for k in numbers
-        if k.startswith(("untrained_", "pixels_")) and k.partition("_")[2] in numbers
-    }
-    metrics = {
-        name: Metric(
-            value,
-            std=numbers.get(f"{name}_std"),
-            baselines={start: numbers[k] for k, (start, of) in starts.items() if of == name},
-        )
-        for name, value in numbers.items()
-        if name not in starts and name not in ends
-    }
+    beside = {f"{start}_{name}": (start, name) for start in ("untrained", "pixels") for name in numbers}
+    beside = {key: pair for key, pair in beside.items() if key in numbers}
+    metrics = {}
+    for name, value in numbers.items():
+        if name not in beside and name not in ends:
+            baselines = {start: numbers[key] for key, (start, of) in beside.items() if of == name}
+            metrics[name] = Metric(value, std=numbers.get(f"{name}_std"), baselines=baselines)
     config = values.get("config") if isinstance(values.get("config"), dict) else {}
     return Record(
         task=str(values.get("task") or config.get("method") or ""),

@@ -115,11 +115,8 @@ def pixel_encoder():
 
 
 def run_all(encoders, seeds, measure):
-    """Measure every encoder for every seed 0, 1, ...
-
-    ``measure(compared, network, seeds)`` yields runs. It is called once for a network whose weights stay the same, and
-    once for each seed where they are drawn anew. Returns the list of all runs.
-    """
+    """All runs of ``measure(compared, network, seeds)``: called once for a network whose weights stay the same, and for
+    each seed where they are drawn anew."""
     return [run for entry in encoders for network, own in entry.networks(seeds) for run in measure(entry, network, own)]
 
 
@@ -143,22 +140,16 @@ class Training:
         if not self.learning_rate > 0:
             raise ConfigError(f"`learning_rate` must be above 0. Received: learning_rate={self.learning_rate!r}")
         if (self.strategy == "joint") != (self.pretext is not None and self.trained):
-            raise ConfigError(
-                "strategy='joint' needs a trained encoder and its `pretext` task, other strategies use none"
-            )
+            wanted = "a trained encoder and its `pretext` task, other strategies use none"
+            raise ConfigError(f"strategy='joint' needs {wanted}")
 
     @contextlib.contextmanager
     def network(self, entry, network, seed, head, batches, loss, *, taps, work, build=transfer, **options):
         """A network trained on a task; afterwards the encoder, and the model of its pretext task, are what they were.
 
-        Args:
-            entry, network: the :class:`Compared`, and its network.
-            head, taps, build: ``build(network, head, strategy, taps=, train_from=, seed=)`` makes the ``keras.Model``.
-            batches: function of the seed, called once it is set.
-            loss, options: as :func:`tfssl.transfer.training.train_head`.
-
-        Yields:
-            ``(keras.Model, list of losses)``.
+        ``build(network, head, strategy, taps=, train_from=, seed=)`` makes the ``keras.Model``, and ``batches(seed)``
+        its data, once the seeds are set; ``loss`` and ``options`` are those of
+        :func:`tfssl.transfer.training.train_head`. Yields ``(keras.Model, list of losses)``.
         """
         pretext = self.pretext if entry.name == "encoder" else None  # the others have none
         strategy = "fine_tune" if self.strategy == "joint" and pretext is None else self.strategy
@@ -255,10 +246,8 @@ def tap_metrics(runs, metric, kind, details, others):
 
     ``details`` names the tap that is best on the test set, which most papers print, ``others`` those of the others.
     """
-    means = {
-        name: {tap: _metric(values, kind) for tap, values in values_by_tap(own, metric).items()}
-        for name, own in by_encoder(runs).items()
-    }
+    found = values_by_tap(runs, metric)
+    means = {name: {tap: _metric(values, kind) for tap, values in own.items()} for name, own in found.items()}
     best = {name: max(taps, key=lambda tap: float(taps[tap])) for name, taps in means.items()}
     for name, tap in best.items():
         (details if name == "encoder" else others[name])["best_on_test_tap"] = tap
@@ -270,10 +259,10 @@ def tap_metrics(runs, metric, kind, details, others):
 
 
 def values_by_tap(runs, metric):
-    """``{tap: list of the values of a metric}`` of the runs of one encoder."""
+    """``{encoder: {tap: list of the values of a metric}}``."""
     found = {}
     for run in runs:
-        found.setdefault(run.tap, []).append(run.metrics[metric])
+        found.setdefault(run.encoder, {}).setdefault(run.tap, []).append(run.metrics[metric])
     return found
 
 

@@ -18,11 +18,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+# First columns of every table, which tell it from another file: when, what was measured, by which task, on what.
 IDENTITY = ("date", "model", "weights_sha256", "task", "data", "split", "seeds")
-"""First columns of every table, which tell it from another file: when, what was measured, by which task, on what."""
-
 SECTIONS = ("protocol", "config", "versions")  # parts of a record whose entries become columns `PART.NAME`
-
 _TEXT = IDENTITY[:-1]  # a fingerprint stays a text, be it 1e5...
 _MISSING = "\u2013"
 _POLL = 0.05  # seconds between two tries for the lock
@@ -31,14 +29,11 @@ _POLL = 0.05  # seconds between two tries for the lock
 def append_result(path, record):
     """Append an evaluation to a table, whole or not at all; processes that append at once wait for each other.
 
-    Rows that are there are not touched; a record with new entries adds columns.
+    Rows that are there are not touched; a record with new entries adds columns. Returns the row, see :func:`row_of`.
 
     Args:
         path: a .csv or .json file (of a list of rows), made if missing.
         record: :class:`~tfssl.evaluation.record.Record`.
-
-    Returns:
-        The row, see :func:`row_of`.
 
     Raises:
         ConfigError: if the file is of another kind or no such table, or the record does not say what was measured.
@@ -140,21 +135,17 @@ def results_markdown(table, columns, *, where=None, order=None, digits=3, factor
 
 
 def _cell(row, name, digits, factor):
+    import pandas
+
     value, std = row[name], row.get(f"{name}_std")
-    if _absent(value):
+    if pandas.isna(value):
         return _MISSING
     if isinstance(value, (str, bool)):
         return str(value).replace("|", "\\|").replace("\n", " ")
     if isinstance(value, numbers.Integral):
         return f"{value:,}"
     text = f"{factor * value:.{digits}f}"
-    return text if _absent(std) or not std else f"{text} ± {factor * std:.{digits}f}"
-
-
-def _absent(value):
-    import pandas
-
-    return value is None or bool(pandas.isna(value))
+    return text if pandas.isna(std) or not std else f"{text} ± {factor * std:.{digits}f}"
 
 
 def _flat(value):

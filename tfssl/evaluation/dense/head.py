@@ -9,13 +9,10 @@ from tfssl.evaluation.runner import check_choice
 from tfssl.layers.resizing import ResizeToStride
 
 HEADS = {"32s": 0, "16s": 1, "8s": 2}  # heads and how many finer maps they add to the deepest one
-
-MOMENTUM = 0.95
-"""Of the moving mean and variance of the maps: an average over about the last 20 batches."""
-
+MOMENTUM = 0.95  # of the moving mean and variance of the maps: an average over about the last 20 batches
+# Added to the variance of the maps. The deep ones of AlexNet with its own random weights have a variance of 1e-4; with
+# Keras' default of 1e-3 they would hardly be standardized, and the untrained network would look worse than it is.
 EPSILON = 1e-8
-"""Added to the variance of the maps. The deep ones of AlexNet with its own random weights have a variance of 1e-4; with
-Keras' default of 1e-3 they would hardly be standardized, and the untrained network would look worse than it is."""
 
 
 def tap_strides(encoder):

@@ -16,10 +16,7 @@ from tfssl.evaluation.runner import Progress, Run, Training, check_counts, compa
 from tfssl.visualization.sheet import picture_sheet
 
 UNKNOWN = {"mask": IGNORE, "normals": 0.0}  # fields that can be asked for, and their value where nothing is known
-
-LEARNING_RATES = {"freeze": 0.1}
-"""Of a strategy, 0.01 of the others: a linear head on standardized maps bears more than a trunk."""
-
+LEARNING_RATES = {"freeze": 0.1}  # 0.01 of the others: a linear head on standardized maps bears more than a trunk
 SHOWN = 6  # test images on the sheet
 
 _PROTOCOL = {
@@ -36,29 +33,18 @@ _PROTOCOL = {
 
 @dataclasses.dataclass(frozen=True)
 class DenseTask:
-    """What segmentation and surface normals differ in.
-
-    Args:
-        field: of the examples, one of :data:`UNKNOWN`.
-        train, test: :class:`tfssl.data.voc.SplitImages`.
-        outputs: scores for each pixel.
-        loss: function (targets (B, H, W, ...), scores (B, H, W, outputs)) -> scalar.
-        answer: function scores (B, H, W, outputs) -> answers (B, H, W, ...).
-        tally: function () -> object with ``add(target, answer)`` of an image and ``metrics()``.
-        paint: function target or answer -> uint8 (H, W, 3).
-        bias: that the scores start from; None for zeros.
-    """
+    """What segmentation and surface normals differ in."""
 
     name: str
-    field: str
+    field: str  # of the examples, one of UNKNOWN
     train: Source
     test: Source
-    outputs: int
-    loss: Callable
-    answer: Callable
-    tally: Callable
-    paint: Callable
-    bias: tuple[float, ...] | None = None
+    outputs: int  # scores for each pixel
+    loss: Callable  # (targets (B, H, W, ...), scores (B, H, W, outputs)) -> scalar
+    answer: Callable  # scores (B, H, W, outputs) -> answers (B, H, W, ...)
+    tally: Callable  # () -> object with `add(target, answer)` of an image and `metrics()`
+    paint: Callable  # target or answer -> uint8 (H, W, 3)
+    bias: tuple[float, ...] | None = None  # that the scores start from; None for zeros
 
     def targets(self, part, skipped):
         """Yield the targets of ``"train"`` or ``"test"`` that can be read; the others are added to ``skipped``."""
@@ -142,27 +128,22 @@ def evaluate_dense(
     skipped,
     constants,
     about,
-    kinds=None,
-    details=None,
     legend=None,
     write=None,
     taps=None,
     compare=None,
-    out=None,
     progress=None,
+    **options,
 ):
     """Train and test the encoder, the same network untrained, and what it is compared with, and sum it up.
 
     Args:
-        task: :class:`DenseTask`.
-        encoder, taps, compare, out, progress: see :mod:`tfssl.evaluation`.
         training: :class:`DenseTraining`.
-        skipped: :class:`~tfssl.data.examples.Skipped`, collects unreadable files.
         constants: ``{name: answer}``, baselines that give the same answer for every pixel.
         about: further entries of the record's protocol.
-        kinds, details: as :func:`tfssl.evaluation.runner.finish`.
         legend: ``PIL.Image`` below the last row of the sheet.
         write: function (folder, runs) that writes further files; ``run.shown`` is ``(tally, answers)``.
+        options: ``kinds``, ``details`` and ``out`` of :func:`tfssl.evaluation.runner.finish`.
     """
     found = compared(encoder, taps=taps, trained=training.trained, compare=compare, pixels=False)
     strides = {entry.name: head_taps(entry.network, training.head, entry.taps) for entry in found}
@@ -181,8 +162,8 @@ def evaluate_dense(
             return task.loss(targets, full_size(scores, crop.size, crop.size))
 
         for seed in seeds:
-            options = {"taps": names, "work": work}
-            with training.network(entry, network, seed, head, crops, loss, **options) as (model, losses):
+            given = {"taps": names, "work": work}
+            with training.network(entry, network, seed, head, crops, loss, **given) as (model, losses):
                 tally, answers = measure(task, model, stride, skipped)
             metrics = tally.metrics() | {"training_loss": final_loss(losses)}
             yield Run(entry.name, seed, metrics, tap=",".join(names), shown=(tally, answers))
@@ -202,13 +183,11 @@ def evaluate_dense(
         protocol={"data": task.train.root, "train_split": task.train.split, "test_split": task.test.split}
         | about
         | training.record(),
-        kinds=kinds,
         baselines={key: {name: values[key] for name, values in beside.items()} for key in task.tally().metrics()},
         counts={"images_train": len(task.train) - unread[0], "images_test": len(task.test) - unread[1]},
-        details=details,
         skipped=skipped.reasons,
-        out=out,
         draw=draw,
+        **options,
     )
 
 

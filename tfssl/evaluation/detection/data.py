@@ -10,20 +10,17 @@ from tfssl.errors import ModelError, SourceError
 from tfssl.evaluation.detection.proposals import propose
 from tfssl.ops.boxes import area, clip
 
-PIXEL_MEAN = (122.7717, 115.9465, 102.9801)
-"""R, G, B that pads smaller images, in [0, 255]: Fast R-CNN's pixel means."""
-
+PIXEL_MEAN = (122.7717, 115.9465, 102.9801)  # R, G, B of 255 that pads smaller images, as in Fast R-CNN
 _THREADS = 2
 
 
 def scaled_size(size, short_size, long_size):
-    """(width, height) of a scaled image: its shorter side ``short_size`` pixels, but its longer one at most
-    ``long_size``."""
+    """(width, height) whose shorter one is ``short_size``, but the longer one at most ``long_size``."""
     scale = min(short_size / min(size), long_size / max(size))
     return tuple(max(1, round(extent * scale)) for extent in size)
 
 
-def scaled_images(source, *, short_size, long_size, proposals, cache=None, skipped=None, progress=None):
+def scaled_images(source, *, short_size, long_size, proposals, cache, skipped, progress):
     """Read all images of a :class:`tfssl.data.voc.BoxedImages` once: sizes, objects, proposals.
 
     Images are scaled by :func:`scaled_size`; ``proposals`` and ``cache`` are as
@@ -52,10 +49,9 @@ def scaled_images(source, *, short_size, long_size, proposals, cache=None, skipp
         for index, result in enumerate(pool.map(read, range(len(source)))):
             if isinstance(result, dict):
                 found.append(result)
-            elif skipped is not None:
+            else:
                 skipped.add(source.name(index), result)
-            if progress is not None:
-                progress()
+            progress()
     if not found:
         raise SourceError(f"`data`: no image of split {source.split!r} of {source.root!r} can be read")
     return ScaledImages(source, found)
@@ -97,7 +93,7 @@ class StoredMaps:
 
     padding = -np.inf  # cells that are not there: RoI pooling leaves them out
 
-    def __init__(self, compute, images, file, *, mirrored, progress=None):
+    def __init__(self, compute, images, file, mirrored, *, progress):
         self._file, self._parts, offset = Path(file), {}, 0
         with open(self._file, "wb") as opened:
             for index, example in enumerate(images.examples):
@@ -108,8 +104,7 @@ class StoredMaps:
                     opened.write(np.ascontiguousarray(values))
                     self._parts[index, flipped] = offset, values.shape
                     offset += values.size
-                if progress is not None:
-                    progress()
+                progress()
         self.channels = values.shape[-1]
         self.canvas = tuple(max(shape[axis] for _, shape in self._parts.values()) for axis in (0, 1))
 

@@ -1,7 +1,7 @@
 """Where objects could be: boxes proposed without knowing any class."""
 
-import functools
 import hashlib
+import itertools
 import os
 from pathlib import Path
 
@@ -14,24 +14,23 @@ from tfssl.ops.boxes import area, iou
 SOURCES = ("selective_search", "sliding_windows")
 """Selective search (Uijlings et al. 2013), as in Fast R-CNN, needs OpenCV's contributed modules; windows nothing."""
 
-EXTENTS = (0.2, 0.3, 0.45, 0.67, 1.0)
-"""Widths and heights of sliding windows, as fractions of the image's: five steps of about 1.5."""
-
+EXTENTS = (0.2, 0.3, 0.45, 0.67, 1.0)  # widths and heights of windows, as fractions of the image's: steps of about 1.5
 STEP = 0.3  # largest distance of neighboring windows, as a fraction of their extent
-
-MAX_ASPECT = 3.5
-"""Windows longer than so many times their other extent are left out, unless they span the whole image one way."""
-
-SEARCH_WIDTH = 500
-"""Selective search sees images reduced to this width, in pixels (R-CNN's code, which also enlarges to it)."""
-
-MIN_EXTENT = 0.04
-"""Boxes of selective search with less than this fraction of the image's width are left out (R-CNN: 20 of 500)."""
+MAX_ASPECT = 3.5  # of windows, unless they span the whole image one way
+SEARCH_WIDTH = 500  # pixels that images for selective search are reduced to (R-CNN's code also enlarges to it)
+MIN_EXTENT = 0.04  # least extent of boxes of selective search, as a fraction of the image's width (R-CNN: 20 of 500)
 
 
 def sliding_windows(width, height):
     """Windows of several sizes and aspects that cover an image of so many pixels evenly: float32 (N, 4), in pixels."""
-    return _windows(int(width), int(height)).copy()
+    columns, rows = ([_starts_and_size(part, extent) for part in EXTENTS] for extent in (width, height))
+    boxes = []
+    for (xs, w), (ys, h) in itertools.product(columns, rows):
+        if max(w / h, h / w) <= MAX_ASPECT or w >= width or h >= height:
+            x, y = (grid.ravel() for grid in np.meshgrid(xs, ys))
+            boxes.append(np.stack([x, y, x + w, y + h], axis=1))
+    boxes = np.concatenate(boxes).astype(np.float32)
+    return boxes[area(boxes) > 0]
 
 
 def selective_search(image):
@@ -95,21 +94,6 @@ def recall(proposals, boxes, threshold=0.5):
     found = [iou(b, p).max(axis=1, initial=0.0) >= threshold for p, b in zip(proposals, boxes, strict=True)]
     found = np.concatenate([np.zeros(0, bool), *found])
     return float(found.mean()) if found.size else float("nan")
-
-
-@functools.lru_cache(maxsize=256)
-def _windows(width, height):
-    columns = [_starts_and_size(part, width) for part in EXTENTS]
-    rows = [_starts_and_size(part, height) for part in EXTENTS]
-    boxes = []
-    for xs, w in columns:
-        for ys, h in rows:
-            if max(w / h, h / w) > MAX_ASPECT and w < width and h < height:
-                continue
-            x, y = (grid.ravel() for grid in np.meshgrid(xs, ys))
-            boxes.append(np.stack([x, y, x + w, y + h], axis=1))
-    boxes = np.concatenate(boxes).astype(np.float32)
-    return boxes[area(boxes) > 0]
 
 
 def _starts_and_size(part, extent):

@@ -9,25 +9,17 @@ from tfssl.errors import SourceError
 from tfssl.ops.boxes import encode, iou, mirror
 
 PADDING = -1  # label of a row of a batch that no region fills; background is 0, class k is k + 1
-
 _MIN_DEVIATION = 0.01  # of offsets: a class whose regions all equal their objects must not divide by zero
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How regions are drawn; the defaults are the paper's.
-
-    Args:
-        regions: in an image.
-        foreground: fraction of them that show an object, as far as there are so many.
-        foreground_iou: smallest IoU with an object of a region that shows it.
-        background_iou: smallest and largest IoU of a background region with the nearest object, the latter excluded.
-            Below the smallest are easy ones, so that this finds hard examples.
-    """
+    """How ``regions`` are drawn in an image; the defaults are the paper's."""
 
     regions: int = 64
-    foreground: float = 0.25
-    foreground_iou: float = 0.5
+    foreground: float = 0.25  # fraction of them that show an object, as far as there are so many
+    foreground_iou: float = 0.5  # smallest IoU with an object of a region that shows it
+    # Of a background region with the nearest object, the latter excluded. Below are easy ones: this finds hard ones.
     background_iou: tuple[float, float] = (0.1, 0.5)
 
 
@@ -106,10 +98,9 @@ def candidates(example):
 
 
 def draw(example, sampling, rng):
-    """Draw R = ``sampling.regions`` of one image for one step: ``(regions, labels, offsets)``.
+    """Draw R regions of one image for one step: ``(regions, labels, offsets)``, (R, 4), (R,) and (R, 4).
 
-    float32 (R, 4), int32 (R,) and float32 (R, 4). Labels are 0 for background, the class number + 1, or :data:`PADDING`
-    where regions have run out; offsets are 0 but for objects.
+    Labels are 0 for background, the class number + 1, or :data:`PADDING` where regions have run out.
     """
     regions, overlaps, labels, objects = candidates(example)
     low, high = sampling.background_iou

@@ -8,11 +8,10 @@ from tfssl.data.crop import Crop
 from tfssl.data.labeled import labeled_batches
 from tfssl.errors import ConfigError
 from tfssl.evaluation.features import labeled_sets
-from tfssl.evaluation.runner import Progress, Run, Training, compared, finish, run_all
+from tfssl.evaluation.runner import Progress, Run, Training, compared, run_all
 from tfssl.visualization.line_plot import line_plot
 
 AREA = (0.5, 1.0)  # random crops of the training images hold this fraction of the image's area
-
 _SHUFFLED = 4096  # images that the order is mixed over, after one permutation of all
 
 
@@ -77,13 +76,11 @@ def evaluate(
         "head": "mean over the map, batch normalization without scale and offset, linear layer",
         "augmentation": f"random crop of {AREA[0]:g} to {AREA[1]:g} of the area, mirror",
     }
-    return finish(
+    return sets.finish(
         "classification",
         runs,
         protocol=protocol,
         baselines={"accuracy": {"chance": sets.chance}},
-        counts=sets.counts,
-        skipped=sets.skipped.reasons,
         out=out,
         draw=lambda folder: _draw(folder / "loss.png", runs, steps),
     )

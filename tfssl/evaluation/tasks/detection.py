@@ -1,7 +1,6 @@
 """Object detection: how well regions of an encoder's map tell which object they show, and where it ends.
 
-Fast R-CNN (Girshick 2015) on any encoder and any of its taps: the protocol behind the column "detection" of the tables
-of pretext tasks, with every constant an option. The defaults suit images of about 256 pixels and small encoders.
+The protocol behind the column "detection" of the tables of pretext tasks.
 """
 
 import contextlib
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.data.examples import Skipped
 from tfssl.data.pipeline import batches
@@ -22,7 +22,6 @@ from tfssl.evaluation.dense.head import tap_strides
 from tfssl.evaluation.detection import head as network_parts
 from tfssl.evaluation.detection import proposals as regions_of
 from tfssl.evaluation.detection.data import StoredMaps, scaled_images
-from tfssl.evaluation.detection.report import write_sheet
 from tfssl.evaluation.detection.sampling import (
     RegionSampler,
     Sampling,
@@ -45,9 +44,15 @@ from tfssl.evaluation.runner import (
 )
 from tfssl.transfer import trunk
 from tfssl.transfer.strategies import check_taps
+from tfssl.visualization.line_plot import COLORS
+from tfssl.visualization.sheet import picture_sheet
 
 POOL_SIZE = 6  # rows and columns of the grid that a region is pooled to (CaffeNet)
 NMS = 0.3  # largest IoU of two detections of a class
+SHOWN = 8  # test images on the sheet
+DRAWN_SCORE = 0.5  # detections with a lower score are not drawn
+_CELL = 256
+_FONT_SIZE = 13
 CALIBRATED = 64  # training images whose maps give the mean and deviation of each channel
 
 DESCENT = {"momentum": 0.9, "weight_decay": 5e-4, "drops": (0.75,), "bias_learning_rate_scale": 2.0}
@@ -85,11 +90,12 @@ def evaluate(
 ):
     """Train a Fast R-CNN head on an encoder, and on the same network untrained, and test them.
 
+    The defaults suit images of about 256 pixels and small encoders.
+
     Args:
         data: a VOC directory, see :func:`tfssl.data.voc.boxed_images`.
         tap: the map that regions are pooled from; None for the last one (paper: conv5).
-        strategy: with ``"freeze"`` the encoder's maps are computed once for each image and its mirror image, and kept
-            in a temporary file.
+        strategy: with ``"freeze"`` maps are computed once for each image and its mirror image and kept in a file.
         train_from: the paper's conv1 stays fixed: ``"conv2"``.
         steps: batches of training (paper: 40 000).
         learning_rate: x0.1 after three quarters of the steps (paper: the same).
@@ -102,8 +108,7 @@ def evaluate(
         flip: also train on mirror images, as the paper.
         proposals: ``"selective_search"`` (paper; extra ``detection``), ``"sliding_windows"``, or None for the first
             where it is installed and else the second.
-        cache: folder that keeps the regions of selective search for the next evaluation, see
-            :func:`tfssl.evaluation.detection.proposals.propose`.
+        cache: folder that keeps the regions of selective search for the next evaluation.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` of ``map`` (VOC 2007: IoU 0.5, 11 points), ``map_area``, ``coco_ap``,
@@ -179,14 +184,10 @@ def evaluate(
             if frozen:
                 make = tempfile.TemporaryDirectory(prefix="tfssl-maps-", ignore_cleanup_errors=True)
                 folder, body = Path(stack.enter_context(make)), trunk(network, "freeze", taps=[tap])
-                compute = tf.function(
-                    lambda x: body(x, training=False)[tap], input_signature=[tf.TensorSpec((1, None, None, 3))]
-                )
-                options = {"progress": lambda: work.add("maps")}
-                inputs = (
-                    StoredMaps(compute, train, folder / "0", mirrored=flip, **options),
-                    StoredMaps(compute, test, folder / "1", mirrored=False, **options),
-                )
+                signature = [tf.TensorSpec((1, None, None, 3))]
+                compute = tf.function(lambda x: body(x, training=False)[tap], input_signature=signature)
+                parts = ((train, folder / "train", flip), (test, folder / "test", False))
+                inputs = [StoredMaps(compute, *part, progress=lambda: work.add("maps")) for part in parts]
             options = {"taps": [tap], "work": work, "build": build, **DESCENT}
             for seed in own:
                 loss = network_parts.detection_loss
@@ -202,7 +203,7 @@ def evaluate(
         labels = np.concatenate([example["label"][~example["difficult"]] for example in test.examples])
         about = {"class": classes, "objects": np.bincount(labels, minlength=len(classes))}
         write_classes(folder, runs, lambda run: about | run.shown[0])
-        write_sheet(folder / "detections.png", test, classes, runs)
+        _write_sheet(folder / "detections.png", test, classes, runs)
 
     about = {"data": sources[0].root, "train_split": train_split, "test_split": test_split, "classes": classes}
     about |= {"tap": tap, **training.record(), "short_size": short_size, "long_size": long_size, "regions": regions}
@@ -240,6 +241,36 @@ def _counts(train, test):
         "objects_train": sum(int((~example["difficult"]).sum()) for example in train),
         "objects_test": sum(map(len, clear)),
     }
+
+
+def _write_sheet(path, test, classes, runs):
+    """Some test images of a ``ScaledImages``: their objects, and what the first run of each encoder detected."""
+    first, rows = [run for run in runs if run.seed == 0], []
+    for index in spread(len(test.examples), SHOWN):
+        example = test.examples[index]
+        image = Image.fromarray(np.uint8(np.round(255 * test(index))))
+        answers = [Objects(example["boxes"], example["label"]), *(run.shown[1][index] for run in first)]
+        rows.append([_drawn(image, objects, classes) for objects in answers])
+    titles = ["objects", *(f"{run.encoder}, score at least {DRAWN_SCORE:g}" for run in first)]
+    picture_sheet(rows, path, titles=titles, cell=_CELL)
+
+
+def _drawn(image, objects, classes):
+    """A copy of an image with the boxes of ``Objects``, each in the color of its class, under its name and score."""
+    scale = _CELL / max(image.size)
+    drawn = image.resize([max(1, round(extent * scale)) for extent in image.size], Image.Resampling.BICUBIC)
+    pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(_FONT_SIZE)
+    for number in reversed(range(len(objects.boxes))):  # the best on top
+        if objects.scores is not None and objects.scores[number] < DRAWN_SCORE:
+            continue
+        box, label = [float(v) * scale for v in objects.boxes[number]], int(objects.labels[number])
+        color = COLORS[label % len(COLORS)]
+        text = classes[label] + ("" if objects.scores is None else f" {objects.scores[number]:.2f}")
+        pen.rectangle([box[0], box[1], max(box[2] - 1, box[0]), max(box[3] - 1, box[1])], outline=color, width=2)
+        left, top, right, bottom = pen.textbbox((box[0] + 3, box[1] + 2), text, font=font)
+        pen.rectangle([left - 3, top - 2, right + 2, bottom + 2], fill=color)
+        pen.text((box[0] + 3, box[1] + 2), text, "white", font=font)
+    return drawn
 
 
 _STORE = "float32 file, one map for each image and mirror image"

@@ -7,13 +7,11 @@ import numpy as np
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.features import NUMBERS, labeled_sets, top_of
 from tfssl.evaluation.logistic import Rows, accuracy, fit
-from tfssl.evaluation.runner import Run, best_tap, by_encoder, check_counts, finish
+from tfssl.evaluation.runner import Run, best_tap, by_encoder, check_counts
 from tfssl.visualization.line_plot import line_plot
 
 SHOTS = (1, 2, 4, 8, 16)  # images of each class, where it has so many
-
-STRENGTH = 100.0
-"""C of the regression: so few images leave none to choose it with. Vectors have a mean square length of about 1."""
+STRENGTH = 100.0  # C: so few images leave none to choose it with; vectors have a mean square length of about 1
 
 
 def evaluate(
@@ -68,14 +66,12 @@ def evaluate(
         "crops": "center",
     }
     chance = {"chance": sets.chance}
-    return finish(
+    return sets.finish(
         "few_shot",
         runs,
         protocol=protocol,
         choose=best_tap,
         baselines={"accuracy": chance} | {f"accuracy_{k}": chance for k in shots},
-        counts=sets.counts,
-        skipped=sets.skipped.reasons,
         out=out,
         draw=lambda folder: _draw(folder / "shots.png", runs, shots),
     )

@@ -3,13 +3,10 @@
 import numpy as np
 
 from tfssl.evaluation.features import NUMBERS, labeled_sets, plot_taps
-from tfssl.evaluation.runner import Run, check_counts, finish
+from tfssl.evaluation.runner import Run, check_counts
 
-NEIGHBORS = 20
-"""k: training images that vote."""
-
+NEIGHBORS = 20  # k: training images that vote
 TEMPERATURE = 0.07  # a neighbor of cosine s votes with weight exp(s / 0.07), as in Wu et al. (2018)
-
 _QUERIES, _BANK = 512, 2048  # rows that are held in memory at a time
 
 
@@ -54,14 +51,12 @@ def evaluate(
         "pool": pool,
         "crops": "center",
     }
-    return finish(
+    return sets.finish(
         "knn",
         runs,
         protocol=protocol,
         by_tap="accuracy",
         baselines={"accuracy": {"chance": sets.chance}},
-        counts=sets.counts,
-        skipped=sets.skipped.reasons,
         out=out,
         draw=lambda folder: plot_taps(folder / "taps.png", runs, "accuracy", "accuracy on the test set"),
     )

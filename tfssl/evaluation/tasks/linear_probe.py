@@ -10,7 +10,7 @@ import numpy as np
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.features import NUMBERS, labeled_sets, plot_taps
 from tfssl.evaluation.logistic import Rows, accuracy, fit
-from tfssl.evaluation.runner import Run, check_counts, finish
+from tfssl.evaluation.runner import Run, check_counts
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # values of C among which the held-out images choose
 HELD_OUT = 5  # one training image in so many, of each class, is held out for that choice
@@ -66,14 +66,12 @@ def evaluate(
         "held_out": f"1 / {HELD_OUT} of each class of the training set, drawn by numpy.random.default_rng(seed)",
         "crops": "center" if crops == 1 else "center, and mean probability of ten (ten_crop)",
     }
-    return finish(
+    return sets.finish(
         "linear_probe",
         runs,
         protocol=protocol,
         by_tap="accuracy",
         baselines={"accuracy": {"chance": sets.chance, **references}},
-        counts=sets.counts,
-        skipped=sets.skipped.reasons,
         out=out,
         draw=lambda folder: plot_taps(folder / "taps.png", runs, "accuracy", "accuracy on the test set", references),
     )

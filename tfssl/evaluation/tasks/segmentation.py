@@ -1,8 +1,9 @@
 """Semantic segmentation: how well the class of each pixel can be read from an encoder's maps.
 
-The fully convolutional networks of Long, Shelhamer and Darrell (2015) on any encoder, whose FCN-AlexNet is what the
-tables of pretext tasks report on VOC 2012.
+The tables of pretext tasks report it of FCN-AlexNet on VOC 2012.
 """
+
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -102,12 +103,10 @@ class Confusion:
         return np.where(truth > 0, _ratio(hit, truth + predicted - hit), np.nan)
 
     def metrics(self):
-        """The four numbers of Long, Shelhamer and Darrell (CVPR 2015, section 5), each in [0, 1].
+        """The four numbers of Long, Shelhamer and Darrell (CVPR 2015, section 5), each in [0, 1], and ``iou_CLASS``.
 
-        Returns:
-            ``pixel_accuracy`` = sum_i n_ii / sum_i t_i with t_i the pixels of class i; ``mean_accuracy`` and
-            ``mean_iou``, means over the classes that occur in the truth; ``frequency_weighted_iou`` =
-            sum_i t_i IoU_i / sum_i t_i, NaN where nothing was counted; and ``iou_CLASS`` of those that occur.
+        ``pixel_accuracy`` = sum_i n_ii / sum_i t_i with t_i the pixels of class i; ``mean_accuracy`` and ``mean_iou``,
+        means over the classes that occur in the truth; ``frequency_weighted_iou`` = sum_i t_i IoU_i / sum_i t_i.
         """
         truth, iou = self.counts.sum(axis=1), self.intersection_over_union()
         occurs = truth > 0
@@ -126,17 +125,9 @@ def segmentation_task(train, test):
     """Segmentation of :class:`tfssl.data.voc.MaskedImages`."""
     # Where a set has only numbers, one split may know more of them.
     classes = max(train.classes, test.classes, key=len)
-    return DenseTask(
-        "segmentation",
-        "mask",
-        train,
-        test,
-        outputs=len(classes),
-        loss=pixel_cross_entropy,
-        answer=lambda scores: tf.argmax(scores, axis=-1, output_type=tf.int32),
-        tally=lambda: Confusion(classes),
-        paint=painted,
-    )
+    answer = functools.partial(tf.argmax, axis=-1, output_type=tf.int32)
+    tally = functools.partial(Confusion, classes)
+    return DenseTask("segmentation", "mask", train, test, len(classes), pixel_cross_entropy, answer, tally, painted)
 
 
 def pixel_cross_entropy(targets, scores):
@@ -157,8 +148,7 @@ def class_pixels(task, skipped):
 def palette():
     """VOC's color map, uint8 (256, 3): from the highest bit down, red, green and blue each take one of the number's.
 
-    Class 1 is (128, 0, 0), 2 (0, 128, 0), 4 (0, 0, 128), 8 (64, 0, 0); 255, which counts for nothing, is white here,
-    where VOC has cream.
+    255, which counts for nothing, is white here, where VOC has cream.
     """
     numbers, colors = np.arange(256), np.zeros((256, 3), np.uint8)
     for bit in range(7, -1, -1):

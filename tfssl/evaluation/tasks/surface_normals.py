@@ -1,7 +1,4 @@
-"""Surface normals: how well the direction of the surface seen at each pixel can be read from an encoder's maps.
-
-As Wang, Fouhey and Gupta (CVPR 2015) did on NYUv2: directions are clustered to codewords and each pixel is classified.
-"""
+"""Surface normals: how well the direction of the surface seen at each pixel can be read from an encoder's maps."""
 
 import numpy as np
 import tensorflow as tf
@@ -118,14 +115,10 @@ class NormalAngles:
         count = self._count or np.nan
         fractions = (float(number / count) for number in self._within)
         within = {f"within_{limit:g}".replace(".", "_"): n for limit, n in zip(WITHIN, fractions, strict=True)}
-        return {"mean_angle": self._sum / count, "median_angle": self._median(), **within}
-
-    def _median(self):
-        if not self._count:
-            return np.nan
         ranks = ((self._count - 1) // 2, self._count // 2)  # the two in the middle, or one twice
         middle = np.searchsorted(np.cumsum(self._bins), ranks, side="right")
-        return float((middle.mean() + 0.5) / _BINS_PER_DEGREE)
+        median = float((middle.mean() + 0.5) / _BINS_PER_DEGREE) if self._count else np.nan
+        return {"mean_angle": self._sum / count, "median_angle": median, **within}
 
 
 def codeword_task(train, test, words):
@@ -172,10 +165,7 @@ def unit(vectors):
 
 
 def cosine_loss(targets, vectors):
-    """1 - cosine of the angle, the mean over the known pixels: half the squared distance of the unit vectors.
-
-    ``targets`` are float (B, H, W, 3), of length 1, or 0 where nothing is known; ``vectors`` are of any length.
-    """
+    """1 - cosine of the angle, half the squared distance of unit vectors: the mean over pixels with a target."""
     return pixel_mean(1.0 - tf.reduce_sum(targets * unit(vectors), axis=-1), known_pixels(targets))
 
 

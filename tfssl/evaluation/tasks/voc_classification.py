@@ -1,14 +1,11 @@
-"""Classification of images in which several classes may occur: the column "classification" of the VOC tables.
-
-Linear classifiers on frozen features, or a network trained on top of the encoder, as Kraehenbuehl's benchmark does it.
-"""
+"""Classification of images in which several classes may occur: the column "classification" of the VOC tables."""
 
 import numpy as np
 
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation import presence
 from tfssl.evaluation.features import NUMBERS, labeled_sets, plot_taps
-from tfssl.evaluation.runner import Progress, Run, Training, check_choice, check_counts, compared, finish, run_all
+from tfssl.evaluation.runner import Progress, Run, Training, check_choice, check_counts, compared, run_all
 
 CLASSIFIERS = (*presence.CLASSIFIERS, "network")
 """``"svm"`` and ``"logistic"`` on frozen features, each class against the rest; ``"network"``: trained by descent."""
@@ -61,9 +58,9 @@ def evaluate(
         image_size: height and width of the squares in pixels (AlexNet: 227).
         crops: 10 also sums the scores of ten crops of each test image: for linear classifiers four corners, the
             center and their mirror images, for a network random windows as in training.
-        strategy, train_from: of ``"network"``.
         hidden: of ``"network"``: units of fully connected layers before the scores (AlexNet's fc6 and fc7: 4096, 4096).
-        steps, learning_rate, batch_size: of ``"network"`` (paper: 80 000, 0.001, 16); the rate is halved seven times.
+        strategy, train_from, steps, learning_rate, batch_size: of ``"network"`` (paper: 80 000 steps, 0.001 halved
+            seven times, 16).
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`: ``map_area`` and ``map_11point`` (and with ``_10crop``), beside them
@@ -96,8 +93,7 @@ def evaluate(
                 yield _run(name, seed, tap, values, train.classes, right, {"strength": strength})
 
     def windows(seed):
-        options = {"batch_size": batch_size, "steps": steps, "seed": seed, "skipped": sets.skipped}
-        return presence.training_windows(train, image_size, **options)
+        return presence.training_windows(train, image_size, batch_size, seed=seed, count=steps, skipped=sets.skipped)
 
     def trainings(entry, body, own):
         head = presence.presence_head(len(train.classes), hidden=hidden, pool=pool)
@@ -119,15 +115,14 @@ def evaluate(
         protocol |= {"hidden": hidden, **training.record(), **_NETWORK}
     else:
         runs = sets.measure(linear, encoder, pool=pool, seeds=seeds, progress=progress, **options)
-        protocol |= {"seeds": seeds, "pretext_weight": None, **_LINEAR[classifier], **_linear_protocol(pool)}
-    return finish(
+        protocol |= {"seeds": seeds, "pretext_weight": None, "numbers": None if pool else NUMBERS}
+        protocol |= {"implementation": _IMPLEMENTATIONS[classifier], **_LINEAR}
+    return sets.finish(
         "voc_classification",
         runs,
         protocol=protocol,
         by_tap="map_area",
         baselines={"map_area": {"chance": _prevalence(sets, test_split)}},
-        counts=sets.counts,
-        skipped=sets.skipped.reasons,
         out=out,
         draw=None if classifier == "network" else draw,
     )
@@ -150,22 +145,19 @@ def _prevalence(sets, split):
     return float(np.mean([np.mean(row[presence.known(row)] == 1) for row in labels.T if (row == 1).any()]))
 
 
-_LINEAR = {
-    "svm": {"implementation": "sklearn.svm.LinearSVC, squared hinge, L2, primal; the bias is penalized as a weight"},
-    "logistic": {"implementation": "sklearn.linear_model.LogisticRegression, L2; bias not penalized"},
+_IMPLEMENTATIONS = {
+    "svm": "sklearn.svm.LinearSVC, squared hinge, L2, primal; the bias is penalized as a weight",
+    "logistic": "sklearn.linear_model.LogisticRegression, L2; bias not penalized",
 }
 
 
-def _linear_protocol(pool):
-    return {
-        "strengths": presence.STRENGTHS,
-        "held_out": f"1 / {presence.HELD_OUT} of the training images, drawn by numpy.random.default_rng(seed)",
-        "chosen_by": "mean average precision (area) on the held-out images, one C for all classes",
-        "numbers": None if pool else NUMBERS,
-        "standardized": "each number over the whole training set, then divided by the root of how many there are",
-        "ties": "negatives first",
-    }
-
+_LINEAR = {
+    "strengths": presence.STRENGTHS,
+    "held_out": f"1 / {presence.HELD_OUT} of the training images, drawn by numpy.random.default_rng(seed)",
+    "chosen_by": "mean average precision (area) on the held-out images, one C for all classes",
+    "standardized": "each number over the whole training set, then divided by the root of how many there are",
+    "ties": "negatives first",
+}
 
 _NETWORK = {
     "head": "average over a grid; batch normalization without scale and offset, momentum 0.95; fully connected layers "
