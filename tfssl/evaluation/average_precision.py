@@ -24,7 +24,7 @@ MAX_DETECTIONS = 100  # that count in one image: of a class in COCO's metric, of
 
 
 def average_precision(scores, labels, *, interpolation="area", ignore=None):
-    """Average precision of scores of examples, for one class or for several at once.
+    """Average precision of scores of examples, for one class or for several at once; NaN where there is no positive.
 
     Equal scores are resolved against the ranking: the negatives among them come first. (The classification code of
     Donahue et al. subtracts 1e-5 from the scores of positives to that end; only exact ties are touched here.)
@@ -34,9 +34,6 @@ def average_precision(scores, labels, *, interpolation="area", ignore=None):
         labels: int or bool, of the same shape, 1 for positives and 0 for negatives.
         interpolation: one of :data:`INTERPOLATIONS`.
         ignore: bool, of the same shape: True where an example counts for nothing, whatever its label says.
-
-    Returns:
-        float in [0, 1], or float64 (classes,) of them; NaN where there is no positive.
     """
     scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
     ignore = np.zeros(labels.shape, bool) if ignore is None else np.asarray(ignore, bool)

@@ -33,7 +33,6 @@ class Features:
     shapes: dict
 
     def about(self, tap):
-        """Columns of ``runs.csv`` about the vectors of a tap."""
         return {"shape": "x".join(map(str, self.shapes[tap])), "numbers": int(np.prod(self.shapes[tap]))}
 
 
@@ -70,7 +69,6 @@ class LabeledSets:
         return {"train": self.sources[0].root, "test": self.sources[1].root, "image_size": self.image_size}
 
     def finish(self, task, runs, **options):
-        """The record of :func:`tfssl.evaluation.runner.finish`, with the numbers of what was read."""
         return finish(task, runs, counts=self.counts, skipped=self.skipped.reasons, **options)
 
     @contextlib.contextmanager

@@ -100,12 +100,8 @@ def probe_classes(train, tests, presence, seeds, classifier):
     """Choose C for one tap, fit all training images with it, and score the test images.
 
     C is one for all classes: that with the highest mean average precision on the held-out images, the smallest of
-    equals. Vectors are standardized as for linear probes, see :class:`tfssl.evaluation.logistic.Rows`.
-
-    Args:
-        train: float (N, D), features of the training images.
-        tests: list of float (M, D), features of the test images, one for each crop.
-        presence: int (N, classes), of the training images.
+    equals. Vectors are standardized as for linear probes, see :class:`tfssl.evaluation.logistic.Rows`: (N, D) of the
+    training images and (M, D) of each crop of the test images.
 
     Yields:
         ``(seed, C, mean average precision on the held-out images, [float64 (M, classes), ...])``.

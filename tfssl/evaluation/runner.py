@@ -212,10 +212,8 @@ def finish(
         counts: ``{name: number}`` of images, classes and the like.
         out, draw: folder for ``metrics.json``, ``runs.csv`` and what the function of it draws; None writes nothing.
 
-    Returns:
-        The record: of each metric of the chosen runs the mean over the seeds, beside those of the other encoders;
-        ``details`` names the ``tap`` that was chosen most often, and under ``encoders`` that and the deviations of each
-        other encoder.
+    The record holds of each metric of the chosen runs the mean over the seeds, beside those of the other encoders;
+    ``details`` names the ``tap`` that was chosen most often, and under ``encoders`` that and the deviations of others.
     """
     kinds = {"training_loss": ("", False)} | (kinds or {})
     chosen = {name: choose(own) for name, own in by_encoder(runs).items()}

@@ -28,7 +28,7 @@ def head_taps(encoder, head="32s", taps=None):
     FCN-32s, 16s and 8s are called after the strides of VGG's pool5, pool4 and pool3. Encoders have other strides, so
     here the names tell how many finer maps join the deepest: none, one or two.
 
-    Returns ``{tap: stride}``, the deepest first. A ConfigError tells where the taps have fewer strides.
+    Returns ``{tap: stride}``, the deepest first.
     """
     check_choice(HEADS, head=head)
     strides = {t: max(1, round(stride)) for t, stride in tap_strides(encoder).items() if taps is None or t in taps}

@@ -100,9 +100,6 @@ def detections(regions, probabilities, offsets, statistics, size, *, nms=0.3):
         offsets: (R, classes + 1, 4), normalized by ``statistics``, mean and deviation, (classes + 1, 4) each.
         size: (width, height) of the image in pixels.
         nms: largest IoU of two detections of a class (paper: 0.3).
-
-    Returns:
-        :class:`tfssl.evaluation.average_precision.Objects`, best first.
     """
     mean, deviation = statistics
     boxes, labels, scores = [], [], []

@@ -43,8 +43,7 @@ def evaluate(
     suits every encoder. Training images are cut at random and mirrored; test images are center crops.
 
     Args:
-        fraction: of the training images whose labels are used, drawn anew for each seed, the same of each class; in
-            (0, 1].
+        fraction: of the training images whose labels are used, in (0, 1], drawn anew for each seed from each class.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`: ``accuracy`` on the test set.
@@ -94,12 +93,10 @@ def draw_labeled(labels, fraction, seed):
 
 
 def crop_and_mirror(images, key, *, area):
-    """Cut a random part of each image, enlarged to its whole size again, and mirror every second one on average.
+    """Cut a random part of each square image, enlarged to its whole size again, and mirror half of them on average.
 
-    Args:
-        images: float (B, H, W, C), H = W.
-        key: int64 (2,), such as a seed and the number of the batch; the same key gives the same parts.
-        area: smallest and largest fraction of the area; aspects lie between 3/4 and 4/3.
+    ``area`` is the smallest and largest fraction of the area; aspects lie between 3/4 and 4/3. The same ``key``, int64
+    (2,), such as a seed and the number of the batch, gives the same parts.
     """
     count, size = tf.shape(images)[0], images.shape[1]
     draws = tf.random.stateless_uniform((5, count), key)

@@ -77,13 +77,10 @@ def neighbor_accuracy(train, test, tap):
 
 
 def vote(bank, labels, queries, *, leave_one_out=False):
-    """Class of each query by the weighted vote of its nearest neighbors, int (M,).
+    """Class of each query (M, D) by the weighted vote of its nearest neighbors in the bank (N, D): int (M,).
 
-    Args:
-        bank: float32 (N, D), rows of length 1; an array, or what gives one for each slice of it.
-        labels: int (N,), their classes.
-        queries: float32 (M, D), the same.
-        leave_one_out: the queries are the bank itself, and row i does not vote for row i.
+    Both hold rows of length 1: arrays, or what gives one for each slice of it. With ``leave_one_out`` the queries are
+    the bank itself, and row i does not vote for row i.
     """
     neighbors = min(NEIGHBORS, len(bank) - int(leave_one_out))
     answers = []
