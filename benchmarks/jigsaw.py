@@ -51,12 +51,12 @@ def measure(method, folder, arguments):
     theirs = loader(
         PuzzleFolder(
             folder,
-            method.permutation_table(),
+            method.permutation_table,
             resize=method.resize,
             crop=method.crop_size,
             tile=method.tile,
             jitter=method.channel_jitter,
-            gray_share=method.gray_share,
+            gray_fraction=method.gray_fraction,
         ),
         batch_size=arguments.batch,
         workers=arguments.workers,
