@@ -227,14 +227,7 @@ def _index(path, _):
     step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0
     durations = {pts: duration for pts, _, _, duration in packets}
     last = durations.get(times[-1]) or round(step) or 1
-    return _Index(
-        np.array(times, np.int64),
-        timed,
-        *np.array(keys, np.int64).reshape(-1, 2).T,
-        base,
-        last,
-        has_sound,
-    )
+    return _Index(np.array(times, np.int64), timed, *np.array(keys, np.int64).reshape(-1, 2).T, base, last, has_sound)
 
 
 def _decoded_times(path):

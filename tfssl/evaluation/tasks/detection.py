@@ -26,9 +26,7 @@ from tfssl.evaluation.average_precision import (
     voc_average_precision,
 )
 from tfssl.evaluation.dense.head import tap_strides
-from tfssl.evaluation.detection import head as network_parts
-from tfssl.evaluation.detection import proposals as regions_of
-from tfssl.evaluation.detection import report
+from tfssl.evaluation.detection import head as network_parts, proposals as regions_of, report
 from tfssl.evaluation.detection.data import ScaledImages, StoredMaps, scaled_images
 from tfssl.evaluation.detection.sampling import (
     RegionSampler,
