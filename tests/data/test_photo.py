@@ -116,7 +116,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, picture, monkeypatch):
     def fail(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tfssl.data.photo.os.replace", fail)
+    monkeypatch.setattr("tfssl.files.os.replace", fail)
     with pytest.raises(PermissionError):
         save(picture.rotate(90), tmp_path / "a.png")
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"] and (tmp_path / "a.png").read_bytes() == before

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tfssl.data.examples import spread_examples
 from tfssl.data.images import ArraySource
-from tfssl.data.spread import spread_examples
 from tfssl.errors import SourceError
 
 SOURCE = ArraySource([np.full((4, 4, 3), number, np.uint8) for number in range(20)])

@@ -27,7 +27,6 @@ class TakesOptions(typer.core.TyperCommand):
     """A command whose last argument is ``[NAME=VALUE]...``: every ``--name value`` that it does not know is one."""
 
     def parse_args(self, ctx, args):
-        """Rewrite them; what comes twice becomes a list."""
         flags = {flag: parameter for parameter in self.get_params(ctx) for flag in parameter.opts}
         kept, more, rest = [], {}, list(args)
         while rest:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tfssl.data.clips import Clip as Clip, ClipSource as ClipSource, clip_source as clip_source
     from tfssl.data.crop import Crop as Crop
     from tfssl.data.decode import array_to_image as array_to_image, decode_image as decode_image
-    from tfssl.data.examples import Skipped as Skipped
+    from tfssl.data.examples import Skipped as Skipped, spread_examples as spread_examples
     from tfssl.data.images import (
         ArraySource as ArraySource,
         FileSource as FileSource,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tfssl.data.shards import write_shards as write_shards
     from tfssl.data.sounds import Sound as Sound, SoundSource as SoundSource, sound_source as sound_source
     from tfssl.data.source import Source as Source, check_source as check_source
-    from tfssl.data.spread import spread_examples as spread_examples
     from tfssl.data.stereo import StereoSource as StereoSource, stereo_source as stereo_source
     from tfssl.data.tfds import tfds_source as tfds_source
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource

@@ -28,7 +28,7 @@ _KEPT_INFO = ("exif", "icc_profile", "dpi")
 
 
 def decode_image(data, *, min_size=None, keep_alpha=False):
-    """Decode an encoded image to upright 8-bit RGB.
+    """Decode an encoded image to upright 8-bit RGB, its ``info`` reduced to ``exif``, ``icc_profile`` and ``dpi``.
 
     Honours EXIF orientation; expands gray, palette and CMYK; scales 16-bit to 8-bit; composes alpha over white;
     takes the first frame of an animation and the first page of a TIFF.
@@ -38,10 +38,6 @@ def decode_image(data, *, min_size=None, keep_alpha=False):
         min_size: for JPEG, allows decoding at a reduced scale (1/2, 1/4, 1/8) as long as the shorter side
             keeps at least this many pixels. None decodes at full size.
         keep_alpha: return RGBA where the file has transparency, instead of composing it over white.
-
-    Returns:
-        A ``PIL.Image`` of mode RGB (or RGBA), upright; its ``info`` keeps ``exif`` (without the orientation) and
-        ``icc_profile``.
 
     Raises:
         ValueError: naming the reason, if the data is empty, truncated, not an image, or too large.
@@ -58,14 +54,7 @@ def decode_image(data, *, min_size=None, keep_alpha=False):
 
 
 def check_header(data):
-    """Open an encoded image without decoding its pixels.
-
-    Args:
-        data: as in :func:`decode_image`.
-
-    Raises:
-        ValueError: naming the reason, if the header shows that :func:`decode_image` would refuse it.
-    """
+    """Raise ValueError if the header shows that :func:`decode_image` would refuse it; decodes no pixels."""
     try:
         with _open(data) as image:
             _check_size(image)
@@ -156,13 +145,10 @@ def _scale_to_8_bits(image):
 
 
 def array_to_image(array):
-    """Turn one array into a ``PIL.Image``.
+    """Turn an array into a ``PIL.Image`` of mode RGB.
 
     Args:
         array: (H, W), (H, W, 1) or (H, W, 3); uint8 in [0, 255] or float in [0, 1].
-
-    Returns:
-        A ``PIL.Image`` of mode RGB.
 
     Raises:
         ValueError: for another shape or dtype, floats outside [0, 1], or NaN.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfssl.data.decode import array_to_image, check_header, decode_image
-from tfssl.data.listing import expand, printable, short
+from tfssl.data.listing import PathSource, expand, short
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
@@ -32,20 +32,14 @@ class ImageSource(Source):
 
 
 @dataclasses.dataclass(frozen=True)
-class FileSource(ImageSource):
+class FileSource(PathSource, ImageSource):
     """Image files, in the given order; ``min_size`` as in :func:`tfssl.data.decode.decode_image`."""
 
     paths: tuple[str, ...]
     min_size: int | None = None
 
-    def __len__(self):
-        return len(self.paths)
-
     def example(self, index):
         return {"image": decode_image(self.paths[index], min_size=self.min_size)}
-
-    def name(self, index):
-        return printable(self.paths[index])
 
     def read(self, index):
         with open(self.paths[index], "rb") as file:
@@ -81,14 +75,10 @@ def image_source(data, min_size=None):
             - ``"tfds:NAME:SPLIT"`` (needs the extra ``tfssl[tfds]``);
             - a list of paths; a NumPy array or list of arrays (see :class:`ArraySource`);
             - a :class:`~tfssl.data.source.Source` whose examples hold an ``image``.
-        min_size: JPEGs may be decoded at a reduced scale as long as the shorter side keeps so many pixels; None
-            decodes at full size.
-
-    Returns:
-        An :class:`ImageSource` with at least one image.
+        min_size: JPEGs may be decoded at a reduced scale as long as the shorter side keeps so many pixels.
 
     Raises:
-        SourceError: one line that names the data and the fix.
+        SourceError: one line that names the data and the fix, also where there is no image.
     """
     if isinstance(data, Source):
         found = data

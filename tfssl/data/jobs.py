@@ -25,13 +25,7 @@ class Job:
 
 @dataclasses.dataclass
 class Report:
-    """What became of each image, in the order of the inputs.
-
-    Args:
-        done: ``{source: output}``.
-        skipped: ``{source: output that was there before}``.
-        failed: ``{source: reason}``.
-    """
+    """What became of each image, by its path: done (output), skipped (output that was there), failed (reason)."""
 
     done: dict[str, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -41,15 +35,10 @@ class Report:
 def start_jobs(inputs, out, *, format=None, overwrite=False):
     """Plan a list of inputs, make the folder of the outputs and leave out what is done already.
 
-    Args:
-        inputs, out, format: as :func:`plan_jobs`.
-        overwrite: replace outputs that are there; otherwise they are skipped.
+    Arguments and errors as :func:`plan_jobs`; ``overwrite`` replaces outputs that are there.
 
     Returns:
         ``(jobs, report)``: the :class:`Job` left to do; a :class:`Report` of what is skipped or cannot be read.
-
-    Raises:
-        ConfigError, SourceError: as :func:`plan_jobs`, or if ``out`` cannot be made.
     """
     jobs, failed = plan_jobs(inputs, out, format)
     try:
@@ -63,15 +52,7 @@ def start_jobs(inputs, out, *, format=None, overwrite=False):
 
 
 def failure(error, target):
-    """The reason of one image's failure in one line.
-
-    Args:
-        error: what was raised.
-        target: the file that was to be written.
-
-    Raises:
-        OSError: for a full disk, which ends the whole job, with what to do about it.
-    """
+    """The reason, in one line, why ``target`` was not written; a full disk is raised, as it ends the whole job."""
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         note = f"{error.strerror}; make room and start again, what is there already is whole and is kept"
         raise OSError(error.errno, note, str(Path(target).parent)) from None
@@ -167,7 +148,6 @@ def _walk(folder, out, failed):
 
 
 def _fixed_part(pattern):
-    """The leading folders of a glob pattern that hold no wildcard."""
     fixed = Path(pattern.anchor)
     for part in pattern.parts[len(fixed.parts) : -1]:
         if glob.has_magic(part):

@@ -26,10 +26,9 @@ class PosedSource(Source):
     are decoded at full size always, which is what ``intrinsics`` are for.
 
     Args:
-        left: paths of the images.
-        right: those of the right camera; empty for one camera.
+        left, right: paths of the images; ``right`` is empty for one camera.
         poses: float64 (frames, 4, 4).
-        intrinsics: float64 (3, 3) of the left camera in pixels, the same for the right one.
+        intrinsics: float64 (3, 3) in pixels, the same for both cameras.
         baseline: distance of the right camera from the left one in meters; None for one camera.
     """
 
@@ -65,7 +64,7 @@ class PosedSource(Source):
 
 
 def posed_source(data, *, poses=None, stereo=None):
-    """A sequence of images with poses.
+    """A sequence of images with poses, as :class:`PosedSource`, frames in the order of their numbers.
 
     Args:
         data: folder of the sequence: ``image_l/``, ``image_2/`` or ``image_0/`` with the frames (perhaps ``image_r/``,
@@ -73,9 +72,6 @@ def posed_source(data, *, poses=None, stereo=None):
         poses: file with one row of a 3x4 matrix a frame; None: ``poses.txt`` in the folder, or
             ``../../poses/NAME.txt`` as KITTI has them.
         stereo: False leaves the right camera out, True demands it, None takes it where it is.
-
-    Returns:
-        A :class:`PosedSource`, frames in the order of their numbers.
 
     Raises:
         SourceError: in one line, if files are missing or damaged, or there are not as many poses as frames.

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 
 from tfssl.data import maps
-from tfssl.data.decode import check_header, decode_image
+from tfssl.data.decode import decode_image
 from tfssl.data.images import EXTENSIONS
 from tfssl.data.listing import (
+    GroupSource,
     by_stem,
     check_groups,
     folder,
@@ -15,11 +16,9 @@ from tfssl.data.listing import (
     folders_below,
     listed_groups,
     match,
-    printable,
     strip,
     whole,
 )
-from tfssl.data.source import Source
 
 FOLDERS = (("color", "depth"), ("rgb", "depth"), ("image", "depth"), ("images", "depth"))
 """Pairs of folders that are known."""
@@ -30,23 +29,13 @@ _KINECT_SPAN, _KINECT_ZERO, _KINECT_FARTHEST = 351.3, 1092.5, 10.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RGBDSource(Source):
+class RGBDSource(GroupSource):
     """``{"image": PIL.Image, "depth": float32 (H, W)}``; depth in meters, NaN where it is unknown.
 
     Images are decoded at full size always, as depth has one value for each pixel.
-
-    Args:
-        groups: paths by role, as :func:`tfssl.data.listing.match` gives them, one for each image.
-        scale: units of the depth files in a meter; None: see :func:`rgbd_source`.
     """
 
-    groups: tuple[dict, ...]
-    scale: float | None = None
-
     noun = "images with depth"
-
-    def __len__(self):
-        return len(self.groups)
 
     def example(self, index):
         group = self.groups[index]
@@ -55,16 +44,9 @@ class RGBDSource(Source):
         maps.same_size(**example)
         return example
 
-    def name(self, index):
-        return printable(self.groups[index]["image"] or self.groups[index]["depth"])
-
-    def check(self, index):
-        whole(self.groups[index])
-        check_header(self.groups[index]["image"])
-
 
 def rgbd_source(data, *, scale=None):
-    """Color images with depth.
+    """Color images with depth, as :class:`RGBDSource`.
 
     Args:
         data: a folder with two folders of equal names (see :data:`FOLDERS`); or one whose folders hold
@@ -72,11 +54,8 @@ def rgbd_source(data, *, scale=None):
         scale: units of the depth files in a meter, such as 5000 for TUM. None: 1000 (millimeters) for whole numbers,
             1 for floats, and Kinect's raw values, their bytes swapped, in ``.pgm`` as NYU gives them.
 
-    Returns:
-        An :class:`RGBDSource`. An image that lacks its partner is named when it is read.
-
     Raises:
-        SourceError: in one line, if no pair is found.
+        SourceError: if no pair is found; an image that lacks its partner is named when it is read.
     """
     if isinstance(data, RGBDSource):
         return data
@@ -91,14 +70,8 @@ def rgbd_source(data, *, scale=None):
 def read_depth(path, scale=None):
     """Depth in meters, float32 (H, W), NaN where it is unknown; ``scale`` as in :func:`rgbd_source`.
 
-    Raw values of a Kinect become ``351.3 / (1092.5 - raw)`` meters, unknown beyond 10.
-
-    Raises:
-        ValueError: if the file is damaged, or a PGM holds no raw values of a Kinect (0 to 2047).
-
-    Reference:
-        N. Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, ECCV 2012: toolbox of NYU
-        Depth V2, camera_params.m.
+    Raw values of a Kinect (0 to 2047) become ``351.3 / (1092.5 - raw)`` meters, unknown beyond 10 (toolbox of NYU Depth
+    V2, camera_params.m; Silberman et al., ECCV 2012). ValueError if the file is damaged.
     """
     raw = scale is None and path.lower().endswith(".pgm")
     values = maps.read_map(path, swapped=raw)

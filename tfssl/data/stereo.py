@@ -3,9 +3,10 @@
 import dataclasses
 
 from tfssl.data import maps
-from tfssl.data.decode import check_header, decode_image
+from tfssl.data.decode import decode_image
 from tfssl.data.images import EXTENSIONS
 from tfssl.data.listing import (
+    GroupSource,
     by_stem,
     check_groups,
     folder,
@@ -13,13 +14,11 @@ from tfssl.data.listing import (
     folders_below,
     listed_groups,
     match,
-    printable,
     short,
     stem,
     strip,
     whole,
 )
-from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
 FOLDERS = (("left", "right"), ("image_l", "image_r"), ("image_2", "image_3"), ("image_0", "image_1"))
@@ -35,50 +34,34 @@ _ENDINGS = (
     ("_l", "_r", ("_gt", "_disp")),
     ("l", "r", ("gt", "disp")),
 )
+_ROLES = ("left", "right")
 _QUARTER_UNITS = "im2"  # the only layout whose 8-bit maps are known to hold four units a pixel (Middlebury 2003)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StereoSource(Source):
+class StereoSource(GroupSource):
     """Pairs, ``{"left": PIL.Image, "right": PIL.Image}``, with ``disparity`` where the source has it.
 
     ``disparity`` is float32 (H, W) in pixels: what is at x in the left image is at x - disparity in the right one. NaN
     where it is unknown. Images are decoded at full size always: a scaled one would have other disparities.
-
-    Args:
-        groups: paths by role, as :func:`tfssl.data.listing.match` gives them, one for each pair.
-        scale: units of the files of disparities in a pixel; None: see :func:`stereo_source`.
     """
 
-    groups: tuple[dict, ...]
-    scale: float | None = None
-
     noun = "stereo pairs"
-
-    def __len__(self):
-        return len(self.groups)
+    roles = _ROLES
 
     def example(self, index):
         group = self.groups[index]
         whole(group)
-        example = {role: decode_image(group[role]) for role in ("left", "right")}
+        example = {role: decode_image(group[role]) for role in _ROLES}
         if "disparity" in group:
             values = maps.read_map(group["disparity"])
             example["disparity"] = maps.scaled_map(values, self.scale or _scale(values, group["left"]))
         maps.same_size(**example)
         return example
 
-    def name(self, index):
-        return printable(next(path for path in self.groups[index].values() if path is not None))
-
-    def check(self, index):
-        whole(self.groups[index])
-        for role in ("left", "right"):
-            check_header(self.groups[index][role])
-
 
 def stereo_source(data, *, disparity=None, scale=None):
-    """Rectified stereo pairs.
+    """Rectified stereo pairs, as :class:`StereoSource`.
 
     Args:
         data: a folder with two folders of equal names (see :data:`FOLDERS`, and perhaps a folder of disparities); or
@@ -88,11 +71,8 @@ def stereo_source(data, *, disparity=None, scale=None):
         scale: units of PNG disparities in a pixel. None: 256 for 16 bits (KITTI), 4 for ``im2``/``im6`` (Middlebury
             2003), 1 for other maps of 8 bits and for files of floats.
 
-    Returns:
-        A :class:`StereoSource`. A pair that lacks a partner is named when it is read.
-
     Raises:
-        SourceError: in one line, if no pair is found, or a partner is missing everywhere.
+        SourceError: if no pair is found, or a partner is missing everywhere; a single one is named when it is read.
     """
     if isinstance(data, StereoSource):
         return data
@@ -100,14 +80,15 @@ def stereo_source(data, *, disparity=None, scale=None):
         groups = listed_groups(data, ("left", "right", "disparity"))
     else:
         groups = _found(folder(data, " or a list of (left, right)"))
-    check_groups([{role: group[role] for role in ("left", "right")} for group in groups], data, "stereo pairs")
+    pairs = [{role: group[role] for role in _ROLES} for group in groups]
+    check_groups(pairs, data, StereoSource.noun)
     having = [group for group in groups if group.get("disparity")]
     if disparity and not having:
         raise SourceError(f"`disparity`: no pair has one, see docs/data.md. Received: data={short(data)}")
     if disparity:
         groups = having
     elif disparity is False or len(having) < len(groups):
-        groups = [{role: group[role] for role in ("left", "right")} for group in groups]
+        groups = pairs
     return StereoSource(tuple(groups), scale)
 
 
@@ -121,7 +102,7 @@ def _found(root):
     pair = folder_pair(root, FOLDERS)
     if pair is None:
         return [group for folder in folders_below(root) for group in _by_endings(folder)]
-    roles = {role: by_stem(root / name, EXTENSIONS) for role, name in zip(("left", "right"), pair, strict=True)}
+    roles = {role: by_stem(root / name, EXTENSIONS) for role, name in zip(_ROLES, pair, strict=True)}
     folder = next((root / name for name in _DISPARITY_FOLDERS if (root / name).is_dir()), None)
     disparities = {} if folder is None else by_stem(folder, maps.EXTENSIONS)
     return [{**group, "disparity": disparities.get(name)} for name, group in match(roles).items()]

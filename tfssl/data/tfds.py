@@ -33,30 +33,14 @@ class TFDSSource(ImageSource):
 def tfds_source(text):
     """Open ``tfds:NAME:SPLIT``, downloading and preparing the dataset where that has not been done.
 
-    Args:
-        text: for example ``"tfds:cifar10:train"`` or ``"tfds:cifar10:3.0.2:train[:10%]"``.
-
-    Returns:
-        A :class:`TFDSSource`.
-
-    Raises:
-        SourceError: if tensorflow_datasets is missing, the name or split is unknown, or there is no ``image``.
+    ``text`` is for example ``"tfds:cifar10:train"`` or ``"tfds:cifar10:3.0.2:train[:10%]"``. SourceError if
+    tensorflow_datasets is missing, the name or split is unknown, or there is no ``image``.
     """
     return TFDSSource(text, _open(text, "image"))
 
 
 def tfds_labels(text):
-    """The classes of ``tfds:NAME:SPLIT``, without decoding its images.
-
-    Args:
-        text: as :func:`tfds_source`.
-
-    Returns:
-        ``(labels, classes)``: the class number of each image, tuple of int, and the names of the classes.
-
-    Raises:
-        SourceError: as :func:`tfds_source`, or if there is no ``label`` that is a class.
-    """
+    """``(class numbers, names of the classes)`` of ``tfds:NAME:SPLIT``, without decoding its images."""
     records = _open(text, "label", decode=False)
     classes = getattr(records.dataset_info.features["label"], "names", None)
     if not classes:

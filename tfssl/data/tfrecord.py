@@ -68,8 +68,7 @@ class TFRecordSource(ImageSource):
     Args:
         paths: the shards.
         first: number of each shard's first record in the source, and the number of all records, int64 (shards + 1,).
-        offsets: position of each payload in its shard, in bytes, int64 (records,).
-        lengths: bytes of each payload, int64 (records,).
+        offsets, lengths: of each payload in its shard, in bytes, int64 (records,).
     """
 
     paths: tuple[str, ...]
@@ -80,13 +79,7 @@ class TFRecordSource(ImageSource):
 
     @classmethod
     def from_paths(cls, paths):
-        """Index uncompressed shards.
-
-        Args:
-            paths: list of file names.
-
-        Returns:
-            A :class:`TFRecordSource` of all records, in the order of the shards.
+        """Index uncompressed shards, in their order.
 
         Raises:
             SourceError: naming the shard, if one is missing, truncated, compressed or no TFRecord file, or if its

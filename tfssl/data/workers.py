@@ -40,7 +40,7 @@ _ENVIRONMENT = {
 
 
 class ParallelSource(Source):
-    """A source whose examples are read, cut and converted by worker processes.
+    """A source whose examples are read, cut and converted by ``workers`` processes.
 
     Give it to a method's ``dataset`` in place of the data: the batches are the same, bit for bit. Worth it where an
     accelerator trains and the machine has cores to spare. Processes start with the first batch and stay until
@@ -50,10 +50,6 @@ class ParallelSource(Source):
         source: a :class:`~tfssl.data.source.Source`, or anything :func:`tfssl.data.images.image_source` takes, but
             images in memory (arrays), which would be copied into each process.
         workers: number of processes, at least 1.
-
-    Raises:
-        ValueError: if ``workers`` is less than 1.
-        SourceError: if the source is empty or in memory.
     """
 
     def __init__(self, source, workers):
@@ -98,17 +94,11 @@ class ParallelSource(Source):
         self._pools.close()
 
     def in_workers(self, function):
-        """``function`` called in a worker process.
+        """``function`` called in a worker process: a function of the same arguments that returns the same.
 
         Args:
             function: picklable, of picklable arguments, importable by name; returns ``(arrays, note)``: a sequence of
                 NumPy arrays and anything picklable.
-
-        Returns:
-            A function of the same arguments that returns the same.
-
-        Raises:
-            SourceError: if ``function`` cannot be sent to a process.
         """
         job = _Job(function)
         return lambda *arguments: self._pools.running().call(job, arguments)
@@ -160,8 +150,6 @@ class _Pickler(pickle.Pickler):
 
 
 class _Pool:
-    """Worker processes, and the queue of those that are idle."""
-
     def __init__(self, workers):
         self._idle = queue.SimpleQueue()
         self._workers = [_Worker() for _ in range(workers)]
@@ -226,7 +214,6 @@ class _Worker:
             self._process.stdin.close()
 
     def wait(self):
-        """After :meth:`end`: a worker notices when what it is doing is done."""
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -272,7 +259,6 @@ def _aligned(shape, dtype):
 
 
 def _serve(requests, replies):
-    """Answer requests until there are no more."""
     function = None
     while True:
         try:

@@ -13,13 +13,7 @@ _NAMES = ("adam", "adamw", "sgd", "rmsprop", "lamb", "lion", "adagrad", "adadelt
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from zero, then a half cosine down to zero at ``total_steps``.
-
-    Args:
-        peak: learning rate after the warm-up.
-        total_steps: steps of the whole training.
-        warmup_steps: steps of the warm-up.
-    """
+    """Linear warm-up from zero to ``peak``, then a half cosine down to zero at ``total_steps``."""
 
     def __init__(self, peak, total_steps, warmup_steps=0):
         self.peak = peak
@@ -39,12 +33,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class WarmupSteps(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from zero, then a rate that changes at given steps.
-
-    Args:
-        rates: ``{step: rate}``, beginning with step 0.
-        warmup_steps: steps of the warm-up.
-    """
+    """Linear warm-up from zero, then the values of the table ``{step: learning rate}``, which begins with step 0."""
 
     def __init__(self, rates, warmup_steps=0):
         self.rates = {int(step): float(rate) for step, rate in sorted(rates.items(), key=lambda item: int(item[0]))}

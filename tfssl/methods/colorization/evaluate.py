@@ -9,9 +9,9 @@ from tfssl.color.photographs import LONGEST_SIDE, read_photographs
 from tfssl.color.predict import predict_ab
 from tfssl.color.predictors import Colorizer, GrayBaseline, all_temperatures, one_temperature
 from tfssl.color.tally import SAMPLING, ColorTally
+from tfssl.data.examples import spread_examples
 from tfssl.data.images import image_source
 from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.colorization.data import crop_of

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
-from tfssl.data.spread import spread_examples
+from tfssl.data.examples import spread_examples
 from tfssl.methods.context_prediction.data import to_batch
 from tfssl.ops.patches import DIRECTIONS, NUM_LABELS, OFFSETS
 from tfssl.visualization.sheet import picture_sheet, save_png

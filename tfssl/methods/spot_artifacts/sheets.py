@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from tfssl.data.spread import spread_examples
+from tfssl.data.examples import spread_examples
 from tfssl.layers.corruption import Damage
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
 from tfssl.visualization.sheet import picture_sheet
