@@ -132,15 +132,11 @@ def evaluate(
         data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labeled ones.
         task: a name of :func:`tfssl.evaluation.task_names`; None for the method's own metrics.
         out: folder for ``metrics.json``, tables and pictures; None writes nothing.
-        table: .csv or .json file that the evaluation is appended to as a row, see
-            :func:`tfssl.evaluation.table.append_result`.
+        table: .csv or .json file that the evaluation is appended to as a row.
         progress: called with (done, in all).
         compare: further sources to measure beside.
         **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, images
             for the task that the run was trained on, which goes on beside.
-
-    Returns:
-        :class:`~tfssl.evaluation.record.Record`: ``{name: Metric}``.
 
     Raises:
         ConfigError, ModelError, SourceError: for an unknown task or option, a model that cannot be loaded, other data.

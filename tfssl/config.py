@@ -1,5 +1,6 @@
 """Run configurations: one flat YAML of a method's fields and the settings of a training run, strictly checked."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -83,12 +84,12 @@ class TrainSettings(pydantic.BaseModel):
         return rate
 
 
+@dataclasses.dataclass
 class RunConfig:
-    """A checked configuration: ``method`` (a :class:`~tfssl.methods.base.Method`) and ``settings``."""
+    """A checked configuration."""
 
-    def __init__(self, method: Method, settings: TrainSettings):
-        self.method = method
-        self.settings = settings
+    method: Method
+    settings: TrainSettings
 
     def to_dict(self) -> dict[str, Any]:
         """The flat dict that :func:`parse_config` reads back to an equal configuration."""

@@ -33,12 +33,9 @@ def declared(module: str, function: str) -> dict[str, object]:
 
 
 def check(given: Mapping[str, object], known: Mapping[str, object], what: str) -> None:
-    """Refuse options that do not exist, or are of another kind than their default, by a ConfigError.
+    """Refuse options that are not ``known`` (``{option: default}``), or of another kind than their default.
 
-    Args:
-        given: ``{option: value}``.
-        known: ``{option: default}``.
-        what: whose options they are, for the message.
+    ``what`` says in the message whose options they are.
     """
     for name, value in given.items():
         if name not in known:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FileSource as FileSource,
         ImageSource as ImageSource,
         image_source as image_source,
+        tfds_source as tfds_source,
     )
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import PosedSource as PosedSource, posed_source as posed_source
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tfssl.data.sounds import Sound as Sound, SoundSource as SoundSource, sound_source as sound_source
     from tfssl.data.source import Source as Source, check_source as check_source
     from tfssl.data.stereo import StereoSource as StereoSource, stereo_source as stereo_source
-    from tfssl.data.tfds import tfds_source as tfds_source
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
     from tfssl.data.workers import ParallelSource as ParallelSource
 else:

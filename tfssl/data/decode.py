@@ -1,5 +1,6 @@
 """Encoded images and arrays, of every kind that people have, to upright 8-bit RGB."""
 
+import contextlib
 import io
 import os
 
@@ -42,37 +43,36 @@ def decode_image(data, *, min_size=None, keep_alpha=False):
     Raises:
         ValueError: naming the reason, if the data is empty, truncated, not an image, or too large.
     """
+    with _opened(data) as image:
+        if min_size is not None and image.format in ("JPEG", "MPO"):
+            image.draft(None, (min_size, min_size))  # both sides stay at least as large as asked
+        image.load()
     try:
-        with _open(data) as image:
-            _check_size(image)
-            if min_size is not None and image.format in ("JPEG", "MPO"):
-                image.draft(None, (min_size, min_size))  # both sides stay at least as large as asked
-            image.load()
-    except Exception as error:  # on damaged files Pillow's readers raise almost anything
-        raise ValueError(_reason(error, data)) from error
-    return _to_rgb(_upright(image), keep_alpha)
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # a damaged EXIF block says nothing about the pixels; it must not be written out again either
+        image.info.pop("exif", None)
+    return _to_rgb(image, keep_alpha)
 
 
 def check_header(data):
     """Raise ValueError if the header shows that :func:`decode_image` would refuse it; decodes no pixels."""
+    with _opened(data):
+        pass
+
+
+@contextlib.contextmanager
+def _opened(data):
     try:
-        with _open(data) as image:
-            _check_size(image)
-    except Exception as error:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ValueError(
+                    f"{width}x{height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
+                    f"{MAX_PIXELS / 1e6:.0f}; shrink it first"
+                )
+            yield image
+    except Exception as error:  # on damaged files Pillow's readers raise almost anything
         raise ValueError(_reason(error, data)) from error
-
-
-def _open(data):
-    return Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
-
-
-def _check_size(image):
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(
-            f"{width}x{height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
-            f"{MAX_PIXELS / 1e6:.0f}; shrink it first"
-        )
 
 
 def _reason(error, data):
@@ -95,14 +95,6 @@ def _is_empty(data):
         return os.path.getsize(data) == 0
     data.seek(0)
     return not data.read(1)
-
-
-def _upright(image):
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-    except Exception:  # a damaged EXIF block says nothing about the pixels; it must not be written out again either
-        image.info.pop("exif", None)
-    return image
 
 
 def _to_rgb(image, keep_alpha):

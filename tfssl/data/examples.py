@@ -149,13 +149,11 @@ class _Order:
 
 
 def spread_examples(source, count, cut):
-    """Cut examples from ``count`` items that are spread evenly over a source, always the same ones.
+    """Cut ``count`` examples from items that are spread evenly over a source, always the same ones.
 
-    An item that cannot be read or does not serve gives way to the next one that was not tried yet.
+    An item that cannot be read or does not serve gives way to the next one that was not tried yet; there may be fewer.
 
     Args:
-        source: a :class:`~tfssl.data.source.Source`.
-        count: how many to take; fewer where there are fewer.
         cut: function of an example and of a seed, the number of the item counted from 1, that returns anything;
             ValueError where the item does not serve.
 

@@ -1,9 +1,10 @@
-"""Image sources: where encoded images come from, decoded to upright 8-bit RGB."""
+"""Image sources: files, arrays, TFRecord shards and TensorFlow Datasets, decoded to upright 8-bit RGB."""
 
 import dataclasses
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from tfssl.errors import SourceError
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """File names that count as images in folders, lower case."""
 
+# The split may hold colons itself, as in train[:10%].
+_TFDS = re.compile(r"tfds:(?P<name>[^:]+(:\d+\.\d+\.\d+)?):(?P<split>[^:]+(\[.*\])?)")
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 
 
@@ -121,8 +124,6 @@ def _from_text(text):
 
         return FileSource(tuple(str(p) for p in builtin_photographs()))
     if text.startswith("tfds:"):
-        from tfssl.data.tfds import tfds_source
-
         return tfds_source(text)
     found = expand(text)
     paths = tuple(p for p in found if p.lower().endswith(EXTENSIONS) or _SHARD.search(p))
@@ -145,3 +146,59 @@ def _from_paths(paths, source):
     from tfssl.data.tfrecord import TFRecordSource
 
     return TFRecordSource.from_paths(shards)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TFDSSource(ImageSource):
+    """The feature ``image`` of a TensorFlow Datasets data source."""
+
+    title: str
+    records: Any
+    min_size: int | None = None
+
+    def __len__(self):
+        return len(self.records)
+
+    def example(self, index):
+        return {"image": array_to_image(self.records[index]["image"])}
+
+    def name(self, index):
+        return f"{self.title}#{index}"
+
+
+def tfds_source(text):
+    """Open ``tfds:NAME:SPLIT``, downloading and preparing the dataset where that has not been done.
+
+    ``text`` is for example ``"tfds:cifar10:train"`` or ``"tfds:cifar10:3.0.2:train[:10%]"``. SourceError if
+    tensorflow_datasets is missing, the name or split is unknown, or there is no ``image``.
+    """
+    return TFDSSource(text, _open_tfds(text, "image"))
+
+
+def tfds_labels(text):
+    """``(class numbers, names of the classes)`` of ``tfds:NAME:SPLIT``, without decoding its images."""
+    records = _open_tfds(text, "label", decode=False)
+    classes = getattr(records.dataset_info.features["label"], "names", None)
+    if not classes:
+        raise SourceError(f"`data` {text!r}: the feature `label` is no class")
+    return tuple(int(record["label"]) for record in records), tuple(classes)
+
+
+def _open_tfds(text, needed, *, decode=True):
+    match = _TFDS.fullmatch(text)
+    if match is None:
+        raise SourceError(f"`data` must be tfds:NAME:SPLIT, such as tfds:cifar10:train. Received: data={text!r}")
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise SourceError(f"`data` {text!r} needs TensorFlow Datasets ({error}); pip install 'tfssl[tfds]'") from None
+    try:
+        options = {} if decode else {"decoders": {"image": tfds.decode.SkipDecoding()}}
+        records = tfds.data_source(match["name"], split=match["split"], **options)
+        features = list(records[0]) if len(records) else []
+    except Exception as error:  # an unknown name, split or license step has an exception class of its own each
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SourceError(f"`data` {text!r} cannot be opened: {reason}") from error
+    if features and needed not in features:
+        raise SourceError(f"`data` {text!r} has no feature `{needed}`, only {', '.join(map(str, features))}")
+    return records

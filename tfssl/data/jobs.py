@@ -33,9 +33,7 @@ class Report:
 
 
 def start_jobs(inputs, out, *, format=None, overwrite=False):
-    """Plan a list of inputs, make the folder of the outputs and leave out what is done already.
-
-    Arguments and errors as :func:`plan_jobs`; ``overwrite`` replaces outputs that are there.
+    """Plan a list of inputs, make the folder of the outputs and leave out what is done already, without ``overwrite``.
 
     Returns:
         ``(jobs, report)``: the :class:`Job` left to do; a :class:`Report` of what is skipped or cannot be read.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.crop import Crop
-from tfssl.data.images import FileSource, image_source
+from tfssl.data.images import FileSource, image_source, tfds_labels, tfds_source
 from tfssl.data.source import Source, check_source
 from tfssl.errors import SourceError
 
@@ -19,12 +19,8 @@ CACHE_BYTES = 2**27
 class LabeledImages(Source):
     """Images with a class each: ``{"image": PIL.Image, "label": int32}``.
 
-    Args:
-        root: the folder they come from, or ``tfds:NAME:SPLIT``.
-        images: a source of images.
-        labels: class number of each example, in [0, len(classes)).
-        classes: their names.
-        positions: of the examples in ``images``; None for all of them in order.
+    ``root`` is the folder they come from, or ``tfds:NAME:SPLIT``; ``labels`` are class numbers of the examples, in
+    [0, len(classes)); ``positions`` those of the examples in ``images``, None for all of them in order.
     """
 
     noun = "images"
@@ -135,13 +131,11 @@ class LabeledCrop:
 
 
 def labeled_batches(source, crop, *, batch_size=64, skipped=None):
-    """Center crops and their labels in the order of the source; unreadable images are left out.
+    """Center crops and their labels in the order of the source; unreadable images are left out into ``skipped``.
 
     Args:
         source: :class:`LabeledImages`, or another source with the fields ``image`` and ``label``.
         crop: a :class:`~tfssl.data.crop.Crop`.
-        batch_size: images in a batch; the last one may be smaller.
-        skipped: a :class:`tfssl.data.examples.Skipped` that collects the unreadable images with their reasons.
 
     Returns:
         ``tf.data.Dataset`` of uint8 (B, size, size, 3), sRGB, and labels (B, ...). A set up to :data:`CACHE_BYTES` is
@@ -163,8 +157,6 @@ def folder_labels(source):
 
 
 def _from_tfds(text):
-    from tfssl.data.tfds import tfds_labels, tfds_source
-
     source = tfds_source(text)
     labels, classes = tfds_labels(text)
     if len(classes) < 2 or not labels:

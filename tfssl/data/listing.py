@@ -29,15 +29,12 @@ def short(data):
 
 
 def list_files(data, extensions, noun):
-    """Paths of files of one kind, sorted; of a list in its order.
+    """Paths of files of one kind, sorted; of a list in its order. SourceError if there are none.
 
     Args:
         data: a folder (with its folders; hidden ones left out), a glob, a file, or a list of files.
         extensions: endings that count in folders and globs, lower case.
         noun: what the files hold, for messages.
-
-    Raises:
-        SourceError: if there are none.
     """
     if isinstance(data, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in data):
         paths = tuple(os.fspath(item) for item in data)
@@ -205,12 +202,7 @@ class PathSource(Source):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GroupSource(Source):
-    """A source of files that belong together.
-
-    Args:
-        groups: paths by role, as :func:`match` gives them, one for each example.
-        scale: units of the files of maps, see the function that opens the source.
-    """
+    """A source of files that belong together: ``groups`` as :func:`match` gives them, ``scale`` of files of maps."""
 
     groups: tuple[dict, ...]
     scale: float | None = None

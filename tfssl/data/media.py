@@ -84,9 +84,7 @@ def decode_track(path, start, count):
 
     Returns:
         float32 (count, channels), zeros where the track has none; and the number of the sample after the last decoded.
-
-    Raises:
-        ValueError: if a part of it cannot be decoded.
+        ValueError if a part of it cannot be decoded.
     """
     av = require("av", "video")
     with container(path) as opened:

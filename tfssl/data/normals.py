@@ -108,15 +108,12 @@ def _unpacked(path, order):
 
 
 def points_from_depth(depth, fx, fy, cx, cy):
-    """Points in the camera's coordinates: x to the right, y down, z into the scene.
+    """Points ``((u - cx) z / fx, (v - cy) z / fy, z)``, float64 (H, W, 3): x to the right, y down, z into the scene.
 
     Args:
-        depth: float (H, W), distance along the optical axis in any unit.
+        depth: float (H, W), distance along the optical axis in any unit, which is that of the points.
         fx, fy: focal lengths in pixels.
         cx, cy: principal point in pixels, (0, 0) being the center of the upper left pixel.
-
-    Returns:
-        float64 (H, W, 3), ``((u - cx) z / fx, (v - cy) z / fy, z)`` in the unit of ``depth``.
     """
     z = np.asarray(depth, np.float64)
     v, u = np.indices(z.shape)

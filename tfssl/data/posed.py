@@ -23,13 +23,8 @@ class PosedSource(Source):
     """One sequence: ``{"image", "pose"}``, or ``{"left", "right", "pose"}`` where it has two cameras.
 
     ``pose`` is float64 (4, 4): points of KITTI's camera 0 at that moment to those of its first frame, in meters. Images
-    are decoded at full size always, which is what ``intrinsics`` are for.
-
-    Args:
-        left, right: paths of the images; ``right`` is empty for one camera.
-        poses: float64 (frames, 4, 4).
-        intrinsics: float64 (3, 3) in pixels, the same for both cameras.
-        baseline: distance of the right camera from the left one in meters; None for one camera.
+    are decoded at full size always, which is what ``intrinsics``, float64 (3, 3) in pixels for both cameras, are for.
+    ``baseline`` is the distance of the right camera from the left one in meters, None for one camera.
     """
 
     left: tuple[str, ...]

@@ -79,10 +79,7 @@ class BoxedImages(SplitImages):
 class MaskedImages(SplitImages):
     """Images with a class for each pixel: ``mask``, int32 (H, W), class numbers, 255 where it counts for nothing.
 
-    Args:
-        classes: names of the classes, in the order of their numbers.
-        masks: files of the masks, one for each image.
-        ignore: values in them that count for nothing.
+    ``masks`` are files, one for each image; ``ignore`` are values in them that count for nothing.
     """
 
     classes: tuple[str, ...]

@@ -50,13 +50,7 @@ class SkippedTable:
 class Recorder(keras.callbacks.Callback):
     """Counts steps, stops on NaN, writes checkpoints and ``history.csv``, reports progress.
 
-    Args:
-        config: the run's :class:`tfssl.config.RunConfig`.
-        out: run directory.
-        state: :class:`tfssl.training.checkpoint.TrainingState`, updated in place.
-        steps_per_epoch: steps of an epoch.
-        skipped: the run's :class:`tfssl.data.examples.Skipped`.
-        reporter: a :class:`tfssl.training.progress.Reporter`, or None.
+    ``state``, a :class:`tfssl.training.checkpoint.TrainingState`, is updated in place; ``reporter`` may be None.
     """
 
     def __init__(self, *, config, out, state, steps_per_epoch, skipped, reporter=None):
@@ -136,6 +130,8 @@ class Recorder(keras.callbacks.Callback):
             "wait_fraction": self.wait_fraction(),
             "skipped": len(self.skipped.reasons),
         }
+        self._waited += self.clock.seconds  # each epoch has a clock of its own
+        self.clock = None
         self._write_history(row)
         state.loss_sum, state.loss_count = 0.0, 0
         self._save()

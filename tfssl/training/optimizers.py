@@ -64,12 +64,9 @@ def build_optimizer(settings, total_steps, factor=1.0):
     """Make the optimizer of a run, or of a phase of it.
 
     Args:
-        settings: a :class:`tfssl.config.TrainSettings`.
+        settings: a :class:`tfssl.config.TrainSettings`; ConfigError if its optimizer is unknown or does not take them.
         total_steps: steps that it takes; where the cosine ends.
         factor: multiple of the learning rate.
-
-    Raises:
-        ConfigError: for an unknown optimizer or one that does not take the given settings.
     """
     if settings.optimizer not in _NAMES:
         close = difflib.get_close_matches(settings.optimizer, _NAMES, n=1)
