@@ -234,8 +234,7 @@ def visualize(
         ``{network: {name: number}}``.
 
     Raises:
-        ConfigError: for an unknown kind or option, one that is missing, or two networks of one name.
-        ModelError, SourceError: if a model cannot be loaded, or the data are not what is needed.
+        ConfigError, ModelError, SourceError: as :func:`evaluate`, and for two networks of one name.
     """
     from tfssl.report import kinds
 

@@ -79,7 +79,6 @@ def inpaint(
 
 
 def _report(report, done, out):
-    """One line of counts, one for each failure; exit 1 if there is any."""
     typer.echo(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
     for path, reason in report.failed.items():
         typer.echo(f"failed {path}: {reason}", err=True)

@@ -49,7 +49,6 @@ def visualize(
 
 
 def _print_columns(numbers):
-    """One line for each number, one column for each network."""
     from tfssl.visualization.page import format_cell
 
     rows = list(dict.fromkeys(key for column in numbers.values() for key in column))

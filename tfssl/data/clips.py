@@ -209,7 +209,6 @@ def _index(path, _):
 
 
 def _decoded_times(path):
-    """Time stamps of the frames that come out of a decoder fed from the start."""
     with container(path) as opened:
         times = [frame.pts for frame in _frames(opened, _stream(opened, path), path)]
     if not times:

@@ -24,7 +24,6 @@ class Skipped:
         self._lock = threading.Lock()
 
     def add(self, name, reason):
-        """Record an image, once."""
         with self._lock:
             if name in self.reasons:
                 return

@@ -104,7 +104,6 @@ def plan_jobs(inputs, out, format=None):
 
 
 def _expand(text, out, failed):
-    """Yield (file, its path relative to the input) of one input."""
     path = Path(text).expanduser()
     if path.is_dir():
         yield from _walk(path, out, failed)

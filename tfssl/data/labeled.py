@@ -47,7 +47,6 @@ class LabeledImages(Source):
         return dataclasses.replace(self, images=self.images.sized(min_size))
 
     def take(self, indices):
-        """The examples at these positions, in this order."""
         labels = tuple(self.labels[i] for i in indices)
         return dataclasses.replace(self, labels=labels, positions=tuple(self._position(i) for i in indices))
 

@@ -50,7 +50,6 @@ class Header:
 
     @property
     def megapixels(self):
-        """Size of the image in millions of pixels."""
         return self.size[0] * self.size[1] / 1e6
 
 

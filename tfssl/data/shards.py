@@ -97,7 +97,6 @@ def write_shards(
 
 
 def _write(encode, total, paths, progress):
-    """Write all shards under temporary names, then rename them."""
     import tensorflow as tf
 
     skipped, done = {}, 0

@@ -142,7 +142,6 @@ def _bytes(features, *names):
 
 
 def _index_shard(path):
-    """(offset, length) of each payload, int64 (records, 2)."""
     try:
         with open(path, "rb", buffering=0) as file:
             return _follow_chain(file, path, os.fstat(file.fileno()).st_size)

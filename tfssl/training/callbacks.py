@@ -148,7 +148,6 @@ class Recorder(keras.callbacks.Callback):
         return (self._waited + (self.clock.seconds if self.clock else 0.0)) / elapsed if elapsed else 0.0
 
     def summary(self):
-        """Final figures for ``metrics.json``."""
         with open(self.out / "history.csv", newline="", encoding="utf-8") as file:
             last = list(csv.DictReader(file))[-1]
         return {
@@ -211,11 +210,9 @@ class WaitClock:
         self.seconds = 0.0
 
     def asking(self):
-        """Call when the step before has ended."""
         self._asked = time.time()
 
     def arrived(self):
-        """Call when the step has ended: adds the time from asking() to the batch's arrival."""
         self.seconds += max(0.0, float(self._arrival.numpy()) - self._asked)
 
 

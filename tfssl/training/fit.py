@@ -188,7 +188,6 @@ def default_run(config, loaded):
 
 
 def _claim(config, out):
-    """Create the run directory, or check that it belongs to the same configuration."""
     effective = out / "config.yaml"
     if effective.exists():
         old, new = load_config(effective).to_dict(), config.to_dict()

@@ -29,11 +29,9 @@ class Reporter:
             print(f"step {step}/{total}  {note}  {left / 60:.1f} min left", file=self.stream, flush=True)
 
     def message(self, text):
-        """A line that stays."""
         print(text, file=self.stream, flush=True)
 
     def stop(self):
-        """Called at the end, also after an error."""
         if self._bar is not None:
             self._bar.stop()
 
