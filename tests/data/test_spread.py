@@ -1,4 +1,4 @@
-"""Examples from all over a source: which pictures they come from."""
+"""Examples from all over a source: which images they come from."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ SOURCE = ArraySource([np.full((4, 4, 3), number, np.uint8) for number in range(2
 
 
 def chosen(count, unfit=()):
-    """Numbers of the pictures, and their seeds."""
+    """Numbers of the images, and their seeds."""
 
     def cut(example, seed):
         number = example["image"].getpixel((0, 0))[0]

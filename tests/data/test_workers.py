@@ -52,13 +52,13 @@ class Unportable(Exception):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Eleven pictures, and one file that is none."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """Eleven images, and one file that is none."""
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for i in range(12):
         path = folder / f"{i:02d}.png"
         if i == 4:
-            path.write_bytes(b"no picture")
+            path.write_bytes(b"no photograph")
         else:
             Image.fromarray(rng.integers(0, 256, (20 + i, 24, 3), np.uint8)).save(path)
     return str(folder)

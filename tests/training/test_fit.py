@@ -229,7 +229,7 @@ def test_unreadable_files_are_named_in_the_run(photos, tmp_path):
 def test_folder_of_broken_files_is_an_error(tmp_path):
     (tmp_path / "photos").mkdir()
     for i in range(8):
-        (tmp_path / "photos" / f"{i}.jpg").write_bytes(b"not a picture")
+        (tmp_path / "photos" / f"{i}.jpg").write_bytes(b"not an image")
     with pytest.raises(SourceError, match=r"mostly|half|cannot be"):
         fit(configuration(tmp_path / "photos"), tmp_path / "run")
 

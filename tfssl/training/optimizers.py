@@ -23,8 +23,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         step = ops.cast(step, "float32")
         rising = (step + 1.0) / max(self.warmup_steps, 1)
-        share = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
-        falling = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))
+        fraction = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
+        falling = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(fraction, 0.0, 1.0)))
         return self.peak * ops.where(step < self.warmup_steps, rising, falling)
 
     def get_config(self):
