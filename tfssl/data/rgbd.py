@@ -4,21 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from tfssl.data import maps
+from tfssl.data import listing, maps
 from tfssl.data.decode import decode_image
 from tfssl.data.images import EXTENSIONS
-from tfssl.data.listing import (
-    GroupSource,
-    by_stem,
-    check_groups,
-    folder,
-    folder_pair,
-    folders_below,
-    listed_groups,
-    match,
-    strip,
-    whole,
-)
 
 FOLDERS = (("color", "depth"), ("rgb", "depth"), ("image", "depth"), ("images", "depth"))
 """Pairs of folders that are known."""
@@ -29,7 +17,7 @@ _KINECT_SPAN, _KINECT_ZERO, _KINECT_FARTHEST = 351.3, 1092.5, 10.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RGBDSource(GroupSource):
+class RGBDSource(listing.GroupSource):
     """``{"image": PIL.Image, "depth": float32 (H, W)}``; depth in meters, NaN where it is unknown.
 
     Images are decoded at full size always, as depth has one value for each pixel.
@@ -39,7 +27,7 @@ class RGBDSource(GroupSource):
 
     def example(self, index):
         group = self.groups[index]
-        whole(group)
+        listing.whole(group)
         example = {"image": decode_image(group["image"]), "depth": read_depth(group["depth"], self.scale)}
         maps.same_size(**example)
         return example
@@ -60,10 +48,10 @@ def rgbd_source(data, *, scale=None):
     if isinstance(data, RGBDSource):
         return data
     if isinstance(data, (list, tuple)):
-        groups = listed_groups(data, ("image", "depth"))
+        groups = listing.listed_groups(data, ("image", "depth"))
     else:
-        groups = _found(folder(data, " or a list of (image, depth)"))
-    check_groups(groups, data, RGBDSource.noun)
+        groups = _found(listing.folder(data, " or a list of (image, depth)"))
+    listing.check_groups(groups, data, RGBDSource.noun)
     return RGBDSource(tuple(groups), scale)
 
 
@@ -85,15 +73,15 @@ def read_depth(path, scale=None):
 
 
 def _found(root):
-    pair = folder_pair(root, FOLDERS)
+    pair = listing.folder_pair(root, FOLDERS)
     if pair is not None:
-        color, depth = root / pair[0], root / pair[1]
-        return list(match({"image": by_stem(color, EXTENSIONS), "depth": by_stem(depth, maps.EXTENSIONS)}).values())
+        images, depths = listing.by_stem(root / pair[0], EXTENSIONS), listing.by_stem(root / pair[1], maps.EXTENSIONS)
+        return list(listing.match({"image": images, "depth": depths}).values())
     groups = []
-    for below in folders_below(root):
-        images, depths = by_stem(below, EXTENSIONS), by_stem(below, maps.EXTENSIONS)
-        for color_end, depth_end in _ENDINGS:
-            pairs = match({"image": strip(images, color_end), "depth": strip(depths, depth_end)})
+    for below in listing.folders_below(root):
+        images, depths = listing.by_stem(below, EXTENSIONS), listing.by_stem(below, maps.EXTENSIONS)
+        for color, depth in _ENDINGS:
+            pairs = listing.match({"image": listing.strip(images, color), "depth": listing.strip(depths, depth)})
             if any(group["image"] for group in pairs.values()):
                 groups += pairs.values()
                 break

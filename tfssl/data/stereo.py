@@ -2,23 +2,9 @@
 
 import dataclasses
 
-from tfssl.data import maps
+from tfssl.data import listing, maps
 from tfssl.data.decode import decode_image
 from tfssl.data.images import EXTENSIONS
-from tfssl.data.listing import (
-    GroupSource,
-    by_stem,
-    check_groups,
-    folder,
-    folder_pair,
-    folders_below,
-    listed_groups,
-    match,
-    short,
-    stem,
-    strip,
-    whole,
-)
 from tfssl.errors import SourceError
 
 FOLDERS = (("left", "right"), ("image_l", "image_r"), ("image_2", "image_3"), ("image_0", "image_1"))
@@ -39,7 +25,7 @@ _QUARTER_UNITS = "im2"  # the only layout whose 8-bit maps are known to hold fou
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StereoSource(GroupSource):
+class StereoSource(listing.GroupSource):
     """Pairs, ``{"left": PIL.Image, "right": PIL.Image}``, with ``disparity`` where the source has it.
 
     ``disparity`` is float32 (H, W) in pixels: what is at x in the left image is at x - disparity in the right one. NaN
@@ -51,7 +37,7 @@ class StereoSource(GroupSource):
 
     def example(self, index):
         group = self.groups[index]
-        whole(group)
+        listing.whole(group)
         example = {role: decode_image(group[role]) for role in _ROLES}
         if "disparity" in group:
             values = maps.read_map(group["disparity"])
@@ -77,14 +63,14 @@ def stereo_source(data, *, disparity=None, scale=None):
     if isinstance(data, StereoSource):
         return data
     if isinstance(data, (list, tuple)):
-        groups = listed_groups(data, ("left", "right", "disparity"))
+        groups = listing.listed_groups(data, ("left", "right", "disparity"))
     else:
-        groups = _found(folder(data, " or a list of (left, right)"))
+        groups = _found(listing.folder(data, " or a list of (left, right)"))
     pairs = [{role: group[role] for role in _ROLES} for group in groups]
-    check_groups(pairs, data, StereoSource.noun)
+    listing.check_groups(pairs, data, StereoSource.noun)
     having = [group for group in groups if group.get("disparity")]
     if disparity and not having:
-        raise SourceError(f"`disparity`: no pair has one, see docs/data.md. Received: data={short(data)}")
+        raise SourceError(f"`disparity`: no pair has one, see docs/data.md. Received: data={listing.short(data)}")
     if disparity:
         groups = having
     elif disparity is False or len(having) < len(groups):
@@ -95,25 +81,25 @@ def stereo_source(data, *, disparity=None, scale=None):
 def _scale(values, left):
     if values.dtype.kind == "f":
         return 1.0
-    return 256.0 if values.dtype.itemsize > 1 else 4.0 if stem(left) == _QUARTER_UNITS else 1.0
+    return 256.0 if values.dtype.itemsize > 1 else 4.0 if listing.stem(left) == _QUARTER_UNITS else 1.0
 
 
 def _found(root):
-    pair = folder_pair(root, FOLDERS)
+    pair = listing.folder_pair(root, FOLDERS)
     if pair is None:
-        return [group for folder in folders_below(root) for group in _by_endings(folder)]
-    roles = {role: by_stem(root / name, EXTENSIONS) for role, name in zip(_ROLES, pair, strict=True)}
+        return [group for folder in listing.folders_below(root) for group in _by_endings(folder)]
+    roles = {role: listing.by_stem(root / name, EXTENSIONS) for role, name in zip(_ROLES, pair, strict=True)}
     folder = next((root / name for name in _DISPARITY_FOLDERS if (root / name).is_dir()), None)
-    disparities = {} if folder is None else by_stem(folder, maps.EXTENSIONS)
-    return [{**group, "disparity": disparities.get(name)} for name, group in match(roles).items()]
+    disparities = {} if folder is None else listing.by_stem(folder, maps.EXTENSIONS)
+    return [{**group, "disparity": disparities.get(name)} for name, group in listing.match(roles).items()]
 
 
 def _by_endings(folder):
-    images = by_stem(folder, EXTENSIONS)
-    files = {**by_stem(folder, maps.EXTENSIONS), **images}
+    images = listing.by_stem(folder, EXTENSIONS)
+    files = {**listing.by_stem(folder, maps.EXTENSIONS), **images}
     best = []
     for left, right, disparities in _ENDINGS:
-        pairs = match({"left": strip(images, left), "right": strip(images, right)})
+        pairs = listing.match({"left": listing.strip(images, left), "right": listing.strip(images, right)})
         groups = [
             {**group, "disparity": next((files[name + end] for end in disparities if name + end in files), None)}
             for name, group in pairs.items()
