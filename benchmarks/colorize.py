@@ -24,8 +24,7 @@ from tfssl.color.colorize import colorize_image, colorize_paths, network_lightne
 from tfssl.color.join import Join
 from tfssl.color.predict import compiled_predictor
 from tfssl.data.builtin import builtin_photographs
-from tfssl.data.jpeg import QUALITY
-from tfssl.data.photo import decode_photo
+from tfssl.data.photo import QUALITY, decode_photo
 
 LARGE, SMALL = (4000, 3000), (1155, 866)  # 12 and 1 megapixels
 NOISE = 6.0  # levels: gives files of the size that a camera writes, 3 to 5 MB for 12 megapixels

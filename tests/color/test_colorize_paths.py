@@ -125,7 +125,7 @@ def test_full_disk_stops_and_leaves_no_half_file(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         original(temporary, path)
 
-    monkeypatch.setattr("tfssl.data.photo.os.replace", replace)
+    monkeypatch.setattr("tfssl.files.os.replace", replace)
     with pytest.raises(OSError, match="No space left on device; make room"):
         run([source], out)
     assert len(list(out.iterdir())) == 2

@@ -129,7 +129,6 @@ def plan_jobs(inputs, out, format=None):
 
 
 def _expand(text, out, failed):
-    """Yield (file, its path relative to the input) of one input."""
     path = Path(text).expanduser()
     if path.is_dir():
         yield from _walk(path, out, failed)
@@ -171,7 +170,6 @@ def _walk(folder, out, failed):
 
 
 def _fixed_part(pattern):
-    """The leading folders of a glob pattern that hold no wildcard."""
     fixed = Path(pattern.anchor)
     for part in pattern.parts[len(fixed.parts) : -1]:
         if glob.has_magic(part):

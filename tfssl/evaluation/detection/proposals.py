@@ -2,13 +2,13 @@
 
 import hashlib
 import itertools
-import os
 from pathlib import Path
 
 import numpy as np
 
 from tfssl.errors import ConfigError
 from tfssl.evaluation.runner import check_choice
+from tfssl.files import writing
 from tfssl.ops.boxes import area, iou
 
 SOURCES = ("selective_search", "sliding_windows")
@@ -81,11 +81,8 @@ def propose(image, source, cache=None):
     if file.is_file():
         return np.load(file)
     boxes = selective_search(image)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}.tmp")  # evaluations that run at the same time share a cache
-    with open(unfinished, "wb") as opened:
+    with writing(file, shared=True) as opened:  # evaluations that run at the same time share a cache
         np.save(opened, boxes)
-    os.replace(unfinished, file)
     return boxes
 
 

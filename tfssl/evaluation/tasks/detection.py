@@ -19,8 +19,7 @@ from tfssl.data.voc import boxed_images
 from tfssl.errors import ConfigError
 from tfssl.evaluation.average_precision import MAX_DETECTIONS, Objects, coco_average_precision, voc_average_precision
 from tfssl.evaluation.dense.head import tap_strides
-from tfssl.evaluation.detection import head as network_parts
-from tfssl.evaluation.detection import proposals as regions_of
+from tfssl.evaluation.detection import head as network_parts, proposals as regions_of
 from tfssl.evaluation.detection.data import StoredMaps, scaled_images
 from tfssl.evaluation.detection.sampling import (
     RegionSampler,

@@ -9,9 +9,9 @@ from tfssl.color.metrics import colorfulness, join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photographs
 from tfssl.color.predict import Colorizer, GrayBaseline, predict_ab
 from tfssl.color.tally import SAMPLING, ColorTally
+from tfssl.data.examples import spread_examples
 from tfssl.data.images import image_source
 from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.colorization.report import PROTOCOL, image_table, name_of, write_comparison

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.examples import Skipped
+from tfssl.data.examples import Skipped, spread_examples
 from tfssl.data.pipeline import batches
 from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
 from tfssl.errors import ModelError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.context_encoder.data import cut_hole

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from tfssl.data.spread import spread_examples
+from tfssl.data.examples import spread_examples
 from tfssl.methods.context_prediction.data import to_batch
 from tfssl.ops.patches import DIRECTIONS, OFFSETS
 from tfssl.visualization.line_plot import save_figure

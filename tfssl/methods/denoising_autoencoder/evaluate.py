@@ -5,9 +5,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfssl.data.examples import Skipped
+from tfssl.data.examples import Skipped, spread_examples
 from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.denoising_autoencoder.filter_shape import filter_shape

@@ -6,8 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.special import logsumexp
 
-from tfssl.data.examples import Skipped
-from tfssl.data.spread import spread_examples
+from tfssl.data.examples import Skipped, spread_examples
 from tfssl.errors import ModelError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.jigsaw.data import GRID, crop, cut_puzzle, to_inputs

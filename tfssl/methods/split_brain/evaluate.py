@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfssl.data.examples import Skipped
-from tfssl.data.spread import spread_examples
+from tfssl.data.examples import Skipped, spread_examples
 from tfssl.errors import ModelError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.split_brain.data import to_example

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from scipy.special import expit
 
+from tfssl.data.examples import spread_examples
 from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.record import method_record
 from tfssl.files import writing
