@@ -7,7 +7,7 @@ from keras import layers
 
 from tfssl.errors import ConfigError
 from tfssl.visualization.maps import map_function
-from tfssl.visualization.occlusion import FieldProbe, positions
+from tfssl.visualization.receptive_field import FieldProbe, positions
 from tfssl.visualization.units import class_agreement, top_images, unit_masks, units
 
 from .conftest import small_encoder, weights_hash

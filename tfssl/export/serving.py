@@ -47,7 +47,6 @@ _MESSAGES = {
 
 @functools.cache
 def _message(name):
-    """The class of a message."""
     field = descriptor_pb2.FieldDescriptorProto
     tensor = tensor_pb2.DESCRIPTOR
     file = descriptor_pb2.FileDescriptorProto(

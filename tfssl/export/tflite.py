@@ -40,8 +40,8 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``.
         image_size: height and width in pixels, fixed in the file. None is the endpoint's own; a network that takes
             one size only has no other.
-        representative: image source whose images set the ranges of int8, see
-            :func:`tfssl.data.images.image_source`; the first 64 are used.
+        representative: image source whose first 64 images set the ranges of int8, see
+            :func:`tfssl.data.images.image_source`.
         overwrite: replace an earlier file of the same name.
 
     Returns:
@@ -69,9 +69,7 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
             "quantize": quantize,
             "side": size,
             "signature": name,
-            "inputs": {
-                spec.name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for spec in endpoint.signature
-            },
+            "inputs": {s.name: {"dtype": s.dtype.name, "shape": s.shape.as_list()} for s in endpoint.signature},
             "parity": _parity(stage / file, name, endpoint, size, quantize),
         }
     return report
@@ -113,9 +111,8 @@ def _fixed_endpoint(endpoint, size):
         raise ConfigError(f"`image_size` must be an integer from 16 to 2048 pixels. Received: image_size={size!r}")
     (own,) = {spec.shape[1] for spec in endpoint.signature}
     if own not in (None, size):
-        raise ConfigError(
-            f"`image_size` must be {own}, the only size that this network takes. Received: image_size={size}"
-        )
+        text = f"`image_size` must be {own}, the only size that this network takes"
+        raise ConfigError(f"{text}. Received: image_size={size}")
     signature = (tf.TensorSpec((1, size, size, s.shape[-1]), s.dtype, name=s.name) for s in endpoint.signature)
     return dataclasses.replace(endpoint, signature=tuple(signature))
 
@@ -132,6 +129,8 @@ def _quantize(content, kind, model, name, calibration):
     """Quantize the operators of the network, those around it and the sensitive layers in it excepted."""
     from ai_edge_quantizer import qtyping, quantizer
 
+    names = [layer.name for layer in inner_layers(model)]
+    last = max(i for i, layer in enumerate(inner_layers(model)) if hasattr(layer, "kernel"))
     every = qtyping.TFLOperationName.ALL_SUPPORTED
     recipe = quantizer.Quantizer(content)
     if kind == "float16":
@@ -143,10 +142,10 @@ def _quantize(content, kind, model, name, calibration):
     else:
         recipe.add_static_config(_INSIDE, every, activation_num_bits=8, weight_num_bits=8)
         # Scores of 1/10 already show after division by a temperature of 0.38: what the classifier gives stays float.
-        recipe.add_dynamic_config(_layers([_last_kernel(model)]), every, num_bits=8)
+        recipe.add_dynamic_config(_layers([names[last]]), every, num_bits=8)
         # With fixed ranges the product of a stack of matrices is zero (ai-edge-quantizer 0.10, LiteRT 2.3).
         recipe.add_dynamic_config(_INSIDE, qtyping.TFLOperationName.BATCH_MATMUL, num_bits=8)
-    kept = [*sensitive_layers(model), *_after_last_kernel(model)]
+    kept = [*sensitive_layers(model), *names[last + 1 :]]
     recipe.update_quantization_recipe(_layers(kept), every, algorithm_key="no_quantize")
     try:
         with quiet_stderr():
@@ -154,9 +153,8 @@ def _quantize(content, kind, model, name, calibration):
             return bytes(recipe.quantize(ranges or None, enable_progress_report=False).quantized_model)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"the quantizer cannot make {kind} of this network ({reason}); use a milder `quantize`"
-        ) from None
+        message = f"the quantizer cannot make {kind} of this network ({reason}); use a milder `quantize`"
+        raise ModelError(message) from None
 
 
 def _half(qtyping):
@@ -178,9 +176,8 @@ def _ranges(recipe, name, calibration):
     ranges = {}
     for inputs in calibration:
         for tensor, seen in recipe.calibrate({name: [inputs]}, num_threads=os.cpu_count()).items():
-            before = ranges.get(tensor)
-            if before:
-                widest = {"min": np.minimum(before["min"], seen["min"]), "max": np.maximum(before["max"], seen["max"])}
+            if known := ranges.get(tensor):
+                widest = {"min": np.minimum(known["min"], seen["min"]), "max": np.maximum(known["max"], seen["max"])}
                 seen = {**seen, **widest}
             ranges[tensor] = seen
     return ranges
@@ -192,15 +189,6 @@ def _layers(names):
     Between the network's scope and a layer's lie those of models that the layer is in.
     """
     return rf"(^|;){SCOPE}(_\d+)?/([^;/]+/)*({'|'.join(names)})(_\d+)?/"
-
-
-def _last_kernel(model):
-    return [layer.name for layer in inner_layers(model) if hasattr(layer, "kernel")][-1]
-
-
-def _after_last_kernel(model):
-    names = [layer.name for layer in inner_layers(model)]
-    return names[names.index(_last_kernel(model)) + 1 :]
 
 
 def _calibration(data, endpoint, size):

@@ -36,7 +36,7 @@ _READING = (
 
 
 def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
-    """Write ``out/report.html``, whole or not at all.
+    """Write ``out/report.html``, whole or not at all, and return its path.
 
     Runs, finished or not, stand side by side: what they are, the images of their pretext tasks, learning curves with
     the trivial predictor's loss, and whatever was measured and drawn, each number beside its baselines. What is
@@ -50,9 +50,6 @@ def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
         visualizations: further folders that ``tfssl visualize`` wrote, searched to the bottom.
         data: images to draw those of the pretext tasks from anew, as the methods learn from; None takes those of the
             training.
-
-    Returns:
-        Path of the page.
 
     Raises:
         ModelError: if one of ``runs`` is no run directory.
@@ -79,7 +76,8 @@ def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
             _about(measured, problems),
         ]
         title = f"What was learned: {', '.join(run.name for run in records)}"
-        return write_page(out / PAGE, title, sections, text=_summary(records, measured, galleries))
+        text = _summary(run=records, evaluation=measured, visualization=galleries)
+        return write_page(out / PAGE, title, sections, text=text)
 
 
 def _draw(runs, data, folder, problems):
@@ -102,14 +100,11 @@ def _draw(runs, data, folder, problems):
     return drawn
 
 
-def _summary(runs, measured, galleries):
+def _summary(**found):
     from tfssl import __version__
 
-    def count(number, thing):
-        return f"{number} {thing}{'' if number == 1 else 's'}"
-
-    found = f"{count(len(runs), 'run')}, {count(len(measured), 'evaluation')}, {count(len(galleries), 'visualization')}"
-    return f"{found}. Written by tfssl {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+    counts = ", ".join(f"{len(items)} {thing}{'' if len(items) == 1 else 's'}" for thing, items in found.items())
+    return f"{counts}. Written by tfssl {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
 
 
 def _glance(runs, measured):
@@ -117,9 +112,8 @@ def _glance(runs, measured):
     rows = []
     for run in runs:
         loss, trivial = run.last.get("loss"), run.last.get("baseline")
-        gain = verdict(loss - trivial if loss is not None and trivial is not None else None, False)
-        steps = run.last.get("step", 0)
-        what = f"{run.method.name()}; {steps:,.0f} steps"
+        gain = verdict(None if None in (loss, trivial) else loss - trivial, False)
+        what = f"{run.method.name()}; {run.last.get('step', 0):,.0f} steps"
         beside = None if trivial is None else Cell(trivial, below="trivial predictor")
         rows.append([Cell(run.name, below=what), "loss at the end", loss, gain, beside])
         rows += [[Cell(run.name), *headline(one)] for one in measured if one.run == run.name]
@@ -139,8 +133,7 @@ def _find_galleries(runs, folders):
 
 
 def _search(folder):
-    pages = (page.parent.resolve() for page in Path(folder).glob("**/index.html"))
-    return sorted(page for page in pages if _images(page))
+    return sorted(page.parent.resolve() for page in Path(folder).glob("**/index.html") if _images(page.parent))
 
 
 def _images(folder):
@@ -148,7 +141,6 @@ def _images(folder):
 
 
 def _galleries(runs, folders):
-    """Their images, numbers and constants."""
     blocks: list = []
     if not folders:
         command = f"tfssl visualize {runs[0].folder} filters --out {runs[0].folder}/visualizations/filters"

@@ -32,8 +32,6 @@ class Evaluation:
     """A folder with a ``metrics.json``.
 
     Args:
-        folder: the folder.
-        record: its :class:`~tfssl.evaluation.record.Record`.
         run: name of the run it belongs to; None if that is not known.
         because: how that is known, in words.
         own: whether these are metrics of the method itself and not of a task.
@@ -54,7 +52,6 @@ class Evaluation:
 
     @property
     def what(self):
-        """What it is, to be read."""
         return "own metrics" if self.own else words(self.record.task or "evaluation")
 
     @property
@@ -70,14 +67,11 @@ class Evaluation:
 
 
 def find_evaluations(runs, folders=()):
-    """Everything that was measured.
+    """Everything that was measured: ``(list of Evaluation, texts that say which files could not be read)``.
 
     Args:
         runs: list of :class:`~tfssl.report.runs.RunRecord`; what lies in their folders ``evaluations/`` is theirs.
         folders: further folders, searched to the bottom.
-
-    Returns:
-        ``(list of Evaluation, list of texts)``: the texts say which files could not be read.
 
     Raises:
         SourceError: if one of ``folders`` holds none.
@@ -137,28 +131,24 @@ def headline(evaluation):
 
 
 def _gain(metric):
-    """The verdict over the first baseline."""
     if not metric.baselines:
         return Cell(None)
     name, beside = next(iter(metric.baselines.items()))
     known = metric.value == metric.value and beside is not None
     gain = verdict(metric.value - beside if known else None, metric.higher_is_better)
-    return dataclasses.replace(gain, below=f"over {words(name)}")
+    return gain._replace(below=f"over {words(name)}")
 
 
 def own_metrics(runs, measured):
     """What each method says of itself: the loss of all runs, then run by run."""
-    blocks, missing = [losses(runs)], []
+    blocks, found = [losses(runs)], {run.name: [m for m in measured if m.run == run.name and m.own] for run in runs}
     for run in runs:
-        own = [m for m in measured if m.run == run.name and m.own]
-        if not own:
-            missing.append(run)
-            continue
-        blocks.append(Heading(f"{run.name}: {run.method.name()}"))
-        for one in own:
+        blocks += [Heading(f"{run.name}: {run.method.name()}")] if found[run.name] else []
+        for one in found[run.name]:
             source = one.record.about.get("source") or one.record.protocol.get("data") or "not named"
             caption = f"Own metrics of {run.name}; data: {source}; measured: {_count(one) or 'not counted'}"
             blocks += [*_comparison({run.name: one}, caption), *_after_the_table(one)]
+    missing = [run for run in runs if not found[run.name]]
     blocks += _missing(missing, "Own metrics were not measured", "--data IMAGES", "own")
     return Section("The methods' own metrics", blocks, "own", "Own metrics")
 
@@ -170,8 +160,7 @@ def transfer(runs, measured):
     for group in _groups(tasks):
         blocks += _group(group, [other for other in tasks if other.record.task == group[0].record.task])
     missing = [run for run in runs if not any(m.run == run.name for m in tasks)]
-    options = "--task linear_probe --data CLASSES"
-    blocks += _missing(missing, "Not evaluated on any task", options, "linear_probe")
+    blocks += _missing(missing, "Not evaluated on any task", "--task linear_probe --data CLASSES", "linear_probe")
     return Section("Transfer: what the features are good for", blocks, "transfer", "Transfer")
 
 
@@ -186,7 +175,6 @@ def _groups(measured):
 
 
 def _missing(runs, what, options, folder):
-    """What was not measured, and how to have it."""
     commands = [f"tfssl evaluate {run.folder} {options} --out {run.folder}/evaluations/{folder}" for run in runs]
     names = ", ".join(run.name for run in runs)
     return [f"{what}: {names}. To have it here:", Code("\n".join(commands))] if runs else []
@@ -212,9 +200,8 @@ def _group(group, same_task):
 def _conditions(one):
     protocol = one.record.protocol
     data = [protocol[key] for key in ("data", "train", "test", "split") if isinstance(protocol.get(key), str)]
-    named = [
-        f"{words(k)} {_text(protocol[k])}" for k in ("image_size", "seeds", "strategy") if protocol.get(k) is not None
-    ]
+    known = [key for key in ("image_size", "seeds", "strategy") if protocol.get(key) is not None]
+    named = [f"{words(key)} {_text(protocol[key])}" for key in known]
     return "; ".join(filter(None, [", ".join(data), _count(one), ", ".join(named)])) + "."
 
 
@@ -224,49 +211,35 @@ def _count(one):
 
 
 def _comparison(group, caption):
-    """Tables with rows of a metric and an encoder and columns of its baselines; the first ones, and on demand the rest.
-
-    Args:
-        group: ``{name: Evaluation}`` under one protocol.
-        caption: of the table.
-    """
+    """Tables with rows of a metric and an encoder and columns of its baselines; the rest on demand."""
     metrics = list(dict.fromkeys(key for one in group.values() for key in one.compared))
-    if not metrics:
-        yield "Its record says of no number what it stands beside; all of them are listed below."
-    else:
-        yield _table(group, metrics[:_SHOWN], caption)
+    nothing = "Its record says of no number what it stands beside; all of them are listed below."
+    yield _table(group, metrics[:_SHOWN], caption) if metrics else nothing
     if len(metrics) > _SHOWN:
         more = _table(group, metrics[_SHOWN:], caption)
         yield Details(f"{len(metrics) - _SHOWN} more metrics beside their baselines", [more])
 
 
 def _table(group, metrics, caption):
-    found = [
-        (key, name, one, one.compared[key]) for key in metrics for name, one in group.items() if key in one.compared
-    ]
+    all_of = [(key, name, one, one.compared.get(key)) for key in metrics for name, one in group.items()]
+    found = [row for row in all_of if row[-1] is not None]
     baselines = list(dict.fromkeys(name for *_, metric in found for name in metric.baselines))
-    rows = []
+    rows, several = [], len(group) > 1
     for key, name, one, metric in found:
         details = one.record.details
         encoders = details.get("encoders") if isinstance(details.get("encoders"), dict) else {}
         unit = "" if metric.unit == "fraction" else metric.unit
-        heading = Cell(name, below=" ".join(filter(None, [words(key), unit]))) if len(group) > 1 else None
+        heading = Cell(name, below=f"{words(key)} {unit}".strip()) if several else Cell(words(key), below=unit)
         best = _is_best(metric, [other.compared[key] for other in group.values() if key in other.compared])
-        rows.append(
-            [
-                heading or Cell(words(key), below=unit),
-                Cell(metric.value, metric.std, _tap(details, key), "best" if best else ""),
-                _gain(metric),
-                *(_beside(metric, key, name, encoders.get(name) or {}) for name in baselines),
-            ]
-        )
-    header = ["Encoder, metric" if len(group) > 1 else "Metric", "Measured", "Gain", *map(words, baselines)]
-    return Table(header, rows, caption)
-
-
-def _beside(metric, key, name, about):
-    tap = _tap(about, key) if name in metric.baselines else ""
-    return Cell(metric.baselines.get(name), about.get(f"{key}_std"), tap)
+        measured = Cell(metric.value, metric.std, _tap(details, key), "best" if best else "")
+        rows.append([heading, measured, _gain(metric)])
+        for baseline in baselines:
+            about, beside = encoders.get(baseline) or {}, metric.baselines.get(baseline)
+            tap = _tap(about, key) if baseline in metric.baselines else ""
+            rows[-1].append(Cell(beside, about.get(f"{key}_std"), tap))
+    return Table(
+        ["Encoder, metric" if several else "Metric", "Measured", "Gain", *map(words, baselines)], rows, caption
+    )
 
 
 def _tap(about, key):
@@ -276,7 +249,6 @@ def _tap(about, key):
 
 
 def _is_best(metric, others):
-    """Whether it is the best of several, if it is known which side is the good one."""
     known = [other.value for other in others if other.value == other.value]
     if len(known) < 2 or metric.higher_is_better is None:
         return False
@@ -289,19 +261,15 @@ def _by_tap(group):
     taps = list(dict.fromkeys(tap for one in group.values() for tap in one.by_tap))
     if not taps:
         return
-    values, rows, dashed = {}, [], {}
+    values, dashed = {}, {}
     for name, one in group.items():
         values[name] = {tap: (metric.value, metric.std) for tap, metric in one.by_tap.items()}
-        for baseline in dict.fromkeys(key for metric in one.by_tap.values() for key in metric.baselines):
-            beside = f"{name}, {words(baseline)}"
-            values[beside] = {
-                tap: (metric.baselines[baseline], None)
-                for tap, metric in one.by_tap.items()
-                if baseline in metric.baselines
-            }
-            dashed[beside] = name
-    for name, own in values.items():
-        rows.append([name, *(Cell(*own[tap]) if tap in own else NOTHING for tap in taps)])
+        for tap, metric in one.by_tap.items():
+            for baseline, value in metric.baselines.items():
+                beside = f"{name}, {words(baseline)}"
+                values.setdefault(beside, {})[tap] = value, None
+                dashed[beside] = name
+    rows = [[name, *(Cell(*own[tap]) if tap in own else NOTHING for tap in taps)] for name, own in values.items()]
     curves = {
         name: ([n for n, tap in enumerate(taps) if tap in own], [own[tap][0] for tap in taps if tap in own])
         for name, own in values.items()
@@ -327,11 +295,8 @@ def _everything(one):
     rows += [[key, value] for key, value in record.details.items() if isinstance(value, str)]
     yield Table(["Name", "Value"], rows, "All numbers of the record")
     for heading, values in (("Protocol", record.protocol), ("Versions", record.about.get("versions") or {})):
-        if values:
-            rows = [[words(key), _text(value)] for key, value in values.items()]
-            yield Table([heading, "Value"], rows, f"{heading}, as recorded")
-        else:
-            yield f"{heading}: not recorded."
+        rows = [[words(key), _text(value)] for key, value in values.items()]
+        yield Table([heading, "Value"], rows, f"{heading}, as recorded") if rows else f"{heading}: not recorded."
 
 
 def _text(value):

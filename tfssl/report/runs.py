@@ -33,24 +33,17 @@ _NOT_CURVES = ("epoch", "step", "phase", "seconds", "wait_fraction", "wait_share
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-    """A run, finished or not.
-
-    Args:
-        folder: the run directory.
-        name: what the report calls it; no two runs of a report share it.
-    """
+    """A run, finished or not: its directory, and what the report calls it; no two runs of a report share a name."""
 
     folder: Path
     name: str
 
     @cached_property
     def config(self) -> RunConfig:
-        """Method and settings."""
         return load_config(self.folder / "config.yaml")
 
     @property
     def method(self):
-        """The :class:`~tfssl.methods.base.Method`."""
         return self.config.method
 
     @property
@@ -62,20 +55,14 @@ class RunRecord:
     @cached_property
     def history(self):
         """Rows of history.csv, ``{column: number, text of a phase, or None}``; empty if there is none."""
-        file = self.folder / "history.csv"
-        if not file.is_file():
-            return []
-        with open(file, newline="", encoding="utf-8") as lines:
-            return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+        return [{key: _number(value) for key, value in row.items()} for row in self._rows("history.csv") or []]
 
     @property
     def last(self):
-        """The last row of the history; empty if there is none."""
         return self.history[-1] if self.history else {}
 
     @cached_property
     def metrics(self):
-        """Content of metrics.json; empty where training has not ended."""
         file = self.folder / "metrics.json"
         return read_json(file) if file.is_file() else {}
 
@@ -87,12 +74,10 @@ class RunRecord:
 
     @cached_property
     def fingerprint(self):
-        """SHA-256 of that file, or None."""
         return sha256(self.weights) if self.weights else None
 
     @cached_property
     def saved_with(self):
-        """Version of Keras and date that the network was saved with, as text."""
         try:
             with zipfile.ZipFile(self.weights or "") as archive:
                 about = json.loads(archive.read("metadata.json"))
@@ -102,27 +87,24 @@ class RunRecord:
 
     @property
     def sample(self):
-        """The newest image in samples/, or None."""
         return max(self.folder.glob("samples/*.png"), default=None)
 
     @property
     def skipped(self):
         """Number of images that could not be read in training; None where that is not recorded."""
-        file = self.folder / "skipped.csv"
+        rows = self._rows("skipped.csv")
+        return None if rows is None else len(rows)
+
+    def _rows(self, name):
+        file = self.folder / name
         if not file.is_file():
             return None
         with open(file, newline="", encoding="utf-8") as lines:
-            return sum(1 for _ in csv.DictReader(lines))
+            return list(csv.DictReader(lines))
 
 
 def read_runs(folders):
-    """The runs of a report.
-
-    Args:
-        folders: run directories; one that is given twice counts once.
-
-    Returns:
-        List of :class:`RunRecord`, in this order.
+    """The :class:`RunRecord` of each run directory; one that is given twice counts once.
 
     Raises:
         ModelError: if one is no run directory.
@@ -166,9 +148,8 @@ def losses(runs):
 
 def facts(runs):
     """What each run is, side by side; settings that differ; every setting on demand."""
-    columns = [dict(_facts(run)) for run in runs]
-    names, header = list(columns[0]), [run.name for run in runs]
-    rows = [[name, *(column[name] for column in columns)] for name in names]
+    columns, header = [dict(_facts(run)) for run in runs], [run.name for run in runs]
+    rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
     blocks: list = [Table(["", *header], rows, "What each run is, from the files of its directory")]
     settings = [run.config.settings.model_dump(mode="json") for run in runs]
     differing = [key for key in settings[0] if len({json.dumps(column[key]) for column in settings}) > 1]
@@ -178,8 +159,8 @@ def facts(runs):
     elif len(runs) > 1:
         blocks.append("All training settings are the same.")
     for run in runs:
-        text = yaml.safe_dump(run.config.to_dict(), sort_keys=False)
-        blocks.append(Details(f"Whole configuration of {run.name}", [Code(text)]))
+        text = Code(yaml.safe_dump(run.config.to_dict(), sort_keys=False))
+        blocks.append(Details(f"Whole configuration of {run.name}", [text]))
     return Section("Runs", blocks, "runs")
 
 
@@ -192,8 +173,8 @@ def _facts(run):
     yield "Network", run.network
     yield "Training data", str(settings.data)
     yield "Validation data", str(settings.validation or "none")
-    steps_text = f"{format_cell(steps)} of batch {settings.batch_size}"
-    yield "Steps", f"{steps_text}, in {len(run.history)} of {settings.epochs} epochs"
+    epochs = f"{len(run.history)} of {settings.epochs} epochs"
+    yield "Steps", f"{format_cell(steps)} of batch {settings.batch_size}, in {epochs}"
     learning_rate = f"learning rate {_setting(settings.learning_rate)}"
     yield "Optimizer", f"{settings.optimizer}, {learning_rate}, {settings.schedule}"
     yield "Seed", str(settings.seed)
@@ -208,13 +189,7 @@ def _facts(run):
 
 
 def pretext(runs, drawn, data=None):
-    """The newest image of what each run answers to its own task.
-
-    Args:
-        runs: list of :class:`RunRecord`.
-        drawn: ``{name of a run: PNG drawn for this page}``.
-        data: the images that those were drawn from.
-    """
+    """The newest image of what each run answers to its own task, or those ``drawn`` for this page from ``data``."""
     blocks: list = []
     for run in runs:
         file, settings = drawn.get(run.name) or run.sample, run.config.settings
@@ -238,8 +213,8 @@ def learning(runs):
     blocks: list = []
     fractions = {run.name: _points(run.history, _fraction) for run in runs if run.history}
     if len(fractions) > 1:
-        ends = [max(x) for x, _ in fractions.values()]
-        curves = {**fractions, "trivial predictor": ((0, max(ends)), (1.0, 1.0))}
+        end = max(max(x) for x, _ in fractions.values())
+        curves = {**fractions, "trivial predictor": ((0, end), (1.0, 1.0))}
         text = (
             "All runs: training loss, trivial predictor = 1. Losses of different tasks are in different units; each is "
             "divided by that of the trivial predictor, which ignores its input. What falls further need not have "
@@ -247,11 +222,8 @@ def learning(runs):
         )
         blocks.append(_curves(curves, "loss / trivial predictor's", text, {"trivial predictor": None}))
     for run in runs:
-        blocks.append(Heading(run.name))
-        if run.history:
-            blocks.append(Row(list(filter(None, _charts(run)))))
-        else:
-            blocks.append("No curve: history.csv is missing or empty, no epoch has ended yet.")
+        nothing = "No curve: history.csv is missing or empty, no epoch has ended yet."
+        blocks += [Heading(run.name), Row(list(filter(None, _charts(run)))) if run.history else nothing]
     return Section("Learning curves", blocks, "curves")
 
 

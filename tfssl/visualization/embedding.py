@@ -6,18 +6,23 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from sklearn.preprocessing import StandardScaler, minmax_scale
 
 from tfssl.errors import ConfigError
-from tfssl.visualization.image_set import read_images
 from tfssl.visualization.line_plot import COLORS, save_figure
-from tfssl.visualization.maps import pick_tap, vectors
+from tfssl.visualization.maps import pick_tap, read_images, vectors
 from tfssl.visualization.page import file_stem, write_gallery
 from tfssl.visualization.sheet import save_png, tile
 
 DIMENSIONS, PERPLEXITY, ITERATIONS, EXAGGERATION = 50, 30.0, 1000, 12.0
 """PCA before t-SNE, and t-SNE itself (van der Maaten and Hinton, 2008; defaults of scikit-learn)."""
 
-_THUMBNAIL, _PIXELS = 1 / 28, 40  # of a thumbnail on the map: fraction of its side, and pixels
+_THUMBNAIL, _PIXELS = 1 / 28, 40  # of a thumbnail: fraction of the map, and pixels
 _GRID_CELL = 48  # pixels
 
 _TEXT = (
@@ -40,7 +45,6 @@ def project(rows, *, perplexity=None, seed=0):
         rows: float array (N, d); columns that do not vary are left out.
         perplexity: effective number of neighbors, below N / 3; None for :data:`PERPLEXITY`, or as much below it as
             N asks for.
-        seed: of t-SNE.
 
     Returns:
         ``(points, reduced, perplexity, divergence)``: float64 (N, 2), float64 (N, min(50, N - 1, d)), the perplexity
@@ -52,10 +56,6 @@ def project(rows, *, perplexity=None, seed=0):
     Reference:
         L. van der Maaten, G. Hinton: Visualizing Data using t-SNE. JMLR, 2008.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-    from sklearn.preprocessing import StandardScaler
-
     rows = np.asarray(rows, np.float64)
     if len(rows) < 6:
         raise ConfigError(f"`data` must hold at least 6 images for a map. Received: {len(rows)}")
@@ -85,22 +85,15 @@ def project(rows, *, perplexity=None, seed=0):
 
 
 def snap_to_grid(points):
-    """Move points to the cells of a grid, each to another one, the sum of squared distances as small as can be.
-
-    Args:
-        points: float array (N, 2): (x, y).
+    """Move points (x, y) to the cells of a grid, each to another one, the sum of squared distances as small as can be.
 
     Returns:
         ``(cells, columns, rows)``: int (N, 2), (column, row) of each, and the size of the grid.
     """
-    from scipy.optimize import linear_sum_assignment
-
     columns = int(np.ceil(np.sqrt(len(points))))
     rows = -(-len(points) // columns)
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
-    wanted = _unit(points) * [columns - 1, rows - 1]
-    cost = ((wanted[:, None] - grid[None]) ** 2).sum(axis=-1)
-    _, chosen = linear_sum_assignment(cost)
+    _, chosen = linear_sum_assignment(cdist(minmax_scale(points) * [columns - 1, rows - 1], grid, "sqeuclidean"))
     return grid[chosen], columns, rows
 
 
@@ -114,13 +107,12 @@ def embedding(
         networks: ``{name: keras.Model}``, encoders.
         data: see :func:`tfssl.data.images.image_source`; class folders give frames and silhouettes.
         out: folder for ``embedding-NAME.png``, ``grid-NAME.png``, ``index.html``, ``numbers.json``.
-        tap: see :func:`~tfssl.visualization.maps.pick_tap`.
+        tap, cells, skipped: see :func:`~tfssl.visualization.maps.pick_tap`, :func:`~tfssl.visualization.maps.vectors`,
+            :func:`~tfssl.visualization.maps.read_images`.
         image_size: of the images in pixels.
         limit: images to take.
-        cells: see :func:`~tfssl.visualization.maps.vectors`.
         perplexity: see :func:`project`.
         seed: of t-SNE, and of the shuffled classes.
-        skipped: as :func:`~tfssl.visualization.image_set.read_images`.
         progress: called with (networks done, in all).
 
     Returns:
@@ -165,8 +157,6 @@ def embedding(
 
 
 def _silhouettes(points, reduced, labels, seed):
-    from sklearn.metrics import silhouette_score
-
     if labels is None or not 2 <= len(set(labels.tolist())) < len(labels):
         return {}
     shuffled = np.random.default_rng(seed).permutation(labels)
@@ -177,12 +167,6 @@ def _silhouettes(points, reduced, labels, seed):
     }
 
 
-def _unit(points):
-    """Points brought to [0, 1] along each axis."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return (points - low) / np.where(high > low, high - low, 1.0)
-
-
 def _color(images, number):
     return None if images.labels is None else COLORS[images.labels[number] % len(COLORS)]
 
@@ -191,8 +175,8 @@ def _draw_map(images, points, path):
     """Thumbnails where t-SNE put them; below, the classes by the color of their frames, as long as colors differ."""
     figure = Figure((8, 8), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    axes.set(xlim=(0, 1 + _THUMBNAIL), ylim=(0, 1 + _THUMBNAIL), aspect="equal", xticks=[], yticks=[])
-    for number, (x, y) in enumerate(_unit(points).tolist()):
+    axes.set(aspect="equal", xticks=[], yticks=[])
+    for number, (x, y) in enumerate(minmax_scale(points).tolist()):
         image = np.asarray(tile(images.images[number], _PIXELS, text=None, frame=_color(images, number)))
         axes.imshow(image, extent=(x, x + _THUMBNAIL, y, y + _THUMBNAIL), zorder=number)
     axes.set(xlim=(0, 1 + _THUMBNAIL), ylim=(0, 1 + _THUMBNAIL))

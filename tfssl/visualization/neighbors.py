@@ -1,5 +1,6 @@
 """Nearest neighbors of images and of patches, and distances of single images: what a network holds for alike."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,7 @@ from sklearn.metrics.pairwise import cosine_distances
 from tfssl.data.crop import Crop
 from tfssl.data.decode import decode_image
 from tfssl.errors import ConfigError, SourceError
-from tfssl.visualization.image_set import read_images
-from tfssl.visualization.maps import pick_tap, vectors
+from tfssl.visualization.maps import pick_tap, read_images, vectors
 from tfssl.visualization.page import Table, file_stem, write_gallery
 from tfssl.visualization.sheet import BAD, GOOD, picture_sheet, tile
 
@@ -35,8 +35,6 @@ _DISTANCES = (
 
 def cosine_neighbors(rows, k, *, groups=None):
     """The nearest rows of each row by cosine distance, ``1 - x y / (|x| |y|)``, all compared with all.
-
-    For rows of length 1, ``|x - y|^2 = 2 (1 - cosine)``: the order is that of Euclidean distance.
 
     Args:
         rows: float array (N, d). A row of zeros has distance 1 to all others.
@@ -78,11 +76,7 @@ def chance_purity(labels, groups=None):
 
 
 def cut_patches(images, grid):
-    """Patches of half an image's size, on a grid over it.
-
-    Args:
-        images: uint8 (N, S, S, 3).
-        grid: patches along each axis; more than 2 overlap.
+    """Patches of half an image's size, on a grid of ``grid`` along each axis, where more than 2 overlap.
 
     Returns:
         ``(patches, owner)``: uint8 (N * grid * grid, S // 2, S // 2, 3), the number of each one's image.
@@ -103,15 +97,14 @@ def neighbors(
         networks: ``{name: keras.Model}``, encoders.
         data: see :func:`tfssl.data.images.image_source`; class folders give purity.
         out: folder for ``neighbors-NAME.png``, ``patches-NAME.png``, ``index.html``, ``numbers.json``.
-        tap: see :func:`~tfssl.visualization.maps.pick_tap`.
+        tap, cells, skipped: see :func:`~tfssl.visualization.maps.pick_tap`, :func:`~tfssl.visualization.maps.vectors`,
+            :func:`~tfssl.visualization.maps.read_images`.
         image_size: of the images in pixels; patches have half of it.
         limit: images to take.
         k: neighbors.
         queries: rows of a sheet.
         grid: patches along each axis of an image.
-        cells: see :func:`~tfssl.visualization.maps.vectors`.
         seed: of the queries.
-        skipped: as :func:`~tfssl.visualization.image_set.read_images`.
         progress: called with (searches done, in all).
 
     Returns:
@@ -144,8 +137,7 @@ def neighbors(
     if found.labels is not None:
         chance = chance_purity(found.labels)
         frames = _FRAMES.format(k=k, chance=chance)
-        for column in numbers.values():
-            column["chance_purity"] = chance
+        numbers = {name: {**column, "chance_purity": chance} for name, column in numbers.items()}
     protocol = {
         "images": len(found),
         "image_size": image_size,
@@ -163,11 +155,10 @@ def neighbors(
 def _write_sheet(images, index, distance, labels, chosen, path):
     rows = []
     for query in chosen.tolist():
-        row = [tile(images[query], _CELL, text="query")]
-        for found, far in zip(index[query].tolist(), distance[query].tolist(), strict=True):
+        rows.append([tile(images[query], _CELL, text="query")])
+        for found, far in zip(index[query], distance[query], strict=True):
             frame = None if labels is None else (GOOD if labels[found] == labels[query] else BAD)
-            row.append(tile(images[found], _CELL, text=f"{far:.3f}", frame=frame))
-        rows.append(row)
+            rows[-1].append(tile(images[found], _CELL, text=f"{far:.3f}", frame=frame))
     picture_sheet(rows, path, cell=max(rows[0][0].size), margin=4)
 
 
@@ -178,9 +169,8 @@ def distance(networks, photo, *, out, tap=None, image_size=96, cells=3):
         networks: ``{name: keras.Model}``, encoders.
         photo: at least two images, each a path, encoded bytes or ``PIL.Image``: the query, then the others.
         out: folder for ``distance.png``, ``index.html``, ``numbers.json``.
-        tap: see :func:`~tfssl.visualization.maps.pick_tap`.
+        tap, cells: as of :func:`neighbors`.
         image_size: of the squares that the networks see, in pixels.
-        cells: see :func:`~tfssl.visualization.maps.vectors`.
 
     Returns:
         ``{name: {"1_to_2": distance, ...}}`` for all pairs, numbered as given.
@@ -202,7 +192,7 @@ def distance(networks, photo, *, out, tap=None, image_size=96, cells=3):
     rows = [_row(whole, far[name][0]) for name in networks]
     path = Path(out) / "distance.png"
     picture_sheet(rows, path, labels=[f"{name}\n{taps[name]}" for name in networks], cell=max(rows[0][0].size))
-    pairs = [(i, j) for i in range(len(photo)) for j in range(i + 1, len(photo))]
+    pairs = list(combinations(range(len(photo)), 2))
     listed = [[str(n), Path(name).name] for n, name in enumerate(names, start=1)]
     return write_gallery(
         out,
