@@ -17,7 +17,6 @@ TOLERANCE = {"float32": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
 features."""
 
 _PARALLEL = 4  # images of a batch that are decoded, worked on and encoded at a time
-
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 

@@ -1,4 +1,4 @@
-"""Top pictures of units, their masks, and receptive fields measured by occlusion."""
+"""Top images of units, their masks, and receptive fields measured by occlusion."""
 
 import keras
 import numpy as np

@@ -15,8 +15,7 @@ import numpy as np
 
 from tfssl.errors import ModelError, TfsslError
 
-IMAGES = 5
-"""Photographs that a signature or a file is run on, each of another size and format."""
+IMAGES = 5  # photographs that a signature or a file is run on, each of another size and format
 
 # Registered in the Python package, but not in the C++ server: they call back into a Python process.
 PYTHON_OPERATORS = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "HostConst"}
@@ -149,6 +148,7 @@ def _agreement(endpoint, found):
 
 
 def check_warmup(version):
+    """Replay the warm-up requests."""
     from tfssl.export.savedmodel import GraphModel
     from tfssl.export.serving import WARMUP, read_warmup
 
@@ -164,6 +164,7 @@ def check_warmup(version):
 
 
 def check_config(folder):
+    """Parse model.config as the server does."""
     from tfssl.export.serving import CONFIG, read_config
 
     for model in read_config(folder / CONFIG):

@@ -8,8 +8,7 @@ from tfssl.backbones.encoder import Encoder
 from tfssl.errors import ModelError
 from tfssl.training.runs import assign_weights
 
-SCOPE = "network"
-"""Name scope of the operators of a :class:`StoredNetwork`, below it one scope a layer."""
+SCOPE = "network"  # name scope of the operators of a :class:`StoredNetwork`, below it one scope a layer
 
 
 def served_network(method, model):

@@ -13,11 +13,9 @@ from tfssl.export.folder import read_method, read_report, served_name, write_exp
 from tfssl.export.network import StoredNetwork, network_from_values, served_network
 from tfssl.export.serving import CONFIG, WARMUP, write_config, write_warmup
 
-WEIGHTS = ("float32", "float16")
-"""How weights can be stored."""
+WEIGHTS = ("float32", "float16")  # how weights can be stored
 
-SAMPLE_SIZE = 256
-"""Longer side in pixels of the largest photograph that answers are compared on."""
+SAMPLE_SIZE = 256  # longer side in pixels of the largest photograph that answers are compared on
 
 
 def export_savedmodel(method, model, out, *, weights="float32", version=1, overwrite=False):

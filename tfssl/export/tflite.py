@@ -17,9 +17,7 @@ from tfssl.export.network import SCOPE, StoredNetwork, inner_layers, sensitive_l
 from tfssl.export.savedmodel import write_savedmodel
 from tfssl.quiet import quiet_stderr
 
-CALIBRATION_IMAGES = 64
-"""Most images of the representative set that int8 ranges are measured on."""
-
+CALIBRATION_IMAGES = 64  # most images of the representative set that int8 ranges are measured on
 _WITH_KERNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
 
 _INSIDE = rf"^{SCOPE}(_\d+)?/"  # operators are named by scope and layer
@@ -86,20 +84,19 @@ def needs(quantize):
         )
 
 
-def interpreter(path):
-    """The interpreter of a .tflite file: LiteRT's, or where that is not installed TensorFlow's."""
+def run_tflite(path, signature, inputs):
+    """Run a signature of a .tflite file, builtin operators only: ``[{input: array}, ...]`` -> its answers.
+
+    The interpreter is LiteRT's, or where that is not installed TensorFlow's.
+    """
     if importlib.util.find_spec("ai_edge_litert"):
         from ai_edge_litert.interpreter import Interpreter
     else:
         Interpreter = tf.lite.Interpreter
-    with quiet_stderr():
-        return Interpreter(str(path), num_threads=os.cpu_count())
-
-
-def run_tflite(path, signature, inputs):
-    """Run a signature of a .tflite file, builtin operators only: ``[{input: array}, ...]`` -> its answers."""
     try:
-        runner = interpreter(path).get_signature_runner(signature)
+        with quiet_stderr():
+            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        runner = interpreter.get_signature_runner(signature)
         return [runner(**values) for values in inputs]
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{Path(path).name} cannot be run: {' '.join(str(error).split())[:200]}") from None
@@ -133,10 +130,15 @@ def _quantize(content, kind, model, name, calibration):
     last = max(i for i, layer in enumerate(inner_layers(model)) if hasattr(layer, "kernel"))
     every = qtyping.TFLOperationName.ALL_SUPPORTED
     recipe = quantizer.Quantizer(content)
-    if kind == "float16":
+    if kind == "float16":  # of kernels; biases and arithmetic stay in float32
+        half = qtyping.OpQuantizationConfig(
+            weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        )
         for operator in _WITH_KERNEL:
             operator = qtyping.TFLOperationName(operator)
-            recipe.update_quantization_recipe(_INSIDE, operator, _half(qtyping), "float_casting")
+            recipe.update_quantization_recipe(_INSIDE, operator, half, "float_casting")
     elif kind == "dynamic":
         recipe.add_dynamic_config(_INSIDE, every, num_bits=8)
     else:
@@ -155,15 +157,6 @@ def _quantize(content, kind, model, name, calibration):
         reason = " ".join(str(error).split())[:200]
         message = f"the quantizer cannot make {kind} of this network ({reason}); use a milder `quantize`"
         raise ModelError(message) from None
-
-
-def _half(qtyping):
-    """Kernels in float16, biases and arithmetic in float32."""
-    return qtyping.OpQuantizationConfig(
-        weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
-        compute_precision=qtyping.ComputePrecision.FLOAT,
-        explicit_dequantize=True,
-    )
 
 
 def _ranges(recipe, name, calibration):

@@ -14,8 +14,7 @@ _FUNCTIONS = {
     "distance": "tfssl.visualization.neighbors",
 }
 
-KINDS = tuple(_FUNCTIONS)
-"""Names of the kinds."""
+KINDS = tuple(_FUNCTIONS)  # names of the kinds
 
 
 def draw(kind: str, networks, **options):

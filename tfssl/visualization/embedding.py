@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler, minmax_scale
 
 from tfssl.errors import ConfigError
 from tfssl.visualization.line_plot import COLORS, save_figure
-from tfssl.visualization.maps import pick_tap, read_images, vectors
+from tfssl.visualization.maps import pick_taps, read_images, tap_names, vectors
 from tfssl.visualization.page import file_stem, write_gallery
 from tfssl.visualization.sheet import save_png, tile
 
@@ -42,16 +42,13 @@ def project(rows, *, perplexity=None, seed=0):
     """Standardize, reduce by PCA, lay out by t-SNE.
 
     Args:
-        rows: float array (N, d); columns that do not vary are left out.
-        perplexity: effective number of neighbors, below N / 3; None for :data:`PERPLEXITY`, or as much below it as
+        rows: float array (N, d), N at least 6; columns that do not vary are left out.
+        perplexity: effective number of neighbors, in [1, N / 3); None for :data:`PERPLEXITY`, or as much below it as
             N asks for.
 
     Returns:
         ``(points, reduced, perplexity, divergence)``: float64 (N, 2), float64 (N, min(50, N - 1, d)), the perplexity
         used, and KL(P || Q) at the end.
-
-    Raises:
-        ConfigError: if the perplexity is not in [1, N / 3), N is less than 6, or no column varies.
 
     Reference:
         L. van der Maaten, G. Hinton: Visualizing Data using t-SNE. JMLR, 2008.
@@ -103,14 +100,13 @@ def embedding(
 ):  # fmt: skip
     """Lay out images by the features of each network.
 
+    Writes ``embedding-NAME.png``, ``grid-NAME.png``, ``index.html`` and ``numbers.json`` into ``out``.
+
     Args:
         networks: ``{name: keras.Model}``, encoders.
-        data: see :func:`tfssl.data.images.image_source`; class folders give frames and silhouettes.
-        out: folder for ``embedding-NAME.png``, ``grid-NAME.png``, ``index.html``, ``numbers.json``.
-        tap, cells, skipped: see :func:`~tfssl.visualization.maps.pick_tap`, :func:`~tfssl.visualization.maps.vectors`,
-            :func:`~tfssl.visualization.maps.read_images`.
+        data, limit, skipped: see :func:`~tfssl.visualization.maps.read_images`; class folders give frames, silhouettes.
+        tap, cells: see :func:`~tfssl.visualization.maps.pick_tap`, :func:`~tfssl.visualization.maps.vectors`.
         image_size: of the images in pixels.
-        limit: images to take.
         perplexity: see :func:`project`.
         seed: of t-SNE, and of the shuffled classes.
         progress: called with (networks done, in all).
@@ -118,12 +114,8 @@ def embedding(
     Returns:
         ``{name: {"divergence": KL(P || Q)}}``, with classes also ``silhouette_map``, ``silhouette_features`` and
         ``silhouette_shuffled``.
-
-    Raises:
-        SourceError: if there are too few images.
-        ConfigError: for a tap that a network lacks, or a perplexity out of range.
     """
-    taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
+    taps = pick_taps(networks, tap)
     images = read_images(data, image_size=image_size, limit=limit, least=6, skipped=skipped)
     shown: dict = {"Map": {}, "Grid": {}}
     numbers, used = {}, 0.0
@@ -139,19 +131,9 @@ def embedding(
             progress(done, len(networks))
     dimensions = min(DIMENSIONS, len(images) - 1)
     frames = "" if images.labels is None else _FRAMES.format(dimensions=dimensions)
-    protocol = {
-        "images": len(images),
-        "image_size": image_size,
-        **{f"tap_of_{name}": layer for name, layer in taps.items()},
-        "cells": cells,
-        "pca_dimensions": dimensions,
-        "perplexity": used,
-        "early_exaggeration": EXAGGERATION,
-        "learning_rate": "auto: max(N / 48, 50)",
-        "iterations": ITERATIONS,
-        "start": "PCA",
-        "seed": seed,
-    }
+    protocol = {"images": len(images), "image_size": image_size} | tap_names(taps)
+    protocol |= {"cells": cells, "pca_dimensions": dimensions, "perplexity": used, "early_exaggeration": EXAGGERATION}
+    protocol |= {"learning_rate": "auto: max(N / 48, 50)", "iterations": ITERATIONS, "start": "PCA", "seed": seed}
     text = _TEXT.format(cells=cells, dimensions=dimensions, perplexity=used, frames=frames)
     return write_gallery(out, "Maps of images", text=text, images=shown, numbers=numbers, protocol=protocol)
 

@@ -15,9 +15,7 @@ from tfssl.visualization.page import file_stem, write_gallery
 from tfssl.visualization.receptive_field import Graph, Value, is_convolution
 from tfssl.visualization.sheet import save_png
 
-DEAD = 0.01
-"""A filter is dead if its standard deviation is below this fraction of the median filter's."""
-
+DEAD = 0.01  # A filter is dead if its standard deviation is below this fraction of the median filter's
 _TILE = 48  # pixels of a filter on the sheet, about
 _GAP, _WIDE_GAP, _SMALL = 1, 5, 7  # between tiles; wide for kernels smaller than 7, whose pixels look like tiles
 _SPECTRUM = 32  # frequencies along each axis
@@ -87,9 +85,6 @@ def first_convolutions(network):
     Args:
         network: functional ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
 
-    Returns:
-        List of :class:`FirstConvolution`.
-
     Raises:
         ModelError: if there is none.
     """
@@ -110,7 +105,7 @@ def first_convolutions(network):
 
 
 def filter_statistics(kernel, channels="RGB"):
-    """Figures about filters, ``{name: float}``, also ``filters`` and ``kernel_size``.
+    """Figures about filters, as of :class:`FirstConvolution`; ``{name: float}``, also ``filters`` and ``kernel_size``.
 
     - ``roughness``: ``mean |k - box3(k)| / std(k)``, box3 the mean of 3x3 neighbors, borders repeated; 0 for a
       constant, about 0.75 for noise.
@@ -118,9 +113,6 @@ def filter_statistics(kernel, channels="RGB"):
       at frequencies above half of Nyquist, 1/4 cycle per pixel from the origin.
     - ``colorfulness``: 1 - mean correlation of the pairs of channels; 0 for gray filters; NaN but for RGB.
     - ``dead_filters``: standard deviation below :data:`DEAD` of the median's. The means above leave them out.
-
-    Args:
-        kernel, channels: as of :class:`FirstConvolution`.
     """
     filters = np.moveaxis(np.asarray(kernel, np.float64), -1, 0)  # (K, h, w, C)
     spread = filters.std(axis=(1, 2, 3))
@@ -142,40 +134,27 @@ def filter_statistics(kernel, channels="RGB"):
 
 
 def filter_tiles(kernel, channels="RGB"):
-    """Filters as images, ``{part: float array (K, h, w) or (K, h, w, 3) in [0, 1]}``.
+    """Filters, as of :class:`FirstConvolution`, as ``{part: float array (K, h, w) or (K, h, w, 3) in [0, 1]}``.
 
     The part is ``""`` for RGB and for one channel, ``"L"`` and ``"ab"`` for Lab, one for each channel where they have
     no colors.
-
-    Args:
-        kernel, channels: as of :class:`FirstConvolution`.
     """
     filters = np.moveaxis(np.asarray(kernel, np.float64), -1, 0)
-    stretched = np.stack([stretch(tile) for tile in filters])
-    if channels == "RGB":
-        return {"": stretched}
-    if filters.shape[-1] == 1:
-        return {"": stretched[..., 0]}
     if channels == "ab":
         return {"ab": _ab_tiles(filters)}
     if channels == "Lab":
         return {"L": np.stack([stretch(tile) for tile in filters[..., 0]]), "ab": _ab_tiles(filters[..., 1:])}
+    stretched = np.stack([stretch(tile) for tile in filters])
+    if channels == "RGB" or filters.shape[-1] == 1:
+        return {"": stretched if channels == "RGB" else stretched[..., 0]}
     return {f"channel {number}": stretched[..., number] for number in range(filters.shape[-1])}
 
 
 def filters(networks, *, out):
-    """Draw the first filters of each network, and measure them.
+    """Draw the first filters of each network, and measure them: ``{name: figures}``, see :func:`filter_statistics`.
 
-    Args:
-        networks: ``{name: keras.Model}``, encoders.
-        out: folder for ``filters-NAME.png``, ``index.html`` and ``numbers.json``.
-
-    Returns:
-        ``{name: figures}``, see :func:`filter_statistics`; where a network has several first convolutions, with their
-        names before.
-
-    Raises:
-        ModelError: if a network has no convolution that reads the image.
+    Where a network has several first convolutions, the figures have their names before. Writes
+    ``filters-NAME.png``, ``index.html`` and ``numbers.json`` into ``out``.
     """
     images, numbers, about = {}, {}, {}
     for name, network in networks.items():

@@ -11,8 +11,7 @@ from tfssl.data.images import ImageSource, image_source
 from tfssl.data.labeled import folder_labels
 from tfssl.errors import ConfigError, ModelError, SourceError
 
-BATCH = 64
-"""Images that go through a network together."""
+BATCH = 64  # images that go through a network together
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,6 +74,16 @@ def pick_tap(network, tap=None, name="network"):
     if tap not in taps:
         raise ConfigError(f"`tap`: {name} has no {tap!r}; it has {', '.join(taps)}")
     return tap
+
+
+def pick_taps(networks, tap=None):
+    """``{name: tap}`` of several networks, see :func:`pick_tap`."""
+    return {name: pick_tap(network, tap, name) for name, network in networks.items()}
+
+
+def tap_names(taps):
+    """Their taps as entries of a protocol."""
+    return {f"tap_of_{name}": tap for name, tap in taps.items()}
 
 
 def answer(network, tap, images):

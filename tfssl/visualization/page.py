@@ -23,8 +23,7 @@ from tfssl.files import write_json, write_text
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
 """Endings of the image files that a page can hold."""
 
-NOTHING = "\N{EN DASH}"
-"""What stands in a cell for which there is no value."""
+NOTHING = "\N{EN DASH}"  # what stands in a cell for which there is no value
 
 _LARGE = 2**18  # bytes of a PNG from which on it may become a JPEG inside a page
 _WIDE = 700  # pixels from which on an image scrolls sideways on a phone, where its small print would vanish
@@ -35,7 +34,7 @@ class Cell(NamedTuple):
 
     Args:
         value: a text, a number, or None.
-        std: standard deviation, written behind the number; None for none.
+        std: standard deviation, written behind the number.
         below: small print under it.
         style: ``"up"``, ``"down"``, ``"best"`` or ``"code"``.
         numeric: whether its column may be aligned at the right; None: if it is a number or nothing.
@@ -86,7 +85,6 @@ class Figure:
 
     Args:
         image: path of a PNG, JPEG, WebP or GIF file; a ``PIL.Image``; or a Matplotlib figure.
-        caption: text below it.
         alt: what it shows, for those who cannot see it; empty for the caption.
         title: text that appears when pointing at it.
         photograph: whether a ``PIL.Image`` is one: held as JPEG.
@@ -168,10 +166,8 @@ class Section(NamedTuple):
     """A part of a page.
 
     Args:
-        heading: text; empty for none.
         blocks: texts (paragraphs, parted by empty lines) and blocks; None is left out.
-        anchor: name that the contents link to; empty for none.
-        link: what the contents call it.
+        anchor, link: name that the contents link to, and what they call it; empty for none.
     """
 
     heading: str = ""
@@ -184,14 +180,12 @@ def write_page(path, title, sections, *, text=""):
     """Write one HTML file, whole or not at all, and return its ``pathlib.Path``.
 
     Args:
-        path: file to write; its folder is made.
         title: of the window and above everything.
         sections: :class:`Section` objects, from top to bottom; those with an anchor are listed above.
         text: paragraphs below the title, parted by empty lines.
 
     Raises:
         ValueError: for an image file of another kind.
-        OSError: if an image is not there.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tfssl.visualization"),
@@ -232,8 +226,6 @@ def write_gallery(out, title, *, text, images, numbers, protocol, blocks=()):
     """What every kind of drawing leaves in its folder: ``index.html``, networks side by side, and ``numbers.json``.
 
     Args:
-        out: folder that holds the images.
-        title: of the page.
         text: what the images show and how they were made; paragraphs parted by empty lines.
         images: ``{heading: {network: path}}``; one row of figures under each heading.
         numbers: ``{network: {name: number}}``; a column of the table each.

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,8 +13,7 @@ from keras import layers
 from tfssl.errors import ConfigError
 from tfssl.visualization.maps import answer
 
-BATCH = 100
-"""Occluded copies that go through a network together."""
+BATCH = 100  # occluded copies that go through a network together
 
 FIELD_THRESHOLD = 0.2
 """Fraction of the largest mean change from which a pixel belongs to the field; the paper names none."""
@@ -23,9 +23,7 @@ FIELD_THRESHOLD = 0.2
 class Value:
     """A tensor of a graph, seen from the outermost network.
 
-    Args:
-        tensor: a ``keras.KerasTensor``.
-        inputs: what stands for the inputs of the inner network that it belongs to, ``{id: Value}``.
+    ``inputs`` is what stands for the inputs of the inner network that it belongs to, ``{id: Value}``.
     """
 
     tensor: keras.KerasTensor
@@ -44,11 +42,7 @@ class Graph:
         self._entered = {}  # each use of an inner network: what stands for its inputs
 
     def producer(self, value):
-        """The operation that makes a tensor, and what it reads; inner networks are stepped into.
-
-        Returns:
-            ``(operation, [Value, ...])``; ``(None, [])`` for an input of the outermost network.
-        """
+        """``(operation, [Value, ...])`` that make a tensor, inner networks stepped into; None for the input."""
         while True:
             operation, node_number, output_number = value.tensor._keras_history
             node = operation._inbound_nodes[node_number]
@@ -81,8 +75,7 @@ class Graph:
             waiting += read
 
 
-@dataclasses.dataclass(frozen=True)
-class ReceptiveField:
+class ReceptiveField(NamedTuple):
     """What the cells of a map see of the image, along one axis, in pixels of the image.
 
     Args:
@@ -105,25 +98,11 @@ class ReceptiveField:
         return ReceptiveField(self.size + reach * self.jump, self.jump * stride, start)
 
 
-def chain(windows):
-    """The field behind several windows, each ``(kernel, stride)``, ``(kernel, stride, padding)`` or with dilation."""
-    field = ReceptiveField()
-    for window in windows:
-        field = field.after(*window)
-    return field
-
-
 def receptive_field(network, tap, image_size):
-    """The field of a tap's rows, read off the network's graph; where branches meet it covers all of them.
+    """The :class:`ReceptiveField` of a tap's rows, read off the graph; where branches meet it covers all of them.
 
-    Statistics of the whole image in layers that prepare it (standardizing) do not count. Rows and columns are
-    alike in every window known here.
-
-    Args:
-        image_size: in pixels; ``"same"`` padding depends on it.
-
-    Returns:
-        :class:`ReceptiveField`, or None where the graph has an operation whose windows are not known here.
+    None where the graph has an operation whose windows are not known here. Statistics of the whole image in layers
+    that prepare it (standardizing) do not count. ``"same"`` padding depends on ``image_size``, in pixels.
     """
     graph, goal, known = Graph(), Value(network.output[tap]), {}
     waiting = [goal]
@@ -210,8 +189,7 @@ def _first(value):
     return value if isinstance(value, int) else value[0]
 
 
-@dataclasses.dataclass(frozen=True)
-class EmpiricalField:
+class EmpiricalField(NamedTuple):
     """The receptive field of a unit as measured.
 
     Args:
@@ -264,11 +242,9 @@ class FieldProbe:
         self._activation = activation
 
     def measure(self, unit, images, cells):
-        """The :class:`EmpiricalField` of a unit.
+        """The :class:`EmpiricalField` of a unit from its top images, uint8 (K, S, S, 3).
 
-        Args:
-            images: its top images, uint8 (K, S, S, 3).
-            cells: row and column of the map where it is strongest in each, int (K, 2).
+        ``cells``, int (K, 2), are row and column of the map where it is strongest in each.
         """
         total = np.zeros((2 * images.shape[1] + 1,) * 2)
         count, copies = np.zeros_like(total), 0

@@ -10,9 +10,7 @@ from tfssl.files import writing
 
 _FONT_SIZE = 14
 _FRAME = 24  # of an image, the fraction of its width that a frame takes, at least 2 pixels
-
-GOOD, BAD = "#009e73", "#d55e00"
-"""Colors of frames, told apart by color-blind readers too (Okabe and Ito)."""
+GOOD, BAD = "#009e73", "#d55e00"  # colors of frames, told apart by color-blind readers too (Okabe and Ito)
 
 
 def picture_sheet(rows, path, titles=None, labels=None, cell=192, margin=8):

@@ -1,7 +1,7 @@
 """What single units of a layer respond to: the images that drive them most, masked to what does, and their fields."""
 
-import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.stats import mode
 
 from tfssl.errors import ConfigError, ModelError
-from tfssl.visualization.maps import batches, map_function, pick_tap, read_images
+from tfssl.visualization.maps import batches, map_function, pick_taps, read_images, tap_names
 from tfssl.visualization.page import file_stem, write_gallery
 from tfssl.visualization.receptive_field import FIELD_THRESHOLD, FieldProbe, receptive_field
 from tfssl.visualization.sheet import picture_sheet
@@ -17,8 +17,7 @@ from tfssl.visualization.sheet import picture_sheet
 MASK_THRESHOLD = 0.2
 """Fraction of the strongest activation among a unit's top images from which a cell counts (cnnvisualizer)."""
 
-AGREEMENTS = (0.6, 0.75)
-"""Fractions of a unit's top images that must be of one class for it to count as selective."""
+AGREEMENTS = (0.6, 0.75)  # fractions of a unit's top images that must be of one class for it to count as selective
 
 _CELL = 120  # pixels of an image on the sheet, and of the masks (cnnvisualizer)
 _OUTSIDE = 0.25  # brightness of what the unit does not respond to
@@ -41,8 +40,7 @@ _CHOICE = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class TopImages:
+class TopImages(NamedTuple):
     """For each unit of a tap, the images that drive it most.
 
     Args:
@@ -59,19 +57,11 @@ class TopImages:
 
 
 def top_images(compute, images, top):
-    """Rank images by the spatial maximum of each unit.
+    """Rank images by the spatial maximum of each unit: the ``top`` of each, a :class:`TopImages`.
 
     Args:
         compute: function of images to the map of a tap, see :func:`~tfssl.visualization.maps.map_function`.
         images: uint8 (N, H, W, 3).
-        top: K, images of each unit.
-
-    Returns:
-        :class:`TopImages`.
-
-    Raises:
-        ConfigError: if there are fewer than K images.
-        ModelError: if a map holds NaN or infinity.
 
     Reference:
         B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba: Object Detectors Emerge in Deep Scene CNNs.
@@ -122,32 +112,25 @@ def units(
 ):  # fmt: skip
     """Show the top images of units of each network, and measure receptive fields.
 
+    Writes ``units-NAME.png``, ``index.html`` and ``numbers.json`` into ``out``.
+
     Args:
         networks: ``{name: keras.Model}``, encoders.
-        data: see :func:`tfssl.data.images.image_source`; class folders give selectivity.
-        out: folder for ``units-NAME.png``, ``index.html``, ``numbers.json``.
-        tap, skipped: see :func:`~tfssl.visualization.maps.pick_tap`, :func:`~tfssl.visualization.maps.read_images`.
+        data, limit, skipped: see :func:`~tfssl.visualization.maps.read_images`; class folders give selectivity.
+        tap: see :func:`~tfssl.visualization.maps.pick_tap`.
         image_size: of the images in pixels, as the networks see them.
-        limit: images to take.
-        top: K, images of each unit.
-        shown: units on a sheet.
+        top, shown: images of each unit, units on a sheet.
         fields: units whose receptive field is measured, the first ones shown; the expensive part.
-        occluder, stride: see :class:`~tfssl.visualization.receptive_field.FieldProbe`.
-        seed: of the occluder's pixels and the shuffled classes.
+        occluder, stride, seed: see :class:`~tfssl.visualization.receptive_field.FieldProbe`.
         progress: called with (networks done, in all).
 
     Returns:
         ``{name: {"units", "dead_units", "field_theory", "field_measured"}}``, fields in pixels of ``image_size``; with
         classes also ``selective_60``, ``selective_75``, ``shuffled_60``, ``shuffled_75``, counts of units.
-
-    Raises:
-        SourceError: if there are fewer images than K.
-        ConfigError: for a tap that a network lacks, or a value out of range.
-        ModelError: if a tap holds NaN or infinity.
     """
     if shown < 1:
         raise ConfigError(f"`shown` must be at least 1. Received: shown={shown}")
-    taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
+    taps = pick_taps(networks, tap)
     images = read_images(data, image_size=image_size, limit=limit, least=top, skipped=skipped)
     files, numbers, copies = {}, {}, 0
     for name, network in networks.items():
@@ -171,18 +154,9 @@ def units(
         }
         if progress is not None:
             progress(len(numbers), len(networks))
-    protocol = {
-        "images": len(images),
-        "image_size": image_size,
-        **{f"tap_of_{name}": layer for name, layer in taps.items()},
-        "top": top,
-        "mask_threshold": MASK_THRESHOLD,
-        "occluder": occluder,
-        "stride": stride,
-        "occluded_copies": copies,
-        "field_threshold": FIELD_THRESHOLD,
-        "seed": seed,
-    }
+    protocol = {"images": len(images), "image_size": image_size} | tap_names(taps)
+    protocol |= {"top": top, "mask_threshold": MASK_THRESHOLD, "occluder": occluder, "stride": stride}
+    protocol |= {"occluded_copies": copies, "field_threshold": FIELD_THRESHOLD, "seed": seed}
     known = images.labels is not None
     text = _TEXT.format(**protocol, choice=_CHOICE[known], classes=_CLASSES if known else "")
     page = {"text": text, "images": {"Units": files}, "numbers": numbers, "protocol": protocol}
