@@ -11,7 +11,6 @@ from tfssl.methods import SpotArtifacts
 from tfssl.methods.spot_artifacts.adversarial import SpottingModel
 from tfssl.methods.spot_artifacts.loss import (
     class_loss,
-    guessing_loss,
     intact_error,
     mask_loss,
     mean_color_loss,
@@ -74,11 +73,10 @@ class TestLosses:
         np.testing.assert_allclose(intact_error(truth, guess, omega), expected, rtol=1e-5)
 
     def test_baselines(self):
-        assert guessing_loss(0.7, 0.0) == pytest.approx(math.log(2))
+        assert SpotArtifacts(theta=0.7, mask_weight=0.0).baseline == pytest.approx(math.log(2))
         truth = np.array([1.0] * 13 + [0.0] * 7)  # of both halves, at theta 0.7
         entropy = -np.mean(truth * math.log(0.65) + (1 - truth) * math.log(0.35))
-        assert guessing_loss(0.7, 0.1) == pytest.approx(math.log(2) + 0.1 * entropy)
-        assert SpotArtifacts().baseline == guessing_loss(0.7, 0.1)
+        assert SpotArtifacts(theta=0.7, mask_weight=0.1).baseline == pytest.approx(math.log(2) + 0.1 * entropy)
         assert mean_color_loss(30.0) == pytest.approx(30 * (57.63 / 127.5) ** 2, rel=1e-3)
 
 

@@ -172,11 +172,12 @@ class Method(pydantic.BaseModel):
             count: number of batches, with ``start``.
             skipped: a :class:`tfssl.data.Skipped` that collects unreadable items.
             limit: in evaluation, use the first so many readable items.
-            augment: Keras layers on the image before the method's sampler, in training, see
-                :class:`tfssl.data.augment.Augmentation`.
+            augment: list of Keras layers, or of names with arguments, that change the image before :meth:`sample`, in
+                training; see :class:`tfssl.data.augment.Augmentation`.
         """
         import tensorflow as tf
 
+        from tfssl.data.augment import Augmentation
         from tfssl.data.pipeline import batches
 
         return batches(
@@ -192,7 +193,7 @@ class Method(pydantic.BaseModel):
             skipped=skipped,
             limit=limit,
             per_item=self.examples_per_item,
-            augment=augment,
+            augment=None if augment is None else Augmentation(augment),
         )
 
     # Networks

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.config import RunConfig, load_config
-from tfssl.data.augment import Augmentation
 from tfssl.data.examples import Skipped
 from tfssl.data.images import FileSource
 from tfssl.data.source import check_source
@@ -112,7 +111,7 @@ def _run_epoch(config, phase, model, recorder, source, epoch, callbacks):
         start=first,
         count=(epoch + 1) * recorder.steps_per_epoch - first,
         skipped=recorder.skipped,
-        augment=None if settings.augment is None else Augmentation(settings.augment),
+        augment=settings.augment,
     )
     validation = None
     if settings.validation is not None:

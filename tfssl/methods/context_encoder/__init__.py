@@ -10,6 +10,10 @@ from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
 from tfssl.methods.context_encoder import data
 
+# Mean squared difference of photographs from their mean color, in units of [-1, 1]: that of predicting it.
+# Measured on 500 photographs of many sources; single sets differ.
+_MEAN_COLOR_ERROR = 0.31
+
 
 class ContextEncoder(Method):
     """Predict what was cut out of an image from the rest of it.
@@ -162,14 +166,10 @@ class ContextEncoder(Method):
     @property
     def baseline(self):
         """Loss of predicting the mean color everywhere, with a discriminator that cannot tell."""
-        from tfssl.methods.context_encoder.loss import MEAN_COLOR_ERROR, joint_loss
-
-        reconstruction = MEAN_COLOR_ERROR * self._mean_weight()
-        return (
-            joint_loss(reconstruction, math.log(2.0), self.reconstruction_weight)
-            if self.adversarial
-            else (reconstruction)
-        )
+        reconstruction = _MEAN_COLOR_ERROR * self._mean_weight()
+        if not self.adversarial:
+            return reconstruction
+        return self.reconstruction_weight * reconstruction + (1.0 - self.reconstruction_weight) * math.log(2.0)
 
     def _mean_weight(self):
         """Mean weight of a predicted pixel in the squared error; of random masks with their expected area."""

@@ -6,10 +6,6 @@ Targets hold the true colors in [-1, 1] in their first three channels, and in th
 import keras
 from keras import ops
 
-MEAN_COLOR_ERROR = 0.31
-"""Mean squared difference of photographs from their mean color, in units of [-1, 1]: that of predicting it.
-Measured on 500 photographs of many sources; single sets differ."""
-
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class MaskedL2(keras.losses.Loss):

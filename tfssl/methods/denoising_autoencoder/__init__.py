@@ -16,6 +16,11 @@ from tfssl.ops.whitening import MARGIN
 _EXTREME = 2.0
 """Salt and pepper of standardized images, in standard deviations."""
 
+# Of photographs in [0, 1], measured on 500 of many kinds: mean 0.44 in color and 0.45 in gray, variance 0.075
+# and 0.066. Of patches brought to deviation 1 unless they are flat: 16,000 of 12 pixels, from such photographs of 128.
+_MEAN = 0.45
+_VARIANCE = {"none": 0.07, "standardize": 0.94, "whiten": 0.72}
+
 
 class DenoisingAutoencoder(Method):
     """Bring back a clean image from a corrupted one.
@@ -226,15 +231,15 @@ class DenoisingAutoencoder(Method):
 
     def _layer_baseline(self, layer):
         """Loss of a constant: the best one for images, 1/2 for sigmoid codes, 0 for codes of about unit size."""
-        from tfssl.methods.denoising_autoencoder.loss import constant_loss
-
         fraction = Corruption(self.corruption, self.noise[layer - 1]).fraction
         weight = self.alpha * fraction + self.beta * (1 - fraction)
         if layer > 1:
             return weight * self.units[layer - 2] * (math.log(2) if self._code_loss == "cross_entropy" else 1.0)
         side, _, channels = self.image_shape
         components = side * side * channels if self.backbone == "dense" else 1
-        return weight * components * constant_loss(self.loss, self.preprocess)
+        if self.loss == "squared":
+            return weight * components * _VARIANCE[self.preprocess]
+        return weight * components * -(_MEAN * math.log(_MEAN) + (1 - _MEAN) * math.log(1 - _MEAN))
 
     @property
     def baseline(self):

@@ -1,5 +1,6 @@
 """Self-Supervised Feature Learning by Learning to Spot Artifacts (Jenni and Favaro, CVPR 2018)."""
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -184,10 +185,10 @@ class SpotArtifacts(Method):
 
     @property
     def baseline(self):
-        """Loss of a discriminator that ignores its input: ln 2, and the entropy of the damage."""
-        from tfssl.methods.spot_artifacts.loss import guessing_loss
-
-        return guessing_loss(self.theta, self.mask_weight)
+        """Loss of a discriminator that ignores its input: ln 2, and the entropy of the damage in both halves."""
+        dropped = self.theta / 2  # the real half has none
+        entropy = -dropped * math.log(dropped) - (1 - dropped) * math.log(1 - dropped)
+        return math.log(2) + self.mask_weight * entropy
 
     def evaluate(self, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
         from tfssl.methods.spot_artifacts.evaluate import evaluate

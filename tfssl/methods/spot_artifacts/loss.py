@@ -1,7 +1,5 @@
 """Losses of both networks, for each image by itself, and what trivial ones reach."""
 
-import math
-
 from keras import ops
 
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
@@ -77,15 +75,3 @@ def l2_penalty(networks, strength):
 def mean_color_loss(weight):
     """Weighted square error of an autoencoder that always answers with the mean color of ImageNet."""
     return weight * sum((deviation / 127.5) ** 2 for deviation in _IMAGENET_DEVIATION) / 3
-
-
-def guessing_loss(theta, mask_weight):
-    """Loss of a discriminator that ignores its input: ln 2, and the entropy of the damage in real and corrupt halves.
-
-    Args:
-        theta: fraction of cells that are dropped in the corrupt half.
-        mask_weight: of the mask loss.
-    """
-    dropped = theta / 2
-    entropy = -dropped * math.log(dropped) - (1 - dropped) * math.log(1 - dropped)
-    return math.log(2) + mask_weight * entropy
