@@ -10,8 +10,7 @@ from tfssl.errors import ConfigError, ModelError
 from tfssl.layers.convolution import GroupedConv2D
 from tfssl.layers.normalization import Standardize
 from tfssl.transfer.data_dependent import data_dependent_init
-from tfssl.transfer.draw_kernels import KINDS, draw_kernel
-from tfssl.transfer.patches import kernel_matrices, kernel_of, random_windows
+from tfssl.transfer.kernels import KINDS, draw_kernel, kernel_matrices, kernel_of, random_windows
 
 
 def pictures(count=12, side=32, channels=3, seed=0):

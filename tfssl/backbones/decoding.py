@@ -14,10 +14,7 @@ from tfssl.layers.resizing import ResizeToStride
 def double(x, times, widths):
     """Transposed 4x4 convolutions with stride 2, batch normalization and ReLU: (B, h, w, c) -> (B, 2^times h, ...).
 
-    Args:
-        x: KerasTensor.
-        times: how often it is doubled.
-        widths: channels of the last ones; those before have as many as the first of these.
+    ``widths`` are the channels of the last ones; those before have as many as the first of these.
     """
     widths = (widths[0],) * times + tuple(widths)
     for i, filters in enumerate(widths[len(widths) - times :], start=1):
@@ -29,17 +26,10 @@ def double(x, times, widths):
 
 
 def deepest(network, size):
-    """The last map of a trunk for square images, on a grid that doubling brings back to their size.
-
-    Args:
-        network: of :func:`trunk`.
-        size: pixels along a side, a multiple of the map's stride.
+    """The last map of a trunk for square images of ``size`` pixels, on a grid that doubling brings back to their size.
 
     Returns:
         ``(function, doublings)``: of the trunk's input, which gives (B, size / 2^doublings, ..., c), and a number.
-
-    Raises:
-        ConfigError: if size is no multiple of the stride.
     """
     tap = list(network.output)[-1]
     stride = strides(network)[tap]

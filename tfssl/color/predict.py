@@ -8,8 +8,8 @@ from keras import ops
 from PIL import Image
 
 from tfssl.errors import ModelError
+from tfssl.layers.resizing import upsample
 from tfssl.ops.ab_bins import annealed_mean
-from tfssl.ops.resize import upsample
 
 MAX_ASPECT = 4
 """The network sees at most this many times ``image_size`` pixels along the longer side of an image."""

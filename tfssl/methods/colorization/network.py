@@ -11,7 +11,7 @@ from tfssl.backbones.decoding import decode_maps
 from tfssl.layers.convolution import DilatedStack
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resizing import ResizeToStride, Upsample
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 from tfssl.ops.ab_bins import NUM_BINS
 
 TAPS = {

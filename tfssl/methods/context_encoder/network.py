@@ -14,7 +14,7 @@ from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.dense import ChannelwiseDense
 from tfssl.layers.normalization import batch_norm
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 from tfssl.ops.patches import MEAN_COLOR
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")

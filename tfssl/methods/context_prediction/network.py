@@ -15,7 +15,7 @@ from tfssl.backbones.small import alexnet_s
 from tfssl.backbones.vgg import vgg
 from tfssl.layers.dense import PairDense
 from tfssl.layers.normalization import ScaleToRMS, batch_norm
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 from tfssl.ops.patches import NUM_LABELS, projection_matrix
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")

@@ -11,7 +11,7 @@ from tfssl.layers.color import Whitening
 from tfssl.layers.corruption import Corrupt
 from tfssl.layers.dense import TiedDense
 from tfssl.layers.normalization import Standardize, batch_norm
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 from tfssl.ops.whitening import FLAT
 
 _CONV = {"widths": (32, 64, 128, 256), "strides": (1, 2, 2, 2), "pools": (), "up": (128, 64, 32)}

@@ -9,7 +9,7 @@ from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.registry import build
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.normalization import Standardize, batch_norm
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 from tfssl.ops.patches import MEAN_COLOR, PIXEL_SCALE
 from tfssl.ops.permutations import TILES
 

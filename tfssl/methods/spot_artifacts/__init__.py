@@ -5,8 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tfssl.methods.backbone import Backbone, is_open
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper, Phase
+from tfssl.methods.opened import is_open
 from tfssl.methods.spot_artifacts import data
 
 _WIDTHS = {"alexnet": (32, 64, 128, 256, 512), "small": (8, 16, 32, 64)}

@@ -12,7 +12,7 @@ from tfssl.backbones.small import alexnet_s
 from tfssl.layers.convolution import RepairBlock
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resizing import Upsample
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import OPEN_STRIDE, is_open
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers of the discriminator that an encoder exposes."""
@@ -22,9 +22,6 @@ MEAN_COLOR = (123.68, 116.78, 103.94)
 
 REAL, CORRUPT = 1, 0
 """Classes of the discriminator."""
-
-OPEN_STRIDE = 8
-"""Pixels per cell of the damage, beside a network of others."""
 
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 3), "pool_size": 2}
 _MOMENTUM = 0.975
