@@ -94,6 +94,21 @@ class Contract:
         for ours, theirs in zip(whole[-len(part) :], part, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
+    def test_images_are_augmented_by_position(self, config):
+        if config.method.kind != "images":
+            pytest.skip("Keras layers change images")
+        layers = [{"RandomBrightness": {"factor": 0.3}}, {"RandomFlip": {"mode": "vertical"}}]
+
+        def taken(start, count, augment=layers):
+            options = {"batch_size": 3, "seed": 1, "start": start, "count": count, "augment": augment}
+            data = config.method.dataset(config.settings.data, **options)
+            return [np.asarray(x) for batch in data for x in tf.nest.flatten(batch)]
+
+        whole, resumed, plain = taken(0, 3), taken(2, 1), taken(0, 3, None)
+        for ours, theirs in zip(whole[-len(resumed) :], resumed, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert any((a != b).any() for a, b in zip(whole, plain, strict=True))
+
     def test_worker_processes_give_the_same_batches(self, config):
         with ParallelSource(config.method.open(config.settings.data), 1) as source:
             ours, theirs = (

@@ -24,6 +24,9 @@ DISTRIBUTIONS = {
     "cv2": "opencv-contrib-python-headless",
     "google": "protobuf",
     "grpc": "grpcio",
+    "keras_cv": "keras-cv",
+    "keras_hub": "keras-hub",
+    "pydantic_core": "pydantic",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "tensorflow_datasets": "tensorflow-datasets",
@@ -31,7 +34,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 USED_FOR_ITS_FILES = {"scikit-learn"}  # two of the builtin photographs
-EXTRAS = ("serving", "mobile", "detection", "tables", "tfds", "gpu")
+EXTRAS = ("serving", "mobile", "detection", "video", "sound", "interop", "tfds", "gpu")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from tfssl.methods import SpotArtifacts
 from tfssl.methods.spot_artifacts.adversarial import SpottingModel
 from tfssl.methods.spot_artifacts.loss import (
     class_loss,
-    guessing_loss,
     intact_error,
     mask_loss,
     mean_color_loss,
@@ -66,7 +65,7 @@ class TestLosses:
         assert 30 * float(intact_error(truth, guess, omega)[0]) == 30
         assert float(intact_error(truth, guess, np.zeros_like(omega))[0]) == 0, "nothing intact"
 
-    def test_error_of_pictures(self):
+    def test_error_of_images(self):
         truth, guess = RNG.normal(size=(2, 3, 8, 8, 3)).astype(np.float32)
         omega = RNG.integers(0, 2, (3, 2, 2, 1)).astype(np.float32)
         weights = np.broadcast_to(np.kron(omega, np.ones((1, 4, 4, 1))), truth.shape)
@@ -74,11 +73,10 @@ class TestLosses:
         np.testing.assert_allclose(intact_error(truth, guess, omega), expected, rtol=1e-5)
 
     def test_baselines(self):
-        assert guessing_loss(0.7, 0.0) == pytest.approx(math.log(2))
+        assert SpotArtifacts(theta=0.7, mask_weight=0.0).baseline == pytest.approx(math.log(2))
         truth = np.array([1.0] * 13 + [0.0] * 7)  # of both halves, at theta 0.7
         entropy = -np.mean(truth * math.log(0.65) + (1 - truth) * math.log(0.35))
-        assert guessing_loss(0.7, 0.1) == pytest.approx(math.log(2) + 0.1 * entropy)
-        assert SpotArtifacts().baseline == guessing_loss(0.7, 0.1)
+        assert SpotArtifacts(theta=0.7, mask_weight=0.1).baseline == pytest.approx(math.log(2) + 0.1 * entropy)
         assert mean_color_loss(30.0) == pytest.approx(30 * (57.63 / 127.5) ** 2, rel=1e-3)
 
 
@@ -96,6 +94,7 @@ class TestModel:
     def test_one_step_changes_both_networks_only(self):
         """Card, test 10: also the moving statistics of the autoencoder stay."""
         model, batch = self.build(), batch_of(SMALL)
+        model.run_eagerly = True  # a single step does not repay its compilation
         networks = {"frozen": [model.encoder, model.decoder], "R": [model.repairer], "C": [model.discriminator]}
         before = {name: values(parts) for name, parts in networks.items()}
         model.train_on_batch(batch, batch["images"])
@@ -155,6 +154,7 @@ class TestModel:
     def test_goes_on_from_the_autoencoder(self):
         trained = SMALL.autoencoder(keras.optimizers.Adam(1e-2))
         batch = batch_of(SMALL)
+        trained.run_eagerly = True
         trained.train_on_batch(batch, batch["images"])
         model = SMALL.adversarial(None, trained)
         np.testing.assert_allclose(
@@ -164,6 +164,7 @@ class TestModel:
             err_msg="moving statistics too",
         )
 
+    @pytest.mark.slow  # test_adversarial.py has it for small networks
     def test_two_devices_take_the_step_of_one(self):
         """One step: on an autoencoder that has learned nothing, later ones are chaotic."""
         found = []

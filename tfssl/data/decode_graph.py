@@ -4,17 +4,14 @@ import tensorflow as tf
 
 from tfssl.data.decode import MAX_PIXELS
 
+_PARALLEL = 4  # images of a batch that are decoded, worked on and encoded at a time
+
 
 def decode_rgb(data):
-    """Decode an encoded image. Alpha is composed over white, gray expanded, of an animation the first frame taken.
+    """Decode an encoded image, bytes in a scalar string tensor, to float32 (H, W, 3), sRGB in [0, 1].
 
-    16-bit PNGs are read at 8 bits. EXIF orientation is not applied: no core operator reads it.
-
-    Args:
-        data: scalar string tensor, the file's bytes.
-
-    Returns:
-        float32 (H, W, 3), sRGB in [0, 1].
+    Alpha is composed over white, gray expanded, of an animation the first frame taken. 16-bit PNGs are read at 8 bits.
+    EXIF orientation is not applied: no core operator reads it.
 
     Raises:
         tf.errors.InvalidArgumentError: for anything but a JPEG, PNG, BMP (8, 24 or 32 bits a pixel), GIF or WebP,
@@ -40,6 +37,18 @@ def decode_rgb(data):
 def encode_png(rgb):
     """A PNG as a scalar string tensor, of float32 (H, W, 3), sRGB in [0, 1]."""
     return tf.io.encode_png(tf.cast(tf.round(rgb * 255.0), tf.uint8))
+
+
+def png_of_each(function, *files):
+    """``{"png_bytes": string (N,)}``: PNGs of ``function(image, ...)`` of encoded images, string (N,) each."""
+    return {
+        "png_bytes": tf.map_fn(
+            lambda datas: encode_png(function(*map(decode_rgb, datas))),
+            files,
+            fn_output_signature=tf.TensorSpec((), tf.string),
+            parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
+        )
+    }
 
 
 def _is_palette_bmp(data):

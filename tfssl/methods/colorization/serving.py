@@ -6,13 +6,10 @@ Written with TensorFlow core operators only, so that any TensorFlow Serving bina
 import numpy as np
 import tensorflow as tf
 
-from tfssl.color.predict import predict_ab
-from tfssl.color.predictors import MAX_ASPECT
-from tfssl.data.decode_graph import decode_rgb, encode_png
+from tfssl.color.predict import MAX_ASPECT, predict_ab
+from tfssl.data.decode_graph import png_of_each
 from tfssl.endpoint import Endpoint, encoded, rgb
 from tfssl.ops.color import lab_to_rgb, rgb_to_lightness
-
-_PARALLEL = 4  # images of a batch that are decoded, predicted and encoded at a time
 
 
 def endpoints(method, model):
@@ -24,23 +21,11 @@ def endpoints(method, model):
     - ``predict_ab``: ``lightness``, float32 (B, H, W, 1), L in [0, 100] -> ``ab``, float32 (B, H, W, 2), ab units.
       The network sees exactly the pixels given: scale images to about ``method.image_size`` first.
 
-    Args:
-        method: a :class:`~tfssl.methods.Colorization`.
-        model: its network, or a function ``(L, training=False)`` that stands for it.
-
-    Returns:
-        ``{name: Endpoint}``.
+    ``model`` may be a function ``(L, training=False)`` that stands for the network.
     """
 
     def colorize_bytes(image_bytes):
-        return {
-            "png_bytes": tf.map_fn(
-                lambda data: encode_png(colorize_rgb(method, model, decode_rgb(data))),
-                image_bytes,
-                fn_output_signature=tf.TensorSpec((), tf.string),
-                parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
-            )
-        }
+        return png_of_each(lambda image: colorize_rgb(method, model, image), image_bytes)
 
     def predict(lightness):
         return {"ab": predict_ab(method, model, lightness)}
@@ -66,16 +51,7 @@ def endpoints(method, model):
 
 
 def colorize_rgb(method, model, image):
-    """Colorize one image: L kept at full size, ab predicted at the network's size and joined.
-
-    Args:
-        method: a :class:`~tfssl.methods.Colorization`.
-        model: its network.
-        image: float32 tensor (H, W, 3), sRGB in [0, 1]. Only its lightness is used.
-
-    Returns:
-        float32 (H, W, 3), sRGB in [0, 1].
-    """
+    """Colorize one image, float32 (H, W, 3) in [0, 1]: L kept at full size, ab predicted at the network's, joined."""
     size = tf.shape(image)[:2]
     # Bicubic and antialiased, as the crops in training.
     small = tf.image.resize(image, network_size(method, size), tf.image.ResizeMethod.BICUBIC, antialias=True)
@@ -85,20 +61,7 @@ def colorize_rgb(method, model, image):
 
 
 def network_size(method, size):
-    """Size at which the network sees an image, the same as in ``tfssl colorize`` and ``tfssl evaluate``.
-
-    The shorter side becomes ``method.image_size``, but the longer one at most ``MAX_ASPECT`` times that: a strip
-    of 20000 x 10 pixels would otherwise grow to 256 000 x 128.
-
-    Args:
-        method: a :class:`~tfssl.methods.Colorization`.
-        size: int32 tensor (2,), height and width of the image.
-
-    Returns:
-        int32 tensor (2,), height and width. Sizes that are no multiple of the network's stride are filled up by
-        :func:`~tfssl.color.predict.predict_cells`.
-    """
-    side = float(method.image_size)
-    size = tf.cast(size, tf.float32)
-    scale = tf.minimum(side / tf.reduce_min(size), MAX_ASPECT * side / tf.reduce_max(size))
+    """:func:`tfssl.color.predict.network_size` of int32 tensors (2,), (height, width)."""
+    image_size, size = float(method.image_size), tf.cast(size, tf.float32)
+    scale = tf.minimum(image_size / tf.reduce_min(size), MAX_ASPECT * image_size / tf.reduce_max(size))
     return tf.maximum(tf.cast(tf.round(size * scale), tf.int32), 1)

@@ -7,12 +7,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.decode_graph import decode_rgb, encode_png
+from tfssl.data.decode_graph import png_of_each
 from tfssl.endpoint import TOLERANCE, Endpoint, encode, encoded, feature_endpoints, inside, rgb
 from tfssl.methods.context_encoder.fill import complete, fill_hole, square_around
 from tfssl.methods.context_encoder.network import TAPS
-
-_PARALLEL = 4  # images of a batch that are decoded, filled and encoded at a time
 
 
 def endpoints(method, network):
@@ -23,29 +21,17 @@ def endpoints(method, network):
       an RGB PNG as large as its image. All white pixels of a mask are filled as one hole: for holes far apart, ask
       once for each.
     - ``predict``: ``images``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
-      hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.image_size``. A network with a central mask fills
+      hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.crop_size``. A network with a central mask fills
       only what lies in the center. The seam is not blended.
     - ``features`` and ``features_float``: of images of any size, see
       :func:`tfssl.endpoint.feature_endpoints`.
 
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter, or what stands for it: a function ``(images, training=False)`` with ``get_layer``.
-
-    Returns:
-        ``{name: Endpoint}``.
+    ``network`` may be what stands for the inpainter: a function ``(images, training=False)`` with ``get_layer``.
     """
     trunk = network.get_layer("trunk")
 
     def inpaint_bytes(image_bytes, mask_bytes):
-        return {
-            "png_bytes": tf.map_fn(
-                lambda pair: encode_png(inpaint_rgb(method, network, decode_rgb(pair[0]), decode_rgb(pair[1]))),
-                (image_bytes, mask_bytes),
-                fn_output_signature=tf.TensorSpec((), tf.string),
-                parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
-            )
-        }
+        return png_of_each(lambda image, mask: inpaint_rgb(method, network, image, mask), image_bytes, mask_bytes)
 
     def predict(pictures, masks):
         return {"filled": complete(method, network, pictures, masks > 0.5, blend=False)}
@@ -59,14 +45,7 @@ def endpoints(method, network):
         "inpaint_bytes": Endpoint(
             inpaint_bytes,
             tuple(tf.TensorSpec((None,), tf.string, name=name) for name in ("image_bytes", "mask_bytes")),
-            lambda images, size: [
-                {
-                    "image_bytes": encoded(images),
-                    "mask_bytes": np.array(
-                        [encode(Image.fromarray(_hole(image.height, image.width))) for image in images]
-                    ),
-                }
-            ],
+            lambda images, _: [{"image_bytes": encoded(images), "mask_bytes": np.array(list(map(_mask_file, images)))}],
             tolerance={"float32": 0.05},  # rounding flips single levels now and then
             unit="levels",
         ),
@@ -89,6 +68,10 @@ def endpoints(method, network):
     }
 
 
+def _mask_file(image):
+    return encode(Image.fromarray(_hole(image.height, image.width)))
+
+
 def _hole(height, width):
     """A mask, 255 in a square of a third of the shorter side in the middle, uint8 (height, width)."""
     size = max(1, min(height, width) // 3)
@@ -101,14 +84,7 @@ def _hole(height, width):
 def inpaint_rgb(method, network, image, mask):
     """Fill the white pixels of one image as one hole.
 
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter.
-        image: float32 tensor (H, W, 3), sRGB in [0, 1].
-        mask: the same size; a pixel is in the hole where the mean of its channels exceeds 1/2.
-
-    Returns:
-        float32 (H, W, 3), sRGB in [0, 1].
+    Both are float32 (H, W, 3) in [0, 1]; a pixel is in the hole where the mean of the mask's channels exceeds 1/2.
 
     Raises:
         tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the image is left.

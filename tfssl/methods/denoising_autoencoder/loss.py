@@ -1,18 +1,10 @@
-"""Reconstruction losses and what they come to for a predictor that ignores its input."""
-
-import math
+"""Reconstruction losses."""
 
 import keras
 from keras import ops
 
 EPSILON = 1e-7
 """Reconstructions are kept that far from 0 and 1 in the cross-entropy."""
-
-PIXEL_MEAN, PIXEL_VARIANCE = 0.45, 0.07
-"""Of photographs in [0, 1], measured on 500 of many kinds: 0.44 and 0.075 in color, 0.45 and 0.066 in gray."""
-
-PREPARED_VARIANCE = {"standardize": 0.94, "whiten": 0.72}
-"""Of patches brought to deviation 1 unless they are flat: 16,000 of 12 pixels, from such photographs of 128."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
@@ -31,12 +23,6 @@ class ReconstructionLoss(keras.losses.Loss):
         components: ``"sum"`` or ``"mean"``.
 
     Call: ``y_true`` x and ``y_pred`` z, (B, ...).
-
-    Raises:
-        ValueError: for another kind or components.
-
-    Reference:
-        P. Vincent et al.: Stacked Denoising Autoencoders. JMLR 2010, sections 2.2 and 4.2 (recalled, unconfirmed).
     """
 
     def __init__(
@@ -66,15 +52,3 @@ def cross_entropy(x, z):
     """``-x log z - (1 - x) log(1 - z)`` of each component, z clipped to [1e-7, 1 - 1e-7]."""
     z = ops.clip(z, EPSILON, 1.0 - EPSILON)
     return -(x * ops.log(z) + (1.0 - x) * ops.log(1.0 - z))
-
-
-def constant_loss(kind, preprocess="none"):
-    """Loss of the best constant prediction, of one component of a photograph: its variance, or the entropy of the mean.
-
-    Args:
-        kind: ``"cross_entropy"`` or ``"squared"``.
-        preprocess: as :func:`tfssl.methods.denoising_autoencoder.network.prepare`.
-    """
-    if kind == "squared":
-        return PREPARED_VARIANCE.get(preprocess, PIXEL_VARIANCE)
-    return -PIXEL_MEAN * math.log(PIXEL_MEAN) - (1 - PIXEL_MEAN) * math.log(1 - PIXEL_MEAN)
