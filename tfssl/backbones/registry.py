@@ -74,10 +74,7 @@ def classifier(taps, classes, *, initializer=None, name="fc8"):
         taps: dict of KerasTensors, as a backbone returns it.
         classes: number of classes.
         initializer: of the kernel; None for a Gaussian of deviation 0.01, as in AlexNet.
-        name: of the layer.
-
-    Returns:
-        KerasTensor (B, classes), logits in float32, whatever the precision of the network.
+        name: of the layer, whose logits (B, classes) are float32, whatever the precision of the network.
     """
     x = next(taps[tap] for tap in ("fc7", "fc6", "pool5", "conv5") if tap in taps)
     if len(x.shape) == 4:

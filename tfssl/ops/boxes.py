@@ -62,10 +62,7 @@ def non_maximum_suppression(boxes, scores, threshold=0.3, *, limit=None):
         boxes: (N, 4), pixels, of one class.
         scores: (N,); of equal ones the first comes first.
         threshold: largest IoU that two boxes which stay may have (Fast R-CNN: 0.3).
-        limit: how many may stay; None for all.
-
-    Returns:
-        int (M,), indices of those that stay, best first.
+        limit: how many may stay, best first; None for all.
     """
     boxes = np.asarray(boxes, np.float64)
     waiting = np.argsort(-np.asarray(scores), kind="stable")

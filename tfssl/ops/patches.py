@@ -69,30 +69,18 @@ def grid_cells(columns, count):
 
 
 def corners(size, cells, origins, jitter, patch_size, gap):
-    """Upper left corners of patches, jittered, then moved into the image where they leave it.
+    """Upper left corners (left, top) of patches, int (n, 2), jittered, then moved into the image where they leave it.
 
-    Args:
-        size: (width, height) of the image in pixels.
-        cells: int (n, 2), (x, y) of each patch in its grid.
-        origins: int (n, 2) or (2,), (gx, gy) of its grid in pixels.
-        jitter: int (n, 2), displacement (x, y) of each patch in pixels.
-        patch_size, gap: in pixels.
-
-    Returns:
-        int (n, 2), (left, top) of each patch, inside the image as a whole.
+    ``size`` is (width, height) of the image; ``cells`` int (n, 2), (x, y) of each patch in its grid; ``origins`` int
+    (n, 2) or (2,), (gx, gy) of its grid; ``jitter`` int (n, 2); all but cells in pixels.
     """
     return np.clip(cells * (patch_size + gap) + origins + jitter, 0, np.subtract(size, patch_size))
 
 
 def small_side(uniform, patch_size, smallest):
-    """Size to which a patch is shrunk before it is enlarged again: its area is uniform.
+    """Size to which a patch is shrunk before it is enlarged again, from u uniform in [0, 1): its area is uniform.
 
-    ``s = floor(sqrt(u ((p - 1)^2 - m^2) + m^2))``: 10 to 94 for patches of 96 pixels and m = 10.
-
-    Args:
-        uniform: u, float array, uniform in [0, 1).
-        patch_size: p in pixels.
-        smallest: m in pixels, at most p - 2 (paper: 10).
+    ``s = floor(sqrt(u ((p - 1)^2 - m^2) + m^2))``: 10 to 94 for patches of p = 96 pixels and m = 10, at most p - 2.
     """
     low, high = smallest**2, (patch_size - 1) ** 2
     # In float64 u (high - low) + low can round up to high, whose root would be out of range.

@@ -87,9 +87,8 @@ def hamming(first, second):
 def permutation_statistics(permutations):
     """Hamming distances between the members of a set of P permutations, int (P, n), P at least 2.
 
-    Returns:
-        dict with ``mean``, ``min`` and ``max`` over the P (P - 1) / 2 pairs, ``bound``, the largest mean that any
-        set of P can have (:func:`mean_distance_bound`), and ``histogram``, pairs at each distance 0 ... n.
+    ``mean``, ``min`` and ``max`` over all pairs, ``bound``, the :func:`mean_distance_bound`, and ``histogram``, pairs
+    at each distance 0 ... n.
     """
     permutations = np.asarray(permutations)
     count, tiles = permutations.shape
@@ -118,15 +117,10 @@ def mean_distance_bound(count, tiles=9):
 
 
 def load_permutations(path, *, tiles=9):
-    """Read a permutation set from a file, such as those that came with the original code.
+    """Read a permutation set from a file, such as those that came with the original code: uint8 (P, tiles), from 0.
 
-    Args:
-        path: a .npy file, or text with one permutation a line, its numbers separated by blanks, commas or semicolons.
-            Numbers count from 0, or from 1 in the whole file.
-        tiles: number of elements that are permuted.
-
-    Returns:
-        uint8 array (P, tiles), counting from 0.
+    The file is a .npy file, or text with one permutation a line, its numbers separated by blanks, commas or semicolons.
+    Numbers count from 0, or from 1 in the whole file.
 
     Raises:
         ConfigError: if the file is missing, or holds something else than distinct permutations.

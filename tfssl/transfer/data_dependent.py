@@ -1,4 +1,4 @@
-"""Initial weights from a handful of unlabeled images: every channel of every layer starts with the same spread."""
+"""Initial weights from a handful of unlabeled images (Kraehenbuehl et al., ICLR 2016; philkr/magic_init)."""
 
 import logging
 
@@ -45,10 +45,6 @@ def data_dependent_init(model, images, *, kind="kmeans", bias=0.1, rescale=True,
     Raises:
         ConfigError: for an unknown kind, or images that the model does not take.
         ModelError: for a layer with weights of another kind, or channels that no image moves.
-
-    Reference:
-        P. Kraehenbuehl, C. Doersch, J. Donahue, T. Darrell: Data-dependent Initializations of Convolutional Neural
-        Networks. ICLR 2016; philkr/magic_init.
     """
     if kind not in KINDS:
         raise ConfigError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}")

@@ -30,8 +30,7 @@ def random_windows(layer, maps, count, random):
         random: ``numpy.random.Generator``.
 
     Returns:
-        List with a float32 array (windows, numbers) for each group of the layer, in which the numbers are in the order
-        of the rows of :func:`kernel_matrices`.
+        float32 arrays (windows, numbers), one for each group, numbers as the rows of :func:`kernel_matrices`.
     """
     if isinstance(layer, layers.Dense):
         rows = maps.reshape(-1, maps.shape[-1])

@@ -84,7 +84,7 @@ def copy(encoder):
 
 @contextlib.contextmanager
 def unchanged(*models):
-    """Give models their weights back afterwards: joint training changes those of the encoder and its pretext model."""
+    """Give models their weights back afterwards, which joint training changes."""
     kept = [model.get_weights() for model in models]
     try:
         yield

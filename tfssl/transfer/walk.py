@@ -20,22 +20,19 @@ class _Maps:
 
 
 def walk(model, images, visit=None):
-    """Run a functional model over images, one layer after the other, as in inference.
+    """Run a functional model over images, one layer after the other, as in inference; models inside it are entered.
 
     All images pass a layer before any enters the next, so ``visit`` may change the weights of a layer that it sees,
-    and everything above sees the change. Models inside the model are entered.
+    and everything above sees the change.
 
     Args:
-        model: functional ``keras.Model`` with one input.
+        model: functional ``keras.Model`` with one input; ModelError for others.
         images: float32 (N, ...), what the model takes.
         visit: called with (layer, float32 array (N, ...) that enters it) before each layer with weights, once for each
             time that the layer is called.
 
     Returns:
         What the model answers for all images, as float32 arrays in the structure of its outputs.
-
-    Raises:
-        ModelError: if the model, or one inside it, is not functional, or it has several inputs.
     """
     if len(_graph(model).inputs) != 1:
         raise ModelError(f"`model` must have one input. Received: {len(_graph(model).inputs)} of them")
