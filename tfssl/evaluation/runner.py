@@ -265,6 +265,7 @@ def values_by_tap(runs, metric):
 
 
 def by_encoder(runs):
+    """``{name: its runs}``."""
     return {name: [r for r in runs if r.encoder == name] for name in dict.fromkeys(r.encoder for r in runs)}
 
 

@@ -170,6 +170,7 @@ def cosine_loss(targets, vectors):
 
 
 def known_pixels(targets):
+    """Where a normal is known, bool (B, H, W)."""
     return tf.reduce_any(targets != 0, axis=-1)
 
 
