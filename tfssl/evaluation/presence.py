@@ -150,11 +150,7 @@ class RandomWindow:
 
 
 def training_windows(source, size, batch_size, **options):
-<<<<<<< HEAD
-    """Training batches of :class:`RandomWindow` of a source."""
-=======
     """Batches of float32 windows (B, size, size, 3) in [0, 1] and labels (B, classes)."""
->>>>>>> s3
     dataset = batches(source, RandomWindow(size), batch_size, training=True, **options)
     return dataset.map(lambda rgb, presence: (tf.cast(rgb, tf.float32) / 255.0, presence)).prefetch(2)
 

@@ -265,11 +265,7 @@ def values_by_tap(runs, metric):
 
 
 def by_encoder(runs):
-<<<<<<< HEAD
-    """``{name of the encoder: its runs}``, in their order."""
-=======
     """``{name: its runs}``."""
->>>>>>> s3
     return {name: [r for r in runs if r.encoder == name] for name in dict.fromkeys(r.encoder for r in runs)}
 
 

@@ -170,11 +170,7 @@ def cosine_loss(targets, vectors):
 
 
 def known_pixels(targets):
-<<<<<<< HEAD
-    """Where targets (..., 3) hold a normal, bool (...)."""
-=======
     """Where a normal is known, bool (B, H, W)."""
->>>>>>> s3
     return tf.reduce_any(targets != 0, axis=-1)
 
 
