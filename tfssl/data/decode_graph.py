@@ -4,8 +4,6 @@ import tensorflow as tf
 
 from tfssl.data.decode import MAX_PIXELS
 
-_PARALLEL = 4  # images of a batch that are decoded, worked on and encoded at a time
-
 
 def decode_rgb(data):
     """Decode an encoded image, bytes in a scalar string tensor, to float32 (H, W, 3), sRGB in [0, 1].
@@ -37,18 +35,6 @@ def decode_rgb(data):
 def encode_png(rgb):
     """A PNG as a scalar string tensor, of float32 (H, W, 3), sRGB in [0, 1]."""
     return tf.io.encode_png(tf.cast(tf.round(rgb * 255.0), tf.uint8))
-
-
-def png_of_each(function, *files):
-    """``{"png_bytes": string (N,)}``: PNGs of ``function(image, ...)`` of encoded images, string (N,) each."""
-    return {
-        "png_bytes": tf.map_fn(
-            lambda datas: encode_png(function(*map(decode_rgb, datas))),
-            files,
-            fn_output_signature=tf.TensorSpec((), tf.string),
-            parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
-        )
-    }
 
 
 def _is_palette_bmp(data):

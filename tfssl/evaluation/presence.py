@@ -150,6 +150,7 @@ class RandomWindow:
 
 
 def training_windows(source, size, batch_size, **options):
+    """Training batches of :class:`RandomWindow` of a source."""
     dataset = batches(source, RandomWindow(size), batch_size, training=True, **options)
     return dataset.map(lambda rgb, presence: (tf.cast(rgb, tf.float32) / 255.0, presence)).prefetch(2)
 

@@ -265,6 +265,7 @@ def values_by_tap(runs, metric):
 
 
 def by_encoder(runs):
+    """``{name of the encoder: its runs}``, in their order."""
     return {name: [r for r in runs if r.encoder == name] for name in dict.fromkeys(r.encoder for r in runs)}
 
 

@@ -170,6 +170,7 @@ def cosine_loss(targets, vectors):
 
 
 def known_pixels(targets):
+    """Where targets (..., 3) hold a normal, bool (...)."""
     return tf.reduce_any(targets != 0, axis=-1)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfssl.methods.opened import is_open
+from tfssl.methods.opened import OPEN_STRIDE, is_open
 from tfssl.ops.bytes_lab import ab, lightness
 from tfssl.ops.geometry import cell_weights, pooled_size
 
@@ -10,7 +10,7 @@ from tfssl.ops.geometry import cell_weights, pooled_size
 def grid_size(backbone, size):
     """Cells along an axis that a network predicts of ``size`` pixels: 12 of 180 (alexnet), 8 of 64 (small)."""
     if is_open(backbone):
-        return -(-size // 8)
+        return -(-size // OPEN_STRIDE)
     if backbone == "alexnet":
         return pooled_size(pooled_size((size - 1) // 4 + 1, 3, 2, 1), 3, 2, 1)
     return pooled_size(pooled_size(pooled_size(size, 3, 2), 3, 2), 3, 2)

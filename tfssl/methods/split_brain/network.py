@@ -17,7 +17,7 @@ from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.color import Lab
 from tfssl.layers.normalization import batch_norm
-from tfssl.methods.opened import is_open
+from tfssl.methods.opened import OPEN_STRIDE, is_open
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers that an encoder exposes."""
@@ -91,7 +91,7 @@ def _stream(backbone, sees, fc, *, halves=1):
         stem = layers.Rescaling(1 / _DEVIATION, name=f"{sees}_standardize")
         maps = trunk(backbone, pixels.shape[-1], stem=stem, name=f"{sees}_trunk", rgb=False)
         taps = maps(pixels)
-        x = decode_maps(taps, strides(maps), pixels, 8, name_prefix=f"{sees}_")
+        x = decode_maps(taps, strides(maps), pixels, OPEN_STRIDE, name_prefix=f"{sees}_")
         x = conv_relu(x, fc, 1, f"{sees}_fc7", normalization="batch", initializer="he_normal")
         return keras.Model(pixels, {**taps, "fc7": x}, name=f"{sees}_stream")
     build = _alexnet_taps if backbone == "alexnet" else _small_taps
