@@ -24,8 +24,7 @@ from tfssl.color.colorize import colorize_image, colorize_paths, network_lightne
 from tfssl.color.join import Join
 from tfssl.color.predict import compiled_predictor
 from tfssl.data.builtin import builtin_photographs
-from tfssl.data.jpeg import QUALITY
-from tfssl.data.photo import decode_photo
+from tfssl.data.photo import QUALITY, decode_photo
 
 LARGE, SMALL = (4000, 3000), (1155, 866)  # 12 and 1 megapixels
 NOISE = 6.0  # levels: gives files of the size that a camera writes, 3 to 5 MB for 12 megapixels
@@ -48,7 +47,7 @@ class Steps:
 
     def __init__(self, method, model):
         self.predict = compiled_predictor(method, model)
-        self.side, self.stride = method.image_size, method.output_stride
+        self.image_size, self.stride = method.image_size, method.output_stride
 
     def network(self, lightness):
         return self.predict(lightness[None, ..., None])[0]
@@ -58,19 +57,21 @@ class Steps:
         Path(out).mkdir(exist_ok=True)
         for path in paths:
             image, metadata = decode_photo(path)
-            colorized = colorize_image(self.predict, image, side=self.side, stride=self.stride)
+            colorized = colorize_image(self.predict, image, image_size=self.image_size, stride=self.stride)
             save_alone(colorized, Path(out, path.name), metadata)
 
     def together(self, paths, out):
         """The same by the job that `tfssl colorize` runs."""
-        report = colorize_paths(paths, out, self.predict, side=self.side, stride=self.stride, overwrite=True)
+        report = colorize_paths(
+            paths, out, self.predict, image_size=self.image_size, stride=self.stride, overwrite=True
+        )
         if report.failed or len(report.done) != len(paths):
             raise AssertionError(f"not all colorized: {report.failed}")
 
     def apart(self, path, out):
         """The three steps that cannot be done without, as functions without arguments."""
         image, metadata = decode_photo(path)
-        lightness = network_lightness(image, self.side)
+        lightness = network_lightness(image, self.image_size)
         joined = Join(image, self.network(lightness), lightness.shape[::-1], self.stride).whole().convert("RGB")
         return {
             "decode": lambda: decode_photo(path),

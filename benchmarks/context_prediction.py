@@ -125,7 +125,7 @@ def measure_waiting(method, folder, arguments):
     """Seconds of training steps, and the seconds of them that training waits for data."""
     import keras
 
-    from tfssl.training.wait import measure_wait
+    from tfssl.training.callbacks import measure_wait
 
     keras.utils.set_random_seed(arguments.seed)
     model = method.model(keras.optimizers.AdamW(1e-3))

@@ -51,12 +51,12 @@ def measure(method, folder, arguments):
     theirs = loader(
         PuzzleFolder(
             folder,
-            method.permutation_table(),
+            method.permutation_table,
             resize=method.resize,
             crop=method.crop_size,
             tile=method.tile,
             jitter=method.channel_jitter,
-            gray_share=method.gray_share,
+            gray_fraction=method.gray_fraction,
         ),
         batch_size=arguments.batch,
         workers=arguments.workers,
@@ -80,7 +80,7 @@ def measure_training(method, folder, arguments):
     """Seconds of the steps of a method's network, and the seconds of them that training waits for data."""
     import keras
 
-    from tfssl.training.wait import measure_wait
+    from tfssl.training.callbacks import measure_wait
 
     keras.utils.set_random_seed(arguments.seed)
     model = method.model(keras.optimizers.AdamW(1e-3))

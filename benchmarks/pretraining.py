@@ -175,14 +175,15 @@ def initialized(entry, seed, run, arguments):
     import keras
 
     from tfssl.config import load_config
-    from tfssl.data.pipeline import Crop, crop_dataset
+    from tfssl.data import Crop, batches, image_source
     from tfssl.transfer.data_dependent import data_dependent_init
 
     method = load_config("jigsaw/cpu").method
     keras.utils.set_random_seed(seed)
     encoder = method.encoder(method.model())
-    crops = crop_dataset(arguments.train, Crop(96, resize=96), training=True, seed=seed, start=0, count=160)
-    images = np.stack(list(crops.as_numpy_iterator())).astype(np.float32) / 255.0
+    source = image_source(arguments.train, min_size=96)
+    (crops,) = next(iter(batches(source, Crop(96, resize=96).sample, 160, training=True, seed=seed)))
+    images = crops.numpy().astype(np.float32) / 255.0
     encoder = data_dependent_init(encoder, images, seed=seed)
     run.mkdir(parents=True, exist_ok=True)
     encoder.save(run / "encoder.keras")

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from machine import RESULTS, save
 
-from tfssl.data.pipeline import crop_dataset
+from tfssl.data.pipeline import batches
 from tfssl.methods import ContextPrediction, Jigsaw
 
 SIDE = 96  # pixels of a picture
@@ -31,7 +31,7 @@ SIDE = 96  # pixels of a picture
 # Tiles and patches of 12 pixels keep a row below half a minute. All guards are on that the shortcut of a row is not
 # about; pictures are never scaled, so that nothing but the shortcut distinguishes places.
 JIGSAW = {
-    "resize": SIDE, "crop_size": 90, "tile": 12, "channel_jitter": 0, "gray_share": 0.0, "permutations": 8,
+    "resize": SIDE, "crop_size": 90, "tile": 12, "channel_jitter": 0, "gray_fraction": 0.0, "permutations": 8,
     "backbone": "small", "fc6": 64, "fc7": 256, "dropout": 0.0,
 }  # fmt: skip
 CONTEXT = {
@@ -89,8 +89,8 @@ def _context(shortcut, pictures, guards):
 _JIGSAW_COLOR = {
     "none": {},
     "channel jitter": {"channel_jitter": 2},
-    "projection": {"projection_share": 1.0},
-    "gray": {"gray_share": 1.0},
+    "projection": {"projection_fraction": 1.0},
+    "gray": {"gray_fraction": 1.0},
 }
 _CONTEXT_COLOR = {color: {"color": color} for color in ("none", "projection", "dropping")}
 
@@ -135,9 +135,9 @@ def measure(row, *, steps=None, pictures=2000, held_out=None, learning_rate=2e-3
     method = row.build()
     model = method.model(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps)))
     batch = BATCH[row.method]
-    model.fit(batches(row, method, row.pictures(pictures, SIDE, 2 * seed), batch, seed, steps * batch), verbose=0)
+    model.fit(batches_of(row, method, row.pictures(pictures, SIDE, 2 * seed), batch, seed, steps * batch), verbose=0)
     right, truth = [], []
-    for inputs, labels in batches(row, method, row.pictures(held_out, SIDE, 2 * seed + 1), 50, seed):
+    for inputs, labels in batches_of(row, method, row.pictures(held_out, SIDE, 2 * seed + 1), 50, seed):
         labels = labels.numpy().reshape(len(labels), -1)  # one for each puzzle, or one for each pair of a picture
         found = np.argmax(model(inputs, training=False), axis=-1).reshape(labels.shape)
         right.append(((found == labels) & (labels >= 0)).sum(axis=1))
@@ -156,16 +156,16 @@ def _chance(row, truth):
     return float(np.bincount(truth[truth >= 0]).max() / np.sum(truth >= 0))
 
 
-def batches(row, method, pictures, batch_size, seed, count=None):
+def batches_of(row, method, images, batch_size, seed, count=None):
     """Batches for training (``count`` pictures) or, without count, one pass for the test."""
     training = count is not None
     options = {"batch_size": batch_size, "training": training, "seed": seed}
     options |= {"start": 0, "count": count // batch_size} if training else {"start": None, "count": None}
     if row.centered:
-        return method.dataset(pictures, **options)
-    sampler = method.sampler(training, colors=True)
-    examples = crop_dataset(pictures, sampler, training=training, seed=seed, count=count)
-    return examples.batch(batch_size, drop_remainder=training).map(_uncentered).prefetch(2)
+        return method.dataset(images, **options)
+    plain = type(method)(**{**method.model_dump(), "color": "none"})
+    options = {"training": training, "seed": seed, "count": options["count"]}
+    return batches(plain.open(images), plain.sample, batch_size, prepare=_uncentered, **options)
 
 
 def _uncentered(planes, kept, starts, pairs, labels):

@@ -19,20 +19,20 @@ class PuzzleFolder(Dataset):
         crop: side of the puzzle in pixels.
         tile: side of a tile in pixels.
         jitter: largest shift between the channels of a tile in pixels.
-        gray_share: share of puzzles in gray.
+        gray_fraction: fraction of puzzles in gray.
     """
 
-    def __init__(self, folder, permutations, *, resize, crop, tile, jitter, gray_share):
+    def __init__(self, folder, permutations, *, resize, crop, tile, jitter, gray_fraction):
         self.paths = sorted(Path(folder).rglob("*.jpg"))
         self.permutations = np.asarray(permutations)
-        self.resize, self.crop, self.tile, self.jitter, self.gray_share = resize, crop, tile, jitter, gray_share
+        self.resize, self.crop, self.tile, self.jitter, self.gray_fraction = resize, crop, tile, jitter, gray_fraction
 
     def __len__(self):
         return len(self.paths)
 
     def __getitem__(self, index):
         pixels = self.crop_of(self.paths[index])
-        gray = random.random() < self.gray_share
+        gray = random.random() < self.gray_fraction
         if gray:
             pixels = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
         tiles = [self.tile_of(pixels, cell, gray) for cell in range(9)]

@@ -32,14 +32,11 @@ _NO_OPTIONS = ("encoder", "data", "networks", "out", "progress", "skipped", "tra
 
 
 def load(source: Pathlike = "colorizer") -> tuple[Method, keras.Model]:
-    """Load a trained model.
+    """Load a trained model: ``(method, model)``, the checked configuration and the ``keras.Model``, in float32.
 
     Args:
         source: the name of a model that ships (``"colorizer"``), a run directory, or the folder of a SavedModel
             written by ``tfssl export``.
-
-    Returns:
-        ``(method, model)``: the checked configuration and the ``keras.Model``, in float32.
 
     Raises:
         ModelError: if there is no such model, or it is incomplete; names the models that ship.
@@ -66,7 +63,6 @@ def load_encoder(source: Pathlike) -> keras.Model:
 
     Returns:
         :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
-        All its weights were loaded, unless random ones were asked for.
 
     Raises:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
@@ -134,20 +130,14 @@ def evaluate(
         data: images, see :func:`tfssl.data.images.image_source`; with a task, folders of labeled ones.
         task: a name of :func:`tfssl.evaluation.task_names`; None for the method's own metrics.
         out: folder for ``metrics.json``, tables and pictures; None writes nothing.
-        table: .csv or .json file that the evaluation is appended to as a row, see
-            :func:`tfssl.evaluation.table.append_result`.
+        table: .csv or .json file that the evaluation is appended to as a row.
         progress: called with (done, in all).
         compare: further sources to measure beside.
         **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, images
             for the task that the run was trained on, which goes on beside.
 
-    Returns:
-        :class:`~tfssl.evaluation.record.Record`: ``{name: Metric}``.
-
     Raises:
-        ConfigError: for an unknown task or option.
-        ModelError: if a model cannot be loaded, or has no weights.
-        SourceError: if the data are not what is needed.
+        ConfigError, ModelError, SourceError: for an unknown task or option, a model that cannot be loaded, other data.
     """
     compare = [compare] if isinstance(compare, (str, os.PathLike)) else compare
     if isinstance(options.get("taps"), str):
@@ -204,14 +194,13 @@ def _check_evaluation(source, task, options):
     """What can be known to be wrong before TensorFlow is imported."""
     if task is not None:
         known, what = task_options(task) | {"pretext_data": None}, f"the task {task}"
+        _find_encoder(source)
     else:
         name = method_of(source)
         if name is None:
             return  # loading it says what is wrong
         found = inspect.signature(methods.get(name).evaluate).parameters.values()
         known, what = {p.name: p.default for p in found if p.kind == p.KEYWORD_ONLY}, f"the metrics of {name}"
-    if task is not None:
-        _find_encoder(source)
     known = {name: default for name, default in known.items() if name not in _NO_OPTIONS}
     check(options, known, what)
 
@@ -243,9 +232,7 @@ def visualize(
         ``{network: {name: number}}``.
 
     Raises:
-        ConfigError: for an unknown kind or option, one that is missing, or two networks of one name.
-        ModelError: if a model cannot be loaded.
-        SourceError: if the data are not what is needed.
+        ConfigError, ModelError, SourceError: as :func:`evaluate`, and for two networks of one name.
     """
     from tfssl.report import kinds
 
@@ -256,9 +243,7 @@ def visualize(
             raise ConfigError(f"`{name}` can be given once for {kind}. Received: {', '.join(map(str, value))}")
     if isinstance(options.get("photo"), str) and (kind, "photo") in _LISTS:
         options["photo"] = [options["photo"]]
-    names = [
-        Path(item).expanduser().absolute().name if Path(item).exists() else str(item) for item in (source, *compare)
-    ]
+    names = [Path(i).expanduser().absolute().name if Path(i).exists() else str(i) for i in (source, *compare)]
     for name in names:
         if names.count(name) > 1 or name == "untrained":
             raise ConfigError(f"`compare`: two networks would be called {name!r}; rename a folder")
@@ -269,10 +254,6 @@ def visualize(
     given = {"seed": seed, "skipped": skipped, "progress": progress}
     options |= {name: value for name, value in given.items() if name in known}
     return kinds.draw(kind, networks, out=out, **options)
-
-
-def _name(source):
-    return Path(source).expanduser().absolute().name if Path(source).exists() else str(source)
 
 
 _LISTS = (("dream", "tap"), ("distance", "photo"))
@@ -332,4 +313,6 @@ def colorize(
         raise TypeError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(str(model))
     found = found.convert("RGB")
-    return colorize_image(predict, found, temperature=temperature, side=method.image_size, stride=method.output_stride)
+    return colorize_image(
+        predict, found, temperature=temperature, image_size=method.image_size, stride=method.output_stride
+    )

@@ -1,5 +1,6 @@
 """Run configurations: one flat YAML of a method's fields and the settings of a training run, strictly checked."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -83,12 +84,12 @@ class TrainSettings(pydantic.BaseModel):
         return rate
 
 
+@dataclasses.dataclass
 class RunConfig:
-    """A checked configuration: ``method`` (a :class:`~tfssl.methods.base.Method`) and ``settings``."""
+    """A checked configuration."""
 
-    def __init__(self, method: Method, settings: TrainSettings):
-        self.method = method
-        self.settings = settings
+    method: Method
+    settings: TrainSettings
 
     def to_dict(self) -> dict[str, Any]:
         """The flat dict that :func:`parse_config` reads back to an equal configuration."""
@@ -99,18 +100,11 @@ class RunConfig:
         }
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the effective configuration as YAML."""
         write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
 
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
-    """Check a flat dict.
-
-    Args:
-        values: ``{"method": NAME, field: value, ...}``.
-
-    Returns:
-        A :class:`RunConfig`.
+    """Check a flat dict ``{"method": NAME, field: value, ...}``.
 
     Raises:
         ConfigError: one line naming the key, the value and the fix; unknown keys name the nearest known one.
@@ -136,10 +130,9 @@ def load_config(path: str | os.PathLike, overrides: Iterable[str] = ()) -> RunCo
     """Read a configuration file and apply command-line overrides.
 
     Args:
-        path: YAML file, or a name such as ``colorization/cpu`` of a configuration that ships with the package.
+        path: YAML file, or a name such as ``colorization/cpu`` of a configuration that ships with the package. The
+            ``config.yaml`` of a run may have been written by an earlier version, see :func:`renamed`.
         overrides: ``key=value`` strings; values are read as YAML, so ``crop_area=[0.4,1]`` works.
-
-    The ``config.yaml`` of a run may have been written by an earlier version, see :func:`renamed`.
 
     Raises:
         ConfigError: if the file is missing or not a flat mapping, or a key or value is wrong.
@@ -180,11 +173,7 @@ def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
-    """``key=value`` strings as a dict; values are read as YAML.
-
-    Raises:
-        ConfigError: for a string of another form.
-    """
+    """``key=value`` strings as a dict; values are read as YAML."""
     values = {}
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -198,11 +187,7 @@ def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
 
 
 def find_config(path: str | os.PathLike) -> Path:
-    """The file of a configuration given by path or by the name of a shipped one.
-
-    Raises:
-        ConfigError: listing the shipped configurations, if there is no such file.
-    """
+    """The file of a configuration given by path or by the name of a shipped one."""
     for candidate in (Path(path), configs() / path, configs() / f"{path}.yaml"):
         if candidate.is_file():
             return candidate

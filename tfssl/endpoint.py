@@ -16,6 +16,7 @@ TOLERANCE = {"float32": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
 """Largest mean error of an answer by the kind of the stored weights: in units of ab, or of the mean magnitude of
 features."""
 
+_PARALLEL = 4  # images of a batch that are decoded, worked on and encoded at a time
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 
@@ -51,8 +52,8 @@ class Endpoint:
         samples: function ``(images, size) -> [{input: array}, ...]``, one dict a call: sample inputs, from photographs
             (``PIL.Image``, RGB) where the method learns from images. ``size`` is the height and width of the input in
             pixels, None for the photographs' own.
-        tolerance: ``{kind of weights: largest mean error of an answer}``; a kind that is missing has no limit. Kinds
-            are those of :data:`TOLERANCE`.
+        tolerance: ``{kind of weights: largest mean error of an answer}``, kinds as in :data:`TOLERANCE`; one that is
+            missing has no limit.
         unit: of the errors, for messages.
         error: ``(call, expected, actual) -> array`` of errors of one output, see :func:`absolute`.
         mobile: height and width in pixels of the .tflite file that holds it by default; None if none can: it takes
@@ -78,10 +79,9 @@ class Endpoint:
         return [{key: np.asarray(value) for key, value in run(**call).items()} for call in calls]
 
     def deviations(self, calls, wanted, answers):
-        """``{output: {"mean_abs": ..., "max_abs": ...}}`` over all calls; encoded images are compared as pixels.
+        """``{output: {"mean_abs": ..., "max_abs": ...}}`` over all calls; ModelError if outputs or shapes differ.
 
-        Raises:
-            ModelError: if outputs or shapes differ.
+        Encoded images are compared as pixels.
         """
         apart = {}
         for call, want, got in zip(calls, wanted, answers, strict=True):
@@ -102,9 +102,9 @@ class Endpoint:
         limit = self.tolerance[kind] + slack
         for output, numbers in deviations.items():
             if not numbers["mean_abs"] <= limit:
+                mean = f"{numbers['mean_abs']:.3g} {self.unit} on average"
                 raise ModelError(
-                    f"{what}output {output} differs from the Keras model by {numbers['mean_abs']:.3g} {self.unit} on "
-                    f"average, more than {limit:g} for {kind}{fix}"
+                    f"{what}output {output} differs from the Keras model by {mean}, more than {limit:g} for {kind}{fix}"
                 )
 
 
@@ -116,15 +116,12 @@ def _arrays(value):
 
 
 def sample_images(longest=None, count=None):
-    """The photographs, color and gray, that come inside scikit-image and scikit-learn.
+    """The photographs, color and gray, that come inside scikit-image and scikit-learn: a list of ``PIL.Image``, RGB.
 
     Args:
         longest: longer side in pixels; the i-th image is 8 i pixels shorter, so that no two have the same size. None
             keeps them as they are.
         count: the first so many of the thirteen; None for all.
-
-    Returns:
-        List of ``PIL.Image``, RGB.
     """
     from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
 
@@ -155,8 +152,31 @@ def rgb(image, size=None):
     return np.asarray(image, np.float32)[None] / 255.0
 
 
+def file_endpoint(function, names, samples):
+    """An endpoint of encoded images of any sizes, ``names`` of string (N,) -> ``png_bytes``, string (N,).
+
+    ``function`` makes an image of one or several, float32 (H, W, 3), sRGB in [0, 1].
+    """
+    import tensorflow as tf
+
+    from tfssl.data.decode_graph import decode_rgb, encode_png
+
+    def png_bytes(*files):
+        pngs = tf.map_fn(
+            lambda one: encode_png(function(*map(decode_rgb, one))),
+            files,
+            fn_output_signature=tf.TensorSpec((), tf.string),
+            parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
+        )
+        return {"png_bytes": pngs}
+
+    specs = tuple(tf.TensorSpec((None,), tf.string, name=name) for name in names)
+    # Rounding flips single levels now and then.
+    return Endpoint(png_bytes, specs, samples, tolerance={"float32": 0.05}, unit="levels")
+
+
 def feature_endpoints(network):
-    """The signatures of an exported encoder, one output for each tap. The first one is also ``serving_default``.
+    """The signatures of an exported encoder, one output for each tap, ``{name: Endpoint}``; the first is the default.
 
     - ``features``: ``images``, uint8 (B, H, W, 3), sRGB.
     - ``features_float``: ``images``, float32 (B, H, W, 3), sRGB in [0, 1].
@@ -166,9 +186,6 @@ def feature_endpoints(network):
     Args:
         network: an :class:`~tfssl.backbones.encoder.Encoder`, or a function ``(inputs, training=False)`` that stands
             for it and has it as its attribute ``model``; one without that takes images.
-
-    Returns:
-        ``{name: Endpoint}``.
     """
     import keras
     import tensorflow as tf
@@ -179,35 +196,32 @@ def feature_endpoints(network):
     def taps(inputs):
         return {name: tf.cast(values, tf.float32) for name, values in network(inputs, training=False).items()}
 
-    def endpoint(function, specs, samples):
-        return Endpoint(function, specs, samples, unit="times its mean magnitude", error=relative)
+    def endpoint(function, specs, sample):
+        def samples(images, size):
+            return [{spec.name: sample(image, spec.shape) for spec in specs} for image in images]
+
+        return Endpoint(function, tuple(specs), samples, unit="times its mean magnitude", error=relative)
 
     if modality == "image":
-        shape = (None, None, None, 3)
+        levels, floats = (tf.TensorSpec((None, None, None, 3), kind, name="images") for kind in (tf.uint8, tf.float32))
+
+        def from_levels(images):
+            return taps(tf.cast(images, tf.float32) / 255.0)
+
         return {
-            "features": endpoint(
-                lambda images: taps(tf.cast(images, tf.float32) / 255.0),
-                (tf.TensorSpec(shape, tf.uint8, name="images"),),
-                lambda images, size: [{"images": np.asarray(image)[None]} for image in images],
-            ),
-            "features_float": endpoint(
-                taps,
-                (tf.TensorSpec(shape, tf.float32, name="images"),),
-                lambda images, size: [{"images": rgb(image)} for image in images],
-            ),
+            "features": endpoint(from_levels, [levels], lambda image, shape: np.asarray(image)[None]),
+            "features_float": endpoint(taps, [floats], lambda image, shape: rgb(image)),
         }
     names = [modality] if len(encoder.inputs) == 1 else [tensor.name for tensor in encoder.inputs]
     specs = [tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in zip(names, encoder.inputs, strict=True)]
-    return {
-        "features": endpoint(
-            lambda *inputs: taps(keras.tree.pack_sequence_as(encoder.input, inputs)),
-            tuple(specs),
-            lambda images, size: [{spec.name: _sample(spec.shape, image) for spec in specs} for image in images],
-        )
-    }
+
+    def packed(*inputs):
+        return taps(keras.tree.pack_sequence_as(encoder.input, inputs))
+
+    return {"features": endpoint(packed, specs, _sample)}
 
 
-def _sample(shape, image):
+def _sample(image, shape):
     """A moving image (1, T, H, W, C), an image (1, H, W, C), or the sound (1, N, ...) of its rows."""
     shape = list(shape)
     if len(shape) < 4:

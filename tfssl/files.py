@@ -9,20 +9,16 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def writing(path, mode="wb", **options):
+def writing(path, mode="wb", *, shared=False, **options):
     """Open a file that takes the place of ``path`` when the block ends, and is gone if it fails.
 
-    Args:
-        path: the file; missing folders are made.
-        mode: ``"wb"`` or ``"w"`` (text is UTF-8).
-        **options: of ``open``, such as ``newline=""``.
-
-    Yields:
-        The open file.
+    Missing folders are made. ``mode`` is ``"wb"`` or ``"w"`` (text is UTF-8); ``shared`` if other processes may write
+    the same file meanwhile; further options are those of ``open``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    name = f".{path.stem}.{os.getpid() if shared else 'unfinished'}{path.suffix}"  # Keras goes by the ending
+    unfinished = path.with_name(name)
     if "b" not in mode:
         options.setdefault("encoding", "utf-8")
     try:

@@ -3,34 +3,35 @@
 ``import tfssl`` imports neither of them: TensorFlow takes seconds.
 """
 
+import ast
 import contextlib
 import importlib
 import importlib.abc
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 _KERAS_REGISTRY = "keras.src.saving.object_registration"
 
 
-def lazy(package: str, exports: Mapping[str, str]) -> tuple[Callable, Callable, list[str]]:
+def lazy(package: str, file: str) -> tuple[Callable, Callable, list[str]]:
     """``__getattr__``, ``__dir__`` and ``__all__`` of a package that imports its names when they are first used.
 
-    Type checkers and editors do not follow it: the package repeats its names under ``TYPE_CHECKING``.
-
-    Args:
-        package: its ``__name__``.
-        exports: ``{module below the package: "names in it"}``; ``""`` for modules themselves.
+    Its names are those that its file (``__name__``, ``__file__``) imports under ``TYPE_CHECKING``, for type checkers.
     """
-    home = {name: module for module, names in exports.items() for name in names.split()}
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = (node for node in block.body if isinstance(node, ast.ImportFrom))
+    home = {alias.name: node.module or package for node in imports for alias in node.names}
 
     def find(name):
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = importlib.import_module(f"{package}.{home[name] or name}")
-        return getattr(module, name) if home[name] else module
+        if home[name] == package:
+            return importlib.import_module(f"{package}.{name}")
+        return getattr(importlib.import_module(home[name]), name)
 
     return find, lambda: list(home), list(home)
 

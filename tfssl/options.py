@@ -19,11 +19,7 @@ REQUIRED = object()
 
 
 def declared(module: str, function: str) -> dict[str, object]:
-    """Arguments of a function and their defaults, read from its source: importing it may take TensorFlow.
-
-    Args:
-        module: dotted name below ``tfssl``.
-        function: name of the function in it.
+    """Arguments of a function below ``tfssl`` and their defaults, read from its source: importing may take TensorFlow.
 
     Returns:
         ``{argument: default}``; :data:`REQUIRED` where there is none, None where it is no literal.
@@ -37,15 +33,9 @@ def declared(module: str, function: str) -> dict[str, object]:
 
 
 def check(given: Mapping[str, object], known: Mapping[str, object], what: str) -> None:
-    """Refuse options that do not exist, or are of another kind than their default.
+    """Refuse options that are not ``known`` (``{option: default}``), or of another kind than their default.
 
-    Args:
-        given: ``{option: value}``.
-        known: ``{option: default}``.
-        what: whose options they are, for the message.
-
-    Raises:
-        ConfigError: naming the option, and the nearest one that exists.
+    ``what`` says in the message whose options they are.
     """
     for name, value in given.items():
         if name not in known:
@@ -68,3 +58,10 @@ def _literal(node):
         return ast.literal_eval(node)
     except ValueError:
         return None
+
+
+def at_least_one(**options):
+    """Raise ConfigError for an option below 1; None passes."""
+    for name, value in options.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")

@@ -23,10 +23,7 @@ def savedmodels() -> Path:
 
 
 def find_model(source: str | os.PathLike) -> Path:
-    """Where a trained model lies.
-
-    Args:
-        source: name of a model that ships, a run directory, or the folder of an export.
+    """Where a trained model lies: one that ships (by name), a run directory, or the folder of an export.
 
     Raises:
         ModelError: if there is no such model; names the ones that ship.
@@ -44,11 +41,7 @@ def find_model(source: str | os.PathLike) -> Path:
 
 
 def method_of(source: str | os.PathLike) -> str | None:
-    """Name of the method that a trained model belongs to, found without loading it; None where no file says it.
-
-    Raises:
-        ModelError: if there is no such model.
-    """
+    """Name of the method that a trained model belongs to, found without loading it; None where no file says it."""
     path = find_model(source)
     for file in (path / "config.yaml", path / REPORT, path.parent / REPORT):
         try:

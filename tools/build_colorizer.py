@@ -34,7 +34,7 @@ TRAINING_ARCHIVES = (
     "bsds500_25.tar",
     "indoor_boxes.tar",
 )
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 TEMPERATURES = (0.38, 0.5, 0.6, 0.8, 1.0)
 RAW_GAIN = 0.0075  # half a point is asked of the shipped model; the rest is a margin for photographs not tuned on
 LICENSE = (
@@ -172,17 +172,17 @@ def publish(folders, run, work):
     method, model = load_run(run)
     heldout = sorted(str(p) for p in folders["heldout"].rglob("*.jpg"))
     tuning, untouched = heldout[::2], heldout[1::2]
-    (share, temperature), table = choose_decoding(
-        method, model, tuning, shares=SHARES, temperatures=TEMPERATURES, raw_gain=RAW_GAIN
+    (fraction, temperature), table = choose_decoding(
+        method, model, tuning, fractions=FRACTIONS, temperatures=TEMPERATURES, raw_gain=RAW_GAIN
     )
     decoding = {
-        "undone_share_of_rebalancing": share,
+        "undone_share_of_rebalancing": fraction,
         "temperature": temperature,
         "rule": f"highest auc_macro of the pairs with auc_raw_gain >= {RAW_GAIN} on every second kept-out photograph",
         "candidates": table,
     }
     print(json.dumps(decoding, indent=1), flush=True)
-    undo_rebalancing(method, model, share)
+    undo_rebalancing(method, model, fraction)
     method = method.model_copy(update={"temperature": temperature})
 
     shutil.rmtree(TARGET, ignore_errors=True)

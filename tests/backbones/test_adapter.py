@@ -14,7 +14,7 @@ from tfssl.backbones.decoding import decode_maps
 from tfssl.backbones.encoder import as_encoder
 from tfssl.config import RunConfig, TrainSettings, parse_config
 from tfssl.errors import ConfigError, ModelError
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 
 TINY = {
     "colorization": {"crop_size": 32, "resize": 32, "neighbors": 5},

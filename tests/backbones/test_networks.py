@@ -23,36 +23,32 @@ def test_groups_do_not_see_each_other():
     assert (difference[:128] > 0).all()
 
 
-def field(model, tap, side):
-    """Rows and columns of the input that a unit in the middle of ``tap`` depends on, over several pictures."""
-    encoder = keras.Model(model.input, model.output[tap])
-    x = tf.random.stateless_normal((8, side, side, 3), (0, 1))
-    with tf.GradientTape() as tape:
+def fields(model, taps, size):
+    """Rows and columns of the input that a unit in the middle of each tap depends on, over several images."""
+    encoder = keras.Model(model.input, [model.output[tap] for tap in taps])
+    x = tf.random.stateless_normal((8, size, size, 3), (0, 1))
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
-        y = encoder(x)
-        middle = y.shape[1] // 2
-        total = tf.reduce_sum(y[:, middle, middle])
-    used = np.abs(tape.gradient(total, x)).sum((0, 3)) > 0
-    rows, columns = (np.flatnonzero(used.any(axis)) for axis in (1, 0))
-    return rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+        units = [tf.reduce_sum(y[:, y.shape[1] // 2, y.shape[1] // 2]) for y in encoder(x)]
+    found = {}
+    for tap, unit in zip(taps, units, strict=True):
+        used = np.abs(tape.gradient(unit, x)).sum((0, 3)) > 0
+        rows, columns = (np.flatnonzero(used.any(axis)) for axis in (1, 0))
+        found[tap] = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+    return found
 
 
-@pytest.mark.parametrize(
-    "tap, expected",
-    [("conv1", 11), ("pool1", 19), ("conv2", 51), ("pool2", 67), ("conv3", 99), ("conv4", 131), ("conv5", 163)],
-)
-def test_receptive_fields_of_alexnet(tap, expected):
+def test_receptive_fields_of_alexnet():
     model = build("caffenet", input_shape=(227, 227, 3), widths=NARROW, fc=False, initializer="he_normal", bias=0.1)
-    assert field(model, tap, 227) == (expected, expected)
+    expected = {"conv1": 11, "pool1": 19, "conv2": 51, "pool2": 67, "conv3": 99, "conv4": 131, "conv5": 163}
+    assert fields(model, list(expected), 227) == {tap: (n, n) for tap, n in expected.items()}
 
 
-@pytest.mark.parametrize(
-    "tap, expected", [("conv1_2", 5), ("conv2_2", 14), ("conv3_3", 40), ("conv4_3", 92), ("conv5_3", 196)]
-)
-def test_receptive_fields_of_vgg(tap, expected, monkeypatch):
+def test_receptive_fields_of_vgg(monkeypatch):
     monkeypatch.setattr("tfssl.backbones.vgg.WIDTHS", NARROW)
     model = build("vgg16", input_shape=(256, 256, 3), fc=False, initializer="he_normal", bias=0.1)
-    assert field(model, tap, 256) == (expected, expected)
+    expected = {"conv1_2": 5, "conv2_2": 14, "conv3_3": 40, "conv4_3": 92, "conv5_3": 196}
+    assert fields(model, list(expected), 256) == {tap: (n, n) for tap, n in expected.items()}
 
 
 def layers_in_order(model):

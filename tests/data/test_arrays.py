@@ -1,4 +1,4 @@
-"""Arrays as pictures: what is taken, what is refused with its reason."""
+"""Arrays as images: what is taken, what is refused with its reason."""
 
 import numpy as np
 import pytest

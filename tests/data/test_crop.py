@@ -1,4 +1,4 @@
-"""Geometry of crops: always inside the picture, of the right share, size and content."""
+"""Geometry of crops: always inside the image, of the right fraction, size and content."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ CROPS = [
 
 
 def gradient(width, height):
-    """Red is the column, green the row, both as a share of the picture."""
+    """Red is the column, green the row, both as a fraction of the image."""
     x, y = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
     return Image.fromarray(np.round(np.stack([x, y, 0 * x], axis=-1) * 255).astype(np.uint8))
 
@@ -53,12 +53,12 @@ def test_without_resize_pixels_are_cut_not_scaled():
         assert (windows == pixels).all(axis=(2, 3, 4)).sum() == 1
 
 
-@pytest.mark.parametrize(("resize", "share"), [(64, 1.0), (128, 0.5), (96, 2 / 3)])
-def test_resize_sets_the_share_of_the_shorter_side(resize, share):
+@pytest.mark.parametrize(("resize", "fraction"), [(64, 1.0), (128, 0.5), (96, 2 / 3)])
+def test_resize_sets_the_fraction_of_the_shorter_side(resize, fraction):
     left, top, right, bottom = Crop(64, resize=resize).box(300, 200, None)
     assert (left + right, top + bottom) == (300, 200)
-    np.testing.assert_allclose([right - left, bottom - top], 200 * share)
-    # Up to the phase of the pixel grid this is scaling the whole picture first.
+    np.testing.assert_allclose([right - left, bottom - top], 200 * fraction)
+    # Up to the phase of the pixel grid this is scaling the whole image first.
     image = gradient(300, 200)
     whole = image.resize((round(resize * 1.5), resize), Image.Resampling.BICUBIC)
     x, y = (whole.width - 64) // 2, (whole.height - 64) // 2
@@ -66,7 +66,7 @@ def test_resize_sets_the_share_of_the_shorter_side(resize, share):
     assert np.abs(Crop(64, resize=resize).apply(image) - expected).max() <= 3
 
 
-def test_small_pictures_are_scaled_up():
+def test_small_images_are_scaled_up():
     assert Crop(64).box(32, 48, None) == (0, 8, 32, 40)
     pixels = Crop(64).apply(gradient(32, 32)).astype(int)
     assert pixels[0, 0, 0] < 8
@@ -77,11 +77,11 @@ def test_small_pictures_are_scaled_up():
 def test_area_and_aspect_are_uniform_as_stated():
     boxes = np.array([Crop(64, area=(0.2, 0.6)).box(400, 400, np.random.default_rng(i)) for i in range(3000)])
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    share = width * height / 160_000
+    fraction = width * height / 160_000
     aspect = np.log(width / height)
-    assert share.min() >= 0.2 - 1e-9
-    assert share.max() <= 0.6 + 1e-9
-    assert abs(share.mean() - 0.4) < 0.01
+    assert fraction.min() >= 0.2 - 1e-9
+    assert fraction.max() <= 0.6 + 1e-9
+    assert abs(fraction.mean() - 0.4) < 0.01
     assert np.abs(aspect).max() <= np.log(4 / 3) + 1e-9
     assert abs(aspect.mean()) < 0.01
     position = boxes[:, 0] / (400 - width)

@@ -81,10 +81,10 @@ def test_refused_by_header(data, reason, tmp_path):
         ("TIFF", {"compression": "tiff_lzw"}),
     ],
 )
-@pytest.mark.parametrize("share", [0.5, 0.9])
-def test_truncated_files_are_refused_not_grayed(photo, kind, options, share):
+@pytest.mark.parametrize("fraction", [0.5, 0.9])
+def test_truncated_files_are_refused_not_grayed(photo, kind, options, fraction):
     data = encode(photo, kind, **options)
-    part = data[: int(len(data) * share)]
+    part = data[: int(len(data) * fraction)]
     for min_size in (None, 20):
         decode_image(data, min_size=min_size)
         with pytest.raises(ValueError, match=r".+"):
@@ -99,7 +99,7 @@ def test_missing_file_and_folder(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_float_pictures_with_nan_are_refused(bad):
+def test_float_images_with_nan_are_refused(bad):
     values = np.full((4, 5), 0.5, np.float32)
     values[2, 3] = bad
     with pytest.raises(ValueError, match="NaN or infinity"):
@@ -107,7 +107,7 @@ def test_float_pictures_with_nan_are_refused(bad):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-def test_damaged_bytes_give_a_picture_or_a_reason(photo, kind):
+def test_damaged_bytes_give_an_image_or_a_reason(photo, kind):
     data = np.frombuffer(encode(photo.resize((40, 30)), kind), np.uint8)
     rng = np.random.default_rng(1)
     refused = 0
@@ -155,8 +155,8 @@ def test_alpha_is_composed_over_white(photo, mode):
     base = photo.convert(mode[:-1])
     image = base.copy()
     image.putalpha(alpha)
-    share = np.asarray(alpha)[..., None] / 255.0
-    expected = np.asarray(base.convert("RGB")) * share + 255.0 * (1 - share)
+    fraction = np.asarray(alpha)[..., None] / 255.0
+    expected = np.asarray(base.convert("RGB")) * fraction + 255.0 * (1 - fraction)
     data = encode(image, "PNG")
     np.testing.assert_allclose(pixels(data), expected, atol=1.0)
     kept = decode_image(data, keep_alpha=True)
@@ -184,8 +184,8 @@ def test_palette_with_one_transparent_entry(photo, kind):
 def test_palette_with_a_transparency_table(photo):
     palette = photo.quantize(16)
     table = bytes(range(0, 256, 16))
-    share = np.frombuffer(table, np.uint8)[np.asarray(palette)][..., None] / 255.0
-    expected = np.asarray(palette.convert("RGB")) * share + 255.0 * (1 - share)
+    fraction = np.frombuffer(table, np.uint8)[np.asarray(palette)][..., None] / 255.0
+    expected = np.asarray(palette.convert("RGB")) * fraction + 255.0 * (1 - fraction)
     np.testing.assert_allclose(pixels(encode(palette, "PNG", transparency=table)), expected, atol=1.0)
 
 
@@ -289,7 +289,7 @@ def test_exif_orientation(photo, kind, orientation):
         assert decode_image(data, min_size=50).size == (80, 54)
 
 
-def test_a_damaged_exif_block_does_not_cost_the_picture(photo):
+def test_a_damaged_exif_block_does_not_cost_the_image(photo):
     for block in (b"Exif\x00\x00rubbish", b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xff"):
         image = decode_image(encode(photo, "JPEG", exif=block))
         assert image.size == photo.size

@@ -34,9 +34,9 @@ def test_builtin_photographs_are_there_and_in_color():
     source = image_source("builtin")
     assert len(source) == len(builtin_photographs()) == 8
     for index in range(len(source)):
-        picture = np.asarray(source[index]["image"]).astype(int)
-        assert min(picture.shape[:2]) >= 300
-        assert np.ptp(picture, axis=-1).mean() > 5
+        pixels = np.asarray(source[index]["image"]).astype(int)
+        assert min(pixels.shape[:2]) >= 300
+        assert np.ptp(pixels, axis=-1).mean() > 5
     for path in builtin_gray_photographs():
         with Image.open(path) as image:
             assert image.mode == "L"

@@ -96,5 +96,5 @@ def test_named_files_are_tried_whatever_they_are_called(tree):
 def test_what_is_missing_is_named(tree):
     jobs, failed = plan_jobs(["gone.jpg", "in/a.jpg"], "out")
     assert len(jobs) == 1 and list(failed) == ["gone.jpg"]
-    with pytest.raises(SourceError, match=r"no pictures .*gone\.jpg: no such file"):
+    with pytest.raises(SourceError, match=r"no images .*gone\.jpg: no such file"):
         plan_jobs(["gone.jpg"], "out")

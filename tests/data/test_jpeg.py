@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data import jpeg
-from tfssl.data.jpeg import encode_jpeg
+from tfssl.data import photo
+from tfssl.data.photo import encode_jpeg
 
 
 def random_image(width, height, mode="RGB"):
@@ -32,7 +32,7 @@ def ordinary(image, **options):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (7, 9), (64, 8), (200, 333), (1, 700), (700, 1)])
 def test_same_pixels_as_an_ordinary_file(monkeypatch, size, threads):
-    monkeypatch.setattr(jpeg, "_BAND_PIXELS", size[0] * 16)  # many bands, more than the eight restart markers
+    monkeypatch.setattr(photo, "_BAND_PIXELS", size[0] * 16)  # many bands, more than the eight restart markers
     image = random_image(*size)
     encoded = bytes(encode_jpeg(rows_of(image), size, threads))
     expected = Image.open(io.BytesIO(ordinary(image)))
@@ -69,7 +69,7 @@ def test_bands_are_encoded_to_files_of_the_system():
 def test_without_files_in_memory(monkeypatch):
     image = random_image(64, 64)
     expected = encode_jpeg(rows_of(image), image.size)
-    monkeypatch.delattr(jpeg.os, "memfd_create", raising=False)  # as on other systems than Linux
+    monkeypatch.delattr(photo.os, "memfd_create", raising=False)  # as on other systems than Linux
     assert encode_jpeg(rows_of(image), image.size) == expected
 
 

@@ -89,7 +89,7 @@ def test_train_and_test(root):
         path.unlink()
     (root / "test" / "bee").rmdir()
     _, test = train_and_test(root)
-    assert test.labels == (0, 0, 2, 2), "a class without test pictures keeps its number"
+    assert test.labels == (0, 0, 2, 2), "a class without test images keeps its number"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ BASE, IFD = ExifTags.Base, ExifTags.IFD
 
 
 @pytest.fixture
-def picture():
+def photograph():
     y, x = np.mgrid[0:40, 0:60]
     return Image.fromarray(np.stack([x * 4, y * 6, 255 - x * 2], axis=-1).astype(np.uint8))
 
@@ -29,8 +29,8 @@ def rich_exif():
 
 
 @pytest.mark.parametrize("source, target", [("a.jpg", "b.jpg"), ("a.png", "b.png"), ("a.webp", "b.png")])
-def test_exif_is_kept_and_upright(tmp_path, picture, source, target):
-    picture.save(tmp_path / source, exif=rich_exif().tobytes(), dpi=(300, 300))
+def test_exif_is_kept_and_upright(tmp_path, photograph, source, target):
+    photograph.save(tmp_path / source, exif=rich_exif().tobytes(), dpi=(300, 300))
     image, metadata = decode_photo(tmp_path / source)
     assert image.size == (40, 60)  # orientation 6 is a quarter turn
     save(image, tmp_path / target, **metadata)
@@ -46,8 +46,8 @@ def test_exif_is_kept_and_upright(tmp_path, picture, source, target):
             assert written.info["dpi"] == (300, 300)
 
 
-def test_thumbnail_is_dropped(tmp_path, picture):
-    """A thumbnail would show the picture as it was. Its directory (IFD1) follows IFD0 in the TIFF structure."""
+def test_thumbnail_is_dropped(tmp_path, photograph):
+    """A thumbnail would show the photograph as it was. Its directory (IFD1) follows IFD0 in the TIFF structure."""
     thumbnail = b"\xff\xd8" + b"T" * 50 + b"\xff\xd9"
     ifd0 = b"\x01\x00" + b"\x3b\x01\x02\x00\x04\x00\x00\x00abc\x00" + (26).to_bytes(4, "little")
     entries = ((0x0103, 6), (0x0201, 26 + 2 + 36 + 4), (0x0202, len(thumbnail)))
@@ -55,15 +55,15 @@ def test_thumbnail_is_dropped(tmp_path, picture):
         tag.to_bytes(2, "little") + b"\x04\x00\x01\x00\x00\x00" + value.to_bytes(4, "little") for tag, value in entries
     )
     block = b"Exif\x00\x00II\x2a\x00\x08\x00\x00\x00" + ifd0 + ifd1 + bytes(4) + thumbnail
-    picture.save(tmp_path / "a.jpg", exif=block)
+    photograph.save(tmp_path / "a.jpg", exif=block)
     with Image.open(tmp_path / "a.jpg") as image:
         assert image.getexif().get_ifd(IFD.IFD1)[0x0202] == len(thumbnail)
     image, metadata = decode_photo(tmp_path / "a.jpg")
     assert b"abc" in metadata["exif"] and b"TTTT" not in metadata["exif"]
 
 
-def test_tiff_storage_tags_are_dropped(tmp_path, picture):
-    picture.save(tmp_path / "a.tif", tiffinfo={BASE.Artist: "A. Lange"}, compression="tiff_lzw")
+def test_tiff_storage_tags_are_dropped(tmp_path, photograph):
+    photograph.save(tmp_path / "a.tif", tiffinfo={BASE.Artist: "A. Lange"}, compression="tiff_lzw")
     image, metadata = decode_photo(tmp_path / "a.tif")
     save(image, tmp_path / "b.png", **metadata)
     with Image.open(tmp_path / "b.png") as written:
@@ -72,17 +72,17 @@ def test_tiff_storage_tags_are_dropped(tmp_path, picture):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_damaged_exif_costs_only_the_exif(tmp_path, picture):
-    picture.save(tmp_path / "a.jpg", exif=b"Exif\x00\x00II\x2a\x00\xff\xff\xff\x7f")
+def test_damaged_exif_costs_only_the_exif(tmp_path, photograph):
+    photograph.save(tmp_path / "a.jpg", exif=b"Exif\x00\x00II\x2a\x00\xff\xff\xff\x7f")
     image, metadata = decode_photo(tmp_path / "a.jpg")
-    assert image.size == picture.size and "exif" not in metadata
+    assert image.size == photograph.size and "exif" not in metadata
 
 
-def test_srgb_profile_changes_nothing(tmp_path, picture):
+def test_srgb_profile_changes_nothing(tmp_path, photograph):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture.save(tmp_path / "a.png", icc_profile=profile)
+    photograph.save(tmp_path / "a.png", icc_profile=profile)
     image, metadata = decode_photo(tmp_path / "a.png")
-    assert image.tobytes() == picture.tobytes() and "icc_profile" not in metadata
+    assert image.tobytes() == photograph.tobytes() and "icc_profile" not in metadata
 
 
 def swapped_profile():
@@ -96,34 +96,34 @@ def swapped_profile():
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_other_profiles_are_converted(tmp_path, picture, mode):
-    source = picture.convert(mode)
+def test_other_profiles_are_converted(tmp_path, photograph, mode):
+    source = photograph.convert(mode)
     if mode == "RGBA":
         source.putalpha(99)
     source.save(tmp_path / "a.png", icc_profile=swapped_profile())
     image, _ = decode_photo(tmp_path / "a.png", keep_alpha=True)
     assert image.mode == mode
-    swapped = np.asarray(picture)[..., ::-1].astype(int)
+    swapped = np.asarray(photograph)[..., ::-1].astype(int)
     assert np.abs(np.asarray(image)[..., :3] - swapped).max() <= 2
     if mode == "RGBA":
         assert image.getchannel("A").getextrema() == (99, 99)
 
 
-def test_failed_write_leaves_the_old_file(tmp_path, picture, monkeypatch):
-    save(picture, tmp_path / "a.png")
+def test_failed_write_leaves_the_old_file(tmp_path, photograph, monkeypatch):
+    save(photograph, tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
 
     def fail(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tfssl.data.photo.os.replace", fail)
+    monkeypatch.setattr("tfssl.files.os.replace", fail)
     with pytest.raises(PermissionError):
-        save(picture.rotate(90), tmp_path / "a.png")
+        save(photograph.rotate(90), tmp_path / "a.png")
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"] and (tmp_path / "a.png").read_bytes() == before
 
 
-def test_header(tmp_path, picture):
-    picture.save(tmp_path / "a.jpg")
+def test_header(tmp_path, photograph):
+    photograph.save(tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_bytes(b"nothing")
     header = read_header(tmp_path / "a.jpg")
     assert (header.format, header.size, header.megapixels) == ("JPEG", (60, 40), 0.0024)

@@ -25,14 +25,14 @@ def photos(tmp_path):
     root = tmp_path / "photos"
     for folder in ("cat", "dog"):
         (root / folder).mkdir(parents=True)
-    picture = Image.open(builtin_photographs()[-1]).convert("RGB").resize((90, 60))
-    picture.save(root / "dog" / "1.jpg", quality=80)
-    picture.save(root / "dog" / "2.png")
-    picture.save(root / "cat" / "3.bmp")
-    picture.save(root / "cat" / "4.webp", lossless=True)
+    photograph = Image.open(builtin_photographs()[-1]).convert("RGB").resize((90, 60))
+    photograph.save(root / "dog" / "1.jpg", quality=80)
+    photograph.save(root / "dog" / "2.png")
+    photograph.save(root / "cat" / "3.bmp")
+    photograph.save(root / "cat" / "4.webp", lossless=True)
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture.save(root / "cat" / "5.jpg", exif=exif)
+    photograph.save(root / "cat" / "5.jpg", exif=exif)
     data = (root / "dog" / "1.jpg").read_bytes()
     (root / "dog" / "half.jpg").write_bytes(data[: len(data) // 2])
     (root / "cat" / "letter.jpg").write_text("Dear Sir or Madam")

@@ -1,17 +1,17 @@
-"""Examples from all over a source: which pictures they come from."""
+"""Examples from all over a source: which images they come from."""
 
 import numpy as np
 import pytest
 
+from tfssl.data.examples import spread_examples
 from tfssl.data.images import ArraySource
-from tfssl.data.spread import spread_examples
 from tfssl.errors import SourceError
 
 SOURCE = ArraySource([np.full((4, 4, 3), number, np.uint8) for number in range(20)])
 
 
 def chosen(count, unfit=()):
-    """Numbers of the pictures, and their seeds."""
+    """Numbers of the images, and their seeds."""
 
     def cut(example, seed):
         number = example["image"].getpixel((0, 0))[0]

@@ -93,7 +93,7 @@ def test_epochs_are_shuffled_anew():
     assert not (order == np.arange(40)).all(axis=1).any()
 
 
-def test_crops_of_a_picture_differ_between_epochs():
+def test_crops_of_an_image_differ_between_epochs():
     crops = train(slices(IMAGES[:1]), start=0, count=12)
     assert len(np.unique(crops.reshape(12, -1), axis=0)) == 12
 

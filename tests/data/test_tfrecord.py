@@ -31,12 +31,12 @@ def write(path, examples):
     return str(path)
 
 
-def picture(number):
+def photograph(number):
     return np.full((number + 1, 7, 3), 10 * number, np.uint8)
 
 
 def encoded(number):
-    return tf.io.encode_png(picture(number)).numpy()
+    return tf.io.encode_png(photograph(number)).numpy()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_random_access_across_shards(shards):
     source = TFRecordSource.from_paths(shards)
     assert len(source) == 7
     for index in (6, 0, 3, 2, 5, 1, 4):
-        np.testing.assert_array_equal(np.asarray(source.example(index)["image"]), picture(index))
+        np.testing.assert_array_equal(np.asarray(source.example(index)["image"]), photograph(index))
         assert source.read(index) == encoded(index)
     assert source.name(2) == f"{shards[0]}#2"
     assert source.name(3) == f"{shards[2]}#0"
@@ -169,7 +169,7 @@ def test_examples_without_the_feature(tmp_path):
         image_source(tmp_path / "b.tfrecord")
 
 
-def test_bad_pictures_inside_a_good_shard(tmp_path):
+def test_bad_images_inside_a_good_shard(tmp_path):
     good = [{"image/encoded": encoded(i)} for i in range(2)]
     path = write(tmp_path / "a.tfrecord", [good[0], {"image/encoded": b"text"}, {"other": 1}, good[1]])
     source = image_source(path)

@@ -52,13 +52,13 @@ class Unportable(Exception):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Eleven pictures, and one file that is none."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """Eleven images, and one file that is none."""
+    folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     for i in range(12):
         path = folder / f"{i:02d}.png"
         if i == 4:
-            path.write_bytes(b"no picture")
+            path.write_bytes(b"no photograph")
         else:
             Image.fromarray(rng.integers(0, 256, (20 + i, 24, 3), np.uint8)).save(path)
     return str(folder)
@@ -226,7 +226,7 @@ def test_no_process_outlives_a_killed_owner(folder, tmp_path):
         "from tfssl.data import Crop, ParallelSource, batches\n"
         f"source = ParallelSource({folder!r}, 1)\n"
         "next(iter(batches(source, Crop(16).sample, 2, training=True)))\n"
-        "print(*(worker._process.pid for worker in source._pools.running()._workers), flush=True)\n"
+        "print(*(worker._process.pid for worker in source._pool.workers), flush=True)\n"
         "time.sleep(600)\n"
     )
     notes = tmp_path / "notes.txt"
@@ -263,7 +263,7 @@ def test_what_cannot_be_sent_is_refused_before_a_process_starts(folder):
     source = ParallelSource(folder, 1)
     with pytest.raises(SourceError, match="set workers to 0"):
         crop_batches(source, CROP, 2, training=True, convert=lambda crops: (crops,))
-    assert source._pools._pool is None
+    assert source._pool.workers == []
 
 
 def test_a_class_of_the_main_script_is_refused_with_the_fix(folder):

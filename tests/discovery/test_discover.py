@@ -40,7 +40,7 @@ def texture(rng, side):
 
 
 def planted(objects=2, each=8, noise=10, seed=0):
-    """Noise pictures, most with one of a few objects at a random place: pictures, labels, places of the objects."""
+    """Noise images, most with one of a few objects at a random place: images, labels, places of the objects."""
     rng = np.random.default_rng(seed)
     models = [texture(rng, 4 * SIDE) for _ in range(objects)]
     pictures, labels, places = [], [], []
@@ -110,9 +110,9 @@ def test_the_same_seed_finds_the_same_and_another_seed_looks_elsewhere(mined):
     assert [c.seed for c in other.clusters] != [c.seed for c in again.clusters]
 
 
-def test_selection_takes_what_adds_a_picture_then_asks_for_two_fold_coverage():
+def test_selection_takes_what_adds_an_image_then_asks_for_two_fold_coverage():
     ranked = [{1, 2, 3}, {1, 2}, {2, 3}, {3, 4}, {1, 3}, {1, 4}]
-    # One-fold: 0 covers 1 2 3, then only 3 adds picture 4. Two-fold: 1 (picture 1, covered once), 2 (2 is covered
+    # One-fold: 0 covers 1 2 3, then only 3 adds image 4. Two-fold: 1 (image 1, covered once), 2 (2 is covered
     # twice by now, 3 too: refused), 4 (1 twice, 3 twice: refused), 5 (4 once: taken). Three-fold: 2, then 4 (1 and 3
     # are covered three times: refused until four-fold).
     assert purity.select_sets(ranked, 10) == [0, 3, 1, 5, 2, 4]
@@ -245,7 +245,7 @@ def test_mining_refuses(wrong):
         Mining(**wrong)
 
 
-def test_too_few_pictures_and_nothing_found(pixels, tmp_path):
+def test_too_few_images_and_nothing_found(pixels, tmp_path):
     pictures, _, _ = planted(objects=0, noise=8)
     with pytest.raises(SourceError, match="has 5 images that serve, fewer than the 6"):
         discover(pixels, None, pictures[:5], tmp_path, mining=MINING)

@@ -88,7 +88,7 @@ def test_index_cuts_the_patches_it_says_it_cuts():
     np.testing.assert_array_equal(squares - squares[:, :1], np.broadcast_to(8 * CORNERS, squares.shape))
 
 
-def test_scales_are_reported_in_pixels_of_the_picture():
+def test_scales_are_reported_in_pixels_of_the_image():
     image = np.zeros((64, 96, 3), np.uint8)
     index = build_index([image], mean_color, Grid(8, 1, scales=(1.0, 2.0)))
     assert sorted(set(index.sides.tolist())) == [8, 16]
@@ -98,14 +98,14 @@ def test_scales_are_reported_in_pixels_of_the_picture():
     assert index.centers[large].max(axis=0).tolist() == [88, 56]
 
 
-def test_area_brings_pictures_to_the_size_of_training():
+def test_area_brings_images_to_the_size_of_training():
     grid = Grid(8, 1, area=(64 * 64, 64 * 64))
     assert grid.sizes(128, 128) == grid.sizes(32, 32) == [(64, 64)]
     index = build_index([np.zeros((128, 128, 3), np.uint8)], mean_color, grid)
     assert set(index.sides.tolist()) == {16}
 
 
-def test_pictures_that_do_not_serve_are_named():
+def test_images_that_do_not_serve_are_named():
     images = [np.zeros((40, 40, 3), np.uint8), np.zeros((15, 40, 3), np.uint8)]
     index = build_index(images, mean_color, Grid(8))
     assert index.images == (0,)
@@ -127,7 +127,7 @@ def test_grid_refuses(wrong):
 
 
 def made_index(pictures, dimensions=8, seed=0):
-    """An index whose picture i holds the given unit vectors at the given centers, sides of 1."""
+    """An index whose image i holds the given unit vectors at the given centers, sides of 1."""
     embeddings = np.concatenate([vectors for vectors, _ in pictures])
     counts = [len(vectors) for vectors, _ in pictures]
     return PatchIndex(
@@ -172,18 +172,18 @@ def test_search_equals_the_plain_one(monkeypatch):
         assert matches.patches[n].tolist() == np.array(best)[order].tolist()
 
 
-def test_constellations_are_different_and_spread_over_pictures_not_over_area():
+def test_constellations_are_different_and_spread_over_images_not_over_area():
     images = [np.zeros((24, 24, 3), np.uint8)] * 4 + [np.zeros((200, 200, 3), np.uint8)]
     index = build_index(images, mean_color, Grid(8, 2))
     drawn = search.sample_constellations(index, 40, np.random.default_rng(0))
     assert len(np.unique(drawn, axis=0)) == 40
     counts = np.bincount(index.image_of(drawn[:, 0]), minlength=5)
-    assert counts[4] < 30  # all but 36 of some 2,300 places lie in picture 4
+    assert counts[4] < 30  # all but 36 of some 2,300 places lie in image 4
     everything = search.sample_constellations(index, 10**6, np.random.default_rng(0))
     assert len(everything) == len(index.squares)
 
 
-def test_ranking_is_by_verified_pictures_then_strength():
+def test_ranking_is_by_verified_images_then_strength():
     errors = np.array([[0, 0, 2], [0, 2, 2], [0, 0, 0.99], [0, 1.0, 0.5]])
     strengths = np.array([[4, 3, 3], [4, 4, 4], [4, 1, 1], [4, 4, 3.5]], np.float32)
     empty = np.zeros((4, 3, 4))

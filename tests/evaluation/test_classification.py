@@ -48,7 +48,7 @@ def test_each_strategy_learns_the_colors(root, tmp_path, strategy):
     assert seen[-1][:2] == (80, 80) and seen[-1][2].startswith("untrained loss")
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["protocol"]["strategy"] == strategy and written["protocol"]["tap"] == "conv2"
-    assert Image.open(tmp_path / "loss.png").size == (640, 420)
+    assert Image.open(tmp_path / "loss.png").size == (960, 630)
 
 
 def test_a_fraction_of_the_labels_is_drawn_evenly_and_anew_for_each_seed():

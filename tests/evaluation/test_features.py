@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.evaluation.features import grid_side, pool_to_grid, tap_features, ten_crops
+from tfssl.evaluation.features import grid_size, pool_to_grid, tap_features, ten_crops
 from tfssl.evaluation.runner import pixel_encoder
 from tfssl.ops.geometry import cell_weights
 
@@ -37,8 +37,8 @@ def encoder():
 def test_lengths_of_the_literature():
     """Zhang et al.: conv1 ... conv5 of AlexNet become 10x10, 6x6, 5x5, 5x5, 6x6."""
     channels = (96, 256, 384, 384, 256)
-    assert [grid_side(c) ** 2 * c for c in channels] == [9600, 9216, 9600, 9600, 9216]
-    assert grid_side(20_000) == 1
+    assert [grid_size(c) ** 2 * c for c in channels] == [9600, 9216, 9600, 9600, 9216]
+    assert grid_size(20_000) == 1
 
 
 @pytest.mark.parametrize(("size", "cells"), [(12, 4), (13, 6), (7, 7), (55, 10), (5, 1)])

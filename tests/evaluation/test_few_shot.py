@@ -84,7 +84,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
     own = [float(r["accuracy_1"]) for r in table if (r["encoder"], r["tap"]) == ("encoder", record.details["tap"])]
     assert record["accuracy_1"].value == pytest.approx(np.mean(own)) and record["accuracy_1"].n == len(own) == 2
     with Image.open(tmp_path / "shots.png") as picture:
-        assert picture.size == (640, 420)
+        assert picture.size == (960, 630)
 
 
 @pytest.mark.parametrize(

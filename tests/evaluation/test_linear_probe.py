@@ -97,7 +97,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
     assert len(set(kinds)) == len(kinds) == len(seen) == 2 * (2 + 2 + 1 + 2) and seen[-1][:2] == (14, 14)
     assert {row["numbers"] for row in table if row["tap"] == "conv2"} == {"24"}
     with Image.open(tmp_path / "taps.png") as picture:
-        assert picture.size == (640, 420)
+        assert picture.size == (960, 658)
 
 
 def test_untrained_networks_are_others_for_each_seed(root, encoder):

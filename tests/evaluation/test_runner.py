@@ -17,6 +17,7 @@ from tfssl.evaluation.runner import (
     finish,
     pixel_encoder,
     run_all,
+    spread,
     untrained,
 )
 
@@ -150,6 +151,10 @@ def test_progress_counts_units_and_trainings():
     work.steps("untrained", 5)(5, 5)
     assert seen == [(2, 12, "images"), (5, 12, "encoder loss 1.0"), (12, 12, "untrained")]
     Progress(None, 1).add("nobody asks")
+
+
+def test_things_are_spread_evenly():
+    assert spread(100, 4) == [0, 33, 66, 99] and spread(3, 8) == [0, 1, 2] and spread(1, 8) == [0]
 
 
 def test_what_is_no_encoder_is_refused(encoder):

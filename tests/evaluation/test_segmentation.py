@@ -98,9 +98,9 @@ def test_whole_images_are_answered_at_their_own_size(root, encoder):
     tally, answers = measure(task, keras.Model(rgb, scores), 4, skipped)
     assert sorted(answers) == [0, 1, 2, 3] and not skipped.reasons
     for index, example in readable(task.test, skipped):
-        picture, target = np.asarray(example["image"]), example["mask"]
+        image, target = np.asarray(example["image"]), example["mask"]
         height, width = target.shape
-        padded = np.pad(picture / 255.0, [(0, -height % 4), (0, -width % 4), (0, 0)], mode="edge")
+        padded = np.pad(image / 255.0, [(0, -height % 4), (0, -width % 4), (0, 0)], mode="edge")
         cells = padded.reshape(padded.shape[0] // 4, 4, padded.shape[1] // 4, 4, 3).mean((1, 3)).astype(np.float32)
         both = np.stack([1 - cells[..., 2], cells[..., 0], cells[..., 1]], axis=-1)
         wanted = tf.image.resize(both, padded.shape[:2]).numpy().argmax(-1)[:height, :width]

@@ -30,7 +30,7 @@ from tfssl.evaluation.tasks.voc_classification import evaluate
 
 
 def test_loss_of_ignorance_is_ln_2_for_each_class():
-    """Card: 20 classes, one picture, logits 0."""
+    """Card: 20 classes, one image, logits 0."""
     targets = np.zeros((1, 20), np.int32)
     targets[0, :3] = 1
     assert float(presence_loss(targets, np.zeros((1, 20), np.float32))) == pytest.approx(13.862944, abs=1e-5)
@@ -83,7 +83,7 @@ def planted(count, seed, classes=3, numbers=40, strength=1.5):
     return rows, presence
 
 
-def test_strength_is_chosen_on_held_out_pictures_and_the_test_is_on_all():
+def test_strength_is_chosen_on_held_out_images_and_the_test_is_on_all():
     (rows, presence), (tested, wanted) = planted(150, 0), planted(600, 1)
     scaler = StandardScaler().fit(rows)
     vectors = [scaler.transform(x) / 40**0.5 for x in (rows, tested)]
@@ -157,7 +157,7 @@ def test_presence_of_the_splits(root):
 
 
 def test_windows_have_the_scales_of_the_protocol():
-    """A picture whose columns tell where they are: windows are 0.5 to 2 times as wide as what they show."""
+    """An image whose columns tell where they are: windows are 0.5 to 2 times as wide as what they show."""
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 200, axis=0).repeat(3, axis=2)
     window, row = RandomWindow(40), np.array([0, 1], np.int32)
     example = {"image": Image.fromarray(ramp), "label": row}
@@ -204,7 +204,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
         mean = (float(row["ap_red"]) + float(row["ap_green"])) / 2
         assert float(row["map_area"]) == pytest.approx(mean)
     with Image.open(tmp_path / "taps.png") as picture:
-        assert picture.size == (640, 420)
+        assert picture.size == (960, 630)
     logistic = evaluate(
         encoder, root, **options | {"crops": 1, "taps": ["conv2"], "classifier": "logistic", "seeds": 1}
     )

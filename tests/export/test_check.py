@@ -14,7 +14,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tfssl.errors import ModelError
 from tfssl.export.check import check_config, check_export, check_operators, check_warmup, main, tflite_steps
 from tfssl.export.folder import read_report
-from tfssl.export.graph_model import GraphModel
+from tfssl.export.savedmodel import GraphModel
 from tfssl.export.serving import CONFIG, WARMUP
 from tfssl.files import sha256
 

@@ -17,7 +17,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tfssl.endpoint import encode
 from tfssl.errors import ModelError
-from tfssl.export.graph_model import GraphModel
+from tfssl.export.savedmodel import GraphModel
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):

@@ -14,9 +14,8 @@ from tfssl.endpoint import feature_endpoints, relative
 from tfssl.errors import ModelError
 from tfssl.export import export_run, export_savedmodel, export_tflite, load_savedmodel
 from tfssl.export.check import main as check
-from tfssl.export.graph_model import GraphModel
 from tfssl.export.network import network_from_values
-from tfssl.export.savedmodel import read_variables
+from tfssl.export.savedmodel import GraphModel, read_variables
 from tfssl.export.serving import WARMUP, read_warmup
 from tfssl.methods import Colorization, DenoisingAutoencoder
 

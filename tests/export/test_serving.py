@@ -65,7 +65,7 @@ def test_served_pictures_equal_those_of_the_command_line(method, model, endpoint
     picture = Image.open(builtin_photographs()[0]).convert("RGB").resize((150, 111))
     (served,) = colorize(endpoints, [encode(picture)])
     predict = compiled_predictor(method, model)
-    joined = colorize_image(predict, picture, side=method.image_size, stride=method.output_stride)
+    joined = colorize_image(predict, picture, image_size=method.image_size, stride=method.output_stride)
     difference = np.abs(np.asarray(served, int) - np.asarray(joined, int))
     assert difference.mean() < 0.5 and np.quantile(difference, 0.999) <= 4
 

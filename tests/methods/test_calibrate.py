@@ -33,13 +33,13 @@ def test_choice_is_the_best_of_the_table_and_the_model_stays():
     model = method.model()
     before = np.asarray(model.get_layer("scores").bias).copy()
     source = [str(p) for p in builtin_photographs()[:2]]
-    pair, table = choose_decoding(method, model, source, shares=(0.0, 1.0), temperatures=(0.5, 1.0), raw_gain=-1.0)
+    pair, table = choose_decoding(method, model, source, fractions=(0.0, 1.0), temperatures=(0.5, 1.0), raw_gain=-1.0)
     assert len(table) == 4
     best = max(table, key=lambda row: row["auc_macro_gain"])
     assert pair == (best["share"], best["temperature"])
     np.testing.assert_allclose(np.asarray(model.get_layer("scores").bias), before, atol=1e-5)
     # A bar that nothing reaches: the pair that comes nearest to it.
-    pair, table = choose_decoding(method, model, source, shares=(0.0, 1.0), temperatures=(0.5, 1.0), raw_gain=1.0)
+    pair, table = choose_decoding(method, model, source, fractions=(0.0, 1.0), temperatures=(0.5, 1.0), raw_gain=1.0)
     best = max(table, key=lambda row: row["auc_raw_gain"])
     assert pair == (best["share"], best["temperature"])
 
@@ -47,5 +47,5 @@ def test_choice_is_the_best_of_the_table_and_the_model_stays():
 def test_wrong_use_is_named():
     with pytest.raises(ConfigError, match="objective"):
         undo_rebalancing(Colorization(**FIELDS, objective="classification"), None, 0.5)
-    with pytest.raises(ConfigError, match="share"):
+    with pytest.raises(ConfigError, match="fraction"):
         undo_rebalancing(Colorization(**FIELDS), None, 2)

@@ -202,7 +202,7 @@ class TestPrior:
         blue = np.zeros((400, 300, 3), np.uint8)
         blue[..., 2] = 255
         gray = np.full((64, 64, 3), 99, np.uint8)
-        prior = estimate_prior([red, blue, gray], side=16)
+        prior = estimate_prior([red, blue, gray], size=16)
         assert sorted(prior[prior > 0].tolist()) == pytest.approx([0.5, 0.5])
         assert {tuple(c) for c in CENTERS[prior > 0].astype(int).tolist()} == {(80, 70), (80, -110)}
 

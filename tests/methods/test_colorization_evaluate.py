@@ -12,8 +12,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from tfssl.color.photographs import Photograph
-from tfssl.color.predict import predict_ab
-from tfssl.color.predictors import Colorizer, network_lightness, one_temperature
+from tfssl.color.predict import Colorizer, network_lightness, predict_ab
 from tfssl.data.builtin import builtin_photographs
 from tfssl.data.images import decode_image
 from tfssl.errors import ConfigError, ModelError, SourceError
@@ -197,7 +196,7 @@ class TestNetworkInput:
         rgb = np.asarray(decode_image(str(builtin_photographs()[1])).resize((67, 48)))
         lab = rgb2lab(rgb)
         expected = predict_ab(method, model, lab[None, ..., :1].astype(np.float32)).numpy()[0]
-        found = Colorizer(method, one_temperature(method, model, None), [""])(Photograph(0, "x", rgb, lab))[""]
+        found = Colorizer(method, model, {"": None})(Photograph(0, "x", rgb, lab))[""]
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
     def test_colors_land_where_they_belong(self, method):
@@ -208,7 +207,7 @@ class TestNetworkInput:
 
         rgb = np.zeros((96, 160, 3), np.uint8)  # twice the network's size
         photograph = Photograph(0, "x", rgb, rgb2lab(rgb))
-        ab = Colorizer(method, one_temperature(method, Fake(position), None), [""])(photograph)[""]
+        ab = Colorizer(method, Fake(position), {"": None})(photograph)[""]
         y, x = np.mgrid[:96, :160]
         inside = (y >= 1) & (y < 88) & (x >= 1) & (x < 152)  # beyond the last cells their values are repeated
         np.testing.assert_allclose(ab[inside], (np.stack([y, x], axis=-1)[inside] + 0.5) / 2 - 0.5, atol=1e-5)

@@ -110,7 +110,7 @@ class TestSettings:
             ({"crop_size": 96}, "`crop_size` must be 128"),
             ({"network": "small", "crop_size": 72}, "multiple of 16"),
             ({"network": "features", "crop_size": 64, "reconstruction_weight": 1}, "at least 67"),
-            ({"network": "features", "crop_size": 227}, "no discriminator"),
+            ({"network": "features", "crop_size": 227}, "without discriminator"),
             ({"resize": 100}, "`resize` must be at least crop_size"),
             ({"overlap": 32}, "`overlap` leaves nothing"),
             ({"shapes": "voc"}, "`shapes` needs mask='regions'"),

@@ -8,8 +8,7 @@ from PIL import Image
 
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import ContextEncoder
-from tfssl.methods.context_encoder.evaluate import evaluate, write_sheet
-from tfssl.methods.context_encoder.metrics import gradient_energy, hole_metrics, psnr
+from tfssl.methods.context_encoder.evaluate import evaluate, gradient_energy, hole_metrics, psnr, write_sheet
 from tfssl.methods.context_encoder.neighbors import feature_cells, hog_cells, nearest, visible_cells
 from tfssl.ops.masks import center_mask
 

@@ -249,7 +249,7 @@ class TestFiles:
     def test_wrong_use(self, inpainter, tmp_path):
         photo().save(tmp_path / "a.png")
         with pytest.raises(ConfigError, match=r"`mask`.*does not exist"):
-            inpaint_paths([tmp_path], tmp_path / "out", inpainter, mask="center")
+            inpaint_paths([tmp_path], tmp_path / "out", inpainter, mask="middle")
         with pytest.raises(ConfigError, match="`format`"):
             inpaint_paths([tmp_path], tmp_path / "out", inpainter, format="webp")
         with pytest.raises(SourceError, match="would replace the input"):

@@ -1,4 +1,4 @@
-"""Evaluation of context prediction: accuracy, neighbors, pictures, the probe for aberration; and that it learns."""
+"""Evaluation of context prediction: accuracy, neighbors, drawings; and that it learns."""
 
 import json
 
@@ -10,9 +10,12 @@ from PIL import Image
 from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import ContextPrediction
-from tfssl.methods.context_prediction import aberration
-from tfssl.methods.context_prediction.evaluate import accuracy_metrics, count_answers
-from tfssl.methods.context_prediction.neighbors import nearest_neighbors, sample_patches
+from tfssl.methods.context_prediction.evaluate import (
+    accuracy_metrics,
+    count_answers,
+    nearest_neighbors,
+    sample_patches,
+)
 from tfssl.methods.context_prediction.sheets import draw_board
 
 METHOD = ContextPrediction(
@@ -22,7 +25,7 @@ METHOD = ContextPrediction(
 
 
 def layout(count, seed=0):
-    """Pictures that all have the same coarse colors in the same places, each with noise of its own."""
+    """Images that all have the same coarse colors in the same places, each with noise of its own."""
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8))
     pixels = np.asarray(coarse.resize((76, 76), Image.Resampling.BICUBIC), np.int16)
@@ -108,7 +111,7 @@ def test_wrong_use_is_named(trained):
 
 
 def test_neighbors_come_from_where_they_should(tmp_path, trained):
-    """Pictures of one color texture each, in two folders: every neighbor is of the same picture, or class."""
+    """Images of one color texture each, in two folders: every neighbor is of the same image, or class."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "pictures"
     for label, spread in (("fine", 40), ("coarse", 8)):
@@ -154,39 +157,3 @@ def test_board(predicted, frame):
     assert (board[middle[1], middle[1]] == 10).all() and (board[middle[1], middle[2]] == 250).all()
     column, row = {4: (2, 1), 6: (1, 2)}[predicted]
     assert tuple(board[middle[row], gap - 2 + column * (cell + gap)]) == frame
-
-
-def test_magnified_green_moves_toward_the_corners():
-    pixels = np.zeros((200, 200, 3), np.uint8)
-    pixels[:, 150:] = 255
-    image = Image.fromarray(pixels)
-    moved = np.asarray(aberration.magnify_green(image, 0.05))
-    np.testing.assert_array_equal(moved[..., [0, 2]], pixels[..., [0, 2]])
-    # The edge, 50 pixels from the center, comes to lie 52.5 pixels from it.
-    assert moved[100, :, 1].astype(int).sum() / 255 == pytest.approx(200 - 152.5, abs=0.1)
-    assert aberration.magnify_green(image, 0) is image
-
-
-def test_rmse_by_hand():
-    positions = np.zeros((40, 2), np.float32)
-    patches = aberration.Patches(np.zeros((40, 1, 1, 3)), positions, np.repeat(np.arange(20), 2))
-    wrong = positions + np.array([0.3, 0.4])
-    wrong[:4] = [0.06, 0.08]  # the two pictures that are located best
-    best, everywhere = aberration.rmse(wrong, patches)
-    assert best == pytest.approx(0.1) and everywhere == pytest.approx(np.sqrt((18 * 0.25 + 2 * 0.01) / 20))
-
-
-def test_probe_finds_aberration_and_dropping_hides_it():
-    """Flat noise tells nothing but its aberration; the network needs a strong one to see it in seconds."""
-    rng = np.random.default_rng(0)
-    gray = rng.integers(0, 256, (300, 20, 20), np.uint8)
-    images = [np.asarray(Image.fromarray(g).resize((80, 80), Image.Resampling.BICUBIC).convert("RGB")) for g in gray]
-    patches = aberration.cut_patches(images, 16, images=300, per_image=24, magnification=0.08)
-    assert patches.pixels.shape == (300 * 24, 16, 16, 3)
-    assert patches.positions.min() == pytest.approx(0.1) and patches.positions.max() == pytest.approx(0.9)
-    seen = aberration.locate(patches, color="none", steps=120, batch=64)
-    hidden = aberration.locate(patches, color="dropping", steps=40, batch=64)
-    assert seen["rmse"] < 0.7 * seen["center"]
-    assert hidden["rmse"] > 0.95 * hidden["center"]
-    with pytest.raises(SourceError, match="at least 20"):
-        aberration.cut_patches(images[:5], 16, images=60)

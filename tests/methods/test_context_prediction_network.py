@@ -136,7 +136,7 @@ def test_folding_the_released_tower():
 
 
 @pytest.mark.parametrize("color, strength", [("dropping", 50 / 3**0.5), ("projection", 50.0), ("none", 50.0)])
-def test_encoder_prepares_whole_pictures(color, strength):
+def test_encoder_prepares_whole_images(color, strength):
     method = tiny(color=color)
     model = method.model()
     encoder = method.encoder(model)

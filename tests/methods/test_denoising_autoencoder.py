@@ -232,7 +232,7 @@ class TestLinear:
     """Card, tests 9 and 10: what a linear denoising autoencoder must become, known in closed form."""
 
     @staticmethod
-    def train(covariance, corruption, *, tied, units=2, steps=1500, rate=0.02, **options):
+    def train(covariance, corruption, *, tied, units=2, steps=1500, learning_rate=0.02, **options):
         size = len(covariance)
         rng = np.random.default_rng(0)
         x = (rng.normal(size=(20_000, size)) @ np.linalg.cholesky(covariance).T).astype(np.float32)
@@ -241,9 +241,9 @@ class TestLinear:
         layer = TiedDense(units, tied, keras.initializers.RandomNormal(stddev=0.5))
         noisy, _ = Corrupt(corruption, exact=False, **options)(inputs)
         model = keras.Model(inputs, layer(layer(noisy), transposed=True))
-        schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
+        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         model.compile(keras.optimizers.Adam(schedule), ReconstructionLoss("squared"), jit_compile=False)
-        data = tf.data.Dataset.from_tensor_slices((x, x)).repeat().shuffle(4000, seed=0).batch(256).take(steps)
+        data = tf.data.Dataset.from_tensor_slices((x, x)).batch(256, drop_remainder=True).repeat().take(steps)
         model.fit(data, verbose=0)
         back = layer.kernel.numpy().T if tied else layer.transposed_kernel.numpy()
         return x, layer.kernel.numpy() @ back
@@ -279,7 +279,7 @@ class TestLinear:
 
 
 def test_denoising_gain(photos):
-    """Card, test 12, and the target of the project: at most half of the noisy pictures' error is left."""
+    """Card, test 12, and the target of the project: at most half of the noisy images' error is left."""
     keras.utils.set_random_seed(0)
     method = DenoisingAutoencoder(
         units=(64,), crop_size=8, resize=40, patches=64, corruption="gaussian", noise=(0.3,), activation="relu",

@@ -1,4 +1,4 @@
-"""What a trained denoising autoencoder is used for: encoder, evaluation, pictures, classifier."""
+"""What a trained denoising autoencoder is used for: encoder, evaluation, sheets, classifier."""
 
 import json
 
@@ -96,7 +96,7 @@ class TestEvaluate:
         assert np.isnan(result["mse_ratio"]) and result["mse_clean"] == result["mse_denoised"]
         assert json.loads((tmp_path / "metrics.json").read_text())["metrics"]["mse_ratio"]["value"] is None
 
-    def test_unreadable_pictures(self, tiny, tmp_path):
+    def test_unreadable_images(self, tiny, tmp_path):
         Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
         (tmp_path / "b.png").write_bytes(b"no picture")
         result = TINY.evaluate(tiny, str(tmp_path))
@@ -161,7 +161,7 @@ class TestClassifier:
         for ours, theirs in zip(tiny.get_weights(), before, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
-    def test_labeled_pictures_are_clean_and_prepared(self, folders):
+    def test_labeled_images_are_clean_and_prepared(self, folders):
         pixels, labels = next(iter(labeled_batches(TINY, folders[0], batch_size=48)))
         assert pixels.shape == (48, 12, 12, 1) and labels.numpy().sum() == 24
         ramps = pixels.numpy()[..., 0].mean(axis=2)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.config import load_config
-from tfssl.evaluation.features import grid_side as probe_side
+from tfssl.evaluation.features import grid_size as probe_side
 from tfssl.methods import SplitBrain
 from tfssl.methods.split_brain.loss import CrossChannelLoss, output_channels
 from tfssl.methods.split_brain.network import TAPS, build_network, streams, to_alexnet

@@ -1,4 +1,4 @@
-"""The pipeline, settings, phases, evaluation and pictures of artifact spotting."""
+"""The pipeline, settings, phases, evaluation and sheets of artifact spotting."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ def sample(image, rng, training=True, **fields):
 
 
 def pictures(count, side=48, seed=0):
-    """Smooth pictures with some detail, uint8 (count, side, side, 3)."""
+    """Smooth images with some detail, uint8 (count, side, side, 3)."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (count, 6, 6, 3), np.uint8)
     return np.stack([np.asarray(Image.fromarray(c).resize((side, side), Image.Resampling.BICUBIC)) for c in coarse])
@@ -121,7 +121,7 @@ class TestPictures:
         ours = adjust_saturation(tf.constant(x), tf.fill((2, 1, 1, 1), factor))
         np.testing.assert_allclose(ours, tf.image.adjust_saturation(x, factor), atol=1e-5)
 
-    def test_each_picture_has_its_own_color(self):
+    def test_each_image_has_its_own_color(self):
         x = np.random.default_rng(0).uniform(0.1, 0.9, (4, 5, 6, 3)).astype(np.float32)
         colors = np.array([NO_COLOR, [0.1, 1, 0], [0.1, 0.5, 1], [0.1, 0.5, 0]], np.float32)
         found = change_color(tf.constant(x), tf.constant(colors)).numpy()
@@ -201,8 +201,9 @@ class TestLearning:
             found.append(model.train_on_batch(*batch, return_dict=True))
         return ({name: np.mean([x[name] for x in part]) for name in found[0]} for part in (found[:5], found[-5:]))
 
-    def test_autoencoder_and_each_side(self):
-        """Either side wins against an opponent that does not learn; together they only show who is faster."""
+    @pytest.mark.slow
+    def test_autoencoder_and_each_network(self):
+        """Either network wins against an opponent that does not learn; together they only show who is faster."""
         keras.utils.set_random_seed(0)
         autoencoder = SMALL.autoencoder(keras.optimizers.Adam(5e-3))
         first, last = self.train(autoencoder, 0, 60)
@@ -256,7 +257,7 @@ class TestEvaluation:
         assert psnr(x, x + 0.2)[0] == pytest.approx(20) and psnr(x, x)[0] == 100
         assert np.isnan(area_under_curve(np.ones(4), np.arange(4)))
 
-    def test_unreadable_pictures_are_named(self, model, tmp_path):
+    def test_unreadable_images_are_named(self, model, tmp_path):
         for i, picture in enumerate(pictures(3)):
             Image.fromarray(picture).save(tmp_path / f"{i}.png")
         (tmp_path / "3_broken.png").write_bytes((tmp_path / "0.png").read_bytes()[:200])

@@ -65,7 +65,7 @@ class TestLosses:
         assert 30 * float(intact_error(truth, guess, omega)[0]) == 30
         assert float(intact_error(truth, guess, np.zeros_like(omega))[0]) == 0, "nothing intact"
 
-    def test_error_of_pictures(self):
+    def test_error_of_images(self):
         truth, guess = RNG.normal(size=(2, 3, 8, 8, 3)).astype(np.float32)
         omega = RNG.integers(0, 2, (3, 2, 2, 1)).astype(np.float32)
         weights = np.broadcast_to(np.kron(omega, np.ones((1, 4, 4, 1))), truth.shape)
@@ -94,6 +94,7 @@ class TestModel:
     def test_one_step_changes_both_networks_only(self):
         """Card, test 10: also the moving statistics of the autoencoder stay."""
         model, batch = self.build(), batch_of(SMALL)
+        model.run_eagerly = True  # a single step does not repay its compilation
         networks = {"frozen": [model.encoder, model.decoder], "R": [model.repairer], "C": [model.discriminator]}
         before = {name: values(parts) for name, parts in networks.items()}
         model.train_on_batch(batch, batch["images"])
@@ -153,6 +154,7 @@ class TestModel:
     def test_goes_on_from_the_autoencoder(self):
         trained = SMALL.autoencoder(keras.optimizers.Adam(1e-2))
         batch = batch_of(SMALL)
+        trained.run_eagerly = True
         trained.train_on_batch(batch, batch["images"])
         model = SMALL.adversarial(None, trained)
         np.testing.assert_allclose(
@@ -162,6 +164,7 @@ class TestModel:
             err_msg="moving statistics too",
         )
 
+    @pytest.mark.slow  # test_adversarial.py has it for small networks
     def test_two_devices_take_the_step_of_one(self):
         """One step: on an autoencoder that has learned nothing, later ones are chaotic."""
         found = []

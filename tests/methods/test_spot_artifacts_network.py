@@ -147,7 +147,7 @@ class TestDiscriminator:
         shapes = network.get_layer("trunk").compute_output_shape((1, size, size, 3))
         assert [shapes[name][1] for name in TAPS] == [size, size // 2, size // 4, cells, cells]
 
-    def test_encoder_sees_a_picture_as_the_discriminator_does(self, model):
+    def test_encoder_sees_an_image_as_the_discriminator_does(self, model):
         encoder = SMALL.encoder(model)
         rgb = RNG.uniform(0, 1, (2, 40, 56, 3)).astype(np.float32)
         expected = model.discriminator.get_layer("trunk")(255 * rgb - np.array(MEAN_COLOR, np.float32))
@@ -167,7 +167,7 @@ class TestPaint:
             pictures = model.paint(inputs_of(SMALL, omega=1), training)
             np.testing.assert_array_equal(pictures["repaired"], pictures["autoencoded"])
 
-    def test_damage_and_repair_change_the_picture(self, model):
+    def test_damage_and_repair_change_the_image(self, model):
         batch = inputs_of(SMALL, omega=0)
         pictures, damaged = model.paint(batch), model.decode_damaged(batch)
         for a, b in (("repaired", "autoencoded"), ("repaired", None), ("autoencoded", None)):

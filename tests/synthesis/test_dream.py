@@ -1,4 +1,4 @@
-"""Amplifying what a layer sees: the step, the octaves, the pictures."""
+"""Amplifying what a layer sees: the step, the octaves, the drawings."""
 
 import json
 
@@ -71,7 +71,7 @@ def test_objective_rises_in_every_octave():
     assert np.abs(found - other).max() > 0
 
 
-def test_dead_layer_leaves_the_picture():
+def test_dead_layer_leaves_the_image():
     image = np.random.default_rng(5).random((20, 20, 3), np.float32)
     found, gains = amplify(Amplifier(linear(np.zeros((3, 2))), "conv1"), image, octaves=1, iterations=2)
     np.testing.assert_array_equal(found, image)

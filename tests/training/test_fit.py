@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.training.stopping import stopped_and_resumed, weights
 from tfssl.config import parse_config
-from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
 from tfssl.training import checkpoint
 from tfssl.training.fit import fit
@@ -41,26 +41,8 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Small copies of the builtin photographs: decoding them takes no time."""
-    from PIL import Image
-
-    folder = tmp_path_factory.mktemp("photos")
-    for path in builtin_photographs():
-        with Image.open(path) as image:
-            image.convert("RGB").resize((80, 60)).save(folder / f"{path.stem}.jpg", quality=90)
-    return folder
-
-
 def configuration(photos, **changes):
     return parse_config({**TINY, "data": str(photos), **changes})
-
-
-def weights(run):
-    """Those of a run, without the state of dropout, which a file does not keep."""
-    model = keras.saving.load_model(run / "model.keras", compile=False)
-    return [np.asarray(v) for v in model.variables if "seed" not in v.path]
 
 
 @pytest.fixture(scope="module")
@@ -94,20 +76,19 @@ def test_worker_processes_give_the_same_weights(finished, photos, tmp_path):
     """And end with the run."""
     from tfssl.data import workers
 
-    pools = []
+    started = []
 
-    class Watched(workers._Pool):
-        def __init__(self, number):
-            super().__init__(number)
-            pools.append(self)
+    class Watched(workers._Worker):
+        def __init__(self):
+            super().__init__()
+            started.append(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "_Pool", Watched)
+        patch.setattr(workers, "_Worker", Watched)
         fit(configuration(photos, workers=1), tmp_path / "run")
     for ours, theirs in zip(weights(tmp_path / "run"), weights(finished), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    (pool,) = pools
-    assert [worker._process.returncode for worker in pool._workers] == [0]
+    assert [worker._process.returncode for worker in started] == [0]
 
 
 def test_the_number_of_workers_may_change_when_a_run_goes_on(finished, photos):
@@ -146,10 +127,6 @@ def test_a_run_with_dropout_loads(finished):
         np.testing.assert_array_equal(ours, theirs)
 
 
-class Stop(Exception):
-    pass
-
-
 @pytest.mark.parametrize(
     "stop_after",
     [
@@ -159,22 +136,9 @@ class Stop(Exception):
         pytest.param(6, marks=pytest.mark.slow),
     ],
 )
-def test_resume_gives_the_same_weights(photos, finished, tmp_path, monkeypatch, stop_after):
+def test_resume_gives_the_same_weights(photos, finished, tmp_path, stop_after):
     """Stopped after any step, before, at and after a checkpoint or the end of an epoch."""
-    from tfssl.training.callbacks import Recorder
-
-    original = Recorder.on_train_batch_end
-
-    def stopping(self, batch, logs=None):
-        original(self, batch, logs)
-        if self.state.step == stop_after:
-            raise Stop
-
-    monkeypatch.setattr(Recorder, "on_train_batch_end", stopping)
-    with pytest.raises(Stop):
-        fit(configuration(photos), tmp_path / "run")
-    monkeypatch.undo()
-    fit(configuration(photos), tmp_path / "run")
+    stopped_and_resumed(configuration(photos), tmp_path / "run", stop_after)
     for ours, theirs in zip(weights(tmp_path / "run"), weights(finished), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     history = [(tmp_path / "run" / "history.csv").read_text(), (finished / "history.csv").read_text()]
@@ -265,7 +229,7 @@ def test_unreadable_files_are_named_in_the_run(photos, tmp_path):
 def test_folder_of_broken_files_is_an_error(tmp_path):
     (tmp_path / "photos").mkdir()
     for i in range(8):
-        (tmp_path / "photos" / f"{i}.jpg").write_bytes(b"not a picture")
+        (tmp_path / "photos" / f"{i}.jpg").write_bytes(b"not an image")
     with pytest.raises(SourceError, match=r"mostly|half|cannot be"):
         fit(configuration(tmp_path / "photos"), tmp_path / "run")
 
@@ -337,46 +301,3 @@ def test_former_names_of_keys_in_a_run_are_read(finished, tmp_path):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ConfigError, match="unknown key `gray_share`: it is now called `gray_fraction`"):
         load_config(tmp_path / "mine.yaml")
-
-
-OWN = {"method": "tests.training.prototypes:Prototypes", "batch_size": 4, "epochs": 2, "checkpoint_steps": 3}
-
-
-class TestOwnMethod:
-    """A method in a module of its own: statistics of the data, patches of an image, learning without gradients."""
-
-    @pytest.fixture(scope="class")
-    def whole(self, photos, tmp_path_factory):
-        out = tmp_path_factory.mktemp("own") / "run"
-        fit(parse_config({**OWN, "data": str(photos)}), out)
-        return out
-
-    def test_steps_follow_from_examples(self, whole):
-        rows = list(csv.DictReader((whole / "history.csv").read_text().splitlines()))
-        assert [int(row["step"]) for row in rows] == [6, 12]  # 8 images, 3 patches each, batches of 4
-        assert float(rows[1]["loss"]) < float(rows[0]["loss"]) < float(rows[0]["baseline"])
-        assert {row["learning_rate"] for row in rows} == {"0.0"}
-
-    def test_statistics_are_learned_once_and_kept(self, whole, photos, tmp_path, monkeypatch):
-        from tests.training.prototypes import Prototypes
-        from tfssl.training.callbacks import Recorder
-
-        original = Recorder.on_train_batch_end
-
-        def stopping(self, batch, logs=None):
-            original(self, batch, logs)
-            if self.state.step == 8:
-                raise Stop
-
-        monkeypatch.setattr(Recorder, "on_train_batch_end", stopping)
-        config = parse_config({**OWN, "data": str(photos)})
-        with pytest.raises(Stop):
-            fit(config, tmp_path / "run")
-        monkeypatch.undo()
-        monkeypatch.setattr(Prototypes, "adapt", lambda self, source: pytest.fail("learned again"))
-        fit(config, tmp_path / "run")
-        for ours, theirs in zip(weights(tmp_path / "run"), weights(whole), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-        method, model = load_run(tmp_path / "run")
-        assert method.statistics["mean"].shape == (3,)
-        np.testing.assert_allclose(np.ravel(model.get_layer("centered").mean), method.statistics["mean"], rtol=1e-6)

@@ -6,19 +6,19 @@ import pytest
 
 from tfssl.errors import ConfigError
 from tfssl.methods.base import Phase
-from tfssl.training.phases import divide, part_of
+from tfssl.training.fit import divide, part_of
 
 
-def phases(*shares):
-    return tuple(Phase(f"p{i}", share, None, 1.0) for i, share in enumerate(shares))
+def phases(*fractions):
+    return tuple(Phase(f"p{i}", fraction, None, 1.0) for i, fraction in enumerate(fractions))
 
 
-def borders(shares, epochs):
-    return [part.end for part in divide(phases(*shares), epochs)]
+def borders(fractions, epochs):
+    return [part.end for part in divide(phases(*fractions), epochs)]
 
 
 @pytest.mark.parametrize(
-    ("shares", "epochs", "ends"),
+    ("fractions", "epochs", "ends"),
     [
         ((1.0,), 7, [7]),
         ((0.5, 0.5), 2, [1, 2]),
@@ -28,13 +28,13 @@ def borders(shares, epochs):
         ((0.98, 0.01, 0.01), 3, [1, 2, 3]),
     ],
 )
-def test_shares_of_epochs(shares, epochs, ends):
-    assert borders(shares, epochs) == ends
+def test_shares_of_epochs(fractions, epochs, ends):
+    assert borders(fractions, epochs) == ends
 
 
 def test_every_epoch_has_one_phase():
-    for shares, epochs in itertools.product([(0.2, 0.8), (0.1, 0.1, 0.8), (0.9, 0.05, 0.05)], range(3, 40)):
-        parts = divide(phases(*shares), epochs)
+    for fractions, epochs in itertools.product([(0.2, 0.8), (0.1, 0.1, 0.8), (0.9, 0.05, 0.05)], range(3, 40)):
+        parts = divide(phases(*fractions), epochs)
         assert [e for part in parts for e in range(part.first, part.end)] == list(range(epochs))
         assert all(part.end > part.first for part in parts)
 

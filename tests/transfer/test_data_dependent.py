@@ -10,8 +10,7 @@ from tfssl.errors import ConfigError, ModelError
 from tfssl.layers.convolution import GroupedConv2D
 from tfssl.layers.normalization import Standardize
 from tfssl.transfer.data_dependent import data_dependent_init
-from tfssl.transfer.draw_kernels import KINDS, draw_kernel
-from tfssl.transfer.patches import kernel_matrices, kernel_of, random_windows
+from tfssl.transfer.kernels import KINDS, draw_kernel, kernel_matrices, kernel_of, random_windows
 
 
 def pictures(count=12, side=32, channels=3, seed=0):
@@ -157,7 +156,7 @@ def dense(**options):
     ("model", "images", "options", "words"),
     [
         (dense(), np.ones((4, 4), np.float32), {"kind": "kmean"}, "`kind` must be one of random, pca"),
-        (dense(), np.ones((4, 5), np.float32), {}, r"`images` must be at least two float pictures \(N, 4\)"),
+        (dense(), np.ones((4, 5), np.float32), {}, r"`images` must be at least two float images \(N, 4\)"),
         (dense(), np.ones((4, 4), np.uint8), {}, "Received: uint8"),
         (dense(), np.full((4, 4), np.nan, np.float32), {}, "NaN"),
     ],
@@ -169,7 +168,7 @@ def test_wrong_use_is_one_line(model, images, options, words):
 
 
 def test_what_cannot_be_initialized_is_named():
-    with pytest.raises(ModelError, match=r"'dense.*': no picture moves channel 0"):
+    with pytest.raises(ModelError, match=r"'dense.*': no image moves channel 0"):
         data_dependent_init(dense(), np.ones((4, 4), np.float32), kind="random")
     rgb = keras.Input((8, 8, 3))
     model = keras.Model(rgb, layers.Conv2DTranspose(4, 3, name="up")(rgb))

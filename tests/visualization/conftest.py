@@ -1,4 +1,4 @@
-"""Small encoders and class folders that the pictures of what was learned are tested with."""
+"""Small encoders and class folders that the drawings of what was learned are tested with."""
 
 import hashlib
 
@@ -35,7 +35,7 @@ def networks():
 
 @pytest.fixture(scope="session")
 def classes(tmp_path_factory):
-    """Class folders red, green, blue: eight noisy 32 x 32 pictures of one color each, and a broken file."""
+    """Class folders red, green, blue: eight noisy 32 x 32 images of one color each, and a broken file."""
     root, rng = tmp_path_factory.mktemp("classes"), np.random.default_rng(0)
     for number, name in enumerate(("red", "green", "blue")):
         (root / name).mkdir()

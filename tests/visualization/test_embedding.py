@@ -1,4 +1,4 @@
-"""Maps of pictures: what lies apart stays apart, the grid holds every picture once."""
+"""Maps of images: what lies apart stays apart, the grid holds every image once."""
 
 import numpy as np
 import pytest
@@ -42,11 +42,11 @@ def test_refused_rows():
 
 def test_grid_is_the_nearest_arrangement():
     y, x = np.mgrid[0:3, 0:4]
-    places = np.stack([x, y], axis=-1).reshape(-1, 2)[:11] * 7.0
+    spots = np.stack([x, y], axis=-1).reshape(-1, 2)[:11] * 7.0
     order = np.random.default_rng(0).permutation(11)
-    cells, columns, rows = snap_to_grid(places[order])
+    cells, columns, rows = snap_to_grid(spots[order])
     assert (columns, rows) == (4, 3)
-    np.testing.assert_array_equal(cells, places[order] / 7)  # already on it
+    np.testing.assert_array_equal(cells, spots[order] / 7)  # already on it
     cells, columns, rows = snap_to_grid(np.zeros((10, 2)))
     assert len({tuple(cell) for cell in cells.tolist()}) == 10 and cells.max(axis=0).tolist() <= [columns, rows]
 
@@ -60,4 +60,4 @@ def test_networks_side_by_side(tmp_path, networks, classes):
     assert Image.open(tmp_path / "embedding-run.png").size == (1200, 1200)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"embedding-untrained.png", "grid-untrained.png", "index.html", "numbers.json"} < names
-    assert Image.open(tmp_path / "grid-run.png").size == (5 * 48, 5 * 48)  # 24 pictures
+    assert Image.open(tmp_path / "grid-run.png").size == (5 * 48, 5 * 48)  # 24 images

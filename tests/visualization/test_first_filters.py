@@ -1,4 +1,4 @@
-"""First filters: found through what prepares pictures, drawn as they are, measured."""
+"""First filters: found through what prepares images, drawn as they are, measured."""
 
 import json
 

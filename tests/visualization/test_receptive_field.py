@@ -1,5 +1,7 @@
 """Receptive fields by arithmetic: the figures of the literature, and the gradient of real networks."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -8,11 +10,15 @@ from keras import layers
 
 from tfssl.backbones import build
 from tfssl.methods.colorization.network import build_network
-from tfssl.visualization.receptive_field import chain, receptive_field
+from tfssl.visualization.receptive_field import ReceptiveField, receptive_field
 
 from .conftest import small_encoder
 
 ALEXNET = [(11, 4), (3, 2), (5, 1, 2), (3, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1), (3, 2)]
+
+
+def chain(windows):
+    return functools.reduce(lambda field, window: field.after(*window), windows, ReceptiveField())
 
 
 def test_alexnet():

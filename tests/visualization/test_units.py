@@ -1,4 +1,4 @@
-"""Top pictures of units, their masks, and receptive fields measured by occlusion."""
+"""Top images of units, their masks, and receptive fields measured by occlusion."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras import layers
 
 from tfssl.errors import ConfigError
 from tfssl.visualization.maps import map_function
-from tfssl.visualization.occlusion import FieldProbe, positions
+from tfssl.visualization.receptive_field import FieldProbe, positions
 from tfssl.visualization.units import class_agreement, top_images, unit_masks, units
 
 from .conftest import small_encoder, weights_hash

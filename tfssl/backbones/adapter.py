@@ -1,13 +1,11 @@
 """Networks of others as trunks: a Keras model, or the name of one, becomes maps at known strides.
 
 A trunk is a ``keras.Model``, float maps (B, H, W, C) of any size -> ``{tap: (B, h, w, c)}`` from fine to coarse. Taps
-without names of their own are called as in keras-hub: ``P2`` has a stride of 4 pixels, ``P5`` of 32.
-
-What goes in is standardized: of mean 0 and deviation 1, for RGB ``(level - MEAN_COLOR) / DEVIATION``. Networks with
-weights, and those that scale their input themselves, get what they expect of it; a model object gets it as it is.
+without names of their own are called as in keras-hub: ``P2`` has a stride of 4 pixels, ``P5`` of 32. Its input is
+standardized, for RGB ``(level - MEAN_COLOR) / DEVIATION``: networks with weights, and those that scale their input
+themselves, get what they expect of it; a model object gets it as it is.
 """
 
-import difflib
 import importlib
 import inspect
 import math
@@ -18,6 +16,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from tfssl.backbones.blocks import nearest
 from tfssl.errors import ConfigError
 
 MEAN_COLOR, DEVIATION = (123.0, 117.0, 104.0), 58.0
@@ -36,14 +35,14 @@ def trunk(backbone, channels=3, *, size=None, name="trunk", stem=None, rgb=True)
             such as ``alpha``, and ``weights``: None, ``"imagenet"`` or a file (keras-hub: True for the preset's); a
             ``keras.Model``, which is copied; or a function that gives one for ``input_shape=(None, None, channels)``.
         channels: of the input.
-        size: pixels along a side of the images that it will see, for which it must have maps; None for no check.
+        size: pixels along a side of the images, for which it must have maps; None for no check.
         name: of the trunk; also put before the names of all layers, by which weights are found.
         stem: layer that turns what the method has into standardized input; None for none.
         rgb: whether three channels are RGB, for which there are weights.
 
     Returns:
-        ``keras.Model``: standardized (B, H, W, channels), any size -> ``{tap: map}``. Of a model with a dict of maps
-        these are its outputs, of keras-hub's pyramids their levels, and of others the last map of each stride.
+        ``keras.Model``. The taps are the outputs of a model with a dict of maps, the levels of keras-hub's pyramids, of
+        others the last map of each stride.
 
     Raises:
         ConfigError: if there is no such network, or it does not take such an input, or gives no maps.
@@ -77,37 +76,37 @@ def _open(backbone, channels, rgb):
         library, _, network = backbone.partition(":")
         backbone = {library: network}
     if isinstance(backbone, dict):
-        options = dict(backbone)
-        library = next((key for key in ("applications", "keras_hub", "object") if key in options), None)
-        network = options.pop(library, None)
-        if library == "object":
+        if "object" in backbone:
             raise ConfigError(
-                f"`backbone` {network!r} was a Python object, which config.yaml does not hold: pass it again, as "
-                "backbone=model, to train or resume; evaluation and export work without it"
+                f"`backbone` {backbone['object']!r} was a Python object, which config.yaml does not hold: pass it "
+                "again, as backbone=model, to train or resume; evaluation and export work without it"
             )
-        openers = {"applications": _application, "keras_hub": _hub}
-        if library is None:
-            raise ConfigError(f"`backbone` must name a network of applications: or keras_hub:. Received: {backbone}")
-        model, scaling = openers[library](network, channels, rgb, **options)
-        return _with_taps(model), scaling
-    if isinstance(backbone, keras.Model):
-        _check_input(backbone, channels)
-        return _with_taps(backbone), []
-    model = backbone(input_shape=(None, None, channels))
+        options = dict(backbone)
+        for library, opener in (("applications", _application), ("keras_hub", _hub)):
+            if library in options:
+                model, scaling = opener(options.pop(library), channels, rgb, **options)
+                return _with_taps(model), scaling
+        raise ConfigError(f"`backbone` must name a network of applications: or keras_hub:. Received: {backbone}")
+    model = backbone if isinstance(backbone, keras.Model) else backbone(input_shape=(None, None, channels))
     if not isinstance(model, keras.Model):
         raise ConfigError(f"`backbone` must be a function that gives a keras.Model. Received: {type(model).__name__}")
-    _check_input(model, channels)
+    shapes = [tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or ()]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != channels:
+        raise ConfigError(
+            f"`backbone` must be a functional model of maps with {channels} channel{'s' * (channels > 1)}, or a "
+            f"function of input_shape that gives one. Received: {_called(model)} with inputs {shapes}"
+        )
     return _with_taps(model), []
 
 
 def _application(name, channels, rgb, *, weights=None, **options):
     known = {n: f for n, f in vars(keras.applications).items() if n[0].isupper() and callable(f)}
     if name not in known:
-        raise ConfigError(f"`backbone`: keras.applications has no {name!r}{_nearest(name, known)}")
+        raise ConfigError(f"`backbone`: keras.applications has no {name!r}{nearest(name, known)}")
     taken = inspect.signature(known[name]).parameters
     for option in options:
         if option not in taken:
-            raise ConfigError(f"`backbone`: {name} has no option {option!r}{_nearest(option, taken)}")
+            raise ConfigError(f"`backbone`: {name} has no option {option!r}{nearest(option, taken)}")
     _check_weights(weights, rgb)
     if weights is None and "include_preprocessing" in taken:
         options.setdefault("include_preprocessing", False)
@@ -165,15 +164,6 @@ def _check_size(network, size):
         fits = False
     if not fits:
         raise ConfigError(f"`backbone` makes no maps of {size}x{size} pixels; take a larger size, or another network")
-
-
-def _check_input(model, channels):
-    shapes = [tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or ()]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != channels:
-        raise ConfigError(
-            f"`backbone` must be a functional model of maps with {channels} channel{'s' * (channels > 1)}, or a "
-            f"function of input_shape that gives one. Received: {_called(model)} with inputs {shapes}"
-        )
 
 
 def _levels_to(prepare):
@@ -259,7 +249,7 @@ def _stride(small, large):
 def _renamed(model, channels, prefix):
     """The same network and weights in variables of its own, for any size, with the same layer names in every build.
 
-    Names that Keras counts up from build to build are counted anew; batch normalization is that of all devices.
+    Names that Keras counts up from build to build are counted anew.
     """
     counts = {}
 
@@ -292,8 +282,3 @@ def _renamed(model, channels, prefix):
 
 def _called(model):
     return f"{type(model).__name__} {getattr(model, 'name', '')!r}"
-
-
-def _nearest(name, known):
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"

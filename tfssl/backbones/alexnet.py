@@ -1,4 +1,7 @@
-"""AlexNet, CaffeNet, the variants of them that the pretext tasks train, and the network of Zeiler and Fergus."""
+"""AlexNet, CaffeNet, the variants of them that the pretext tasks train, and the network of Zeiler and Fergus.
+
+Krizhevsky et al., NeurIPS 2012; BVLC/caffe, models/bvlc_alexnet and bvlc_reference_caffenet; Zeiler, Fergus, ECCV 2014.
+"""
 
 import functools
 
@@ -47,11 +50,10 @@ def alexnet(
 ):
     """AlexNet: five convolutions, three 3x3 / 2 max pools after conv1, conv2 and conv5, fully connected layers.
 
-    Defaults are BVLC's AlexNet for 227x227 pictures: 2,334,080 convolution parameters, 60,965,224 with fc8 of 1000
+    Defaults are BVLC's AlexNet for 227x227 images: 2,334,080 convolution parameters, 60,965,224 with fc8 of 1000
     classes. What others trained, as options:
 
-    - CaffeNet: ``order="pool_norm", bias=1.0``, the function :data:`caffenet`. Its local response normalization
-      comes after the pooling.
+    - CaffeNet: ``order="pool_norm", bias=1.0``, the function :data:`caffenet`.
     - Jigsaw: CaffeNet with ``conv1_stride=2, fc=(512,)`` (paper) or ``(1024,)`` (released code).
     - Context prediction, released code: CaffeNet with ``groups=1, conv1_padding=5, normalization="lrn_batch",
       fc=(4096,), dropout=0, initializer="glorot_uniform", bias=0.0``; the network of the paper's figure also has
@@ -64,22 +66,21 @@ def alexnet(
     Args:
         x: KerasTensor (B, H, W, C), any number of channels.
         widths: channels of the five convolutions.
-        groups: groups in conv2, conv4 and conv5 (1 for none).
-        conv1_stride: in pixels.
+        groups: in conv2, conv4 and conv5 (1 for none).
+        conv1_stride, conv2_stride: in pixels.
         conv1_padding: zeros on each side of the input.
-        conv2_stride: in pixels.
         padding: ``"caffe"`` pads conv2 by 2 and conv3 ... conv5 by 1 and rounds pool sizes up; ``"same"`` follows
             TensorFlow's rule everywhere, conv1 included.
         pool_padding: rows and columns on each side of every pooling's input.
-        order: ``"norm_pool"`` (AlexNet) or ``"pool_norm"`` (CaffeNet): where the local response normalization stands.
+        order: ``"norm_pool"`` or ``"pool_norm"``: where the local response normalization stands.
         normalization: None; ``"lrn"`` (conv1, conv2); ``"batch"``: batch normalization in every layer instead;
             ``"lrn_batch"``: as ``"lrn"``, and batch normalization without scale and offset in conv3 ... fc7; or
             ``{layer: kind}`` with the kinds ``"lrn"`` (conv1, conv2, conv5) and those of
             ``tfssl.backbones.blocks.BATCH_NORMALIZATIONS``, which stand between convolution and ReLU.
         fc: units of fc6, fc7; None, False or () for convolutions only, which then take any size.
-        dropout: share of units dropped after each fully connected layer.
+        dropout: fraction of units dropped after each fully connected layer.
         initializer: of all kernels; None for Caffe's Gaussians, deviation 0.01 and 0.005 in fully connected layers.
-        bias: initial bias of conv2, conv4, conv5 and the fully connected layers (AlexNet 0.1, CaffeNet 1).
+        bias: initial bias of conv2, conv4, conv5 and the fully connected layers.
         name_prefix: put before every layer name.
 
     Returns:
@@ -88,10 +89,6 @@ def alexnet(
 
     Raises:
         ConfigError: if an option is unknown, or fc is asked for on an input of unknown size.
-
-    Reference:
-        A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks.
-        NeurIPS 2012. BVLC/caffe: models/bvlc_alexnet, models/bvlc_reference_caffenet.
     """
     kinds = _normalizations(normalization)
     _check("padding", padding, ("caffe", "same"))
@@ -102,8 +99,7 @@ def alexnet(
     paddings = ["same"] * 5 if padding == "same" else (conv1_padding, *_PADDINGS[1:])
     taps = {}
     for i in range(5):
-        tap = f"conv{i + 1}"
-        kind = kinds.get(tap)
+        tap, kind = f"conv{i + 1}", kinds.get(f"conv{i + 1}")
         x = taps[tap] = conv_relu(
             x,
             widths[i],
@@ -117,85 +113,39 @@ def alexnet(
             bias=bias if _GROUPED[i] else 0.0,
         )
         if _POOLED[i]:
-            pool = functools.partial(
-                max_pool,
-                pool_size=3,
-                padding="same" if padding == "same" else pool_padding,
-                name=f"{name_prefix}pool{i + 1}",
-            )
-            norm = LocalResponseNormalization(name=f"{name_prefix}norm{i + 1}") if kind == "lrn" else _identity
-            x = taps[f"pool{i + 1}"] = norm(pool(x)) if order == "pool_norm" else pool(norm(x))
-    return taps | fully_connected(
-        x,
-        fc,
-        dropout=dropout,
-        initializer=initializer or initializers.RandomNormal(stddev=0.005),
-        bias=bias,
-        normalization=kinds,
-        name_prefix=name_prefix,
-    )
+            norm = LocalResponseNormalization(name=f"{name_prefix}norm{i + 1}") if kind == "lrn" else lambda x: x
+            x = norm(x) if order == "norm_pool" else x
+            x = max_pool(x, 3, f"{name_prefix}pool{i + 1}", padding="same" if padding == "same" else pool_padding)
+            x = taps[f"pool{i + 1}"] = norm(x) if order == "pool_norm" else x
+    weights = {"initializer": initializer or initializers.RandomNormal(stddev=0.005), "bias": bias}
+    return taps | fully_connected(x, fc, dropout=dropout, normalization=kinds, name_prefix=name_prefix, **weights)
 
 
 caffenet = functools.partial(alexnet, order="pool_norm", bias=1.0)
-"""CaffeNet: :func:`alexnet` with the pooling before the normalization and biases of 1; takes the same options."""
+"""CaffeNet: :func:`alexnet` with the pooling before the normalization and biases of 1."""
 
 
 def zf(
-    x,
-    *,
-    conv1_padding=1,
-    conv2_padding=0,
-    fc=(4096, 4096),
-    dropout=0.5,
-    initializer=None,
-    bias=0.0,
-    name_prefix="",
+    x, *, conv1_padding=1, conv2_padding=0, fc=(4096, 4096), dropout=0.5, initializer=None, bias=0.0, name_prefix=""
 ):
-    """ZF net: conv1 7x7 / 2, conv2 5x5 / 2, no groups; each 3x3 / 2 pooling is followed by the normalization.
+    """ZF net: conv1 7x7 / 2, conv2 5x5 / 2, no groups; options and taps as :func:`alexnet`, the norm after pooling.
 
-    For 224x224 pictures: 3,726,464 convolution parameters, 62,357,608 with fc8 of 1000 classes; maps of 110, 26, 13,
-    13, 13 pixels. The version for detection has ``conv1_padding=3, conv2_padding=2``.
-
-    Args:
-        conv1_padding: zeros on each side of conv1's input.
-        conv2_padding: zeros on each side of conv2's input.
-        initializer: of all kernels; None for a Gaussian of deviation 0.01, as in the paper.
-        others: as :func:`alexnet`.
-
-    Returns:
-        dict of KerasTensors conv1 ... conv5 (after the ReLU), pool1, pool2 (after the normalization), pool5, fc6,
-        fc7 (after the dropout).
-
-    Raises:
-        ConfigError: if fc is asked for on an input of unknown size.
-
-    Reference:
-        M. D. Zeiler, R. Fergus: Visualizing and Understanding Convolutional Networks. ECCV 2014.
+    For 224x224 images: 3,726,464 convolution parameters, 62,357,608 with fc8 of 1000 classes; maps of 110, 26, 13,
+    13, 13 pixels. The version for detection has ``conv1_padding=3, conv2_padding=2``. Kernels start from a Gaussian of
+    deviation 0.01.
     """
-    initializer = initializer or initializers.RandomNormal(stddev=0.01)
+    weights = {"initializer": initializer or initializers.RandomNormal(stddev=0.01), "bias": bias}
     layers = ((96, 7, 2, conv1_padding), (256, 5, 2, conv2_padding), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1))
     taps = {}
     for i, (filters, kernel_size, strides, padding) in enumerate(layers, start=1):
-        x = taps[f"conv{i}"] = conv_relu(
-            x,
-            filters,
-            kernel_size,
-            f"{name_prefix}conv{i}",
-            strides=strides,
-            padding=padding,
-            initializer=initializer,
-            bias=bias,
-        )
+        x = conv_relu(x, filters, kernel_size, f"{name_prefix}conv{i}", strides=strides, padding=padding, **weights)
+        taps[f"conv{i}"] = x
         if i in (1, 2, 5):
             x = max_pool(x, 3, f"{name_prefix}pool{i}")
             if i != 5:
                 x = LocalResponseNormalization(name=f"{name_prefix}norm{i}")(x)
             taps[f"pool{i}"] = x
-    return taps | fully_connected(x, fc, dropout=dropout, initializer=initializer, bias=bias, name_prefix=name_prefix)
-
-
-def _identity(x):
-    return x
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)
 
 
 def _check(name, value, known):

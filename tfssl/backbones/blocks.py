@@ -1,5 +1,7 @@
 """The blocks of which all backbones are made: convolution, pooling and fully connected layers, with Caffe's sizes."""
 
+import difflib
+
 import keras
 from keras import layers
 
@@ -24,8 +26,8 @@ def conv_relu(
     Args:
         x: KerasTensor (B, H, W, C).
         filters: output channels.
-        kernel_size: side k of the kernel in pixels.
-        name: name of the ReLU, whose output is the tap.
+        kernel_size: k in pixels.
+        name: of the ReLU, whose output is the tap.
         strides: in pixels.
         padding: zeros on each side, as in Caffe: the output has ``floor((n + 2 padding - k) / strides) + 1`` pixels.
             None is (k - 1) / 2; ``"same"`` is Keras' rule, which pads strided convolutions at the end only.
@@ -33,9 +35,6 @@ def conv_relu(
         normalization: None or a key of ``BATCH_NORMALIZATIONS``.
         initializer: of the kernel; anything that ``keras.initializers.get`` takes.
         bias: initial value of all biases. With a normalization that has an offset of its own there is no bias.
-
-    Returns:
-        KerasTensor (B, H', W', filters).
     """
     if padding is None:
         padding = (kernel_size - 1) // 2
@@ -69,17 +68,12 @@ def fully_connected(x, widths, *, dropout, initializer, bias=0.0, normalization=
     Args:
         x: KerasTensor (B, H, W, C) or (B, C); a map is flattened in the order rows, columns, channels.
         widths: units of each layer; None, False or () for no layer at all.
-        dropout: share of units dropped after each ReLU in training.
-        initializer: of the kernels.
-        bias: initial value of all biases.
-        normalization: ``{layer name: kind of batch normalization or None}``, or None.
-        name_prefix: put before every layer name.
+        dropout: fraction of units dropped after each ReLU in training.
+        initializer, bias, name_prefix: as :func:`conv_relu`; the prefix stands before every layer name.
+        normalization: kind of batch normalization of all layers, or ``{layer name: kind or None}``, or None.
 
     Returns:
         ``{"fc6": KerasTensor (B, widths[0]), "fc7": ...}``, each after its dropout.
-
-    Raises:
-        ConfigError: if the height or width of x is not known.
     """
     taps = {}
     if widths and len(x.shape) == 4:
@@ -91,13 +85,19 @@ def fully_connected(x, widths, *, dropout, initializer, bias=0.0, normalization=
         x = layers.Flatten(name=f"{name_prefix}flatten")(x)
     for index, units in enumerate(widths or (), start=6):
         tap = f"fc{index}"
-        name, kind = name_prefix + tap, (normalization or {}).get(tap)
+        name, kind = name_prefix + tap, normalization.get(tap) if isinstance(normalization, dict) else normalization
         x = layers.Dense(units, name=f"{name}_dense", **_weights(kind, initializer, bias))(x)
         x = _normalize_relu(x, name, kind)
         if dropout:
             x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
         taps[tap] = x
     return taps
+
+
+def nearest(name, known):
+    """The end of a message about an unknown name: the nearest of the known ones, or all of them."""
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
 
 
 def check_normalization(kind, also=()):

@@ -14,10 +14,7 @@ from tfssl.layers.resizing import ResizeToStride
 def double(x, times, widths):
     """Transposed 4x4 convolutions with stride 2, batch normalization and ReLU: (B, h, w, c) -> (B, 2^times h, ...).
 
-    Args:
-        x: KerasTensor.
-        times: how often it is doubled.
-        widths: channels of the last ones; those before have as many as the first of these.
+    ``widths`` are the channels of the last ones; those before have as many as the first of these.
     """
     widths = (widths[0],) * times + tuple(widths)
     for i, filters in enumerate(widths[len(widths) - times :], start=1):
@@ -29,17 +26,9 @@ def double(x, times, widths):
 
 
 def deepest(network, size):
-    """The last map of a trunk for square images, on a grid that doubling brings back to their size.
+    """The last map of a trunk for square images of ``size`` pixels, on a grid that doubling brings back to their size.
 
-    Args:
-        network: of :func:`trunk`.
-        size: pixels along a side, a multiple of the map's stride.
-
-    Returns:
-        ``(function, doublings)``: of the trunk's input, which gives (B, size / 2^doublings, ..., c), and a number.
-
-    Raises:
-        ConfigError: if size is no multiple of the stride.
+    Returns ``(function, doublings)``: of the trunk's input, which gives (B, size / 2^doublings, ..., c), and a number.
     """
     tap = list(network.output)[-1]
     stride = strides(network)[tap]
@@ -49,18 +38,10 @@ def deepest(network, size):
 
 
 def decode_maps(taps, pixels_per_cell, reference, stride, *, width=128, name_prefix=""):
-    """Join maps from coarse to fine by convolutions, up to a stride: features for dense predictions.
+    """Join maps ``{tap: KerasTensor}`` of a trunk from coarse to fine by convolutions: features for dense predictions.
 
-    Args:
-        taps: ``{tap: KerasTensor}`` of a trunk.
-        pixels_per_cell: their :func:`strides`.
-        reference: KerasTensor (B, H, W, any), the trunk's input.
-        stride: of the result in pixels.
-        width: its channels.
-        name_prefix: put before every layer name.
-
-    Returns:
-        KerasTensor (B, ceil(H / stride), ceil(W / stride), width).
+    ``pixels_per_cell`` are their :func:`strides`, ``reference`` is the trunk's input (B, H, W, any). Returns a
+    KerasTensor (B, ceil(H / stride), ceil(W / stride), width).
     """
     names = [tap for tap in taps if pixels_per_cell[tap] and pixels_per_cell[tap] >= stride] or list(taps)[-1:]
     x = None

@@ -14,9 +14,7 @@ _ABOUT = "_tfssl_encoder"
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Encoder(keras.Model):
-    """A functional ``keras.Model`` whose outputs are named taps.
-
-    It stays what it is when it is saved and loaded, cloned or exported, and another one can be built on it.
+    """A functional ``keras.Model`` whose outputs are named taps, also when it is saved and loaded, cloned or exported.
 
     Args:
         inputs: KerasTensor: of an image (B, H, W, 3), RGB in [0, 1]; of a clip (B, T, H, W, 3) likewise; of a sound
@@ -26,9 +24,6 @@ class Encoder(keras.Model):
         modality: one of :data:`MODALITIES`; None: that of the encoder that gave ``outputs``, or ``"image"``.
         smallest: pixels that the shorter side of an input needs at least, of a sound samples; None: as ``modality``, or
             found from the shapes of the taps.
-
-    Raises:
-        ValueError: for an unknown modality, or outputs that are no dict of taps.
     """
 
     def __init__(self, inputs, outputs, name=None, *, modality=None, smallest=None, **kwargs):
@@ -57,11 +52,9 @@ class Encoder(keras.Model):
         return self._smallest
 
     def get_config(self):
-        """Configuration for saving."""
         return {**super().get_config(), "modality": self.modality, "smallest": self._smallest}
 
     def compute_output_spec(self, *args, **kwargs):
-        """The taps of symbolic inputs."""
         return self._mark(super().compute_output_spec(*args, **kwargs))
 
     def _run_through_graph(self, *args, **kwargs):
@@ -75,21 +68,15 @@ class Encoder(keras.Model):
 
 
 def as_encoder(network, name=None):
-    """An encoder as it is, or one made of any model of RGB images, with the same variables.
-
-    Files written before there was this class hold such models, and so do those of other libraries.
+    """An encoder as it is, or one made of any model of RGB images, with its variables; ModelError for others.
 
     Args:
         network: ``keras.Model``: RGB images (B, H, W, 3) in [0, 1] -> a dict of maps (B, h, w, c) and vectors (B, c),
-            several of them, or one. Networks of other ranges need a ``Rescaling`` in front. Where it takes one size
-            only, images are resized to it.
+            several of them, or one. Where it takes one size only, images are resized to it.
         name: what to call it in the message.
 
     Returns:
         :class:`Encoder`; the tap of a single output is called ``features``, of several ``output1`` ...
-
-    Raises:
-        ModelError: if it is something else.
     """
     if isinstance(network, Encoder):
         return network

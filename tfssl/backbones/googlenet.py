@@ -1,4 +1,4 @@
-"""GoogLeNet (Inception v1)."""
+"""GoogLeNet (Inception v1; Szegedy et al., CVPR 2015; BVLC/caffe, models/bvlc_googlenet)."""
 
 from keras import initializers, layers
 
@@ -26,7 +26,7 @@ AUXILIARY = {"4a": "aux1", "4d": "aux2"}
 def googlenet(x, *, auxiliary=False, fc=(), dropout=0.4, initializer=None, bias=0.2, name_prefix=""):
     """GoogLeNet: two convolutional stages, nine inception modules, average pooling.
 
-    For 224x224 pictures the trunk has 5,973,552 parameters, 6,998,552 with a classifier of 1000 classes, 13,378,280
+    For 224x224 images the trunk has 5,973,552 parameters, 6,998,552 with a classifier of 1000 classes, 13,378,280
     with both auxiliary classifiers. The taps conv1 ... conv5 are: conv1, conv2 (the 3x3 convolution), and the last
     modules of each size, conv3 = inception_3b, conv4 = inception_4e, conv5 = inception_5b.
 
@@ -34,26 +34,17 @@ def googlenet(x, *, auxiliary=False, fc=(), dropout=0.4, initializer=None, bias=
         auxiliary: whether to grow the two auxiliary branches, up to their dropout of 0.7; their losses are weighted
             by 0.3. They need a known size (224 in the paper).
         fc: units of fully connected layers after the average pooling; the paper has none.
-        dropout: share of channels dropped after the average pooling (paper: 0.4), and after each layer of fc.
+        dropout: fraction of channels dropped after the average pooling (paper: 0.4), and after each layer of fc.
         initializer: of all kernels; None for Caffe's "xavier", uniform with variance 1 / fan-in.
         bias: initial value of all biases (Caffe's definition: 0.2).
 
     Returns:
         dict of KerasTensors conv1, pool1, conv2, pool2, inception_3a, ... inception_5b, conv3, conv4, conv5,
         pool5 (B, 1024) (averaged over the whole map, after the dropout), and aux1, aux2 (B, 1024) with ``auxiliary``.
-
-    Raises:
-        ConfigError: if auxiliary branches are asked for on an input of unknown size.
-
-    Reference:
-        C. Szegedy et al.: Going Deeper with Convolutions. CVPR 2015. BVLC/caffe: models/bvlc_googlenet.
     """
     if auxiliary and None in x.shape[1:]:
         raise ConfigError("auxiliary=True needs an input of known height and width; give them, or auxiliary=False")
-    weights = {
-        "initializer": initializer or initializers.VarianceScaling(1.0, "fan_in", "uniform"),
-        "bias": bias,
-    }
+    weights = {"initializer": initializer or initializers.VarianceScaling(1.0, "fan_in", "uniform"), "bias": bias}
     taps = {}
     taps["conv1"] = x = conv_relu(x, 64, 7, f"{name_prefix}conv1", strides=2, **weights)
     x = max_pool(x, 3, f"{name_prefix}pool1")
@@ -66,8 +57,7 @@ def googlenet(x, *, auxiliary=False, fc=(), dropout=0.4, initializer=None, bias=
         tap = f"inception_{module}"
         taps[tap] = x = inception(x, channels, name_prefix + tap, **weights)
         if auxiliary and module in AUXILIARY:
-            branch = AUXILIARY[module]
-            taps[branch] = _auxiliary(x, name_prefix + branch, **weights)
+            taps[AUXILIARY[module]] = _auxiliary(x, name_prefix + AUXILIARY[module], **weights)
         if module in ("3b", "4e"):
             stage = int(module[0])
             taps[f"conv{stage}"] = x
@@ -81,14 +71,8 @@ def googlenet(x, *, auxiliary=False, fc=(), dropout=0.4, initializer=None, bias=
 def inception(x, channels, name, **weights):
     """An inception module: 1x1, 3x3, 5x5 and pooled branches side by side, concatenated in this order.
 
-    Args:
-        x: KerasTensor (B, H, W, C).
-        channels: of the 1x1, 3x3 reduction, 3x3, 5x5 reduction, 5x5 and pool projection.
-        name: name of the concatenation; its convolutions are ``NAME_1x1``, ``NAME_3x3_reduce`` and so on.
-        **weights: ``initializer`` and ``bias`` of :func:`tfssl.backbones.blocks.conv_relu`.
-
-    Returns:
-        KerasTensor (B, H, W, channels of 1x1 + 3x3 + 5x5 + pool projection).
+    Its convolutions are ``NAME_1x1``, ``NAME_3x3_reduce`` and so on; ``channels`` as in :data:`MODULES`; ``weights``
+    are ``initializer`` and ``bias`` of :func:`tfssl.backbones.blocks.conv_relu`.
     """
     one, reduce_three, three, reduce_five, five, projection = channels
     branches = [conv_relu(x, one, 1, f"{name}_1x1", **weights)]

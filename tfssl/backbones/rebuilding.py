@@ -1,4 +1,7 @@
-"""Functional models changed: normalization folded away, dense layers as convolutions, weights in Caffe's layout."""
+"""Functional models changed: normalization folded away, dense layers as convolutions, weights in Caffe's layout.
+
+ModelError is raised for a model that is not functional, or has a model inside.
+"""
 
 import keras
 import numpy as np
@@ -14,12 +17,6 @@ def producer(layer):
     return layer.input._keras_history.operation
 
 
-def has_one_reader(layer, model):
-    """Whether one other layer, and no output of the model, reads the output of ``layer``."""
-    is_output = any(layer.output is tensor for tensor in keras.tree.flatten(model.outputs))
-    return not is_output and len(layer._outbound_nodes) == 1
-
-
 def rebuild(model, replace, skipped, inputs=None):
     """A copy of a functional model with some layers replaced or left out, and the weights of all others.
 
@@ -28,12 +25,6 @@ def rebuild(model, replace, skipped, inputs=None):
         replace: ``{layer name: (layer to put in its place, its weights)}``.
         skipped: names of layers whose input takes the place of their output.
         inputs: KerasTensor to build on; None for inputs as the model's own.
-
-    Returns:
-        ``keras.Model`` that shares no variable with ``model``.
-
-    Raises:
-        ModelError: if the model is not functional, or has a model inside.
     """
     if not hasattr(model, "operations") or isinstance(model, keras.Sequential):
         raise ModelError(f"model must be a functional keras.Model. Received: {type(model).__name__}")
@@ -49,34 +40,22 @@ def rebuild(model, replace, skipped, inputs=None):
 
     rebuilt = keras.models.clone_model(model, input_tensors=inputs, clone_function=copy, call_function=call)
     for layer in rebuilt.layers:
-        if not layer.weights:
-            continue
-        weights = replace[layer.name][1] if layer.name in replace else model.get_layer(layer.name).get_weights()
-        layer.set_weights(weights)
+        if layer.weights:
+            name = layer.name
+            layer.set_weights(replace[name][1] if name in replace else model.get_layer(name).get_weights())
     return rebuilt
 
 
 def fold_batch_normalization(model):
-    """The same network without the batch normalizations that follow a convolution or a dense layer.
+    """The same network without the batch normalizations that follow a convolution or a dense layer, in inference.
 
-    ``w' = w s, b' = (b - mean) s + beta`` with ``s = gamma / sqrt(variance + epsilon)`` and the moving statistics,
-    so that outputs equal those of ``model`` in inference. Doersch et al. (2015) publish their network like this, for
-    frameworks and transfer protocols that know no normalization. Conditions are not met where the layer before has
-    an activation or another reader, or is of another kind: those normalizations stay.
-
-    Args:
-        model: functional ``keras.Model``, such as ``tfssl.backbones.build`` returns.
+    ``w' = w s, b' = (b - mean) s + beta`` with ``s = gamma / sqrt(variance + epsilon)`` and the moving statistics.
+    Doersch et al. (2015) publish their network like this. Normalizations stay where the layer before has an activation
+    or another reader, or is of another kind.
 
     Returns:
         ``keras.Model`` with the same inputs, outputs and layer names, the folded layers left out, and weights of
         its own. Convolutions and dense layers that a normalization was folded into have a bias.
-
-    Raises:
-        ModelError: if the model is not functional, or has a model inside.
-
-    Reference:
-        C. Doersch, A. Gupta, A. A. Efros: Unsupervised Visual Representation Learning by Context Prediction.
-        ICCV 2015.
     """
     replace, skipped = {}, set()
     for layer in getattr(model, "layers", ()):
@@ -90,15 +69,12 @@ def fold_batch_normalization(model):
 
 
 def _takes_folding(layer, model):
-    return (
-        isinstance(layer, (layers.Conv2D, layers.Dense))
-        and layer.activation is activations.linear
-        and has_one_reader(layer, model)
-    )
+    linear = isinstance(layer, (layers.Conv2D, layers.Dense)) and layer.activation is activations.linear
+    return linear and len(layer._outbound_nodes) == 1 and not any(layer.output is one for one in model.outputs)
 
 
 def _folded(layer, normalization):
-    kernel, bias = (np.asarray(v, np.float64) for v in _with_bias(layer))
+    kernel, bias = (np.asarray(v, np.float64) for v in [*layer.get_weights(), 0.0][:2])
     statistics = normalization.get_weights()  # gamma, beta (where there are any), mean, variance
     gamma = statistics.pop(0) if normalization.scale else 1.0
     beta = statistics.pop(0) if normalization.center else 0.0
@@ -107,30 +83,19 @@ def _folded(layer, normalization):
     return [kernel * scale, (bias - mean) * scale + beta]
 
 
-def _with_bias(layer):
-    weights = layer.get_weights()
-    return weights if layer.use_bias else [*weights, np.zeros(weights[0].shape[-1])]
-
-
 def fully_convolutional(model):
     """Turn the dense layers of a classifier into convolutions with the same weights.
 
     The first one gets a kernel as large as the map it flattens (6x6 in AlexNet, 7x7 in VGG), the others 1x1 (Long,
-    Shelhamer and Darrell, 2015, section 3.1). On a picture of the size that ``model`` was built for the outputs are
-    equal; on larger ones they become maps, one position for each place of the window.
+    Shelhamer and Darrell, 2015, section 3.1). On an image of the size that ``model`` was built for the outputs are
+    equal; on larger ones they become maps, one position for each position of the window.
 
     Args:
-        model: functional ``keras.Model`` with one picture as its input, whose dense layers follow a ``Flatten``.
+        model: functional ``keras.Model`` with one image as its input, whose dense layers follow a ``Flatten``.
 
     Returns:
-        ``keras.Model`` from pictures (B, H, W, C), H and W free, to the same outputs with (B, units) become
+        ``keras.Model`` from images (B, H, W, C), H and W free, to the same outputs with (B, units) become
         (B, H', W', units). Layer names stay; weights are copies.
-
-    Raises:
-        ModelError: if the model is not functional, has a model inside, or flattens nothing.
-
-    Reference:
-        J. Long, E. Shelhamer, T. Darrell: Fully Convolutional Networks for Semantic Segmentation. CVPR 2015.
     """
     flatten = {layer.name for layer in getattr(model, "layers", ()) if isinstance(layer, layers.Flatten)}
     if not flatten:
@@ -158,28 +123,25 @@ def _as_convolution(dense, size):
 
 
 def load_caffe_weights(model, weights, *, bgr=True, skip=()):
-    """Give a model the weights of a Caffe network.
+    """Give a model the weights of a Caffe network. Nothing is changed unless everything fits.
 
     Caffe's kernels are (out, in / groups, rows, columns) and become (rows, columns, in / groups, out); its fully
     connected layers read maps in the order channels, rows, columns, ours rows, columns, channels; its first
-    convolution reads blue, green, red. Nothing is changed unless everything fits.
+    convolution reads blue, green, red.
 
     Args:
-        model: ``keras.Model`` of a backbone, or any whose weight layers are named like the Caffe layers, with or
-            without ``_conv`` or ``_dense`` at the end.
-        weights: ``{Caffe layer: (kernel, bias)}`` of float arrays: kernels (out, in / groups, rows, columns) of
-            convolutions, (out, in) of fully connected layers; biases (out,).
+        model: ``keras.Model`` whose weight layers are named like the Caffe layers, with or without ``_conv`` or
+            ``_dense`` at the end.
+        weights: ``{Caffe layer: (kernel, bias)}`` of float arrays.
         bgr: whether the first convolution's input channels are turned round if it has three, so that the model
             reads RGB. Values stay Caffe's: 0 ... 255 minus the mean, (123, 117, 104) in RGB.
         skip: layers of the model that keep their values, such as ``("fc8",)``.
 
-    Returns:
-        None; the model is changed.
-
     Raises:
         ModelError: if a layer of the model has no weights here, weights have no layer, or a shape does not fit.
     """
-    targets = {_caffe_name(layer): layer for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.Dense))}
+    found = (layer for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.Dense)))
+    targets = {layer.name.removesuffix("_conv").removesuffix("_dense"): layer for layer in found}
     first = next((name for name, layer in targets.items() if isinstance(layer, layers.Conv2D)), None)
     targets = {name: layer for name, layer in targets.items() if name not in skip}
     for name in targets:
@@ -195,13 +157,10 @@ def load_caffe_weights(model, weights, *, bgr=True, skip=()):
         layer.set_weights(converted[name])
 
 
-def _caffe_name(layer):
-    return layer.name.removesuffix("_conv").removesuffix("_dense")
-
-
 def _converted(name, layer, kernel, bias, *, turn):
     kernel, bias = np.asarray(kernel), np.asarray(bias)
-    expected = _caffe_shape(layer)
+    shape = tuple(layer.kernel.shape)
+    expected = (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]
     if kernel.shape != expected or bias.shape != expected[:1] or not layer.use_bias:
         raise ModelError(
             f"weights of {name!r} are {kernel.shape} and {bias.shape}, the model needs {expected} and "
@@ -215,8 +174,3 @@ def _converted(name, layer, kernel, bias, *, turn):
         rows, columns, channels = before.input.shape[1:]
         kernel = kernel.reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1).reshape(len(kernel), -1)
     return [kernel.T, bias]
-
-
-def _caffe_shape(layer):
-    shape = tuple(layer.kernel.shape)
-    return (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]

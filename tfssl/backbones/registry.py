@@ -1,6 +1,5 @@
 """Backbones by name, as whole models."""
 
-import difflib
 import functools
 import inspect
 import re
@@ -9,6 +8,7 @@ import keras
 from keras import layers
 
 from tfssl.backbones.alexnet import alexnet, caffenet, zf
+from tfssl.backbones.blocks import nearest
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.googlenet import googlenet
 from tfssl.backbones.small import alexnet_s, inception_s, vgg_s
@@ -39,7 +39,7 @@ def build(name, *, input_shape, classes=None, **options):
         **options: of the backbone's function, such as ``fc``, ``dropout``, ``initializer``.
 
     Returns:
-        An :class:`~tfssl.backbones.encoder.Encoder` of float pictures (B, H, W, C), fc6 and fc7 among its taps where
+        An :class:`~tfssl.backbones.encoder.Encoder` of float images (B, H, W, C), fc6 and fc7 among its taps where
         ``fc`` asks for them; or, with classes, a ``keras.Model`` to logits (B, classes) in float32; with GoogLeNet's
         ``auxiliary=True`` to a dict of the logits ``logits``, ``aux1`` and ``aux2``.
 
@@ -47,7 +47,7 @@ def build(name, *, input_shape, classes=None, **options):
         ConfigError: if the name or an option is unknown, or the network does not fit the input.
     """
     if name not in BACKBONES:
-        raise ConfigError(f"no backbone {name!r}{_nearest(name, BACKBONES)}; there are {', '.join(BACKBONES)}")
+        raise ConfigError(f"no backbone {name!r}{nearest(name, BACKBONES)}")
     _check_options(name, options)
     _check_input_shape(input_shape)
     pictures = layers.Input(input_shape, name="pictures")
@@ -74,10 +74,7 @@ def classifier(taps, classes, *, initializer=None, name="fc8"):
         taps: dict of KerasTensors, as a backbone returns it.
         classes: number of classes.
         initializer: of the kernel; None for a Gaussian of deviation 0.01, as in AlexNet.
-        name: name of the layer.
-
-    Returns:
-        KerasTensor (B, classes), logits in float32, whatever the precision of the network.
+        name: of the layer, whose logits (B, classes) are float32, whatever the precision of the network.
     """
     x = next(taps[tap] for tap in ("fc7", "fc6", "pool5", "conv5") if tap in taps)
     if len(x.shape) == 4:
@@ -90,7 +87,7 @@ def _check_options(name, options):
     known = [key for key in inspect.signature(BACKBONES[name]).parameters if key not in ("x", "name_prefix")]
     for key in options:
         if key not in known:
-            raise ConfigError(f"{name} has no option {key!r}{_nearest(key, known)}; it has {', '.join(known)}")
+            raise ConfigError(f"{name} has no option {key!r}{nearest(key, known)}")
 
 
 def _check_input_shape(shape):
@@ -102,8 +99,3 @@ def _reason(error):
     """The sentence that Keras prints in bold, without the call that it wraps around it."""
     bold = re.search(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
     return " ".join((bold.group(1) if bold else str(error)).split())
-
-
-def _nearest(name, known):
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""

@@ -19,30 +19,24 @@ def alexnet_s(
     initializer="he_normal",
     name_prefix="",
 ):
-    """Five convolutions in the shape of AlexNet, for pictures or tiles of 16 to 96 pixels.
+    """Five convolutions in the shape of AlexNet, for images or tiles of 16 to 96 pixels.
 
     conv1 has its own kernel and stride, the others are 3x3; every convolution is padded by half its kernel, so that
-    strides alone shrink the maps. With 64x64 pictures and the defaults they have 32, 16, 8, 8, 8 pixels, pool5 has 4.
+    strides alone shrink the maps. With 64x64 images and the defaults they have 32, 16, 8, 8, 8 pixels, pool5 has 4.
 
     Args:
         x: KerasTensor (B, H, W, C), any size and number of channels.
         widths: channels of the five convolutions.
-        conv1_kernel: side of conv1's kernel in pixels, odd.
+        conv1_kernel: in pixels, odd.
         conv1_stride: in pixels.
         pools: numbers of the convolutions that a max pooling with stride 2 follows, () for none.
-        pool_size: side of the pooling windows in pixels: 3 overlap, as AlexNet's; 2 cost less.
+        pool_size: of the pooling windows in pixels: 3 overlap, as AlexNet's; 2 cost less.
         normalization: None, ``"batch"`` or ``"batch_without_affine"``, between each convolution or fully connected
             layer and its ReLU.
-        fc: units of fully connected layers fc6, fc7; None, False or () for convolutions only.
-        dropout: share of units dropped after each fully connected layer.
-        initializer: of all kernels.
-        name_prefix: put before every layer name.
+        fc, dropout, initializer, name_prefix: as :func:`tfssl.backbones.alexnet.alexnet`.
 
     Returns:
         dict of KerasTensors conv1 ... conv5 (after the ReLU), pool1 ... for each number in ``pools``, fc6 ...
-
-    Raises:
-        ConfigError: if an option is out of range, or fc is asked for on an input of unknown size.
     """
     if len(widths) != 5:
         raise ConfigError(f"widths={widths!r} must have one number for each of conv1 ... conv5")
@@ -51,78 +45,47 @@ def alexnet_s(
     if conv1_kernel % 2 == 0:
         raise ConfigError(f"conv1_kernel={conv1_kernel!r} must be odd")
     check_normalization(normalization)
+    weights = {"normalization": normalization, "initializer": initializer}
     taps = {}
     for i, filters in enumerate(widths, start=1):
-        x = taps[f"conv{i}"] = conv_relu(
-            x,
-            filters,
-            conv1_kernel if i == 1 else 3,
-            f"{name_prefix}conv{i}",
-            strides=conv1_stride if i == 1 else 1,
-            normalization=normalization,
-            initializer=initializer,
-        )
+        kernel_size, strides = (conv1_kernel, conv1_stride) if i == 1 else (3, 1)
+        x = conv_relu(x, filters, kernel_size, f"{name_prefix}conv{i}", strides=strides, **weights)
+        taps[f"conv{i}"] = x
         if i in pools:
             x = taps[f"pool{i}"] = max_pool(x, pool_size, f"{name_prefix}pool{i}")
-    return taps | _fully_connected(x, fc, dropout, initializer, normalization, name_prefix)
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)
 
 
 def vgg_s(
-    x,
-    *,
-    widths=(16, 32, 64),
-    normalization=None,
-    fc=(256,),
-    dropout=0.0,
-    initializer="he_normal",
-    name_prefix="",
+    x, *, widths=(16, 32, 64), normalization=None, fc=(256,), dropout=0.0, initializer="he_normal", name_prefix=""
 ):
-    """Three blocks of two 3x3 convolutions, each closed by a 2x2 / 2 max pooling, in the shape of VGG.
+    """Three blocks of two 3x3 convolutions of ``widths`` channels, each closed by 2x2 / 2 max pooling, as VGG.
 
-    The taps are the last five of the six convolutions: conv1 = conv1_2, conv2 = conv2_1, conv3 = conv2_2,
-    conv4 = conv3_1, conv5 = conv3_2. With 64x64 pictures they have 64, 32, 32, 16, 16 pixels.
-
-    Args:
-        widths: channels of the three blocks.
-        others: as :func:`alexnet_s`.
-
-    Returns:
-        dict of KerasTensors conv1 ... conv5, conv1_1, conv1_2, ... conv3_2 (after the ReLU), pool1, pool2, pool3,
-        fc6 ...
-
-    Raises:
-        ConfigError: if an option is out of range, or fc is asked for on an input of unknown size.
+    The taps conv1 ... conv5 are conv1_2, conv2_1, conv2_2, conv3_1 and conv3_2, which are there too, with conv1_1,
+    pool1, pool2, pool3, fc6 ... With 64x64 images they have 64, 32, 32, 16, 16 pixels. Arguments and errors as
+    :func:`alexnet_s`.
     """
     if len(widths) != 3:
         raise ConfigError(f"widths={widths!r} must have one number for each of three blocks")
     check_normalization(normalization)
+    weights = {"normalization": normalization, "initializer": initializer}
     taps, convolutions = {}, []
     for block, filters in enumerate(widths, start=1):
         for i in (1, 2):
             tap = f"conv{block}_{i}"
-            x = taps[tap] = conv_relu(
-                x, filters, 3, name_prefix + tap, normalization=normalization, initializer=initializer
-            )
+            x = taps[tap] = conv_relu(x, filters, 3, name_prefix + tap, **weights)
             convolutions.append(x)
         x = taps[f"pool{block}"] = max_pool(x, 2, f"{name_prefix}pool{block}")
     taps |= {f"conv{i}": tensor for i, tensor in enumerate(convolutions[1:], start=1)}
-    return taps | _fully_connected(x, fc, dropout, initializer, normalization, name_prefix)
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)
 
 
 def inception_s(x, *, fc=(256,), dropout=0.0, initializer="he_normal", name_prefix=""):
-    """A convolutional stem and two inception modules, in the shape of GoogLeNet.
+    """A stem and two inception modules, in the shape of GoogLeNet; arguments and errors as :func:`alexnet_s`.
 
-    conv1 5x5 / 2 with 32 channels, pool; conv2 1x1 with 32 and conv3 3x3 with 64, pool; two modules of 8 (1x1),
-    8 -> 16 (3x3), 4 -> 8 (5x5) and 8 (pool projection) channels, conv4 and conv5; pool. With 64x64 pictures the taps
+    conv1 5x5 / 2 with 32 channels, pool1; conv2 1x1 with 32 and conv3 3x3 with 64, pool3; two modules of 8 (1x1),
+    8 -> 16 (3x3), 4 -> 8 (5x5) and 8 (pool projection) channels, conv4 and conv5; pool5. With 64x64 images the taps
     have 32, 16, 16, 8, 8 pixels, pool5 has 4.
-
-    Arguments as :func:`alexnet_s`.
-
-    Returns:
-        dict of KerasTensors conv1, pool1, conv2, conv3, pool3, conv4, conv5, pool5, fc6 ...
-
-    Raises:
-        ConfigError: if fc is asked for on an input of unknown size.
     """
     weights = {"initializer": initializer, "bias": 0.0}
     taps = {}
@@ -134,11 +97,4 @@ def inception_s(x, *, fc=(256,), dropout=0.0, initializer="he_normal", name_pref
     for tap in ("conv4", "conv5"):
         taps[tap] = x = inception(x, (8, 8, 16, 4, 8, 8), name_prefix + tap, **weights)
     taps["pool5"] = x = max_pool(x, 3, f"{name_prefix}pool5")
-    return taps | _fully_connected(x, fc, dropout, initializer, None, name_prefix)
-
-
-def _fully_connected(x, fc, dropout, initializer, normalization, name_prefix):
-    kinds = {f"fc{6 + i}": normalization for i in range(len(fc or ()))}
-    return fully_connected(
-        x, fc, dropout=dropout, initializer=initializer, normalization=kinds, name_prefix=name_prefix
-    )
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)

@@ -1,13 +1,10 @@
-"""VGG-16 and VGG-19: 3x3 convolutions in five blocks."""
+"""VGG-16 and VGG-19: 3x3 convolutions in five blocks (Simonyan, Zisserman, ICLR 2015)."""
 
 from tfssl.backbones.blocks import check_normalization, conv_relu, fully_connected, max_pool
 from tfssl.errors import ConfigError
 
-WIDTHS = (64, 128, 256, 512, 512)
-"""Channels of the five blocks."""
-
-DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-"""Weight layers of the network -> convolutions in each block."""
+WIDTHS = (64, 128, 256, 512, 512)  # channels of the five blocks
+DEPTHS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # weight layers of the network -> convolutions in each block
 
 
 def vgg(
@@ -23,7 +20,7 @@ def vgg(
 ):
     """VGG: blocks of 3x3 convolutions with padding 1, each block closed by a 2x2 / 2 max pooling.
 
-    For 224x224 pictures: VGG-16 has 14,714,688 convolution parameters, 138,357,544 with fc8 of 1000 classes; VGG-19
+    For 224x224 images: VGG-16 has 14,714,688 convolution parameters, 138,357,544 with fc8 of 1000 classes; VGG-19
     has 20,024,384 and 143,667,240. The taps conv1 ... conv5 are the last convolutions of the blocks (conv3 is
     conv3_3 in VGG-16, conv3_4 in VGG-19).
 
@@ -39,25 +36,16 @@ def vgg(
     Returns:
         dict of KerasTensors conv1_1, conv1_2, conv1, pool1, conv2_1, ... pool5 (convolutions after the ReLU), fc6,
         fc7 (after the dropout).
-
-    Raises:
-        ConfigError: if an option is unknown, or fc is asked for on an input of unknown size.
-
-    Reference:
-        K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition. ICLR 2015.
     """
     if depth not in DEPTHS:
         raise ConfigError(f"depth={depth!r} is not known; take 16 or 19")
     check_normalization(normalization)
-    weights = {"initializer": initializer, "bias": bias}
+    weights = {"normalization": normalization, "initializer": initializer, "bias": bias}
     taps = {}
     for block, (filters, convolutions) in enumerate(zip(WIDTHS, DEPTHS[depth], strict=True), start=1):
         for i in range(1, convolutions + 1):
             tap = f"conv{block}_{i}"
-            x = taps[tap] = conv_relu(x, filters, 3, name_prefix + tap, normalization=normalization, **weights)
+            x = taps[tap] = conv_relu(x, filters, 3, name_prefix + tap, **weights)
         taps[f"conv{block}"] = x
         x = taps[f"pool{block}"] = max_pool(x, 2, f"{name_prefix}pool{block}")
-    normalizations = {f"fc{6 + i}": normalization for i in range(len(fc or ()))}
-    return taps | fully_connected(
-        x, fc, dropout=dropout, normalization=normalizations, name_prefix=name_prefix, **weights
-    )
+    return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 import typer.core
 
-from tfssl.errors import ConfigError, SourceError, suggest
+from tfssl.errors import ConfigError, ModelError, SourceError, suggest
+from tfssl.resources import method_of
 
 app = typer.Typer(
     add_completion=False,
@@ -27,7 +28,6 @@ class TakesOptions(typer.core.TyperCommand):
     """A command whose last argument is ``[NAME=VALUE]...``: every ``--name value`` that it does not know is one."""
 
     def parse_args(self, ctx, args):
-        """Rewrite them; what comes twice becomes a list."""
         flags = {flag: parameter for parameter in self.get_params(ctx) for flag in parameter.opts}
         kept, more, rest = [], {}, list(args)
         while rest:
@@ -79,21 +79,19 @@ def check_choice(name, value, known):
         raise ConfigError(f"`{name}` {value!r} is unknown; {suggest(value, known)}")
 
 
+def check_inputs(inputs, format, model, method):
+    """Refuse inputs that are not there, another format, another method's model, before TensorFlow starts."""
+    check_choice("--format", format, ("jpg", "jpeg", "png"))
+    for source in inputs:
+        check_data(source, "IN")
+    check_model(model, method)
+
+
 def check_model(source, method):
     """Refuse a model that is not there, or belongs to another method, before it is loaded."""
-    from tfssl.errors import ModelError
-    from tfssl.resources import method_of
-
     found = method_of(source)
     if found not in (None, method):
         raise ModelError(f"`--model` {source!r} is a {found} model; give a {method} model")
-
-
-def progress_bar(unit):
-    """Progress of a count of ``unit``, on a terminal or in plain lines."""
-    from tfssl.training.progress import CountProgress
-
-    return CountProgress(unit)
 
 
 def print_record(record):

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, progress_bar, report_skipped
+from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, report_skipped
+from tfssl.resources import find_model
+from tfssl.training.progress import CountProgress
 
 _FORMATS = {"savedmodel": ("none", "float16"), "tflite": ("none", "float16", "dynamic", "int8")}
 
@@ -27,8 +29,6 @@ def export(
 
     Example: tfssl export runs/mine --out export/ --format tflite --quantize int8
     """
-    from tfssl.resources import find_model
-
     check_choice("--format", format, _FORMATS)
     check_choice(f"--quantize with --format {format}", quantize, _FORMATS[format])
     check_data(data)
@@ -68,7 +68,7 @@ def shards(
     """
     from tfssl.data.shards import write_shards
 
-    with progress_bar("images") as progress:
+    with CountProgress("images") as progress:
         skipped = write_shards(
             data,
             out,

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, check_model, progress_bar, report_skipped
-
-_FORMATS = ("jpg", "jpeg", "png")
+from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped
+from tfssl.errors import ConfigError
+from tfssl.files import writing
+from tfssl.training.progress import CountProgress
 
 
 @app.command()
@@ -25,14 +26,9 @@ def colorize(
 
     Example: tfssl colorize photos/ --out color/
     """
-    from tfssl.errors import ConfigError
-
     if temperature is not None and not 0 < temperature <= 1:
         raise ConfigError(f"`--temperature` must lie in (0, 1]. Received: {temperature}")
-    check_choice("--format", format, _FORMATS)
-    for source in inputs:
-        check_data(source, "IN")
-    check_model(model, "colorization")
+    check_inputs(inputs, format, model, "colorization")
 
     from tfssl.api import load
     from tfssl.color.colorize import colorize_paths
@@ -40,12 +36,12 @@ def colorize(
 
     method: Any
     method, network = load(model)
-    with progress_bar("images") as progress:
+    with CountProgress("images") as progress:
         report = colorize_paths(
             inputs,
             out,
             compiled_predictor(method, network),
-            side=method.image_size,
+            image_size=method.image_size,
             stride=method.output_stride,
             temperature=temperature,
             overwrite=overwrite,
@@ -70,23 +66,19 @@ def inpaint(
 
     Example: tfssl inpaint photo.jpg --mask hole.png --model runs/inpainter --out filled/
     """
-    check_choice("--format", format, _FORMATS)
-    for source in inputs:
-        check_data(source, "IN")
-    check_model(model, "context_encoder")
+    check_inputs(inputs, format, model, "context_encoder")
 
     from tfssl.api import load
     from tfssl.methods.context_encoder.inpaint import Inpainter, inpaint_paths
 
     method, network = load(model)
-    with progress_bar("images") as progress:
+    with CountProgress("images") as progress:
         predictor = Inpainter(method, network)
         report = inpaint_paths(inputs, out, predictor, mask=mask, overwrite=overwrite, format=format, progress=progress)
     _report(report, "filled", out)
 
 
 def _report(report, done, out):
-    """One line of counts, one for each failure; exit 1 if there is any."""
     typer.echo(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
     for path, reason in report.failed.items():
         typer.echo(f"failed {path}: {reason}", err=True)
@@ -108,12 +100,11 @@ def prior(
     from tfssl.color.prior import estimate_prior, smooth_prior
     from tfssl.data.examples import Skipped
     from tfssl.data.images import image_source
-    from tfssl.files import writing
 
     check_data(data, "SRC")
     source = image_source(data)
     skipped = Skipped()
-    with progress_bar("images") as progress:
+    with CountProgress("images") as progress:
         estimate = estimate_prior(source, skipped=skipped, progress=lambda done: progress(done, len(source)))
     out = out if out.suffix == ".npy" else out.with_name(out.name + ".npy")
     with writing(out) as file:

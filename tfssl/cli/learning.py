@@ -1,5 +1,6 @@
 """Commands around learning: methods, train, evaluate, discover."""
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -7,17 +8,12 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import (
-    DATA_HELP,
-    TakesOptions,
-    app,
-    check_data,
-    print_record,
-    progress_bar,
-    report_skipped,
-    report_written,
-)
+from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, print_record, report_skipped, report_written
+from tfssl.errors import ConfigError
 from tfssl.evaluation import task_names
+from tfssl.files import read_json
+from tfssl.resources import find_model
+from tfssl.training.progress import CountProgress
 
 
 @app.command()
@@ -53,7 +49,6 @@ def train(
     Example: tfssl train colorization/cpu --data photos/ --out runs/mine epochs=20
     """
     from tfssl.config import load_config
-    from tfssl.files import read_json
     from tfssl.training.progress import Reporter
 
     overrides = list(overrides or []) + ([f"data={json.dumps(data)}"] if data is not None else [])
@@ -73,10 +68,6 @@ def train(
 
 
 def _tensorboard(run):
-    import importlib.util
-
-    from tfssl.errors import ConfigError
-
     if importlib.util.find_spec("tensorboard") is None:
         raise ConfigError("`--tensorboard` needs TensorBoard: pip install 'tfssl[tensorboard]'")
     import keras
@@ -112,7 +103,7 @@ def evaluate(
     from tfssl.config import read_overrides
 
     check_data(data)
-    with progress_bar("fits" if task else "images") as progress:
+    with CountProgress("fits" if task else "images") as progress:
         record = measure(run, data, task=task, out=out, table=table, progress=progress, **read_overrides(options or []))
     print_record(record)
     if out is not None:
@@ -137,8 +128,6 @@ def discover(
 
     Example: tfssl discover runs/context --data photos/ --out found/ --baseline untrained
     """
-    from tfssl.resources import find_model
-
     check_data(data)
     find_model(run)
 
@@ -149,7 +138,7 @@ def discover(
     method, model = load(run)
     mining = Mining(constellations=constellations, top=top, set_size=set_size, seed=seed)
     options: dict = {"steps": steps, "scales": tuple(scale or [1.0]), "baselines": baseline or [], "limit": limit}
-    summary = find(method, model, data, out, mining=mining, progress=progress_bar, **options)
+    summary = find(method, model, data, out, mining=mining, progress=CountProgress, **options)
     report_skipped(summary.pop("skipped"))
     for name, value in summary.items():
         typer.echo(f"{name:40s} {value:.6g}")

@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, progress_bar, report_skipped, report_written
+from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, report_skipped, report_written
+from tfssl.errors import ConfigError
+from tfssl.files import read_json, write_json
+from tfssl.resources import find_model
+from tfssl.training.progress import CountProgress
 
 
 @app.command(cls=TakesOptions)
@@ -37,7 +41,7 @@ def visualize(
     check_data(data)
     given = read_overrides(options or []) | ({"data": data} if data is not None else {})
     skipped = Skipped()
-    with progress_bar("steps") as progress:
+    with CountProgress("steps") as progress:
         numbers = draw(run, what, out=out, compare=compare or (), progress=progress, skipped=skipped, **given)
     _print_columns(numbers)
     report_skipped(skipped.reasons)
@@ -45,7 +49,6 @@ def visualize(
 
 
 def _print_columns(numbers):
-    """One line for each number, one column for each network."""
     from tfssl.visualization.page import format_cell
 
     rows = list(dict.fromkeys(key for column in numbers.values() for key in column))
@@ -80,9 +83,6 @@ def report(
     Example: tfssl report runs/puzzles runs/context --evaluations results/ --out page/
     Example: tfssl report runs/puzzles --task knn --classes classes/ --out page/
     """
-    from tfssl.errors import ConfigError
-    from tfssl.resources import find_model
-
     if bool(task) != bool(classes):
         raise ConfigError("`--task` and `--classes` go together: a task, and the labeled images for it")
     check_data(data)
@@ -105,7 +105,6 @@ def report(
 def _measure(run, task, data, out, options):
     """Evaluate into ``out/evaluations/RUN/TASK``, unless that lies there already, of the same weights and data."""
     from tfssl.api import evaluate
-    from tfssl.files import read_json, write_json
 
     folder = out / "evaluations" / run.name.replace("/", "-") / (task or "own")
     if run.weights is None:
@@ -115,7 +114,7 @@ def _measure(run, task, data, out, options):
     stamp = folder / "asked.json"
     if stamp.is_file() and read_json(stamp) == asked:
         return
-    with progress_bar("fits" if task else "images") as progress:
+    with CountProgress("fits" if task else "images") as progress:
         record = evaluate(run.folder, data, task=task, out=folder, progress=progress, **options)
     report_skipped(record.skipped)
     write_json(stamp, asked)

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from tfssl.color.join import Join
-from tfssl.color.predictors import MAX_ASPECT
-from tfssl.data.jobs import Job, Report, failure, start_jobs
+from tfssl.color.predict import network_size
+from tfssl.data.jobs import Job, run_jobs
 from tfssl.data.photo import Header, decode_photo, read_header, save_photo
 from tfssl.errors import ModelError
 from tfssl.ops.bytes_lab import lightness
@@ -25,13 +25,13 @@ MAX_MEGAPIXELS = 64
 _BATCH, _BATCH_MEGAPIXELS = 8, 8
 
 
-def colorize_image(predict, image, *, side, stride, temperature=None):
+def colorize_image(predict, image, *, image_size, stride, temperature=None):
     """Colorize one image at its own size; its own colors are not looked at, only its lightness.
 
     Args:
         predict: from :func:`tfssl.color.predict.compiled_predictor`.
         image: ``PIL.Image``, RGB or RGBA.
-        side: the method's ``image_size``.
+        image_size: pixels of the shorter side as the network sees it.
         stride: the method's ``output_stride``.
         temperature: T of the annealed mean; None for the method's.
 
@@ -41,58 +41,28 @@ def colorize_image(predict, image, *, side, stride, temperature=None):
     Raises:
         ModelError: if the network predicts NaN.
     """
-    scaled = network_lightness(image, side)
+    scaled = network_lightness(image, image_size)
     cells = _predict(predict, [scaled], temperature)[0]
     joined = Join(image, cells, scaled.shape[::-1], stride).whole()
     return joined if image.mode == "RGBA" else joined.convert("RGB")
 
 
-def colorize_paths(
-    inputs, out, predict, *, side, stride, temperature=None, overwrite=False, format=None, progress=None
-):
+def colorize_paths(inputs, out, predict, *, image_size, stride, temperature=None, **options):
     """Colorize files, folders and globs into a folder; decoding, network and encoding overlap.
 
-    Inputs, names of outputs and their errors are those of :func:`tfssl.data.jobs.plan_jobs`. Outputs appear whole
-    or not at all, so the same call goes on where an earlier one was interrupted. An image that cannot be read or
-    written is reported and the others are done.
-
     Args:
-        inputs: list of paths and glob patterns.
-        out: folder of the outputs, made if missing.
-        predict, side, stride, temperature: as :func:`colorize_image`.
-        overwrite: replace outputs that are there; otherwise they are skipped.
-        format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
-        progress: called as ``progress(done, total, note)`` after each image.
-
-    Returns:
-        A :class:`Report`.
-
-    Raises:
-        ConfigError, SourceError: for wrong arguments.
-        OSError: if the disk is full; nothing more could be written.
+        predict, image_size, stride, temperature: as :func:`colorize_image`.
+        inputs, out, **options: as :func:`tfssl.data.jobs.run_jobs`, also what it returns and raises.
     """
-    jobs, report = start_jobs(inputs, out, format=format, overwrite=overwrite)
-    outcome = _Line(predict, side, stride, temperature, progress).run(jobs)
-    for job in jobs:
-        if outcome[job] is None:
-            report.done[str(job.source)] = str(job.target)
-        else:
-            report.failed[str(job.source)] = outcome[job]
-    return report
+    return run_jobs(inputs, out, _Line(predict, image_size, stride, temperature).run, **options)
 
 
-def network_lightness(image, side):
-    """L of an image at the size at which the network sees it.
+def network_lightness(image, image_size):
+    """L of an image at :func:`~tfssl.color.predict.network_size`, by tables.
 
-    Args:
-        image: ``PIL.Image``, RGB or RGBA; transparency is seen as white.
-        side: pixels of the shorter side; the longer one gets at most MAX_ASPECT times as many.
-
-    Returns:
-        float32 array (h, w), in [0, 100].
+    ``PIL.Image``, RGB or RGBA, transparency seen as white -> float32 (h, w) in [0, 100].
     """
-    scale = min(side / min(image.size), MAX_ASPECT * side / max(image.size))
-    size = tuple(max(1, round(n * scale)) for n in image.size)
+    size = network_size(image.size, image_size)
     # Reducing by whole factors first, as far as the gap allows, takes a sixth of the time and differs by less than
     # one level of 255.
     small = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -129,10 +99,8 @@ class _Line:
     depend on the list alone, never on timing, so that results repeat bit for bit.
     """
 
-    def __init__(self, predict, side, stride, temperature, progress):
-        self.predict, self.side, self.stride, self.temperature = predict, side, stride, temperature
-        self.progress = progress
-        self.outcome = {}  # job -> None or the reason of its failure
+    def __init__(self, predict, image_size, stride, temperature):
+        self.predict, self.image_size, self.stride, self.temperature = predict, image_size, stride, temperature
         self.decoding, self.writing = deque(), deque()  # batches, images
         self.open_batch = None  # the last batch of `decoding`, while images may still join it
         self.readers = ThreadPoolExecutor(2, "decode")
@@ -140,23 +108,22 @@ class _Line:
         self.finished_megapixels = 0.0
 
     def run(self, jobs):
-        """Colorize all ``jobs``; returns ``{job: None or the reason of its failure}``."""
-        self.total, self.started = len(jobs), time.monotonic()
+        """Colorize all ``jobs``; yields what :func:`tfssl.data.jobs.run_jobs` asks for."""
+        self.started = time.monotonic()
         try:
             for job in jobs:
                 header = read_header(job.source)
                 if not self._joins_batch(header):
                     self.open_batch = None
                 while not self._has_room(header):
-                    self._advance()
+                    yield from self._advance()
                 self._admit(job, header)
             self.open_batch = None
             while self.decoding or self.writing:
-                self._advance()
+                yield from self._advance()
         finally:
             for pool in (self.readers, self.writers):  # after an error or Ctrl-C: end what runs, drop what waits
                 pool.shutdown(cancel_futures=True)
-        return self.outcome
 
     def _joins_batch(self, header):
         batch = self.open_batch
@@ -167,13 +134,13 @@ class _Line:
     def _has_room(self, header):
         decoding = list(itertools.chain(*self.decoding))
         in_work = [*decoding, *self.writing]
-        megapixels = header.megapixels + sum(picture.header.megapixels for picture in in_work)
+        megapixels = header.megapixels + sum(item.header.megapixels for item in in_work)
         return not in_work or (megapixels <= MAX_MEGAPIXELS and len(decoding) < 2 * _BATCH)
 
     def _admit(self, job, header):
         draft = None
         # JPEG decodes at 1/8 in a fraction of the time: the network need not wait for all pixels of a large one.
-        if header.format in ("JPEG", "MPO") and min(header.size) >= 8 * self.side:
+        if header.format in ("JPEG", "MPO") and min(header.size) >= 8 * self.image_size:
             draft = self.readers.submit(self._draft, job)
         decoded = self.readers.submit(self._decode, job, draft is None)
         if self.open_batch is None:
@@ -182,61 +149,48 @@ class _Line:
         self.open_batch.append(_Image(job, header, decoded, draft))
 
     def _draft(self, job):
-        return network_lightness(decode_photo(job.source, min_size=self.side)[0], self.side)
+        return network_lightness(decode_photo(job.source, min_size=self.image_size)[0], self.image_size)
 
     def _decode(self, job, scale):
         image, metadata = decode_photo(job.source, keep_alpha=job.target.suffix.lower() == ".png")
-        return image, metadata, network_lightness(image, self.side) if scale else None
+        return image, metadata, network_lightness(image, self.image_size) if scale else None
 
     def _advance(self):
         """Take the next complete batch through the network, or else wait for the oldest image to be written."""
         if self.decoding and self.decoding[0] is not self.open_batch:
-            self._process(self.decoding.popleft())
+            yield from self._process(self.decoding.popleft())
         else:
-            self._finish(self.writing.popleft())
+            yield self._finish(self.writing.popleft())
         while self.writing and self.writing[0].written.done():
-            self._finish(self.writing.popleft())
+            yield self._finish(self.writing.popleft())
 
     def _process(self, batch):
         by_shape = {}  # EXIF orientation may turn some of them
-        for picture in batch:
+        for item in batch:
             try:
-                scaled = picture.draft.result() if picture.draft else picture.decoded.result()[2]
+                scaled = item.draft.result() if item.draft else item.decoded.result()[2]
             except Exception as error:  # whatever is wrong with one image, the others are done
-                self._record(picture, failure(error, picture.job.target))
+                yield self._result(item, error)
             else:
-                by_shape.setdefault(scaled.shape, []).append((picture, scaled))
+                by_shape.setdefault(scaled.shape, []).append((item, scaled))
         for same in by_shape.values():
-            self._predict(same)
+            cells = _predict(self.predict, [scaled for _, scaled in same], self.temperature)
+            # An image alone in the line is written by all cores, otherwise each core has an image of its own.
+            alone = len(same) == 1 and not self.decoding and not self.writing
+            threads = min(4, os.cpu_count() or 1) if alone else 1
+            for (item, scaled), own_cells in zip(same, cells, strict=True):
+                item.written = self.writers.submit(self._write, item, own_cells, scaled.shape[::-1], threads)
+                self.writing.append(item)
 
-    def _predict(self, batch):
-        cells = _predict(self.predict, [scaled for _, scaled in batch], self.temperature)
-        # An image alone in the line is written by all cores, otherwise each core has an image of its own.
-        alone = len(batch) == 1 and not self.decoding and not self.writing
-        threads = min(4, os.cpu_count() or 1) if alone else 1
-        for (picture, scaled), own_cells in zip(batch, cells, strict=True):
-            picture.written = self.writers.submit(self._write, picture, own_cells, scaled.shape[::-1], threads)
-            self.writing.append(picture)
+    def _write(self, item, cells, size, threads):
+        image, metadata, _ = item.decoded.result()
+        join = Join(image, cells, size, self.stride)
+        save_photo(join.rows, join.size, item.job.target, threads=threads, **metadata)
 
-    def _write(self, picture, cells, network_size, threads):
-        image, metadata, _ = picture.decoded.result()
-        join = Join(image, cells, network_size, self.stride)
-        save_photo(join.rows, join.size, picture.job.target, threads=threads, **metadata)
+    def _finish(self, item):
+        return self._result(item, item.written.exception())
 
-    def _finish(self, picture):
-        reason = None
-        try:
-            picture.written.result()
-        except Exception as error:
-            reason = failure(error, picture.job.target)
-        self._record(picture, reason)
-
-    def _record(self, picture, reason):
-        self.outcome[picture.job] = reason
-        self.finished_megapixels += picture.header.megapixels
-        if self.progress is not None:
-            rate = self.finished_megapixels / max(time.monotonic() - self.started, 1e-9)
-            self.progress(len(self.outcome), self.total, f"{rate:.1f} megapixels/s  {picture.job.source.name}")
-
-
-__all__ = ["MAX_MEGAPIXELS", "Report", "colorize_image", "colorize_paths", "network_lightness"]
+    def _result(self, item, error):
+        self.finished_megapixels += item.header.megapixels
+        speed = self.finished_megapixels / max(time.monotonic() - self.started, 1e-9)
+        return item.job, error, f"{speed:.1f} megapixels/s  {item.job.source.name}"

@@ -1,9 +1,7 @@
 """Full-resolution lightness joined with colors on the network's grid: Lab -> sRGB, strip by strip.
 
-The arithmetic is that of :func:`tfssl.ops.color.lab_to_rgb`, arranged for the processor's caches: strips of some ten
-thousand pixels, every intermediate result in a buffer that is used again, tables in place of powers. NumPy lets go
-of the interpreter lock inside each step, so strips run on several cores. Threads meet at that lock between steps,
-which costs more the shorter the steps are: hence few steps over long strips.
+The arithmetic is that of :func:`tfssl.ops.color.lab_to_rgb`, arranged for the processor's caches: buffers that are used
+again, tables in place of powers, and few steps over long strips, since threads meet at the interpreter lock between.
 """
 
 import functools
@@ -28,8 +26,7 @@ _PIXEL = np.dtype("<u4")  # red is the lowest byte, as in Pillow's memory
 class Join:
     """An image with the colors of the network in place of its own, made row by row where it is asked for.
 
-    L of each pixel is its own. Cell (i, j) is the color of pixel (stride i, stride j) of the network's input, a
-    scaled copy of the image; colors between are interpolated bilinearly in ab at the exact positions. Several
+    L of each pixel is its own; colors between cells are interpolated bilinearly in ab at the exact positions. Several
     threads may ask at once.
 
     Args:
@@ -80,7 +77,6 @@ class Join:
             buffers.convert(pixels, positions, self._offsets, strip, self._mode == "RGBA")
 
     def _buffers(self, rows):
-        """This thread's buffers for a strip of ``rows`` rows."""
         known = vars(self._threads)
         if rows not in known:
             known[rows] = _Buffers(rows, self.size[0], self._image.mode)
@@ -97,9 +93,9 @@ def _interpolate(cells, positions):
     """Cells (h, w, 2) at every column of the image: float32 (2, h, width)."""
     low = np.minimum(positions.astype(np.intp), cells.shape[1] - 1)
     high = np.minimum(low + 1, cells.shape[1] - 1)
-    share = positions - low.astype(np.float32)  # with integers it would be float64, and slow for every strip
+    weight = positions - low.astype(np.float32)  # with integers it would be float64, and slow for every strip
     cells = np.ascontiguousarray(np.moveaxis(cells, -1, 0))
-    return cells[..., low] * (1 - share) + cells[..., high] * share
+    return cells[..., low] * (1 - weight) + cells[..., high] * weight
 
 
 class _Buffers:
@@ -179,19 +175,18 @@ def _is_gray(pixels, spare):
 class _Tables:
     """What the strips look up.
 
-    red_green_y: float32 (65536,), what 8-bit red + 256 * green adds to Y.
-    blue_y: float32 (256,), what blue adds to Y.
+    red_green_y, blue_y: float32 (65536,) and (256,), what 8-bit red + 256 * green, and blue, add to Y.
     gray_y, gray_f: float32 (256,), Y and f(Y) of each gray.
     rgb_from_basis: float32 (3, 5), to linear light in steps of 1 / _LEVELS from cube(f(X)), cube(f(Z)), Y and what
         f(X) and f(Z) lack to the knee, see _KNEE; X, Y, Z are relative to white.
-    codes: uint32 (3, _LEVELS), 8-bit sRGB of such a step, shifted to the place of its channel.
+    codes: uint32 (3, _LEVELS), 8-bit sRGB of such a step, shifted to its channel.
     """
 
     def __init__(self):
-        shares = channel_shares()[1]
-        red, green, self.blue_y = shares
+        parts = channel_shares()[1]
+        red, green, self.blue_y = parts
         self.red_green_y = (green[:, None] + red).ravel()
-        self.gray_y = shares.sum(axis=0)
+        self.gray_y = parts.sum(axis=0)
         self.gray_f = lab_f(self.gray_y)
         from_xyz = RGB_FROM_XYZ * np.array(WHITE_D65) * _LEVELS
         x, y, z = from_xyz.T

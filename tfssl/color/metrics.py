@@ -16,28 +16,13 @@ _SSIM_WINDOW = 11
 
 
 def ab_error(true, predicted):
-    """Euclidean distance ``d = |ab - ab'|`` of each pixel.
-
-    Args:
-        true: array (..., 2), ab units.
-        predicted: array of the same shape, ab units.
-
-    Returns:
-        float64 array (...), ab units.
-    """
+    """Euclidean distance ``d = |ab - ab'|`` of each pixel, float64 (...), of arrays (..., 2) in ab units."""
     difference = np.asarray(predicted, np.float64) - np.asarray(true, np.float64)
     return np.sqrt(np.sum(np.square(difference), axis=-1))
 
 
 def auc_score(error):
-    """Score of each pixel, ``max(0, 1 - d / 150)``: its fraction of the area under the error curve.
-
-    Args:
-        error: array of any shape, distances d in ab units.
-
-    Returns:
-        float64 array of the same shape, in [0, 1].
-    """
+    """Score of each pixel, ``max(0, 1 - d / 150)``, of distances d: its fraction of the area under the error curve."""
     return np.maximum(0.0, 1.0 - np.asarray(error, np.float64) / AUC_LIMIT)
 
 
@@ -61,56 +46,28 @@ def auc(error):
 
 
 def rmse(error):
-    """Root mean square of the ab distances.
+    """Root mean square of distances, in ab units (neither ab / 110 nor the scaled space of Deshpande et al., 2015).
 
-    The mean runs over pixels; the root mean square over pixels and both channels is smaller by sqrt(2). Values are
-    in ab units, neither ab / 110 nor the scaled space of Deshpande et al. (2015).
-
-    Args:
-        error: array of any shape, distances d in ab units.
-
-    Returns:
-        float, ab units.
+    The mean runs over pixels; the root mean square over pixels and both channels is smaller by sqrt(2).
     """
     return float(np.sqrt(np.mean(np.square(np.asarray(error, np.float64)))))
 
 
 def mse(true, predicted):
-    """Mean squared difference over pixels and channels.
-
-    Args:
-        true: uint8 array (H, W, 3), sRGB.
-        predicted: the same.
-
-    Returns:
-        float, in squared 8-bit levels.
-    """
+    """Mean squared difference of images, uint8 (H, W, 3), over pixels and channels, in squared levels."""
     return float(np.mean(np.square(np.asarray(true, np.float64) - np.asarray(predicted, np.float64))))
 
 
 def psnr(squared_error):
-    """Peak signal-to-noise ratio ``10 log10(255^2 / MSE)``.
-
-    Args:
-        squared_error: mean squared error in squared 8-bit levels, see :func:`mse`.
-
-    Returns:
-        float in dB; infinite for a squared error of 0.
-    """
+    """Peak signal-to-noise ratio ``10 log10(255^2 / MSE)`` in dB of what :func:`mse` gives; infinite for 0."""
     return float(10.0 * np.log10(_MAX_8_BIT**2 / squared_error)) if squared_error > 0 else float("inf")
 
 
 def ssim(true, predicted):
     """Structural similarity with Wang's window: 11 x 11 Gaussian, sigma 1.5, K1 = 0.01, K2 = 0.03.
 
-    Mean over the R, G and B channels and over the positions at which the window lies inside the image.
-
-    Args:
-        true: uint8 array (H, W, 3), sRGB.
-        predicted: the same.
-
-    Returns:
-        float in [-1, 1]; NaN for an image with a side below 11 pixels, which has no such position.
+    Mean over the R, G and B channels of uint8 (H, W, 3) and over the positions at which the window lies inside the
+    image, in [-1, 1]; NaN for an image with a side below 11 pixels, which has no such position.
 
     Reference:
         Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli: Image quality assessment. IEEE TIP 2004.
@@ -135,14 +92,8 @@ def ssim(true, predicted):
 def colorfulness(rgb):
     """Colorfulness M: spread plus 0.3 times mean offset of the opponent colors ``R - G`` and ``(R + G) / 2 - B``.
 
-    0 is a gray image; 15 slightly, 33 moderately, 59 quite, 109 extremely colorful. Compare it with the true
-    image's: more is not better.
-
-    Args:
-        rgb: array (H, W, 3), sRGB in [0, 255].
-
-    Returns:
-        float, in 8-bit levels.
+    In 8-bit levels, of sRGB (H, W, 3) in [0, 255]: 0 is a gray image; 15 slightly, 33 moderately, 59 quite, 109
+    extremely colorful. Compare it with the true image's: more is not better.
 
     Reference:
         D. Hasler, S. Suesstrunk: Measuring colorfulness in natural images. SPIE 2003.
@@ -154,33 +105,14 @@ def colorfulness(rgb):
 
 
 def ciede2000(true, predicted):
-    """Mean CIEDE2000 color difference; about 1 is just noticeable.
-
-    Args:
-        true: array (..., 3), Lab.
-        predicted: the same.
-
-    Returns:
-        float.
-
-    Reference:
-        CIE 142:2001, computed by scikit-image.
-    """
+    """Mean CIEDE2000 color difference of Lab (..., 3); about 1 is just noticeable (CIE 142:2001, scikit-image)."""
     from skimage.color import deltaE_ciede2000
 
     return float(np.mean(deltaE_ciede2000(np.asarray(true, np.float64), np.asarray(predicted, np.float64))))
 
 
 def join_lab(lightness, ab):
-    """Lightness and colors as an 8-bit image, clipped to the sRGB gamut.
-
-    Args:
-        lightness: array (H, W), L in [0, 100].
-        ab: array (H, W, 2), ab units.
-
-    Returns:
-        uint8 array (H, W, 3), sRGB.
-    """
+    """L (H, W) in [0, 100] and ab (H, W, 2) as an image, uint8 (H, W, 3), clipped to the sRGB gamut."""
     from skimage.color import lab2rgb
 
     with warnings.catch_warnings():

@@ -18,8 +18,7 @@ class Photograph:
     """A decoded image.
 
     Args:
-        index: its place in the source.
-        name: what the source calls it.
+        index, name: its number in the source, and what the source calls it.
         rgb: uint8 array (H, W, 3), sRGB.
         lab: float64 array (H, W, 3), Lab.
         reason: why it could not be read; rgb and lab are then None.
@@ -33,16 +32,7 @@ class Photograph:
 
 
 def read_photograph(source, index, longest_side=LONGEST_SIDE):
-    """Decode one image at its own size, or reduced to ``longest_side`` pixels on its longer side.
-
-    Args:
-        source: a :class:`tfssl.data.images.ImageSource`.
-        index: place in the source.
-        longest_side: in pixels.
-
-    Returns:
-        A :class:`Photograph`; one with a ``reason`` if the image cannot be read.
-    """
+    """The :class:`Photograph` ``index`` of an image source, at most ``longest_side`` pixels a side."""
     from skimage.color import rgb2lab
 
     name = source.name(index)
@@ -57,11 +47,16 @@ def read_photograph(source, index, longest_side=LONGEST_SIDE):
 
 def read_photographs(source, indices, longest_side=LONGEST_SIDE):
     """Iterate over :func:`read_photograph` of ``indices``, in order, a few images ahead of the caller."""
+    return map_ahead(lambda index: read_photograph(source, index, longest_side), indices)
+
+
+def map_ahead(function, items):
+    """``map`` in two threads that stay a few items ahead of the caller, unlike ``Executor.map``, which queues all."""
     with ThreadPoolExecutor(2) as pool:
         waiting = collections.deque()
         try:
-            for index in indices:
-                waiting.append(pool.submit(read_photograph, source, index, longest_side))
+            for item in items:
+                waiting.append(pool.submit(function, item))
                 if len(waiting) > _AHEAD:
                     yield waiting.popleft().result()
             while waiting:

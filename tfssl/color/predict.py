@@ -1,17 +1,25 @@
-"""From lightness to ab with a trained network: padding, decoding and upsampling, as a function of tensors."""
+"""From lightness to ab with a trained network: on tensors, on arrays, and on whole photographs.
 
+``method`` is what says ``image_size``, ``input_multiple``, ``output_stride``, ``objective`` and ``temperature``.
+"""
+
+import numpy as np
 from keras import ops
+from PIL import Image
 
+from tfssl.errors import ModelError
+from tfssl.layers.resizing import upsample
 from tfssl.ops.ab_bins import annealed_mean
-from tfssl.ops.resize import upsample
+
+MAX_ASPECT = 4
+"""The network sees at most this many times ``image_size`` pixels along the longer side of an image."""
 
 
 def predict_cells(method, model, lightness, temperature=None):
     """Predict ab on the network's own grid.
 
     Args:
-        method: the :class:`~tfssl.methods.Colorization` the model belongs to.
-        model: its network.
+        method, model: a colorizer and its network.
         lightness: float tensor (B, H, W, 1), L in [0, 100], any H and W.
         temperature: T of the annealed mean; None for the method's.
 
@@ -30,10 +38,7 @@ def predict_cells(method, model, lightness, temperature=None):
 
 
 def predict_ab(method, model, lightness, temperature=None):
-    """Predict ab for every pixel: :func:`predict_cells`, upsampled bilinearly.
-
-    Args and shapes as :func:`predict_cells`; the result is (B, H, W, 2).
-    """
+    """:func:`predict_cells`, upsampled bilinearly to every pixel: float32 (B, H, W, 2), ab units."""
     lightness = ops.convert_to_tensor(lightness)
     cells = predict_cells(method, model, lightness, temperature)
     # first=0: cell i lands on pixel stride * i, where its target was sampled. The half-pixel convention would put
@@ -43,18 +48,14 @@ def predict_ab(method, model, lightness, temperature=None):
 
 
 def _extend(x, bottom, right):
-    """Repeat the last row and column; works for sizes known only in the graph, and for images of one pixel."""
+    # Repeats the last row and column: for sizes known only in the graph too, and for images of one pixel.
     rows = ops.minimum(ops.arange(ops.shape(x)[1] + bottom), ops.shape(x)[1] - 1)
     columns = ops.minimum(ops.arange(ops.shape(x)[2] + right), ops.shape(x)[2] - 1)
     return ops.take(ops.take(x, rows, axis=1), columns, axis=2)
 
 
 def compiled_predictor(method, model):
-    """A function of NumPy arrays for repeated use: ``(lightness, temperature=None) -> cells``.
-
-    ``model.predict`` would cost tens of milliseconds a call; this compiles :func:`predict_cells` once for all
-    sizes.
-    """
+    """:func:`predict_cells` as a function ``(lightness, temperature=None)`` of NumPy arrays, compiled for all sizes."""
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32), tf.TensorSpec((), tf.float32)])
@@ -66,3 +67,88 @@ def compiled_predictor(method, model):
         return run(tf.constant(lightness, tf.float32), tf.constant(temperature, tf.float32)).numpy()
 
     return predict
+
+
+class Colorizer:
+    """A model as a function of :class:`~tfssl.color.photographs.Photograph`, at one temperature or several.
+
+    Args:
+        method, model: a colorizer and its network.
+        prefixes: ``{prefix of the names of its metrics: T, or None for the method's}``; all T decode the same logits.
+    """
+
+    def __init__(self, method, model, prefixes):
+        self.method = method
+        self.prefixes = list(prefixes)
+        self._predict = _decoder(method, model, list(prefixes.values()))
+
+    def __call__(self, photograph):
+        """Predicted ab at each pixel, ``{prefix: (H, W, 2)}``."""
+        shape = photograph.rgb.shape[:2]
+        lightness = network_lightness(photograph.rgb, self.method.image_size)
+        cells = np.asarray(self._predict(lightness[None, ..., None]), np.float64)
+        if not np.isfinite(cells).all():
+            raise ModelError(f"the model predicts NaN for {photograph.name}; its training has failed, use another one")
+        rows, columns = (
+            _interpolation(n, self.method.output_stride, m, k)
+            for n, m, k in zip(cells.shape[1:3], lightness.shape, shape, strict=True)
+        )
+        fields = np.einsum("yi,nijc,xj->nyxc", rows, cells, columns, optimize=True)
+        return dict(zip(self.prefixes, fields, strict=True))
+
+
+class GrayBaseline:
+    """The baseline that predicts ab = 0 everywhere."""
+
+    prefixes = ("gray_",)
+
+    def __call__(self, photograph):
+        return {"gray_": np.zeros((*photograph.rgb.shape[:2], 2))}
+
+
+def network_size(size, image_size):
+    """(width, height) at which the network sees an image of ``size``: ``image_size`` pixels on its shorter side.
+
+    The longer side gets at most :data:`MAX_ASPECT` times as many.
+    """
+    scale = min(image_size / min(size), MAX_ASPECT * image_size / max(size))
+    return tuple(max(1, round(n * scale)) for n in size)
+
+
+def network_lightness(rgb, image_size):
+    """L of an image at :func:`network_size`, by scikit-image: uint8 (H, W, 3) -> float32 (h, w) in [0, 100]."""
+    from skimage.color import rgb2lab
+
+    image = Image.fromarray(rgb)
+    size = network_size(image.size, image_size)
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.BICUBIC)
+    return rgb2lab(np.asarray(image))[..., 0].astype(np.float32)
+
+
+def _interpolation(cells, stride, network, pixels):
+    """Weights (pixels, cells) of linear interpolation; cell i lies at the center of network pixel ``stride * i``."""
+    position = ((np.arange(pixels) + 0.5) * network / pixels - 0.5) / stride
+    position = np.clip(position, 0, cells - 1)
+    low = np.minimum(position.astype(int), max(cells - 2, 0))
+    weights = np.zeros((pixels, cells))
+    weights[np.arange(pixels), low] = 1.0 - (position - low)
+    weights[np.arange(pixels), np.minimum(low + 1, cells - 1)] += position - low
+    return weights
+
+
+def _decoder(method, model, temperatures):
+    if len(temperatures) == 1:
+        predict = compiled_predictor(method, model)
+        return lambda lightness: predict(lightness, temperatures[0])
+
+    import tensorflow as tf
+
+    # One temperature for each row of a batch: logits (1, h, w, 313) / T (n, 1, 1, 1) decode to n fields at once.
+    column = tf.reshape(tf.constant(temperatures, tf.float32), (-1, 1, 1, 1))
+
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 1), tf.float32)])
+    def run(lightness):
+        return predict_cells(method, model, lightness, column)
+
+    return lambda lightness: run(tf.constant(lightness)).numpy()

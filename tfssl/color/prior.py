@@ -1,10 +1,10 @@
 """How often each ab bin occurs in photographs, and the rebalancing weights that follow (paper, section 2.2)."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from tfssl.color.photographs import map_ahead
 from tfssl.data.examples import Skipped
 from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, SourceError
@@ -14,25 +14,18 @@ PHOTOGRAPHS = Path(__file__).with_name("prior_photographs.npy")
 """The prior that ships: estimated on the shipped colorizer's training photographs, before smoothing."""
 
 
-def estimate_prior(source, *, side=64, skipped=None, progress=None):
-    """Histogram of the 313 bins over a source, in one pass and constant memory.
+def estimate_prior(source, *, size=64, skipped=None, progress=None):
+    """Histogram of the 313 bins over a source, float64 (313,), summing to 1; in one pass and constant memory.
 
-    Each image is scaled to ``side`` pixels on its shorter side and counts equally; images without color
-    (see :data:`~tfssl.ops.ab_bins.GRAY_THRESHOLD`) are left out, as in training.
+    Each image counts equally; images without color are left out, as in training.
 
     Args:
-        source: see :func:`tfssl.data.images.image_source`.
-        side: pixels of the shorter side at which colors are counted.
+        source: see :func:`tfssl.data.images.image_source`; SourceError if no image is readable and in color.
+        size: pixels of the shorter side at which colors are counted.
         skipped: a :class:`~tfssl.data.pipeline.Skipped` that collects unreadable images.
         progress: called with the number of images done, after each.
-
-    Returns:
-        float64 array (313,), summing to 1.
-
-    Raises:
-        SourceError: if no image is readable and in color.
     """
-    source = image_source(source, min_size=side)
+    source = image_source(source, min_size=size)
     skipped = skipped if skipped is not None else Skipped()
 
     def count(index):
@@ -43,7 +36,7 @@ def estimate_prior(source, *, side=64, skipped=None, progress=None):
         except (ValueError, OSError) as error:
             skipped.add(source.name(index), str(error))
             return None
-        scale = side / min(image.size)
+        scale = size / min(image.size)
         image = image.resize([max(1, round(n * scale)) for n in image.size])
         ab = rgb2lab(np.asarray(image))[..., 1:]
         if np.abs(ab).max() <= GRAY_THRESHOLD:
@@ -51,31 +44,19 @@ def estimate_prior(source, *, side=64, skipped=None, progress=None):
         return np.bincount(nearest_bin(ab).ravel(), minlength=NUM_BINS) / (ab.size / 2)
 
     total, used = np.zeros(NUM_BINS), 0
-    with ThreadPoolExecutor(2) as pool:
-        # A window of futures instead of map(): map() would queue the whole source at once.
-        for first in range(0, len(source), 256):
-            indices = range(first, min(first + 256, len(source)))
-            for done, histogram in enumerate(pool.map(count, indices), start=first + 1):
-                if histogram is not None:
-                    total += histogram
-                    used += 1
-                if progress is not None:
-                    progress(done)
+    for done, histogram in enumerate(map_ahead(count, range(len(source))), start=1):
+        if histogram is not None:
+            total += histogram
+            used += 1
+        if progress is not None:
+            progress(done)
     if used == 0:
         raise SourceError(f"`source` has no readable color image among {len(source)}; give photographs in color")
     return total / total.sum()
 
 
 def smooth_prior(prior, sigma=SIGMA):
-    """Smooth a prior with a Gaussian over the ab plane and renormalize.
-
-    Args:
-        prior: float array (313,).
-        sigma: width in ab units (paper: 5); 0 returns the prior as it is.
-
-    Returns:
-        float64 array (313,), summing to 1.
-    """
+    """A prior (313,), smoothed with a Gaussian of ``sigma`` ab units (paper: 5; 0 for none) and summing to 1."""
     prior = np.asarray(prior, dtype=np.float64)
     if sigma > 0:
         squared = np.sum(np.square(CENTERS[:, None].astype(np.float64) - CENTERS[None]), axis=-1)
@@ -87,15 +68,10 @@ def smooth_prior(prior, sigma=SIGMA):
 def class_weights(prior, mix=0.5):
     """Rebalancing weights ``w ~ 1 / ((1 - mix) p + mix / Q)``, scaled so that ``sum(p w) = 1``.
 
-    Equation 4 of the paper. As in the released code the uniform share is spread over the Q bins that occur at
+    Equation 4 of the paper. As in the released code the uniform part is spread over the Q bins that occur at
     all; bins that never occur get the weight of the rarest one that does.
 
-    Args:
-        prior: probabilities of the bins, (Q,), summing to 1.
-        mix: fraction of the uniform distribution, lambda of the paper (1/2); 1 turns rebalancing off.
-
-    Returns:
-        float64 array (Q,).
+    ``mix`` is the fraction of the uniform distribution, lambda of the paper (1/2); 1 turns rebalancing off.
     """
     prior = np.asarray(prior, dtype=np.float64)
     if not 0 <= mix <= 1:
@@ -108,14 +84,7 @@ def class_weights(prior, mix=0.5):
 
 
 def load_prior(path):
-    """Read a prior written by ``tfssl prior`` (or the authors' ``prior_probs.npy``).
-
-    Args:
-        path: ``"photographs"`` for the one that ships, or a .npy file of 313 probabilities.
-
-    Raises:
-        ConfigError: if the file is missing or holds something else.
-    """
+    """Read a prior written by ``tfssl prior`` (or the authors' ``prior_probs.npy``); ``"photographs"``: what ships."""
     file = PHOTOGRAPHS if str(path) == "photographs" else Path(path).expanduser()
     try:
         prior = np.load(file, allow_pickle=False).astype(np.float64)

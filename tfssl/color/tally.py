@@ -31,12 +31,7 @@ class RebalancedAuc:
         """Sum of their scores."""
 
     def update(self, true, error):
-        """Add pixels.
-
-        Args:
-            true: array (..., 2), their true ab.
-            error: array (...), their distances, see :func:`tfssl.color.metrics.ab_error`.
-        """
+        """Add pixels: their true ab (..., 2), and the distances (...) of :func:`tfssl.color.metrics.ab_error`."""
         bins = nearest_bin(true).ravel()
         scores = color_metrics.auc_score(error).ravel()
         self.pixels += np.bincount(bins, minlength=NUM_BINS)
@@ -47,11 +42,7 @@ class RebalancedAuc:
         return _ratio(self.scores.sum(), self.pixels.sum())
 
     def macro(self, min_pixels=MIN_PIXELS):
-        """Plain average, over the bins with at least ``min_pixels`` true pixels, of the mean score in the bin.
-
-        Returns:
-            float in [0, 1]; NaN if no bin has that many.
-        """
+        """Plain average, over the bins with at least ``min_pixels`` true pixels, of the mean score; NaN without any."""
         counted = self.counted(min_pixels)
         return _ratio(np.sum(self.scores[counted] / self.pixels[counted]), counted.sum())
 
@@ -62,15 +53,9 @@ class RebalancedAuc:
     def inverse_frequency(self, prior=None):
         """Mean score of all pixels, each weighted by 1 / p of its bin: ``sum_q S_q / p_q / sum_q N_q / p_q``.
 
-        Zhang et al. (2016), section 3.1, weight so with the colors of their training set.
-
-        Args:
-            prior: p, float (313,). None takes the frequencies of the evaluated pixels themselves,
-                ``p_q = N_q / N``, which makes every bin that occurs at all count the same, be it by one pixel.
-                Bins of probability 0 are left out.
-
-        Returns:
-            float in [0, 1]; NaN without pixels.
+        Zhang et al. (2016), section 3.1, weight so with the colors of their training set. ``prior`` None takes the
+        frequencies of the evaluated pixels, ``p_q = N_q / N``, which makes every bin that occurs at all count the same,
+        be it by one pixel. Bins of probability 0 are left out.
         """
         occurs = self.pixels > 0
         if prior is not None:
@@ -90,21 +75,13 @@ class ColorTally:
     def __init__(self):
         self.auc = RebalancedAuc()
         self._squares = 0.0
-        self._images = 0
-        self._infinite = 0
-        self._sums = {}
-        self._counts = {}
+        self._sums, self._counts = {}, {}  # of the finite values of each metric
 
     def add(self, rgb, lab, predicted):
-        """Add an image.
-
-        Args:
-            rgb: uint8 array (H, W, 3), the true image.
-            lab: float array (H, W, 3), the same in Lab.
-            predicted: float array (H, W, 2), predicted ab, ab units.
+        """Add an image: uint8 (H, W, 3), the same in Lab, and predicted ab, float (H, W, 2).
 
         Returns:
-            Metrics of this image, ``{name: float}`` with the names :data:`PICTURE_METRICS`.
+            Metrics of this image, ``{name: float}`` with the names :data:`IMAGE_METRICS`.
         """
         from skimage.color import rgb2lab
 
@@ -116,7 +93,6 @@ class ColorTally:
         result = color_metrics.join_lab(lab[..., 0], predicted)
         squared = color_metrics.mse(rgb, result)
         color, true_color = color_metrics.colorfulness(result), color_metrics.colorfulness(rgb)
-        self._images += 1
         row = {
             "auc_raw": color_metrics.auc(error),
             "rmse_ab": color_metrics.rmse(error),
@@ -126,14 +102,15 @@ class ColorTally:
             "ciede2000": color_metrics.ciede2000(true, rgb2lab(result[grid])),
             "colorfulness": color,
         }
-        self._average({**row, "colorfulness_true": true_color, "colorfulness_error": abs(color - true_color)})
+        beside = {"colorfulness_true": true_color, "colorfulness_error": abs(color - true_color)}
+        for name, value in (row | beside).items():
+            if math.isfinite(value):  # an infinite PSNR or the SSIM of a tiny image is not
+                self._sums[name] = self._sums.get(name, 0.0) + value
+                self._counts[name] = self._counts.get(name, 0) + 1
         return row
 
     def result(self, prior=None):
-        """Metrics of all images added so far.
-
-        Args:
-            prior: probabilities of the bins for ``auc_inverse_prior``, float (313,); None leaves it out.
+        """Metrics of all images added so far; ``prior``: probabilities of the bins, (313,), for ``auc_inverse_prior``.
 
         Returns:
             ``{name: float}``: ``auc_raw``, ``auc_macro`` (:meth:`RebalancedAuc.macro`), ``auc_inverse_frequency``
@@ -142,28 +119,21 @@ class ColorTally:
             ``ciede2000``, ``colorfulness`` and ``colorfulness_error`` (mean of |M' - M|); and
             ``colorfulness_ratio``, mean predicted over mean true.
         """
-        pixels = int(self.auc.pixels.sum())
-        metrics = {"auc_raw": self.auc.raw(), "auc_macro": self.auc.macro()}
-        metrics["auc_inverse_frequency"] = self.auc.inverse_frequency()
-        if prior is not None:
-            metrics["auc_inverse_prior"] = self.auc.inverse_frequency(prior)
-        only_infinite = self._infinite > 0 and self._infinite == self._images
+        images = self._counts.get("mse", 0)
+        infinite = images - self._counts.get("psnr", 0)
+        given = {} if prior is None else {"auc_inverse_prior": self.auc.inverse_frequency(prior)}
         return {
-            **metrics,
-            "rmse_ab": math.sqrt(_ratio(self._squares, pixels)),
-            "psnr": math.inf if only_infinite else self._mean("psnr"),
-            "psnr_infinite": float(self._infinite),
-            "psnr_of_mean_mse": color_metrics.psnr(self._mean("mse")) if self._images else math.nan,
+            "auc_raw": self.auc.raw(),
+            "auc_macro": self.auc.macro(),
+            "auc_inverse_frequency": self.auc.inverse_frequency(),
+            **given,
+            "rmse_ab": math.sqrt(_ratio(self._squares, self.auc.pixels.sum())),
+            "psnr": math.inf if infinite == images > 0 else self._mean("psnr"),
+            "psnr_infinite": float(infinite),
+            "psnr_of_mean_mse": color_metrics.psnr(self._mean("mse")) if images else math.nan,
             **{name: self._mean(name) for name in ("ssim", "ciede2000", "colorfulness", "colorfulness_error")},
             "colorfulness_ratio": _ratio(self._mean("colorfulness"), self._mean("colorfulness_true")),
         }
-
-    def _average(self, row):
-        self._infinite += math.isinf(row["psnr"])
-        for name, value in row.items():
-            if math.isfinite(value):  # an infinite PSNR or the SSIM of a tiny image
-                self._sums[name] = self._sums.get(name, 0.0) + value
-                self._counts[name] = self._counts.get(name, 0) + 1
 
     def _mean(self, name):
         return _ratio(self._sums.get(name, 0.0), self._counts.get(name, 0))

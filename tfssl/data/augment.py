@@ -27,7 +27,7 @@ _lock = threading.RLock()
 
 
 class Augmentation:
-    """Changes the image of an example by Keras layers.
+    """Changes the image of an example by Keras layers; pickles, and builds its layers in the process that calls it.
 
     Args:
         spec: list of layers, applied in this order. Each is ``{NAME: {argument: value}}`` or ``NAME`` alone, where NAME
@@ -37,8 +37,6 @@ class Augmentation:
 
     Raises:
         ConfigError: for another form. Names and arguments are checked by :meth:`check`, which needs Keras.
-
-    It pickles, and builds its layers in the process that calls it.
     """
 
     def __init__(self, spec):
@@ -55,14 +53,7 @@ class Augmentation:
         return {"spec": self.spec, "_layers": None}
 
     def __call__(self, example, rng):
-        """The example with its image changed.
-
-        Args:
-            example: dict with ``image``, a ``PIL.Image``.
-            rng: ``numpy.random.Generator``; the same state gives the same image, whatever was drawn before.
-
-        Returns:
-            A new dict.
+        """A new example, its image (a ``PIL.Image``) changed; the same state of ``rng`` gives the same image.
 
         Raises:
             ConfigError: as :meth:`check`, and where the example has fields that would have to follow the image.
@@ -98,7 +89,6 @@ class Augmentation:
 
 
 def _entry(layer):
-    """A layer as ``{name: {argument: value}}``."""
     if isinstance(layer, str):
         return {layer: {}}
     if isinstance(layer, dict):
@@ -166,7 +156,6 @@ def _nearest(name, known):
 
 
 def _try(name, layer):
-    """Refuse a layer whose values are no pixels, or which a seed does not control."""
     pixels = np.random.default_rng(0).integers(0, 256, (_PROBE, _PROBE, 3), dtype=np.uint8)
     try:
         results = [_call(layer, pixels, seed) for seed in (0, 1, 2, 0, 1, 2)]

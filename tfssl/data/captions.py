@@ -29,7 +29,9 @@ class CaptionedSource(FileSource):
 
 
 def captioned_source(data, *, images=None, split=None, min_size=None):
-    """Images with their captions.
+    """Images with their captions, as :class:`CaptionedSource` in the order of the file.
+
+    Images that nobody captioned are left out; an image that is missing is named when it is read.
 
     Args:
         data: the file of captions, or the folder that holds it as captions.tsv, .csv, .txt or .json or
@@ -39,10 +41,6 @@ def captioned_source(data, *, images=None, split=None, min_size=None):
         split: a file of image names, one a line; or the name of a split, such as ``"train"``, in a ``split.tsv``
             (columns ``file`` and ``split``) or ``*.trainImages.txt`` beside the captions. None takes all.
         min_size: as in :func:`tfssl.data.decode.decode_image`.
-
-    Returns:
-        A :class:`CaptionedSource` in the order of the file. Images that nobody captioned are left out; an image that
-        is missing is named when it is read.
 
     Raises:
         SourceError: in one line, if the file is damaged, not UTF-8 or of another layout, or no image is found.

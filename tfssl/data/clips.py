@@ -1,8 +1,7 @@
 """Clips: video files of which only the frames that are asked for are decoded.
 
 Headers lie about lengths, so the frames are counted: by their packets, which costs no decoding, and where packets and
-header disagree, time stamps are missing or packets are damaged, by decoding once. What is found out about a file is
-kept for the life of the process.
+header disagree, time stamps are missing or packets are damaged, by decoding once. Cached for the life of the process.
 """
 
 import dataclasses
@@ -13,10 +12,9 @@ import os
 import numpy as np
 
 from tfssl.data.decode import MAX_PIXELS
-from tfssl.data.listing import list_files, log, printable
+from tfssl.data.listing import PathSource, list_files, log
 from tfssl.data.media import container, require, stamp, title
 from tfssl.data.sounds import Sound
-from tfssl.data.source import Source
 
 EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".3gp")
 """File names that count as clips in folders, lower case."""
@@ -83,14 +81,11 @@ class Clip:
         return _index(os.fspath(self.path), stamp(self.path))
 
     def frames(self, indices=None, *, seconds=None):
-        """Decode frames, by number or by time: the one that is on screen then.
+        """Decode frames to uint8 (n, H, W, 3), sRGB, by number or by time: the one that is on screen then.
 
         Args:
             indices: numbers in [0, len(clip)), in any order, repeated ones too.
             seconds: times in [0, clip.seconds), instead.
-
-        Returns:
-            uint8 (n, H, W, 3), sRGB.
 
         Raises:
             ValueError: naming the file, if a frame lies outside or cannot be decoded.
@@ -118,11 +113,8 @@ class Clip:
     def sound(self, start=0.0, seconds=None, *, rate=None, mono=True, pad=False):
         """Sound from ``start`` on, as :meth:`tfssl.data.sounds.Sound.read`; time 0 is that of the first frame.
 
-        Digital silence comes as zeros; where the track begins after the first frame, zeros come before it.
-
-        Raises:
-            ValueError: naming the file, if it has no sound (see :attr:`has_sound`), the sound cannot be decoded
-                though the frames can, or it ends before the request does (it may be shorter than the frames).
+        Digital silence comes as zeros; where the track begins after the first frame, zeros come before it. ValueError
+        if there is no sound, it cannot be decoded though the frames can, or it ends before the request does.
         """
         if not self.has_sound:
             raise ValueError(f"{title(self.path)}: has no sound")
@@ -140,7 +132,7 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipSource(Source):
+class ClipSource(PathSource):
     """Video files, ``{"clip": Clip}``; ``min_size`` as in :class:`Clip`."""
 
     paths: tuple[str, ...]
@@ -148,14 +140,8 @@ class ClipSource(Source):
 
     noun = "clips"
 
-    def __len__(self):
-        return len(self.paths)
-
     def example(self, index):
         return {"clip": Clip(self.paths[index], self.min_size)}
-
-    def name(self, index):
-        return printable(self.paths[index])
 
     def sized(self, min_size):
         return dataclasses.replace(self, min_size=min_size)
@@ -166,17 +152,9 @@ class ClipSource(Source):
 
 
 def clip_source(data, min_size=None):
-    """Video files of a folder, a glob, a file or a list.
+    """A :class:`ClipSource` of a folder, a glob, a file or a list, see :func:`tfssl.data.listing.list_files`.
 
-    Args:
-        data: see :func:`tfssl.data.listing.list_files`; or a :class:`ClipSource`.
-        min_size: as in :class:`Clip`.
-
-    Returns:
-        A :class:`ClipSource`.
-
-    Raises:
-        SourceError: in one line, if there are none, or PyAV is missing.
+    ``min_size`` as in :class:`Clip`. SourceError if there are no clips, or PyAV is missing.
     """
     require("av", "video")
     source = data if isinstance(data, ClipSource) else ClipSource(list_files(data, EXTENSIONS, "clips"))
@@ -227,18 +205,10 @@ def _index(path, _):
     step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0
     durations = {pts: duration for pts, _, _, duration in packets}
     last = durations.get(times[-1]) or round(step) or 1
-    return _Index(
-        np.array(times, np.int64),
-        timed,
-        *np.array(keys, np.int64).reshape(-1, 2).T,
-        base,
-        last,
-        has_sound,
-    )
+    return _Index(np.array(times, np.int64), timed, *np.array(keys, np.int64).reshape(-1, 2).T, base, last, has_sound)
 
 
 def _decoded_times(path):
-    """Time stamps of the frames that come out of a decoder fed from the start."""
     with container(path) as opened:
         times = [frame.pts for frame in _frames(opened, _stream(opened, path), path)]
     if not times:

@@ -1,5 +1,6 @@
 """Encoded images and arrays, of every kind that people have, to upright 8-bit RGB."""
 
+import contextlib
 import io
 import os
 
@@ -28,7 +29,7 @@ _KEPT_INFO = ("exif", "icc_profile", "dpi")
 
 
 def decode_image(data, *, min_size=None, keep_alpha=False):
-    """Decode an encoded image to upright 8-bit RGB.
+    """Decode an encoded image to upright 8-bit RGB, its ``info`` reduced to ``exif``, ``icc_profile`` and ``dpi``.
 
     Honours EXIF orientation; expands gray, palette and CMYK; scales 16-bit to 8-bit; composes alpha over white;
     takes the first frame of an animation and the first page of a TIFF.
@@ -39,51 +40,39 @@ def decode_image(data, *, min_size=None, keep_alpha=False):
             keeps at least this many pixels. None decodes at full size.
         keep_alpha: return RGBA where the file has transparency, instead of composing it over white.
 
-    Returns:
-        A ``PIL.Image`` of mode RGB (or RGBA), upright; its ``info`` keeps ``exif`` (without the orientation) and
-        ``icc_profile``.
-
     Raises:
         ValueError: naming the reason, if the data is empty, truncated, not an image, or too large.
     """
+    with _opened(data) as image:
+        if min_size is not None and image.format in ("JPEG", "MPO"):
+            image.draft(None, (min_size, min_size))  # both sides stay at least as large as asked
+        image.load()
     try:
-        with _open(data) as image:
-            _check_size(image)
-            if min_size is not None and image.format in ("JPEG", "MPO"):
-                image.draft(None, (min_size, min_size))  # both sides stay at least as large as asked
-            image.load()
-    except Exception as error:  # on damaged files Pillow's readers raise almost anything
-        raise ValueError(_reason(error, data)) from error
-    return _to_rgb(_upright(image), keep_alpha)
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # a damaged EXIF block says nothing about the pixels; it must not be written out again either
+        image.info.pop("exif", None)
+    return _to_rgb(image, keep_alpha)
 
 
 def check_header(data):
-    """Open an encoded image without decoding its pixels.
+    """Raise ValueError if the header shows that :func:`decode_image` would refuse it; decodes no pixels."""
+    with _opened(data):
+        pass
 
-    Args:
-        data: as in :func:`decode_image`.
 
-    Raises:
-        ValueError: naming the reason, if the header shows that :func:`decode_image` would refuse it.
-    """
+@contextlib.contextmanager
+def _opened(data):
     try:
-        with _open(data) as image:
-            _check_size(image)
-    except Exception as error:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ValueError(
+                    f"{width}x{height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
+                    f"{MAX_PIXELS / 1e6:.0f}; shrink it first"
+                )
+            yield image
+    except Exception as error:  # on damaged files Pillow's readers raise almost anything
         raise ValueError(_reason(error, data)) from error
-
-
-def _open(data):
-    return Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
-
-
-def _check_size(image):
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(
-            f"{width}x{height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
-            f"{MAX_PIXELS / 1e6:.0f}; shrink it first"
-        )
 
 
 def _reason(error, data):
@@ -106,14 +95,6 @@ def _is_empty(data):
         return os.path.getsize(data) == 0
     data.seek(0)
     return not data.read(1)
-
-
-def _upright(image):
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-    except Exception:  # a damaged EXIF block says nothing about the pixels; it must not be written out again either
-        image.info.pop("exif", None)
-    return image
 
 
 def _to_rgb(image, keep_alpha):
@@ -156,13 +137,10 @@ def _scale_to_8_bits(image):
 
 
 def array_to_image(array):
-    """Turn one array into a ``PIL.Image``.
+    """Turn an array into a ``PIL.Image`` of mode RGB.
 
     Args:
         array: (H, W), (H, W, 1) or (H, W, 3); uint8 in [0, 255] or float in [0, 1].
-
-    Returns:
-        A ``PIL.Image`` of mode RGB.
 
     Raises:
         ValueError: for another shape or dtype, floats outside [0, 1], or NaN.

@@ -6,15 +6,10 @@ from tfssl.data.decode import MAX_PIXELS
 
 
 def decode_rgb(data):
-    """Decode an encoded image. Alpha is composed over white, gray expanded, of an animation the first frame taken.
+    """Decode an encoded image, bytes in a scalar string tensor, to float32 (H, W, 3), sRGB in [0, 1].
 
-    16-bit PNGs are read at 8 bits. EXIF orientation is not applied: no core operator reads it.
-
-    Args:
-        data: scalar string tensor, the file's bytes.
-
-    Returns:
-        float32 (H, W, 3), sRGB in [0, 1].
+    Alpha is composed over white, gray expanded, of an animation the first frame taken. 16-bit PNGs are read at 8 bits.
+    EXIF orientation is not applied: no core operator reads it.
 
     Raises:
         tf.errors.InvalidArgumentError: for anything but a JPEG, PNG, BMP (8, 24 or 32 bits a pixel), GIF or WebP,

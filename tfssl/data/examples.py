@@ -1,8 +1,8 @@
 """From positions of a pipeline to arrays of examples: NumPy only, so that worker processes start in no time.
 
 Position p of the training stream is always the same example: the item follows from a permutation seeded by (seed,
-epoch), everything drawn for it from a generator seeded by (seed, p). Resuming at step s therefore means starting at
-example ``s * batch_size``: no shuffle buffer to refill, no iterator state to save.
+epoch), everything drawn for it from a generator seeded by (seed, p). To resume at step s is to start at example
+``s * batch_size``.
 """
 
 import threading
@@ -24,7 +24,6 @@ class Skipped:
         self._lock = threading.Lock()
 
     def add(self, name, reason):
-        """Record an image once; later calls with the same name do nothing."""
         with self._lock:
             if name in self.reasons:
                 return
@@ -78,18 +77,23 @@ class Examples:
         first = self._order(position) if training else position
         for attempt in range(min(_MAX_SUBSTITUTES, len(source)) if training else 1):
             index = (first + attempt) % len(source)
-            try:
-                return self.sampled(source.example(index), position)
-            except ConfigError:  # no fault of the example
-                raise
-            except (ValueError, OSError) as error:
-                skipped.add(source.name(index), str(error))
+            if (arrays := self._read(index, position, skipped)) is not None:
+                return arrays
         if training:
             raise SourceError(
                 f"`data` is mostly unreadable: {len(skipped.reasons)} {source.noun} failed, the last one "
                 f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
             )
         return None
+
+    def _read(self, index, position, skipped):
+        try:
+            return self.sampled(self.source.example(index), position)
+        except ConfigError:  # no fault of the example
+            raise
+        except (ValueError, OSError) as error:
+            skipped.add(self.source.name(index), str(error))
+            return None
 
     def sampled(self, example, *position):
         """The arrays of one example, drawn by the generator of its position."""
@@ -98,19 +102,10 @@ class Examples:
         return self._sample(example, np.random.default_rng((self.seed, _DRAWS, *position)), self.training)
 
     def probe(self):
-        """One batch of one item, as ``sample`` and ``convert`` give it: what there is to know of types and shapes.
-
-        Raises:
-            SourceError: if none of the first items can be read.
-        """
+        """One batch of one item, as ``sample`` and ``convert`` give it: what there is to know of types and shapes."""
         skipped = Skipped()
         for position in range(min(_MAX_SUBSTITUTES, len(self.source))):
-            try:
-                arrays = self.sampled(self.source.example(position), position)
-            except ConfigError:
-                raise
-            except (ValueError, OSError) as error:
-                skipped.add(self.source.name(position), str(error))
+            if (arrays := self._read(position, position, skipped)) is None:
                 continue
             arrays = [np.asarray(a)[None] if self.per_item == 1 else np.asarray(a) for a in arrays]
             return tuple(arrays) if self._convert is None else self._convert(*arrays)
@@ -150,3 +145,32 @@ class _Order:
                     del self._permutations[old]
                 self._permutations[epoch] = np.random.default_rng((self._seed, epoch)).permutation(self._count)
             return int(self._permutations[epoch][offset])
+
+
+def spread_examples(source, count, cut):
+    """Cut ``count`` examples from items that are spread evenly over a source, always the same ones.
+
+    An item that cannot be read or does not serve gives way to the next one that was not tried yet; there may be fewer.
+
+    Args:
+        cut: function of an example and of a seed, the number of the item counted from 1, that returns anything;
+            ValueError where the item does not serve.
+
+    Returns:
+        List of what ``cut`` returned; SourceError if no item serves.
+    """
+    found, following = [], 0
+    for start in np.linspace(0, len(source), min(count, len(source)), endpoint=False).astype(int).tolist():
+        following = max(start, following)
+        while following < len(source):
+            following += 1
+            try:
+                found.append(cut(source.example(following - 1), following))
+                break
+            except ConfigError:  # no fault of the example
+                raise
+            except (ValueError, OSError):
+                continue
+    if not found:
+        raise SourceError(f"`data` has no readable {source.noun} among {len(source)}; give others")
+    return found

@@ -1,20 +1,23 @@
-"""Image sources: where encoded images come from, decoded to upright 8-bit RGB."""
+"""Image sources: files, arrays, TFRecord shards and TensorFlow Datasets, decoded to upright 8-bit RGB."""
 
 import dataclasses
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tfssl.data.decode import array_to_image, check_header, decode_image
-from tfssl.data.listing import expand, printable, short
+from tfssl.data.listing import PathSource, expand, short
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """File names that count as images in folders, lower case."""
 
+# The split may hold colons itself, as in train[:10%].
+_TFDS = re.compile(r"tfds:(?P<name>[^:]+(:\d+\.\d+\.\d+)?):(?P<split>[^:]+(\[.*\])?)")
 _SHARD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$", re.IGNORECASE)
 
 
@@ -32,20 +35,14 @@ class ImageSource(Source):
 
 
 @dataclasses.dataclass(frozen=True)
-class FileSource(ImageSource):
+class FileSource(PathSource, ImageSource):
     """Image files, in the given order; ``min_size`` as in :func:`tfssl.data.decode.decode_image`."""
 
     paths: tuple[str, ...]
     min_size: int | None = None
 
-    def __len__(self):
-        return len(self.paths)
-
     def example(self, index):
         return {"image": decode_image(self.paths[index], min_size=self.min_size)}
-
-    def name(self, index):
-        return printable(self.paths[index])
 
     def read(self, index):
         with open(self.paths[index], "rb") as file:
@@ -81,14 +78,10 @@ def image_source(data, min_size=None):
             - ``"tfds:NAME:SPLIT"`` (needs the extra ``tfssl[tfds]``);
             - a list of paths; a NumPy array or list of arrays (see :class:`ArraySource`);
             - a :class:`~tfssl.data.source.Source` whose examples hold an ``image``.
-        min_size: JPEGs may be decoded at a reduced scale as long as the shorter side keeps so many pixels; None
-            decodes at full size.
-
-    Returns:
-        An :class:`ImageSource` with at least one image.
+        min_size: JPEGs may be decoded at a reduced scale as long as the shorter side keeps so many pixels.
 
     Raises:
-        SourceError: one line that names the data and the fix.
+        SourceError: one line that names the data and the fix, also where there is no image.
     """
     if isinstance(data, Source):
         found = data
@@ -131,8 +124,6 @@ def _from_text(text):
 
         return FileSource(tuple(str(p) for p in builtin_photographs()))
     if text.startswith("tfds:"):
-        from tfssl.data.tfds import tfds_source
-
         return tfds_source(text)
     found = expand(text)
     paths = tuple(p for p in found if p.lower().endswith(EXTENSIONS) or _SHARD.search(p))
@@ -155,3 +146,59 @@ def _from_paths(paths, source):
     from tfssl.data.tfrecord import TFRecordSource
 
     return TFRecordSource.from_paths(shards)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TFDSSource(ImageSource):
+    """The feature ``image`` of a TensorFlow Datasets data source."""
+
+    title: str
+    records: Any
+    min_size: int | None = None
+
+    def __len__(self):
+        return len(self.records)
+
+    def example(self, index):
+        return {"image": array_to_image(self.records[index]["image"])}
+
+    def name(self, index):
+        return f"{self.title}#{index}"
+
+
+def tfds_source(text):
+    """Open ``tfds:NAME:SPLIT``, downloading and preparing the dataset where that has not been done.
+
+    ``text`` is for example ``"tfds:cifar10:train"`` or ``"tfds:cifar10:3.0.2:train[:10%]"``. SourceError if
+    tensorflow_datasets is missing, the name or split is unknown, or there is no ``image``.
+    """
+    return TFDSSource(text, _open_tfds(text, "image"))
+
+
+def tfds_labels(text):
+    """``(class numbers, names of the classes)`` of ``tfds:NAME:SPLIT``, without decoding its images."""
+    records = _open_tfds(text, "label", decode=False)
+    classes = getattr(records.dataset_info.features["label"], "names", None)
+    if not classes:
+        raise SourceError(f"`data` {text!r}: the feature `label` is no class")
+    return tuple(int(record["label"]) for record in records), tuple(classes)
+
+
+def _open_tfds(text, needed, *, decode=True):
+    match = _TFDS.fullmatch(text)
+    if match is None:
+        raise SourceError(f"`data` must be tfds:NAME:SPLIT, such as tfds:cifar10:train. Received: data={text!r}")
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise SourceError(f"`data` {text!r} needs TensorFlow Datasets ({error}); pip install 'tfssl[tfds]'") from None
+    try:
+        options = {} if decode else {"decoders": {"image": tfds.decode.SkipDecoding()}}
+        records = tfds.data_source(match["name"], split=match["split"], **options)
+        features = list(records[0]) if len(records) else []
+    except Exception as error:  # an unknown name, split or license step has an exception class of its own each
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SourceError(f"`data` {text!r} cannot be opened: {reason}") from error
+    if features and needed not in features:
+        raise SourceError(f"`data` {text!r} has no feature `{needed}`, only {', '.join(map(str, features))}")
+    return records

@@ -1,5 +1,6 @@
 """From images, folders and globs to a list of files and where the result of each one goes."""
 
+import contextlib
 import dataclasses
 import errno
 import glob
@@ -25,31 +26,31 @@ class Job:
 
 @dataclasses.dataclass
 class Report:
-    """What became of each image, in the order of the inputs.
-
-    Args:
-        done: ``{source: output}``.
-        skipped: ``{source: output that was there before}``.
-        failed: ``{source: reason}``.
-    """
+    """What became of each image, in the order of the inputs: outputs, those that were there before, and reasons."""
 
     done: dict[str, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def start_jobs(inputs, out, *, format=None, overwrite=False):
-    """Plan a list of inputs, make the folder of the outputs and leave out what is done already.
+def run_jobs(inputs, out, work, *, format=None, overwrite=False, progress=None):
+    """Work on files, folders and globs into a folder.
+
+    Outputs appear whole or not at all, so the same call goes on where an earlier one was interrupted. An image that
+    cannot be read or written is reported and the others are done.
 
     Args:
-        inputs, out, format: as :func:`plan_jobs`.
+        inputs, out, format: as :func:`plan_jobs`; ``out`` is made if missing.
+        work: function of a list of :class:`Job` that yields ``(job, error or None, note)`` as each one ends.
         overwrite: replace outputs that are there; otherwise they are skipped.
+        progress: called as ``progress(done, total, note)`` after each image.
 
     Returns:
-        ``(jobs, report)``: the :class:`Job` left to do; a :class:`Report` of what is skipped or cannot be read.
+        :class:`Report`.
 
     Raises:
         ConfigError, SourceError: as :func:`plan_jobs`, or if ``out`` cannot be made.
+        OSError: if the disk is full; nothing more could be written.
     """
     jobs, failed = plan_jobs(inputs, out, format)
     try:
@@ -59,19 +60,23 @@ def start_jobs(inputs, out, *, format=None, overwrite=False):
     report = Report(failed=failed)
     if not overwrite:
         report.skipped = {str(job.source): str(job.target) for job in jobs if job.target.exists()}
-    return [job for job in jobs if str(job.source) not in report.skipped], report
+        jobs = [job for job in jobs if str(job.source) not in report.skipped]
+    reasons = {}
+    with contextlib.closing(work(jobs)) as results:
+        for job, error, note in results:
+            reasons[job] = None if error is None else _failure(error, job.target)
+            if progress is not None:
+                progress(len(reasons), len(jobs), note)
+    for job in jobs:
+        if reasons[job] is None:
+            report.done[str(job.source)] = str(job.target)
+        else:
+            report.failed[str(job.source)] = reasons[job]
+    return report
 
 
-def failure(error, target):
-    """The reason of one image's failure in one line.
-
-    Args:
-        error: what was raised.
-        target: the file that was to be written.
-
-    Raises:
-        OSError: for a full disk, which ends the whole job, with what to do about it.
-    """
+def _failure(error, target):
+    """The reason of one image's failure in one line; raises OSError for a full disk, which ends the whole job."""
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         note = f"{error.strerror}; make room and start again, what is there already is whole and is kept"
         raise OSError(error.errno, note, str(Path(target).parent)) from None
@@ -87,8 +92,7 @@ def plan_jobs(inputs, out, format=None):
     """Plan the outputs of a list of inputs.
 
     Folders are searched recursively and keep their structure under ``out``; so do globs, from their first part
-    without a wildcard on. Files that are no images are ignored in folders and globs. ``out`` itself is left out
-    where it lies inside an input.
+    without a wildcard on. What is no image is ignored in them, and so is ``out`` inside an input.
 
     Args:
         inputs: paths of files and folders, and glob patterns.
@@ -125,7 +129,6 @@ def plan_jobs(inputs, out, format=None):
 
 
 def _expand(text, out, failed):
-    """Yield (file, its path relative to the input) of one input."""
     path = Path(text).expanduser()
     if path.is_dir():
         yield from _walk(path, out, failed)
@@ -167,7 +170,6 @@ def _walk(folder, out, failed):
 
 
 def _fixed_part(pattern):
-    """The leading folders of a glob pattern that hold no wildcard."""
     fixed = Path(pattern.anchor)
     for part in pattern.parts[len(fixed.parts) : -1]:
         if glob.has_magic(part):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.crop import Crop
-from tfssl.data.images import FileSource, image_source
+from tfssl.data.images import FileSource, image_source, tfds_labels, tfds_source
 from tfssl.data.source import Source, check_source
 from tfssl.errors import SourceError
 
@@ -19,12 +19,8 @@ CACHE_BYTES = 2**27
 class LabeledImages(Source):
     """Images with a class each: ``{"image": PIL.Image, "label": int32}``.
 
-    Args:
-        root: the folder they come from, or ``tfds:NAME:SPLIT``.
-        images: a source of images.
-        labels: class number of each example, in [0, len(classes)).
-        classes: names of the classes.
-        positions: of the examples in ``images``; None for all of them in order.
+    ``root`` is the folder they come from, or ``tfds:NAME:SPLIT``; ``labels`` are class numbers of the examples, in
+    [0, len(classes)); ``positions`` those of the examples in ``images``, None for all of them in order.
     """
 
     noun = "images"
@@ -51,7 +47,6 @@ class LabeledImages(Source):
         return dataclasses.replace(self, images=self.images.sized(min_size))
 
     def take(self, indices):
-        """The examples at these positions, in this order."""
         labels = tuple(self.labels[i] for i in indices)
         return dataclasses.replace(self, labels=labels, positions=tuple(self._position(i) for i in indices))
 
@@ -60,16 +55,13 @@ class LabeledImages(Source):
 
 
 def labeled_images(root, *, classes=None, argument="data"):
-    """List the images of ``root/<class>/``, nested folders included, hidden ones left out.
+    """List the images of ``root/<class>/``, nested folders included, hidden ones left out, sorted within each class.
 
     Args:
         root: the folder; or ``tfds:NAME:SPLIT``, with the features ``image`` and ``label`` (extra ``tfds``).
         classes: names that are allowed, in the order of their numbers; those of the training set for a test set,
             which may lack some of them. None: the names of the folders, sorted.
         argument: what to call ``root`` in messages.
-
-    Returns:
-        :class:`LabeledImages`, classes in sorted order, files sorted within each.
 
     Raises:
         SourceError: in one line, if there are no class folders, fewer than two classes, a class without images or
@@ -101,15 +93,12 @@ def labeled_images(root, *, classes=None, argument="data"):
 
 
 def train_and_test(data, test=None):
-    """The two halves of a benchmark.
+    """The two halves of a benchmark: two :class:`LabeledImages` with the same classes.
 
     Args:
         data: folder of the training classes; or one that holds ``train/`` and ``test/``, with ``test`` left out. Or
             ``tfds:NAME:SPLIT``; or ``tfds:NAME`` with ``test`` left out, for its splits ``train`` and ``test``.
         test: folder of the test classes, or ``tfds:NAME:SPLIT``.
-
-    Returns:
-        Two :class:`LabeledImages` with the same classes.
 
     Raises:
         SourceError: if there is no test set, it is the training set, or as :func:`labeled_images`.
@@ -141,17 +130,15 @@ class LabeledCrop:
 
 
 def labeled_batches(source, crop, *, batch_size=64, skipped=None):
-    """Center crops and their labels in the order of the source; unreadable images are left out.
+    """Center crops and their labels in the order of the source; unreadable images are left out into ``skipped``.
 
     Args:
         source: :class:`LabeledImages`, or another source with the fields ``image`` and ``label``.
         crop: a :class:`~tfssl.data.crop.Crop`.
-        batch_size: images in a batch; the last one may be smaller.
-        skipped: a :class:`tfssl.data.examples.Skipped` that collects the unreadable images with their reasons.
 
     Returns:
-        ``tf.data.Dataset`` of uint8 (B, size, size, 3), sRGB, and labels (B, ...). It can be iterated again; a set up
-        to :data:`CACHE_BYTES` is then not decoded again, a larger one is streamed from its files each time.
+        ``tf.data.Dataset`` of uint8 (B, size, size, 3), sRGB, and labels (B, ...). A set up to :data:`CACHE_BYTES` is
+        decoded once, a larger one each time that the dataset is iterated.
     """
     from tfssl.data.pipeline import batches  # TensorFlow
 
@@ -161,14 +148,7 @@ def labeled_batches(source, crop, *, batch_size=64, skipped=None):
 
 
 def folder_labels(source):
-    """The name of the folder of each image, if there are several.
-
-    Args:
-        source: a source of images.
-
-    Returns:
-        list of str; None if the source has no files, or all lie in folders of one name.
-    """
+    """The name of the folder of each image; None if the source has no files, or all lie in folders of one name."""
     if not isinstance(source, FileSource):
         return None
     names = [Path(path).parent.name for path in source.paths]
@@ -176,8 +156,6 @@ def folder_labels(source):
 
 
 def _from_tfds(text):
-    from tfssl.data.tfds import tfds_labels, tfds_source
-
     source = tfds_source(text)
     labels, classes = tfds_labels(text)
     if len(classes) < 2 or not labels:

@@ -1,11 +1,15 @@
-"""Which files a folder, a glob or a list stands for, and which of them belong together."""
+"""Which files a folder, a glob or a list stands for, which of them belong together, and sources of them."""
 
+import dataclasses
 import glob
 import logging
 import os
 import re
 from pathlib import Path
+from typing import ClassVar
 
+from tfssl.data.decode import check_header
+from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
 log = logging.getLogger("tfssl")
@@ -25,18 +29,12 @@ def short(data):
 
 
 def list_files(data, extensions, noun):
-    """Files of one kind.
+    """Paths of files of one kind, sorted; of a list in its order. SourceError if there are none.
 
     Args:
         data: a folder (with its folders; hidden ones left out), a glob, a file, or a list of files.
         extensions: endings that count in folders and globs, lower case.
         noun: what the files hold, for messages.
-
-    Returns:
-        Paths, sorted; of a list in its order.
-
-    Raises:
-        SourceError: if there are none.
     """
     if isinstance(data, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in data):
         paths = tuple(os.fspath(item) for item in data)
@@ -101,11 +99,7 @@ def stem(path):
 
 
 def by_stem(folder, extensions):
-    """``{stem: path}`` of the files directly in a folder, in the order of their numbers.
-
-    Raises:
-        SourceError: if two files differ in their ending only.
-    """
+    """``{stem: path}`` of the files directly in a folder, in the order of their numbers."""
     found = {}
     for entry in sorted(Path(folder).iterdir(), key=lambda path: natural(path.name)):
         if entry.name.startswith(".") or entry.suffix.lower() not in extensions:
@@ -129,24 +123,16 @@ def strip(files, ending):
 
 
 def match(roles):
-    """Put files of equal name together.
+    """Put files of equal name together: ``{role: {stem: path}}`` becomes ``{stem: {role: path}}``.
 
-    Args:
-        roles: ``{role: {stem: path}}``.
-
-    Returns:
-        ``{stem: {role: path}}`` with each stem that any role has; a missing partner is None, see :func:`whole`.
+    Each stem that any role has is there; a missing partner is None, see :func:`whole`.
     """
     stems = sorted(set().union(*roles.values()), key=natural)
     return {name: {role: files.get(name) for role, files in roles.items()} for name in stems}
 
 
 def folder_pair(root, known):
-    """The first of ``known`` pairs of folder names of which ``root`` has both; None where there is none.
-
-    Raises:
-        SourceError: if only one folder of a pair is there.
-    """
+    """The first of ``known`` pairs of folder names of which ``root`` has both; None where there is none."""
     for pair in known:
         if all((root / name).is_dir() for name in pair):
             return pair
@@ -157,11 +143,7 @@ def folder_pair(root, known):
 
 
 def listed_groups(data, roles, required=2):
-    """Groups of files that a caller lists: ``[{role: path}]``.
-
-    Raises:
-        SourceError: if an item has not one path for each role (those after ``required`` may be left out).
-    """
+    """Groups of files that a caller lists, as ``[{role: path}]``; roles after ``required`` may be left out."""
     groups = []
     for item in data:
         if not isinstance(item, (list, tuple)) or not required <= len(item) <= len(roles):
@@ -171,11 +153,7 @@ def listed_groups(data, roles, required=2):
 
 
 def folder(data, or_list):
-    """``data`` as the path of a folder.
-
-    Raises:
-        SourceError: if it is none; ``or_list`` says what else it may be.
-    """
+    """``data`` as the path of a folder; ``or_list`` says what else it may be."""
     if not isinstance(data, (str, os.PathLike)) or not Path(data).expanduser().is_dir():
         raise SourceError(f"`data` must be a folder{or_list}. Received: data={short(data)}")
     return Path(data).expanduser()
@@ -195,11 +173,7 @@ def whole(group):
 
 
 def check_groups(groups, data, noun):
-    """Name the groups that lack a partner.
-
-    Raises:
-        SourceError: if there are no groups, or none is whole.
-    """
+    """Warn of the groups that lack a partner; SourceError if there are no groups, or none is whole."""
     missing = []
     for group in groups:
         try:
@@ -214,3 +188,35 @@ def check_groups(groups, data, noun):
         )
     if missing:
         log.warning("%d of %d %s are not whole and will be skipped: %s", len(missing), len(groups), noun, few)
+
+
+class PathSource(Source):
+    """A source of files, at ``paths``."""
+
+    def __len__(self):
+        return len(self.paths)
+
+    def name(self, index):
+        return printable(self.paths[index])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GroupSource(Source):
+    """A source of files that belong together: ``groups`` as :func:`match` gives them, ``scale`` of files of maps."""
+
+    groups: tuple[dict, ...]
+    scale: float | None = None
+
+    roles: ClassVar = ("image",)
+    """Of the images in a group."""
+
+    def __len__(self):
+        return len(self.groups)
+
+    def name(self, index):
+        return printable(next(path for path in self.groups[index].values() if path is not None))
+
+    def check(self, index):
+        whole(self.groups[index])
+        for role in self.roles:
+            check_header(self.groups[index][role])

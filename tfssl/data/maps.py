@@ -14,17 +14,11 @@ _NETPBM = re.compile(rb"(P5|Pf)\s+(?:#[^\n]*\s+)*(\d+)\s+(\d+)\s+(-?[\d.]+)\s")
 
 
 def read_map(path, *, swapped=False):
-    """Read a map as it is stored.
+    """Read a map (H, W) as it is stored, of the type it has in the file; ValueError with the reason if it is damaged.
 
     Args:
         path: of a gray PNG or TIFF (8 or 16 bits), PGM, PFM, ``.npy``, or ``.npz`` (its first array).
         swapped: the two bytes of each value of a PGM are the wrong way round.
-
-    Returns:
-        (H, W), of the type it has in the file.
-
-    Raises:
-        ValueError: with the reason, if it is damaged or has more than one channel.
     """
     ending = os.path.splitext(path)[1].lower()
     if os.path.getsize(path) == 0:

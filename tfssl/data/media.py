@@ -19,11 +19,7 @@ _JITTER = 0.002  # seconds; Matroska rounds time stamps to 1 ms, which is no gap
 
 
 def require(module, extra):
-    """Import what an extra brings.
-
-    Raises:
-        SourceError: that says what to install.
-    """
+    """Import what an extra brings; SourceError that says what to install."""
     try:
         return __import__(module)
     except ImportError as error:
@@ -36,11 +32,7 @@ def title(path):
 
 
 def stamp(path):
-    """What tells one state of a file from another: what is known about it is cached by path and stamp.
-
-    Raises:
-        ValueError: if it is missing or empty.
-    """
+    """What tells one state of a file from another: what is known about it is cached by path and stamp."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -88,18 +80,11 @@ def track(path, _):
 
 
 def decode_track(path, start, count):
-    """Samples ``start`` to ``start + count - 1`` of the first sound track at its own rate.
-
-    Args:
-        path: of the container.
-        start: of samples from the container's time zero; may be negative.
-        count: of samples.
+    """``count`` samples of the first sound track at its own rate, from sample ``start`` on (perhaps negative).
 
     Returns:
         float32 (count, channels), zeros where the track has none; and the number of the sample after the last decoded.
-
-    Raises:
-        ValueError: if a part of it cannot be decoded.
+        ValueError if a part of it cannot be decoded.
     """
     av = require("av", "video")
     with container(path) as opened:

@@ -18,11 +18,7 @@ _LEAST_SPREAD = 1e-6  # of the second variance to the first: points on a line sp
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class NormalsImages(SplitImages):
-    """Images with surface normals: ``normals``, float32 (H, W, 3), of length 1, or 0 where nothing is known.
-
-    Args:
-        files: of the normals, one for each image, see :func:`read_normals`.
-    """
+    """Images with ``normals``, float32 (H, W, 3), of length 1, or 0 where nothing is known."""
 
     files: tuple[str, ...]
 
@@ -33,15 +29,7 @@ class NormalsImages(SplitImages):
 def normals_images(root, split):
     """List a folder that holds ``SPLIT/`` with images and ``SPLITnormals/`` with files of the same names.
 
-    Args:
-        root: the folder.
-        split: such as ``"train"``.
-
-    Returns:
-        :class:`NormalsImages`.
-
-    Raises:
-        SourceError: in one line, if a folder or a file is missing, or there are no images.
+    SourceError if a folder or a file is missing, or there are no images.
     """
     root = Path(root).expanduser()
     folder = root / f"{split}normals"
@@ -59,14 +47,13 @@ def normals_images(root, split):
 
 
 def read_normals(path):
-    """Read a map of normals.
+    """Read a map of normals as float32 (H, W, 3), vectors of length 1.
+
+    Zeros where nothing is known: where the file's vector is shorter than 0.5 (zeros; mid-gray in a PNG), longer than
+    1.5 (black or white in a PNG), or not finite.
 
     Args:
         path: ``.npy`` of floats (H, W, 3), or an RGB PNG of 8 or 16 bits that holds ``(n + 1) / 2`` of its range.
-
-    Returns:
-        float32 (H, W, 3), vectors of length 1; zeros where nothing is known: where the file's vector is shorter than
-        0.5 (zeros; mid-gray in a PNG), longer than 1.5 (black or white in a PNG), or not finite.
 
     Raises:
         SourceError: if it is no such file.
@@ -79,12 +66,7 @@ def read_normals(path):
 
 
 def write_normals(path, normals):
-    """Write normals as a 16-bit PNG, whole or not at all; zeros become mid-gray.
-
-    Args:
-        path: file to write.
-        normals: float (H, W, 3), vectors of length 1, or 0 where nothing is known.
-    """
+    """Write normals, float (H, W, 3) of length 1 or 0, as a 16-bit PNG, whole or not at all; zeros become mid-gray."""
     values = np.round((np.asarray(normals, np.float64) + 1.0) * 32767.5).astype(">u2")
     height, width = values.shape[:2]
     rows = np.diff(values.view(np.uint8).reshape(height, -1), axis=0, prepend=np.zeros((1, 6 * width), np.uint8))
@@ -126,15 +108,12 @@ def _unpacked(path, order):
 
 
 def points_from_depth(depth, fx, fy, cx, cy):
-    """Points in the camera's coordinates: x to the right, y down, z into the scene.
+    """Points ``((u - cx) z / fx, (v - cy) z / fy, z)``, float64 (H, W, 3): x to the right, y down, z into the scene.
 
     Args:
-        depth: float (H, W), distance along the optical axis in any unit.
+        depth: float (H, W), distance along the optical axis in any unit, which is that of the points.
         fx, fy: focal lengths in pixels.
         cx, cy: principal point in pixels, (0, 0) being the center of the upper left pixel.
-
-    Returns:
-        float64 (H, W, 3), ``((u - cx) z / fx, (v - cy) z / fy, z)`` in the unit of ``depth``.
     """
     z = np.asarray(depth, np.float64)
     v, u = np.indices(z.shape)

@@ -1,14 +1,17 @@
-"""Reading and writing of photographs as files: metadata, color profile, whole files or none."""
+"""Reading and writing of photographs as files: metadata, color profile, JPEG encoded by several threads."""
 
 import dataclasses
 import io
 import os
+import struct
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import ExifTags, Image, ImageCms
 
 from tfssl.data.decode import FORMATS, decode_image
-from tfssl.data.jpeg import encode_jpeg
+from tfssl.files import writing
 
 _LAYOUT = ExifTags.Base
 # TIFF files keep how their pixels are stored among the EXIF tags: it is not true of the file that is written.
@@ -25,14 +28,21 @@ _STORAGE_TAGS = {
 _MAX_EXIF = 65_533  # bytes of one JPEG segment
 _SRGB = 1
 
+QUALITY = 95
+"""Above it files grow fast and nothing visible is gained."""
+
+MAX_SIDE = 65_535
+"""Most pixels that a side of a JPEG can have."""
+
+_BLOCK = 8  # pixels a side: one unit of a JPEG with full chroma resolution
+_BAND_PIXELS = 1 << 19  # enough work for a thread; its pixels, 2 MB, stay near the processor
+_FRAME, _SCAN, _RESTART_INTERVAL, _RESTART, _END = 0xC0, 0xDA, 0xDD, 0xD0, b"\xff\xd9"
+
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a file says before its pixels are decoded.
-
-    Args:
-        format: Pillow's name of the format, such as ``"JPEG"``; None if the file is no image.
-        size: (width, height) in pixels as stored, before EXIF orientation; (0, 0) if unknown.
+    """What a file says before its pixels are decoded: Pillow's name of its format (None if it is no image), and
+    (width, height) in pixels as stored, before EXIF orientation.
     """
 
     format: str | None = None
@@ -40,7 +50,6 @@ class Header:
 
     @property
     def megapixels(self):
-        """Size of the image in millions of pixels."""
         return self.size[0] * self.size[1] / 1e6
 
 
@@ -56,16 +65,11 @@ def read_header(path):
 def decode_photo(path, *, min_size=None, keep_alpha=False):
     """Decode a file to upright 8-bit sRGB, converting from its own color profile where it has one.
 
-    Args:
-        path: the file.
-        min_size, keep_alpha: as :func:`tfssl.data.images.decode_image`.
+    Arguments and errors as :func:`tfssl.data.decode.decode_image`.
 
     Returns:
         ``(image, metadata)``: a ``PIL.Image`` of mode RGB or RGBA, and the keywords for :func:`save_photo`: its
         EXIF with Orientation 1 and without thumbnail, its resolution.
-
-    Raises:
-        ValueError: if the file cannot be decoded.
     """
     data = Path(path).read_bytes()
     image = decode_image(data, min_size=min_size, keep_alpha=keep_alpha)
@@ -76,7 +80,7 @@ def decode_photo(path, *, min_size=None, keep_alpha=False):
 
 
 def save_photo(rows, size, path, *, threads=1, **metadata):
-    """Write a JPEG (see :func:`tfssl.data.jpeg.encode_jpeg`) or PNG, whole or not at all.
+    """Write a JPEG (see :func:`encode_jpeg`) or PNG, whole or not at all.
 
     Args:
         rows: function ``(top, bottom) -> PIL.Image`` of these rows, RGB, RGBX or RGBA (PNG only); may be called from
@@ -99,15 +103,8 @@ def save_photo(rows, size, path, *, threads=1, **metadata):
         # Level 1 takes a fifth of the time of the default 6 for a few per cent of size.
         image.save(file, "PNG", compress_level=1, **metadata)
         encoded = file.getbuffer()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(encoded)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with writing(path) as file:
+        file.write(encoded)
 
 
 def _exif_of(source, size):
@@ -148,3 +145,62 @@ def _to_srgb(image, profile):
     if image.mode == "RGBA":
         converted.putalpha(image.getchannel("A"))
     return converted
+
+
+def encode_jpeg(rows, size, threads=1, **metadata):
+    """Encode an image that is made while it is encoded, in bands that become restart intervals of one ordinary file.
+
+    Quality 95 with full chroma resolution: with halved chroma, color would run over edges that lightness keeps
+    sharp. Bands start with a restart marker (ITU-T T.81, B.2.1), which every decoder knows; the decoded pixels are
+    those of an ordinary encoding. Arguments as :func:`save_photo`; ValueError if a side is longer than 65535 pixels.
+    """
+    width, height = size
+    if max(size) > MAX_SIDE:
+        raise ValueError(f"{width}x{height} is more than a JPEG can hold, {MAX_SIDE} pixels a side; write png instead")
+    step = max(1, _BAND_PIXELS // (width * _BLOCK)) * _BLOCK
+
+    def encode(top):
+        keywords = metadata if top == 0 else {}
+        # Pillow lets go of the interpreter lock only where it encodes to a file of the system.
+        with _scratch_file() as encoded:
+            rows(top, min(top + step, height)).save(encoded, "JPEG", quality=QUALITY, subsampling=0, **keywords)
+            encoded.seek(0)
+            return encoded.read()
+
+    tops = range(0, height, step)
+    if threads == 1:
+        bands = map(encode, tops)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            bands = list(pool.map(encode, tops))
+    return _stitch(bands, height, -(-width // _BLOCK) * (step // _BLOCK))
+
+
+def _scratch_file():
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("jpeg"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
+
+
+def _stitch(bands, height, interval):
+    stitched = bytearray()
+    for number, band in enumerate(bands):
+        frame, scan, data = _segments(band)
+        if number == 0:
+            stitched += band[:scan] + struct.pack(">BBHH", 0xFF, _RESTART_INTERVAL, 4, interval) + band[scan:data]
+            stitched[frame + 5 : frame + 7] = struct.pack(">H", height)  # after marker, length and precision
+        else:
+            stitched += bytes((0xFF, _RESTART + (number - 1) % 8))
+        stitched += memoryview(band)[data : -len(_END)]
+    stitched += _END
+    return stitched
+
+
+def _segments(band):
+    """Offsets of the frame header, the scan header and the compressed data of a baseline JPEG."""
+    frame, offset = None, 2
+    while band[offset + 1] != _SCAN:
+        if band[offset + 1] == _FRAME:
+            frame = offset
+        offset += 2 + int.from_bytes(band[offset + 2 : offset + 4], "big")
+    return frame, offset, offset + 2 + int.from_bytes(band[offset + 2 : offset + 4], "big")

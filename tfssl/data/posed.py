@@ -23,14 +23,8 @@ class PosedSource(Source):
     """One sequence: ``{"image", "pose"}``, or ``{"left", "right", "pose"}`` where it has two cameras.
 
     ``pose`` is float64 (4, 4): points of KITTI's camera 0 at that moment to those of its first frame, in meters. Images
-    are decoded at full size always, which is what ``intrinsics`` are for.
-
-    Args:
-        left: paths of the images.
-        right: those of the right camera; empty for one camera.
-        poses: float64 (frames, 4, 4).
-        intrinsics: float64 (3, 3) of the left camera in pixels, the same for the right one.
-        baseline: distance of the right camera from the left one in meters; None for one camera.
+    are decoded at full size always, which is what ``intrinsics``, float64 (3, 3) in pixels for both cameras, are for.
+    ``baseline`` is the distance of the right camera from the left one in meters, None for one camera.
     """
 
     left: tuple[str, ...]
@@ -65,7 +59,7 @@ class PosedSource(Source):
 
 
 def posed_source(data, *, poses=None, stereo=None):
-    """A sequence of images with poses.
+    """A sequence of images with poses, as :class:`PosedSource`, frames in the order of their numbers.
 
     Args:
         data: folder of the sequence: ``image_l/``, ``image_2/`` or ``image_0/`` with the frames (perhaps ``image_r/``,
@@ -73,9 +67,6 @@ def posed_source(data, *, poses=None, stereo=None):
         poses: file with one row of a 3x4 matrix a frame; None: ``poses.txt`` in the folder, or
             ``../../poses/NAME.txt`` as KITTI has them.
         stereo: False leaves the right camera out, True demands it, None takes it where it is.
-
-    Returns:
-        A :class:`PosedSource`, frames in the order of their numbers.
 
     Raises:
         SourceError: in one line, if files are missing or damaged, or there are not as many poses as frames.

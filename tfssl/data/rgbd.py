@@ -4,22 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from tfssl.data import maps
-from tfssl.data.decode import check_header, decode_image
+from tfssl.data import listing, maps
+from tfssl.data.decode import decode_image
 from tfssl.data.images import EXTENSIONS
-from tfssl.data.listing import (
-    by_stem,
-    check_groups,
-    folder,
-    folder_pair,
-    folders_below,
-    listed_groups,
-    match,
-    printable,
-    strip,
-    whole,
-)
-from tfssl.data.source import Source
 
 FOLDERS = (("color", "depth"), ("rgb", "depth"), ("image", "depth"), ("images", "depth"))
 """Pairs of folders that are known."""
@@ -30,41 +17,24 @@ _KINECT_SPAN, _KINECT_ZERO, _KINECT_FARTHEST = 351.3, 1092.5, 10.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RGBDSource(Source):
+class RGBDSource(listing.GroupSource):
     """``{"image": PIL.Image, "depth": float32 (H, W)}``; depth in meters, NaN where it is unknown.
 
     Images are decoded at full size always, as depth has one value for each pixel.
-
-    Args:
-        groups: paths by role, as :func:`tfssl.data.listing.match` gives them, one for each image.
-        scale: units of the depth files in a meter; None: see :func:`rgbd_source`.
     """
-
-    groups: tuple[dict, ...]
-    scale: float | None = None
 
     noun = "images with depth"
 
-    def __len__(self):
-        return len(self.groups)
-
     def example(self, index):
         group = self.groups[index]
-        whole(group)
+        listing.whole(group)
         example = {"image": decode_image(group["image"]), "depth": read_depth(group["depth"], self.scale)}
         maps.same_size(**example)
         return example
 
-    def name(self, index):
-        return printable(self.groups[index]["image"] or self.groups[index]["depth"])
-
-    def check(self, index):
-        whole(self.groups[index])
-        check_header(self.groups[index]["image"])
-
 
 def rgbd_source(data, *, scale=None):
-    """Color images with depth.
+    """Color images with depth, as :class:`RGBDSource`.
 
     Args:
         data: a folder with two folders of equal names (see :data:`FOLDERS`); or one whose folders hold
@@ -72,33 +42,24 @@ def rgbd_source(data, *, scale=None):
         scale: units of the depth files in a meter, such as 5000 for TUM. None: 1000 (millimeters) for whole numbers,
             1 for floats, and Kinect's raw values, their bytes swapped, in ``.pgm`` as NYU gives them.
 
-    Returns:
-        An :class:`RGBDSource`. An image that lacks its partner is named when it is read.
-
     Raises:
-        SourceError: in one line, if no pair is found.
+        SourceError: if no pair is found; an image that lacks its partner is named when it is read.
     """
     if isinstance(data, RGBDSource):
         return data
     if isinstance(data, (list, tuple)):
-        groups = listed_groups(data, ("image", "depth"))
+        groups = listing.listed_groups(data, ("image", "depth"))
     else:
-        groups = _found(folder(data, " or a list of (image, depth)"))
-    check_groups(groups, data, RGBDSource.noun)
+        groups = _found(listing.folder(data, " or a list of (image, depth)"))
+    listing.check_groups(groups, data, RGBDSource.noun)
     return RGBDSource(tuple(groups), scale)
 
 
 def read_depth(path, scale=None):
     """Depth in meters, float32 (H, W), NaN where it is unknown; ``scale`` as in :func:`rgbd_source`.
 
-    Raw values of a Kinect become ``351.3 / (1092.5 - raw)`` meters, unknown beyond 10.
-
-    Raises:
-        ValueError: if the file is damaged, or a PGM holds no raw values of a Kinect (0 to 2047).
-
-    Reference:
-        N. Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, ECCV 2012: toolbox of NYU
-        Depth V2, camera_params.m.
+    Raw values of a Kinect (0 to 2047) become ``351.3 / (1092.5 - raw)`` meters, unknown beyond 10 (toolbox of NYU Depth
+    V2, camera_params.m; Silberman et al., ECCV 2012). ValueError if the file is damaged.
     """
     raw = scale is None and path.lower().endswith(".pgm")
     values = maps.read_map(path, swapped=raw)
@@ -112,15 +73,15 @@ def read_depth(path, scale=None):
 
 
 def _found(root):
-    pair = folder_pair(root, FOLDERS)
+    pair = listing.folder_pair(root, FOLDERS)
     if pair is not None:
-        color, depth = root / pair[0], root / pair[1]
-        return list(match({"image": by_stem(color, EXTENSIONS), "depth": by_stem(depth, maps.EXTENSIONS)}).values())
+        images, depths = listing.by_stem(root / pair[0], EXTENSIONS), listing.by_stem(root / pair[1], maps.EXTENSIONS)
+        return list(listing.match({"image": images, "depth": depths}).values())
     groups = []
-    for below in folders_below(root):
-        images, depths = by_stem(below, EXTENSIONS), by_stem(below, maps.EXTENSIONS)
-        for color_end, depth_end in _ENDINGS:
-            pairs = match({"image": strip(images, color_end), "depth": strip(depths, depth_end)})
+    for below in listing.folders_below(root):
+        images, depths = listing.by_stem(below, EXTENSIONS), listing.by_stem(below, maps.EXTENSIONS)
+        for color, depth in _ENDINGS:
+            pairs = listing.match({"image": listing.strip(images, color), "depth": listing.strip(depths, depth)})
             if any(group["image"] for group in pairs.values()):
                 groups += pairs.values()
                 break

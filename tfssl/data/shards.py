@@ -97,7 +97,6 @@ def write_shards(
 
 
 def _write(encode, total, paths, progress):
-    """Write all shards under temporary names, then rename them."""
     import tensorflow as tf
 
     skipped, done = {}, 0
@@ -122,7 +121,6 @@ def _write(encode, total, paths, progress):
 
 
 def _encode(source: ImageSource, index, max_size, max_bytes):
-    """Encoded bytes and their format."""
     original = source.read(index)
     kind = next((k for magic, k in _MAGIC.items() if original and original.startswith(magic)), None)
     image = source.example(index)["image"] if original is None else decode_image(original)

@@ -8,9 +8,8 @@ import os
 
 import numpy as np
 
-from tfssl.data.listing import list_files, log, match, printable, short
+from tfssl.data.listing import PathSource, list_files, log, match, short
 from tfssl.data.media import decode_track, require, stamp, title, track
-from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".m4a",
@@ -55,16 +54,13 @@ class Sound:
         return _facts(os.fspath(self.path), stamp(self.path))[:3]
 
     def read(self, start=0.0, seconds=None, *, mono=True, pad=False):
-        """Samples from ``start`` on; decodes little more than these.
+        """Samples from ``start`` on, float32 in [-1, 1]: (n,), or (n, channels) if not ``mono``; silence is zeros.
 
         Args:
             start: in seconds from the beginning, at least 0.
             seconds: how many; None: up to the end. ``round(seconds * rate)`` samples are given.
             mono: mean of the channels, instead of all.
             pad: where the sound ends earlier, fill up with zeros instead of raising.
-
-        Returns:
-            float32 in [-1, 1]: (n,), or (n, channels) if not ``mono``. Silence is zeros, no error.
 
         Raises:
             ValueError: naming the file, if it is empty, damaged, has no sound, ends before the request does, or less
@@ -151,15 +147,10 @@ def _read_soundfile(path, first, count):
 
 
 @dataclasses.dataclass(frozen=True)
-class SoundSource(Source):
+class SoundSource(PathSource):
     """Recordings, ``{"sound": Sound}``; with ``labels`` also ``{"label": int}``, a number in ``classes``.
 
-    Args:
-        paths: of the files.
-        rate: samples a second that they are read with; None: as each file has them.
-        labels: class numbers, one for each file; empty for none.
-        classes: names of the classes.
-        folds: the fold of each file in the table of labels; empty for none.
+    ``rate`` is in samples a second, None for that of each file; ``folds`` are those of the table of labels.
     """
 
     paths: tuple[str, ...]
@@ -170,22 +161,16 @@ class SoundSource(Source):
 
     noun = "sounds"
 
-    def __len__(self):
-        return len(self.paths)
-
     def example(self, index):
         sound = {"sound": Sound(self.paths[index], self.rate)}
         return {**sound, "label": self.labels[index]} if self.labels else sound
-
-    def name(self, index):
-        return printable(self.paths[index])
 
     def check(self, index):
         _facts(self.paths[index], stamp(self.paths[index]))
 
 
 def sound_source(data, rate=None, *, labels=None, folds=None):
-    """Recordings of a folder, a glob, a file or a list; videos count, by their sound.
+    """Recordings of a folder, a glob, a file or a list as :class:`SoundSource`; videos count, by their sound.
 
     Args:
         data: see :func:`tfssl.data.listing.list_files`; or a :class:`SoundSource`.
@@ -193,9 +178,6 @@ def sound_source(data, rate=None, *, labels=None, folds=None):
         labels: a CSV with a header and the columns ``filename``, ``category`` and perhaps ``fold``, as ESC-50's
             ``meta.csv``. Only the files that it names are taken, in its order.
         folds: only the files of these folds, such as ``(1, 2, 3)``.
-
-    Returns:
-        A :class:`SoundSource`.
 
     Raises:
         SourceError: in one line, if there are no sounds, or the table is damaged or names no file that is there.

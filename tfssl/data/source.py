@@ -1,8 +1,7 @@
 """Sources: random access to examples of any kind.
 
-Random access is what makes training resume exactly: the example of any step follows from (seed, step) alone, so no
-pipeline state has to be saved. Sources import NumPy, Pillow and what reads their files, never TensorFlow, and can be
-pickled: worker processes read them too.
+The example of any step follows from (seed, step) alone, which makes training resume exactly. Sources import NumPy,
+Pillow and what reads their files, never TensorFlow, and can be pickled: worker processes read them too.
 """
 
 import logging
@@ -33,11 +32,7 @@ class Source(Sequence):
         raise NotImplementedError
 
     def example(self, index):
-        """Read example ``index``.
-
-        Raises:
-            ValueError, OSError: with the reason, if it cannot be read; :class:`~tfssl.errors.SourceError` is one.
-        """
+        """Read example ``index``; ValueError or OSError with the reason, if it cannot be read."""
         raise NotImplementedError
 
     def name(self, index):
@@ -61,14 +56,10 @@ class Source(Sequence):
 def check_source(source, sample=256):
     """Refuse a source of which most examples cannot be read, before a long job starts on it.
 
-    Checks a random sample (always the same one) by :meth:`Source.check`.
-
-    Args:
-        source: a :class:`Source`.
-        sample: number of examples to look at; all of them where there are fewer.
+    Checks ``sample`` random examples, always the same ones, by :meth:`Source.check`.
 
     Raises:
-        SourceError: if more than half of the sample fails; names a few with reasons.
+        SourceError: if more than half of them fail; names a few with reasons.
     """
     size = min(sample, len(source))
     failed = {}

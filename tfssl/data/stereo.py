@@ -2,24 +2,9 @@
 
 import dataclasses
 
-from tfssl.data import maps
-from tfssl.data.decode import check_header, decode_image
+from tfssl.data import listing, maps
+from tfssl.data.decode import decode_image
 from tfssl.data.images import EXTENSIONS
-from tfssl.data.listing import (
-    by_stem,
-    check_groups,
-    folder,
-    folder_pair,
-    folders_below,
-    listed_groups,
-    match,
-    printable,
-    short,
-    stem,
-    strip,
-    whole,
-)
-from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
 FOLDERS = (("left", "right"), ("image_l", "image_r"), ("image_2", "image_3"), ("image_0", "image_1"))
@@ -35,50 +20,34 @@ _ENDINGS = (
     ("_l", "_r", ("_gt", "_disp")),
     ("l", "r", ("gt", "disp")),
 )
+_ROLES = ("left", "right")
 _QUARTER_UNITS = "im2"  # the only layout whose 8-bit maps are known to hold four units a pixel (Middlebury 2003)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StereoSource(Source):
+class StereoSource(listing.GroupSource):
     """Pairs, ``{"left": PIL.Image, "right": PIL.Image}``, with ``disparity`` where the source has it.
 
     ``disparity`` is float32 (H, W) in pixels: what is at x in the left image is at x - disparity in the right one. NaN
     where it is unknown. Images are decoded at full size always: a scaled one would have other disparities.
-
-    Args:
-        groups: paths by role, as :func:`tfssl.data.listing.match` gives them, one for each pair.
-        scale: units of the files of disparities in a pixel; None: see :func:`stereo_source`.
     """
 
-    groups: tuple[dict, ...]
-    scale: float | None = None
-
     noun = "stereo pairs"
-
-    def __len__(self):
-        return len(self.groups)
+    roles = _ROLES
 
     def example(self, index):
         group = self.groups[index]
-        whole(group)
-        example = {role: decode_image(group[role]) for role in ("left", "right")}
+        listing.whole(group)
+        example = {role: decode_image(group[role]) for role in _ROLES}
         if "disparity" in group:
             values = maps.read_map(group["disparity"])
             example["disparity"] = maps.scaled_map(values, self.scale or _scale(values, group["left"]))
         maps.same_size(**example)
         return example
 
-    def name(self, index):
-        return printable(next(path for path in self.groups[index].values() if path is not None))
-
-    def check(self, index):
-        whole(self.groups[index])
-        for role in ("left", "right"):
-            check_header(self.groups[index][role])
-
 
 def stereo_source(data, *, disparity=None, scale=None):
-    """Rectified stereo pairs.
+    """Rectified stereo pairs, as :class:`StereoSource`.
 
     Args:
         data: a folder with two folders of equal names (see :data:`FOLDERS`, and perhaps a folder of disparities); or
@@ -88,51 +57,49 @@ def stereo_source(data, *, disparity=None, scale=None):
         scale: units of PNG disparities in a pixel. None: 256 for 16 bits (KITTI), 4 for ``im2``/``im6`` (Middlebury
             2003), 1 for other maps of 8 bits and for files of floats.
 
-    Returns:
-        A :class:`StereoSource`. A pair that lacks a partner is named when it is read.
-
     Raises:
-        SourceError: in one line, if no pair is found, or a partner is missing everywhere.
+        SourceError: if no pair is found, or a partner is missing everywhere; a single one is named when it is read.
     """
     if isinstance(data, StereoSource):
         return data
     if isinstance(data, (list, tuple)):
-        groups = listed_groups(data, ("left", "right", "disparity"))
+        groups = listing.listed_groups(data, ("left", "right", "disparity"))
     else:
-        groups = _found(folder(data, " or a list of (left, right)"))
-    check_groups([{role: group[role] for role in ("left", "right")} for group in groups], data, "stereo pairs")
+        groups = _found(listing.folder(data, " or a list of (left, right)"))
+    pairs = [{role: group[role] for role in _ROLES} for group in groups]
+    listing.check_groups(pairs, data, StereoSource.noun)
     having = [group for group in groups if group.get("disparity")]
     if disparity and not having:
-        raise SourceError(f"`disparity`: no pair has one, see docs/data.md. Received: data={short(data)}")
+        raise SourceError(f"`disparity`: no pair has one, see docs/data.md. Received: data={listing.short(data)}")
     if disparity:
         groups = having
     elif disparity is False or len(having) < len(groups):
-        groups = [{role: group[role] for role in ("left", "right")} for group in groups]
+        groups = pairs
     return StereoSource(tuple(groups), scale)
 
 
 def _scale(values, left):
     if values.dtype.kind == "f":
         return 1.0
-    return 256.0 if values.dtype.itemsize > 1 else 4.0 if stem(left) == _QUARTER_UNITS else 1.0
+    return 256.0 if values.dtype.itemsize > 1 else 4.0 if listing.stem(left) == _QUARTER_UNITS else 1.0
 
 
 def _found(root):
-    pair = folder_pair(root, FOLDERS)
+    pair = listing.folder_pair(root, FOLDERS)
     if pair is None:
-        return [group for folder in folders_below(root) for group in _by_endings(folder)]
-    roles = {role: by_stem(root / name, EXTENSIONS) for role, name in zip(("left", "right"), pair, strict=True)}
+        return [group for folder in listing.folders_below(root) for group in _by_endings(folder)]
+    roles = {role: listing.by_stem(root / name, EXTENSIONS) for role, name in zip(_ROLES, pair, strict=True)}
     folder = next((root / name for name in _DISPARITY_FOLDERS if (root / name).is_dir()), None)
-    disparities = {} if folder is None else by_stem(folder, maps.EXTENSIONS)
-    return [{**group, "disparity": disparities.get(name)} for name, group in match(roles).items()]
+    disparities = {} if folder is None else listing.by_stem(folder, maps.EXTENSIONS)
+    return [{**group, "disparity": disparities.get(name)} for name, group in listing.match(roles).items()]
 
 
 def _by_endings(folder):
-    images = by_stem(folder, EXTENSIONS)
-    files = {**by_stem(folder, maps.EXTENSIONS), **images}
+    images = listing.by_stem(folder, EXTENSIONS)
+    files = {**listing.by_stem(folder, maps.EXTENSIONS), **images}
     best = []
     for left, right, disparities in _ENDINGS:
-        pairs = match({"left": strip(images, left), "right": strip(images, right)})
+        pairs = listing.match({"left": listing.strip(images, left), "right": listing.strip(images, right)})
         groups = [
             {**group, "disparity": next((files[name + end] for end in disparities if name + end in files), None)}
             for name, group in pairs.items()

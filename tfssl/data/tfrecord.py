@@ -11,7 +11,7 @@ import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError
 
 from tfssl.data.decode import check_header, decode_image
@@ -23,39 +23,33 @@ _FOOTER_SIZE = 4
 _GZIP_MAGIC = b"\x1f\x8b"
 _FIX = "copy the shard again, or write it anew with `tfssl prepare shards`"
 
-_TYPES = descriptor_pb2.FieldDescriptorProto
+# Wire-compatible with tensorflow/core/example/example.proto.
+_PROTO = """
+name: "example.proto" package: "tfssl" syntax: "proto3"
+message_type { name: "BytesList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "FloatList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
+message_type { name: "Int64List" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
+message_type {
+  name: "Feature" oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 label: LABEL_OPTIONAL type_name: ".tfssl.BytesList" oneof_index: 0 }
+  field { name: "float_list" number: 2 label: LABEL_OPTIONAL type_name: ".tfssl.FloatList" oneof_index: 0 }
+  field { name: "int64_list" number: 3 label: LABEL_OPTIONAL type_name: ".tfssl.Int64List" oneof_index: 0 }
+}
+message_type {
+  name: "Features"
+  field { name: "feature" number: 1 label: LABEL_REPEATED type_name: ".tfssl.Features.FeatureEntry" }
+  nested_type {
+    name: "FeatureEntry" options { map_entry: true }
+    field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+    field { name: "value" number: 2 label: LABEL_OPTIONAL type_name: ".tfssl.Feature" }
+  }
+}
+message_type { name: "Example" field { name: "features" number: 1 label: LABEL_OPTIONAL type_name: ".tfssl.Features" } }
+"""
+_POOL = descriptor_pool.DescriptorPool()  # of its own: TensorFlow describes the same messages
+_POOL.Add(text_format.Parse(_PROTO, descriptor_pb2.FileDescriptorProto()))
 
-
-def _example_class():
-    """The message class, wire-compatible with tensorflow/core/example/example.proto, in a pool of its own."""
-    file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="tfssl", syntax="proto3")
-
-    def message(name, *fields, within=file.message_type):
-        found = within.add(name=name)
-        for number, (field, kind, repeated) in enumerate(fields, 1):
-            label = _TYPES.LABEL_REPEATED if repeated else _TYPES.LABEL_OPTIONAL
-            found.field.add(name=field, number=number, label=label, type=kind if isinstance(kind, int) else None,
-                            type_name=None if isinstance(kind, int) else f".tfssl.{kind}")  # fmt: skip
-        return found
-
-    message("BytesList", ("value", _TYPES.TYPE_BYTES, True))
-    message("FloatList", ("value", _TYPES.TYPE_FLOAT, True))
-    message("Int64List", ("value", _TYPES.TYPE_INT64, True))
-    lists = (("bytes_list", "BytesList", False), ("float_list", "FloatList", False), ("int64_list", "Int64List", False))
-    feature = message("Feature", *lists)
-    feature.oneof_decl.add(name="kind")
-    for field in feature.field:
-        field.oneof_index = 0
-    features = message("Features", ("feature", "Features.FeatureEntry", True))
-    entry = ("key", _TYPES.TYPE_STRING, False), ("value", "Feature", False)
-    message("FeatureEntry", *entry, within=features.nested_type).options.map_entry = True
-    message("Example", ("features", "Features", False))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tfssl.Example"))
-
-
-Example = _example_class()
+Example = message_factory.GetMessageClass(_POOL.FindMessageTypeByName("tfssl.Example"))
 """``tf.train.Example``, without TensorFlow."""
 
 
@@ -63,13 +57,8 @@ Example = _example_class()
 class TFRecordSource(ImageSource):
     """Images in TFRecord shards of ``tf.train.Example``: feature ``image/encoded``, with the usual names beside it.
 
-    The index takes 16 bytes a record. Damage inside a payload shows when its image is decoded.
-
-    Args:
-        paths: the shards.
-        first: number of each shard's first record in the source, and the number of all records, int64 (shards + 1,).
-        offsets: position of each payload in its shard, in bytes, int64 (records,).
-        lengths: bytes of each payload, int64 (records,).
+    The index takes 16 bytes a record: ``offsets`` and ``lengths`` of payloads in their shard, in bytes; ``first`` is
+    the number of each shard's first record, and of all records. Damage in a payload shows when its image is decoded.
     """
 
     paths: tuple[str, ...]
@@ -80,18 +69,7 @@ class TFRecordSource(ImageSource):
 
     @classmethod
     def from_paths(cls, paths):
-        """Index uncompressed shards.
-
-        Args:
-            paths: list of file names.
-
-        Returns:
-            A :class:`TFRecordSource` of all records, in the order of the shards.
-
-        Raises:
-            SourceError: naming the shard, if one is missing, truncated, compressed or no TFRecord file, or if its
-                examples hold no ``image/encoded``.
-        """
+        """Index uncompressed shards, in their order; SourceError that names the shard which is none."""
         paths = tuple(os.fspath(p) for p in paths)
         # Threads, because following the chain is a wait for the disk or the network at each step.
         with ThreadPoolExecutor(8) as pool:
@@ -164,7 +142,6 @@ def _bytes(features, *names):
 
 
 def _index_shard(path):
-    """(offset, length) of each payload, int64 (records, 2)."""
     try:
         with open(path, "rb", buffering=0) as file:
             return _follow_chain(file, path, os.fstat(file.fileno()).st_size)

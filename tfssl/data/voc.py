@@ -20,13 +20,7 @@ _VOID_NAMES = ("unlabelled", "unlabeled", "void", "ignore")  # of classes that a
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SplitImages(Source):
-    """One split of a set of image files with something beside each: ``{"image": PIL.Image, ...}``, at full size.
-
-    Args:
-        root: folder of the set.
-        split: name of the split.
-        images: its images.
-    """
+    """One split of a set of image files with something beside each: ``{"image": PIL.Image, ...}``, at full size."""
 
     noun = "images"
 
@@ -58,16 +52,12 @@ class SplitImages(Source):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BoxedImages(SplitImages):
-    """Images and the objects in them.
+    """Images and the objects in them, whose class numbers count ``classes``.
 
     Examples hold ``boxes``, float32 (N, 4): ``x_min, y_min, x_max, y_max`` in pixels of the file from its upper left
     corner, the left and upper edges of the first pixel and the right and lower edges of the last (VOC's own numbers
     count pixels from 1 and include the last one: its minima are one more, its maxima the same); ``label``, int32 (N,),
     class numbers; ``difficult``, bool (N,), objects that are neither demanded nor counted as mistakes.
-
-    Args:
-        classes: names of the classes, in the order of their numbers.
-        objects: ``(boxes, label, difficult)`` of each image.
     """
 
     classes: tuple[str, ...]
@@ -89,10 +79,7 @@ class BoxedImages(SplitImages):
 class MaskedImages(SplitImages):
     """Images with a class for each pixel: ``mask``, int32 (H, W), class numbers, 255 where it counts for nothing.
 
-    Args:
-        classes: names of the classes, in the order of their numbers.
-        masks: files of the masks, one for each image.
-        ignore: values in them that count for nothing.
+    ``masks`` are files, one for each image; ``ignore`` are values in them that count for nothing.
     """
 
     classes: tuple[str, ...]
@@ -118,9 +105,6 @@ def boxed_images(root, split, *, classes=None):
         classes: names of the classes, in the order of their numbers; None: those of ``classes.txt`` but for a first
             line ``background``, or else all that any annotation of the directory names, sorted.
 
-    Returns:
-        :class:`BoxedImages`.
-
     Raises:
         SourceError: in one line, if a folder, the split, an image or an annotation is missing, or an annotation is
             damaged, names an unknown class or has a box without area.
@@ -136,20 +120,13 @@ def boxed_images(root, split, *, classes=None):
 
 
 def masked_images(root, split):
-    """Read one split of a set with masks.
+    """Read one split, such as ``"train"``, of a set with masks, as :class:`MaskedImages`.
 
     Two layouts are known. A VOC directory has ``JPEGImages/``, ``SegmentationClass/NAME.png``,
     ``ImageSets/Segmentation/SPLIT.txt``, and perhaps ``classes.txt`` whose first line is ``background``. CamVid's has
     ``SPLIT/`` and beside it ``SPLITannot/`` with files of the same names, and ``classes.txt``. Masks are indexed or
-    gray PNG files of class numbers; 255 and classes called unlabeled or void count for nothing.
-
-    Args:
-        root: its folder.
-        split: such as ``"train"``.
-
-    Returns:
-        :class:`MaskedImages`. Without ``classes.txt`` classes are called after their numbers, up to the largest one
-        that occurs in the split.
+    gray PNG files of class numbers; 255 and classes called unlabeled or void count for nothing. Without ``classes.txt``
+    classes are called after their numbers, up to the largest one that occurs in the split.
 
     Raises:
         SourceError: in one line, if the layout is neither, or the split, an image or a mask is missing.
@@ -179,11 +156,7 @@ def masked_images(root, split):
 
 
 def images_of_folder(folder):
-    """The image files right in a folder, sorted, as a :class:`~tfssl.data.images.FileSource`.
-
-    Raises:
-        SourceError: if there are none.
-    """
+    """The image files right in a folder, sorted, as :class:`~tfssl.data.images.FileSource`; SourceError without any."""
     paths = tuple(str(path) for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS)
     if not paths:
         raise SourceError(f"`data`: {str(folder)!r} holds no images")
@@ -191,11 +164,7 @@ def images_of_folder(folder):
 
 
 def read_indices(path):
-    """The numbers that an indexed or gray PNG holds, int32 (H, W); a palette is not applied.
-
-    Raises:
-        SourceError: if it is no such file.
-    """
+    """The numbers that an indexed or gray PNG holds, int32 (H, W); a palette is not applied."""
     from PIL import Image
 
     try:

@@ -12,7 +12,6 @@ import io
 import os
 import pickle
 import queue
-import struct
 import subprocess
 import sys
 import threading
@@ -25,7 +24,6 @@ from tfssl.data.images import ArraySource, image_source
 from tfssl.data.source import Source
 from tfssl.errors import SourceError, TrainingError
 
-_LENGTH = struct.Struct("<Q")
 _ALIGNMENT = 64
 """TensorFlow takes over arrays whose memory begins at a multiple of this many bytes, and copies others."""
 
@@ -40,7 +38,7 @@ _ENVIRONMENT = {
 
 
 class ParallelSource(Source):
-    """A source whose examples are read, cut and converted by worker processes.
+    """A source whose examples are read, cut and converted by ``workers`` processes.
 
     Give it to a method's ``dataset`` in place of the data: the batches are the same, bit for bit. Worth it where an
     accelerator trains and the machine has cores to spare. Processes start with the first batch and stay until
@@ -50,10 +48,6 @@ class ParallelSource(Source):
         source: a :class:`~tfssl.data.source.Source`, or anything :func:`tfssl.data.images.image_source` takes, but
             images in memory (arrays), which would be copied into each process.
         workers: number of processes, at least 1.
-
-    Raises:
-        ValueError: if ``workers`` is less than 1.
-        SourceError: if the source is empty or in memory.
     """
 
     def __init__(self, source, workers):
@@ -64,7 +58,7 @@ class ParallelSource(Source):
             raise SourceError("`source` holds images in memory, which worker processes would copy; use it as it is")
         self.noun = self.source.noun
         self.workers = workers
-        self._pools = _Pools(workers)
+        self._pool = _Pool(workers)
 
     def __len__(self):
         return len(self.source)
@@ -95,44 +89,17 @@ class ParallelSource(Source):
 
     def close(self):
         """End the processes. A dataset that is still being read starts them again."""
-        self._pools.close()
+        self._pool.close()
 
     def in_workers(self, function):
-        """``function`` called in a worker process.
+        """``function`` called in a worker process: a function of the same arguments that returns the same.
 
         Args:
             function: picklable, of picklable arguments, importable by name; returns ``(arrays, note)``: a sequence of
                 NumPy arrays and anything picklable.
-
-        Returns:
-            A function of the same arguments that returns the same.
-
-        Raises:
-            SourceError: if ``function`` cannot be sent to a process.
         """
         job = _Job(function)
-        return lambda *arguments: self._pools.running().call(job, arguments)
-
-
-class _Pools:
-    """The pool of processes, started when it is first used."""
-
-    def __init__(self, workers):
-        self._workers = workers
-        self._pool = None
-        self._lock = threading.Lock()
-
-    def running(self):
-        with self._lock:
-            if self._pool is None:
-                self._pool = _Pool(self._workers)
-            return self._pool
-
-    def close(self):
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        return lambda *arguments: self._pool.call(job, arguments)
 
 
 class _Job:
@@ -160,24 +127,33 @@ class _Pickler(pickle.Pickler):
 
 
 class _Pool:
-    """Worker processes, and the queue of those that are idle."""
+    """Worker processes, started when they are first used, and the queue of those that are idle."""
 
-    def __init__(self, workers):
-        self._idle = queue.SimpleQueue()
-        self._workers = [_Worker() for _ in range(workers)]
-        for worker in self._workers:
-            self._idle.put(worker)
-        self._finalizer = weakref.finalize(self, _end_all, self._workers)
+    def __init__(self, number):
+        self._number = number
+        self._lock = threading.Lock()
+        self.workers = []
 
     def call(self, job, arguments):
-        worker = self._idle.get()
+        with self._lock:
+            if not self.workers:
+                self.workers = [_Worker() for _ in range(self._number)]
+                self._idle = queue.SimpleQueue()
+                for worker in self.workers:
+                    self._idle.put(worker)
+                self._finalizer = weakref.finalize(self, _end_all, self.workers)
+            idle = self._idle
+        worker = idle.get()
         try:
             return worker.call(job, arguments)
         finally:
-            self._idle.put(worker)
+            idle.put(worker)
 
     def close(self):
-        self._finalizer()
+        with self._lock:
+            if self.workers:
+                self.workers = []
+                self._finalizer()
 
 
 def _end_all(workers):
@@ -196,21 +172,18 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
-            bufsize=0,
         )
         self._job = None
 
     def call(self, job, arguments):
+        requests, replies = self._process.stdin, self._process.stdout
         try:
-            if job is not self._job:
-                _send(self._process.stdin, job.pickled)
-                self._job = job
-            else:
-                _send(self._process.stdin, b"")
-            _send(self._process.stdin, pickle.dumps(arguments))
-            error, note, specs = pickle.loads(_receive(self._process.stdout))
-            arrays = [_receive_array(self._process.stdout, *spec) for spec in specs]
-        except (BrokenPipeError, EOFError, ValueError):  # ValueError: closed while the dataset was read
+            pickle.dump((None if job is self._job else job.pickled, pickle.dumps(arguments)), requests)
+            requests.flush()
+            self._job = job
+            error, note, specs = pickle.load(replies)
+            arrays = [_read_array(replies, *spec) for spec in specs]
+        except (BrokenPipeError, EOFError, ValueError, pickle.UnpicklingError):  # ValueError: closed while it was read
             status = self._process.poll()
             raise TrainingError(
                 f"a worker process ended (exit status {status}), perhaps for want of memory; lower `workers`, or set "
@@ -226,8 +199,7 @@ class _Worker:
             self._process.stdin.close()
 
     def wait(self):
-        """After :meth:`end`: a worker notices when what it is doing is done."""
-        try:
+        try:  # a worker notices its end when what it is doing is done
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
@@ -235,67 +207,35 @@ class _Worker:
         self._process.stdout.close()
 
 
-def _send(file, message):
-    """Write a length and that many bytes; ``file`` is unbuffered and may write less than it is given."""
-    for part in (_LENGTH.pack(len(message)), message):
-        view = memoryview(part)
-        while view:
-            view = view[file.write(view) :]
-
-
-def _receive(file):
-    (length,) = _LENGTH.unpack(_fill(file, bytearray(_LENGTH.size)))
-    return _fill(file, bytearray(length))
-
-
-def _fill(file, buffer):
-    view = memoryview(buffer)
-    while view:
-        count = file.readinto(view)
-        if not count:
-            raise EOFError
-        view = view[count:]
-    return buffer
-
-
-def _receive_array(file, dtype, shape):
-    array = _aligned(shape, np.dtype(dtype))
-    _fill(file, array.reshape(-1).view(np.uint8))
-    return array
-
-
-def _aligned(shape, dtype):
+def _read_array(file, dtype, shape):
+    dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     begin = -memory.ctypes.data % _ALIGNMENT
+    if file.readinto(memory[begin : begin + size]) < size:
+        raise EOFError
     return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
 def _serve(requests, replies):
-    """Answer requests until there are no more."""
     function = None
     while True:
         try:
-            job, arguments = _receive(requests), _receive(requests)
+            job, arguments = pickle.load(requests)
         except EOFError:
             return
         error, note, arrays = None, None, []
         try:
-            if job:
+            if job is not None:
                 function = pickle.loads(job)
             arrays, note = function(*pickle.loads(arguments))
         except Exception as raised:  # whatever it is, it is raised again where the batch was asked for
             error = _portable(raised)
         arrays = [np.asarray(array, order="C") for array in arrays]
-        _send(replies, pickle.dumps((error, note, [(array.dtype.str, array.shape) for array in arrays])))
+        pickle.dump((error, note, [(array.dtype.str, array.shape) for array in arrays]), replies)
         for array in arrays:
-            _write(replies, array)
-
-
-def _write(file, array):
-    view = memoryview(array.reshape(-1).view(np.uint8))
-    while view:
-        view = view[file.write(view) :]
+            replies.write(array.reshape(-1).view(np.uint8))
+        replies.flush()
 
 
 def _portable(error):
@@ -312,10 +252,10 @@ def main():
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the owner decides when it is over
-    replies = io.FileIO(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints must not come among the arrays
-    # Pickled functions name this module by its name, not as __main__.
-    importlib.import_module("tfssl.data.workers")._serve(io.FileIO(os.dup(0)), replies)
+    with open(os.dup(0), "rb") as requests, open(os.dup(1), "wb") as replies:
+        os.dup2(2, 1)  # what a library prints must not come among the arrays
+        # Pickled functions name this module by its name, not as __main__.
+        importlib.import_module("tfssl.data.workers")._serve(requests, replies)
 
 
 if __name__ == "__main__":

@@ -25,39 +25,25 @@ _CORNERS = np.array([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matches:
-    """The images that match each of N constellations most strongly, strongest first.
+    """The K images that match each of N constellations most strongly, strongest first."""
 
-    Args:
-        images: their numbers in :attr:`PatchIndex.images`, int array (N, K).
-        patches: rows of the patches that match best, in the order of the constellation, int array (N, K, 4).
-        strengths: sum of the four cosines, in [-4, 4], float32 array (N, K).
-        errors: e of :func:`fit_square`, float array (N, K).
-        boxes: left, top, right, bottom of the square that the four patches cover, in pixels of the image, float32
-            array (N, K, 4).
-    """
-
-    images: np.ndarray
-    patches: np.ndarray
-    strengths: np.ndarray
-    errors: np.ndarray
-    boxes: np.ndarray
+    images: np.ndarray  # their numbers in :attr:`PatchIndex.images`, int (N, K)
+    patches: np.ndarray  # rows of the best patches, in the order of the constellation, int (N, K, 4)
+    strengths: np.ndarray  # sum of the four cosines, in [-4, 4], float32 (N, K)
+    errors: np.ndarray  # e of :func:`fit_square`, float (N, K)
+    boxes: np.ndarray  # left, top, right, bottom of what the patches cover, in pixels of the image, float32 (N, K, 4)
 
     @property
     def verified(self):
-        """Which matches keep the arrangement of the constellation, bool array (N, K)."""
+        """Which matches keep the arrangement of the constellation, bool (N, K)."""
         return self.errors < MAX_ERROR
 
 
 def sample_constellations(index, count, rng):
     """Draw different squares of four touching patches: each image is as likely as any other, then each square in it.
 
-    Args:
-        index: a :class:`~tfssl.discovery.patch_index.PatchIndex`.
-        count: number of constellations; all that there are if there are fewer.
-        rng: a ``numpy.random.Generator``.
-
     Returns:
-        Rows of the index, int array (N, 4).
+        Rows of the index, int array (N, 4); all that there are if ``count`` is more.
     """
     if count < 1:
         raise ConfigError(f"`constellations` must be at least 1. Received: constellations={count}")
@@ -69,17 +55,11 @@ def sample_constellations(index, count, rng):
 
 
 def find_matches(index, constellations, top=100, progress=None):
-    """Search all images for the four patches of each constellation.
+    """Search all images for the four patches of each constellation, rows of the index: int array (N, 4).
 
     In each image every patch of the constellation takes the patch with the highest cosine, wherever it lies; the
-    images with the highest sums of four are kept (the constellation's own image among them), then
-    :func:`fit_square` checks the arrangement.
-
-    Args:
-        index: a :class:`~tfssl.discovery.patch_index.PatchIndex`.
-        constellations: rows of the index, int array (N, 4).
-        top: number of images to keep (paper: 100).
-        progress: called with (constellations done, N).
+    ``top`` images with the highest sums of four are kept (paper: 100; the constellation's own image among them), then
+    :func:`fit_square` checks the arrangement. ``progress`` is called with (constellations done, N).
 
     Returns:
         :class:`Matches`. Takes about :data:`MATCH_BYTES` of memory, and 48 bytes for each match that is returned.
@@ -87,20 +67,16 @@ def find_matches(index, constellations, top=100, progress=None):
     if top < 2:
         raise ConfigError(f"`top` must be at least 2 images. Received: top={top}")
     top = min(top, len(index.images))
-    block = max(1, MATCH_BYTES // _bytes_each(index, top))
+    # A constellation takes sums, patches and order of all images; the check of the best; the queries; their cosines
+    # with one image.
+    patches, dimensions = int(np.diff(index.starts).max()), index.embeddings.shape[1]
+    block = max(1, MATCH_BYTES // (32 * len(index.images) + 512 * top + 24 * dimensions + 16 * patches))
     found = []
     for start in range(0, len(constellations), block):
         found.append(_verify(index, *_search(index, constellations[start : start + block], top)))
         if progress is not None:
             progress(min(start + block, len(constellations)), len(constellations))
     return Matches(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-
-
-def _bytes_each(index, top):
-    """Memory that the search for one constellation takes: sums, patches and order of all images; the check of the
-    best; the queries; their cosines with one image."""
-    images, dimensions, patches = len(index.images), index.embeddings.shape[1], np.diff(index.starts).max()
-    return 32 * images + 512 * top + 24 * dimensions + 16 * int(patches)
 
 
 def _search(index, constellations, top):
@@ -119,7 +95,6 @@ def _search(index, constellations, top):
 
 
 def _verify(index, images, patches, strengths):
-    """The fields of :class:`Matches` for a block of constellations."""
     center, side, errors = fit_square(index.centers[patches], index.sides[patches])
     half = (side + index.sides[patches].mean(axis=-1))[..., None] / 2  # S joins centers; a patch reaches half beyond
     boxes = np.concatenate([center - half, center + half], axis=-1).astype(np.float32)
@@ -127,20 +102,17 @@ def _verify(index, images, patches, strengths):
 
 
 def fit_square(centers, sides):
-    """Least-squares square through four patch centers: axis aligned, its side held to a range.
+    """Least-squares square through four patch centers: axis aligned, its size held to a range.
 
     ``S = t + a * c`` with the corners ``c = (+-1/2, +-1/2)``: t is the mean of the centers, ``a = sum(p . c) / 2``
-    clipped to [2/3, 4/3] of the mean patch side, and ``e = sum |p - S|^2 / a^2``.
+    clipped to [2/3, 4/3] of the mean patch size, and ``e = sum |p - S|^2 / a^2`` (verified if e < 1).
 
     Args:
         centers: (x, y) of the upper left, upper right, lower left and lower right patch, float array (..., 4, 2).
-        sides: of the patches in the same unit, float array (..., 4).
+        sides: sizes of the patches in the same unit, float array (..., 4).
 
     Returns:
         ``(t, a, e)``, float64 arrays (..., 2), (...) and (...).
-
-    Reference:
-        The paper's section 4.4: the match is verified if e < 1.
     """
     centers = np.asarray(centers, np.float64)
     mean_side = np.mean(sides, axis=-1, dtype=np.float64)
@@ -155,12 +127,8 @@ def fit_square(centers, sides):
 def rank_constellations(matches):
     """Order of the constellations by the number of verified images; equal ones by the strength of these.
 
-    Args:
-        matches: :class:`Matches`.
-
     Returns:
-        ``(order, scores)``: numbers of the constellations, best first, and the number of verified images of each
-        constellation (not ordered), int arrays (N,).
+        ``(order, scores)``: numbers of the constellations, best first, and the number of verified images of each.
     """
     scores = matches.verified.sum(axis=1)
     strength = np.where(matches.verified, matches.strengths, 0).sum(axis=1, dtype=np.float64)

@@ -18,7 +18,7 @@ def discover(
 
     Patches of a dense grid are embedded with the network. Constellations of four touching patches are
     looked for in all images, layout ignored; those whose four matches lie in a square again count as verified;
-    constellations are ranked by the number of verified images.
+    constellations are ranked by the number of verified images (sections 4.4 and 4.5 of the paper).
 
     Args:
         method: a method that embeds patches: ``embedder(model)`` as of :func:`~tfssl.discovery.embedding.embed`,
@@ -29,12 +29,10 @@ def discover(
         out: folder for ``index.html``, ``sheet.png``, ``clusters.json`` and, with classes, ``purity_coverage.csv``
             and ``.png``.
         mining: a :class:`~tfssl.discovery.mining.Mining`; None is its defaults.
-        steps: grid positions per patch side.
-        scales: sides of the patches, as multiples of the network's.
+        steps, scales: of the :class:`~tfssl.discovery.patch_index.Grid`.
         baselines: names of :data:`~tfssl.discovery.embedding.BASELINES` to measure beside.
         shown: most clusters on the page.
-        limit: use only the first so many images; None for all.
-        progress: see :func:`~tfssl.discovery.mining.mine`.
+        limit, progress: see :func:`~tfssl.discovery.mining.mine`.
 
     Returns:
         ``{name: float}``: ``images``, ``patches``, ``constellations``, ``constellations_verified`` (in ``set_size``
@@ -46,13 +44,15 @@ def discover(
         ModelError: if the method embeds no patches.
         ConfigError: for an option outside its range.
         SourceError: if too few images serve, or nothing was found.
-
-    Reference:
-        Doersch, Gupta and Efros (2015), section 4.4 and 4.5.
     """
     if not hasattr(method, "embedder"):
         raise ModelError(f"the model is a {method.name()} model; discovery needs one of context_prediction")
-    _check(baselines, shown, limit)
+    for name in baselines:
+        if name not in BASELINES:
+            raise ConfigError(f"`baseline` must be one of {', '.join(BASELINES)}. Received: baseline={name!r}")
+    for name, value in (("shown", shown), ("limit", limit)):
+        if value is not None and value < 1:
+            raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
     source, mining = image_source(data), mining or Mining()
     grid = Grid(method.patch_size, steps, tuple(scales), method.area)
     labels = folder_labels(source)
@@ -66,12 +66,3 @@ def discover(
         descriptor = baseline_descriptor(name, method, mining.seed)
         found[name] = mine(source, descriptor, grid, mining, limit=limit, progress=progress)
     return write_findings(Path(out), source, labels, found, grid, mining, shown)
-
-
-def _check(baselines, shown, limit):
-    for name in baselines:
-        if name not in BASELINES:
-            raise ConfigError(f"`baseline` must be one of {', '.join(BASELINES)}. Received: baseline={name!r}")
-    for name, value in (("shown", shown), ("limit", 1 if limit is None else limit)):
-        if value < 1:
-            raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")

@@ -14,15 +14,10 @@ _MAX_PIXELS = 24  # along each axis of the descriptor of pixels
 
 
 def embed(method, model):
-    """A function from uint8 patches to the directions of their embeddings.
+    """A function from uint8 patches (N, s, s, 3) to the directions of their embeddings, float32 (N, D).
 
-    Args:
-        method: a method with ``embedder(model)``: a ``keras.Model`` of patches in [0, 1], (N, s, s, 3) -> (N, D).
-        model: its network.
-
-    Returns:
-        Function: uint8 (N, s, s, 3) -> float32 (N, D), rows of length 1 (of length 0 where nothing is active, so that
-        they match nothing).
+    Rows have length 1, or 0 where nothing is active, so that they match nothing. ``method.embedder(model)`` is a
+    ``keras.Model`` of patches in [0, 1].
     """
     embedder = method.embedder(model)
     run = tf.function(lambda patches: embedder(patches, training=False), reduce_retracing=True)
@@ -35,13 +30,7 @@ def embed(method, model):
 
 
 def baseline_descriptor(name, method, seed=0):
-    """A function from uint8 patches (N, s, s, 3) to unit vectors, float32 (N, D).
-
-    Args:
-        name: one of :data:`BASELINES`.
-        method: the method whose untrained network is meant, as of :func:`embed`.
-        seed: of the random weights.
-    """
+    """One of :data:`BASELINES` as :func:`embed`; ``seed`` is that of the untrained network's weights."""
     descriptors = {"pixels": pixel_descriptor, "hog": hog_descriptor}
     return descriptors[name] if name in descriptors else _untrained_descriptor(method, seed)
 
@@ -49,7 +38,7 @@ def baseline_descriptor(name, method, seed=0):
 def pixel_descriptor(patches):
     """Colors with the mean of the patch removed: the cosine is then the normalized correlation.
 
-    Patches of more than 24 pixels a side are first averaged down to at most that.
+    Patches larger than 24 pixels are first averaged down to at most that.
     """
     block = -(-patches.shape[1] // _MAX_PIXELS)
     size = patches.shape[1] // block
@@ -71,7 +60,7 @@ def hog_descriptor(patches):
 
 def _untrained_descriptor(method, seed):
     model = method.model()
-    _draw_weights(model, seed)
+    draw_weights(model, np.random.default_rng(seed))
     vectors = embed(method, model)
     known = []
 
@@ -86,9 +75,8 @@ def _untrained_descriptor(method, seed):
     return after_first_batch
 
 
-def _draw_weights(model, seed):
+def draw_weights(model, rng):
     """Kernels anew, uniform with variance 1 / fan_in; without touching the generators of Keras."""
-    rng = np.random.default_rng(seed)
     for variable in model.trainable_variables:
         if len(variable.shape) > 1:
             limit = np.sqrt(3 / np.prod(variable.shape[:-1]))
@@ -96,7 +84,6 @@ def _draw_weights(model, seed):
 
 
 def _set_statistics(embedder, pixels):
-    """Moving averages of its batch normalization = those of one batch."""
     found = list(_batch_normalizations(embedder))
     momenta = [layer.momentum for layer in found]
     for layer in found:

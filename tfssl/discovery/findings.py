@@ -30,25 +30,19 @@ _TEXT = (
 
 
 def write_findings(out, source, labels, found, grid, mining, shown):
-    """Write what was found; every file appears whole.
+    """Write what was found to a folder, and return the summary of :func:`~tfssl.discovery.discover.discover`.
 
-    Args:
-        out: folder, a ``Path``; made if missing.
-        source: the :class:`tfssl.data.images.ImageSource` that was searched.
-        labels: class of each of its images, or None.
-        found: ``{descriptor: Mined}``; ``""`` is the learned one, which the page and ``clusters.json`` are about.
-        grid: the :class:`~tfssl.discovery.patch_index.Grid`.
-        mining: the :class:`~tfssl.discovery.mining.Mining`.
-        shown: most clusters on the page.
-
-    Returns:
-        The summary that :func:`~tfssl.discovery.discover.discover` returns.
+    ``labels`` are the classes of the images of ``source``, or None; ``found`` is ``{descriptor: Mined}``, of which
+    ``""`` is the learned one, which the page and ``clusters.json`` are about.
     """
     summary = {_key(name, key): value for name, mined in found.items() for key, value in _counts(mined, mining).items()}
     ours, figures = found[""], []
     if labels is not None:
         curves = _curves(found, labels, mining)
-        summary |= _areas(curves)
+        for name, (coverage, pure) in curves.items():
+            summary[_key(name, "purity")] = float(pure[-1]) if len(pure) else 0.0
+            summary[_key(name, "coverage")] = float(coverage[-1]) if len(pure) else 0.0
+            summary[_key(name, "area")] = area_under_curve(coverage, pure)
         figures = [Figure(_write_curves(curves, summary, out), "Purity against coverage, beside sets drawn by chance")]
     settings = {**dataclasses.asdict(mining), **dataclasses.asdict(grid)}
     record = {"version": __version__, "settings": settings, "summary": summary, "skipped": ours.skipped}
@@ -88,15 +82,6 @@ def _curves(found, labels, mining):
     images = np.array(found[""].images)
     sets[_RANDOM] = random_sets(sets[""], images, np.random.default_rng(mining.seed))
     return {name: purity_coverage(members, labels, len(images)) for name, members in sets.items()}
-
-
-def _areas(curves):
-    summary = {}
-    for name, (coverage, pure) in curves.items():
-        summary[_key(name, "purity")] = float(pure[-1]) if len(pure) else 0.0
-        summary[_key(name, "coverage")] = float(coverage[-1]) if len(pure) else 0.0
-        summary[_key(name, "area")] = area_under_curve(coverage, pure)
-    return summary
 
 
 def _write_curves(curves, summary, out):
@@ -151,21 +136,20 @@ def _facts(summary, grid, mining, shown):
 def _thumbnails(source, cluster, count):
     """The constellation, then the ``count`` strongest members in other images: list of (member, ``PIL.Image``)."""
     others = [member for member in cluster.members if member.image != cluster.seed.image][:count]
-    drawn = [(cluster.seed, _thumbnail(source, cluster.seed, _SEED_COLOR))]
-    return drawn + [(member, _thumbnail(source, member, _MEMBER_COLOR)) for member in others]
+    colors = [_SEED_COLOR] + [_MEMBER_COLOR] * len(others)
+    return [(m, _thumbnail(source, m, color)) for m, color in zip([cluster.seed, *others], colors, strict=True)]
 
 
 def _thumbnail(source, member, color):
-    """A small image with the square of a member drawn."""
     image = source.example(member.image)["image"]
     full = image.size
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
     scale = (image.width / full[0], image.height / full[1]) * 2
-    box = [round(edge * factor) for edge, factor in zip(member.box, scale, strict=True)]
-    box = [max(0, box[0]), max(0, box[1]), min(image.width - 1, box[2]), min(image.height - 1, box[3])]
+    left, top, right, bottom = (round(edge * factor) for edge, factor in zip(member.box, scale, strict=True))
+    left, top, right, bottom = max(0, left), max(0, top), min(image.width - 1, right), min(image.height - 1, bottom)
     draw = ImageDraw.Draw(image)
-    draw.rectangle(box, outline="black", width=4)
-    draw.rectangle([box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1], outline=color, width=2)
+    draw.rectangle((left, top, right, bottom), outline="black", width=4)
+    draw.rectangle((left + 1, top + 1, right - 1, bottom - 1), outline=color, width=2)
     return image
 
 

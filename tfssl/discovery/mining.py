@@ -14,22 +14,13 @@ from tfssl.errors import ConfigError, SourceError
 
 @dataclasses.dataclass(frozen=True)
 class Mining:
-    """How much to search.
+    """How much to search."""
 
-    Args:
-        constellations: number of constellations to draw (paper: 16,384).
-        top: images in which each is looked for, those that match most strongly (paper: 100).
-        set_size: images of a cluster that count for coverage and purity, and the fewest it must be verified in
-            (paper: 10).
-        clusters: most clusters to keep (paper: 1000).
-        seed: of the constellations drawn.
-    """
-
-    constellations: int = 1000
-    top: int = 100
-    set_size: int = 10
-    clusters: int = 1000
-    seed: int = 0
+    constellations: int = 1000  # how many to draw (paper: 16,384)
+    top: int = 100  # images in which each is looked for, those that match most strongly (paper: 100)
+    set_size: int = 10  # images of a cluster that count for coverage and purity, and the fewest it needs (paper: 10)
+    clusters: int = 1000  # most to keep (paper: 1000)
+    seed: int = 0  # of the constellations drawn
 
     def __post_init__(self):
         if not 2 <= self.set_size <= self.top:
@@ -41,28 +32,19 @@ class Mining:
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """An image in which a constellation was found.
+    """An image in which a constellation was found."""
 
-    Args:
-        image: its number in the source.
-        box: left, top, right, bottom of the square that the four patches cover, in pixels of the image.
-        error: e of :func:`~tfssl.discovery.constellations.fit_square`, in [0, 1).
-        strength: sum of the four cosines, in [-4, 4].
-    """
-
-    image: int
-    box: tuple[float, float, float, float]
-    error: float
-    strength: float
+    image: int  # its number in the source
+    box: tuple[float, float, float, float]  # left, top, right, bottom of what the four patches cover, in its pixels
+    error: float  # e of :func:`~tfssl.discovery.constellations.fit_square`, in [0, 1)
+    strength: float  # sum of the four cosines, in [-4, 4]
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
     """A constellation and the images in which it was found in the same arrangement, strongest match first.
 
-    Args:
-        seed: where the constellation was cut; its error is 0 and its strength 4.
-        members: all verified images; the seed's own is usually the first.
+    ``seed`` is where the constellation was cut, with error 0 and strength 4; its own image is usually the first member.
     """
 
     seed: Member
@@ -70,7 +52,6 @@ class Cluster:
 
     @property
     def score(self):
-        """Number of verified images."""
         return len(self.members)
 
     def images(self, count=None):
@@ -80,34 +61,22 @@ class Cluster:
 
 @dataclasses.dataclass(frozen=True)
 class Mined:
-    """What :func:`mine` found.
+    """What :func:`mine` found."""
 
-    Args:
-        clusters: in the order of :func:`~tfssl.discovery.purity.select_sets`.
-        scores: verified images of every constellation drawn, int array, highest first.
-        images: numbers in the source of the images that were searched.
-        patches: number of patches embedded.
-        dimensions: of the embedding.
-        skipped: ``{name: reason}`` of the images that were not.
-    """
-
-    clusters: list[Cluster]
-    scores: np.ndarray
-    images: tuple[int, ...]
-    patches: int
-    dimensions: int
-    skipped: dict[str, str]
+    clusters: list[Cluster]  # in the order of :func:`~tfssl.discovery.purity.select_sets`
+    scores: np.ndarray  # verified images of every constellation drawn, highest first
+    images: tuple[int, ...]  # numbers in the source of those that were searched
+    patches: int  # how many were embedded
+    dimensions: int  # of the embedding
+    skipped: dict[str, str]  # {name: reason} of the images that do not serve
 
 
 def mine(data, embed, grid, mining, *, limit=None, progress=None):
     """Discover clusters of images that show the same thing.
 
     Args:
-        data: see :func:`tfssl.data.images.image_source`.
-        embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
-        grid: a :class:`~tfssl.discovery.patch_index.Grid`.
+        data, embed, grid, limit: see :func:`~tfssl.discovery.patch_index.build_index`.
         mining: a :class:`Mining`.
-        limit: use only the first so many images; None for all.
         progress: called with a unit in the plural, gives a context manager whose value is called with
             (done, total), such as the class ``tfssl.training.progress.CountProgress``.
 
@@ -118,11 +87,19 @@ def mine(data, embed, grid, mining, *, limit=None, progress=None):
         SourceError: if fewer than ``set_size`` images serve.
     """
     source, progress = image_source(data), progress or (lambda unit: contextlib.nullcontext())
-    _check_count(len(source) if limit is None else min(limit, len(source)), mining.set_size, "")
+
+    def check(count, why=""):
+        if count < mining.set_size:
+            raise SourceError(
+                f"`data` has {count} images that serve{why}, fewer than the {mining.set_size} of a cluster "
+                "(`set_size`); give more or larger images"
+            )
+
+    check(len(source) if limit is None else min(limit, len(source)))
     with progress("images") as report:
         index = build_index(source, embed, grid, limit=limit, progress=report)
     few = "; ".join(f"{name}: {reason}" for name, reason in list(index.skipped.items())[:2])
-    _check_count(len(index.images), mining.set_size, f" ({few})" if few else "")
+    check(len(index.images), f" ({few})" if few else "")
     drawn = search.sample_constellations(index, mining.constellations, np.random.default_rng(mining.seed))
     with progress("constellations") as report:
         matches = search.find_matches(index, drawn, mining.top, progress=report)
@@ -130,29 +107,17 @@ def mine(data, embed, grid, mining, *, limit=None, progress=None):
     ranked = [n for n in order.tolist() if scores[n] >= mining.set_size]
     sets = [matches.images[n][matches.verified[n]][: mining.set_size].tolist() for n in ranked]
     clusters = [_cluster(index, matches, drawn, ranked[number]) for number in select_sets(sets, mining.clusters)]
-    dimensions = index.embeddings.shape[1]
-    return Mined(clusters, scores[order], index.images, len(index.centers), dimensions, index.skipped)
+    return Mined(clusters, scores[order], index.images, *index.embeddings.shape, index.skipped)
 
 
 def _cluster(index, matches, drawn, number):
     rows = drawn[number]
     center, side = index.centers[rows].mean(axis=0), index.sides[rows].mean()
     box = (*(center - side).tolist(), *(center + side).tolist())
+    found = matches.verified[number]
+    parts = (matches.images, matches.boxes, matches.errors, matches.strengths)
     members = [
-        Member(
-            index.images[matches.images[number, k]],
-            tuple(matches.boxes[number, k].tolist()),
-            float(matches.errors[number, k]),
-            float(matches.strengths[number, k]),
-        )
-        for k in np.flatnonzero(matches.verified[number])
+        Member(index.images[image], tuple(square), error, strength)
+        for image, square, error, strength in zip(*(part[number][found].tolist() for part in parts), strict=True)
     ]
     return Cluster(Member(index.images[index.image_of(rows[0])], box, 0.0, 4.0), tuple(members))
-
-
-def _check_count(count, needed, why):
-    if count < needed:
-        raise SourceError(
-            f"`data` has {count} images that serve{why}, fewer than the {needed} of a cluster (`set_size`); give "
-            "more or larger images"
-        )

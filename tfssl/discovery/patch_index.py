@@ -17,19 +17,13 @@ _FIRST_ESTIMATE = 32
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Where patches are cut.
+    """Where patches are cut."""
 
-    Args:
-        side: side of the patches that the network takes, in pixels.
-        steps: grid positions per patch side; 1 makes the patches touch, 2 makes them overlap by half.
-        scales: sides of the patches in the images, as multiples of ``side``.
-        area: (smallest, largest) number of pixels that an image keeps; others are first scaled to the nearer end,
-            so that a patch shows about as much as in training. None leaves all as they are.
-    """
-
-    side: int
-    steps: int = 2
-    scales: tuple[float, ...] = (1.0,)
+    side: int  # of the patches that the network takes, in pixels
+    steps: int = 2  # grid positions per patch: with 1 they touch, with 2 they overlap by half
+    scales: tuple[float, ...] = (1.0,)  # sizes of the patches in the images, as multiples of ``side``
+    # (smallest, largest) number of pixels that an image keeps: others are first scaled to the nearer end, so that a
+    # patch shows about as much as in training. None leaves all as they are.
     area: tuple[int, int] | None = None
 
     def __post_init__(self):
@@ -47,7 +41,7 @@ class Grid:
     def positions(self, length):
         """Left (or upper) edges of the patches along ``length`` pixels, as many right of the middle as left of it.
 
-        Positions ``steps`` apart lie exactly one patch side apart, whether or not ``steps`` divides it.
+        Positions ``steps`` apart lie exactly one patch size apart, whether or not ``steps`` divides it.
         """
         edges = np.arange(max(0, (length - self.side) * self.steps // self.side + 1)) * self.side // self.steps
         return edges + (length - self.side - edges[-1]) // 2 if edges.size else edges
@@ -55,29 +49,17 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PatchIndex:
-    """Embedded patches of all images that serve. Rows of one image are adjacent.
+    """Embedded patches of all images that serve. Rows of one image are adjacent."""
 
-    Args:
-        embeddings: unit vectors, float16 array (P, D); rounding changes a cosine by less than 0.001.
-        centers: (x, y) in pixels of the patch's image, float32 array (P, 2).
-        sides: in the same pixels, float32 array (P,).
-        starts: first row of each image, and P, int64 array (n + 1,).
-        images: number in the source of each, tuple of n int.
-        squares: rows of four touching patches, upper left, upper right, lower left, lower right: every such four on
-            the grid, int32 array (M, 4), in the order of the images.
-        skipped: ``{name: reason}`` of the images that do not serve.
-    """
-
-    embeddings: np.ndarray
-    centers: np.ndarray
-    sides: np.ndarray
-    starts: np.ndarray
-    images: tuple[int, ...]
-    squares: np.ndarray
-    skipped: dict[str, str]
+    embeddings: np.ndarray  # unit vectors, float16 (P, D); rounding changes a cosine by less than 0.001
+    centers: np.ndarray  # (x, y) in pixels of the patch's image, float32 (P, 2)
+    sides: np.ndarray  # in the same pixels, float32 (P,)
+    starts: np.ndarray  # first row of each image, and P, int64 (n + 1,)
+    images: tuple[int, ...]  # number in the source of each
+    squares: np.ndarray  # rows of every four touching patches: upper left, upper right, lower ones, int32 (M, 4)
+    skipped: dict[str, str]  # {name: reason} of the images that do not serve
 
     def image_of(self, rows):
-        """Number of the image, in ``images``, that each row belongs to."""
         return np.searchsorted(self.starts, rows, side="right") - 1
 
 
@@ -85,10 +67,9 @@ def build_index(data, embed, grid, *, limit=None, progress=None):
     """Cut and embed the patches of a source.
 
     Args:
-        data: see :func:`tfssl.data.images.image_source`.
+        data: see :func:`tfssl.data.images.image_source`; the first ``limit`` images, None for all.
         embed: function from uint8 patches (N, side, side, 3) to unit vectors, float array (N, D).
         grid: a :class:`Grid`.
-        limit: use only the first so many images; None for all.
         progress: called with (images done, images in all) after each image.
 
     Returns:
@@ -99,68 +80,45 @@ def build_index(data, embed, grid, *, limit=None, progress=None):
         SourceError: if no image serves.
         ConfigError: if the embeddings would take more than :data:`MAX_BYTES`.
     """
-    source = image_source(data)
+    source, skipped = image_source(data), {}
     total = len(source) if limit is None else min(limit, len(source))
-    builder = _Builder(embed, grid)
+    images, starts, embeddings, waiting, geometry = [], [0], [], [], []
     for number in range(total):
         try:
-            builder.add(number, source.example(number)["image"])
+            parts = _cut(source.example(number)["image"], grid)
         except (ValueError, OSError) as error:
-            builder.skipped[source.name(number)] = str(error)
-        _check_memory(builder, number + 1, total)
+            skipped[source.name(number)] = str(error)
+        else:
+            images.append(number)
+            rows = starts[-1]
+            for patches, centers, sides, squares in parts:
+                waiting.append(patches)
+                geometry.append((centers, sides, squares + rows))
+                rows += len(patches)
+            starts.append(rows)
+            if sum(map(len, waiting)) >= _PATCHES_AT_ONCE:
+                embeddings.append(np.asarray(embed(np.concatenate(waiting)), np.float16))
+                waiting = []
+        _check_memory(embeddings, number + 1, total)
         if progress is not None:
             progress(number + 1, total)
-    return builder.finish(total)
+    if not images:
+        few = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:3])
+        raise SourceError(f"`data` has no image that serves among {total} ({few}); give larger images")
+    if waiting:
+        embeddings.append(np.asarray(embed(np.concatenate(waiting)), np.float16))
+    centers, sides, squares = map(np.concatenate, zip(*geometry, strict=True))
+    centers, sides, squares = centers.astype(np.float32), sides.astype(np.float32), squares.astype(np.int32)
+    return PatchIndex(_join(embeddings), centers, sides, np.array(starts), tuple(images), squares, skipped)
 
 
-class _Builder:
-    """Collects patches and embeds them a thousand at a time."""
-
-    def __init__(self, embed, grid):
-        self.embed, self.grid = embed, grid
-        self.images, self.counts, self.skipped = [], [], {}
-        self.embeddings, self.centers, self.sides, self.squares = [], [], [], []
-        self._patches, self._waiting, self._rows = [], 0, 0
-
-    def add(self, number, image):
-        """Take in an image, a ``PIL.Image`` in RGB. Raises ValueError if it is too small."""
-        parts = [cut_patches(image, size, self.grid) for size in self.grid.sizes(*image.size)]
-        if not any(len(squares) for _, _, _, squares in parts):
-            width, height = self.grid.sizes(*image.size)[int(np.argmin(self.grid.scales))]
-            raise ValueError(f"{width}x{height} pixels hold less than 2 x 2 patches of {self.grid.side}")
-        first = self._rows
-        for patches, centers, sides, squares in parts:
-            self._patches.append(patches)
-            self.centers.append(centers)
-            self.sides.append(sides)
-            self.squares.append(squares + self._rows)
-            self._rows += len(patches)
-        self.images.append(number)
-        self.counts.append(self._rows - first)
-        self._waiting += self.counts[-1]
-        if self._waiting >= _PATCHES_AT_ONCE:
-            self._embed()
-
-    def _embed(self):
-        if self._waiting:
-            self.embeddings.append(np.asarray(self.embed(np.concatenate(self._patches)), np.float16))
-        self._patches, self._waiting = [], 0
-
-    def finish(self, total):
-        """The index of all images taken in."""
-        if not self.images:
-            few = "; ".join(f"{name}: {reason}" for name, reason in list(self.skipped.items())[:3])
-            raise SourceError(f"`data` has no image that serves among {total} ({few}); give larger images")
-        self._embed()
-        return PatchIndex(
-            _join(self.embeddings),
-            np.concatenate(self.centers).astype(np.float32),
-            np.concatenate(self.sides).astype(np.float32),
-            np.concatenate([[0], np.cumsum(self.counts)]),
-            tuple(self.images),
-            np.concatenate(self.squares).astype(np.int32),
-            self.skipped,
-        )
+def _cut(image, grid):
+    sizes = grid.sizes(*image.size)
+    parts = [cut_patches(image, size, grid) for size in sizes]
+    if not any(len(squares) for _, _, _, squares in parts):
+        width, height = sizes[int(np.argmin(grid.scales))]
+        raise ValueError(f"{width}x{height} pixels hold less than 2 x 2 patches of {grid.side}")
+    return parts
 
 
 def _join(blocks):
@@ -175,15 +133,10 @@ def _join(blocks):
 
 
 def cut_patches(image, size, grid):
-    """Cut all patches of a grid out of an image, at one scale.
-
-    Args:
-        image: ``PIL.Image`` in RGB.
-        size: (width, height) to bring it to first.
-        grid: a :class:`Grid`.
+    """All patches of a grid in an image, a ``PIL.Image`` brought to ``size`` (width, height) first.
 
     Returns:
-        ``(patches, centers, sides, squares)``: uint8 (N, s, s, 3), (x, y) in pixels of the image (N, 2), sides in
+        ``(patches, centers, sides, squares)``: uint8 (N, s, s, 3), (x, y) in pixels of the image (N, 2), sizes in
         the same (N,), and numbers of each four touching patches (M, 4), upper left first, lower right last.
     """
     side, steps = grid.side, grid.steps
@@ -201,11 +154,11 @@ def cut_patches(image, size, grid):
     return patches, (corners + side / 2) * zoom, sides, np.stack(squares, axis=-1).reshape(-1, 4)
 
 
-def _check_memory(builder, done, total):
+def _check_memory(embeddings, done, total):
     """Refuse early: from the first images follows about how much all will take."""
-    if done < min(total, _FIRST_ESTIMATE) or not builder.embeddings:
+    if done < min(total, _FIRST_ESTIMATE):
         return
-    expected = sum(block.nbytes for block in builder.embeddings) * total / done
+    expected = sum(block.nbytes for block in embeddings) * total / done
     if expected > MAX_BYTES:
         raise ConfigError(
             f"the embeddings of {total} images would take about {expected / 2**30:.0f} GiB of memory, more than the "

@@ -6,17 +6,11 @@ import numpy as np
 
 
 def select_sets(ranked, count):
-    """Walk down a ranking and take a set only if it adds a image that is not yet covered.
+    """Walk down a ranking and take a set only if it adds an image that is not yet covered; near copies come late.
 
-    When no set is left that does, a image counts as covered only if two of the taken sets hold it, then three, and
-    so on, until ``count`` sets are taken or none is left. Near copies of a set so come late.
-
-    Args:
-        ranked: list of sets of images (any iterables of hashable names), best first.
-        count: number of sets to take.
-
-    Returns:
-        Positions in ``ranked`` of the taken sets, in the order they were taken.
+    When no set is left that does, an image counts as covered only if two of the taken sets hold it, then three, and
+    so on, until ``count`` sets are taken or none is left. Returns the positions in ``ranked``, sets of images, best
+    first, in the order they were taken.
 
     Reference:
         Doersch, Gupta and Efros (2015), section 4.5; after Doersch, Gupta and Efros: Mid-level Visual Element
@@ -37,30 +31,18 @@ def select_sets(ranked, count):
 
 
 def purity(labels):
-    """Largest fraction of images with the same label, in (0, 1].
-
-    Args:
-        labels: labels of the images of a set, at least one.
-    """
+    """Largest fraction of the labels of a set's images that are the same, in (0, 1]."""
     return collections.Counter(labels).most_common(1)[0][1] / len(labels)
 
 
 def purity_coverage(sets, labels, total):
-    """The purity-coverage curve.
+    """The purity-coverage curve (section 4.5 of the paper) of sets of images; ``labels`` is ``{image: label}``.
 
     Sets are sorted by purity, the purest first, equal ones in the given order. Point k: x is the fraction of all
-    images that occur in at least one of the first k sets, y the mean purity of these.
-
-    Args:
-        sets: list of sets of images.
-        labels: ``{image: label}``.
-        total: number of images of the data set.
+    ``total`` images that occur in at least one of the first k sets, y the mean purity of these.
 
     Returns:
         ``(coverage, purity)``, float arrays (number of sets,).
-
-    Reference:
-        Doersch, Gupta and Efros (2015), section 4.5.
     """
     purities = [purity([labels[image] for image in images]) for images in sets]
     seen, coverage = set(), []
@@ -80,11 +62,5 @@ def area_under_curve(coverage, purity):
 
 
 def random_sets(sets, images, rng):
-    """As many sets, each as large, of images drawn by chance: what purity is worth nothing.
-
-    Args:
-        sets: list of sets of images.
-        images: all images, array.
-        rng: a ``numpy.random.Generator``.
-    """
+    """As many sets, each as large, of images drawn by chance: what purity is worth nothing."""
     return [rng.choice(images, len(members), replace=False).tolist() for members in sets]

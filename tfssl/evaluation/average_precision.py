@@ -19,17 +19,12 @@ from tfssl.errors import ConfigError, ModelError
 from tfssl.ops.boxes import iou
 
 INTERPOLATIONS = ("area", "11point", "101point")
-"""The rules."""
-
-COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""IoU that COCO's metric is averaged over."""
-
-MAX_DETECTIONS = 100
-"""Detections that count in one image: of a class in COCO's metric, of all classes in what a detector answers."""
+COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # IoU that COCO's metric is averaged over
+MAX_DETECTIONS = 100  # that count in one image: of a class in COCO's metric, of all in what a detector answers
 
 
 def average_precision(scores, labels, *, interpolation="area", ignore=None):
-    """Average precision of scores of examples, for one class or for several at once.
+    """Average precision of scores of examples, for one class or for several at once; NaN where there is no positive.
 
     Equal scores are resolved against the ranking: the negatives among them come first. (The classification code of
     Donahue et al. subtracts 1e-5 from the scores of positives to that end; only exact ties are touched here.)
@@ -38,15 +33,7 @@ def average_precision(scores, labels, *, interpolation="area", ignore=None):
         scores: float (N,) or (N, classes); higher means more surely positive.
         labels: int or bool, of the same shape, 1 for positives and 0 for negatives.
         interpolation: one of :data:`INTERPOLATIONS`.
-        ignore: bool, of the same shape: True where an example counts for nothing, such as one in which the class is
-            only marked as difficult; whatever its label says. None for nowhere.
-
-    Returns:
-        float in [0, 1], or float64 (classes,) of them; NaN where there is no positive.
-
-    Raises:
-        ConfigError: for an unknown rule, shapes that differ, or labels other than 0 and 1.
-        ModelError: if a score that counts is NaN.
+        ignore: bool, of the same shape: True where an example counts for nothing, whatever its label says.
     """
     scores, labels = np.asarray(scores, np.float64), np.asarray(labels)
     ignore = np.zeros(labels.shape, bool) if ignore is None else np.asarray(ignore, bool)
@@ -67,7 +54,7 @@ def average_precision(scores, labels, *, interpolation="area", ignore=None):
 
 
 def ranked_average_precision(hits, positives, *, interpolation="area"):
-    """Average precision of a ranking.
+    """Average precision of a ranking, in [0, 1]; NaN if there is no positive.
 
     Recall is compared with 0, 0.1, ..., 1 in whole numbers, so that 3 of 10 reach 0.3; for 101 points it is compared
     in floating point as pycocotools does, where they may not.
@@ -76,12 +63,6 @@ def ranked_average_precision(hits, positives, *, interpolation="area"):
         hits: bool (N,), best score first: True for a hit, False for a miss.
         positives: how many hits there could be: of a detector, the number of objects.
         interpolation: one of :data:`INTERPOLATIONS`.
-
-    Returns:
-        float in [0, 1]; NaN if there is no positive.
-
-    Raises:
-        ConfigError: for an unknown rule.
     """
     if interpolation not in INTERPOLATIONS:
         known = ", ".join(INTERPOLATIONS)
@@ -103,13 +84,10 @@ def ranked_average_precision(hits, positives, *, interpolation="area"):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objects:
-    """The true objects of a image, or what was detected in it.
+    """The true objects of an image, or what was detected in it: boxes (N, 4) in pixels, int labels (N,).
 
-    Args:
-        boxes: (N, 4), pixels.
-        labels: int (N,), classes.
-        scores: float (N,), of detections; None for true objects.
-        difficult: bool (N,), true objects that are neither demanded nor counted as mistakes; None for none.
+    Detections have ``scores``, float (N,). True objects that are ``difficult``, bool (N,), are neither demanded nor
+    counted as mistakes.
     """
 
     boxes: np.ndarray
@@ -118,7 +96,6 @@ class Objects:
     difficult: np.ndarray | None = None
 
     def of_class(self, label):
-        """Those of one class."""
         chosen = self.labels == label
         rest = (None if values is None else values[chosen] for values in (self.scores, self.difficult))
         return Objects(self.boxes[chosen], self.labels[chosen], *rest)
@@ -132,8 +109,7 @@ def voc_average_precision(truths, detections, classes, *, threshold=0.5, interpo
     counts for nothing; else it is a miss. Of equal scores misses come first.
 
     Args:
-        truths: list of :class:`Objects`, one for each image.
-        detections: list of :class:`Objects` with scores, one for each image.
+        truths, detections: lists of :class:`Objects`, one for each image.
         classes: number of classes.
         threshold: smallest IoU of a hit (VOC: 0.5).
         interpolation: one of :data:`INTERPOLATIONS` (VOC 2007: ``"11point"``).
@@ -142,10 +118,8 @@ def voc_average_precision(truths, detections, classes, *, threshold=0.5, interpo
         float64 (classes,), NaN for a class without objects that are not difficult.
     """
     values = []
-    for label in range(classes):
-        pairs = [(t.of_class(label), d.of_class(label)) for t, d in zip(truths, detections, strict=True)]
-        matched = [_match_voc(truth, found, threshold) for truth, found in pairs]
-        hits, scores = (np.concatenate(column) for column in zip(*matched, strict=True))
+    for pairs in _by_class(truths, detections, classes):
+        hits, scores = _ranked(_match_voc, pairs, threshold)
         order = np.lexsort((hits, -scores))
         values.append(ranked_average_precision(hits[order], _demanded(pairs), interpolation=interpolation))
     return np.array(values)
@@ -155,25 +129,32 @@ def coco_average_precision(truths, detections, classes):
     """Average precision of each class at each IoU as in COCO, with 101 points of recall.
 
     Best score first, each detection gets the object of its class that it overlaps most among those that are free,
-    demanded ones before difficult ones. At most :data:`MAX_DETECTIONS` of a class count in a image. The numbers are
-    those of pycocotools' ``COCOeval`` with ``iouType="bbox"`` for objects of all sizes.
-
-    Args:
-        truths, detections, classes: as :func:`voc_average_precision`.
+    demanded ones before difficult ones. At most :data:`MAX_DETECTIONS` of a class count in an image. The numbers are
+    those of pycocotools' ``COCOeval`` with ``iouType="bbox"`` for objects of all sizes. Arguments are those of
+    :func:`voc_average_precision`.
 
     Returns:
         float64 (10, classes): IoU 0.5, 0.55, ..., 0.95; NaN for a class without objects that are not difficult. Their
         mean is COCO's AP, that of the first row AP50, of the sixth AP75.
     """
     values = np.empty((len(COCO_THRESHOLDS), classes))
-    for label in range(classes):
-        pairs = [(t.of_class(label), d.of_class(label)) for t, d in zip(truths, detections, strict=True)]
+    for label, pairs in enumerate(_by_class(truths, detections, classes)):
         for row, threshold in enumerate(COCO_THRESHOLDS):
-            matched = [_match_coco(truth, found, threshold) for truth, found in pairs]
-            hits, scores = (np.concatenate(column) for column in zip(*matched, strict=True))
+            hits, scores = _ranked(_match_coco, pairs, threshold)
             hits = hits[np.argsort(-scores, kind="stable")]
             values[row, label] = ranked_average_precision(hits, _demanded(pairs), interpolation="101point")
     return values
+
+
+def _by_class(truths, detections, classes):
+    """For each class the true objects and the detections of each image."""
+    for label in range(classes):
+        yield [(t.of_class(label), d.of_class(label)) for t, d in zip(truths, detections, strict=True)]
+
+
+def _ranked(match, pairs, threshold):
+    matched = [match(truth, found, threshold) for truth, found in pairs]
+    return [np.concatenate(column) for column in zip(*matched, strict=True)]
 
 
 def _demanded(pairs):

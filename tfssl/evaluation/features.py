@@ -12,38 +12,34 @@ from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
 from tfssl.data.labeled import LabeledImages, labeled_batches, train_and_test
 from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.evaluation.runner import Progress, compared, finish, run_all, values_by_tap
 from tfssl.ops.geometry import cell_weights
+from tfssl.transfer.strategies import check_taps
+from tfssl.visualization.line_plot import line_plot
 
-NUMBERS = 9000
-"""Length that the vector of a map is brought near to by default (Zhang et al., 2016, linear classification)."""
+NUMBERS = 9000  # length that the vector of a map is brought near to by default (Zhang et al., 2016)
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What an encoder makes of a labeled set.
+    """What an encoder makes of a labeled set: vectors, ``{tap: float32 (N, numbers)}``, and labels.
 
-    Args:
-        rows: ``{tap: float32 array (N, numbers)}``; memory maps where they were written to a folder.
-        labels: int32 (N,), or (N, classes) where several may occur.
-        shapes: ``{tap: (rows, columns, channels)}`` of the pooled map that a vector is.
+    ``rows`` are memory maps where they were written to a folder. ``labels`` are int32 (N,), or (N, classes) where
+    several may occur; ``shapes``, ``{tap: (rows, columns, channels)}``, are those of the pooled maps.
     """
 
     rows: dict
     labels: np.ndarray
     shapes: dict
 
+    def about(self, tap):
+        return {"shape": "x".join(map(str, self.shapes[tap])), "numbers": int(np.prod(self.shapes[tap]))}
+
 
 @dataclasses.dataclass(frozen=True)
 class LabeledSets:
-    """The training and the test images of a benchmark, as squares of one size.
-
-    Args:
-        sources: :class:`~tfssl.data.labeled.LabeledImages` of both.
-        batches: for each of them, a dataset of uint8 (B, size, size, 3) and labels.
-        skipped: collects the unreadable files of both as they are read.
-        image_size: see :func:`labeled_sets`.
-        ten_crops: of the test images, see :func:`ten_crops`; () where only the center is measured.
-    """
+    """The training and the test images of a benchmark, as squares of one size: datasets of uint8 (B, size, size, 3) and
+    labels. Unreadable files of both are collected in ``skipped`` as they are read."""
 
     sources: tuple[LabeledImages, LabeledImages]
     batches: tuple[tf.data.Dataset, tf.data.Dataset]
@@ -64,25 +60,22 @@ class LabeledSets:
 
     @property
     def counts(self):
-        """Numbers of classes and images."""
         train, test = (len(self.readable_labels(part)) for part in (0, 1))
         images = {"images_train": train, "images_test": test, "images_skipped": len(self.skipped.reasons)}
         return {"classes": len(self.sources[0].classes), **images}
 
     @property
     def protocol(self):
-        """Where the images come from."""
         return {"train": self.sources[0].root, "test": self.sources[1].root, "image_size": self.image_size}
+
+    def finish(self, task, runs, **options):
+        return finish(task, runs, counts=self.counts, skipped=self.skipped.reasons, **options)
 
     @contextlib.contextmanager
     def features(self, encoder, *, taps=None, pool=None):
-        """Pool an encoder's taps for both sets, in files that last as long as the context.
+        """Pool an encoder's taps, see :func:`tap_features`, in files that last as long as the context.
 
-        Args:
-            encoder, taps, pool: as :func:`tap_features`.
-
-        Yields:
-            ``(train, test, *crops)``, :class:`Features`.
+        Yields ``(train, test, *ten crops of the test images)``, :class:`Features`.
         """
         with tempfile.TemporaryDirectory(prefix="tfssl-features-", ignore_cleanup_errors=True) as folder:
             parts, pooled = [], _Pooled(encoder, self.batches[0].element_spec[0], taps, pool)
@@ -96,41 +89,28 @@ class LabeledSets:
                 raise SourceError(f"`data`: no image of class {classes[missing[0]]!r} can be read")
             yield tuple(parts)
 
-    def measure(self, fit, *, pool, work):
-        """A measure for :func:`tfssl.evaluation.runner.run_all` out of one of features.
+    def measure(self, fit, encoder, *, taps, pool, seeds, compare, trained, progress):
+        """All runs of ``fit(name of the encoder, seeds, train, test, *ten crops)``, which yields one for each tap and
+        seed; the other arguments are those of :mod:`tfssl.evaluation`."""
+        encoders = compared(encoder, taps=taps, trained=trained, compare=compare)
+        work = Progress(progress, sum(len(entry.taps) * seeds for entry in encoders))
 
-        Args:
-            fit: function ``(name of the encoder, seeds, train, test, *crops)`` that yields runs.
-            pool: as :func:`tap_features`.
-            work: :class:`~tfssl.evaluation.runner.Progress`; each run is one unit.
-        """
-
-        def measured(entry, network, seeds):
+        def measured(entry, network, own):
             with self.features(network, taps=entry.taps, pool=pool) as parts:
-                for run in fit(entry.name, seeds, *parts):
+                for run in fit(entry.name, own, *parts):
                     work.add(f"{run.encoder} {run.tap}")
                     yield run
 
-        return measured
+        return run_all(encoders, seeds, measured)
 
 
 def labeled_sets(data, test=None, *, image_size=96, crops=1):
-    """Find the images of a benchmark.
+    """The :class:`LabeledSets` of a benchmark: of folders, see :mod:`tfssl.evaluation`, or of two sources with labels.
 
-    Args:
-        data, test: as :func:`tfssl.data.labeled.train_and_test`; or two sources with labels.
-        image_size: the shorter side is scaled to so many pixels, and the center square taken.
-        crops: 1, or 10 to test on ten crops too: then the shorter side is scaled to 256 / 227 of ``image_size``, as it
-            is for AlexNet's crops of 227 pixels.
-
-    Returns:
-        :class:`LabeledSets`.
-
-    Raises:
-        SourceError: as :func:`tfssl.data.labeled.labeled_images`.
-        ConfigError: for a size or number of crops out of range.
+    With ``crops=10`` the shorter side is scaled to 256 / 227 of ``image_size``, as for AlexNet's crops of 227 pixels.
     """
-    check_size(image_size)
+    if not isinstance(image_size, int) or not 8 <= image_size <= 2048:
+        raise ConfigError(f"`image_size` must be an integer from 8 to 2048 pixels. Received: image_size={image_size!r}")
     if crops not in (1, 10):
         raise ConfigError(f"`crops` must be 1 or 10. Received: crops={crops!r}")
     sources = (data, test) if isinstance(data, LabeledImages) else train_and_test(data, test)
@@ -146,16 +126,7 @@ def labeled_sets(data, test=None, *, image_size=96, crops=1):
 
 
 def ten_crops(batches, whole, size):
-    """Four corners and the center, and their mirror images (Krizhevsky et al., 2012).
-
-    Args:
-        batches: dataset of images (B, whole, whole, 3) and labels.
-        whole: their height and width in pixels.
-        size: of the crops.
-
-    Returns:
-        Ten datasets of images (B, size, size, 3) and labels.
-    """
+    """Datasets of four corners and the center of images, and their mirror images (Krizhevsky et al., 2012)."""
     far, middle = whole - size, (whole - size) // 2
     corners = ((0, 0), (0, far), (far, 0), (far, far), (middle, middle))
 
@@ -165,31 +136,16 @@ def ten_crops(batches, whole, size):
     return tuple(batches.map(cut(top, left, step)) for top, left in corners for step in (1, -1))
 
 
-def check_size(image_size):
-    """Raise ConfigError unless it is an integer from 8 to 2048."""
-    if not isinstance(image_size, int) or not 8 <= image_size <= 2048:
-        raise ConfigError(f"`image_size` must be an integer from 8 to 2048 pixels. Received: image_size={image_size!r}")
+def grid_size(channels, numbers=NUMBERS):
+    """Rows g of the grid for which ``g * g * channels`` comes near ``numbers``; at least 1.
 
-
-def grid_side(channels, numbers=NUMBERS):
-    """Side g of the grid for which ``g * g * channels`` comes near ``numbers``; at least 1.
-
-    AlexNet's conv1 ... conv5 (96, 256, 384, 384, 256 channels) get 10, 6, 5, 5, 6: vectors of 9600, 9216, 9600, 9600,
-    9216 numbers, as in the table of Zhang et al.
+    AlexNet's conv1 ... conv5 (96, 256, 384, 384, 256 channels) get 10, 6, 5, 5, 6, as in the table of Zhang et al.
     """
     return max(1, round((numbers / channels) ** 0.5))
 
 
 def pool_to_grid(maps, cells):
-    """Average maps over the cells of a grid.
-
-    Args:
-        maps: float tensor (B, H, W, C).
-        cells: (rows, columns), at most (H, W).
-
-    Returns:
-        float32 (B, rows, columns, C).
-    """
+    """Average maps over the cells of a grid: (B, H, W, C) -> float32 (B, *cells, C), ``cells`` at most (H, W)."""
     maps = tf.cast(maps, tf.float32)
     height, width = maps.shape[1:3]
     if (height, width) == tuple(cells):
@@ -201,38 +157,24 @@ def pool_to_grid(maps, cells):
 
 
 def tap_features(encoder, batches, *, taps=None, pool=None, numbers=NUMBERS, folder=None):
-    """Run an encoder over labeled examples and pool every tap to a vector.
-
-    With ``folder`` each tap goes to a file as it is computed, so that memory does not grow with the number of
-    examples.
+    """Run an encoder over labeled examples and pool every tap to a vector, see :class:`Features`.
 
     Args:
         encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: map (B, h, w, c) or vector (B, c)}``; other
             inputs than images likewise.
         batches: dataset of inputs of one size, uint8 ones are divided by 255, and labels (B, ...).
         taps: names to keep, in this order; None for all.
-        pool: side of the grid that every map is averaged to, or the map's own size where that is smaller. None:
-            :func:`grid_side` of ``numbers``.
-        numbers: about how many numbers a vector is to have; without effect where ``pool`` is given.
-        folder: where to write ``<tap>.npy``; None keeps them in memory.
-
-    Returns:
-        :class:`Features`.
-
-    Raises:
-        ConfigError: for a tap that the encoder lacks.
-        SourceError: if there is no readable example.
-        ModelError: if a tap holds NaN or infinity, or is neither map nor vector.
+        pool: rows and columns of the grid that every map is averaged to, or the map's own size where that is smaller.
+            None: :func:`grid_size`, for about so many ``numbers``.
+        folder: where to write ``<tap>.npy`` batch after batch, for more examples than memory holds; or None.
     """
     return _Pooled(encoder, batches.element_spec[0], taps, pool, numbers).features(batches, folder)
 
 
 class _Pooled:
-    """An encoder whose taps are pooled to vectors, compiled for inputs of one size."""
-
     def __init__(self, encoder, spec, taps, pool, numbers=NUMBERS):
         self._sizes = sizes = _map_sizes(encoder, spec.shape[1:], taps)
-        sides = {name: grid_side(size[-1], numbers) if pool is None else pool for name, size in sizes.items()}
+        sides = {name: grid_size(size[-1], numbers) if pool is None else pool for name, size in sizes.items()}
         self._cells = cells = {name: (min(sides[name], s[0]), min(sides[name], s[1])) for name, s in sizes.items()}
         scale = 255.0 if spec.dtype == tf.uint8 else 1.0
 
@@ -262,9 +204,7 @@ def _map_sizes(encoder, shape, taps):
     maps = encoder(tf.zeros((1, *shape)), training=False)
     if not isinstance(maps, dict):
         raise ModelError(f"{encoder.name!r} is no encoder: it must answer with a dict of taps")
-    unknown = sorted(set(taps or ()) - set(maps))
-    if unknown:
-        raise ConfigError(f"`taps`: there is no {unknown[0]!r}; the encoder has {', '.join(maps)}")
+    check_taps(encoder, taps)
     strange = [name for name in maps if len(maps[name].shape) not in (2, 4)]
     if strange:
         name, found = strange[0], tuple(maps[strange[0]].shape)
@@ -303,3 +243,22 @@ class _Column:
     def _write_header(self, file):
         # NumPy pads headers so that the number of rows may grow in place.
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": self._shape})
+
+
+def plot_taps(path, runs, metric, label, levels=None):
+    """Draw the mean of a metric over the taps of each encoder; single taps, and ``levels``, as level lines."""
+    found = values_by_tap(runs, metric)
+    means = {name: {tap: float(np.mean(values)) for tap, values in own.items()} for name, own in found.items()}
+    taps = list(means["encoder"])
+    ends, curves = (0, max(len(taps) - 1, 1)), {}
+    for name, own in means.items():
+        shared = {place: own[tap] for place, tap in enumerate(taps) if tap in own} if len(taps) > 1 else {}
+        curves[name] = (list(shared), list(shared.values())) if shared else (ends, [max(own.values())] * 2)
+    curves |= {name: (ends, (value, value)) for name, value in (levels or {}).items()}
+    ticks = dict(enumerate(taps))
+    line_plot(curves, path, x_label="tap", y_label=label, x_range=ends, x_ticks=ticks, y_range=(0.0, top_of(curves)))
+
+
+def top_of(curves):
+    """Upper end of an axis of fractions: a tenth above the highest, where names have room."""
+    return min(1.0, np.ceil(12.5 * max(max(y) for _, y in curves.values())) / 10)

@@ -9,12 +9,8 @@ import dataclasses
 import numpy as np
 from scipy.optimize import minimize
 
-MAX_DIRECTIONS = 4096
-"""Rows are rotated to the directions they vary in where these are no more than this."""
-
-BLOCK_NUMBERS = 2**24
-"""Numbers of a block of rows that are not held in memory (64 MiB)."""
-
+MAX_DIRECTIONS = 4096  # rows are rotated to the directions they vary in where these are no more than this
+BLOCK_NUMBERS = 2**24  # numbers of a block of rows that are not held in memory (64 MiB)
 _ROUNDING = 1e-6  # a number whose deviation is a smaller fraction than this of its mean, or of the others', is constant
 
 
@@ -25,11 +21,8 @@ class Rows:
     offset), then by the square root of how many there are, so that one strength C suits vectors of every length. What
     never changes becomes 0.
     A penalty on the squares of the weights does not see rotations. N vectors of D > N numbers span N directions at
-    most, so the regression is solved there: exactly, and D / N times faster.
-
-    Args:
-        features: float array (N, D) of the training rows; may be a memory map. Where neither N nor D is below
-            :data:`MAX_DIRECTIONS` it is read anew, in blocks, at each step.
+    most, so the regression is solved there: exactly, and D / N times faster. Where neither N nor D is below
+    :data:`MAX_DIRECTIONS` the training rows, (N, D), perhaps a memory map, are read anew, in blocks, at each step.
     """
 
     def __init__(self, features):
@@ -47,15 +40,10 @@ class Rows:
 
     @property
     def in_memory(self):
-        """Whether the rows are held in memory."""
         return self._rotated is not None
 
     def blocks(self, keep=None):
-        """Yield ``(rows, positions)``: float32 (n, R) and their places among the training rows.
-
-        Args:
-            keep: bool (N,), which rows to take; None for all.
-        """
+        """Yield ``(rows, positions)``, float32 (n, R) and int (n,), of those to ``keep``, bool (N,); None for all."""
         keep = np.ones(len(self), bool) if keep is None else keep
         if self._rotated is not None:
             positions = np.flatnonzero(keep)
@@ -103,11 +91,9 @@ class Classifier:
     bias: np.ndarray
 
     def predict(self, rows):
-        """Most probable class of each row, int (n,)."""
         return np.argmax(rows @ self.weights + self.bias, axis=-1)
 
     def probabilities(self, rows):
-        """Probability of each class, float32 (n, K)."""
         logits = rows @ self.weights + self.bias
         odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return odds / odds.sum(axis=-1, keepdims=True)
@@ -118,14 +104,10 @@ def fit(rows, labels, classes, strength, *, keep=None, start=None):
 
     Args:
         rows: a :class:`Rows`.
-        labels: int (N,), the class of each training row.
-        classes: their number K.
+        labels: int (N,), the class of each training row, one of K ``classes``.
         strength: C, as in scikit-learn: larger is less regularized.
         keep: bool (N,), rows to fit on; None for all.
         start: a :class:`Classifier` to start from, which saves steps; None for zeros.
-
-    Returns:
-        :class:`Classifier`.
     """
     count = len(rows) if keep is None else int(keep.sum())
     penalty = 1 / (strength * count)
@@ -153,18 +135,11 @@ def fit(rows, labels, classes, strength, *, keep=None, start=None):
 
 
 def accuracy(classifier, blocks, labels):
-    """Fraction of rows whose most probable class is theirs.
-
-    Args:
-        classifier: a :class:`Classifier`.
-        blocks: iterable of rows (n, R), in the order of the labels.
-        labels: int (M,).
-    """
+    """Fraction of rows whose most probable class is theirs, of blocks (n, R) in the order of the labels (M,)."""
     return float(np.mean(np.concatenate([classifier.predict(rows) for rows in blocks]) == labels))
 
 
 def _loss(blocks, labels, parameters):
-    """Summed cross-entropy, and its gradient, float32 (R + 1, K)."""
     loss, gradient = 0.0, np.zeros(parameters.shape, np.float32)
     for rows, positions in blocks:
         logits = rows @ parameters[:-1] + parameters[-1]
@@ -187,7 +162,6 @@ def _slices(features):
 
 
 def _statistics(features):
-    """Mean and scale of each number, float32 (D,)."""
     count, numbers = features.shape
     mean = sum(np.sum(features[block], axis=0, dtype=np.float64) for block in _slices(features)) / count
     mean = mean.astype(np.float32)

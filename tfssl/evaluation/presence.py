@@ -13,46 +13,27 @@ from tfssl.data.pipeline import batches
 from tfssl.data.voc import IGNORE, boxed_images
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.average_precision import average_precision
-from tfssl.evaluation.features import grid_side
+from tfssl.evaluation.features import grid_size
 from tfssl.evaluation.logistic import Rows
 from tfssl.layers.pooling import PoolToGrid
 
-RULES = ("area", "11point")
-"""Average precisions that are computed, see :mod:`tfssl.evaluation.average_precision`."""
-
-STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
-"""Values of C among which the held-out images choose."""
-
-HELD_OUT = 5
-"""One training image in so many is held out for that choice."""
+RULES = ("area", "11point")  # average precisions that are computed
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # values of C among which the held-out images choose
+HELD_OUT = 5  # one training image in so many is held out for that choice
 
 CLASSIFIERS = ("svm", "logistic")
 """``"svm"``: scikit-learn's ``LinearSVC``, squared hinge loss. ``"logistic"``: its ``LogisticRegression``."""
 
-SCALES = (0.5, 2.0)
-"""Factors between which images are scaled for random windows (philkr/voc-classification)."""
-
-CROPS = 10
-"""Random windows of a test image whose scores are summed."""
-
-DEVIATION, BIAS, DROPOUT = 0.01, 0.1, 0.5
-"""Of new layers: deviation of the weights, initial bias, fraction of hidden units dropped."""
+SCALES = (0.5, 2.0)  # factors between which images are scaled for random windows (philkr/voc-classification)
+CROPS = 10  # random windows of a test image whose scores are summed
+DEVIATION, BIAS, DROPOUT = 0.01, 0.1, 0.5  # of new layers: of the weights, initial, fraction of hidden units dropped
 
 
 def presence_images(root, train_split, test_split, *, classes=None):
-    """Read the two splits of a VOC directory.
+    """The two splits of a VOC directory, see :func:`tfssl.data.voc.boxed_images`.
 
-    Args:
-        root, classes: as :func:`tfssl.data.voc.boxed_images`.
-        train_split, test_split: names of the splits.
-
-    Returns:
-        Two :class:`~tfssl.data.labeled.LabeledImages`, whose labels are int32 (classes,): 1, 0, or 255 where it counts
-        for nothing.
-
-    Raises:
-        SourceError: as :func:`~tfssl.data.voc.boxed_images`, or if a class is in no or in all training images.
-        ConfigError: if both splits are one.
+    Returns two :class:`~tfssl.data.labeled.LabeledImages`, whose labels are int32 (classes,): 1, 0, or 255 where it
+    counts for nothing. A SourceError tells of a class that is in none or in all training images.
     """
     if train_split == test_split:
         raise ConfigError(f"`test_split` must not be the training set. Received: test_split={test_split!r}")
@@ -65,19 +46,14 @@ def presence_images(root, train_split, test_split, *, classes=None):
 
 
 def known(presence):
-    """Where a label counts, bool."""
+    """Where a label counts."""
     return presence != IGNORE
 
 
 def precisions(scores, presence):
-    """Average precisions of each class by each rule.
+    """Average precisions of each class by each rule, of scores (M, classes) of one crop, and perhaps of ten together.
 
-    Args:
-        scores: list of float (M, classes): of one crop, and perhaps of ten together.
-        presence: int (M, classes), 255 ignored.
-
-    Returns:
-        ``{"area": float64 (classes,), "11point": ..., "area_10crop": ..., ...}``, NaN for classes that no image shows.
+    Returns ``{"area": float64 (classes,), "11point": ..., "area_10crop": ..., ...}``, NaN for classes in no image.
     """
     ignore = ~known(presence)
     return {
@@ -96,14 +72,8 @@ def mean_average_precision(scores, presence):
 def fit_classes(rows, presence, strength, classifier):
     """Fit ``C sum_i loss(x_i) + |w|^2 / 2`` for each class against the rest.
 
-    Args:
-        rows: float (n, R).
-        presence: int (n, classes), 1, 0, or 255 for images that this class is not fitted to.
-        strength: C.
-        classifier: one of :data:`CLASSIFIERS`.
-
-    Returns:
-        float64 weights (R, classes) and bias (classes,); zeros for a class that is in all or in none of the images.
+    ``rows`` are float (n, R), ``presence`` int (n, classes): 1, 0, or 255 for images that this class is not fitted to.
+    Returns float64 weights (R, classes) and bias (classes,); zeros for a class that is in all or in none of the images.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
@@ -130,14 +100,8 @@ def probe_classes(train, tests, presence, seeds, classifier):
     """Choose C for one tap, fit all training images with it, and score the test images.
 
     C is one for all classes: that with the highest mean average precision on the held-out images, the smallest of
-    equals. Vectors are standardized as for linear probes, see :class:`tfssl.evaluation.logistic.Rows`.
-
-    Args:
-        train: float (N, D), features of the training images.
-        tests: list of float (M, D), features of the test images, one for each crop.
-        presence: int (N, classes), of the training images.
-        seeds: of the splits.
-        classifier: one of :data:`CLASSIFIERS`.
+    equals. Vectors are standardized as for linear probes, see :class:`tfssl.evaluation.logistic.Rows`: (N, D) of the
+    training images and (M, D) of each crop of the test images.
 
     Yields:
         ``(seed, C, mean average precision on the held-out images, [float64 (M, classes), ...])``.
@@ -161,12 +125,8 @@ def probe_classes(train, tests, presence, seeds, classifier):
 class RandomWindow:
     """A square window of an image that was scaled by a random factor, perhaps mirrored, and the image's labels.
 
-    ``sample`` of :func:`tfssl.data.pipeline.batches`. The factor is uniform in :data:`SCALES`, and raised where the
-    scaled image would be smaller than the window.
-
-    Args:
-        size: of the window in pixels.
-        random_in_evaluation: whether test images are cut at random too, and not their center squares, scaled.
+    The factor is uniform in :data:`SCALES`, and raised where the scaled image would be smaller than the window. Of test
+    images it is the center square, scaled, unless they are ``random_in_evaluation`` too.
     """
 
     size: int
@@ -177,7 +137,6 @@ class RandomWindow:
         return self.cut(example["image"], rng), example["label"]
 
     def cut(self, image, rng=None):
-        """The window, uint8 (size, size, 3); the center square without a generator."""
         side = float(min(image.size))
         if rng is not None:
             side = min(side, self.size / rng.uniform(*SCALES))
@@ -190,19 +149,16 @@ class RandomWindow:
         return np.asarray(window)
 
 
-def training_windows(source, size, *, batch_size, steps, seed, skipped):
+def training_windows(source, size, batch_size, **options):
     """Batches of float32 windows (B, size, size, 3) in [0, 1] and labels (B, classes)."""
-    options = {"training": True, "seed": seed, "count": steps, "skipped": skipped}
-    dataset = batches(source, RandomWindow(size), batch_size, **options)
+    dataset = batches(source, RandomWindow(size), batch_size, training=True, **options)
     return dataset.map(lambda rgb, presence: (tf.cast(rgb, tf.float32) / 255.0, presence)).prefetch(2)
 
 
 def score_windows(model, source, size, *, crops, skipped):
-    """Scores of a network.
+    """Scores and labels of the readable images: ``([float (M, classes), ...], presence (M, classes))``.
 
-    Returns:
-        ``([float (M, classes), ...], presence (M, classes))``: the scores of the center square, with 10 crops also the
-        sum over random windows; and the labels of the readable images.
+    Scores are those of the center square, and with 10 crops also the sum over random windows.
     """
 
     @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)])
@@ -222,15 +178,7 @@ def score_windows(model, source, size, *, crops, skipped):
 
 
 def presence_loss(targets, logits):
-    """Sigmoid cross-entropy, summed over the classes, mean over the batch.
-
-    Args:
-        targets: int (B, classes), 1, 0, or 255, which counts for nothing.
-        logits: float (B, classes).
-
-    Returns:
-        float32 scalar. Logits of 0 with 20 classes: 20 ln 2.
-    """
+    """Sigmoid cross-entropy of (B, classes), summed over classes, mean over the batch; targets of 255 are ignored."""
     logits = tf.cast(logits, tf.float32)
     counted = known(targets)
     labels = tf.cast(tf.where(counted, targets, tf.zeros_like(targets)), tf.float32)
@@ -243,12 +191,7 @@ def presence_head(classes, *, hidden=(), pool=None):
 
     Each number of the averaged map is standardized (batch normalization without scale and offset, as in the linear
     probes of Zhang et al., 2016), for encoders differ in scale and there is one learning rate for all; the VOC
-    protocol has no such layer.
-
-    Args:
-        classes: number of classes.
-        hidden: units of fully connected layers before the scores.
-        pool: side of the grid that the map is averaged to; None for vectors of about 9000 numbers.
+    protocol has no such layer. ``hidden`` are units of fully connected layers before the scores.
     """
 
     def start():
@@ -259,7 +202,7 @@ def presence_head(classes, *, hidden=(), pool=None):
 
     def head(maps):
         (tap,) = maps.values()
-        x = PoolToGrid(pool or grid_side(tap.shape[-1]), name="grid")(tap)
+        x = PoolToGrid(pool or grid_size(tap.shape[-1]), name="grid")(tap)
         x = layers.Flatten(name="flatten")(x)
         # Keras' epsilon of 1e-3 would leave features small that vary little, as those of untrained networks do.
         x = layers.BatchNormalization(center=False, scale=False, momentum=0.95, epsilon=1e-8, name="standardize")(x)

@@ -25,9 +25,8 @@ class Metric:
     """One number, and what it means; ``float(metric)`` is its value.
 
     Args:
-        value: the number, a mean over runs where there are several; NaN where it is not defined.
+        value: the mean over ``n`` runs; NaN where it is not defined.
         std: standard deviation of a sample, over the runs; None for a single one.
-        n: number of runs.
         unit: such as ``"dB"``; ``"fraction"`` for what lies in [0, 1]; ``""`` for a pure number.
         higher_is_better: None for counts and descriptions.
         baselines: ``{name: the same number of something else}``, such as the untrained network or chance.
@@ -55,7 +54,6 @@ class Record(Mapping):
 
     Args:
         task: name of the task, or of the method whose own metrics these are.
-        metrics: ``{name: Metric}``.
         details: what is no number, such as the tap that was chosen, in what JSON can hold.
         protocol: every constant that it takes to measure the same again.
         skipped: ``{file: reason}`` of what could not be read.
@@ -80,11 +78,7 @@ class Record(Mapping):
         return len(self.metrics)
 
     def of(self, source):
-        """The record with the name of what was measured, and the fingerprint of its weights.
-
-        Args:
-            source: see :func:`model_of`.
-        """
+        """The record with the name of what was measured, and the fingerprint of its weights, see :func:`model_of`."""
         return dataclasses.replace(self, about=self.about | model_of(source))
 
     def lines(self):
@@ -122,19 +116,10 @@ class Record(Mapping):
 
 
 def read_record(path):
-    """Read a ``metrics.json``.
+    """Read a ``metrics.json``, or that of a folder; a SourceError if there is none, or it holds something else.
 
     Of files from before there were records, flat ``{name: number}``, it gives what it can: ``NAME_std`` joins NAME, so
     do ``untrained_NAME`` and ``pixels_NAME`` as baselines, texts become details; units and directions stay unknown.
-
-    Args:
-        path: the file, or the folder that holds it.
-
-    Returns:
-        :class:`Record`.
-
-    Raises:
-        SourceError: if there is no such file, or it holds something else.
     """
     path = Path(path)
     path = path / "metrics.json" if path.is_dir() else path
@@ -144,11 +129,6 @@ def read_record(path):
         raise SourceError(f"{str(path)!r} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise SourceError(f"{str(path)!r} holds no record of an evaluation")
-    return record_of(values)
-
-
-def record_of(values):
-    """The :class:`Record` of the content of a ``metrics.json``, see :func:`read_record`."""
     metrics = values.get("metrics")
     if not isinstance(metrics, dict) or not all(isinstance(value, dict) for value in metrics.values()):
         return _old_record(values)
@@ -156,22 +136,19 @@ def record_of(values):
     parts = {name: values.get(name) or {} for name in _FIELDS[2:]}
     return Record(
         task=values.get("task") or "",
-        metrics={name: Metric(**_known(metric, known)) for name, metric in metrics.items()},
+        metrics={name: _metric(metric, known) for name, metric in metrics.items()},
         about={name: value for name, value in values.items() if name not in _FIELDS},
         **parts,
     )
 
 
 def metrics_of(values, kinds):
-    """Numbers of a method's own evaluation as metrics.
+    """Numbers of a method's own evaluation as ``{name: Metric}``, the metrics first, in the order of ``kinds``.
 
     Args:
         values: ``{name: number}``.
         kinds: ``{name: (unit, higher_is_better, {baseline: its name in values or its number})}`` of the metrics among
             them; what else is no baseline of one counts or describes.
-
-    Returns:
-        ``{name: Metric}``, the metrics first, in the order of ``kinds``.
     """
     beside = {key for *_, baselines in kinds.values() for key in baselines.values()}
     found = {}
@@ -184,13 +161,9 @@ def metrics_of(values, kinds):
 
 
 def method_record(method, values, kinds, *, details=None, protocol=None, skipped=None, **about):
-    """The :class:`Record` of a method's own evaluation.
+    """The :class:`Record` of a method's own evaluation, of the numbers that :func:`metrics_of` takes.
 
-    Args:
-        method: the :class:`~tfssl.methods.base.Method`; its fields become ``config``.
-        values, kinds: see :func:`metrics_of`.
-        details, protocol, skipped: of the record.
-        **about: further entries, such as ``seed``.
+    The fields of the method become ``config``; ``about`` are further entries, such as ``seed``.
     """
     about["config"] = {"method": method.name(), **method.model_dump(mode="json")}
     metrics = metrics_of(values, kinds)
@@ -198,27 +171,16 @@ def method_record(method, values, kinds, *, details=None, protocol=None, skipped
 
 
 def model_of(source):
-    """Name what was evaluated.
+    """Name what was evaluated, as :func:`tfssl.load_encoder` takes it: its text, and the fingerprint of its weights.
 
-    Args:
-        source: as :func:`tfssl.load_encoder` takes it.
-
-    Returns:
-        ``{"model": the source as text, "weights_sha256": fingerprint, or None where no file holds weights}``.
+    ``{"model": ..., "weights_sha256": ...}``, the latter None where no file holds weights.
     """
-    file = weights_file(source)
-    return {"model": os.fspath(source), "weights_sha256": None if file is None else sha256(file)}
-
-
-def weights_file(source):
-    """The file that holds a source's weights; None if there is none, as of random ones."""
     path = Path(source).expanduser()
     if not path.exists() and str(source) and (savedmodels() / path).is_dir():
         path = savedmodels() / path
-    if path.is_file():
-        return path
-    found = [path / "model.keras", *sorted(path.glob("**/variables/variables.data-*"))]
-    return next((file for file in found if file.is_file()), None)
+    files = [path, path / "model.keras", *sorted(path.glob("**/variables/variables.data-*"))]
+    file = next((file for file in files if file.is_file()), None)
+    return {"model": os.fspath(source), "weights_sha256": None if file is None else sha256(file)}
 
 
 def now():
@@ -233,11 +195,9 @@ def _versions():
     return {"tfssl": __version__, "python": platform.python_version(), **packages}
 
 
-def _known(metric, known):
-    """A metric of a file; a null is a number that is not defined."""
-    return {name: value for name, value in metric.items() if name in known} | {
-        "value": math.nan if metric.get("value") is None else metric["value"]
-    }
+def _metric(values, known):
+    found = {name: value for name, value in values.items() if name in known}
+    return Metric(**found | {"value": math.nan if values.get("value") is None else values["value"]})
 
 
 def _old_record(values):
@@ -246,20 +206,13 @@ def _old_record(values):
     rest = {k: v for k, v in values.items() if k not in (*sections, *about, "task")}
     numbers = {k: v for k, v in rest.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     ends = [k for k in numbers if k.endswith("_std") and k.removesuffix("_std") in numbers]
-    starts = {
-        k: k.partition("_")[::2]
-        for k in numbers
-        if k.startswith(("untrained_", "pixels_")) and k.partition("_")[2] in numbers
-    }
-    metrics = {
-        name: Metric(
-            value,
-            std=numbers.get(f"{name}_std"),
-            baselines={start: numbers[k] for k, (start, of) in starts.items() if of == name},
-        )
-        for name, value in numbers.items()
-        if name not in starts and name not in ends
-    }
+    beside = {f"{start}_{name}": (start, name) for start in ("untrained", "pixels") for name in numbers}
+    beside = {key: pair for key, pair in beside.items() if key in numbers}
+    metrics = {}
+    for name, value in numbers.items():
+        if name not in beside and name not in ends:
+            baselines = {start: numbers[key] for key, (start, of) in beside.items() if of == name}
+            metrics[name] = Metric(value, std=numbers.get(f"{name}_std"), baselines=baselines)
     config = values.get("config") if isinstance(values.get("config"), dict) else {}
     return Record(
         task=str(values.get("task") or config.get("method") or ""),

@@ -1,8 +1,8 @@
 """How every task measures: the encoder beside the same network untrained and others, over seeds, summed up in a record.
 
-A task makes :class:`Run`\\ s, one for each tap and seed, and nothing else:
+A task makes a :class:`Run` for each tap and seed, and nothing else:
 
-    encoders = compared(encoder, modality=MODALITY, taps=taps, trained=trained, compare=compare)
+    encoders = compared(encoder, taps=taps, trained=trained, compare=compare)
     runs = run_all(encoders, seeds, measure)          # measure(entry, network, seeds) yields runs
     return finish("my_task", runs, protocol=..., out=out)
 """
@@ -18,27 +18,18 @@ import numpy as np
 from tfssl.errors import ConfigError
 from tfssl.evaluation.record import Metric, Record
 from tfssl.files import writing
-from tfssl.transfer import transfer
-from tfssl.transfer.strategies import unchanged
-from tfssl.transfer.training import train_head
+from tfssl.transfer import STRATEGIES, transfer
+from tfssl.transfer.strategies import check_taps, unchanged
+from tfssl.transfer.training import Pretext, train_head
 
-RESERVED = ("encoder", "untrained", "pixels", "chance")
-"""Names that compared encoders may not have."""
-
-FRACTION = ("fraction", True)
-"""Unit and direction of a metric that lies in [0, 1] and had better be high."""
+RESERVED = ("encoder", "untrained", "pixels", "chance")  # names that compared encoders may not have
+FRACTION = ("fraction", True)  # unit and direction of a metric that lies in [0, 1] and had better be high
 
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """An encoder under comparison.
-
-    Args:
-        name: ``"encoder"`` for the one that is evaluated, ``"untrained"``, ``"pixels"`` or that of a compared one.
-        network: ``keras.Model``: input -> ``{tap: map}``.
-        taps: the taps to measure.
-        redrawn: whether its weights are random, and drawn anew for each seed.
-    """
+    """An encoder under comparison: its name (``"encoder"`` for the one that is evaluated), its network and the taps to
+    measure. Where it is ``redrawn`` its weights are random, and drawn anew for each seed."""
 
     name: str
     network: keras.Model
@@ -55,16 +46,10 @@ class Compared:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """One tap of one network, measured once.
+    """One tap of one network, measured once: ``metrics`` are ``{name: float}``.
 
-    Args:
-        encoder: name of the :class:`Compared`.
-        seed: of the split, order or head, and of the weights of an untrained network.
-        metrics: ``{name: float}``.
-        tap: its name, or names.
-        held_out: a number from training data that chooses among the taps, the highest; None where nothing is chosen.
-        about: further columns of ``runs.csv``.
-        shown: what is drawn of it.
+    ``held_out`` is a number from training data that chooses among the taps, the highest; None where nothing is chosen.
+    ``about`` are further columns of ``runs.csv``, and ``shown`` is what is drawn of it.
     """
 
     encoder: str
@@ -77,18 +62,12 @@ class Run:
 
 
 class Progress:
-    """Counts units of work.
-
-    Args:
-        report: called with (done, in all, what), or None.
-        total: units in all.
-    """
+    """Counts units of work, and calls ``report`` with (done, ``total``, what) if there is one."""
 
     def __init__(self, report, total):
         self._report, self._total, self._done = report, total, 0
 
     def add(self, what, count=1):
-        """Count some units."""
         self._done += count
         self._tell(self._done, what)
 
@@ -104,22 +83,11 @@ class Progress:
 
 
 def compared(encoder, *, modality="image", taps=None, trained=True, compare=None, pixels=True):
-    """The encoder, its baselines and what it is compared with.
+    """A list of :class:`Compared`: the encoder, itself untrained, raw pixels, and what it is compared with.
 
-    Args:
-        encoder: ``keras.Model`` to evaluate.
-        modality: what the task measures: ``"image"``, ``"clip"``, ``"pair"`` or ``"sound"``.
-        taps: names of the taps to measure; None for all.
-        trained: False if its weights are random: then each seed draws new ones, and that is its own baseline.
-        compare: further encoders, ``{name: keras.Model}``.
-        pixels: whether raw pixels take part, where the task measures images.
-
-    Returns:
-        List of :class:`Compared`, the encoder first. There is no untrained network beside one without weights, no
-        pixels beside pixels.
-
-    Raises:
-        ConfigError: for another modality, a tap that the encoder lacks, a reserved name, or what is no encoder.
+    ``modality`` is what the task measures: ``"image"``, ``"clip"``, ``"pair"`` or ``"sound"``. There is no untrained
+    network beside one without weights, no pixels beside pixels. A ConfigError tells of what is no encoder or of
+    another modality, of a tap that the encoder lacks, and of a reserved name.
     """
     found = [Compared("encoder", encoder, _taps(encoder, taps, modality), redrawn=not trained)]
     if trained and encoder.variables:
@@ -135,12 +103,7 @@ def compared(encoder, *, modality="image", taps=None, trained=True, compare=None
 
 
 def untrained(encoder, seed):
-    """The same architecture with new random weights, as its initializers draw them.
-
-    Args:
-        encoder: ``keras.Model``.
-        seed: of the weights; sets the global seeds of Python, NumPy and the backend.
-    """
+    """The same architecture with new random weights; sets the global seeds of Python, NumPy and the backend."""
     keras.utils.set_random_seed(seed)
     return keras.models.clone_model(encoder)
 
@@ -152,48 +115,62 @@ def pixel_encoder():
 
 
 def run_all(encoders, seeds, measure):
-    """Measure every encoder for every seed.
-
-    Args:
-        encoders: list of :class:`Compared`.
-        seeds: their number; each is a run with seed 0, 1, ...
-        measure: function ``(compared, network, seeds) -> iterable of`` :class:`Run`; it is called once for a network
-            whose weights stay the same, with all seeds, and once for each seed where they are drawn anew.
-
-    Returns:
-        list of :class:`Run`.
-    """
+    """All runs of ``measure(compared, network, seeds)``: called once for a network whose weights stay the same, and for
+    each seed where they are drawn anew."""
     return [run for entry in encoders for network, own in entry.networks(seeds) for run in measure(entry, network, own)]
 
 
-@contextlib.contextmanager
-def trained_on(entry, network, head, batches, loss, *, taps, strategy, train_from, seed, pretext=None, **options):
-    """A network trained on a task; afterwards the encoder, and the model of its pretext task, are what they were.
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How a task trains networks: arguments of :mod:`tfssl.evaluation`, checked."""
 
-    Only the encoder itself has a pretext task: for strategy ``"joint"`` the others are fine-tuned.
+    strategy: str
+    train_from: str | None
+    steps: int
+    batch_size: int
+    learning_rate: float
+    seeds: int
+    pretext: Pretext | None
+    pretext_weight: float
+    trained: bool
 
-    Args:
-        entry: the :class:`Compared`.
-        network: its network.
-        head, taps, strategy, train_from, seed: as :func:`tfssl.transfer.transfer`; ``seed`` is that of everything.
-        batches: function without arguments that gives the batches, called once the seeds are set.
-        loss, pretext, options: as :func:`tfssl.transfer.training.train_head`.
+    def __post_init__(self):
+        check_counts(steps=self.steps, batch_size=self.batch_size, seeds=self.seeds)
+        check_choice(STRATEGIES, strategy=self.strategy)
+        if not self.learning_rate > 0:
+            raise ConfigError(f"`learning_rate` must be above 0. Received: learning_rate={self.learning_rate!r}")
+        if (self.strategy == "joint") != (self.pretext is not None and self.trained):
+            wanted = "a trained encoder and its `pretext` task, other strategies use none"
+            raise ConfigError(f"strategy='joint' needs {wanted}")
 
-    Yields:
-        ``(keras.Model, list of losses)``.
-    """
-    pretext = pretext if entry.name == "encoder" else None
-    strategy = "fine_tune" if strategy == "joint" and pretext is None else strategy
-    keras.utils.set_random_seed(seed)
-    with unchanged(*([network, pretext.model] if pretext is not None else [])):
-        model = transfer(network, head, strategy, taps=taps, train_from=train_from, seed=seed)
-        yield model, train_head(model, batches(), loss, pretext=pretext, **options)
+    @contextlib.contextmanager
+    def network(self, entry, network, seed, head, batches, loss, *, taps, work, build=transfer, **options):
+        """A network trained on a task; afterwards the encoder, and the model of its pretext task, are what they were.
+
+        ``build(network, head, strategy, taps=, train_from=, seed=)`` makes the ``keras.Model``, and ``batches(seed)``
+        its data, once the seeds are set; ``loss`` and ``options`` are those of
+        :func:`tfssl.transfer.training.train_head`. Yields ``(keras.Model, list of losses)``.
+        """
+        pretext = self.pretext if entry.name == "encoder" else None  # the others have none
+        strategy = "fine_tune" if self.strategy == "joint" and pretext is None else self.strategy
+        options |= {"steps": self.steps, "learning_rate": self.learning_rate}
+        options |= {"pretext": pretext, "weight": self.pretext_weight}
+        what = f"{entry.name} {seed}" if self.seeds > 1 else entry.name
+        keras.utils.set_random_seed(seed)
+        with unchanged(*([network, pretext.model] if pretext is not None else [])):
+            model = build(network, head, strategy, taps=taps, train_from=self.train_from, seed=seed)
+            yield model, train_head(model, batches(seed), loss, progress=work.steps(what, self.steps), **options)
+
+    def record(self):
+        """The entries of a protocol."""
+        names = ("strategy", "train_from", "steps", "batch_size", "learning_rate", "seeds")
+        weight = None if self.pretext is None else self.pretext_weight
+        return {name: getattr(self, name) for name in names} | {"pretext_weight": weight}
 
 
-def check_joint(strategy, pretext, trained):
-    """Raise ConfigError where strategy ``"joint"`` lacks a pretext task, or another one has it."""
-    if (strategy == "joint") != (pretext is not None and trained):
-        raise ConfigError("strategy='joint' needs a trained encoder and its `pretext` task, other strategies use none")
+def final_loss(losses):
+    """Mean of the last tenth of the losses of a training."""
+    return float(np.mean(losses[-max(len(losses) // 10, 1) :]))
 
 
 def best_of_seed(runs):
@@ -204,12 +181,8 @@ def best_of_seed(runs):
 
 def best_tap(runs):
     """The runs of the tap that held-out data prefer over all seeds, the first of equals."""
-
-    def held_out(tap):
-        return np.mean([run.held_out or 0.0 for run in runs if run.tap == tap])
-
-    tap = max(dict.fromkeys(run.tap for run in runs), key=held_out)
-    return [run for run in runs if run.tap == tap]
+    own = {tap: [run for run in runs if run.tap == tap] for tap in dict.fromkeys(run.tap for run in runs)}
+    return max(own.values(), key=lambda some: np.mean([run.held_out or 0.0 for run in some]))
 
 
 def finish(
@@ -230,24 +203,19 @@ def finish(
     """Sum up an evaluation and write its files.
 
     Args:
-        task: its name.
+        task, protocol, details, skipped: of the :class:`~tfssl.evaluation.record.Record`.
         runs: list of :class:`Run`.
-        protocol: dict of its constants.
         kinds: ``{metric: (unit, higher_is_better)}``, for those that are not :data:`FRACTION`.
         choose: function of the runs of one encoder that gives those that are reported, one for each seed.
         by_tap: name of a metric that is also reported for each tap, see :func:`tap_metrics`.
         baselines: ``{metric: {name: number}}`` beside those of the other encoders.
         counts: ``{name: number}`` of images, classes and the like.
-        details, skipped: of the record.
-        out: folder for ``metrics.json``, ``runs.csv`` and what is drawn; None writes nothing.
-        draw: function of that folder.
+        out, draw: folder for ``metrics.json``, ``runs.csv`` and what the function of it draws; None writes nothing.
 
-    Returns:
-        :class:`~tfssl.evaluation.record.Record`: of each metric of the chosen runs the mean over the seeds, beside
-        those of the other encoders; ``details`` names the ``tap`` that was chosen most often, and under ``encoders``
-        that and the deviations of each other encoder.
+    The record holds of each metric of the chosen runs the mean over the seeds, beside those of the other encoders;
+    ``details`` names the ``tap`` that was chosen most often, and under ``encoders`` that and the deviations of others.
     """
-    kinds = kinds or {}
+    kinds = {"training_loss": ("", False)} | (kinds or {})
     chosen = {name: choose(own) for name, own in by_encoder(runs).items()}
     metrics, others = {}, {name: {} for name in chosen if name != "encoder"}
     for name in chosen["encoder"][0].metrics:
@@ -276,10 +244,8 @@ def tap_metrics(runs, metric, kind, details, others):
 
     ``details`` names the tap that is best on the test set, which most papers print, ``others`` those of the others.
     """
-    means = {
-        name: {tap: _metric(values, kind) for tap, values in values_by_tap(own, metric).items()}
-        for name, own in by_encoder(runs).items()
-    }
+    found = values_by_tap(runs, metric)
+    means = {name: {tap: _metric(values, kind) for tap, values in own.items()} for name, own in found.items()}
     best = {name: max(taps, key=lambda tap: float(taps[tap])) for name, taps in means.items()}
     for name, tap in best.items():
         (details if name == "encoder" else others[name])["best_on_test_tap"] = tap
@@ -291,22 +257,40 @@ def tap_metrics(runs, metric, kind, details, others):
 
 
 def values_by_tap(runs, metric):
-    """``{tap: list of the values of a metric}`` of the runs of one encoder."""
-    return {
-        tap: [run.metrics[metric] for run in runs if run.tap == tap] for tap in dict.fromkeys(run.tap for run in runs)
-    }
+    """``{encoder: {tap: list of the values of a metric}}``."""
+    found = {}
+    for run in runs:
+        found.setdefault(run.encoder, {}).setdefault(run.tap, []).append(run.metrics[metric])
+    return found
+
+
+def by_encoder(runs):
+    """``{name: its runs}``."""
+    return {name: [r for r in runs if r.encoder == name] for name in dict.fromkeys(r.encoder for r in runs)}
 
 
 def write_runs(path, runs):
-    """Write every run as a row of a CSV file."""
+    """Write every run as a row of a CSV file, without columns that are empty."""
     import pandas
 
     rows = [
         {"encoder": run.encoder, "seed": run.seed, "tap": run.tap, "held_out": run.held_out, **run.about, **run.metrics}
         for run in runs
     ]
-    with writing(path, "w", newline="") as file:
-        pandas.DataFrame(rows).dropna(axis="columns", how="all").to_csv(file, index=False)
+    _write_csv(path, pandas.DataFrame(rows).dropna(axis="columns", how="all"))
+
+
+def write_classes(folder, runs, columns):
+    """Write ``classes.csv``: a row for each run and class, of ``columns(run)``, ``{column: values of the classes}``."""
+    import pandas
+
+    tables = [pandas.DataFrame({"encoder": run.encoder, "seed": run.seed, **columns(run)}) for run in runs]
+    _write_csv(folder / "classes.csv", pandas.concat(tables))
+
+
+def spread(count, number):
+    """Which ``number`` of ``count`` things to take, spread evenly: rising positions."""
+    return np.unique(np.linspace(0, count - 1, min(count, number)).round().astype(int)).tolist()
 
 
 def check_counts(**counts):
@@ -316,9 +300,16 @@ def check_counts(**counts):
             raise ConfigError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
 
 
-def by_encoder(runs):
-    """``{name: its runs}``."""
-    return {name: [r for r in runs if r.encoder == name] for name in dict.fromkeys(r.encoder for r in runs)}
+def check_choice(known, **given):
+    """Raise ConfigError unless each value is one of those known."""
+    for name, value in given.items():
+        if value not in known:
+            raise ConfigError(f"`{name}` must be one of {', '.join(known)}. Received: {name}={value!r}")
+
+
+def _write_csv(path, frame):
+    with writing(path, "w", newline="") as file:
+        frame.to_csv(file, index=False)
 
 
 def _metric(values, kind):
@@ -343,7 +334,4 @@ def _taps(network, wanted, modality):
     own = getattr(network, "modality", "image")
     if own != modality:
         raise ConfigError(f"the task measures encoders with modality={modality!r}. Received: {network.name!r}, {own!r}")
-    unknown = sorted(set(wanted or ()) - set(network.output))
-    if unknown:
-        raise ConfigError(f"`taps`: there is no {unknown[0]!r}; the encoder has {', '.join(network.output)}")
-    return tuple(wanted or network.output)
+    return check_taps(network, wanted)

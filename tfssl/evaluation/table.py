@@ -18,12 +18,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+# First columns of every table, which tell it from another file: when, what was measured, by which task, on what.
 IDENTITY = ("date", "model", "weights_sha256", "task", "data", "split", "seeds")
-"""First columns of every table, which tell it from another file: when, what was measured, by which task, on what."""
-
-SECTIONS = ("protocol", "config", "versions")
-"""Parts of a record whose entries become columns ``PART.NAME``."""
-
+SECTIONS = ("protocol", "config", "versions")  # parts of a record whose entries become columns `PART.NAME`
 _TEXT = IDENTITY[:-1]  # a fingerprint stays a text, be it 1e5...
 _MISSING = "\u2013"
 _POLL = 0.05  # seconds between two tries for the lock
@@ -32,14 +29,11 @@ _POLL = 0.05  # seconds between two tries for the lock
 def append_result(path, record):
     """Append an evaluation to a table, whole or not at all; processes that append at once wait for each other.
 
-    Rows that are there are not touched; a record with new entries adds columns.
+    Rows that are there are not touched; a record with new entries adds columns. Returns the row, see :func:`row_of`.
 
     Args:
         path: a .csv or .json file (of a list of rows), made if missing.
         record: :class:`~tfssl.evaluation.record.Record`.
-
-    Returns:
-        The row, see :func:`row_of`.
 
     Raises:
         ConfigError: if the file is of another kind or no such table, or the record does not say what was measured.
@@ -59,16 +53,7 @@ def row_of(record):
 
     ``data`` is the folder of the training images, ``split`` that of the test images or the name of the split. What is
     neither a number nor a text (skipped files, confusion matrices) stays in metrics.json; lists among the constants
-    become JSON.
-
-    Args:
-        record: :class:`~tfssl.evaluation.record.Record`, see also :meth:`~tfssl.evaluation.record.Record.flat`.
-
-    Returns:
-        ``{column: number, text, bool or None}``.
-
-    Raises:
-        ConfigError: if the record does not say which model was measured, or by what.
+    become JSON. A ConfigError tells if the record does not say which model was measured, or by what.
     """
     about, protocol = record.about, record.protocol
     if not about.get("model"):
@@ -92,14 +77,7 @@ def row_of(record):
 def read_results(path):
     """Read a table written by :func:`append_result`.
 
-    Args:
-        path: the .csv or .json file.
-
-    Returns:
-        ``pandas.DataFrame`` of nullable types, a row for each evaluation, oldest first; what a record lacks is NA.
-
-    Raises:
-        ConfigError: if there is no such file, or it is no such table.
+    Returns a ``pandas.DataFrame`` of nullable types, a row for each evaluation, oldest first; what one lacks is NA.
     """
     import pandas
 
@@ -134,9 +112,6 @@ def results_markdown(table, columns, *, where=None, order=None, digits=3, factor
         digits: after the decimal point.
         factor: of the numbers, 100 for per cent; columns of counts are left as they are.
 
-    Returns:
-        The table as text, with a newline at its end.
-
     Raises:
         ConfigError: for a column that the table lacks, or if no row is left.
     """
@@ -160,21 +135,17 @@ def results_markdown(table, columns, *, where=None, order=None, digits=3, factor
 
 
 def _cell(row, name, digits, factor):
+    import pandas
+
     value, std = row[name], row.get(f"{name}_std")
-    if _absent(value):
+    if pandas.isna(value):
         return _MISSING
     if isinstance(value, (str, bool)):
         return str(value).replace("|", "\\|").replace("\n", " ")
     if isinstance(value, numbers.Integral):
         return f"{value:,}"
     text = f"{factor * value:.{digits}f}"
-    return text if _absent(std) or not std else f"{text} ± {factor * std:.{digits}f}"
-
-
-def _absent(value):
-    import pandas
-
-    return value is None or bool(pandas.isna(value))
+    return text if pandas.isna(std) or not std else f"{text} ± {factor * std:.{digits}f}"
 
 
 def _flat(value):

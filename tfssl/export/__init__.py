@@ -7,17 +7,8 @@ from tfssl.imports import lazy
 if TYPE_CHECKING:
     from tfssl.export.check import check_export as check_export
     from tfssl.export.run import export_run as export_run
-    from tfssl.export.savedmodel import export_savedmodel as export_savedmodel
-    from tfssl.export.savedmodel import load_savedmodel as load_savedmodel
+    from tfssl.export.savedmodel import export_savedmodel as export_savedmodel, load_savedmodel as load_savedmodel
     from tfssl.export.tflite import export_tflite as export_tflite
 else:
     # Imported when first used: `python -m tfssl.export.check` must not find its module loaded already.
-    __getattr__, __dir__, __all__ = lazy(
-        __name__,
-        {
-            "check": "check_export",
-            "run": "export_run",
-            "savedmodel": "export_savedmodel load_savedmodel",
-            "tflite": "export_tflite",
-        },
-    )
+    __getattr__, __dir__, __all__ = lazy(__name__, __file__)

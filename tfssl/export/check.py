@@ -6,8 +6,8 @@ Run it in a fresh process (``python -m tfssl.export.check DIR``): nothing that m
 import functools
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -15,15 +15,13 @@ import numpy as np
 
 from tfssl.errors import ModelError, TfsslError
 
-IMAGES = 5
-"""Photographs that a signature or a file is run on, each of another size and format."""
+IMAGES = 5  # photographs that a signature or a file is run on, each of another size and format
 
 # Registered in the Python package, but not in the C++ server: they call back into a Python process.
 PYTHON_OPERATORS = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "HostConst"}
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One line of the report: what was looked at, and whether it holds."""
 
     passed: bool
@@ -34,7 +32,7 @@ class Finding:
 
 
 def check_export(folder):
-    """Check everything an export folder holds.
+    """Check everything an export folder holds; a ModelError if it has no readable export.json.
 
     - The files are those that export.json lists, byte for byte.
     - The SavedModel holds only TensorFlow core operators; a graph-mode loader finds its variables; each signature
@@ -42,14 +40,8 @@ def check_export(folder):
     - The warm-up requests parse and run; model.config parses as the server's configuration message.
     - Each .tflite holds only builtin operators, runs in the interpreter and agrees with the Keras model.
 
-    Args:
-        folder: folder written by ``tfssl export``.
-
     Returns:
         List of :class:`Finding`, passes and failures; a step that cannot be taken is a failure.
-
-    Raises:
-        ModelError: if the folder has no readable export.json.
     """
     from tfssl.export.folder import read_report
 
@@ -74,29 +66,18 @@ def _attempt(name, step):
 def _check_files(folder, report):
     from tfssl.files import sha256
 
-    missing = [name for name in report["files"] if not (folder / name).is_file()]
-    changed = [
-        name
-        for name, entry in report["files"].items()
-        if name not in missing and sha256(folder / name) != entry["sha256"]
-    ]
+    files = report["files"]
+    missing = [name for name in files if not (folder / name).is_file()]
+    changed = [name for name in files if name not in missing and sha256(folder / name) != files[name]["sha256"]]
     if missing or changed:
         parts = [("missing", missing), ("changed since the export", changed)]
         raise ModelError("; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names))
-    size = sum(entry["bytes"] for entry in report["files"].values())
-    yield f"all {len(report['files'])} are there and unchanged ({size / 1e6:.2f} MB)"
+    size = sum(entry["bytes"] for entry in files.values())
+    yield f"all {len(files)} are there and unchanged ({size / 1e6:.2f} MB)"
 
 
 def savedmodel_steps(folder, report):
-    """The steps for the SavedModel, in order.
-
-    Args:
-        folder: the export folder.
-        report: its parsed export.json.
-
-    Returns:
-        List of ``(name, function without arguments that returns lines of text or raises)``.
-    """
+    """The steps for the SavedModel, in order: ``(name, function that returns lines of text or raises)``."""
     from tfssl.export.savedmodel import load_savedmodel
     from tfssl.export.serving import CONFIG
 
@@ -106,7 +87,7 @@ def savedmodel_steps(folder, report):
     rebuilt = functools.cache(lambda: load_savedmodel(folder))
     return [
         ("operators", lambda: check_operators(version)),
-        ("Keras model", lambda: _describe_model(*rebuilt())),
+        ("Keras model", lambda: [_describe_model(*rebuilt())]),
         ("signatures", lambda: check_signatures(version, rebuilt)),
         ("warm-up", lambda: check_warmup(version)),
         (CONFIG, lambda: check_config(folder)),
@@ -137,14 +118,13 @@ def check_operators(version):
 
 
 def _describe_model(method, model):
-    yield f"{method.name()} rebuilt, all {len(model.variables)} weights matched by name and shape"
+    return f"{method.name()} rebuilt, all {len(model.variables)} weights matched by name and shape"
 
 
 def check_signatures(version, rebuilt):
     """Run each signature in a Session on its samples and compare with the eager Keras model."""
     from tfssl.endpoint import sample_images
-    from tfssl.export.graph_model import GraphModel
-    from tfssl.export.savedmodel import SAMPLE_SIZE
+    from tfssl.export.savedmodel import SAMPLE_SIZE, GraphModel
 
     method, model = rebuilt()
     endpoints = method.serving(model)
@@ -169,7 +149,7 @@ def _agreement(endpoint, found):
 
 def check_warmup(version):
     """Replay the warm-up requests."""
-    from tfssl.export.graph_model import GraphModel
+    from tfssl.export.savedmodel import GraphModel
     from tfssl.export.serving import WARMUP, read_warmup
 
     requests = read_warmup(version / WARMUP)
@@ -192,13 +172,16 @@ def check_config(folder):
 
 
 def tflite_steps(folder, report):
-    """The steps for the .tflite files, in order; arguments and result as :func:`savedmodel_steps`."""
+    """The steps for the .tflite files, as :func:`savedmodel_steps`."""
     served = functools.cache(lambda: _served(folder, report))
-    steps = []
-    for name, entry in report.get("tflite", {}).items():
-        steps.append((name, functools.partial(check_tflite_operators, folder / name)))
-        steps.append((name, functools.partial(_check_tflite_answers, folder / name, entry, report, served)))
-    return steps
+    return [
+        (name, step)
+        for name, entry in report.get("tflite", {}).items()
+        for step in (
+            functools.partial(check_tflite_operators, folder / name),
+            functools.partial(_check_tflite_answers, folder / name, entry, report, served),
+        )
+    ]
 
 
 def check_tflite_operators(path):
@@ -237,7 +220,6 @@ def _served(folder, report):
 
 
 def _check_tflite_answers(path, entry, report, served):
-    """Run it on its samples and compare: with the Keras model if a SavedModel lies beside it."""
     from tfssl.endpoint import sample_images
     from tfssl.export.tflite import run_tflite
 
@@ -260,7 +242,12 @@ def _check_tflite_answers(path, entry, report, served):
     yield f"runs in LiteRT; {_agreement(endpoint, found)}"
 
 
-def _start_tensorflow():
+def main(arguments=None):
+    """Check one folder, print the findings. Exit status 0: all passed, 1: something failed, 2: no export."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m tfssl.export.check DIR", file=sys.stderr)
+        return 2
     from tfssl.quiet import quiet_stderr
 
     with quiet_stderr():
@@ -269,15 +256,6 @@ def _start_tensorflow():
         tf.config.list_physical_devices()
     # The graph-mode loader is deprecated in Python; it is used here because it is what a C++ server does.
     tf.get_logger().setLevel("ERROR")
-
-
-def main(arguments=None):
-    """Check one folder, print the findings. Exit status 0: all passed, 1: something failed, 2: no export."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m tfssl.export.check DIR", file=sys.stderr)
-        return 2
-    _start_tensorflow()
     try:
         findings = check_export(arguments[0])
     except TfsslError as error:

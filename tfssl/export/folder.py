@@ -89,9 +89,7 @@ def write_export(out, method, model, names, *, overwrite):
     ``out`` may hold other parts of an export of the same weights; they stay.
 
     Args:
-        out: the folder; made if missing.
-        method: the :class:`~tfssl.methods.base.Method` that is exported.
-        model: its network, in float32.
+        model: the network that is exported, in float32.
         names: names below ``out`` that will be written.
         overwrite: replace existing ones, and an export of other weights altogether; otherwise they are a ModelError.
 
@@ -116,10 +114,11 @@ def write_export(out, method, model, names, *, overwrite):
             shutil.copyfile(getattr(method, key), stage / name)
         if method.statistics:
             np.savez(stage / ATTACHED / STATISTICS, **method.statistics)
-        kept = {} if not same else {k: v for k, v in old["files"].items() if k.split("/")[0] not in names}
+        before = {} if old is None else old["files"]
+        kept = {k: v for k, v in before.items() if same and k.split("/")[0] not in names}
         report["files"] = {**kept, **fingerprints(stage)}
         write_json(stage / REPORT, report)
-        _publish(stage, out, [] if old is None else [k for k in old["files"] if k not in report["files"]])
+        _publish(stage, out, set(before) - set(report["files"]))
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

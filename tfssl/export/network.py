@@ -8,8 +8,7 @@ from tfssl.backbones.encoder import Encoder
 from tfssl.errors import ModelError
 from tfssl.training.runs import assign_weights
 
-SCOPE = "network"
-"""Name scope of the operators of a :class:`StoredNetwork`, below it one scope a layer."""
+SCOPE = "network"  # name scope of the operators of a :class:`StoredNetwork`, below it one scope a layer
 
 
 def served_network(method, model):
@@ -19,7 +18,6 @@ def served_network(method, model):
     phone can do. It is built anew and every weight copied by its path.
 
     Args:
-        method: the :class:`~tfssl.methods.base.Method` the model belongs to.
         model: its trained ``keras.Model``, or what an earlier export of it stored.
     """
     network = model if isinstance(model, Encoder) else method.served(model)
@@ -29,21 +27,15 @@ def served_network(method, model):
 
 
 def network_from_values(method, values, source):
-    """The network that ``method`` serves, in float32, with weights ``{variable path: value}`` from ``source``.
-
-    Raises:
-        ModelError: with the counts of matching, missing and unknown weights, unless all match.
-    """
+    """The network that ``method`` serves, in float32, with ``{variable path: value}``; a ModelError unless all fit."""
     network = new_network(method)
     if any(variable.path not in values for variable in network.weights):
         values = {**_unread(network), **values}
     assign_weights(network, values, source)
     unknown = sorted(set(values) - {variable.path for variable in network.variables})
     if unknown:
-        raise ModelError(
-            f"{str(source)!r} fits {len(network.variables)} weights but holds {len(unknown)} unknown ones: "
-            f"{', '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''}"
-        )
+        named = f"{len(unknown)} unknown ones: {', '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''}"
+        raise ModelError(f"{str(source)!r} fits {len(network.variables)} weights but holds {named}")
     return network
 
 
@@ -75,7 +67,7 @@ def inner_layers(model):
 
 
 def sensitive_layers(model):
-    """Layers whose few weights and activations decide about much; quantized exports leave them in float32.
+    """Names of layers whose few weights and activations decide about much; quantized exports leave them in float32.
 
     - What rescales or resizes (a layer without weights that Keras does not have).
     - All up to the first convolution: its input has one channel, whose error every later layer would see.
@@ -85,22 +77,21 @@ def sensitive_layers(model):
 
     On a trained small network, 124 kB more took the mean error of float16 from 0.031 to 0.0025 ab, and of int8 from
     1.2 to 0.34.
-
-    Returns:
-        List of layer names.
     """
     layers = inner_layers(model)
     first = next((i for i, layer in enumerate(layers) if hasattr(layer, "kernel")), -1)
+
+    def pooled(layer):
+        ends = keras.tree.flatten([layer.input, layer.output])
+        return 20 * layer.count_params() <= model.count_params() and any(x.shape[1:3] == (1, 1) for x in ends)
+
     return [
         layer.name
         for i, layer in enumerate(layers)
         if i <= first
         or isinstance(layer, keras.layers.Rescaling)
         or (not layer.weights and not type(layer).__module__.startswith("keras."))
-        or (
-            20 * layer.count_params() <= model.count_params()
-            and any(tuple(tensor.shape[1:3]) == (1, 1) for tensor in keras.tree.flatten([layer.input, layer.output]))
-        )
+        or pooled(layer)
     ]
 
 
@@ -113,10 +104,7 @@ class StoredNetwork:
     Args:
         model: a built ``keras.Model`` in float32, kept as the attribute ``model``.
         weights: ``"float32"`` or ``"float16"``. Kernels are halved; vectors (biases, scales, statistics) and the
-            :func:`sensitive_layers` stay in float32.
-
-    Raises:
-        ModelError: if a kernel does not fit into float16.
+            :func:`sensitive_layers` stay in float32. A ModelError says which kernel does not fit.
     """
 
     def __init__(self, model, weights="float32"):
@@ -129,7 +117,6 @@ class StoredNetwork:
         names = [variable.name.partition(":")[0] for variable in self.variables]
         if len(set(names)) != len(names):
             raise ModelError("two weights of the model have the same path; give its layers distinct names")
-        self._locate()
 
     def get_layer(self, name):
         """A stand-in for a model inside the model, with the same variables."""
@@ -137,21 +124,15 @@ class StoredNetwork:
         stored = {id(own): variable for own, variable in zip(self.model.variables, self.variables, strict=True)}
         part.model = self.model.get_layer(name)
         part.variables = [stored[id(own)] for own in part.model.variables]
-        part._locate()
         return part
 
-    def _locate(self):
-        position = {id(variable): i for i, variable in enumerate(self.model.variables)}
-        self._trainable = [position[id(variable)] for variable in self.model.trainable_variables]
-        self._fixed = [position[id(variable)] for variable in self.model.non_trainable_variables]
-
     def __call__(self, inputs, training=False):
-        values = [tf.cast(stored, own.dtype) for stored, own in zip(self.variables, self.model.variables, strict=True)]
+        model = self.model
+        values = {id(own): tf.cast(v, own.dtype) for own, v in zip(model.variables, self.variables, strict=True)}
+        trainable, fixed = model.trainable_variables, model.non_trainable_variables
+        states = ([values[id(variable)] for variable in part] for part in (trainable, fixed))
         with tf.name_scope(SCOPE):
-            outputs, _ = self.model.stateless_call(
-                [values[i] for i in self._trainable], [values[i] for i in self._fixed], inputs, training=training
-            )
-        return outputs
+            return model.stateless_call(*states, inputs, training=training)[0]
 
 
 def _store(variable, halved):
@@ -160,9 +141,7 @@ def _store(variable, halved):
         with np.errstate(over="ignore"):
             half = value.astype(np.float16)
         if not np.isfinite(half).all():
-            raise ModelError(
-                f"weight {variable.path} reaches {np.abs(value).max():.3g}, more than float16 holds; use "
-                f'weights="float32"'
-            )
+            reason = f"reaches {np.abs(value).max():.3g}, more than float16 holds"
+            raise ModelError(f'weight {variable.path} {reason}; use weights="float32"')
         value = half
     return tf.Variable(value, trainable=False, name=variable.path)

@@ -16,7 +16,7 @@ QUANTIZE = ("none", *list(TOLERANCE)[1:])
 def export_run(
     run, out, *, format="savedmodel", quantize="none", image_size=None, representative="builtin", overwrite=False
 ):
-    """Export a trained model.
+    """Export a trained model; returns lines for the user: what was written and how far it lies from the Keras model.
 
     Args:
         run: a run directory, the folder of an export, or the name of a shipped model.
@@ -24,9 +24,6 @@ def export_run(
         format: ``"savedmodel"`` or ``"tflite"``.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``; a SavedModel takes the first two.
         image_size: as ``representative`` and ``overwrite`` of :func:`~tfssl.export.export_tflite`.
-
-    Returns:
-        List of lines for the user: what was written and how far it lies from the Keras model.
     """
     if format not in ("savedmodel", "tflite"):
         raise ConfigError(f"`format` must be savedmodel or tflite. Received: format={format!r}")
@@ -41,27 +38,15 @@ def export_run(
         names = [f"{report['savedmodel']['version']}/", "model.config"]
     else:
         needs(quantize)
-        report = export_tflite(
-            *load_source(run),
-            out,
-            quantize=quantize,
-            image_size=image_size,
-            representative=representative,
-            overwrite=overwrite,
-        )
+        options = {"image_size": image_size, "representative": representative, "overwrite": overwrite}
+        report = export_tflite(*load_source(run), out, quantize=quantize, **options)
         names = [name for name, part in report["tflite"].items() if part["quantize"] == quantize]
         parity = {report["tflite"][names[0]]["signature"]: report["tflite"][names[0]]["parity"]}
     return [*_sizes(out, report, names), *_errors(parity)]
 
 
 def load_source(source):
-    """Load a trained model.
-
-    Args:
-        source: name of a model that ships, a run directory, or the folder of an export.
-
-    Returns:
-        ``(method, network)``; of an export, the network that it stores, which may be an encoder alone.
+    """``(method, network)`` of a shipped model's name, a run directory, or an export, which may store an encoder alone.
 
     Raises:
         ModelError: if there is no such model, or it is incomplete; names the models that ship.
@@ -90,7 +75,5 @@ def _errors(parity):
     for signature, outputs in parity.items():
         for output, numbers in outputs.items() if isinstance(outputs, dict) else ():
             if isinstance(numbers, dict):
-                yield (
-                    f"{signature} -> {output}: mean error against the Keras model {numbers['mean_abs']:.2g} "
-                    f"{outputs['unit']}, largest {numbers['max_abs']:.2g}"
-                )
+                mean = f"mean error against the Keras model {numbers['mean_abs']:.2g} {outputs['unit']}"
+                yield f"{signature} -> {output}: {mean}, largest {numbers['max_abs']:.2g}"

@@ -13,11 +13,9 @@ from tfssl.export.folder import read_method, read_report, served_name, write_exp
 from tfssl.export.network import StoredNetwork, network_from_values, served_network
 from tfssl.export.serving import CONFIG, WARMUP, write_config, write_warmup
 
-WEIGHTS = ("float32", "float16")
-"""How weights can be stored."""
+WEIGHTS = ("float32", "float16")  # how weights can be stored
 
-SAMPLE_SIZE = 256
-"""Longer side in pixels of the largest photograph that answers are compared on."""
+SAMPLE_SIZE = 256  # longer side in pixels of the largest photograph that answers are compared on
 
 
 def export_savedmodel(method, model, out, *, weights="float32", version=1, overwrite=False):
@@ -84,8 +82,7 @@ def load_savedmodel(folder):
         folder: folder written by :func:`export_savedmodel`, or the version folder in it.
 
     Raises:
-        ModelError: if export.json or the SavedModel is missing or damaged, or a weight of the network is not in it;
-            names how many match.
+        ModelError: if export.json or the SavedModel is missing or damaged, or a weight of the network is not in it.
     """
     folder = Path(folder).expanduser()
     if (folder / "saved_model.pb").is_file():
@@ -96,6 +93,53 @@ def load_savedmodel(folder):
         raise ModelError(f"{str(folder)!r} holds no SavedModel, only {', '.join(report.get('tflite', {}))}")
     version = folder / str(report["savedmodel"]["version"])
     return method, network_from_values(method, read_variables(version), version)
+
+
+class GraphModel:
+    """A version folder loaded by TensorFlow's graph-mode loader into a Session, the way a model server holds it."""
+
+    def __init__(self, version):
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph)
+        with graph.as_default():
+            try:
+                loaded = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(version))
+            except Exception as error:  # whatever a damaged file makes of the loader
+                self._session.close()
+                reason = " ".join(str(error).split())[:200]
+                raise ModelError(f"the graph-mode loader cannot load it: {reason}") from None
+        self.signatures = {k: v for k, v in loaded.signature_def.items() if not k.startswith("__")}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._session.close()
+
+    def check_inputs(self, name, specs):
+        """Raise ModelError unless the signature has exactly the inputs ``specs``."""
+        found = {key: tf.as_dtype(value.dtype).name for key, value in self.signatures[name].inputs.items()}
+        wanted = {spec.name: spec.dtype.name for spec in specs}
+        if found != wanted:
+            texts = (", ".join(f"{key} ({dtype})" for key, dtype in sorted(x.items())) for x in (found, wanted))
+            raise ModelError(f"signature {name} takes {' instead of '.join(texts)}")
+
+    def run(self, name, inputs):
+        """Run a signature: ``{input: array} -> {output: array}``."""
+        signature = self.signatures.get(name)
+        if signature is None:
+            raise ModelError(f"no signature {name!r}; there are {', '.join(sorted(self.signatures))}")
+        if set(inputs) != set(signature.inputs):
+            raise ModelError(f"signature {name} takes {', '.join(signature.inputs)}. Received: {', '.join(inputs)}")
+        feed = {signature.inputs[key].name: value for key, value in inputs.items()}
+        try:
+            answer = self._session.run({key: info.name for key, info in signature.outputs.items()}, feed)
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            # What went wrong, without the graph's own account of where.
+            text = " ".join(str(getattr(error, "message", error)).split()).removeprefix("Graph execution error: ")
+            reason = text.partition(" [[")[0].partition(" Original stack trace")[0][:200]
+            raise ModelError(f"signature {name} fails: {reason}") from None
+        return {key: np.asarray(value) for key, value in answer.items()}
 
 
 def read_variables(version):

@@ -13,11 +13,9 @@ from tensorflow.core.framework import tensor_pb2
 
 from tfssl.errors import ModelError
 
-WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
-"""Where the server looks, below the version folder."""
+WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"  # where the server looks, below the version folder
 
 CONFIG = "model.config"
-
 _CONFIG_TEXT = """\
 # Configuration for tensorflow_model_server --model_config_file=...
 # base_path is where the SERVER sees the folder that holds the version folders (1/, 2/, ...): change it unless you
@@ -47,7 +45,6 @@ _MESSAGES = {
 
 @functools.cache
 def _message(name):
-    """The class of a message."""
     field = descriptor_pb2.FieldDescriptorProto
     tensor = tensor_pb2.DESCRIPTOR
     file = descriptor_pb2.FileDescriptorProto(

@@ -17,9 +17,7 @@ from tfssl.export.network import SCOPE, StoredNetwork, inner_layers, sensitive_l
 from tfssl.export.savedmodel import write_savedmodel
 from tfssl.quiet import quiet_stderr
 
-CALIBRATION_IMAGES = 64
-"""Most images of the representative set that int8 ranges are measured on."""
-
+CALIBRATION_IMAGES = 64  # most images of the representative set that int8 ranges are measured on
 _WITH_KERNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECTED")
 
 _INSIDE = rf"^{SCOPE}(_\d+)?/"  # operators are named by scope and layer
@@ -40,8 +38,8 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``.
         image_size: height and width in pixels, fixed in the file. None is the endpoint's own; a network that takes
             one size only has no other.
-        representative: image source whose images set the ranges of int8, see
-            :func:`tfssl.data.images.image_source`; the first 64 are used.
+        representative: image source whose first 64 images set the ranges of int8, see
+            :func:`tfssl.data.images.image_source`.
         overwrite: replace an earlier file of the same name.
 
     Returns:
@@ -69,9 +67,7 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
             "quantize": quantize,
             "side": size,
             "signature": name,
-            "inputs": {
-                spec.name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()} for spec in endpoint.signature
-            },
+            "inputs": {s.name: {"dtype": s.dtype.name, "shape": s.shape.as_list()} for s in endpoint.signature},
             "parity": _parity(stage / file, name, endpoint, size, quantize),
         }
     return report
@@ -88,20 +84,19 @@ def needs(quantize):
         )
 
 
-def interpreter(path):
-    """The interpreter of a .tflite file: LiteRT's, or where that is not installed TensorFlow's."""
+def run_tflite(path, signature, inputs):
+    """Run a signature of a .tflite file, builtin operators only: ``[{input: array}, ...]`` -> its answers.
+
+    The interpreter is LiteRT's, or where that is not installed TensorFlow's.
+    """
     if importlib.util.find_spec("ai_edge_litert"):
         from ai_edge_litert.interpreter import Interpreter
     else:
         Interpreter = tf.lite.Interpreter
-    with quiet_stderr():
-        return Interpreter(str(path), num_threads=os.cpu_count())
-
-
-def run_tflite(path, signature, inputs):
-    """Run a signature of a .tflite file, builtin operators only: ``[{input: array}, ...]`` -> its answers."""
     try:
-        runner = interpreter(path).get_signature_runner(signature)
+        with quiet_stderr():
+            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        runner = interpreter.get_signature_runner(signature)
         return [runner(**values) for values in inputs]
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{Path(path).name} cannot be run: {' '.join(str(error).split())[:200]}") from None
@@ -113,9 +108,8 @@ def _fixed_endpoint(endpoint, size):
         raise ConfigError(f"`image_size` must be an integer from 16 to 2048 pixels. Received: image_size={size!r}")
     (own,) = {spec.shape[1] for spec in endpoint.signature}
     if own not in (None, size):
-        raise ConfigError(
-            f"`image_size` must be {own}, the only size that this network takes. Received: image_size={size}"
-        )
+        text = f"`image_size` must be {own}, the only size that this network takes"
+        raise ConfigError(f"{text}. Received: image_size={size}")
     signature = (tf.TensorSpec((1, size, size, s.shape[-1]), s.dtype, name=s.name) for s in endpoint.signature)
     return dataclasses.replace(endpoint, signature=tuple(signature))
 
@@ -132,21 +126,28 @@ def _quantize(content, kind, model, name, calibration):
     """Quantize the operators of the network, those around it and the sensitive layers in it excepted."""
     from ai_edge_quantizer import qtyping, quantizer
 
+    names = [layer.name for layer in inner_layers(model)]
+    last = max(i for i, layer in enumerate(inner_layers(model)) if hasattr(layer, "kernel"))
     every = qtyping.TFLOperationName.ALL_SUPPORTED
     recipe = quantizer.Quantizer(content)
-    if kind == "float16":
+    if kind == "float16":  # of kernels; biases and arithmetic stay in float32
+        half = qtyping.OpQuantizationConfig(
+            weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        )
         for operator in _WITH_KERNEL:
             operator = qtyping.TFLOperationName(operator)
-            recipe.update_quantization_recipe(_INSIDE, operator, _half(qtyping), "float_casting")
+            recipe.update_quantization_recipe(_INSIDE, operator, half, "float_casting")
     elif kind == "dynamic":
         recipe.add_dynamic_config(_INSIDE, every, num_bits=8)
     else:
         recipe.add_static_config(_INSIDE, every, activation_num_bits=8, weight_num_bits=8)
         # Scores of 1/10 already show after division by a temperature of 0.38: what the classifier gives stays float.
-        recipe.add_dynamic_config(_layers([_last_kernel(model)]), every, num_bits=8)
+        recipe.add_dynamic_config(_layers([names[last]]), every, num_bits=8)
         # With fixed ranges the product of a stack of matrices is zero (ai-edge-quantizer 0.10, LiteRT 2.3).
         recipe.add_dynamic_config(_INSIDE, qtyping.TFLOperationName.BATCH_MATMUL, num_bits=8)
-    kept = [*sensitive_layers(model), *_after_last_kernel(model)]
+    kept = [*sensitive_layers(model), *names[last + 1 :]]
     recipe.update_quantization_recipe(_layers(kept), every, algorithm_key="no_quantize")
     try:
         with quiet_stderr():
@@ -154,18 +155,8 @@ def _quantize(content, kind, model, name, calibration):
             return bytes(recipe.quantize(ranges or None, enable_progress_report=False).quantized_model)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"the quantizer cannot make {kind} of this network ({reason}); use a milder `quantize`"
-        ) from None
-
-
-def _half(qtyping):
-    """Kernels in float16, biases and arithmetic in float32."""
-    return qtyping.OpQuantizationConfig(
-        weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
-        compute_precision=qtyping.ComputePrecision.FLOAT,
-        explicit_dequantize=True,
-    )
+        message = f"the quantizer cannot make {kind} of this network ({reason}); use a milder `quantize`"
+        raise ModelError(message) from None
 
 
 def _ranges(recipe, name, calibration):
@@ -178,9 +169,8 @@ def _ranges(recipe, name, calibration):
     ranges = {}
     for inputs in calibration:
         for tensor, seen in recipe.calibrate({name: [inputs]}, num_threads=os.cpu_count()).items():
-            before = ranges.get(tensor)
-            if before:
-                widest = {"min": np.minimum(before["min"], seen["min"]), "max": np.maximum(before["max"], seen["max"])}
+            if known := ranges.get(tensor):
+                widest = {"min": np.minimum(known["min"], seen["min"]), "max": np.maximum(known["max"], seen["max"])}
                 seen = {**seen, **widest}
             ranges[tensor] = seen
     return ranges
@@ -192,15 +182,6 @@ def _layers(names):
     Between the network's scope and a layer's lie those of models that the layer is in.
     """
     return rf"(^|;){SCOPE}(_\d+)?/([^;/]+/)*({'|'.join(names)})(_\d+)?/"
-
-
-def _last_kernel(model):
-    return [layer.name for layer in inner_layers(model) if hasattr(layer, "kernel")][-1]
-
-
-def _after_last_kernel(model):
-    names = [layer.name for layer in inner_layers(model)]
-    return names[names.index(_last_kernel(model)) + 1 :]
 
 
 def _calibration(data, endpoint, size):

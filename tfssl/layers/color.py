@@ -10,7 +10,7 @@ from tfssl.ops.whitening import MARGIN, whitening_kernel
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Lab(Layer):
-    """CIE Lab of sRGB pictures. Input: (B, H, W, 3) in [0, 1]. Output: (B, H, W, 3), L in [0, 100], a and b."""
+    """CIE Lab of sRGB images: (B, H, W, 3) in [0, 1] -> (B, H, W, 3), L in [0, 100], a and b."""
 
     def call(self, inputs):
         return rgb_to_lab(inputs)
@@ -18,7 +18,7 @@ class Lab(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Lightness(Layer):
-    """CIE lightness of sRGB pictures. Input: (B, H, W, 3) in [0, 1]. Output: (B, H, W, 1), L in [0, 100]."""
+    """CIE lightness of sRGB images: (B, H, W, 3) in [0, 1] -> (B, H, W, 1), L in [0, 100]."""
 
     def call(self, inputs):
         return rgb_to_lightness(inputs)
@@ -37,4 +37,4 @@ class Whitening(Layer):
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
-        return batch, *(None if side is None else side - 2 * MARGIN for side in (height, width)), channels
+        return batch, *(None if n is None else n - 2 * MARGIN for n in (height, width)), channels

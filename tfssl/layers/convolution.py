@@ -9,67 +9,44 @@ from tfssl.layers.layer import Layer, check_positive
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class GroupedConv2D(layers.Conv2D):
-    """``keras.layers.Conv2D(groups=g)`` computed as g convolutions side by side.
+    """``keras.layers.Conv2D(groups=g)`` with the same arguments and weights, computed as g convolutions side by side.
 
-    Output maps ``[i * filters / g, (i + 1) * filters / g)`` see input maps ``[i * C / g, (i + 1) * C / g)`` only, as
-    in AlexNet, whose halves lived on two GPUs (Krizhevsky et al. 2012, section 3.5). Variables, their shapes and
-    the configuration are those of ``keras.layers.Conv2D``: one kernel (kh, kw, C / g, filters) and one bias.
+    As in AlexNet, whose halves lived on two GPUs (Krizhevsky et al. 2012, section 3.5). TensorFlow's CPU kernels have
+    no gradient for grouped convolutions, so Keras compiles each of them with XLA: that is 8 to 10 times slower than the
+    split, and such a graph does not run in TF Lite.
 
-    TensorFlow's CPU kernels have no gradient for grouped convolutions, so Keras compiles each of them with XLA: that
-    is 8 to 10 times slower than the split, and such a graph does not run in TF Lite.
-
-    Args:
-        *args: of ``keras.layers.Conv2D``.
-        **kwargs: of ``keras.layers.Conv2D``.
-
-    Input: float tensor (B, H, W, C), C a multiple of ``groups``. Output: (B, H', W', filters).
-
-    Reference:
-        A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks.
-        NeurIPS 2012.
+    Input: float (B, H, W, C), C a multiple of ``groups``. Output: (B, H', W', filters).
     """
 
     def convolution_op(self, inputs, kernel):
         axis = -1 if self.data_format == "channels_last" else 1
+        options = list(self.strides), self.padding, self.data_format, self.dilation_rate
         parts = zip(ops.split(inputs, self.groups, axis), ops.split(kernel, self.groups, -1), strict=True)
-        outputs = [
-            ops.conv(x, k, list(self.strides), self.padding, self.data_format, self.dilation_rate) for x, k in parts
-        ]
-        return ops.concatenate(outputs, axis)
+        return ops.concatenate([ops.conv(x, k, *options) for x, k in parts], axis)
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class DilatedStack(Layer):
-    """``depth`` 3x3 convolutions of one width and dilation, each with a ReLU, then batch normalization.
+    """``depth`` 3x3 convolutions of one width and dilation, each with a ReLU, then one batch normalization.
 
-    The blocks conv5 and conv6 of Zhang, Isola and Efros (2016): dilation widens the receptive field without
-    losing resolution. Padding equals the dilation, so height and width do not change. Batch normalization comes
-    once, after the last ReLU, and can be left out.
+    The blocks conv5 and conv6 of Zhang, Isola and Efros (2016). Padding equals the dilation, so that height and width
+    do not change.
 
     Args:
-        filters: output channels of each convolution.
+        filters: channels of each convolution.
         depth: number of convolutions (paper: 3).
         dilation: spacing of the kernel taps in pixels (paper: 2).
         batch_norm: whether a batch normalization closes the stack.
-        kernel_initializer: initializer of the kernels.
+        kernel_initializer: of all kernels.
 
-    Input: float tensor (B, H, W, C). Output: (B, H, W, filters).
-
-    Raises:
-        ValueError: if filters, depth or dilation is not a positive integer.
-
-    Reference:
-        R. Zhang, P. Isola, A. A. Efros: Colorful Image Colorization. ECCV 2016.
+    Input: float (B, H, W, C). Output: (B, H, W, filters).
     """
 
     def __init__(self, filters, depth=3, dilation=2, batch_norm=True, kernel_initializer="he_normal", **kwargs):
         super().__init__(**kwargs)
         check_positive(filters=filters, depth=depth, dilation=dilation)
-        self.filters = filters
-        self.depth = depth
-        self.dilation = dilation
-        self.batch_norm = batch_norm
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.filters, self.depth, self.dilation, self.batch_norm = filters, depth, dilation, batch_norm
+        self.kernel_initializer = initializers.get(kernel_initializer)
         self.convolutions = [
             layers.Conv2D(
                 filters,
@@ -106,24 +83,16 @@ class DilatedStack(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class RepairBlock(Layer):
-    """``h + (1 - m) r(h, m)``: what a small network adds, at damaged places only.
+    """``h + (1 - m) r(h, m)``: what a small network adds, at damaged positions only (Jenni, Favaro 2018).
 
     ``r`` is a 3x3 convolution of h and m together with batch normalization and leaky ReLU (0.2), then a 3x3
-    convolution with biases; both have as many channels as h: ``9 (2 C + 1) C + 3 C`` parameters. Intact places pass
-    unchanged, bit for bit, so that what arrives there can only be their own features.
+    convolution with biases; both have as many channels as h. Intact positions pass unchanged, bit for bit.
 
     Args:
-        momentum: of the moving statistics of the batch normalization (released code of Jenni and Favaro: 0.975).
+        momentum: of the batch normalization, in [0, 1) (released code: 0.975).
         kernel_initializer: of both kernels.
 
-    Inputs: ``[h, m]``, float (B, H, W, C) and (B, H, W, 1), 1 where a place is intact and 0 where it is damaged.
-    Output: the shape of h.
-
-    Raises:
-        ValueError: if momentum is not in [0, 1).
-
-    Reference:
-        S. Jenni, P. Favaro: Self-Supervised Feature Learning by Learning to Spot Artifacts. CVPR 2018.
+    Inputs: ``[h, m]``, float (B, H, W, C) and (B, H, W, 1), 1 where intact and 0 where damaged. Output: the shape of h.
     """
 
     def __init__(self, momentum=0.975, kernel_initializer="glorot_uniform", **kwargs):

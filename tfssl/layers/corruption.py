@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfssl.layers.layer import Layer
+from tfssl.layers.layer import Layer, check_odd
 from tfssl.ops.corruption import Corruption
 
 
@@ -11,27 +11,19 @@ from tfssl.ops.corruption import Corruption
 class Corrupt(Layer):
     """Corrupt a batch in training; do nothing in inference. See :class:`tfssl.ops.corruption.Corruption`.
 
-    The state of its generator is a variable: it is saved in checkpoints, so that a resumed run draws what an unbroken
-    one would have drawn.
+    The state of its generator is a variable: a resumed run draws what an unbroken one would have drawn.
 
     Args:
-        kind: ``"none"``, ``"masking"``, ``"salt_and_pepper"``, ``"gaussian"``, ``"pixel"`` or ``"block"``.
-        amount: fraction of the components, or standard deviation.
-        exact: exactly that fraction of each example, or each component with that probability.
-        fill: value of masked components.
+        kind, amount, exact, fill: as there.
         seed: of the generator; None draws one from ``keras.utils.set_random_seed``.
 
-    Input: float tensor (B, ...). Output: ``(corrupted, mask)``, both of its shape; the mask is 1 where a component is
-    corrupted, all 0 in inference.
-
-    Raises:
-        ConfigError: if a value is out of range.
+    Input: float (B, ...). Output: ``(corrupted, mask)`` of its shape; the mask is 1 where a component is corrupted.
     """
 
     def __init__(self, kind="masking", amount=0.3, exact=True, fill=0.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.corruption = Corruption(kind, amount, exact, fill)
-        self.seed = seed
+        self.kind, self.amount, self.exact, self.fill, self.seed = kind, amount, exact, fill, seed
         # A name of its own: the automatic one counts, and files of weights know variables by name.
         self.generator = keras.random.SeedGenerator(seed, name=f"{self.name}_generator")
 
@@ -48,44 +40,28 @@ class Corrupt(Layer):
     def compute_output_shape(self, input_shape):
         return input_shape, input_shape
 
-    def get_config(self):
-        rule = self.corruption
-        own = {"kind": rule.kind, "amount": rule.amount, "exact": rule.exact, "fill": rule.fill, "seed": self.seed}
-        return {**super().get_config(), **own}
-
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Damage(Layer):
-    """Replace features by their local mean wherever a mask is 0.
+    """``m x + (1 - m) u * x``: features are replaced by their local mean wherever a mask is 0.
 
-    ``y = m x + (1 - m) u * x``: ``u * x`` is the mean of ``x``, before any damage, over a square window around each
-    place. Places beyond the border do not count, so that a constant map stays as it is. A dropped place thus still has
-    features, but only those that its neighbors suggest.
+    The mean is that of x before any damage over a square window, without what lies beyond the border. A dropped
+    position thus still has features, but only those that its neighbors suggest.
 
     Args:
-        size: side of the window, odd (released code of Jenni and Favaro: 3; their paper speaks of a large filter,
-            unconfirmed).
+        size: of the window, odd (released code of Jenni and Favaro 2018: 3; their paper speaks of a large filter).
 
-    Inputs: ``[x, m]``, float (B, h, w, C) and (B, h, w, 1), 1 where a place is kept and 0 where it is dropped.
-    Output: the shape of x.
-
-    Raises:
-        ValueError: if size is not a positive odd integer.
-
-    Reference:
-        S. Jenni, P. Favaro: Self-Supervised Feature Learning by Learning to Spot Artifacts. CVPR 2018.
+    Inputs: ``[x, m]``, float (B, h, w, C) and (B, h, w, 1), 1 where kept and 0 where dropped. Output: the shape of x.
     """
 
     def __init__(self, size=3, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(size, int) or size < 1 or size % 2 == 0:
-            raise ValueError(f"`size` must be a positive odd integer. Received: size={size!r}")
+        check_odd(size=size)
         self.size = size
 
     def call(self, inputs):
         x, mask = inputs
-        # Keras leaves padding out of the average.
-        mean = ops.average_pool(x, self.size, strides=1, padding="same")
+        mean = ops.average_pool(x, self.size, strides=1, padding="same")  # Keras leaves padding out of the average
         return mask * x + (1 - mask) * mean
 
     def compute_output_shape(self, input_shape):

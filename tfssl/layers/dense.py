@@ -13,24 +13,16 @@ class ChannelwiseDense(Layer):
     """Connect all positions of a map with each other, each map by itself (Pathak et al. 2016, section 3.1).
 
     ``y[:, :, c] = W_c x[:, :, c] + b_c`` with the n = h w positions of map c flattened. It carries information across
-    the whole picture, which convolutions alone cannot, with C n^2 weights instead of the C^2 n^2 of a dense layer:
-    331,776 instead of 84,934,656 for 256 maps of 6 x 6. What lies in different maps meets in the convolution that
-    follows.
+    the whole image with C n^2 weights instead of the C^2 n^2 of a dense layer: 331,776 instead of 84,934,656 for 256
+    maps of 6 x 6.
 
     Args:
         use_bias: whether each output has an offset.
-        kernel_initializer: initializer of the kernel; it is given a matrix with n rows, so that its fan-in is n.
-        bias_initializer: initializer of the bias.
+        kernel_initializer: of the kernel; it is given a matrix with n rows, so that its fan-in is n.
+        bias_initializer: of the bias.
 
-    Input: float tensor (B, h, w, C) of known h, w and C. Output: the same shape. Weights: kernel (C, n, n), from the
-    input's position to the output's; bias (n, C).
-
-    Raises:
-        ValueError: when built on an input of unknown height or width.
-
-    Reference:
-        D. Pathak, P. Kraehenbuehl, J. Donahue, T. Darrell, A. A. Efros: Context Encoders: Feature Learning by
-        Inpainting. CVPR 2016.
+    Input: float (B, h, w, C) of known h, w and C. Output: the same shape. Weights: kernel (C, n, n), from the input's
+    position to the output's; bias (n, C).
     """
 
     def __init__(self, use_bias=True, kernel_initializer="lecun_normal", bias_initializer="zeros", **kwargs):
@@ -70,18 +62,14 @@ class PairDense(Layer):
     """``Dense(units)`` on the concatenation of two rows, for many pairs of the same rows.
 
     ``y = [x_i, x_j] W + b = x_i W_1 + x_j W_2 + b``: the products are formed for the rows, then picked and added for
-    each pair (i, j). Weights, their shapes and initial values are those of ``keras.layers.Dense`` on the
-    concatenation: one kernel (2 D, units), the upper half for the first row of a pair, and one bias.
+    each pair (i, j). Weights are those of ``keras.layers.Dense`` on the concatenation.
 
     Args:
         units: outputs of each pair.
-        kernel_initializer: initializer of the kernel.
-        bias_initializer: initializer of the bias.
+        kernel_initializer: of the kernel (2 D, units).
+        bias_initializer: of the bias.
 
     Inputs: ``[rows, pairs]``, float (B, P, D) and int (B, Q, 2) with indices in [0, P). Output: (B, Q, units).
-
-    Raises:
-        ValueError: if units is not a positive integer.
     """
 
     def __init__(self, units, kernel_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):
@@ -112,26 +100,17 @@ class PairDense(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class TiedDense(Layer):
-    """Affine map ``x W + b`` and, with ``transposed=True``, the way back ``h W' + b'``.
-
-    Tied: W' is the transpose of W, one variable, whose gradient adds both uses. Both maps act on the last axis, so that
-    the layer also serves as a 1x1 convolution. There is no activation: put one behind it.
+    """Affine map ``x W + b`` and, with ``transposed=True``, the way back ``h W' + b'``, both on the last axis.
 
     ``y = TiedDense(500)``; ``code = sigmoid(y(x))``; ``x_again = sigmoid(y(code, transposed=True))``.
 
     Args:
         units: size of the code.
-        tied: one kernel for both directions, or a second one of its own for the way back.
-        kernel_initializer: initializer of the kernels; None is uniform in +-4 sqrt(6 / (inputs + units)), the
-            tutorial's for sigmoid units.
+        tied: whether W' is the transpose of W, or a kernel of its own.
+        kernel_initializer: of the kernels; None is uniform in +-4 sqrt(6 / (inputs + units)), the tutorial's for
+            sigmoid units (Vincent et al. 2008).
 
     Input: float (..., inputs), or (..., units) with ``transposed=True``. Output: (..., units), or (..., inputs).
-
-    Raises:
-        ValueError: if units is not a positive integer.
-
-    Reference:
-        P. Vincent et al.: Extracting and Composing Robust Features with Denoising Autoencoders. ICML 2008, section 2.
     """
 
     def __init__(self, units, tied=True, kernel_initializer=None, **kwargs):

@@ -9,12 +9,9 @@ class Layer(layers.Layer):
     """A layer whose configuration is its arguments, kept as attributes, and whose output has the shape of its input."""
 
     def get_config(self):
-        own = {
-            name: getattr(self, name)
-            for name in inspect.signature(type(self).__init__).parameters
-            if hasattr(self, name)
-        }
-        return {**super().get_config(), **{name: _plain(value) for name, value in own.items()}}
+        names = inspect.signature(type(self).__init__).parameters
+        own = {name: _plain(getattr(self, name)) for name in names if hasattr(self, name)}
+        return {**super().get_config(), **own}
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -25,6 +22,13 @@ def check_positive(**values):
     for name, value in values.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+
+
+def check_odd(**values):
+    """Raise ValueError unless all are positive odd integers."""
+    for name, value in values.items():
+        if not isinstance(value, int) or value < 1 or value % 2 == 0:
+            raise ValueError(f"`{name}` must be a positive odd integer. Received: {name}={value!r}")
 
 
 def _plain(value):

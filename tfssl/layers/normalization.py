@@ -4,19 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfssl.layers.layer import Layer
+from tfssl.layers.layer import Layer, check_odd
 
 
 def batch_norm(**options):
-    """``keras.layers.BatchNormalization`` over the whole batch, also where several devices share it.
-
-    Args:
-        **options: of ``keras.layers.BatchNormalization``.
-
-    Returns:
-        The layer. Its statistics are synchronized, so that several devices train as one would; Keras offers that
-        on TensorFlow only, the other backends get the plain layer.
-    """
+    """``keras.layers.BatchNormalization`` whose statistics are those of all devices, on TensorFlow, where Keras can."""
     return keras.layers.BatchNormalization(synchronized=keras.backend.backend() == "tensorflow", **options)
 
 
@@ -25,38 +17,25 @@ class LocalResponseNormalization(Layer):
     """Divide each activation by a power of the energy of its neighbor channels.
 
     ``b_i = a_i / (bias + alpha / n * sum_j a_j^2) ^ beta`` with j over the n channels centered at i (Krizhevsky et al.
-    2012, section 3.3). Defaults are Caffe's, which divides alpha by n; the paper and TensorFlow do not, so that
-    ``tf.nn.local_response_normalization`` needs ``alpha=2e-5`` for the same numbers. For the constants of the AlexNet
-    paper take ``bias=2.0, divide_by_size=False``.
+    2012, section 3.3). Defaults are Caffe's, which divides alpha by n; ``tf.nn.local_response_normalization`` needs
+    ``alpha=2e-5`` for the same numbers. The AlexNet paper has ``bias=2.0, divide_by_size=False``.
 
     Args:
-        size: channels n in the window, odd (Caffe and the paper: 5).
-        alpha: weight of the energy (Caffe and the paper: 1e-4).
-        beta: exponent (Caffe and the paper: 0.75).
-        bias: constant k, positive (Caffe: 1; the paper: 2).
+        size: channels n in the window, odd.
+        alpha: weight of the energy.
+        beta: exponent.
+        bias: constant k, positive.
         divide_by_size: whether alpha is divided by n.
 
-    Input: float tensor (B, ..., C). Output: the same shape.
-
-    Raises:
-        ValueError: if size is not a positive odd integer or bias is not positive.
-
-    Reference:
-        A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks.
-        NeurIPS 2012.
+    Input: float (B, ..., C). Output: the same shape.
     """
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, bias=1.0, divide_by_size=True, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(size, int) or size < 1 or size % 2 == 0:
-            raise ValueError(f"`size` must be a positive odd integer. Received: size={size!r}")
+        check_odd(size=size)
         if not bias > 0:
             raise ValueError(f"`bias` must be positive, or zeros would divide by zero. Received: bias={bias!r}")
-        self.size = size
-        self.alpha = alpha
-        self.beta = beta
-        self.bias = bias
-        self.divide_by_size = divide_by_size
+        self.size, self.alpha, self.beta, self.bias, self.divide_by_size = size, alpha, beta, bias, divide_by_size
 
     def call(self, inputs):
         # Squares of activations above 256 do not fit into float16.
@@ -72,19 +51,16 @@ class LocalResponseNormalization(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class ScaleToRMS(Layer):
-    """Subtract each channel's mean, then scale each picture so that the root of its mean square is ``rms``.
+    """Subtract each channel's mean, then scale each image so that the root of its mean square is ``rms``.
 
-    The last step of preparing a patch in the released code of Doersch, Gupta and Efros (2015). A flat picture
-    becomes zero.
+    The last step of preparing a patch in the released code of Doersch, Gupta and Efros (2015). A flat image becomes
+    zero.
 
     Args:
         rms: root mean square of the output over rows, columns and channels (released code: 50); None for no scaling.
         matrix: (C, C) list of lists that every pixel is multiplied by first, ``x @ matrix``; None for none.
 
-    Input: float tensor (B, H, W, C). Output: the same shape.
-
-    Raises:
-        ValueError: if rms is not positive.
+    Input: float (B, H, W, C). Output: the same shape.
     """
 
     def __init__(self, rms=50.0, matrix=None, **kwargs):
@@ -107,19 +83,14 @@ class ScaleToRMS(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Standardize(Layer):
-    """Subtract the mean and divide by the standard deviation, both taken over given axes of each example.
-
-    ``(x - mean) / sqrt(variance + epsilon^2)``: where nothing varies the output is zero.
+    """``(x - mean) / sqrt(variance + epsilon^2)`` over given axes of each example; zero where nothing varies.
 
     Args:
-        axis: axes of the statistics, all after the batch: ``(1, 2)`` for each channel of a picture (B, H, W, C) by
-            itself, ``(1, 2, 3)`` for the picture as a whole.
+        axis: axes of the statistics, all after the batch: ``(1, 2)`` for each channel of an image (B, H, W, C) by
+            itself, ``(1, 2, 3)`` for the image as a whole.
         epsilon: in units of the input.
 
-    Input: float tensor (B, ...). Output: the same shape.
-
-    Raises:
-        ValueError: if axis is empty or names the batch, or epsilon is not positive.
+    Input: float (B, ...). Output: the same shape.
     """
 
     def __init__(self, axis=(1, 2), epsilon=1e-6, **kwargs):
@@ -128,7 +99,7 @@ class Standardize(Layer):
         if not axis or any(not isinstance(a, int) or a < 1 for a in axis):
             raise ValueError(f"`axis` must hold axes after the batch, 1 or more. Received: axis={axis!r}")
         if not epsilon > 0:
-            raise ValueError(f"`epsilon` must be positive, or flat pictures give NaN. Received: epsilon={epsilon!r}")
+            raise ValueError(f"`epsilon` must be positive, or flat images give NaN. Received: epsilon={epsilon!r}")
         self.axis = axis
         self.epsilon = epsilon
 

@@ -8,24 +8,18 @@ from tfssl.layers.layer import Layer, check_positive
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class CaffeMaxPooling2D(Layer):
-    """Max pooling whose output size rounds up: ``ceil((n + 2 padding - k) / s) + 1``.
+    """Max pooling whose output size rounds up: ``ceil((n + 2 padding - k) / s) + 1``, as in BVLC/caffe's PoolingLayer.
 
     One less where the last window would start in the padding. Keras rounds down (``"valid"``) or forgets the
     padding (``"same"``), which shifts every later size of the networks that were defined in Caffe: 24 -> 12,
-    27 -> 13, 55 -> 27, 6 -> 3 with 3x3 windows and stride 2. Places outside the input never win a maximum.
+    27 -> 13, 55 -> 27, 6 -> 3 with 3x3 windows and stride 2. What lies outside the input never wins a maximum.
 
     Args:
-        pool_size: side k of the window in pixels.
-        strides: step s between windows in pixels, at most ``pool_size``.
+        pool_size: k in pixels.
+        strides: s in pixels, at most ``pool_size``.
         padding: rows and columns added on each side, less than ``pool_size``.
 
-    Input: float tensor (B, H, W, C), any size, also one known only inside a graph. Output: (B, H', W', C).
-
-    Raises:
-        ValueError: if an argument is outside its range, or the input is smaller than a window.
-
-    Reference:
-        BVLC/caffe, PoolingLayer.
+    Input: float (B, H, W, C), any size, also one known only inside a graph. Output: (B, H', W', C).
     """
 
     def __init__(self, pool_size=3, strides=2, padding=0, **kwargs):
@@ -35,9 +29,7 @@ class CaffeMaxPooling2D(Layer):
             raise ValueError(f"`strides` must be an integer in [1, pool_size]. Received: strides={strides!r}")
         if not isinstance(padding, int) or not 0 <= padding < pool_size:
             raise ValueError(f"`padding` must be an integer in [0, pool_size). Received: padding={padding!r}")
-        self.pool_size = pool_size
-        self.strides = strides
-        self.padding = padding
+        self.pool_size, self.strides, self.padding = pool_size, strides, padding
 
     def output_size(self, n):
         """Output pixels along an axis of ``n`` input pixels; n may be an int, None or an integer tensor."""
@@ -45,14 +37,10 @@ class CaffeMaxPooling2D(Layer):
             return None
         size = -(-(n + 2 * self.padding - self.pool_size) // self.strides) + 1
         if isinstance(size, int) and size < 1:
-            raise ValueError(
-                f"The input must be about as large as a window of {self.pool_size}x{self.pool_size}. Received: a side "
-                f"of {n}"
-            )
-        if self.padding == 0:
-            return size
-        starts_in_padding = (size - 1) * self.strides >= n + self.padding
-        return size - (int(starts_in_padding) if isinstance(n, int) else ops.cast(starts_in_padding, "int32"))
+            window = f"{self.pool_size}x{self.pool_size}"
+            raise ValueError(f"The input must be about as large as a window of {window}. Received: a side of {n}")
+        starts_in_padding = self.padding > 0 and (size - 1) * self.strides >= n + self.padding
+        return size - (starts_in_padding if isinstance(n, int) else ops.cast(starts_in_padding, "int32"))
 
     def call(self, inputs):
         sizes = inputs.shape[1:3]
@@ -86,15 +74,10 @@ class CaffeMaxPooling2D(Layer):
 class PoolToGrid(Layer):
     """Average a map of any size over ``cells`` x ``cells`` equally large cells.
 
-    A pixel on a border counts for the share of it that lies inside, so that the mean of the cells is that of the map.
+    A pixel on a border counts for the fraction of it that lies inside, so that the mean of the cells is that of the
+    map.
 
-    Args:
-        cells: side of the grid.
-
-    Input: float tensor (B, H, W, C), any size, also one known only inside a graph. Output: (B, cells, cells, C).
-
-    Raises:
-        ValueError: if cells is no positive integer.
+    Input: float (B, H, W, C), any size, also one known only inside a graph. Output: (B, cells, cells, C).
     """
 
     def __init__(self, cells, **kwargs):
@@ -108,7 +91,7 @@ class PoolToGrid(Layer):
         return ops.einsum("kw,bgwc->bgkc", self._weights(shape[2], inputs.dtype), x)
 
     def _weights(self, size, dtype):
-        """Share of each pixel in each cell, divided by the cell's width: (cells, size), rows that sum to 1."""
+        """Fraction of each pixel in each cell, divided by the cell's width: (cells, size), rows that sum to 1."""
         width = ops.cast(size, "float32") / self.cells
         borders = ops.arange(self.cells + 1, dtype="float32") * width
         pixels = ops.cast(ops.arange(size), "float32")
@@ -121,13 +104,12 @@ class PoolToGrid(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class RoIPooling(Layer):
-    """The largest value in each cell of a P x P grid that is laid over each region (Fast R-CNN, section 2.1).
+    """The largest value in each cell of a P x P grid that is laid over each region (Girshick 2015, section 2.1).
 
     A region covers the map's cells ``round(x_min / stride)`` to ``round((x_max - 1) / stride)``, both included, halves
     rounded up: n of them, at least one. Cell p of the grid takes those from ``floor(p n / P)`` up to, not including,
-    ``ceil((p + 1) n / P)``; neighbors overlap where P does not divide n. What lies outside the map counts for nothing,
-    and a grid cell without any of the map gives 0. Caffe computes the same in single precision, where ``p n / P`` can
-    round to the other side of a whole number; here it is divided in whole numbers.
+    ``ceil((p + 1) n / P)``. What lies outside the map counts for nothing, and a grid cell without any of the map gives
+    0. Caffe computes the same in single precision, where ``p n / P`` can round to the other side of a whole number.
 
     The maximum over any rectangle is that over four rectangles whose sides are powers of two and which may overlap
     (a sparse table), so that the work does not grow with the regions. The gradient goes to the cell with the maximum.
@@ -135,19 +117,11 @@ class RoIPooling(Layer):
     Args:
         pool_size: P (Fast R-CNN on CaffeNet: 6).
         stride: pixels between two cells of the map (CaffeNet's conv5: 16).
-        max_cells: longest side that a grid cell can have, in cells of the map; rounded up to a power of two, which
-            costs memory for ``(log2 max_cells)^2`` maps. The default suits regions of 90 map cells on a side. Where a
-            grid cell is longer the output is NaN, never a wrong number.
+        max_cells: most map cells along a side of a grid cell, rounded up to a power of two, which costs memory for
+            ``(log2 max_cells)^2`` maps. The default suits regions of 90 map cells. Larger grid cells give NaN.
 
     Inputs: ``[maps, boxes]``: float (B, H, W, C), any size, also one known only inside a graph, minus infinity where a
-        map is padded; and (B, R, 4), x_min, y_min, x_max, y_max in pixels of the picture, edges as in
-        :mod:`tfssl.ops.boxes`. Output: (B, R, P, P, C).
-
-    Raises:
-        ValueError: if an argument is no positive number.
-
-    Reference:
-        R. Girshick: Fast R-CNN. ICCV 2015. rbgirshick/caffe-fast-rcnn, ROIPoolingLayer.
+        map is padded; and (B, R, 4), boxes of :mod:`tfssl.ops.boxes`. Output: (B, R, P, P, C).
     """
 
     def __init__(self, pool_size=6, stride=16, max_cells=16, **kwargs):
@@ -155,9 +129,7 @@ class RoIPooling(Layer):
         check_positive(pool_size=pool_size, max_cells=max_cells)
         if not stride > 0:
             raise ValueError(f"`stride` must be a positive number of pixels. Received: stride={stride!r}")
-        self.pool_size = pool_size
-        self.stride = stride
-        self.max_cells = max_cells
+        self.pool_size, self.stride, self.max_cells = pool_size, stride, max_cells
 
     def call(self, inputs):
         maps, boxes = inputs

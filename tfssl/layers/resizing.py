@@ -4,15 +4,11 @@ import keras
 from keras import ops
 
 from tfssl.layers.layer import Layer, check_positive
-from tfssl.ops.resize import resize_bilinear, upsample
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class ResizeToStride(Layer):
     """Resize the first input bilinearly to ceil(H / stride) x ceil(W / stride) of the second.
-
-    Args:
-        stride: input pixels per output position.
 
     Inputs: ``[x, reference]``, (B, h, w, C) and (B, H, W, any). Output: (B, ceil(H/stride), ceil(W/stride), C).
     """
@@ -36,16 +32,7 @@ class ResizeToStride(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Upsample(Layer):
-    """``keras.layers.UpSampling2D(interpolation="bilinear")`` that also takes sizes known only inside a graph.
-
-    Args:
-        factor: output pixels per input pixel.
-
-    Input: (B, H, W, C). Output: (B, H * factor, W * factor, C).
-
-    Raises:
-        ValueError: if factor is not a positive integer.
-    """
+    """``keras.layers.UpSampling2D(interpolation="bilinear")`` that also takes sizes known only inside a graph."""
 
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)
@@ -58,3 +45,51 @@ class Upsample(Layer):
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         return (batch, *(None if n is None else n * self.factor for n in (height, width)), channels)
+
+
+def upsample(x, factor, first=None):
+    """Upsample bilinearly by an integer factor: (B, h, w, C) -> (B, h * factor, w * factor, C).
+
+    ``first`` is where input pixel 0 lands on the output, in output pixels, between 0 and (factor - 1) / 2. None is
+    (factor - 1) / 2, the half-pixel convention of image resizing; 0 puts input pixel i on output pixel ``factor * i``.
+    Beyond the outermost pixels their values are repeated.
+    """
+    first = (factor - 1) / 2 if first is None else first
+    for axis in (1, 2):
+        x = _upsample_axis(x, factor, first, axis)
+    return x
+
+
+def _upsample_axis(x, factor, first, axis):
+    index = [slice(None)] * 4
+
+    def part(begin, end):
+        index[axis] = slice(begin, end)
+        return x[tuple(index)]
+
+    before = ops.concatenate([part(None, 1), part(None, -1)], axis=axis)
+    after = ops.concatenate([part(1, None), part(-1, None)], axis=axis)
+    phases = []
+    for phase in range(factor):
+        offset = (phase - first) / factor  # of this output pixel from its input pixel, in input pixels
+        neighbor = after if offset > 0 else before
+        phases.append(x if offset == 0 else (1 - abs(offset)) * x + abs(offset) * neighbor)
+    stacked = ops.stack(phases, axis=axis + 1)
+    shape = list(ops.shape(x))
+    shape[axis] = shape[axis] * factor
+    return ops.reshape(stacked, shape)
+
+
+def resize_bilinear(x, height, width):
+    """Resize (B, h, w, C) bilinearly to any size, ints or scalar tensors: half-pixel convention, no antialiasing."""
+    for axis, size in ((1, height), (2, width)):
+        old = ops.shape(x)[axis]
+        scale = ops.cast(old, "float32") / ops.cast(size, "float32")
+        position = (ops.arange(size, dtype="float32") + 0.5) * scale - 0.5
+        position = ops.clip(position, 0.0, ops.cast(old - 1, "float32"))
+        low = ops.cast(ops.floor(position), "int32")
+        high = ops.minimum(low + 1, old - 1)
+        fraction = ops.cast(position - ops.cast(low, "float32"), x.dtype)
+        fraction = ops.reshape(fraction, (1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1))
+        x = (1 - fraction) * ops.take(x, low, axis=axis) + fraction * ops.take(x, high, axis=axis)
+    return x

@@ -12,12 +12,12 @@ class AdversarialModel(keras.Model):
     weights, that of the discriminator's with respect to its own, and both updates are applied together. (Codes that
     update one after the other let the second see the first one's new weights; this one does not.)
 
-    Subclasses give :attr:`metric_names`, :attr:`generators`, :attr:`discriminators`, :meth:`call` and :meth:`forward`.
-    Networks in neither list, or with ``trainable = False``, stay as they are.
+    Subclasses give :attr:`metric_names`, :meth:`call`, :meth:`forward`, and the properties ``generators`` and
+    ``discriminators``: lists of the networks whose trainable weights lower the generator's or the discriminator's loss.
+    Others, or with ``trainable = False``, stay as they are.
 
     Args:
         networks: ``{name: keras.Model}``, functional, built. Each becomes the attribute of its name.
-        **kwargs: of ``keras.Model``.
     """
 
     metric_names: tuple[str, ...] = ("loss",)
@@ -40,26 +40,10 @@ class AdversarialModel(keras.Model):
 
     @property
     def networks(self):
-        """``{name: keras.Model}`` as given."""
         return {name: getattr(self, name) for name in self._network_names}
 
-    @property
-    def generators(self):
-        """Networks whose trainable weights lower the generator's loss."""
-        raise NotImplementedError
-
-    @property
-    def discriminators(self):
-        """Networks whose trainable weights lower the discriminator's loss."""
-        raise NotImplementedError
-
     def forward(self, inputs, targets, training):
-        """One forward pass of everything.
-
-        Args:
-            inputs: of a batch.
-            targets: of a batch.
-            training: whether batch normalization and dropout work as in training.
+        """One forward pass of everything on a batch.
 
         Returns:
             ``{"generator": loss, "discriminator": loss, "metrics": {name: value}}``, scalars that are means over
@@ -68,11 +52,9 @@ class AdversarialModel(keras.Model):
         raise NotImplementedError
 
     def compile(self, optimizer, discriminator_learning_rate_scale=1.0):
-        """Give both sides an optimizer.
+        """Give the generator this optimizer, and the discriminator another one with the same settings.
 
-        Args:
-            optimizer: the generator's; the discriminator gets another one with the same settings.
-            discriminator_learning_rate_scale: multiple of the generator's learning rate.
+        ``discriminator_learning_rate_scale`` is its learning rate as a multiple of the generator's.
         """
         super().compile(optimizer=optimizer, jit_compile=False)  # XLA fails under MirroredStrategy on CPU devices
         self.discriminator_learning_rate_scale = discriminator_learning_rate_scale
@@ -90,10 +72,8 @@ class AdversarialModel(keras.Model):
     @property
     def optimizers(self):
         """``((optimizer, its trainable variables), ...)``: of the generator, then of the discriminator."""
-        return (
-            (self.optimizer, _trainable(self.generators)),
-            (self.discriminator_optimizer, _trainable(self.discriminators)),
-        )
+        sides = (self.optimizer, self.generators), (self.discriminator_optimizer, self.discriminators)
+        return tuple((o, [v for network in networks for v in network.trainable_variables]) for o, networks in sides)
 
     @property
     def metrics(self):
@@ -128,24 +108,14 @@ class AdversarialModel(keras.Model):
         return {mean.name: mean.result() for mean in self._means}
 
     def get_config(self):
-        networks = {k: keras.saving.serialize_keras_object(v) for k, v in self.networks.items()}
-        return {"networks": networks, "name": self.name}
+        return {"networks": keras.saving.serialize_keras_object(self.networks), "name": self.name}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        networks = {
-            k: keras.saving.deserialize_keras_object(v, custom_objects=custom_objects)
-            for k, v in config["networks"].items()
-        }
-        return cls(**{**config, "networks": networks})
-
-
-def _trainable(networks):
-    return [variable for network in networks for variable in network.trainable_variables]
+        return cls(**keras.saving.deserialize_keras_object(config, custom_objects=custom_objects))
 
 
 def _scaled_copy(optimizer, factor):
-    """A new optimizer with the settings of ``optimizer``, its learning rate times ``factor``."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of mixed_float16
     config = inner.get_config()
     learning_rate = config["learning_rate"]
@@ -161,16 +131,10 @@ def _scaled_copy(optimizer, factor):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Another schedule times a factor.
-
-    Args:
-        schedule: a ``LearningRateSchedule``.
-        factor: what its learning rates are multiplied by.
-    """
+    """Another ``LearningRateSchedule`` times a factor."""
 
     def __init__(self, schedule, factor):
-        self.schedule = schedule
-        self.factor = factor
+        self.schedule, self.factor = schedule, factor
 
     def __call__(self, step):
         return self.factor * self.schedule(step)

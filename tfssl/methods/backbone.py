@@ -65,13 +65,3 @@ class Backbone:
             f"must be one of {', '.join(self.own)}, applications:NAME, keras_hub:NAME or, in Python, a keras.Model or "
             "a function of input_shape that gives one"
         )
-
-
-def is_open(backbone):
-    """Whether a value of a field ``backbone`` is a network of others."""
-    return not isinstance(backbone, str) or ":" in backbone
-
-
-def is_lost(backbone):
-    """Whether the network was a Python object in the process that wrote this value, and is not at hand here."""
-    return isinstance(backbone, str) and backbone.startswith("object:")

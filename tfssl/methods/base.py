@@ -6,13 +6,17 @@ Importing a method imports neither Keras nor TensorFlow: the verbs that need the
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pydantic
 
+from tfssl.data.crop import Crop
 from tfssl.data.images import image_source
+from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, suggest
+from tfssl.options import at_least_one
 
 if TYPE_CHECKING:
     import keras
@@ -38,8 +42,7 @@ class Paper:
 class Phase:
     """A part of a training run that has a model of its own.
 
-    Learning without gradients is a model whose ``train_step`` applies its rule: ``model.fit`` stays the one verb, and
-    the model is compiled without an optimizer.
+    Learning without gradients is a model whose ``train_step`` applies its rule, compiled without an optimizer.
 
     Args:
         name: one word, for the log.
@@ -63,8 +66,7 @@ class Method(pydantic.BaseModel):
     """A self-supervised method: hyper-parameters as keyword fields, and the verbs that use them.
 
     One image goes ``source.example(i) -> sample -> prepare -> model -> loss``. Subclasses live in
-    ``tfssl/methods/<name>/`` and are found by folder name. Fields are checked on construction; a wrong or unknown one
-    raises :class:`~tfssl.errors.ConfigError` with one line that names it.
+    ``tfssl/methods/<name>/``. A wrong or unknown field raises :class:`~tfssl.errors.ConfigError`, which names it.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -95,6 +97,11 @@ class Method(pydantic.BaseModel):
         return None
 
     @property
+    def crop(self) -> Crop:
+        """How examples are cut, by the fields ``crop_size``, ``resize`` and ``crop_area`` of methods that have them."""
+        return Crop(self.crop_size, resize=self.resize, area=getattr(self, "crop_area", None))
+
+    @property
     def examples_per_item(self) -> int:
         """Examples that :meth:`sample` takes from one item of a source: its arrays then have that many rows."""
         return 1
@@ -113,26 +120,18 @@ class Method(pydantic.BaseModel):
             training: cut and changed at random; otherwise only what the task itself draws is random.
 
         Returns:
-            Arrays of fixed types and shapes.
-
-        Raises:
-            ValueError: where the example does not serve, with the reason.
+            Arrays of fixed types and shapes; ValueError, with the reason, where the example does not serve.
         """
         raise NotImplementedError
 
     def prepare(self, *arrays):
-        """``(inputs, targets)``, and maybe weights, of a batch of what :meth:`sample` gives.
-
-        Tensors in the graph, or NumPy arrays, as :attr:`prepares_in_graph` says. A function of its arguments alone:
-        randomness belongs to :meth:`sample`.
-        """
+        """``(inputs, targets)``, and maybe weights, of a batch of what :meth:`sample` gives, without randomness."""
         return arrays
 
     def adapt(self, source: Source) -> dict[str, np.ndarray]:
         """Statistics that training needs and data give, ``{name: array}``; none by default.
 
-        Learned once before the first step, kept in the run directory and restored on resume. :attr:`statistics`
-        holds them while :meth:`sample`, :meth:`prepare` and :meth:`model` are called.
+        Learned once before the first step and kept in the run directory; :attr:`statistics` holds them afterwards.
         """
         return {}
 
@@ -147,33 +146,17 @@ class Method(pydantic.BaseModel):
         method._statistics = dict(statistics)
         return method
 
-    def dataset(
-        self,
-        data,
-        *,
-        batch_size: int,
-        training: bool = True,
-        seed: int = 0,
-        start: int | None = None,
-        count: int | None = None,
-        skipped=None,
-        limit: int | None = None,
-        augment=None,
-    ) -> tf.data.Dataset:
+    def dataset(self, data, *, batch_size: int, training: bool = True, augment=None, **options) -> tf.data.Dataset:
         """Batched, prefetched ``tf.data.Dataset`` of ``(inputs, targets)``, one epoch long.
 
         Args:
             data: what :meth:`open` takes, such as a folder of images; or a ``tf.data.Dataset`` of images.
             batch_size: examples per batch; in training the incomplete last batch is dropped.
             training: shuffled and augmented, anew in each iteration over the dataset.
-            seed: of order and augmentation; the same seed gives the same batches.
-            start: batch number in the training stream to start from (used to resume). None: each iteration
-                over the dataset is the next epoch.
-            count: number of batches, with ``start``.
-            skipped: a :class:`tfssl.data.Skipped` that collects unreadable items.
-            limit: in evaluation, use the first so many readable items.
             augment: list of Keras layers, or of names with arguments, that change the image before :meth:`sample`, in
                 training; see :class:`tfssl.data.augment.Augmentation`.
+            **options: ``seed`` of order and draws; ``start`` and ``count``, batches of the training stream, to resume;
+                ``skipped`` and ``limit``: see :func:`tfssl.data.pipeline.batches`.
         """
         import tensorflow as tf
 
@@ -187,13 +170,9 @@ class Method(pydantic.BaseModel):
             prepare=self.prepare,
             in_graph=self.prepares_in_graph,
             training=training,
-            seed=seed,
-            start=start,
-            count=count,
-            skipped=skipped,
-            limit=limit,
             per_item=self.examples_per_item,
             augment=None if augment is None else Augmentation(augment),
+            **options,
         )
 
     # Networks
@@ -218,11 +197,42 @@ class Method(pydantic.BaseModel):
 
     # Use
 
-    def evaluate(self, model, data, *, out=None, limit=None, progress=None):
-        """The method's own metrics on ``data``; writes tables and pictures to ``out``.
+    def measured(self, source, batch_size, skipped, *, limit=None, progress=None, seed=0, repeats=1):
+        """The batches of an evaluation: ``repeats`` passes over a source, each with a seed of its own from ``seed`` on.
 
-        Every method takes ``limit`` (use only the first so many items; None for all) and ``progress`` (called with
-        items done and in all). Options of its own stand in its signature, where the command line finds them.
+        Arguments as :meth:`dataset` and :meth:`evaluate`; raises their errors.
+        """
+        at_least_one(limit=limit, repeats=repeats)
+        check_source(source)
+        total, done = repeats * min(len(source), limit or len(source)), 0
+        options = {"batch_size": batch_size, "training": False, "skipped": skipped, "limit": limit}
+        for own_seed in range(seed, seed + repeats):
+            for batch in self.dataset(source, seed=own_seed, **options):
+                yield batch
+                done += len(batch[1])
+                if progress is not None:
+                    progress(done, total)
+
+    def evaluate(self, model, data, *, out=None, limit=None, progress=None):
+        """The method's own metrics on ``data``.
+
+        Args:
+            model: of :meth:`model`, or loaded.
+            data: what :meth:`open` takes; it should not have trained the model.
+            out: folder for ``metrics.json`` and pictures; None writes nothing.
+            limit: use only the first so many readable items; None for all.
+            progress: called with (items done, items in all).
+
+        Options of a method's own stand in its signature, where the command line finds them; ``batch_size``, how many
+        examples the network sees at a time, changes nothing but memory.
+
+        Returns:
+            :class:`~tfssl.evaluation.record.Record`.
+
+        Raises:
+            SourceError: if nothing is readable, or most is not.
+            ConfigError: for an option outside its range.
+            ModelError: if the model predicts NaN.
         """
         raise NotImplementedError
 
@@ -237,8 +247,15 @@ class Method(pydantic.BaseModel):
         return feature_endpoints(network)
 
     def sample_sheet(self, model, data, path):
-        """Write a picture of what the model does with a few examples of ``data`` to ``path`` (PNG)."""
-        raise NotImplementedError
+        """Draw what the model does with a few examples of ``data`` to ``path`` (PNG).
+
+        They are spread evenly over the source and always the same; an unreadable one gives way to the next.
+        By default ``write_sheet(method, model, data, path)`` of the folder's ``evaluate.py`` does it.
+
+        Raises:
+            SourceError: if none is readable.
+        """
+        importlib.import_module(f"{type(self).__module__}.evaluate").write_sheet(self, model, data, path)
 
     @classmethod
     def name(cls) -> str:
@@ -246,6 +263,22 @@ class Method(pydantic.BaseModel):
         if not cls.__module__.startswith("tfssl.methods."):
             return f"{cls.__module__}:{cls.__name__}"
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+
+def _check_area(area):
+    if area is not None and not 0 < area[0] <= area[1] <= 1:
+        raise ValueError("must be (smallest, largest) with 0 < smallest <= largest <= 1")
+    return area
+
+
+CropArea = Annotated[tuple[float, float] | None, pydantic.AfterValidator(_check_area)]
+"""A field: (smallest, largest) fraction of an image's area that a crop covers, or None."""
+
+
+def check_resize(resize, crop_size):
+    """Raise ValueError, for a rule between fields, where crops would be larger than what they are cut from."""
+    if resize is not None and resize < crop_size:
+        raise ValueError(f"`resize` must be at least crop_size ({crop_size}). Received: resize={resize}")
 
 
 def describe(error, cls, names=None):

@@ -1,7 +1,7 @@
 """The 313 quantized ab colors of Zhang, Isola and Efros (2016): centers, soft encoding, annealed-mean decoding.
 
-The centers lie on multiples of 10 ab units. They cannot be recomputed from the sRGB gamut (no distance rule
-gives the published set), so the rows of the published grid are tabulated here. Sorted by a, then b.
+The centers cannot be recomputed from the sRGB gamut (no distance rule gives the published set), so the rows of the
+published grid are tabulated here.
 """
 
 import functools
@@ -19,7 +19,7 @@ _GRID_ROWS = {
 CENTERS = np.array(
     [(a, b) for a, (low, high) in _GRID_ROWS.items() for b in range(low, high + 1, 10)], dtype=np.float32
 )
-"""Bin centers, float32 (313, 2), columns a and b in ab units."""
+"""Bin centers, float32 (313, 2), columns a and b in ab units, sorted by a, then b."""
 CENTERS.setflags(write=False)
 
 NUM_BINS = len(CENTERS)
@@ -33,20 +33,12 @@ GRAY_THRESHOLD = 5.0
 """An image none of whose ab values exceeds this in magnitude counts as gray and trains nothing (released code)."""
 
 _EXTENT = 110  # lookups cover a and b in [-_EXTENT, _EXTENT]; every sRGB color lies inside
+_CELLS = 88  # along an axis
 _CELL = 2.5  # side of a candidate cell in ab units: 17 candidates for k = 10, in tables of 1.6 MB
 
 
 def soft_encode_reference(ab, neighbors=10, sigma=SIGMA):
-    """Soft encoding in NumPy float64 by exhaustive search: slow, obvious, what the fast ones are tested against.
-
-    Args:
-        ab: array (..., 2) of colors in ab units.
-        neighbors: number of nearest centers k. 10 in the released code, 5 in the paper.
-        sigma: width of the Gaussian weights in ab units.
-
-    Returns:
-        ``(indices, weights)``: int32 and float64 arrays (..., k), nearest first, weights summing to 1.
-    """
+    """:func:`soft_encode` in NumPy float64 by exhaustive search: slow and obvious, for tests."""
     _check_encoding(neighbors, sigma)
     ab = np.asarray(ab, dtype=np.float64)
     squared = np.sum(np.square(ab[..., None, :] - CENTERS.astype(np.float64)), axis=-1)
@@ -60,22 +52,18 @@ def soft_encode_reference(ab, neighbors=10, sigma=SIGMA):
 def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
     """Encode colors as k weighted bins: ``w_j ~ exp(-|ab - c_j|^2 / (2 sigma^2))`` over the k nearest centers.
 
-    The result holds k indices and k weights for each color instead of a dense 313-vector (section 2.2 of the
-    paper). The search looks only at the candidate centers of the 2.5 x 2.5 cell that a color falls into; the
-    candidates of a cell provably contain the k nearest centers of each of its points.
+    Instead of a dense 313-vector (section 2.2 of the paper). The search looks only at the candidate centers of the
+    2.5 x 2.5 cell that a color falls into, which provably contain the k nearest centers of each of its points.
 
     Args:
         ab: float tensor (..., 2), colors in ab units; values outside [-110, 110] are clipped to it.
-        neighbors: k. 10 in the released code, 5 in the paper.
-        sigma: width of the Gaussian weights in ab units (paper: 5).
+        neighbors: k, 1 to 313. 10 in the released code, 5 in the paper.
+        sigma: width of the Gaussian weights in ab units, positive (paper: 5).
         lookup: ``"exact"`` searches the candidates; ``"table"`` reads a table of ab rounded to 1 unit, which
             is much faster and moves the encoded color by at most half a unit along each axis.
 
     Returns:
         ``(indices, weights)``: int32 and float32 tensors (..., k), nearest first; weights sum to 1.
-
-    Raises:
-        ValueError: for a k, sigma or lookup outside its range.
     """
     from keras import ops
 
@@ -83,16 +71,14 @@ def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
     ab = ops.clip(ops.cast(ab, "float32"), -float(_EXTENT), float(_EXTENT))
     if lookup == "table":
         indices, weights = _encoding_table(neighbors, float(sigma))
-        side = 2 * _EXTENT + 1
         position = ops.cast(ops.round(ab), "int32") + _EXTENT
-        flat = position[..., 0] * side + position[..., 1]
+        flat = position[..., 0] * (2 * _EXTENT + 1) + position[..., 1]
         return ops.take(indices, flat, axis=0), ops.take(weights, flat, axis=0)
     if lookup != "exact":
         raise ValueError(f"`lookup` must be 'exact' or 'table'. Received: lookup={lookup!r}")
     candidates, centers = _candidate_table(neighbors)
-    cells = int(2 * _EXTENT / _CELL)
-    cell = ops.minimum(ops.cast((ab + _EXTENT) / _CELL, "int32"), cells - 1)
-    flat = cell[..., 0] * cells + cell[..., 1]
+    cell = ops.minimum(ops.cast((ab + _EXTENT) / _CELL, "int32"), _CELLS - 1)
+    flat = cell[..., 0] * _CELLS + cell[..., 1]
     nearby = ops.take(centers, flat, axis=0)  # (..., 2, candidates)
     negative = -ops.square(ab[..., 0:1] - nearby[..., 0, :]) - ops.square(ab[..., 1:2] - nearby[..., 1, :])
     values, order = ops.top_k(negative, neighbors)
@@ -102,10 +88,9 @@ def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
 
 
 def annealed_mean(logits, temperature=0.38):
-    """Decode bin scores to one color: the mean of the centers under ``softmax(logits / T)``.
+    """Decode bin scores to one color: the mean of the centers under ``softmax(logits / T)`` (equation 5 of the paper).
 
-    Equation 5 of the paper. T = 1 is the mean of the predicted distribution (desaturated), T -> 0 its mode
-    (vivid, spatially inconsistent).
+    T = 1 is the mean of the predicted distribution (desaturated), T -> 0 its mode (vivid, spatially inconsistent).
 
     Args:
         logits: float tensor (..., 313) of unnormalized log-probabilities.
@@ -123,19 +108,11 @@ def annealed_mean(logits, temperature=0.38):
 
 
 def nearest_bin(ab):
-    """Index of the nearest center of each color, NumPy.
-
-    Args:
-        ab: array (..., 2), ab units.
-
-    Returns:
-        int32 array (...).
-    """
+    """Index of the nearest center of each color, NumPy: ab (..., 2) in ab units -> int32 (...)."""
     ab = np.clip(np.asarray(ab, dtype=np.float32), -_EXTENT, _EXTENT)
     candidates, centers = _candidate_table(1)
-    cells = int(2 * _EXTENT / _CELL)
-    cell = np.minimum(((ab + _EXTENT) / _CELL).astype(np.int32), cells - 1)
-    flat = cell[..., 0] * cells + cell[..., 1]
+    cell = np.minimum(((ab + _EXTENT) / _CELL).astype(np.int32), _CELLS - 1)
+    flat = cell[..., 0] * _CELLS + cell[..., 1]
     nearby = centers[flat]
     squared = np.square(ab[..., 0:1] - nearby[..., 0, :]) + np.square(ab[..., 1:2] - nearby[..., 1, :])
     best = np.argmin(squared, axis=-1)
@@ -173,6 +150,4 @@ def _encoding_table(neighbors, sigma):
     axis = np.arange(-_EXTENT, _EXTENT + 1, dtype=np.float64)
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     parts = [soft_encode_reference(chunk, neighbors, sigma) for chunk in np.array_split(grid, 16)]
-    indices = np.concatenate([p[0] for p in parts])
-    weights = np.concatenate([p[1] for p in parts]).astype(np.float32)
-    return indices, weights
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]).astype(np.float32)

@@ -1,7 +1,6 @@
-"""Boxes: overlap, offsets to learn, clipping and suppression of those that say the same.
+"""Boxes in NumPy: ``x_min, y_min, x_max, y_max`` in pixels from the upper left corner of the image.
 
-A box is ``x_min, y_min, x_max, y_max`` in pixels from the upper left corner of the picture, edges and not pixel
-numbers: the box of the whole picture is ``0, 0, width, height``. Everything is NumPy.
+They are edges and not pixel numbers: the box of the whole image is ``0, 0, width, height``.
 """
 
 import numpy as np
@@ -11,15 +10,7 @@ MAX_GROWTH = float(np.log(1000 / 16))
 
 
 def iou(first, second):
-    """Intersection over union of every box of one set with every one of another.
-
-    Args:
-        first: (N, 4), pixels.
-        second: (M, 4), pixels.
-
-    Returns:
-        float64 (N, M) in [0, 1]; 0 where both boxes have no area.
-    """
+    """Intersection over union of boxes (N, 4) with others (M, 4): float64 (N, M); 0 where both have no area."""
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
@@ -34,17 +25,10 @@ def area(boxes):
 
 
 def encode(boxes, targets):
-    """Offsets from boxes to the boxes they should become.
+    """Offsets from boxes to the boxes they should become, both (..., 4) with an area: float64 (..., 4), dx, dy, dw, dh.
 
     ``dx = (x* - x) / w, dy = (y* - y) / h, dw = log(w* / w), dh = log(h* / h)`` with x, y the centers (Girshick et
     al. 2014, appendix C; Fast R-CNN, section 2.3).
-
-    Args:
-        boxes: (..., 4), pixels, with an area.
-        targets: (..., 4), pixels, with an area.
-
-    Returns:
-        float64 (..., 4): dx, dy, dw, dh, in units of the box.
     """
     center, size = _center_and_size(boxes)
     goal, goal_size = _center_and_size(targets)
@@ -52,15 +36,7 @@ def encode(boxes, targets):
 
 
 def decode(boxes, offsets):
-    """Boxes moved and scaled by offsets: the inverse of :func:`encode`.
-
-    Args:
-        boxes: (..., 4), pixels.
-        offsets: (..., 4): dx, dy, dw, dh; dw and dh are cut off at :data:`MAX_GROWTH`.
-
-    Returns:
-        float64 (..., 4), pixels.
-    """
+    """The inverse of :func:`encode`; dw and dh are cut off at :data:`MAX_GROWTH`."""
     center, size = _center_and_size(boxes)
     offsets = np.asarray(offsets, np.float64)
     center = center + offsets[..., :2] * size
@@ -69,12 +45,12 @@ def decode(boxes, offsets):
 
 
 def clip(boxes, width, height):
-    """Boxes (..., 4) cut at the border of a picture of ``width`` x ``height`` pixels."""
+    """Boxes (..., 4) cut at the border of an image of ``width`` x ``height`` pixels."""
     return np.clip(boxes, 0, np.array([width, height, width, height]))
 
 
 def mirror(boxes, width):
-    """Boxes (..., 4) in the picture mirrored left to right, ``width`` pixels wide."""
+    """Boxes (..., 4) in the image mirrored left to right, ``width`` pixels wide."""
     boxes = np.asarray(boxes)
     return np.stack([width - boxes[..., 2], boxes[..., 1], width - boxes[..., 0], boxes[..., 3]], axis=-1)
 
@@ -86,10 +62,7 @@ def non_maximum_suppression(boxes, scores, threshold=0.3, *, limit=None):
         boxes: (N, 4), pixels, of one class.
         scores: (N,); of equal ones the first comes first.
         threshold: largest IoU that two boxes which stay may have (Fast R-CNN: 0.3).
-        limit: how many may stay; None for all.
-
-    Returns:
-        int (M,), indices of those that stay, best first.
+        limit: how many may stay, best first; None for all.
     """
     boxes = np.asarray(boxes, np.float64)
     waiting = np.argsort(-np.asarray(scores), kind="stable")

@@ -1,7 +1,6 @@
-"""Lab of 8-bit pictures in NumPy, by tables: for the host, where data is prepared.
+"""Lab of 8-bit images in NumPy, by tables: for the host, where data is prepared.
 
-The same definition as :mod:`tfssl.ops.color`, about four times as fast on a CPU, because a byte has only 256 values
-and tables take the place of the sRGB curve.
+The same definition as :mod:`tfssl.ops.color`, about four times as fast on a CPU.
 """
 
 import functools
@@ -13,11 +12,7 @@ WHITE_D65 = (0.95047, 1.0, 1.08883)
 """XYZ of the reference white (D65, 2 degree observer)."""
 
 XYZ_FROM_RGB = np.array(
-    [
-        [0.412453, 0.357580, 0.180423],
-        [0.212671, 0.715160, 0.072169],
-        [0.019334, 0.119193, 0.950227],
-    ]
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
 """Linear sRGB -> XYZ, rows X, Y, Z."""
 
@@ -33,14 +28,7 @@ _STEP = 1 << 17
 
 
 def lightness(pixels):
-    """L of 8-bit sRGB.
-
-    Args:
-        pixels: uint8 (..., 3).
-
-    Returns:
-        float32 (...), L in [0, 100].
-    """
+    """L in [0, 100] of 8-bit sRGB: uint8 (..., 3) -> float32 (...)."""
     flat = pixels.reshape(-1, 3)
     result = np.empty(len(flat), np.float32)
     for start in range(0, len(flat), _STEP):
@@ -52,14 +40,7 @@ def lightness(pixels):
 
 
 def ab(pixels):
-    """a and b of 8-bit sRGB.
-
-    Args:
-        pixels: uint8 (..., 3).
-
-    Returns:
-        float32 (..., 2), ab units.
-    """
+    """a and b of 8-bit sRGB: uint8 (..., 3) -> float32 (..., 2)."""
     flat = pixels.reshape(-1, 3)
     result = np.empty((len(flat), 2), np.float32)
     for start in range(0, len(flat), _STEP):
@@ -79,6 +60,7 @@ def lab_f(relative):
     return result
 
 
+@functools.lru_cache(maxsize=1)
 def channel_shares():
     """What each value of R, G, B adds to X, Y, Z relative to white: float32 (3, 3, 256), [row, channel, value]."""
     srgb = np.arange(256) / 255
@@ -86,15 +68,12 @@ def channel_shares():
     return ((XYZ_FROM_RGB / np.array(WHITE_D65)[:, None])[..., None] * linear).astype(np.float32)
 
 
-_shares = functools.lru_cache(maxsize=1)(channel_shares)
-
-
 class _Workspace(threading.local):
     """Intermediate results of one thread. Fresh memory for each step would cost as much as the sums in it."""
 
     def __init__(self):
         self.indices = np.empty(_STEP, np.intp)  # the platform's own size: np.take would make a copy of any other
-        self.share = np.empty(_STEP, np.float32)
+        self.part = np.empty(_STEP, np.float32)
         self.rows = np.empty((3, _STEP), np.float32)
 
 
@@ -104,19 +83,17 @@ _workspace = _Workspace()
 def _xyz_f(pixels, rows):
     """f() of the given rows of XYZ, for (N, 3) pixels, N at most _STEP; valid until this thread's next call."""
     count = len(pixels)
-    indices, share = _workspace.indices[:count], _workspace.share[:count]
+    indices, part = _workspace.indices[:count], _workspace.part[:count]
     totals = [_workspace.rows[row, :count] for row in rows]
     for channel in range(3):
         np.copyto(indices, pixels[:, channel])
         for row, total in zip(rows, totals, strict=True):
             # "wrap" spares the check of the bounds, which bytes cannot leave, and with it a copy of the result.
-            if channel == 0:
-                np.take(_shares()[row, channel], indices, out=total, mode="wrap")
-            else:
-                np.take(_shares()[row, channel], indices, out=share, mode="wrap")
-                total += share
+            np.take(channel_shares()[row, channel], indices, out=total if channel == 0 else part, mode="wrap")
+            if channel:
+                total += part
     for total in totals:
-        _apply_f(total, share)
+        _apply_f(total, part)
     return totals
 
 

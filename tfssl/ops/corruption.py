@@ -1,8 +1,4 @@
-"""Corruption of images and codes: what a denoising autoencoder has to undo.
-
-The random numbers and the array functions come from the caller, so that the same rules serve an input pipeline in NumPy
-and a layer of any backend.
-"""
+"""Corruption of images and codes: what a denoising autoencoder has to undo."""
 
 import dataclasses
 import math
@@ -15,7 +11,7 @@ KINDS = ("none", "masking", "salt_and_pepper", "gaussian", "pixel", "block")
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-    """One corruption process q(x~ | x); components that are left alone keep their value exactly, nothing is rescaled.
+    """One corruption process q(x~ | x); components that are left alone keep their value (Vincent et al. 2008).
 
     - ``"none"``: x~ = x, the ordinary autoencoder;
     - ``"masking"``: a fraction of the components becomes ``fill``;
@@ -25,22 +21,13 @@ class Corruption:
     - ``"block"``: a fraction of the squares of ``block`` pixels, laid out from the upper left corner, becomes ``fill``.
 
     Args:
-        kind: one of :data:`KINDS`.
+        kind: one of :data:`KINDS`; those from "pixel" on are not the paper's.
         amount: the fraction nu in [0, 1], or the standard deviation in units of x for ``"gaussian"``.
         exact: whether exactly round(nu n) of the n components (pixels, squares) of each example are hit (2008), or each
             one with probability nu (the tutorial's code).
-        fill: value of masked components, in units of x.
-        low: value of pepper.
-        high: value of salt.
+        fill, low, high: values of masked components, of pepper and of salt, in units of x.
         clip: whether Gaussian noise is clipped to [low, high].
-        block: side of the squares in pixels.
-
-    Raises:
-        ConfigError: in one line, if a value is out of range.
-
-    Reference:
-        P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol: Extracting and Composing Robust Features with Denoising
-        Autoencoders. ICML 2008. The kinds from "pixel" on are for images and not the paper's.
+        block: size of the squares in pixels.
     """
 
     kind: str = "masking"
@@ -69,13 +56,13 @@ class Corruption:
         return {"none": 0.0, "gaussian": 1.0}.get(self.kind, self.amount)
 
     def apply(self, x, uniform, normal, xp):
-        """Corrupt a batch.
+        """Corrupt a batch; random numbers and array functions come from the caller, in NumPy or of any Keras backend.
 
         Args:
             x: float array (B, ...); (B, H, W, C) for ``"pixel"`` and ``"block"``.
             uniform: function (shape) -> new numbers, uniform in [0, 1).
             normal: function (shape) -> new numbers from N(0, 1), of the type of x.
-            xp: ``numpy`` or ``keras.ops``: functions of arrays of the kind of x.
+            xp: ``numpy`` or ``keras.ops``.
 
         Returns:
             ``(x~, J)``, both of the shape and type of x; J is 1 where a component is corrupted and 0 elsewhere.
@@ -94,7 +81,6 @@ class Corruption:
         return xp.where(hit, value, x), xp.where(hit, xp.ones_like(x), xp.zeros_like(x))
 
     def _hit(self, x, uniform, xp):
-        """Which components to replace, bool of the shape of x."""
         shape = xp.shape(x)
         if self.kind == "pixel":
             units = (shape[0], *x.shape[1:3], 1)
@@ -109,7 +95,6 @@ class Corruption:
         return xp.broadcast_to(hit, shape)
 
     def _chosen(self, draws, xp):
-        """Which of n units are hit, from uniform numbers (B, n)."""
         if not self.exact:
             return draws < self.amount
         ranks = xp.argsort(xp.argsort(draws, axis=-1), axis=-1)

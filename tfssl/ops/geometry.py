@@ -10,16 +10,9 @@ def pooled_size(size, window, stride, padding=0):
 
 
 def cell_weights(size, cells):
-    """Weights that average ``size`` equally wide pixels over ``cells`` equally wide cells.
+    """Weights that average ``size`` equal pixels over ``cells`` equal cells: float32 (cells, size), rows that sum to 1.
 
     A pixel on a border counts for the fraction of it that lies inside: the mean of the cells is that of the pixels.
-
-    Args:
-        size: pixels along an axis.
-        cells: cells along it, at most ``size``.
-
-    Returns:
-        float32 (cells, size); each row sums to 1.
     """
     borders = np.linspace(0, size, cells + 1)
     pixels = np.arange(size)

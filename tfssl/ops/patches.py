@@ -1,7 +1,7 @@
 """Neighboring patches on a jittered grid, and what is done to patches so that only content can tell where they lie.
 
-The geometry of Doersch, Gupta and Efros (2015), as the released code has it, in NumPy. x grows to the right and y
-downwards; patches of a grid are numbered row by row.
+The geometry of Doersch, Gupta and Efros (2015), as the released code has it: x grows to the right, y downwards, patches
+of a grid are numbered row by row.
 """
 
 import functools
@@ -25,14 +25,9 @@ MEAN_COLOR, PIXEL_SCALE = (123.0, 117.0, 104.0), 58.0
 
 @functools.lru_cache(maxsize=1024)
 def grid_pairs(columns, rows, count=None):
-    """All ordered pairs of 8-neighbors on a grid.
+    """All ordered pairs of 8-neighbors among the first ``count`` (None: all) patches of a grid.
 
     There are ``2 [(nx - 1) ny + nx (ny - 1) + 2 (nx - 1) (ny - 1)]`` of them: every two neighbors in both orders.
-
-    Args:
-        columns: nx, patches in a row.
-        rows: ny, patches in a column.
-        count: only the first so many patches are there; None for all.
 
     Returns:
         ``(pairs, labels)``: int32 (n, 2), numbers of the first and second patch, and int32 (n,), indices of
@@ -55,19 +50,10 @@ def grid_pairs(columns, rows, count=None):
 
 
 def grid_size(width, height, origin, patch_size, gap):
-    """How many whole patches fit beside and below the origin.
+    """(nx, ny), how many whole patches of ``patch_size`` pixels (paper: 96), ``gap`` apart (48), fit in an image.
 
-    ``nx = floor((W + gap - gx) / (patch_size + gap))``, and ny likewise.
-
-    Args:
-        width: of the picture in pixels.
-        height: of the picture in pixels.
-        origin: (gx, gy), upper left corner of the first patch before jitter, in pixels.
-        patch_size: side of a patch in pixels (paper: 96).
-        gap: pixels between two patches (paper: 48).
-
-    Returns:
-        (nx, ny).
+    ``nx = floor((W + gap - gx) / (patch_size + gap))``, and ny likewise; ``origin`` (gx, gy) is the upper left corner
+    of the first patch before jitter.
     """
     pitch = patch_size + gap
     return (width + gap - origin[0]) // pitch, (height + gap - origin[1]) // pitch
@@ -83,34 +69,18 @@ def grid_cells(columns, count):
 
 
 def corners(size, cells, origins, jitter, patch_size, gap):
-    """Upper left corners of patches, jittered, then moved into the picture where they leave it.
+    """Upper left corners (left, top) of patches, int (n, 2), jittered, then moved into the image where they leave it.
 
-    Args:
-        size: (width, height) of the picture in pixels.
-        cells: int (n, 2), (x, y) of each patch in its grid.
-        origins: int (n, 2) or (2,), (gx, gy) of its grid in pixels.
-        jitter: int (n, 2), displacement (x, y) of each patch in pixels.
-        patch_size: in pixels.
-        gap: in pixels.
-
-    Returns:
-        int (n, 2), (left, top) of each patch, inside the picture as a whole.
+    ``size`` is (width, height) of the image; ``cells`` int (n, 2), (x, y) of each patch in its grid; ``origins`` int
+    (n, 2) or (2,), (gx, gy) of its grid; ``jitter`` int (n, 2); all but cells in pixels.
     """
     return np.clip(cells * (patch_size + gap) + origins + jitter, 0, np.subtract(size, patch_size))
 
 
 def small_side(uniform, patch_size, smallest):
-    """Side to which a patch is shrunk before it is enlarged again: its area is uniform.
+    """Size to which a patch is shrunk before it is enlarged again, from u uniform in [0, 1): its area is uniform.
 
-    ``s = floor(sqrt(u ((p - 1)^2 - m^2) + m^2))``: 10 to 94 for patches of 96 pixels and m = 10.
-
-    Args:
-        uniform: u, float array, uniform in [0, 1).
-        patch_size: p, side of a patch in pixels.
-        smallest: m, smallest side in pixels, at most p - 2 (paper: 10).
-
-    Returns:
-        int array of the shape of u.
+    ``s = floor(sqrt(u ((p - 1)^2 - m^2) + m^2))``: 10 to 94 for patches of p = 96 pixels and m = 10, at most p - 2.
     """
     low, high = smallest**2, (patch_size - 1) ** 2
     # In float64 u (high - low) + low can round up to high, whose root would be out of range.
@@ -118,19 +88,13 @@ def small_side(uniform, patch_size, smallest):
 
 
 @functools.lru_cache(maxsize=256)
-def down_up_matrix(patch_size, side):
-    """Shrinking ``patch_size`` pixels to ``side`` and enlarging them back, as one matrix for each axis of a patch.
+def down_up_matrix(patch_size, size):
+    """Shrinking ``patch_size`` pixels to ``size`` and enlarging them back, as one matrix for each axis of a patch.
 
-    Both ways by Pillow's antialiased bilinear filter: a triangle as wide as two pixels of the coarser grid.
-
-    Args:
-        patch_size: pixels along an axis.
-        side: pixels in between.
-
-    Returns:
-        float32 (patch_size, patch_size), rows sum to 1; ``A @ column`` and ``row @ A.T``. Read-only: cached.
+    Both ways by Pillow's antialiased bilinear filter. float32 (patch_size, patch_size), rows sum to 1; ``A @ column``
+    and ``row @ A.T``. Read-only: cached.
     """
-    matrix = (_triangle_filter(side, patch_size) @ _triangle_filter(patch_size, side)).astype(np.float32)
+    matrix = (_triangle_filter(size, patch_size) @ _triangle_filter(patch_size, size)).astype(np.float32)
     matrix.flags.writeable = False
     return matrix
 
@@ -145,13 +109,10 @@ def _triangle_filter(before, after):
 
 
 def projection_matrix():
-    """B, which removes the green-against-magenta axis of color, along which lateral chromatic aberration shows.
+    """``rgb @ B`` removes the green-against-magenta axis of color, along which lateral chromatic aberration shows.
 
     ``B = I - a^T a / (a a^T)`` with a = [-1, 2, -1] (paper, section 3.1). Symmetric, idempotent, of rank 2; gray stays
     gray.
-
-    Returns:
-        float64 (3, 3); ``rgb @ B``.
     """
     a = np.array([[-1.0, 2.0, -1.0]])
     return np.eye(3) - a.T @ a / (a @ a.T)

@@ -16,18 +16,11 @@ _GRID = 64  # frequencies on which the filter is given
 
 @functools.lru_cache(maxsize=1)
 def whitening_kernel():
-    """The filter ``R(f) = f exp(-(f / f0)^4)`` as a kernel of 9x9 pixels, f0 = 0.4 cycles a pixel.
+    """The filter ``R(f) = f exp(-(f / f0)^4)`` as a kernel of 9x9 pixels, f0 = 0.4 cycles a pixel: float32, read-only.
 
     The power of natural images falls as 1 / f^2: multiplied by f it is flat, and the exponential keeps noise near the
     sampling limit down. The inverse transform is cut by a Hann window and freed of its mean, so that even areas give
-    exactly zero. (f0 is recalled from the paper, not checked; there the filter acts on the whole image.)
-
-    Returns:
-        float32 (9, 9), read-only.
-
-    Reference:
-        B. Olshausen, D. Field: Sparse Coding with an Overcomplete Basis Set: A Strategy Employed by V1? Vision
-        Research, 1997.
+    exactly zero. (f0 is recalled from Olshausen and Field 1997, not checked; there the filter acts on the whole image.)
     """
     frequencies = np.fft.fftfreq(_GRID)
     radius = np.hypot(frequencies[:, None], frequencies)

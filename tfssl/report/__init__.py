@@ -8,23 +8,9 @@ from tfssl.errors import ConfigError, SourceError, TfsslError
 from tfssl.files import read_json
 from tfssl.report.evaluations import find_evaluations, headline, own_metrics, transfer
 from tfssl.report.runs import facts, learning, pretext, read_runs, verdict
-from tfssl.visualization.page import (
-    FORMATS,
-    Cell,
-    Code,
-    Details,
-    Figure,
-    Heading,
-    Row,
-    Section,
-    Table,
-    numbers_table,
-    words,
-    write_page,
-)
+from tfssl.visualization import page
 
-PAGE = "report.html"
-"""Name of the page."""
+PAGE = "report.html"  # name of the page
 
 _READING = (
     "Gains are the number less that of the first baseline: the same network with new random weights where it was "
@@ -36,7 +22,7 @@ _READING = (
 
 
 def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
-    """Write ``out/report.html``, whole or not at all.
+    """Write ``out/report.html``, whole or not at all, and return its path.
 
     Runs, finished or not, stand side by side: what they are, the images of their pretext tasks, learning curves with
     the trivial predictor's loss, and whatever was measured and drawn, each number beside its baselines. What is
@@ -50,9 +36,6 @@ def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
         visualizations: further folders that ``tfssl visualize`` wrote, searched to the bottom.
         data: images to draw those of the pretext tasks from anew, as the methods learn from; None takes those of the
             training.
-
-    Returns:
-        Path of the page.
 
     Raises:
         ModelError: if one of ``runs`` is no run directory.
@@ -79,7 +62,8 @@ def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
             _about(measured, problems),
         ]
         title = f"What was learned: {', '.join(run.name for run in records)}"
-        return write_page(out / PAGE, title, sections, text=_summary(records, measured, galleries))
+        text = _summary(run=records, evaluation=measured, visualization=galleries)
+        return page.write_page(out / PAGE, title, sections, text=text)
 
 
 def _draw(runs, data, folder, problems):
@@ -102,14 +86,11 @@ def _draw(runs, data, folder, problems):
     return drawn
 
 
-def _summary(runs, measured, galleries):
+def _summary(**found):
     from tfssl import __version__
 
-    def count(number, thing):
-        return f"{number} {thing}{'' if number == 1 else 's'}"
-
-    found = f"{count(len(runs), 'run')}, {count(len(measured), 'evaluation')}, {count(len(galleries), 'visualization')}"
-    return f"{found}. Written by tfssl {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+    counts = ", ".join(f"{len(items)} {thing}{'' if len(items) == 1 else 's'}" for thing, items in found.items())
+    return f"{counts}. Written by tfssl {__version__} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
 
 
 def _glance(runs, measured):
@@ -117,14 +98,14 @@ def _glance(runs, measured):
     rows = []
     for run in runs:
         loss, trivial = run.last.get("loss"), run.last.get("baseline")
-        gain = verdict(loss - trivial if loss is not None and trivial is not None else None, False)
-        steps = run.last.get("step", 0)
-        what = f"{run.method.name()}; {steps:,.0f} steps"
-        beside = None if trivial is None else Cell(trivial, below="trivial predictor")
-        rows.append([Cell(run.name, below=what), "loss at the end", loss, gain, beside])
-        rows += [[Cell(run.name), *headline(one)] for one in measured if one.run == run.name]
+        gain = verdict(None if None in (loss, trivial) else loss - trivial, False)
+        what = f"{run.method.name()}; {run.last.get('step', 0):,.0f} steps"
+        beside = None if trivial is None else page.Cell(trivial, below="trivial predictor")
+        rows.append([page.Cell(run.name, below=what), "loss at the end", loss, gain, beside])
+        rows += [[page.Cell(run.name), *headline(one)] for one in measured if one.run == run.name]
     caption = "Every number stands beside what a predictor without learning reaches; losing to it is said."
-    return Section("At a glance", [Table(["Run", "What", "Measured", "Gain", "Beside"], rows, caption)], "glance")
+    table = page.Table(["Run", "What", "Measured", "Gain", "Beside"], rows, caption)
+    return page.Section("At a glance", [table], "glance")
 
 
 def _find_galleries(runs, folders):
@@ -139,33 +120,32 @@ def _find_galleries(runs, folders):
 
 
 def _search(folder):
-    pages = (page.parent.resolve() for page in Path(folder).glob("**/index.html"))
-    return sorted(page for page in pages if _images(page))
+    return sorted(file.parent.resolve() for file in Path(folder).glob("**/index.html") if _images(file.parent))
 
 
 def _images(folder):
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in FORMATS)
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in page.FORMATS)
 
 
 def _galleries(runs, folders):
-    """Their images, numbers and constants."""
     blocks: list = []
     if not folders:
         command = f"tfssl visualize {runs[0].folder} filters --out {runs[0].folder}/visualizations/filters"
-        blocks += ["None were found. To have filters here:", Code(command)]
+        blocks += ["None were found. To have filters here:", page.Code(command)]
     for folder in folders:
         try:
             record = read_json(folder / "numbers.json")
         except (OSError, ValueError):
             record = {}
         record = record if isinstance(record, dict) else {}
-        title, protocol = record.get("title") or words(folder.name), record.get("protocol") or {}
-        figures = [Figure(file, f"{title}: {file.stem} ({folder.name}/{file.name})") for file in _images(folder)]
-        settings = "; ".join(f"{words(key)} {value}" for key, value in protocol.items())
+        title, protocol = record.get("title") or page.words(folder.name), record.get("protocol") or {}
+        figures = [page.Figure(file, f"{title}: {file.stem} ({folder.name}/{file.name})") for file in _images(folder)]
+        settings = "; ".join(f"{page.words(key)} {value}" for key, value in protocol.items())
         made = f"Made with: {settings}." if settings else "How they were made is not recorded (no numbers.json)."
-        numbers = numbers_table(record.get("numbers") or {}, f"Numbers of {title}")
-        blocks += [Heading(title), Row(figures), numbers, Details("How they were made", [made, Code(str(folder))])]
-    return Section("Images of what was learned", blocks, "visualizations", "Images")
+        numbers = page.numbers_table(record.get("numbers") or {}, f"Numbers of {title}")
+        details = page.Details("How they were made", [made, page.Code(str(folder))])
+        blocks += [page.Heading(title), page.Row(figures), numbers, details]
+    return page.Section("Images of what was learned", blocks, "visualizations", "Images")
 
 
 def _about(measured, problems):
@@ -179,7 +159,7 @@ def _about(measured, problems):
         ("Evaluations of other weights", stale),
         ("Evaluations whose run was guessed", guessed),
     ):
-        blocks += [Heading(heading), "\n\n".join(lines)] if lines else []
+        blocks += [page.Heading(heading), "\n\n".join(lines)] if lines else []
     if len(blocks) == 1:
         blocks.append("Every file that was found could be read, and every evaluation given to its run.")
-    return Section("How to read this page", blocks, "about", "About")
+    return page.Section("How to read this page", blocks, "about", "About")

@@ -7,20 +7,8 @@ from pathlib import Path
 from tfssl.errors import SourceError
 from tfssl.evaluation.record import Record, read_record
 from tfssl.report.runs import losses, verdict
+from tfssl.visualization import page
 from tfssl.visualization.line_plot import draw_lines
-from tfssl.visualization.page import (
-    NOTHING,
-    Cell,
-    Code,
-    Details,
-    Figure,
-    Heading,
-    Note,
-    Section,
-    Table,
-    format_cell,
-    words,
-)
 
 _SHOWN = 8  # metrics that are shown at once; the others are a click away
 _TAP = "tap_"  # how records call the metric of a single tap
@@ -32,8 +20,6 @@ class Evaluation:
     """A folder with a ``metrics.json``.
 
     Args:
-        folder: the folder.
-        record: its :class:`~tfssl.evaluation.record.Record`.
         run: name of the run it belongs to; None if that is not known.
         because: how that is known, in words.
         own: whether these are metrics of the method itself and not of a task.
@@ -54,8 +40,7 @@ class Evaluation:
 
     @property
     def what(self):
-        """What it is, to be read."""
-        return "own metrics" if self.own else words(self.record.task or "evaluation")
+        return "own metrics" if self.own else page.words(self.record.task or "evaluation")
 
     @property
     def by_tap(self):
@@ -70,14 +55,11 @@ class Evaluation:
 
 
 def find_evaluations(runs, folders=()):
-    """Everything that was measured.
+    """Everything that was measured: ``(list of Evaluation, texts that say which files could not be read)``.
 
     Args:
         runs: list of :class:`~tfssl.report.runs.RunRecord`; what lies in their folders ``evaluations/`` is theirs.
         folders: further folders, searched to the bottom.
-
-    Returns:
-        ``(list of Evaluation, list of texts)``: the texts say which files could not be read.
 
     Raises:
         SourceError: if one of ``folders`` holds none.
@@ -130,37 +112,33 @@ def headline(evaluation):
     """The first metric beside its first baseline, as a row of a table."""
     key, metric = next(iter(evaluation.compared.items()), (None, None))
     if metric is None:
-        return [evaluation.what, Cell("listed below", numeric=True), None, None]
+        return [evaluation.what, page.Cell("listed below", numeric=True), None, None]
     first, beside = next(iter(metric.baselines.items()), ("no baseline recorded", None))
-    value, beside = Cell(metric.value, metric.std, words(key)), Cell(beside, below=words(first))
+    value, beside = page.Cell(metric.value, metric.std, page.words(key)), page.Cell(beside, below=page.words(first))
     return [evaluation.what, value, _gain(metric), beside]
 
 
 def _gain(metric):
-    """The verdict over the first baseline."""
     if not metric.baselines:
-        return Cell(None)
+        return page.Cell(None)
     name, beside = next(iter(metric.baselines.items()))
     known = metric.value == metric.value and beside is not None
     gain = verdict(metric.value - beside if known else None, metric.higher_is_better)
-    return dataclasses.replace(gain, below=f"over {words(name)}")
+    return gain._replace(below=f"over {page.words(name)}")
 
 
 def own_metrics(runs, measured):
     """What each method says of itself: the loss of all runs, then run by run."""
-    blocks, missing = [losses(runs)], []
+    blocks, found = [losses(runs)], {run.name: [m for m in measured if m.run == run.name and m.own] for run in runs}
     for run in runs:
-        own = [m for m in measured if m.run == run.name and m.own]
-        if not own:
-            missing.append(run)
-            continue
-        blocks.append(Heading(f"{run.name}: {run.method.name()}"))
-        for one in own:
+        blocks += [page.Heading(f"{run.name}: {run.method.name()}")] if found[run.name] else []
+        for one in found[run.name]:
             source = one.record.about.get("source") or one.record.protocol.get("data") or "not named"
             caption = f"Own metrics of {run.name}; data: {source}; measured: {_count(one) or 'not counted'}"
             blocks += [*_comparison({run.name: one}, caption), *_after_the_table(one)]
+    missing = [run for run in runs if not found[run.name]]
     blocks += _missing(missing, "Own metrics were not measured", "--data IMAGES", "own")
-    return Section("The methods' own metrics", blocks, "own", "Own metrics")
+    return page.Section("The methods' own metrics", blocks, "own", "Own metrics")
 
 
 def transfer(runs, measured):
@@ -170,9 +148,8 @@ def transfer(runs, measured):
     for group in _groups(tasks):
         blocks += _group(group, [other for other in tasks if other.record.task == group[0].record.task])
     missing = [run for run in runs if not any(m.run == run.name for m in tasks)]
-    options = "--task linear_probe --data CLASSES"
-    blocks += _missing(missing, "Not evaluated on any task", options, "linear_probe")
-    return Section("Transfer: what the features are good for", blocks, "transfer", "Transfer")
+    blocks += _missing(missing, "Not evaluated on any task", "--task linear_probe --data CLASSES", "linear_probe")
+    return page.Section("Transfer: what the features are good for", blocks, "transfer", "Transfer")
 
 
 def _groups(measured):
@@ -186,18 +163,17 @@ def _groups(measured):
 
 
 def _missing(runs, what, options, folder):
-    """What was not measured, and how to have it."""
     commands = [f"tfssl evaluate {run.folder} {options} --out {run.folder}/evaluations/{folder}" for run in runs]
     names = ", ".join(run.name for run in runs)
-    return [f"{what}: {names}. To have it here:", Code("\n".join(commands))] if runs else []
+    return [f"{what}: {names}. To have it here:", page.Code("\n".join(commands))] if runs else []
 
 
 def _group(group, same_task):
     first, task, protocol = group[0], group[0].what, group[0].record.protocol
     differing = [k for k in protocol if len({json.dumps(m.record.protocol.get(k)) for m in same_task}) > 1]
-    told_apart = ", ".join(f"{words(key)} {_text(protocol[key])}" for key in differing)
-    yield Heading(f"{task} ({told_apart})" if told_apart else task)
-    yield Note(_conditions(first))
+    told_apart = ", ".join(f"{page.words(key)} {_text(protocol[key])}" for key in differing)
+    yield page.Heading(f"{task} ({told_apart})" if told_apart else task)
+    yield page.Note(_conditions(first))
     names = [one.name for one in group]  # those of one network are told apart by their folders
     named = {m.name if names.count(m.name) == 1 else f"{m.name} ({m.folder})": m for m in group}
     best = "; the best in bold" if len(named) > 1 else ""
@@ -212,61 +188,50 @@ def _group(group, same_task):
 def _conditions(one):
     protocol = one.record.protocol
     data = [protocol[key] for key in ("data", "train", "test", "split") if isinstance(protocol.get(key), str)]
-    named = [
-        f"{words(k)} {_text(protocol[k])}" for k in ("image_size", "seeds", "strategy") if protocol.get(k) is not None
-    ]
+    known = [key for key in ("image_size", "seeds", "strategy") if protocol.get(key) is not None]
+    named = [f"{page.words(key)} {_text(protocol[key])}" for key in known]
     return "; ".join(filter(None, [", ".join(data), _count(one), ", ".join(named)])) + "."
 
 
 def _count(one):
     record = one.record
-    return ", ".join(f"{format_cell(float(record[key]))} {text}" for key, text in _COUNTS.items() if key in record)
+    return ", ".join(f"{page.format_cell(float(record[key]))} {text}" for key, text in _COUNTS.items() if key in record)
 
 
 def _comparison(group, caption):
-    """Tables with rows of a metric and an encoder and columns of its baselines; the first ones, and on demand the rest.
-
-    Args:
-        group: ``{name: Evaluation}`` under one protocol.
-        caption: of the table.
-    """
+    """Tables with rows of a metric and an encoder and columns of its baselines; the rest on demand."""
     metrics = list(dict.fromkeys(key for one in group.values() for key in one.compared))
-    if not metrics:
-        yield "Its record says of no number what it stands beside; all of them are listed below."
-    else:
-        yield _table(group, metrics[:_SHOWN], caption)
+    nothing = "Its record says of no number what it stands beside; all of them are listed below."
+    yield _table(group, metrics[:_SHOWN], caption) if metrics else nothing
     if len(metrics) > _SHOWN:
         more = _table(group, metrics[_SHOWN:], caption)
-        yield Details(f"{len(metrics) - _SHOWN} more metrics beside their baselines", [more])
+        yield page.Details(f"{len(metrics) - _SHOWN} more metrics beside their baselines", [more])
 
 
 def _table(group, metrics, caption):
-    found = [
-        (key, name, one, one.compared[key]) for key in metrics for name, one in group.items() if key in one.compared
-    ]
+    all_of = [(key, name, one, one.compared.get(key)) for key in metrics for name, one in group.items()]
+    found = [row for row in all_of if row[-1] is not None]
     baselines = list(dict.fromkeys(name for *_, metric in found for name in metric.baselines))
-    rows = []
+    rows, several = [], len(group) > 1
     for key, name, one, metric in found:
         details = one.record.details
         encoders = details.get("encoders") if isinstance(details.get("encoders"), dict) else {}
         unit = "" if metric.unit == "fraction" else metric.unit
-        heading = Cell(name, below=" ".join(filter(None, [words(key), unit]))) if len(group) > 1 else None
-        best = _is_best(metric, [other.compared[key] for other in group.values() if key in other.compared])
-        rows.append(
-            [
-                heading or Cell(words(key), below=unit),
-                Cell(metric.value, metric.std, _tap(details, key), "best" if best else ""),
-                _gain(metric),
-                *(_beside(metric, key, name, encoders.get(name) or {}) for name in baselines),
-            ]
+        heading = (
+            page.Cell(name, below=f"{page.words(key)} {unit}".strip())
+            if several
+            else page.Cell(page.words(key), below=unit)
         )
-    header = ["Encoder, metric" if len(group) > 1 else "Metric", "Measured", "Gain", *map(words, baselines)]
-    return Table(header, rows, caption)
-
-
-def _beside(metric, key, name, about):
-    tap = _tap(about, key) if name in metric.baselines else ""
-    return Cell(metric.baselines.get(name), about.get(f"{key}_std"), tap)
+        best = _is_best(metric, [other.compared[key] for other in group.values() if key in other.compared])
+        measured = page.Cell(metric.value, metric.std, _tap(details, key), "best" if best else "")
+        rows.append([heading, measured, _gain(metric)])
+        for baseline in baselines:
+            about, beside = encoders.get(baseline) or {}, metric.baselines.get(baseline)
+            tap = _tap(about, key) if baseline in metric.baselines else ""
+            rows[-1].append(page.Cell(beside, about.get(f"{key}_std"), tap))
+    return page.Table(
+        ["Encoder, metric" if several else "Metric", "Measured", "Gain", *map(page.words, baselines)], rows, caption
+    )
 
 
 def _tap(about, key):
@@ -276,7 +241,6 @@ def _tap(about, key):
 
 
 def _is_best(metric, others):
-    """Whether it is the best of several, if it is known which side is the good one."""
     known = [other.value for other in others if other.value == other.value]
     if len(known) < 2 or metric.higher_is_better is None:
         return False
@@ -289,49 +253,44 @@ def _by_tap(group):
     taps = list(dict.fromkeys(tap for one in group.values() for tap in one.by_tap))
     if not taps:
         return
-    values, rows, dashed = {}, [], {}
+    values, dashed = {}, {}
     for name, one in group.items():
         values[name] = {tap: (metric.value, metric.std) for tap, metric in one.by_tap.items()}
-        for baseline in dict.fromkeys(key for metric in one.by_tap.values() for key in metric.baselines):
-            beside = f"{name}, {words(baseline)}"
-            values[beside] = {
-                tap: (metric.baselines[baseline], None)
-                for tap, metric in one.by_tap.items()
-                if baseline in metric.baselines
-            }
-            dashed[beside] = name
-    for name, own in values.items():
-        rows.append([name, *(Cell(*own[tap]) if tap in own else NOTHING for tap in taps)])
+        for tap, metric in one.by_tap.items():
+            for baseline, value in metric.baselines.items():
+                beside = f"{name}, {page.words(baseline)}"
+                values.setdefault(beside, {})[tap] = value, None
+                dashed[beside] = name
+    rows = [
+        [name, *(page.Cell(*own[tap]) if tap in own else page.NOTHING for tap in taps)] for name, own in values.items()
+    ]
     curves = {
         name: ([n for n, tap in enumerate(taps) if tap in own], [own[tap][0] for tap in taps if tap in own])
         for name, own in values.items()
     }
-    label = words(next(iter(next(iter(group.values())).record)))  # single taps are told of the headline
+    label = page.words(next(iter(next(iter(group.values())).record)))  # single taps are told of the headline
     figure = draw_lines(curves, x_label="tap", y_label=label, x_ticks=dict(enumerate(taps)), dashed=dashed)
-    yield Figure(figure, "By tap, mean over the seeds; dashed, its baselines.", "Curves over the taps")
-    yield Table(["Encoder", *taps], rows, "The same as numbers, ± standard deviation over seeds")
+    yield page.Figure(figure, "By tap, mean over the seeds; dashed, its baselines.", "Curves over the taps")
+    yield page.Table(["Encoder", *taps], rows, "The same as numbers, ± standard deviation over seeds")
 
 
 def _after_the_table(one):
     """Its images; then, on demand, all numbers, constants and versions of its record."""
     what = f"{one.what} of {one.name}"
     for file in sorted(one.folder.glob("*.png")):
-        yield Figure(file, f"{words(file.stem).capitalize()}: {what} ({file.name})")
-    yield Details(f"Every number and constant: {what}", list(_everything(one)))
+        yield page.Figure(file, f"{page.words(file.stem).capitalize()}: {what} ({file.name})")
+    yield page.Details(f"Every number and constant: {what}", list(_everything(one)))
 
 
 def _everything(one):
     record = one.record
-    yield Note(f"From {one.folder}. Given to {one.run or 'no run'}: {one.because}.")
-    rows = [[key, Cell(metric.value, metric.std)] for key, metric in record.items()]
+    yield page.Note(f"From {one.folder}. Given to {one.run or 'no run'}: {one.because}.")
+    rows = [[key, page.Cell(metric.value, metric.std)] for key, metric in record.items()]
     rows += [[key, value] for key, value in record.details.items() if isinstance(value, str)]
-    yield Table(["Name", "Value"], rows, "All numbers of the record")
+    yield page.Table(["Name", "Value"], rows, "All numbers of the record")
     for heading, values in (("Protocol", record.protocol), ("Versions", record.about.get("versions") or {})):
-        if values:
-            rows = [[words(key), _text(value)] for key, value in values.items()]
-            yield Table([heading, "Value"], rows, f"{heading}, as recorded")
-        else:
-            yield f"{heading}: not recorded."
+        rows = [[page.words(key), _text(value)] for key, value in values.items()]
+        yield page.Table([heading, "Value"], rows, f"{heading}, as recorded") if rows else f"{heading}: not recorded."
 
 
 def _text(value):

@@ -14,17 +14,11 @@ _FUNCTIONS = {
     "distance": "tfssl.visualization.neighbors",
 }
 
-KINDS = tuple(_FUNCTIONS)
-"""Names of the kinds."""
+KINDS = tuple(_FUNCTIONS)  # names of the kinds
 
 
 def draw(kind: str, networks, **options):
-    """Draw a kind: ``{network: encoder}`` -> ``{network: {name: number}}``.
-
-    Raises:
-        ConfigError: for an unknown name; lists the known ones.
-        ModelError: for an encoder of anything but images.
-    """
+    """Draw a kind, ``{network: encoder}`` -> ``{network: {name: number}}``; a ConfigError for an unknown one."""
     for name, network in networks.items():
         modality = getattr(network, "modality", "image")
         if modality != "image":
@@ -33,11 +27,7 @@ def draw(kind: str, networks, **options):
 
 
 def kind_options(kind: str) -> dict[str, object]:
-    """``{argument: default}`` of a kind's function, found without importing it, see :func:`tfssl.options.declared`.
-
-    Raises:
-        ConfigError: as :func:`draw`.
-    """
+    """``{argument: default}`` of a kind's function, found without importing it, see :func:`tfssl.options.declared`."""
     return declared(_module(kind), kind)
 
 

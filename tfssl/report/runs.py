@@ -12,20 +12,8 @@ import yaml
 from tfssl.config import RunConfig, load_config
 from tfssl.errors import ModelError
 from tfssl.files import read_json, sha256
+from tfssl.visualization import page
 from tfssl.visualization.line_plot import draw_lines
-from tfssl.visualization.page import (
-    NOTHING,
-    Cell,
-    Code,
-    Details,
-    Figure,
-    Heading,
-    Row,
-    Section,
-    Table,
-    format_cell,
-    words,
-)
 
 _NOT_CURVES = ("epoch", "step", "phase", "seconds", "wait_fraction", "wait_share", "skipped", "baseline", "loss")
 """Columns of history.csv that are no measurement of their own; wait_share is what older runs have."""
@@ -33,24 +21,17 @@ _NOT_CURVES = ("epoch", "step", "phase", "seconds", "wait_fraction", "wait_share
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-    """A run, finished or not.
-
-    Args:
-        folder: the run directory.
-        name: what the report calls it; no two runs of a report share it.
-    """
+    """A run, finished or not: its directory, and what the report calls it; no two runs of a report share a name."""
 
     folder: Path
     name: str
 
     @cached_property
     def config(self) -> RunConfig:
-        """Method and settings."""
         return load_config(self.folder / "config.yaml")
 
     @property
     def method(self):
-        """The :class:`~tfssl.methods.base.Method`."""
         return self.config.method
 
     @property
@@ -62,20 +43,14 @@ class RunRecord:
     @cached_property
     def history(self):
         """Rows of history.csv, ``{column: number, text of a phase, or None}``; empty if there is none."""
-        file = self.folder / "history.csv"
-        if not file.is_file():
-            return []
-        with open(file, newline="", encoding="utf-8") as lines:
-            return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+        return [{key: _number(value) for key, value in row.items()} for row in self._rows("history.csv") or []]
 
     @property
     def last(self):
-        """The last row of the history; empty if there is none."""
         return self.history[-1] if self.history else {}
 
     @cached_property
     def metrics(self):
-        """Content of metrics.json; empty where training has not ended."""
         file = self.folder / "metrics.json"
         return read_json(file) if file.is_file() else {}
 
@@ -87,12 +62,10 @@ class RunRecord:
 
     @cached_property
     def fingerprint(self):
-        """SHA-256 of that file, or None."""
         return sha256(self.weights) if self.weights else None
 
     @cached_property
     def saved_with(self):
-        """Version of Keras and date that the network was saved with, as text."""
         try:
             with zipfile.ZipFile(self.weights or "") as archive:
                 about = json.loads(archive.read("metadata.json"))
@@ -102,27 +75,24 @@ class RunRecord:
 
     @property
     def sample(self):
-        """The newest image in samples/, or None."""
         return max(self.folder.glob("samples/*.png"), default=None)
 
     @property
     def skipped(self):
         """Number of images that could not be read in training; None where that is not recorded."""
-        file = self.folder / "skipped.csv"
+        rows = self._rows("skipped.csv")
+        return None if rows is None else len(rows)
+
+    def _rows(self, name):
+        file = self.folder / name
         if not file.is_file():
             return None
         with open(file, newline="", encoding="utf-8") as lines:
-            return sum(1 for _ in csv.DictReader(lines))
+            return list(csv.DictReader(lines))
 
 
 def read_runs(folders):
-    """The runs of a report.
-
-    Args:
-        folders: run directories; one that is given twice counts once.
-
-    Returns:
-        List of :class:`RunRecord`, in this order.
+    """The :class:`RunRecord` of each run directory; one that is given twice counts once.
 
     Raises:
         ModelError: if one is no run directory.
@@ -143,13 +113,13 @@ def read_runs(folders):
 def verdict(gain, higher_is_better):
     """A difference in words, sign and color, so that none of them is needed alone: a :class:`Cell`."""
     if gain is None:
-        return Cell(None)
+        return page.Cell(None)
     sign = "+" if gain > 0 else "\N{MINUS SIGN}" if gain < 0 else "\N{PLUS-MINUS SIGN}"
-    text = f"{sign}{format_cell(abs(gain))}"
+    text = f"{sign}{page.format_cell(abs(gain))}"
     if higher_is_better is None or not gain:
-        return Cell(text, numeric=True)
+        return page.Cell(text, numeric=True)
     better = (gain > 0) == higher_is_better
-    return Cell(f"{text} {'better' if better else 'worse'}", style="up" if better else "down", numeric=True)
+    return page.Cell(f"{text} {'better' if better else 'worse'}", style="up" if better else "down", numeric=True)
 
 
 def losses(runs):
@@ -161,26 +131,25 @@ def losses(runs):
         gain = verdict(loss - trivial if known else None, False)
         rows.append([run.name, loss, validation, trivial, gain, loss / trivial if known else None])
     header = ["Run", "Training loss", "Validation loss", "Trivial predictor", "Gain", "Fraction of the trivial"]
-    return Table(header, rows, "Loss of the last epoch, as training recorded it, beside ignoring the input")
+    return page.Table(header, rows, "Loss of the last epoch, as training recorded it, beside ignoring the input")
 
 
 def facts(runs):
     """What each run is, side by side; settings that differ; every setting on demand."""
-    columns = [dict(_facts(run)) for run in runs]
-    names, header = list(columns[0]), [run.name for run in runs]
-    rows = [[name, *(column[name] for column in columns)] for name in names]
-    blocks: list = [Table(["", *header], rows, "What each run is, from the files of its directory")]
+    columns, header = [dict(_facts(run)) for run in runs], [run.name for run in runs]
+    rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
+    blocks: list = [page.Table(["", *header], rows, "What each run is, from the files of its directory")]
     settings = [run.config.settings.model_dump(mode="json") for run in runs]
     differing = [key for key in settings[0] if len({json.dumps(column[key]) for column in settings}) > 1]
     if differing:
         rows = [[key, *(_setting(column[key]) for column in settings)] for key in differing]
-        blocks.append(Table(["Setting", *header], rows, "Training settings that differ"))
+        blocks.append(page.Table(["Setting", *header], rows, "Training settings that differ"))
     elif len(runs) > 1:
         blocks.append("All training settings are the same.")
     for run in runs:
-        text = yaml.safe_dump(run.config.to_dict(), sort_keys=False)
-        blocks.append(Details(f"Whole configuration of {run.name}", [Code(text)]))
-    return Section("Runs", blocks, "runs")
+        text = page.Code(yaml.safe_dump(run.config.to_dict(), sort_keys=False))
+        blocks.append(page.Details(f"Whole configuration of {run.name}", [text]))
+    return page.Section("Runs", blocks, "runs")
 
 
 def _facts(run):
@@ -192,33 +161,27 @@ def _facts(run):
     yield "Network", run.network
     yield "Training data", str(settings.data)
     yield "Validation data", str(settings.validation or "none")
-    steps_text = f"{format_cell(steps)} of batch {settings.batch_size}"
-    yield "Steps", f"{steps_text}, in {len(run.history)} of {settings.epochs} epochs"
+    epochs = f"{len(run.history)} of {settings.epochs} epochs"
+    yield "Steps", f"{page.format_cell(steps)} of batch {settings.batch_size}, in {epochs}"
     learning_rate = f"learning rate {_setting(settings.learning_rate)}"
     yield "Optimizer", f"{settings.optimizer}, {learning_rate}, {settings.schedule}"
     yield "Seed", str(settings.seed)
     yield "Time", _duration(seconds) + (f" ({1000 * seconds / steps:.0f} ms a step)" if seconds and steps else "")
     wait = run.last.get("wait_fraction", run.last.get("wait_share"))
-    yield "Waiting for data", NOTHING if wait is None else f"{100 * wait:.1f} % of the time"
-    yield "Unreadable images", NOTHING if run.skipped is None else str(run.skipped)
+    yield "Waiting for data", page.NOTHING if wait is None else f"{100 * wait:.1f} % of the time"
+    yield "Unreadable images", page.NOTHING if run.skipped is None else str(run.skipped)
     yield "State", "finished" if run.metrics and run.weights else "not finished: no trained network"
     yield "Versions", run.saved_with
-    yield "Weights, SHA-256", Cell((run.fingerprint or NOTHING)[:16], style="code")
-    yield "Directory", Cell(str(run.folder), style="code")
+    yield "Weights, SHA-256", page.Cell((run.fingerprint or page.NOTHING)[:16], style="code")
+    yield "Directory", page.Cell(str(run.folder), style="code")
 
 
 def pretext(runs, drawn, data=None):
-    """The newest image of what each run answers to its own task.
-
-    Args:
-        runs: list of :class:`RunRecord`.
-        drawn: ``{name of a run: PNG drawn for this page}``.
-        data: the images that those were drawn from.
-    """
+    """The newest image of what each run answers to its own task, or those ``drawn`` for this page from ``data``."""
     blocks: list = []
     for run in runs:
         file, settings = drawn.get(run.name) or run.sample, run.config.settings
-        blocks.append(Heading(f"{run.name}: {run.method.name()}"))
+        blocks.append(page.Heading(f"{run.name}: {run.method.name()}"))
         if file is None:
             blocks.append("There is no image: samples/ is empty. Give images with --data to have one drawn.")
             continue
@@ -229,8 +192,8 @@ def pretext(runs, drawn, data=None):
         else:
             origin = f"drawn in training ({file.name}) from training data, {settings.data}, which it has seen"
         text = f"What the {run.network} network of {run.name} answers to its own task; {origin}."
-        blocks.append(Figure(file, text, f"Answers of {run.name} to its pretext task"))
-    return Section("The pretext task", blocks, "pretext", "Pretext task")
+        blocks.append(page.Figure(file, text, f"Answers of {run.name} to its pretext task"))
+    return page.Section("The pretext task", blocks, "pretext", "Pretext task")
 
 
 def learning(runs):
@@ -238,8 +201,8 @@ def learning(runs):
     blocks: list = []
     fractions = {run.name: _points(run.history, _fraction) for run in runs if run.history}
     if len(fractions) > 1:
-        ends = [max(x) for x, _ in fractions.values()]
-        curves = {**fractions, "trivial predictor": ((0, max(ends)), (1.0, 1.0))}
+        end = max(max(x) for x, _ in fractions.values())
+        curves = {**fractions, "trivial predictor": ((0, end), (1.0, 1.0))}
         text = (
             "All runs: training loss, trivial predictor = 1. Losses of different tasks are in different units; each is "
             "divided by that of the trivial predictor, which ignores its input. What falls further need not have "
@@ -247,12 +210,9 @@ def learning(runs):
         )
         blocks.append(_curves(curves, "loss / trivial predictor's", text, {"trivial predictor": None}))
     for run in runs:
-        blocks.append(Heading(run.name))
-        if run.history:
-            blocks.append(Row(list(filter(None, _charts(run)))))
-        else:
-            blocks.append("No curve: history.csv is missing or empty, no epoch has ended yet.")
-    return Section("Learning curves", blocks, "curves")
+        nothing = "No curve: history.csv is missing or empty, no epoch has ended yet."
+        blocks += [page.Heading(run.name), page.Row(list(filter(None, _charts(run)))) if run.history else nothing]
+    return page.Section("Learning curves", blocks, "curves")
 
 
 def _charts(run):
@@ -266,7 +226,7 @@ def _charts(run):
         for column in (name for name in rows[0] if name not in _NOT_CURVES and not name.startswith("val_")):
             drawn = {"training": _points(rows, column), "validation": _points(rows, f"val_{column}")}
             when = "at the end of each epoch" if column == "learning_rate" else "mean over each epoch"
-            yield _curves(drawn, words(column), f"{words(column).capitalize()}{suffix}: {when}.")
+            yield _curves(drawn, page.words(column), f"{page.words(column).capitalize()}{suffix}: {when}.")
 
 
 def _curves(curves, label, caption, dashed=None):
@@ -275,7 +235,7 @@ def _curves(curves, label, caption, dashed=None):
     if not set(curves) - set(dashed or {}):
         return None
     dashed = {name: like for name, like in (dashed or {}).items() if name in curves}
-    return Figure(draw_lines(curves, x_label="step", y_label=label, dashed=dashed, size=(480, 330)), caption)
+    return page.Figure(draw_lines(curves, x_label="step", y_label=label, dashed=dashed, size=(480, 330)), caption)
 
 
 def _points(rows, column):
@@ -295,7 +255,7 @@ def _setting(value):
 def _duration(seconds):
     """Seconds to be read: 5532 -> "1 h 32 min"."""
     if seconds is None or seconds < 120:
-        return NOTHING if seconds is None else f"{seconds:.0f} s"
+        return page.NOTHING if seconds is None else f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 

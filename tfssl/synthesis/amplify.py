@@ -14,14 +14,7 @@ class Amplifier:
     """Steps of gradient ascent on ``1/2 ||phi(x)||^2`` of a tap's map phi.
 
     The signal that enters the layer backwards is then the activation itself. Where the tap comes after a ReLU, units
-    that are silent get no gradient.
-
-    Args:
-        network: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``; used in inference mode.
-        tap: name of the tap.
-
-    Reference:
-        A. Mordvintsev, C. Olah, M. Tyka: Inceptionism: Going Deeper into Neural Networks. 2015.
+    that are silent get no gradient. The network maps RGB in [0, 1], (B, H, W, 3), to ``{tap: (B, h, w, c)}``.
     """
 
     def __init__(self, network, tap):
@@ -39,15 +32,10 @@ class Amplifier:
         return float(self._compute(np.asarray(image, np.float32))[0])
 
     def step(self, image, step, shift=(0, 0)):
-        """One step ``image + step * g / mean|g|``, g the gradient at the image shifted in a circle; not clipped.
+        """One step ``image + step * g / mean|g|`` of float32 (H, W, 3) in [0, 1]; not clipped.
 
-        Args:
-            image: float32 (H, W, 3) in [0, 1].
-            step: mean absolute change of a value.
-            shift: rows and columns that the image is shifted by before the gradient is taken; undone after.
-
-        Returns:
-            float32 (H, W, 3). The image itself where the gradient is zero.
+        g is the gradient at the image shifted in a circle by ``shift`` rows and columns, shifted back; where it is zero
+        the image stays.
         """
         image = np.asarray(image, np.float32)
         gradient = self._compute(np.roll(image, shift, (0, 1)))[1].numpy()
@@ -58,10 +46,7 @@ class Amplifier:
 
 
 def octave_sizes(height, width, octaves=4, scale=1.4):
-    """Sizes of an image zoomed out again and again by ``scale``, the largest first.
-
-    300x400 with the defaults: 300x400, 214x286, 153x204, 109x146.
-    """
+    """Sizes of an image zoomed out by ``scale``, the largest first: 300x400, 214x286, 153x204, 109x146."""
     sizes = [(int(height), int(width))]
     for _ in range(octaves - 1):
         sizes.append(tuple(max(1, round(length / scale)) for length in sizes[-1]))
@@ -73,13 +58,12 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
 
     The image is zoomed out ``octaves - 1`` times. From the smallest size on, the detail found so far is enlarged,
     added to the image of that size, and refined by ``iterations`` steps, each on the image shifted in a circle by
-    up to ``jitter`` pixels, and clipped to [0, 1].
+    up to ``jitter`` pixels, and clipped to [0, 1]. Defaults are the released notebook's (google/deepdream).
 
     Args:
         amplifier: :class:`Amplifier` of a network's tap.
         image: float (H, W, 3) in [0, 1].
-        octaves, scale, iterations, jitter: 4, 1.4, 10, 32 pixels as in the released notebook.
-        step: mean absolute change of a value in a step; 1.5 of 255 levels as in the notebook.
+        step: mean absolute change of a value in a step.
         seed: of the shifts.
         progress: called after each step.
 
@@ -89,12 +73,13 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
 
     Raises:
         ConfigError: if an argument is outside its range, or the smallest octave is shorter than :data:`LEAST_SIZE`.
-
-    Reference:
-        A. Mordvintsev, C. Olah, M. Tyka: Inceptionism: Going Deeper into Neural Networks. 2015; google/deepdream.
     """
     image = np.asarray(image, np.float32)
-    _check(octaves=(octaves, 1), scale=(scale, 1), iterations=(iterations, 1), step=(step, 0), jitter=(jitter, 0))
+    leasts = {"octaves": 1, "scale": 1, "iterations": 1, "step": 0, "jitter": 0}
+    values = (octaves, scale, iterations, step, jitter)
+    for (name, least), value in zip(leasts.items(), values, strict=True):
+        if not value >= least:
+            raise ConfigError(f"`{name}` must be at least {least}. Received: {name}={value!r}")
     sizes = octave_sizes(*image.shape[:2], octaves, scale)
     if min(sizes[-1]) < LEAST_SIZE:
         raise ConfigError(
@@ -120,9 +105,3 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
 
 def _zoom(image, size):
     return image if image.shape[:2] == tuple(size) else tf.image.resize(image, size, method="bilinear").numpy()
-
-
-def _check(**values):
-    for name, (value, least) in values.items():
-        if not value >= least:
-            raise ConfigError(f"`{name}` must be at least {least}. Received: {name}={value!r}")

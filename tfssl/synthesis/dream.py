@@ -28,20 +28,11 @@ _TEXT = (
 
 
 def start_image(photo=None, *, image_size=224, seed=0):
-    """What a dream starts from.
+    """What a dream starts from, float32 (H, W, 3) in [0, 1]: noise, or a photograph.
 
-    Args:
-        photo: path, encoded bytes or ``PIL.Image``, reduced so that its longer side has at most ``image_size`` pixels;
-            None for noise.
-        image_size: in pixels.
-        seed: of the noise.
-
-    Returns:
-        float32 (H, W, 3) in [0, 1].
-
-    Raises:
-        SourceError: if the photograph cannot be read.
-        ConfigError: if image_size is under :data:`~tfssl.synthesis.amplify.LEAST_SIZE`.
+    That is a path, encoded bytes or a ``PIL.Image``, its longer side reduced to at most ``image_size`` pixels. Raises
+    SourceError if it cannot be read, ConfigError if ``image_size`` is under
+    :data:`~tfssl.synthesis.amplify.LEAST_SIZE`.
     """
     if image_size < LEAST_SIZE:
         raise ConfigError(f"`image_size` must be at least {LEAST_SIZE} pixels. Received: image_size={image_size}")
@@ -59,8 +50,7 @@ def dream(networks, *, out, tap=None, photo=None, image_size=224, octaves=4, ite
         networks: ``{name: keras.Model}``, encoders; all start from the same image with the same shifts.
         out: folder for ``dream-NAME-TAP.png``, the contact sheet ``dream.png``, ``index.html``, ``numbers.json``.
         tap: names of the taps, or one of them; None for all maps that the first network has.
-        photo: see :func:`start_image`; None for noise.
-        image_size: of the noise, or longer side of the photograph, in pixels.
+        photo, image_size: see :func:`start_image`; None for noise.
         octaves, iterations: see :func:`tfssl.synthesis.amplify.amplify`.
         seed: of noise and shifts.
         progress: called with (steps done, in all).
@@ -79,18 +69,16 @@ def dream(networks, *, out, tap=None, photo=None, image_size=224, octaves=4, ite
     steps = itertools.count(1)
 
     def count():
-        done = next(steps)
         if progress is not None:
-            progress(done, octaves * iterations * len(jobs))
+            progress(next(steps), octaves * iterations * len(jobs))
 
     shown, files, numbers = {}, {}, {name: {} for name in networks}
     for name, layer in jobs:
         amplifier, options = Amplifier(networks[name], layer), {"octaves": octaves, "iterations": iterations}
         found, gains = amplify(amplifier, image, seed=seed, progress=count, **options)
-        drawn = Image.fromarray(np.rint(found * 255.0).astype(np.uint8))
+        shown[name, layer] = Image.fromarray(np.rint(found * 255.0).astype(np.uint8))
         files.setdefault(layer, {})[name] = Path(out) / f"{file_stem('dream', name, layer)}.png"
-        save_png(drawn, files[layer][name])
-        shown[name, layer] = drawn
+        save_png(shown[name, layer], files[layer][name])
         before, after = gains[-1]
         numbers[name][f"{layer}_gain"] = after / before if before > 0 else float("nan")
         numbers[name][f"{layer}_change"] = float(np.abs(found - image).mean())

@@ -1,4 +1,4 @@
-"""What happens at each step of a run: checks, checkpoints, history, progress."""
+"""What happens at each step of a run: checks, checkpoints, history, progress, and how long it waits for data."""
 
 import csv
 import logging
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from tfssl.errors import TrainingError
 from tfssl.files import writing
@@ -36,7 +37,6 @@ class SkippedTable:
             self._write(["file", "reason"])
 
     def add(self, name, reason):
-        """Append a line, once for each name."""
         if name not in self._known:
             self._known.add(name)
             self._write([name, reason])
@@ -50,13 +50,7 @@ class SkippedTable:
 class Recorder(keras.callbacks.Callback):
     """Counts steps, stops on NaN, writes checkpoints and ``history.csv``, reports progress.
 
-    Args:
-        config: the run's :class:`tfssl.config.RunConfig`.
-        out: run directory.
-        state: :class:`tfssl.training.checkpoint.TrainingState`, updated in place.
-        steps_per_epoch: steps of an epoch.
-        skipped: the run's :class:`tfssl.data.pipeline.Skipped`.
-        reporter: a :class:`tfssl.training.progress.Reporter`, or None.
+    ``state``, a :class:`tfssl.training.checkpoint.TrainingState`, is updated in place; ``reporter`` may be None.
     """
 
     def __init__(self, *, config, out, state, steps_per_epoch, skipped, reporter=None):
@@ -80,7 +74,7 @@ class Recorder(keras.callbacks.Callback):
         self._stepped = None
 
     def begin(self, part, count):
-        """The steps that follow belong to ``part``, a :class:`tfssl.training.phases.Part`, one of ``count``."""
+        """The steps that follow belong to ``part``, a :class:`tfssl.training.fit.Part`, one of ``count``."""
         self.baseline = part.phase.baseline
         self._phase = part.phase.name if count > 1 else None
         self._first_of_phase = part.first * self.steps_per_epoch
@@ -136,6 +130,8 @@ class Recorder(keras.callbacks.Callback):
             "wait_fraction": self.wait_fraction(),
             "skipped": len(self.skipped.reasons),
         }
+        self._waited += self.clock.seconds  # each epoch has a clock of its own
+        self.clock = None
         self._write_history(row)
         state.loss_sum, state.loss_count = 0.0, 0
         self._save()
@@ -152,7 +148,6 @@ class Recorder(keras.callbacks.Callback):
         return (self._waited + (self.clock.seconds if self.clock else 0.0)) / elapsed if elapsed else 0.0
 
     def summary(self):
-        """Final figures for ``metrics.json``."""
         with open(self.out / "history.csv", newline="", encoding="utf-8") as file:
             last = list(csv.DictReader(file))[-1]
         return {
@@ -183,11 +178,10 @@ class Recorder(keras.callbacks.Callback):
             return
         mean = sum(self._recent) / len(self._recent)
         if mean >= self.baseline:
-            text = (
+            log.warning(
                 f"after {self.state.step} steps the loss is {mean:.4f}, not below {self.baseline:.4f}, what a "
                 f"predictor that ignores its input reaches; check the data and the learning rate"
             )
-            log.warning(text)
 
     def _report(self, now):
         if self.reporter is None:
@@ -202,3 +196,36 @@ class Recorder(keras.callbacks.Callback):
             wait_fraction=self.wait_fraction(),
             left=(self.total - self.state.step) * elapsed / max(done, 1),
         )
+
+
+class WaitClock:
+    """Adds up the time between asking for a batch and getting it.
+
+    Under MirroredStrategy a background thread fetches ahead, and the figure is a lower bound.
+    """
+
+    def __init__(self, arrival):
+        self._arrival = arrival
+        self._asked = time.time()
+        self.seconds = 0.0
+
+    def asking(self):
+        self._asked = time.time()
+
+    def arrived(self):
+        self.seconds += max(0.0, float(self._arrival.numpy()) - self._asked)
+
+
+def measure_wait(batches):
+    """``(dataset, WaitClock)``: the same batches of a dataset that ends in a prefetch, the arrival of each noted."""
+    with tf.device("/CPU:0"):
+        arrival = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
+    def stamp(*batch):
+        # Runs in the consumer's own call, after the prefetch buffer has handed the batch over.
+        arrival.assign(tf.timestamp())
+        return batch
+
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False  # it would move the stamp ahead of the consumer
+    return batches.map(stamp).with_options(options), WaitClock(arrival)

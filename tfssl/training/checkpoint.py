@@ -18,14 +18,7 @@ _KEEP = 2
 
 @dataclasses.dataclass
 class TrainingState:
-    """Where a run stands.
-
-    Args:
-        step: optimizer steps done.
-        loss_sum: sum of the training losses of the current epoch so far.
-        loss_count: number of steps in that sum.
-        seconds: training time so far.
-    """
+    """Where a run stands: steps done, the losses of the current epoch so far, training time."""
 
     step: int = 0
     loss_sum: float = 0.0
@@ -45,11 +38,7 @@ def save(model, state, folder):
 
 
 def newest(folder):
-    """Read the newest checkpoint that is whole.
-
-    Returns:
-        ``(TrainingState, arrays for :func:`assign`)``; a fresh state and None if there is none.
-    """
+    """``(TrainingState, arrays)`` of the newest checkpoint that is whole; a fresh state and None if there is none."""
     for path in sorted(Path(folder).glob("step_*.npz"), reverse=True):
         try:
             with np.load(path, allow_pickle=False) as archive:
@@ -61,11 +50,7 @@ def newest(folder):
 
 
 def assign(model, arrays, folder):
-    """Give ``model`` and its optimizers the values of a checkpoint.
-
-    Raises:
-        ModelError: if they belong to another network or optimizer.
-    """
+    """Give ``model`` and its optimizers the values of a checkpoint; ModelError if they are of another network."""
     variables = _variables(model)
     if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
         raise ModelError(f"{folder} belongs to another network or optimizer; start in another run directory")

@@ -8,15 +8,10 @@ from tfssl.errors import ConfigError
 
 
 def make_strategy(devices, batch_size):
-    """The ``tf.distribute`` strategy for ``devices`` devices.
+    """The ``tf.distribute`` strategy for so many devices: the default one for 1, else MirroredStrategy.
 
-    Args:
-        devices: 1 for the default strategy; more for MirroredStrategy over GPUs, or over logical CPU devices
-            where there is no GPU (slower than one, for tests).
-        batch_size: global batch size; must be divisible by devices.
-
-    Raises:
-        ConfigError: if there are fewer devices, or the batch cannot be divided.
+    It is over GPUs, or where there is none over logical CPU devices (slower than one, for tests). ConfigError if there
+    are fewer devices, or the batch cannot be divided.
     """
     if devices == 1:
         return tf.distribute.get_strategy()

@@ -1,6 +1,7 @@
 """Train a method from a configuration into a run directory; start again with the same call to resume."""
 
 import contextlib
+import dataclasses
 import logging
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfssl.config import RunConfig, load_config
+from tfssl.config import RunConfig, load_config, parse_config
 from tfssl.data.examples import Skipped
 from tfssl.data.images import FileSource
 from tfssl.data.source import check_source
@@ -17,13 +18,12 @@ from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
 from tfssl.files import write_json, writing
+from tfssl.methods.base import Phase
 from tfssl.training import checkpoint
-from tfssl.training.callbacks import Recorder, SkippedTable
+from tfssl.training.callbacks import Recorder, SkippedTable, measure_wait
 from tfssl.training.distribution import make_strategy
 from tfssl.training.optimizers import build_optimizer, optimizers_of
-from tfssl.training.phases import divide, part_of
 from tfssl.training.runs import STATISTICS, load_run, load_weights, read_statistics
-from tfssl.training.wait import measure_wait
 
 log = logging.getLogger("tfssl")
 
@@ -169,20 +169,15 @@ def _precision(name):
 
 
 def train(config, out=None, **overrides):
-    """Train from a configuration file or the name of a shipped one, as ``tfssl train`` does.
+    """Train from a configuration file or the name of a shipped one, as ``tfssl train`` does; see :func:`fit`.
 
     Args:
         config: path of a YAML file, or a name such as ``"colorization/cpu"``.
         out: run directory; default ``runs/<method>-<file name>``.
         **overrides: values that replace those of the file, checked the same way.
-
-    Returns:
-        The trained ``keras.Model``; everything else is in the run directory.
     """
     loaded = load_config(config)
     if overrides:
-        from tfssl.config import parse_config
-
         loaded = parse_config({**loaded.to_dict(), **overrides})
     return fit(loaded, out if out is not None else default_run(config, loaded))
 
@@ -193,7 +188,6 @@ def default_run(config, loaded):
 
 
 def _claim(config, out):
-    """Create the run directory, or check that it belongs to the same configuration."""
     effective = out / "config.yaml"
     if effective.exists():
         old, new = load_config(effective).to_dict(), config.to_dict()
@@ -254,7 +248,35 @@ def _sample(method, model, settings, out, epoch):
 
 
 def _finish(model, out, recorder):
-    temporary = out / "unfinished.keras"
-    model.save(temporary)
-    os.replace(temporary, out / "model.keras")
+    with writing(out / "model.keras") as file:
+        model.save(file.name)
     write_json(out / "metrics.json", recorder.summary())
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Epochs ``first`` to ``end`` - 1, counted from 0, of a phase."""
+
+    phase: Phase
+    first: int
+    end: int
+
+
+def divide(phases, epochs):
+    """Divide the epochs of a run among the phases of its method: a :class:`Part` each, one epoch at least."""
+    if epochs < len(phases):
+        names = ", ".join(phase.name for phase in phases)
+        raise ConfigError(f"`epochs` must be at least {len(phases)}, one for each phase ({names}). Received: {epochs=}")
+    parts, fraction, first = [], 0.0, 0
+    for number, phase in enumerate(phases):
+        fraction += phase.fraction
+        latest = epochs - (len(phases) - number - 1)  # leaves one epoch for each phase that follows
+        end = min(max(round(fraction * epochs), first + 1), latest)
+        parts.append(Part(phase, first, end))
+        first = end
+    return parts
+
+
+def part_of(parts, step, steps_per_epoch):
+    """Number of the part that a checkpoint of ``step`` was written in: at a border, the one that ends there."""
+    return next(i for i, part in enumerate(parts) if step <= part.end * steps_per_epoch)

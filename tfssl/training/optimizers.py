@@ -13,13 +13,7 @@ _NAMES = ("adam", "adamw", "sgd", "rmsprop", "lamb", "lion", "adagrad", "adadelt
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from zero, then a half cosine down to zero at ``total_steps``.
-
-    Args:
-        peak: learning rate after the warm-up.
-        total_steps: steps of the whole training.
-        warmup_steps: steps of the warm-up.
-    """
+    """Linear warm-up from zero to ``peak``, then a half cosine down to zero at ``total_steps``."""
 
     def __init__(self, peak, total_steps, warmup_steps=0):
         self.peak = peak
@@ -29,8 +23,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         step = ops.cast(step, "float32")
         rising = (step + 1.0) / max(self.warmup_steps, 1)
-        share = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
-        falling = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))
+        fraction = (step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1)
+        falling = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(fraction, 0.0, 1.0)))
         return self.peak * ops.where(step < self.warmup_steps, rising, falling)
 
     def get_config(self):
@@ -39,12 +33,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class WarmupSteps(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from zero, then a rate that changes at given steps.
-
-    Args:
-        rates: ``{step: rate}``, beginning with step 0.
-        warmup_steps: steps of the warm-up.
-    """
+    """Linear warm-up from zero, then the values of the table ``{step: learning rate}``, which begins with step 0."""
 
     def __init__(self, rates, warmup_steps=0):
         self.rates = {int(step): float(rate) for step, rate in sorted(rates.items(), key=lambda item: int(item[0]))}
@@ -75,12 +64,9 @@ def build_optimizer(settings, total_steps, factor=1.0):
     """Make the optimizer of a run, or of a phase of it.
 
     Args:
-        settings: a :class:`tfssl.config.TrainSettings`.
+        settings: a :class:`tfssl.config.TrainSettings`; ConfigError if its optimizer is unknown or does not take them.
         total_steps: steps that it takes; where the cosine ends.
         factor: multiple of the learning rate.
-
-    Raises:
-        ConfigError: for an unknown optimizer or one that does not take the given settings.
     """
     if settings.optimizer not in _NAMES:
         close = difflib.get_close_matches(settings.optimizer, _NAMES, n=1)

@@ -5,12 +5,7 @@ import time
 
 
 class Reporter:
-    """Progress of a run: a bar on a terminal, a plain line now and then elsewhere.
-
-    Args:
-        stream: where to write; default standard error.
-        every: seconds between plain lines.
-    """
+    """Progress of a run: a bar on a terminal, a plain line every so many seconds elsewhere; default standard error."""
 
     def __init__(self, stream=None, every=30.0):
         self.stream = stream or sys.stderr
@@ -22,19 +17,7 @@ class Reporter:
     def start(self, *, step, total):
         """Called once, with the step a run starts from and its last one."""
         if self.stream.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._bar = Progress(
-                TextColumn("training"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}"),
-                TimeRemainingColumn(),
-                console=Console(file=self.stream),
-            )
-            self._task = self._bar.add_task("train", total=total, completed=step, note="")
-            self._bar.start()
+            self._bar, self._task = _start_bar(self.stream, total, step, "training")
 
     def update(self, *, step, total, loss, images_per_second, wait_fraction, left):
         """Called after each step: figures of the run so far, ``left`` in seconds."""
@@ -46,11 +29,9 @@ class Reporter:
             print(f"step {step}/{total}  {note}  {left / 60:.1f} min left", file=self.stream, flush=True)
 
     def message(self, text):
-        """A line that stays."""
         print(text, file=self.stream, flush=True)
 
     def stop(self):
-        """Called at the end, also after an error."""
         if self._bar is not None:
             self._bar.stop()
 
@@ -59,10 +40,6 @@ class CountProgress:
     """Progress over a list of items: ``with CountProgress("images") as progress: progress(done, total)``.
 
     A bar with rate and time left on a terminal, a plain line every ten seconds elsewhere.
-
-    Args:
-        unit: what is counted, in the plural.
-        stream: where to write; default standard error.
     """
 
     def __init__(self, unit, stream=None):
@@ -80,24 +57,25 @@ class CountProgress:
             self._bar.stop()
 
     def __call__(self, done, total, note=""):
-        """Report that ``done`` of ``total`` items are finished; ``note`` is shown beside a bar."""
         now = time.monotonic()
         rate = done / max(now - self._started, 1e-9)
         text = f"{rate:.1f} {self.unit}/s  {note}".rstrip()
         if self.stream.isatty():
             if self._bar is None:
-                self._start_bar(total)
+                self._bar, self._task = _start_bar(self.stream, total)
             self._bar.update(self._task, completed=done, total=total, note=text)
         elif now - self._last >= 10:
             self._last = now
             left = (total - done) / max(rate, 1e-9)
             print(f"{done}/{total} {self.unit}  {text}  {left / 60:.1f} min left", file=self.stream, flush=True)
 
-    def _start_bar(self, total):
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
-        self._bar = Progress(*columns, console=Console(file=self.stream))
-        self._task = self._bar.add_task(self.unit, total=total, note="")
-        self._bar.start()
+def _start_bar(stream, total, done=0, label=None):
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
+    bar = Progress(*((TextColumn(label),) if label else ()), *columns, console=Console(file=stream))
+    task = bar.add_task("", total=total, completed=done, note="")
+    bar.start()
+    return bar, task

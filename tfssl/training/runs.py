@@ -41,11 +41,7 @@ def load_weights(model, source):
 
 
 def read_network(path):
-    """The network of a .keras file, all its weights loaded.
-
-    Raises:
-        ModelError: if it is damaged; with the counts of weights that are there and missing where they can be told.
-    """
+    """The network of a .keras file, all its weights loaded; ModelError with their counts if it is damaged."""
     import keras
 
     try:
@@ -81,12 +77,9 @@ def _counts(path):
 
 
 def assign_weights(model, values, source):
-    """Assign every weight of ``model`` from ``{variable path: value}``; refuses a partial match.
+    """Assign every weight of ``model`` from ``{variable path: value}``; refuses a partial match by a ModelError.
 
     The state of dropout's random generators is no weight: it is left, and its path differs from build to build.
-
-    Raises:
-        ModelError: naming ``source``, with the counts of matching and missing weights.
     """
     weights = model.weights
     missing = [v.path for v in weights if v.path not in values or values[v.path].shape != v.shape]

@@ -1,4 +1,4 @@
-"""Initial weights from a handful of unlabeled pictures: every channel of every layer starts with the same spread."""
+"""Initial weights from a handful of unlabeled images (Kraehenbuehl et al., ICLR 2016; philkr/magic_init)."""
 
 import logging
 
@@ -6,11 +6,10 @@ import numpy as np
 from keras import activations, layers
 
 from tfssl.errors import ConfigError, ModelError
-from tfssl.transfer.draw_kernels import KINDS, draw_kernel
-from tfssl.transfer.patches import kernel_of, random_windows
+from tfssl.transfer.kernels import KINDS, draw_kernel, kernel_of, random_windows
 from tfssl.transfer.rescale import rescale as equalize
 from tfssl.transfer.strategies import copy
-from tfssl.transfer.walk import BATCH, check_pictures, walk, weighted_layers
+from tfssl.transfer.walk import BATCH, check_images, walk, weighted_layers
 
 WINDOWS = 10_000
 """Windows of a layer's input that its kernel is drawn from, at most."""
@@ -21,40 +20,35 @@ log = logging.getLogger("tfssl")
 def data_dependent_init(model, images, *, kind="kmeans", bias=0.1, rescale=True, seed=0):
     """New weights for a network, such that no layer is born saturated, dead or much faster than the others.
 
-    From the input upwards the kernel W of each layer is drawn (section 3.1) and the pictures run through it. Where an
-    output channel has the mean mu and the deviation sd over all pictures and places, ``W /= sd`` and
+    From the input upwards the kernel W of each layer is drawn (section 3.1) and the images run through it. Where an
+    output channel has the mean mu and the deviation sd over all images and positions, ``W /= sd`` and
     ``b = beta - mu / sd``: before its ReLU each channel has mean beta and deviation 1. Then
     :func:`tfssl.transfer.rescale.rescale` makes all layers change at the same rate (section 3.2).
 
-    What was there in the way of weights is not used. Layers before the first one with weights may be anything. A batch
-    normalization gets the statistics of its input as its moving ones, scale 1 and offset beta, so that it passes the
-    same spread on in training and in inference. Such networks are not rescaled, for in training the normalization
-    undoes any scale of the weights before it; a warning says so.
+    A batch normalization gets the statistics of its input as its moving ones, scale 1 and offset beta, so that it
+    passes the same spread on in training and in inference. Such networks are not rescaled, for in training the
+    normalization undoes any scale of the weights before it; a warning says so.
 
     Args:
         model: functional ``keras.Model`` whose layers with weights are ``Conv2D`` (grouped ones included), ``Dense``
             and ``BatchNormalization``, perhaps in models inside of it: any encoder or backbone. It stays as it is.
         images: float (N, H, W, C) in the range that the model takes, [0, 1] for encoders. The released code has 160.
-        kind: how kernels are drawn, one of :data:`~tfssl.transfer.draw_kernels.KINDS`.
+        kind: how kernels are drawn, one of :data:`~tfssl.transfer.kernels.KINDS`.
         bias: beta (released code: 0.1).
         rescale: whether to make the layers' rates equal afterwards.
         seed: of kernels, windows and gradients.
 
     Returns:
-        ``keras.Model`` of the same structure, with weights of its own. Layers without bias have deviation 1 but keep
-        their mean. A layer that is called several times is set by its first call.
+        ``keras.Model`` of the same structure, with weights of its own. Layers without bias keep their mean. A layer
+        that is called several times is set by its first call.
 
     Raises:
-        ConfigError: for an unknown kind, or pictures that the model does not take.
-        ModelError: for a layer with weights of another kind, or channels that no picture moves.
-
-    Reference:
-        P. Kraehenbuehl, C. Doersch, J. Donahue, T. Darrell: Data-dependent Initializations of Convolutional Neural
-        Networks. ICLR 2016.
+        ConfigError: for an unknown kind, or images that the model does not take.
+        ModelError: for a layer with weights of another kind, or channels that no image moves.
     """
     if kind not in KINDS:
         raise ConfigError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}")
-    images = check_pictures(model, images)
+    images = check_images(model, images)
     for layer in weighted_layers(model):
         _check_layer(layer)
     random, seen, new = np.random.default_rng(seed), set(), copy(model)
@@ -98,7 +92,7 @@ def _initialize(layer, maps, kind, bias, random):
         kernel[..., flat] = random.standard_normal(kernel[..., flat].shape)
         mean, deviation = _spread(layer, kernel, maps)
     if not (deviation > 1e-12).all():
-        raise ModelError(f"{layer.name!r}: no picture moves channel {int(np.argmin(deviation))}; give more varied ones")
+        raise ModelError(f"{layer.name!r}: no image moves channel {int(np.argmin(deviation))}; give more varied ones")
     layer.kernel.assign(kernel / deviation)
     if layer.use_bias:
         layer.bias.assign(bias - mean / deviation)

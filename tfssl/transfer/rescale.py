@@ -8,9 +8,9 @@ import tensorflow as tf
 from keras import layers
 
 from tfssl.errors import ModelError
-from tfssl.transfer.patches import groups_of
+from tfssl.transfer.kernels import groups_of
 from tfssl.transfer.strategies import copy
-from tfssl.transfer.walk import BATCH, check_pictures, joining, walk, weighted_layers
+from tfssl.transfer.walk import BATCH, check_images, joining, walk, weighted_layers
 
 ROUNDS = 10
 """Scalings at most (released code)."""
@@ -24,20 +24,19 @@ log = logging.getLogger("tfssl")
 
 
 def rescale(model, images, *, seed=0):
-    """Scale the weights of each layer so that random gradients at the top change all layers by the same share.
+    """Scale the weights of each layer so that random gradients at the top change all layers by the same fraction.
 
     ``r_k = sqrt(mean (dL/dW_k)^2 / mean W_k^2)`` for a gradient of N(0, 1) at the last output;
     ``target = geometric mean of r_k * output_std^(1 / K)``; ``W_k`` and ``b_k`` are multiplied by
-    ``sqrt(r_k / target)``, and ``b_k`` by the change of the layer's input as well (section 3.2). Convolutions, dense
-    layers, ReLU and pooling are homogeneous, so the outputs change by one factor only, which brings their deviation to
-    1. This is repeated until ``|log r_k - log target| < 0.01`` everywhere, ten times at most. (The released code tests
-    ``log r_k / log target``, which means nothing where the target is near 1.)
+    ``sqrt(r_k / target)``, and ``b_k`` by the change of the layer's input as well (Kraehenbuehl et al. 2016, section
+    3.2). Convolutions, dense layers, ReLU and pooling are homogeneous, so the outputs change by one factor only, which
+    brings their deviation to 1. This is repeated until ``|log r_k - log target| < 0.01`` everywhere, ten times at most.
+    (The released code tests ``log r_k / log target``, which means nothing where the target is near 1.)
 
     A local response normalization is homogeneous only nearly. A warning tells if the deviation of the outputs is off
     by more than exp(0.25) from what the scales explain, or if the ratios did not settle. Where branches are
     concatenated (inception modules) their channels may have been scaled differently, and the weights that read them
-    take that back. The ratios come nearer to each other there and cannot become equal: those of two layers in a row of
-    the last module have a product that no scale of them changes.
+    take that back; the ratios come nearer to each other there and cannot become equal.
 
     Args:
         model: functional ``keras.Model`` whose layers with weights are ``Conv2D`` and ``Dense``, with one input. Of
@@ -50,16 +49,12 @@ def rescale(model, images, *, seed=0):
         ``keras.Model`` of the same structure, with weights of its own.
 
     Raises:
-        ConfigError: for pictures that the model does not take.
+        ConfigError: for images that the model does not take.
         ModelError: for a layer with weights of another kind, or branches that are joined other than by
             ``Concatenate``. Batch normalization has to be folded first, with
             :func:`tfssl.backbones.rebuilding.fold_batch_normalization`: in training it undoes the scales.
-
-    Reference:
-        P. Kraehenbuehl, C. Doersch, J. Donahue, T. Darrell: Data-dependent Initializations of Convolutional Neural
-        Networks. ICLR 2016, section 3.2; philkr/magic_init.
     """
-    images = check_pictures(model, images)
+    images = check_images(model, images)
     _check_layers(model)
     branched, model = bool(joining(model)), copy(model)
     magnitudes, deviation = _scale(model, images, {}, None)
@@ -84,17 +79,10 @@ def rescale(model, images, *, seed=0):
 
 
 def equalizing_factors(ratios, output_std):
-    """Factors of the weights, and the ratio that they aim at.
+    """Factors of the weights of K layers with ratios r_k > 0, float64 (K,), and the ratio that they aim at.
 
-    ``target = (prod r_k)^(1/K) * output_std^(1/K)``; ``s_k = sqrt(r_k / target)``.
-
-    Args:
-        ratios: r_k > 0 of the K layers.
-        output_std: deviation of the network's outputs.
-
-    Returns:
-        ``(factors, target)``: float64 (K,) and float. Ratios 4 and 1 with deviation 1: target 2, factors sqrt(2) and
-        1 / sqrt(2).
+    ``target = (prod r_k)^(1/K) * output_std^(1/K)``; ``s_k = sqrt(r_k / target)``. Ratios 4 and 1 with deviation 1:
+    target 2, factors sqrt(2) and 1 / sqrt(2).
     """
     logs = np.log(np.asarray(ratios, np.float64))
     target = np.mean(logs) + np.log(output_std) / len(logs)
@@ -102,19 +90,7 @@ def equalizing_factors(ratios, output_std):
 
 
 def gradient_ratios(model, images, *, seed=0):
-    """How fast each layer changes, compared with its size.
-
-    Args:
-        model: functional ``keras.Model``.
-        images: float32 (N, ...), what it takes.
-        seed: of the gradient at the last output.
-
-    Returns:
-        ``{layer: r_k}`` for the layers with a kernel that the last output depends on.
-
-    Raises:
-        ModelError: if a kernel or its gradient is zero or not finite.
-    """
+    """How fast each layer changes, compared with its size: ``{layer: r_k}`` for the kernels below the last output."""
     found = [layer for layer in weighted_layers(model) if hasattr(layer, "kernel")]
     random, sums = np.random.default_rng(seed), {}
     for begin in range(0, len(images), BATCH):

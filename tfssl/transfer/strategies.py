@@ -44,18 +44,10 @@ def transfer(encoder, head, strategy="fine_tune", *, taps=None, train_from=None,
 
 
 def trunk(encoder, strategy="fine_tune", *, taps=None, train_from=None, seed=0):
-    """The part below the head: the encoder as a strategy uses it.
+    """The part of :func:`transfer` below the head: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: map}``.
 
-    Args:
-        encoder, strategy, taps, train_from, seed: as :func:`transfer`.
-
-    Returns:
-        ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: map}``; its ``trainable_variables`` are those that the
-        strategy trains. Maps of ``"augment"`` have twice the channels: those of the new network, then those of the
-        frozen one.
-
-    Raises:
-        ConfigError: as :func:`transfer`.
+    Its ``trainable_variables`` are those that the strategy trains. Maps of ``"augment"`` have twice the channels: those
+    of the new network, then those of the frozen one.
     """
     if strategy not in STRATEGIES:
         raise ConfigError(f"`strategy` must be one of {', '.join(STRATEGIES)}. Received: strategy={strategy!r}")
@@ -92,7 +84,7 @@ def copy(encoder):
 
 @contextlib.contextmanager
 def unchanged(*models):
-    """Give models their weights back afterwards: joint training changes those of the encoder and its pretext model."""
+    """Give models their weights back afterwards, which joint training changes."""
     kept = [model.get_weights() for model in models]
     try:
         yield
@@ -102,11 +94,7 @@ def unchanged(*models):
 
 
 def check_taps(encoder, taps=None, argument="taps"):
-    """The taps that were asked for, as a tuple; all for None.
-
-    Raises:
-        ConfigError: if the encoder lacks one.
-    """
+    """The taps that were asked for, as a tuple, all for None; ConfigError if the encoder lacks one."""
     unknown = sorted(set(taps or ()) - set(encoder.output))
     if unknown:
         raise ConfigError(f"`{argument}`: there is no {unknown[0]!r}; the encoder has {', '.join(encoder.output)}")
@@ -118,9 +106,6 @@ class Frozen(layers.Layer):
     """A network that is applied as it is: its weights, moving statistics and dropout never take part in training.
 
     Setting ``trainable`` alone leaves dropout and noise active in training.
-
-    Args:
-        network: ``keras.Model``.
     """
 
     def __init__(self, network, **kwargs):

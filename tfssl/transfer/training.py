@@ -60,15 +60,13 @@ def train_head(
         loss: function (targets, outputs) -> scalar.
         steps: batches to take.
         learning_rate: at the beginning.
-        momentum: of the optimizer.
-        weight_decay: of kernels.
-        drops: after which fractions of the steps the learning rate is multiplied by ``drop_factor``.
-        drop_factor: in (0, 1].
+        momentum, weight_decay: of the optimizer.
+        drops: after which fractions of the steps the learning rate is multiplied by ``drop_factor``, in (0, 1].
         clip_norm: largest norm of the whole gradient; None for none.
         bias_learning_rate_scale: multiple of the learning rate for biases; Caffe's nets have 2.
         pretext: :class:`Pretext`, trained at the same time: the gradient is that of
             ``loss + weight * pretext's loss``, and also changes the pretext model's own layers.
-        weight: lambda. With 0 the pretext model is not run, so that training is exactly that without it.
+        weight: lambda. With 0 the pretext model is not run.
         progress: called with (steps done, steps, text) now and then.
 
     Returns:
@@ -80,9 +78,12 @@ def train_head(
     """
     if steps < 1 or weight < 0:
         raise ConfigError(f"`steps` must be at least 1, `weight` at least 0. Received: steps={steps!r}, {weight=!r}")
-    if pretext is not None and weight == 0:
-        pretext = None
-    variables = _variables(model, pretext)
+    pretext, variables = pretext if weight else None, list(model.trainable_variables)
+    if pretext is not None:
+        known = {id(v) for v in variables}
+        variables += [v for v in pretext.model.trainable_variables if id(v) not in known]
+    if not variables:
+        raise ConfigError("`model` has nothing to train")
     boundaries = [max(1, round(share * steps)) for share in drops]
     rates = [learning_rate * drop_factor**number for number in range(len(drops) + 1)]
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates) if drops else learning_rate
@@ -93,7 +94,8 @@ def train_head(
         with tf.GradientTape() as tape:
             value = total = loss(targets, model(inputs, training=True))
             if others is not None:
-                total = value + weight * _pretext_loss(pretext.model, *others)
+                predicted = pretext.model(others[0], training=True)
+                total = value + weight * pretext.model.compute_loss(*others, predicted, training=True)
         gradients = tape.gradient(total, [v.value for v in variables])
         # A nested encoder may have layers above the taps that are used; they have no gradient.
         pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
@@ -116,18 +118,8 @@ def train_head(
     return losses
 
 
-def _variables(model, pretext):
-    found = list(model.trainable_variables)
-    if pretext is not None:
-        known = {id(v) for v in found}
-        found += [v for v in pretext.model.trainable_variables if id(v) not in known]
-    if not found:
-        raise ConfigError("`model` has nothing to train")
-    return found
-
-
 def _caffe_steps(pairs, weight_decay, clip_norm, bias_learning_rate_scale):
-    """Gradients clipped, then with weight decay, then multiplied by the variable's own rate, as Caffe's solver does.
+    """Gradients clipped, then with weight decay, then multiplied by the variable's own factor, as Caffe's solver does.
 
     A multiple of the gradient is one of the step, for momentum is linear.
     """
@@ -138,7 +130,3 @@ def _caffe_steps(pairs, weight_decay, clip_norm, bias_learning_rate_scale):
         if variable.name in ("kernel", "depthwise_kernel"):
             gradient = gradient + weight_decay * variable
         yield gradient * (bias_learning_rate_scale if variable.name == "bias" else 1.0), variable
-
-
-def _pretext_loss(model, inputs, targets):
-    return model.compute_loss(inputs, targets, model(inputs, training=True), training=True)

@@ -1,4 +1,4 @@
-"""Running a network layer by layer over many pictures, with a look at what enters each layer."""
+"""Running a network layer by layer over many images, with a look at what enters each layer."""
 
 import dataclasses
 from collections import Counter
@@ -9,34 +9,30 @@ import numpy as np
 from tfssl.errors import ConfigError, ModelError
 
 BATCH = 16
-"""Pictures that pass a layer at a time."""
+"""Images that pass a layer at a time."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Maps:
-    """One tensor of the graph for all pictures; a leaf to Keras' trees, and told apart from constants in a call."""
+    """One tensor of the graph for all images; a leaf to Keras' trees, and told apart from constants in a call."""
 
     values: np.ndarray
 
 
 def walk(model, images, visit=None):
-    """Run a functional model over pictures, one layer after the other.
+    """Run a functional model over images, one layer after the other, as in inference; models inside it are entered.
 
-    All pictures pass a layer before any enters the next, so ``visit`` may change the weights of a layer that it sees,
-    and everything above sees the change. Models inside the model are entered. Maps are dropped once every layer that
-    reads them has run. Layers run as in inference.
+    All images pass a layer before any enters the next, so ``visit`` may change the weights of a layer that it sees,
+    and everything above sees the change.
 
     Args:
-        model: functional ``keras.Model`` with one input.
+        model: functional ``keras.Model`` with one input; ModelError for others.
         images: float32 (N, ...), what the model takes.
         visit: called with (layer, float32 array (N, ...) that enters it) before each layer with weights, once for each
             time that the layer is called.
 
     Returns:
-        What the model answers for all pictures, as float32 arrays in the structure of its outputs.
-
-    Raises:
-        ModelError: if the model, or one inside it, is not functional, or it has several inputs.
+        What the model answers for all images, as float32 arrays in the structure of its outputs.
     """
     if len(_graph(model).inputs) != 1:
         raise ModelError(f"`model` must have one input. Received: {len(_graph(model).inputs)} of them")
@@ -46,11 +42,7 @@ def walk(model, images, visit=None):
 
 
 def weighted_layers(model):
-    """The layers of a model that have weights of their own, in the order of the graph, also inside of models in it.
-
-    Raises:
-        ModelError: as :func:`walk`.
-    """
+    """The layers of a model that have weights of their own, in the order of the graph, also inside of models in it."""
     found = []
     for node in _nodes(_graph(model)):
         layer = node.operation
@@ -70,19 +62,15 @@ def joining(model):
     return found
 
 
-def check_pictures(model, images):
-    """The calibration pictures as a float32 array.
-
-    Raises:
-        ConfigError: if they are not what the model takes, fewer than two, or hold NaN or infinity.
-    """
+def check_images(model, images):
+    """The calibration images as a float32 array; ConfigError unless the model takes them and they are finite."""
     shape = _graph(model).inputs[0].shape
     array = np.asarray(images)
     fits = array.ndim == len(shape) and all(b in (None, a) for a, b in zip(array.shape[1:], shape[1:], strict=True))
     if array.dtype.kind != "f" or not fits or len(array) < 2:
         wanted = ", ".join("any" if side is None else str(side) for side in shape[1:])
         raise ConfigError(
-            f"`images` must be at least two float pictures (N, {wanted}), in the range that the model takes. "
+            f"`images` must be at least two float images (N, {wanted}), in the range that the model takes. "
             f"Received: {array.dtype} {array.shape}"
         )
     if not np.isfinite(array).all():
@@ -125,7 +113,6 @@ def _run(model, inputs, count, visit):
 
 
 def _call(operation, args, kwargs, count, visit):
-    """One layer for ``count`` pictures, some at a time."""
     if visit is not None and getattr(operation, "weights", None):
         visit(operation, next(leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, _Maps)).values)
     parts = []
@@ -134,7 +121,7 @@ def _call(operation, args, kwargs, count, visit):
         def cut(leaf, begin=begin):
             if not isinstance(leaf, _Maps):
                 return leaf
-            rows = len(leaf.values) // count  # more than one where a picture was cut into tiles
+            rows = len(leaf.values) // count  # more than one where an image was cut into tiles
             return leaf.values[begin * rows : (begin + BATCH) * rows]
 
         some, named = keras.tree.map_structure(cut, (args, kwargs))

@@ -6,18 +6,23 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from sklearn.preprocessing import StandardScaler, minmax_scale
 
 from tfssl.errors import ConfigError
-from tfssl.visualization.image_set import read_images
 from tfssl.visualization.line_plot import COLORS, save_figure
-from tfssl.visualization.maps import pick_tap, vectors
+from tfssl.visualization.maps import pick_taps, read_images, tap_names, vectors
 from tfssl.visualization.page import file_stem, write_gallery
 from tfssl.visualization.sheet import save_png, tile
 
 DIMENSIONS, PERPLEXITY, ITERATIONS, EXAGGERATION = 50, 30.0, 1000, 12.0
 """PCA before t-SNE, and t-SNE itself (van der Maaten and Hinton, 2008; defaults of scikit-learn)."""
 
-_THUMBNAIL, _PIXELS = 1 / 28, 40  # of a thumbnail on the map: fraction of its side, and pixels
+_THUMBNAIL, _PIXELS = 1 / 28, 40  # of a thumbnail: fraction of the map, and pixels
 _GRID_CELL = 48  # pixels
 
 _TEXT = (
@@ -37,25 +42,17 @@ def project(rows, *, perplexity=None, seed=0):
     """Standardize, reduce by PCA, lay out by t-SNE.
 
     Args:
-        rows: float array (N, d); columns that do not vary are left out.
-        perplexity: effective number of neighbors, below N / 3; None for :data:`PERPLEXITY`, or as much below it as
+        rows: float array (N, d), N at least 6; columns that do not vary are left out.
+        perplexity: effective number of neighbors, in [1, N / 3); None for :data:`PERPLEXITY`, or as much below it as
             N asks for.
-        seed: of t-SNE.
 
     Returns:
         ``(points, reduced, perplexity, divergence)``: float64 (N, 2), float64 (N, min(50, N - 1, d)), the perplexity
         used, and KL(P || Q) at the end.
 
-    Raises:
-        ConfigError: if the perplexity is not in [1, N / 3), N is less than 6, or no column varies.
-
     Reference:
         L. van der Maaten, G. Hinton: Visualizing Data using t-SNE. JMLR, 2008.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-    from sklearn.preprocessing import StandardScaler
-
     rows = np.asarray(rows, np.float64)
     if len(rows) < 6:
         raise ConfigError(f"`data` must hold at least 6 images for a map. Received: {len(rows)}")
@@ -85,22 +82,15 @@ def project(rows, *, perplexity=None, seed=0):
 
 
 def snap_to_grid(points):
-    """Move points to the cells of a grid, each to another one, the sum of squared distances as small as can be.
-
-    Args:
-        points: float array (N, 2): (x, y).
+    """Move points (x, y) to the cells of a grid, each to another one, the sum of squared distances as small as can be.
 
     Returns:
         ``(cells, columns, rows)``: int (N, 2), (column, row) of each, and the size of the grid.
     """
-    from scipy.optimize import linear_sum_assignment
-
     columns = int(np.ceil(np.sqrt(len(points))))
     rows = -(-len(points) // columns)
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
-    wanted = _unit(points) * [columns - 1, rows - 1]
-    cost = ((wanted[:, None] - grid[None]) ** 2).sum(axis=-1)
-    _, chosen = linear_sum_assignment(cost)
+    _, chosen = linear_sum_assignment(cdist(minmax_scale(points) * [columns - 1, rows - 1], grid, "sqeuclidean"))
     return grid[chosen], columns, rows
 
 
@@ -110,28 +100,22 @@ def embedding(
 ):  # fmt: skip
     """Lay out images by the features of each network.
 
+    Writes ``embedding-NAME.png``, ``grid-NAME.png``, ``index.html`` and ``numbers.json`` into ``out``.
+
     Args:
         networks: ``{name: keras.Model}``, encoders.
-        data: see :func:`tfssl.data.images.image_source`; class folders give frames and silhouettes.
-        out: folder for ``embedding-NAME.png``, ``grid-NAME.png``, ``index.html``, ``numbers.json``.
-        tap: see :func:`~tfssl.visualization.maps.pick_tap`.
+        data, limit, skipped: see :func:`~tfssl.visualization.maps.read_images`; class folders give frames, silhouettes.
+        tap, cells: see :func:`~tfssl.visualization.maps.pick_tap`, :func:`~tfssl.visualization.maps.vectors`.
         image_size: of the images in pixels.
-        limit: images to take.
-        cells: see :func:`~tfssl.visualization.maps.vectors`.
         perplexity: see :func:`project`.
         seed: of t-SNE, and of the shuffled classes.
-        skipped: as :func:`~tfssl.visualization.image_set.read_images`.
         progress: called with (networks done, in all).
 
     Returns:
         ``{name: {"divergence": KL(P || Q)}}``, with classes also ``silhouette_map``, ``silhouette_features`` and
         ``silhouette_shuffled``.
-
-    Raises:
-        SourceError: if there are too few images.
-        ConfigError: for a tap that a network lacks, or a perplexity out of range.
     """
-    taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
+    taps = pick_taps(networks, tap)
     images = read_images(data, image_size=image_size, limit=limit, least=6, skipped=skipped)
     shown: dict = {"Map": {}, "Grid": {}}
     numbers, used = {}, 0.0
@@ -147,26 +131,14 @@ def embedding(
             progress(done, len(networks))
     dimensions = min(DIMENSIONS, len(images) - 1)
     frames = "" if images.labels is None else _FRAMES.format(dimensions=dimensions)
-    protocol = {
-        "images": len(images),
-        "image_size": image_size,
-        **{f"tap_of_{name}": layer for name, layer in taps.items()},
-        "cells": cells,
-        "pca_dimensions": dimensions,
-        "perplexity": used,
-        "early_exaggeration": EXAGGERATION,
-        "learning_rate": "auto: max(N / 48, 50)",
-        "iterations": ITERATIONS,
-        "start": "PCA",
-        "seed": seed,
-    }
+    protocol = {"images": len(images), "image_size": image_size} | tap_names(taps)
+    protocol |= {"cells": cells, "pca_dimensions": dimensions, "perplexity": used, "early_exaggeration": EXAGGERATION}
+    protocol |= {"learning_rate": "auto: max(N / 48, 50)", "iterations": ITERATIONS, "start": "PCA", "seed": seed}
     text = _TEXT.format(cells=cells, dimensions=dimensions, perplexity=used, frames=frames)
     return write_gallery(out, "Maps of images", text=text, images=shown, numbers=numbers, protocol=protocol)
 
 
 def _silhouettes(points, reduced, labels, seed):
-    from sklearn.metrics import silhouette_score
-
     if labels is None or not 2 <= len(set(labels.tolist())) < len(labels):
         return {}
     shuffled = np.random.default_rng(seed).permutation(labels)
@@ -177,12 +149,6 @@ def _silhouettes(points, reduced, labels, seed):
     }
 
 
-def _unit(points):
-    """Points brought to [0, 1] along each axis."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return (points - low) / np.where(high > low, high - low, 1.0)
-
-
 def _color(images, number):
     return None if images.labels is None else COLORS[images.labels[number] % len(COLORS)]
 
@@ -191,8 +157,8 @@ def _draw_map(images, points, path):
     """Thumbnails where t-SNE put them; below, the classes by the color of their frames, as long as colors differ."""
     figure = Figure((8, 8), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    axes.set(xlim=(0, 1 + _THUMBNAIL), ylim=(0, 1 + _THUMBNAIL), aspect="equal", xticks=[], yticks=[])
-    for number, (x, y) in enumerate(_unit(points).tolist()):
+    axes.set(aspect="equal", xticks=[], yticks=[])
+    for number, (x, y) in enumerate(minmax_scale(points).tolist()):
         image = np.asarray(tile(images.images[number], _PIXELS, text=None, frame=_color(images, number)))
         axes.imshow(image, extent=(x, x + _THUMBNAIL, y, y + _THUMBNAIL), zorder=number)
     axes.set(xlim=(0, 1 + _THUMBNAIL), ylim=(0, 1 + _THUMBNAIL))

@@ -1,24 +1,21 @@
 """Filters as tiled sheets; the first filters of networks, drawn and measured."""
 
-import dataclasses
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from keras import layers
 from PIL import Image
 from scipy.ndimage import uniform_filter
 from skimage.util import montage
 
 from tfssl.errors import ModelError
 from tfssl.ops.color import lab_to_rgb
-from tfssl.visualization.graph import Graph, Place
 from tfssl.visualization.page import file_stem, write_gallery
+from tfssl.visualization.receptive_field import Graph, Value, is_convolution
 from tfssl.visualization.sheet import save_png
 
-DEAD = 0.01
-"""A filter is dead if its standard deviation is below this fraction of the median filter's."""
-
+DEAD = 0.01  # A filter is dead if its standard deviation is below this fraction of the median filter's
 _TILE = 48  # pixels of a filter on the sheet, about
 _GAP, _WIDE_GAP, _SMALL = 1, 5, 7  # between tiles; wide for kernels smaller than 7, whose pixels look like tiles
 _SPECTRUM = 32  # frequencies along each axis
@@ -45,12 +42,6 @@ def filter_sheet(filters, path, *, columns=None, zoom=3, gap=1, stretched=True):
         zoom: pixels that a filter's pixel takes.
         gap: pixels between tiles, before enlarging.
         stretched: False draws values as they are, clipped to [0, 1].
-
-    Returns:
-        The sheet, a ``PIL.Image``.
-
-    Raises:
-        ValueError: for another shape.
     """
     filters = np.asarray(filters, np.float64)
     if filters.ndim == 4 and filters.shape[-1] == 1:
@@ -77,14 +68,10 @@ def stretch(values, like=None):
     return np.clip((np.asarray(values, np.float64) - low) / (high - low), 0.0, 1.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class FirstConvolution:
-    """A convolution that no other one precedes.
+class FirstConvolution(NamedTuple):
+    """A convolution that no other one precedes: its layer's name and its kernel, float32 (h, w, C, K).
 
-    Args:
-        name: of its layer.
-        kernel: float32 (h, w, C, K).
-        channels: what the C channels are: ``"RGB"``, ``"Lab"``, ``"L"``, ``"gray"``, ``"ab"``, or their number.
+    ``channels`` says what the C channels are: ``"RGB"``, ``"Lab"``, ``"L"``, ``"gray"``, ``"ab"``, or their number.
     """
 
     name: str
@@ -93,22 +80,19 @@ class FirstConvolution:
 
 
 def first_convolutions(network):
-    """The convolutions that read the image itself, through whatever prepares it, inner networks included.
+    """The convolutions that read the image itself, one for each branch that starts there, inner networks included.
 
     Args:
         network: functional ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
-
-    Returns:
-        List of :class:`FirstConvolution`: one, or one for each branch that starts at the image.
 
     Raises:
         ModelError: if there is none.
     """
     graph, found = Graph(), {}
-    for operation, read in graph.upstream([Place(tensor) for tensor in network.output.values()]):
-        if _is_convolution(operation):
+    for operation, read in graph.upstream([Value(tensor) for tensor in network.output.values()]):
+        if is_convolution(operation):
             before = [above for above, _ in graph.upstream(read)]
-            if not any(_is_convolution(above) for above in before):
+            if not any(is_convolution(above) for above in before):
                 kernel = np.asarray(operation.kernel)
                 found[id(operation)] = operation.name, kernel, _channels(kernel.shape[2], before)
     if not found:
@@ -121,7 +105,7 @@ def first_convolutions(network):
 
 
 def filter_statistics(kernel, channels="RGB"):
-    """Figures about filters, see the card of each in the returned names.
+    """Figures about filters, as of :class:`FirstConvolution`; ``{name: float}``, also ``filters`` and ``kernel_size``.
 
     - ``roughness``: ``mean |k - box3(k)| / std(k)``, box3 the mean of 3x3 neighbors, borders repeated; 0 for a
       constant, about 0.75 for noise.
@@ -129,13 +113,6 @@ def filter_statistics(kernel, channels="RGB"):
       at frequencies above half of Nyquist, 1/4 cycle per pixel from the origin.
     - ``colorfulness``: 1 - mean correlation of the pairs of channels; 0 for gray filters; NaN but for RGB.
     - ``dead_filters``: standard deviation below :data:`DEAD` of the median's. The means above leave them out.
-
-    Args:
-        kernel: float array (h, w, C, K).
-        channels: as of :class:`FirstConvolution`.
-
-    Returns:
-        ``{name: float}``, also ``filters`` and ``kernel_size``.
     """
     filters = np.moveaxis(np.asarray(kernel, np.float64), -1, 0)  # (K, h, w, C)
     spread = filters.std(axis=(1, 2, 3))
@@ -157,74 +134,49 @@ def filter_statistics(kernel, channels="RGB"):
 
 
 def filter_tiles(kernel, channels="RGB"):
-    """Filters as images.
+    """Filters, as of :class:`FirstConvolution`, as ``{part: float array (K, h, w) or (K, h, w, 3) in [0, 1]}``.
 
-    Args:
-        kernel: float array (h, w, C, K).
-        channels: as of :class:`FirstConvolution`.
-
-    Returns:
-        ``{part: float array (K, h, w) or (K, h, w, 3) in [0, 1]}``: ``""`` for RGB and for one channel, ``"L"`` and
-        ``"ab"`` for Lab, one for each channel where they have no colors.
+    The part is ``""`` for RGB and for one channel, ``"L"`` and ``"ab"`` for Lab, one for each channel where they have
+    no colors.
     """
     filters = np.moveaxis(np.asarray(kernel, np.float64), -1, 0)
-    stretched = np.stack([stretch(tile) for tile in filters])
-    if channels == "RGB":
-        return {"": stretched}
-    if filters.shape[-1] == 1:
-        return {"": stretched[..., 0]}
     if channels == "ab":
         return {"ab": _ab_tiles(filters)}
     if channels == "Lab":
         return {"L": np.stack([stretch(tile) for tile in filters[..., 0]]), "ab": _ab_tiles(filters[..., 1:])}
+    stretched = np.stack([stretch(tile) for tile in filters])
+    if channels == "RGB" or filters.shape[-1] == 1:
+        return {"": stretched if channels == "RGB" else stretched[..., 0]}
     return {f"channel {number}": stretched[..., number] for number in range(filters.shape[-1])}
 
 
 def filters(networks, *, out):
-    """Draw the first filters of each network, and measure them.
+    """Draw the first filters of each network, and measure them: ``{name: figures}``, see :func:`filter_statistics`.
 
-    Args:
-        networks: ``{name: keras.Model}``, encoders.
-        out: folder for ``filters-NAME.png``, ``index.html`` and ``numbers.json``.
-
-    Returns:
-        ``{name: {"filters", "kernel_size", "roughness", "high_frequency", "colorfulness", "dead_filters"}}``; where
-        a network has several first convolutions, with their names before.
-
-    Raises:
-        ModelError: if a network has no convolution that reads the image.
+    Where a network has several first convolutions, the figures have their names before. Writes
+    ``filters-NAME.png``, ``index.html`` and ``numbers.json`` into ``out``.
     """
     images, numbers, about = {}, {}, {}
     for name, network in networks.items():
         found = first_convolutions(network)
         numbers[name] = {}
         for convolution in found:
-            prefix = f"{convolution.name}_" if len(found) > 1 else ""
+            own = [convolution.name] if len(found) > 1 else []
             statistics = filter_statistics(convolution.kernel, convolution.channels)
-            numbers[name] |= {prefix + key: value for key, value in statistics.items()}
+            numbers[name] |= {"_".join([*own, key]): value for key, value in statistics.items()}
             about[f"{name}: {convolution.name} reads"] = convolution.channels
             for part, tiles in filter_tiles(convolution.kernel, convolution.channels).items():
-                stem = file_stem("filters", name, *([convolution.name] if prefix else []), *([part] if part else []))
-                path = Path(out) / f"{stem}.png"
+                path = Path(out) / f"{file_stem('filters', name, *own, *filter(None, [part]))}.png"
                 _write_sheet(tiles, path)
                 images.setdefault(f"Filters{f' of {part}' if part else ''}", {})[name] = path
     protocol = {**about, "stretched": "each filter by itself", "dead_below": DEAD, "high_frequency_above": 0.25}
     return write_gallery(out, "First filters", text=_TEXT, images=images, numbers=numbers, protocol=protocol)
 
 
-def _is_convolution(operation):
-    return isinstance(operation, layers.Conv2D) and not isinstance(operation, layers.Conv2DTranspose)
-
-
 def _channels(count, before):
-    names = [type(operation).__name__.lower() for operation in before]
-    if count == 1:
-        return "L" if any("lightness" in name for name in names) else "gray"
-    if count == 2:
-        return "ab"
-    if count == 3:
-        return "Lab" if any("lab" in name for name in names) else "RGB"
-    return str(count)
+    names = " ".join(type(operation).__name__.lower() for operation in before)
+    known = {1: "L" if "lightness" in names else "gray", 2: "ab", 3: "Lab" if "lab" in names else "RGB"}
+    return known.get(count, str(count))
 
 
 def _high_frequency(filters):
@@ -253,11 +205,6 @@ def _write_sheet(tiles, path):
     size = max(tiles.shape[1:3])
     zoom = max(4, _TILE // size)
     tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
-    gap = _WIDE_GAP if size < _SMALL else _GAP
-    filter_sheet(tiles, path, columns=_columns(len(tiles)), zoom=1, gap=gap, stretched=False)
-
-
-def _columns(count):
-    """Columns of a full rectangle near a square, as 12 for 96; where there is none, of about a square."""
-    square = int(np.ceil(np.sqrt(count)))
-    return next((columns for columns in range(square, 2 * square + 1) if count % columns == 0), square)
+    square = int(np.ceil(np.sqrt(len(tiles))))  # a full rectangle near it, as 12 columns for 96, where there is one
+    columns = next((n for n in range(square, 2 * square + 1) if len(tiles) % n == 0), None)
+    filter_sheet(tiles, path, columns=columns, zoom=1, gap=_WIDE_GAP if size < _SMALL else _GAP, stretched=False)

@@ -1,5 +1,6 @@
 """Nearest neighbors of images and of patches, and distances of single images: what a network holds for alike."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,7 @@ from sklearn.metrics.pairwise import cosine_distances
 from tfssl.data.crop import Crop
 from tfssl.data.decode import decode_image
 from tfssl.errors import ConfigError, SourceError
-from tfssl.visualization.image_set import read_images
-from tfssl.visualization.maps import pick_tap, vectors
+from tfssl.visualization.maps import pick_taps, read_images, tap_names, vectors
 from tfssl.visualization.page import Table, file_stem, write_gallery
 from tfssl.visualization.sheet import BAD, GOOD, picture_sheet, tile
 
@@ -36,19 +36,14 @@ _DISTANCES = (
 def cosine_neighbors(rows, k, *, groups=None):
     """The nearest rows of each row by cosine distance, ``1 - x y / (|x| |y|)``, all compared with all.
 
-    For rows of length 1, ``|x - y|^2 = 2 (1 - cosine)``: the order is that of Euclidean distance.
-
     Args:
         rows: float array (N, d). A row of zeros has distance 1 to all others.
-        k: neighbors of each.
+        k: neighbors of each; a ConfigError if a row has fewer candidates.
         groups: int (N,): rows of one group are no neighbors of each other, so none is of itself. None: every row
             may be found, the row itself first, unless another one equals it.
 
     Returns:
         ``(index, distance)``: int (N, k) and float32 (N, k), the nearest first, of equals the one that comes first.
-
-    Raises:
-        ConfigError: if a row has fewer than k candidates.
     """
     most = len(rows) - (0 if groups is None else int(np.unique(groups, return_counts=True)[1].max()))
     if not 1 <= k <= most:
@@ -78,11 +73,7 @@ def chance_purity(labels, groups=None):
 
 
 def cut_patches(images, grid):
-    """Patches of half an image's size, on a grid over it.
-
-    Args:
-        images: uint8 (N, S, S, 3).
-        grid: patches along each axis; more than 2 overlap.
+    """Patches of half an image's size, on a grid of ``grid`` along each axis, where more than 2 overlap.
 
     Returns:
         ``(patches, owner)``: uint8 (N * grid * grid, S // 2, S // 2, 3), the number of each one's image.
@@ -99,30 +90,23 @@ def neighbors(
 ):  # fmt: skip
     """Look for the nearest neighbors of images and of patches in each network.
 
+    Writes ``neighbors-NAME.png``, ``patches-NAME.png``, ``index.html`` and ``numbers.json`` into ``out``.
+
     Args:
         networks: ``{name: keras.Model}``, encoders.
-        data: see :func:`tfssl.data.images.image_source`; class folders give purity.
-        out: folder for ``neighbors-NAME.png``, ``patches-NAME.png``, ``index.html``, ``numbers.json``.
-        tap: see :func:`~tfssl.visualization.maps.pick_tap`.
+        data, limit, skipped: see :func:`~tfssl.visualization.maps.read_images`; class folders give purity.
+        tap, cells: see :func:`~tfssl.visualization.maps.pick_tap`, :func:`~tfssl.visualization.maps.vectors`.
         image_size: of the images in pixels; patches have half of it.
-        limit: images to take.
         k: neighbors.
-        queries: rows of a sheet.
+        queries: rows of a sheet, drawn with ``seed``.
         grid: patches along each axis of an image.
-        cells: see :func:`~tfssl.visualization.maps.vectors`.
-        seed: of the queries.
-        skipped: as :func:`~tfssl.visualization.image_set.read_images`.
         progress: called with (searches done, in all).
 
     Returns:
         ``{name: {"images_distance", "patches_distance"}}``, the median distance of the nearest; with classes also
         ``images_purity``, ``patches_purity`` and ``chance_purity``.
-
-    Raises:
-        SourceError: if there are too few images.
-        ConfigError: for a tap that a network lacks, or k out of range.
     """
-    taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
+    taps = pick_taps(networks, tap)
     found = read_images(data, image_size=image_size, limit=limit, least=k + 1, skipped=skipped)
     patches, owner = cut_patches(found.images, grid)
     files: dict = {}
@@ -144,18 +128,10 @@ def neighbors(
     if found.labels is not None:
         chance = chance_purity(found.labels)
         frames = _FRAMES.format(k=k, chance=chance)
-        for column in numbers.values():
-            column["chance_purity"] = chance
-    protocol = {
-        "images": len(found),
-        "image_size": image_size,
-        "patches": f"{len(patches)} of {patches.shape[1]} pixels",
-        **{f"tap_of_{name}": layer for name, layer in taps.items()},
-        "cells": cells,
-        "k": k,
-        "distance": "1 - cosine",
-        "seed": seed,
-    }
+        numbers = {name: {**column, "chance_purity": chance} for name, column in numbers.items()}
+    cut = f"{len(patches)} of {patches.shape[1]} pixels"
+    protocol = {"images": len(found), "image_size": image_size, "patches": cut} | tap_names(taps)
+    protocol |= {"cells": cells, "k": k, "distance": "1 - cosine", "seed": seed}
     text = _TEXT.format(cells=cells, frames=frames)
     return write_gallery(out, "Nearest neighbors", text=text, images=files, numbers=numbers, protocol=protocol)
 
@@ -163,35 +139,25 @@ def neighbors(
 def _write_sheet(images, index, distance, labels, chosen, path):
     rows = []
     for query in chosen.tolist():
-        row = [tile(images[query], _CELL, text="query")]
-        for found, far in zip(index[query].tolist(), distance[query].tolist(), strict=True):
+        rows.append([tile(images[query], _CELL, text="query")])
+        for found, far in zip(index[query], distance[query], strict=True):
             frame = None if labels is None else (GOOD if labels[found] == labels[query] else BAD)
-            row.append(tile(images[found], _CELL, text=f"{far:.3f}", frame=frame))
-        rows.append(row)
+            rows[-1].append(tile(images[found], _CELL, text=f"{far:.3f}", frame=frame))
     picture_sheet(rows, path, cell=max(rows[0][0].size), margin=4)
 
 
 def distance(networks, photo, *, out, tap=None, image_size=96, cells=3):
-    """Compare an image with others in each network.
+    """Compare an image with others in each network: ``{name: {"1_to_2": distance, ...}}``, numbered as given.
+
+    Writes ``distance.png``, ``index.html`` and ``numbers.json`` into ``out``.
 
     Args:
-        networks: ``{name: keras.Model}``, encoders.
         photo: at least two images, each a path, encoded bytes or ``PIL.Image``: the query, then the others.
-        out: folder for ``distance.png``, ``index.html``, ``numbers.json``.
-        tap: see :func:`~tfssl.visualization.maps.pick_tap`.
-        image_size: of the squares that the networks see, in pixels.
-        cells: see :func:`~tfssl.visualization.maps.vectors`.
-
-    Returns:
-        ``{name: {"1_to_2": distance, ...}}`` for all pairs, numbered as given.
-
-    Raises:
-        ConfigError: for fewer than two images, or a tap that a network lacks.
-        SourceError: if an image cannot be read.
+        image_size: of the squares that the networks see, in pixels; the others are as of :func:`neighbors`.
     """
     if len(photo) < 2:
         raise ConfigError(f"`photo` must be given at least twice, the query first. Received: {len(photo)} images")
-    taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
+    taps = pick_taps(networks, tap)
     names = [
         str(getattr(one, "filename", f"image {n}") if isinstance(one, (bytes, Image.Image)) else one)
         for n, one in enumerate(photo, start=1)
@@ -202,7 +168,7 @@ def distance(networks, photo, *, out, tap=None, image_size=96, cells=3):
     rows = [_row(whole, far[name][0]) for name in networks]
     path = Path(out) / "distance.png"
     picture_sheet(rows, path, labels=[f"{name}\n{taps[name]}" for name in networks], cell=max(rows[0][0].size))
-    pairs = [(i, j) for i in range(len(photo)) for j in range(i + 1, len(photo))]
+    pairs = list(combinations(range(len(photo)), 2))
     listed = [[str(n), Path(name).name] for n, name in enumerate(names, start=1)]
     return write_gallery(
         out,
@@ -210,7 +176,7 @@ def distance(networks, photo, *, out, tap=None, image_size=96, cells=3):
         text=_DISTANCES.format(cells=cells),
         images={"From the first image to the others": {"": path}},
         numbers={name: {f"{i + 1}_to_{j + 1}": far[name][i, j] for i, j in pairs} for name in networks},
-        protocol={"image_size": image_size, "cells": cells, **{f"tap_of_{n}": layer for n, layer in taps.items()}},
+        protocol={"image_size": image_size, "cells": cells} | tap_names(taps),
         blocks=[Table(["Number", "Image"], listed)],
     )
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from PIL import Image
@@ -23,20 +23,18 @@ from tfssl.files import write_json, write_text
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
 """Endings of the image files that a page can hold."""
 
-NOTHING = "\N{EN DASH}"
-"""What stands in a cell for which there is no value."""
+NOTHING = "\N{EN DASH}"  # what stands in a cell for which there is no value
 
 _LARGE = 2**18  # bytes of a PNG from which on it may become a JPEG inside a page
 _WIDE = 700  # pixels from which on an image scrolls sideways on a phone, where its small print would vanish
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """What stands in a table where a bare text or number is not enough.
 
     Args:
         value: a text, a number, or None.
-        std: standard deviation, written behind the number; None for none.
+        std: standard deviation, written behind the number.
         below: small print under it.
         style: ``"up"``, ``"down"``, ``"best"`` or ``"code"``.
         numeric: whether its column may be aligned at the right; None: if it is a number or nothing.
@@ -50,30 +48,21 @@ class Cell:
 
     @property
     def text(self):
-        """The value as it is shown."""
         return format_cell(self.value) + (f" \N{PLUS-MINUS SIGN} {self.std:.2g}" if self.std else "")
 
     @property
     def right(self):
-        """Whether it belongs at the right of its column."""
         bare = self.value is None or (isinstance(self.value, number_types.Real) and not isinstance(self.value, bool))
         return bare if self.numeric is None else self.numeric
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table whose first column holds the headings of its rows.
-
-    Args:
-        header: texts.
-        rows: of the same length; texts, numbers, None and :class:`Cell` objects.
-        caption: what it shows.
-    """
+    """A table whose first column holds the headings of its rows: texts, numbers, None and :class:`Cell` objects."""
 
     header: Sequence[str]
     rows: Sequence[Sequence]
     caption: str = ""
-    kind = "table"
 
     def __post_init__(self):
         lengths = {len(self.header), *map(len, self.rows)}
@@ -82,7 +71,6 @@ class Table:
 
     @cached_property
     def cells(self):
-        """All rows as :class:`Cell` objects."""
         return [[value if isinstance(value, Cell) else Cell(value) for value in row] for row in self.rows]
 
     @cached_property
@@ -97,7 +85,6 @@ class Figure:
 
     Args:
         image: path of a PNG, JPEG, WebP or GIF file; a ``PIL.Image``; or a Matplotlib figure.
-        caption: text below it.
         alt: what it shows, for those who cannot see it; empty for the caption.
         title: text that appears when pointing at it.
         photograph: whether a ``PIL.Image`` is one: held as JPEG.
@@ -108,7 +95,6 @@ class Figure:
     alt: str = ""
     title: str = ""
     photograph: bool = False
-    kind = "figure"
 
     @cached_property
     def encoded(self):
@@ -144,57 +130,44 @@ class Figure:
         return path.read_bytes(), FORMATS[path.suffix.lower()]
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """Figures side by side; ``small`` ones as a strip of thumbnails."""
 
     figures: Sequence[Figure]
     small: bool = False
-    kind = "row"
 
 
-@dataclasses.dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """A heading within a section."""
 
     text: str
-    kind = "heading"
 
 
-@dataclasses.dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """A faint paragraph."""
 
     text: str
-    kind = "note"
 
 
-@dataclasses.dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """Text in a fixed pitch, such as a command."""
 
     text: str
-    kind = "code"
 
 
-@dataclasses.dataclass(frozen=True)
-class Details:
+class Details(NamedTuple):
     """Blocks that are shown on demand, and always on paper."""
 
     summary: str
     blocks: Sequence
-    kind = "details"
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """A part of a page.
 
     Args:
-        heading: text; empty for none.
         blocks: texts (paragraphs, parted by empty lines) and blocks; None is left out.
-        anchor: name that the contents link to; empty for none.
-        link: what the contents call it.
+        anchor, link: name that the contents link to, and what they call it; empty for none.
     """
 
     heading: str = ""
@@ -204,20 +177,15 @@ class Section:
 
 
 def write_page(path, title, sections, *, text=""):
-    """Write one HTML file, whole or not at all.
+    """Write one HTML file, whole or not at all, and return its ``pathlib.Path``.
 
     Args:
-        path: file to write; its folder is made.
         title: of the window and above everything.
         sections: :class:`Section` objects, from top to bottom; those with an anchor are listed above.
         text: paragraphs below the title, parted by empty lines.
 
-    Returns:
-        The path, a ``pathlib.Path``.
-
     Raises:
         ValueError: for an image file of another kind.
-        OSError: if an image is not there.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tfssl.visualization"),
@@ -227,6 +195,7 @@ def write_page(path, title, sections, *, text=""):
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["paragraphs"] = lambda text: [part.strip() for part in text.split("\n\n") if part.strip()]
+    environment.filters["kind"] = lambda block: type(block).__name__
     page = environment.get_template("page.html").render(title=title, sections=list(sections), text=text)
     write_text(path, page)
     return Path(path)
@@ -257,8 +226,6 @@ def write_gallery(out, title, *, text, images, numbers, protocol, blocks=()):
     """What every kind of drawing leaves in its folder: ``index.html``, networks side by side, and ``numbers.json``.
 
     Args:
-        out: folder that holds the images.
-        title: of the page.
         text: what the images show and how they were made; paragraphs parted by empty lines.
         images: ``{heading: {network: path}}``; one row of figures under each heading.
         numbers: ``{network: {name: number}}``; a column of the table each.
@@ -268,13 +235,16 @@ def write_gallery(out, title, *, text, images, numbers, protocol, blocks=()):
     Returns:
         ``numbers``, as plain floats; None for those that are not finite.
     """
-    numbers = {name: {key: _plain(value) for key, value in column.items()} for name, column in numbers.items()}
+    numbers = {
+        name: {key: float(value) if math.isfinite(value) else None for key, value in column.items()}
+        for name, column in numbers.items()
+    }
+    rows = {heading: Row([Figure(path, name) for name, path in row.items()]) for heading, row in images.items()}
     sections = [
-        Section(heading, [Row([Figure(path, name) for name, path in row.items()])]) for heading, row in images.items()
+        *(Section(heading, [row]) for heading, row in rows.items()),
+        Section("Numbers", [numbers_table(numbers), *blocks]),
+        Section("How it was made", [Table(["Setting", "Value"], [[words(k), value] for k, value in protocol.items()])]),
     ]
-    sections.append(Section("Numbers", [numbers_table(numbers), *blocks]))
-    settings = [[words(key), value if isinstance(value, str) else Cell(value)] for key, value in protocol.items()]
-    sections.append(Section("How it was made", [Table(["Setting", "Value"], settings)]))
     write_page(Path(out) / "index.html", title, sections, text=text)
     write_json(Path(out) / "numbers.json", {"title": title, "numbers": numbers, "protocol": protocol})
     return numbers
@@ -285,7 +255,3 @@ def numbers_table(numbers, caption=""):
     names = list(dict.fromkeys(name for column in numbers.values() for name in column))
     rows = [[words(name), *(column.get(name) for column in numbers.values())] for name in names]
     return Table(["", *numbers], rows, caption) if names else None
-
-
-def _plain(value):
-    return float(value) if math.isfinite(float(value)) else None

@@ -1,21 +1,20 @@
 """Contact sheets: rows of images of any size under column titles, beside row labels, as one PNG."""
 
+from itertools import accumulate, zip_longest
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.data.decode import array_to_image
 from tfssl.files import writing
 
-_BACKGROUND, _INK = "white", "black"
 _FONT_SIZE = 14
-_FRAME = 24  # of an image, the fraction of its side that a frame takes, at least 2 pixels
-
-GOOD, BAD = "#009e73", "#d55e00"
-"""Colors of frames, told apart by color-blind readers too (Okabe and Ito)."""
+_FRAME = 24  # of an image, the fraction of its width that a frame takes, at least 2 pixels
+GOOD, BAD = "#009e73", "#d55e00"  # colors of frames, told apart by color-blind readers too (Okabe and Ito)
 
 
 def picture_sheet(rows, path, titles=None, labels=None, cell=192, margin=8):
-    """Write images as one PNG, whole or not at all.
+    """Write images as one PNG, whole or not at all; returns the sheet, a ``PIL.Image``.
 
     Each image is scaled to fit a square of ``cell`` pixels, keeping its aspect ratio; a column is as wide as its
     widest image, a row as high as its highest.
@@ -29,29 +28,32 @@ def picture_sheet(rows, path, titles=None, labels=None, cell=192, margin=8):
         cell: longest side of an image on the sheet, in pixels.
         margin: space around each image, in pixels.
 
-    Returns:
-        The sheet, a ``PIL.Image``.
-
     Raises:
         ValueError: if there is no image, or titles or labels do not match.
     """
     _check(rows, titles, labels, cell)
     fitted = [[None if image is None else _fit(image, cell) for image in row] for row in rows]
-    columns = [[row[j] for row in fitted if j < len(row)] for j in range(max(len(row) for row in fitted))]
-    widths = [max((image.width for image in column if image), default=cell) for column in columns]
+    widths = [max((image.width for image in column if image), default=cell) for column in zip_longest(*fitted)]
     heights = [max((image.height for image in row if image), default=cell) for row in fitted]
-    texts = _Texts(titles or [], labels or [""] * len(rows))
-    label_width = texts.label_width(limit=cell)
+    font, texts = ImageFont.load_default(_FONT_SIZE), [str(label).splitlines() for label in labels or []]
+    line = sum(font.getmetrics())
+    label_width = min(cell, int(max((font.getlength(text) for lines in texts for text in lines), default=0)))
     left = margin + (label_width + margin if label_width else 0)
-    top = margin + (texts.line + margin if titles else 0)
-    xs, ys = _starts(left, widths, margin), _starts(top, heights, margin)
+    top = margin + (line + margin if titles else 0)
+    xs = list(accumulate((width + margin for width in widths), initial=left))
+    ys = list(accumulate((height + margin for height in heights), initial=top))
 
-    sheet = Image.new("RGB", (xs[-1], ys[-1]), _BACKGROUND)
-    for y, height, row in zip(ys[:-1], heights, fitted, strict=True):
+    sheet = Image.new("RGB", (xs[-1], ys[-1]), "white")
+    for y, height, row in zip(ys, heights, fitted, strict=False):
         for x, width, image in zip(xs, widths, row, strict=False):
             if image:
                 sheet.paste(image, (x + (width - image.width) // 2, y + (height - image.height) // 2))
-    texts.draw(ImageDraw.Draw(sheet), xs, ys, widths, label_width, margin)
+    draw = ImageDraw.Draw(sheet)
+    for x, width, title in zip(xs, widths, titles or [], strict=False):
+        draw.text((x, margin // 2), _cut(str(title), width, font, "..."), "black", font)
+    for y, lines in zip(ys, texts, strict=False):
+        for number, text in enumerate(lines):
+            draw.text((margin, y + number * line), _cut(text, label_width, font, "..."), "black", font)
     save_png(sheet, path)
     return sheet
 
@@ -63,31 +65,25 @@ def save_png(image, path):
 
 
 def tile(image, size, *, text="", frame=None):
-    """An image as a square of ``size`` pixels, framed, with a caption.
+    """An image as a square of ``size`` pixels, framed, with a caption below: a ``PIL.Image``, RGB.
 
     Args:
         image: uint8 array (H, W, 3), or ``PIL.Image``; made a square by stretching.
         size: height and width in pixels, without the caption.
         text: caption; cut where it is wider than the image. None for no strip at all, ``""`` for an empty one.
         frame: color of a frame drawn over the image's border; None for none.
-
-    Returns:
-        ``PIL.Image``, RGB.
     """
     image = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image, np.uint8))
     resampling = Image.Resampling.BICUBIC if image.width > 16 else Image.Resampling.NEAREST
-    image = image.convert("RGB").resize((size, size), resampling)
     font = ImageFont.load_default(max(10, size // 8))
     strip = 0 if text is None else sum(font.getmetrics()) + 2
     whole = Image.new("RGB", (size, size + strip), "white")
-    whole.paste(image, (0, 0))
+    whole.paste(image.convert("RGB").resize((size, size), resampling), (0, 0))
     draw = ImageDraw.Draw(whole)
     if frame is not None:
         draw.rectangle([0, 0, size - 1, size - 1], outline=frame, width=max(2, size // _FRAME))
     if text:
-        while text and font.getlength(text) > size:
-            text = text[:-1]
-        draw.text((size // 2, size + 1), text, "black", font, anchor="ma")
+        draw.text((size // 2, size + 1), _cut(text, size, font), "black", font, anchor="ma")
     return whole
 
 
@@ -109,38 +105,10 @@ def _fit(image, cell):
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
 
 
-def _starts(first, sizes, margin):
-    """Where each of a line of boxes starts, and where the next one would."""
-    starts = [first]
-    for size in sizes:
-        starts.append(starts[-1] + size + margin)
-    return starts
-
-
-class _Texts:
-    """Column titles above the first row and labels beside each row, in Pillow's own font."""
-
-    def __init__(self, titles, labels):
-        self.titles = [str(title) for title in titles]
-        self.labels = [str(label).splitlines() for label in labels]
-        self.font = ImageFont.load_default(_FONT_SIZE)
-        self.line = sum(self.font.getmetrics())
-
-    def label_width(self, limit):
-        """Pixels that the widest label needs, at most ``limit``."""
-        return min(limit, int(max((self.font.getlength(text) for lines in self.labels for text in lines), default=0)))
-
-    def draw(self, draw, xs, ys, widths, label_width, margin):
-        """Write all texts, cut to the width of their column."""
-        for x, width, title in zip(xs, widths, self.titles, strict=False):
-            draw.text((x, margin // 2), self._cut(title, width), _INK, self.font)
-        for y, lines in zip(ys, self.labels, strict=False):
-            for number, text in enumerate(lines):
-                draw.text((margin, y + number * self.line), self._cut(text, label_width), _INK, self.font)
-
-    def _cut(self, text, width):
-        if self.font.getlength(text) <= width + 1:
-            return text
-        while text and self.font.getlength(text + "...") > width:
-            text = text[:-1]
-        return text + "..."
+def _cut(text, width, font, mark=""):
+    """As much of a text as fits, with a mark where some is missing."""
+    if font.getlength(text) <= width + 1:
+        return text
+    while text and font.getlength(text + mark) > width:
+        text = text[:-1]
+    return text + mark

@@ -1,32 +1,30 @@
 """What single units of a layer respond to: the images that drive them most, masked to what does, and their fields."""
 
-import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from scipy.stats import mode
 
 from tfssl.errors import ConfigError, ModelError
-from tfssl.visualization.image_set import read_images
-from tfssl.visualization.maps import batches, map_function, pick_tap
-from tfssl.visualization.occlusion import FIELD_THRESHOLD, FieldProbe
+from tfssl.visualization.maps import batches, map_function, pick_taps, read_images, tap_names
 from tfssl.visualization.page import file_stem, write_gallery
-from tfssl.visualization.receptive_field import receptive_field
+from tfssl.visualization.receptive_field import FIELD_THRESHOLD, FieldProbe, receptive_field
 from tfssl.visualization.sheet import picture_sheet
 
 MASK_THRESHOLD = 0.2
 """Fraction of the strongest activation among a unit's top images from which a cell counts (cnnvisualizer)."""
 
-AGREEMENTS = (0.6, 0.75)
-"""Fractions of a unit's top images that must be of one class for it to count as selective."""
+AGREEMENTS = (0.6, 0.75)  # fractions of a unit's top images that must be of one class for it to count as selective
 
 _CELL = 120  # pixels of an image on the sheet, and of the masks (cnnvisualizer)
 _OUTSIDE = 0.25  # brightness of what the unit does not respond to
 
 _TEXT = (
-    "Each row is a unit (channel) of a tap, and the {top} images of {count} in which its largest activation is "
-    "highest. Bright is where the unit's map, enlarged, exceeds {threshold:g} of its largest value among them. "
+    "Each row is a unit (channel) of a tap, and the {top} images of {images} in which its largest activation is "
+    "highest. Bright is where the unit's map, enlarged, exceeds {mask_threshold:g} of its largest value among them. "
     "{choice}\n\nThe first image of some rows is the unit's receptive field as measured: the mean change of its "
     "activation when a {occluder}x{occluder} square of random pixels covers a spot, about the one where the unit is "
     "strongest; bright is much. The window has the size of the images. Its size in the table is the side of a square "
@@ -42,40 +40,28 @@ _CHOICE = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class TopImages:
+class TopImages(NamedTuple):
     """For each unit of a tap, the images that drive it most.
 
     Args:
         index: int (units, K), numbers of the images, the strongest first; of equals the one that comes first.
         activation: float32 (units, K), the largest activation of the unit in each.
         cell: int (units, K, 2), row and column of the map where it is; of equals the first one.
-        live: bool (units,), False where the activation is the same everywhere in all images (mostly 0: a dead
-            unit).
-        size: (height, width) of the map.
+        live: bool (units,), False where the activation is the same everywhere in all images (mostly 0: a dead unit).
     """
 
     index: np.ndarray
     activation: np.ndarray
     cell: np.ndarray
     live: np.ndarray
-    size: tuple[int, int]
 
 
 def top_images(compute, images, top):
-    """Rank images by the spatial maximum of each unit.
+    """Rank images by the spatial maximum of each unit: the ``top`` of each, a :class:`TopImages`.
 
     Args:
         compute: function of images to the map of a tap, see :func:`~tfssl.visualization.maps.map_function`.
         images: uint8 (N, H, W, 3).
-        top: K, images of each unit.
-
-    Returns:
-        :class:`TopImages`.
-
-    Raises:
-        ConfigError: if there are fewer than K images.
-        ModelError: if a map holds NaN or infinity.
 
     Reference:
         B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba: Object Detectors Emerge in Deep Scene CNNs.
@@ -83,41 +69,25 @@ def top_images(compute, images, top):
     """
     if not 1 <= top <= len(images):
         raise ConfigError(f"`top` must be from 1 to the number of images, {len(images)}. Received: top={top}")
-    maxima, minima, cells = [], [], []
+    found = []
     for batch in batches(images):
         maps = np.asarray(compute(batch))
         if not np.isfinite(maps).all():
             raise ModelError("the maps of the tap hold NaN or infinity")
-        size = maps.shape[1:3]
         flat = maps.reshape(len(maps), -1, maps.shape[-1])
-        maxima.append(flat.max(axis=1))
-        minima.append(flat.min(axis=(0, 1)))
-        cells.append(flat.argmax(axis=1))
-    maxima, cells = np.concatenate(maxima).T, np.concatenate(cells).T  # (units, N)
+        found.append((flat.max(axis=1), flat.min(axis=1), flat.argmax(axis=1)))
+    maxima, minima, cells = (np.concatenate(part).T for part in zip(*found, strict=True))  # (units, N)
     index = np.argsort(-maxima, axis=1, kind="stable")[:, :top]
-    cell = np.take_along_axis(cells, index, axis=1)
-    return TopImages(
-        index,
-        np.take_along_axis(maxima, index, axis=1),
-        np.stack(np.unravel_index(cell, size), axis=-1),
-        maxima.max(axis=1) > np.min(minima, axis=0),
-        tuple(size),
-    )
+    activation, cell = (np.take_along_axis(part, index, axis=1) for part in (maxima, cells))
+    cell = np.stack(np.unravel_index(cell, maps.shape[1:3]), axis=-1)
+    return TopImages(index, activation, cell, maxima.max(axis=1) > minima.min(axis=1))
 
 
 def unit_masks(maps, *, size=120, threshold=MASK_THRESHOLD):
-    """Where a unit is active in its top images: the quick segmentation of Zhou et al.
+    """Where a unit is active in its top images, bool (K, size, size): the quick segmentation of Zhou et al.
 
-    The maps are enlarged and divided by the largest value among all of them, which is in the first image; a cell
-    counts from ``threshold`` on.
-
-    Args:
-        maps: float array (K, h, w), a unit's maps of its top images.
-        size: of the masks in pixels (reference: 120).
-        threshold: see :data:`MASK_THRESHOLD`.
-
-    Returns:
-        bool (K, size, size); all False for a unit that is nowhere above 0.
+    The maps, float (K, h, w), are enlarged and divided by the largest value among all of them; a cell counts from
+    ``threshold`` on. All are False for a unit that is nowhere above 0.
     """
     maps = np.asarray(maps, np.float32)
     if not maps.max() > 0:
@@ -126,18 +96,14 @@ def unit_masks(maps, *, size=120, threshold=MASK_THRESHOLD):
 
 
 def class_agreement(index, labels):
-    """How far the top images of each unit agree.
-
-    Args:
-        index: int (units, K), see :class:`TopImages`.
-        labels: class numbers of all images, int (N,).
+    """How far the top images of each unit agree, their numbers in ``index``, int (units, K).
 
     Returns:
         ``(fraction, label)``: float (units,), the fraction of the most frequent class; int (units,), that class, of
         equally frequent ones the smallest number.
     """
-    counts = (labels[index][..., None] == np.arange(labels.max() + 1)).sum(axis=1)
-    return counts.max(axis=1) / index.shape[1], counts.argmax(axis=1)
+    most = mode(labels[index], axis=1)
+    return most.count / index.shape[1], most.mode
 
 
 def units(
@@ -146,33 +112,25 @@ def units(
 ):  # fmt: skip
     """Show the top images of units of each network, and measure receptive fields.
 
+    Writes ``units-NAME.png``, ``index.html`` and ``numbers.json`` into ``out``.
+
     Args:
         networks: ``{name: keras.Model}``, encoders.
-        data: see :func:`tfssl.data.images.image_source`; class folders give selectivity.
-        out: folder for ``units-NAME.png``, ``index.html``, ``numbers.json``.
+        data, limit, skipped: see :func:`~tfssl.visualization.maps.read_images`; class folders give selectivity.
         tap: see :func:`~tfssl.visualization.maps.pick_tap`.
         image_size: of the images in pixels, as the networks see them.
-        limit: images to take.
-        top: K, images of each unit.
-        shown: units on a sheet.
+        top, shown: images of each unit, units on a sheet.
         fields: units whose receptive field is measured, the first ones shown; the expensive part.
-        occluder, stride: see :func:`~tfssl.visualization.occlusion.FieldProbe`.
-        seed: of the occluder's pixels and the shuffled classes.
-        skipped: as :func:`~tfssl.visualization.image_set.read_images`.
+        occluder, stride, seed: see :class:`~tfssl.visualization.receptive_field.FieldProbe`.
         progress: called with (networks done, in all).
 
     Returns:
         ``{name: {"units", "dead_units", "field_theory", "field_measured"}}``, fields in pixels of ``image_size``; with
         classes also ``selective_60``, ``selective_75``, ``shuffled_60``, ``shuffled_75``, counts of units.
-
-    Raises:
-        SourceError: if there are fewer images than K.
-        ConfigError: for a tap that a network lacks, or a value out of range.
-        ModelError: if a tap holds NaN or infinity.
     """
     if shown < 1:
         raise ConfigError(f"`shown` must be at least 1. Received: shown={shown}")
-    taps = {name: pick_tap(network, tap, name) for name, network in networks.items()}
+    taps = pick_taps(networks, tap)
     images = read_images(data, image_size=image_size, limit=limit, least=top, skipped=skipped)
     files, numbers, copies = {}, {}, 0
     for name, network in networks.items():
@@ -196,46 +154,27 @@ def units(
         }
         if progress is not None:
             progress(len(numbers), len(networks))
-    protocol = {
-        "images": len(images),
-        "image_size": image_size,
-        **{f"tap_of_{name}": layer for name, layer in taps.items()},
-        "top": top,
-        "mask_threshold": MASK_THRESHOLD,
-        "occluder": occluder,
-        "stride": stride,
-        "occluded_copies": copies,
-        "field_threshold": FIELD_THRESHOLD,
-        "seed": seed,
-    }
-    text = _TEXT.format(
-        top=top,
-        count=len(images),
-        threshold=MASK_THRESHOLD,
-        choice=_CHOICE[images.labels is not None],
-        occluder=occluder,
-        field_threshold=FIELD_THRESHOLD,
-        classes="" if images.labels is None else _CLASSES,
-    )
-    return write_gallery(
-        out, "What units respond to", text=text, images={"Units": files}, numbers=numbers, protocol=protocol
-    )
+    protocol = {"images": len(images), "image_size": image_size} | tap_names(taps)
+    protocol |= {"top": top, "mask_threshold": MASK_THRESHOLD, "occluder": occluder, "stride": stride}
+    protocol |= {"occluded_copies": copies, "field_threshold": FIELD_THRESHOLD, "seed": seed}
+    known = images.labels is not None
+    text = _TEXT.format(**protocol, choice=_CHOICE[known], classes=_CLASSES if known else "")
+    page = {"text": text, "images": {"Units": files}, "numbers": numbers, "protocol": protocol}
+    return write_gallery(out, "What units respond to", **page)
 
 
 def _selectivity(best, labels, seed):
     if labels is None:
         return {}
     dealt = np.random.default_rng(seed).permutation(labels)
-    counts = {}
-    for kind, classes in (("selective", labels), ("shuffled", dealt)):
-        fraction, _ = class_agreement(best.index[best.live], classes)
-        # Fractions are multiples of 1 / K: a hair below the limit is rounding.
-        counts |= {f"{kind}_{round(100 * least)}": int((fraction >= least - 1e-9).sum()) for least in AGREEMENTS}
-    return counts
+    found = {"selective": class_agreement(best.index[best.live], labels)[0]}
+    found["shuffled"] = class_agreement(best.index[best.live], dealt)[0]
+    # Fractions are multiples of 1 / K: a hair below the limit is rounding.
+    return {f"{kind}_{at:.0%}"[:-1]: int((x >= at - 1e-9).sum()) for kind, x in found.items() for at in AGREEMENTS}
 
 
 def _choose(best, labels, shown):
-    """Numbers of the units to show: the most selective ones, or some spread evenly over the live ones."""
+    """The most selective units, or some spread evenly over the live ones."""
     live = np.flatnonzero(best.live)
     if labels is None:
         return live[np.linspace(0, len(live), min(shown, len(live)), endpoint=False).astype(int)].tolist()
@@ -244,35 +183,24 @@ def _choose(best, labels, shown):
 
 
 def _write_sheet(compute, images, best, chosen, measured, path):
-    rows, labels = [], []
+    rows, labels = [], [f"unit {unit}" for unit in chosen]
+    if images.labels is not None:
+        agreement = zip(labels, *class_agreement(best.index[chosen], images.labels), strict=True)
+        labels = [f"{label}\n{images.classes[most]}\n{fraction:.0%}" for label, fraction, most in agreement]
     for number, unit in enumerate(chosen):
         index = best.index[unit]
         masks = unit_masks(compute(images.images[index])[..., unit], size=_CELL)
+        light = np.where(masks, 1.0, _OUTSIDE)[..., None]
+        shown = np.stack([images.shown(i, _CELL) for i in index])
         field = [_field_image(measured[number]) if number < len(measured) else None] if measured else []
-        rows.append([*field, *_masked(images, index, masks)])
-        labels.append(_label(unit, best, images))
+        rows.append([*field, *np.rint(shown * light).astype(np.uint8)])
     titles = [*(["field"] if measured else []), *map(str, range(1, best.index.shape[1] + 1))]
     picture_sheet(rows, path, titles=titles, labels=labels, cell=_CELL, margin=4)
-
-
-def _label(unit, best, images):
-    if images.labels is None:
-        return f"unit {unit}"
-    fraction, label = class_agreement(best.index[[unit]], images.labels)
-    return f"unit {unit}\n{images.classes[label[0]]}\n{fraction[0]:.0%}"
-
-
-def _masked(images, index, masks):
-    for number, mask in zip(index.tolist(), masks, strict=True):
-        image = images.shown(number, _CELL)
-        yield np.rint(image * np.where(mask, 1.0, _OUTSIDE)[..., None]).astype(np.uint8)
 
 
 def _field_image(field):
     """The measured field in a window of the images' size, brightest where the change is largest."""
     size = len(field.change) // 2
-    window = slice(size // 2, size // 2 + size)
-    change = field.change[window, window]
-    largest = change.max() if change.max() > 0 else 1.0
-    image = Image.fromarray(np.rint(255.0 * change / largest).astype(np.uint8))
+    change = field.change[size // 2 :, size // 2 :][:size, :size]
+    image = Image.fromarray(np.rint(255.0 * change / (change.max() or 1.0)).astype(np.uint8))
     return image.resize((_CELL, _CELL), Image.Resampling.NEAREST)

@@ -5,17 +5,14 @@ import tensorflow as tf
 from keras import layers
 
 from tfssl.errors import ConfigError
+from tfssl.evaluation.runner import check_choice
 from tfssl.layers.resizing import ResizeToStride
 
-HEADS = {"32s": 0, "16s": 1, "8s": 2}
-"""Heads and how many finer maps they add to the deepest one."""
-
-MOMENTUM = 0.95
-"""Of the moving mean and variance of the maps: an average over about the last 20 batches."""
-
+HEADS = {"32s": 0, "16s": 1, "8s": 2}  # heads and how many finer maps they add to the deepest one
+MOMENTUM = 0.95  # of the moving mean and variance of the maps: an average over about the last 20 batches
+# Added to the variance of the maps. The deep ones of AlexNet with its own random weights have a variance of 1e-4; with
+# Keras' default of 1e-3 they would hardly be standardized, and the untrained network would look worse than it is.
 EPSILON = 1e-8
-"""Added to the variance of the maps. The deep ones of AlexNet with its own random weights have a variance of 1e-4; with
-Keras' default of 1e-3 they would hardly be standardized, and the untrained network would look worse than it is."""
 
 
 def tap_strides(encoder):
@@ -31,19 +28,9 @@ def head_taps(encoder, head="32s", taps=None):
     FCN-32s, 16s and 8s are called after the strides of VGG's pool5, pool4 and pool3. Encoders have other strides, so
     here the names tell how many finer maps join the deepest: none, one or two.
 
-    Args:
-        encoder: ``keras.Model``, RGB (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, the deepest tap last.
-        head: ``"32s"``, ``"16s"`` or ``"8s"``.
-        taps: names of the taps to choose from; None for all.
-
-    Returns:
-        ``{tap: stride}``, the deepest first.
-
-    Raises:
-        ConfigError: for an unknown head, or one that needs more strides than the taps have.
+    Returns ``{tap: stride}``, the deepest first.
     """
-    if head not in HEADS:
-        raise ConfigError(f"`head` must be one of {', '.join(HEADS)}. Received: head={head!r}")
+    check_choice(HEADS, head=head)
     strides = {t: max(1, round(stride)) for t, stride in tap_strides(encoder).items() if taps is None or t in taps}
     if not strides:
         raise ConfigError(f"`taps`: {', '.join(taps or encoder.output)}: none is a map that grows with the image")
@@ -61,23 +48,13 @@ def head_taps(encoder, head="32s", taps=None):
 
 
 def score_head(outputs, taps, bias=None):
-    """A head for :func:`tfssl.transfer.transfer`: scores of each map, the coarser ones resized and added to the finer.
+    """A head for :func:`tfssl.transfer.transfer`: scores of each of ``taps``, added up at the size of the last.
 
     Each map is standardized per channel (batch normalization without scale and offset, as in the linear probes of
     Zhang et al., 2016), for encoders differ in scale and there is one learning rate for all; then a 1x1 convolution
     gives the scores. It starts from zeros (Long et al., 2015, section 4.3). Scores are enlarged by fixed bilinear
-    interpolation, which is what the transposed convolutions of FCN start from; FCN-32s keeps its own fixed as well.
-
-    Args:
-        outputs: number of scores.
-        taps: names of the maps, the deepest first.
-        bias: that the scores of the deepest map start from, one number each; None for zeros.
-
-    Returns:
-        Function ``{tap: KerasTensor (B, h, w, c)}`` -> KerasTensor (B, h', w', outputs), as large as the last tap's.
-
-    Reference:
-        J. Long, E. Shelhamer, T. Darrell: Fully Convolutional Networks for Semantic Segmentation. CVPR 2015.
+    interpolation, which is what the transposed convolutions of FCN start from (FCN-32s keeps its own fixed as well).
+    Those of the deepest map start from ``bias``, one number each; None for zeros.
     """
 
     def head(maps):

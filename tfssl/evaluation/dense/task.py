@@ -10,59 +10,41 @@ import tensorflow as tf
 from tfssl.data.pipeline import batches
 from tfssl.data.source import Source
 from tfssl.data.voc import IGNORE
-from tfssl.errors import ConfigError, SourceError
+from tfssl.errors import SourceError
 from tfssl.evaluation.dense.head import EPSILON, MOMENTUM, full_size, head_taps, score_head
-from tfssl.evaluation.runner import (
-    Progress,
-    Run,
-    check_counts,
-    check_joint,
-    compared,
-    finish,
-    run_all,
-    trained_on,
-)
-from tfssl.transfer import STRATEGIES
+from tfssl.evaluation.runner import Progress, Run, Training, check_counts, compared, final_loss, finish, run_all, spread
 from tfssl.visualization.sheet import picture_sheet
 
-UNKNOWN = {"mask": IGNORE, "normals": 0.0}
-"""Fields that can be asked for, and their value where nothing is known."""
+UNKNOWN = {"mask": IGNORE, "normals": 0.0}  # fields that can be asked for, and their value where nothing is known
+LEARNING_RATES = {"freeze": 0.1}  # 0.01 of the others: a linear head on standardized maps bears more than a trunk
+SHOWN = 6  # test images on the sheet
 
-RATES = {"freeze": 0.1}
-"""Learning rates of a strategy, 0.01 of the others: a linear head on standardized maps bears more than a trunk."""
-
-SHOWN = 6
-"""Test images on the sheet."""
+_PROTOCOL = {
+    "maps": "standardized per channel by batch normalization without scale and offset",
+    "batch_normalization": {"momentum": MOMENTUM, "epsilon": EPSILON},
+    "head_layers": "1x1 convolutions from zeros; coarser scores resized bilinearly and added to finer ones",
+    "enlarged": "scores, bilinearly, to every pixel",
+    "training": "random crops without scaling, mirrored with probability 1/2; mean of the loss over all known "
+    "pixels of a batch; SGD, momentum 0.9, weight decay 5e-4, learning rate x0.1 after 60 % and 85 % of the "
+    "steps, gradient norm at most 10",
+    "testing": "whole images at their own size, continued by their border to a multiple of the stride",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class DenseTask:
-    """What segmentation and surface normals differ in.
-
-    Args:
-        name: of the task.
-        modality: of the encoders that it measures.
-        field: of the examples, one of :data:`UNKNOWN`.
-        train, test: sources, :class:`tfssl.data.voc.SplitImages`.
-        outputs: scores for each pixel.
-        loss: function (targets (B, H, W, ...), scores (B, H, W, outputs)) -> scalar.
-        answer: function scores (B, H, W, outputs) -> answers (B, H, W, ...).
-        tally: function () -> object with ``add(target, answer)`` of an image and ``metrics()``.
-        paint: function target or answer -> uint8 (H, W, 3).
-        bias: that the scores start from; None for zeros.
-    """
+    """What segmentation and surface normals differ in."""
 
     name: str
-    modality: str
-    field: str
+    field: str  # of the examples, one of UNKNOWN
     train: Source
     test: Source
-    outputs: int
-    loss: Callable
-    answer: Callable
-    tally: Callable
-    paint: Callable
-    bias: tuple[float, ...] | None = None
+    outputs: int  # scores for each pixel
+    loss: Callable  # (targets (B, H, W, ...), scores (B, H, W, outputs)) -> scalar
+    answer: Callable  # scores (B, H, W, outputs) -> answers (B, H, W, ...)
+    tally: Callable  # () -> object with `add(target, answer)` of an image and `metrics()`
+    paint: Callable  # target or answer -> uint8 (H, W, 3)
+    bias: tuple[float, ...] | None = None  # that the scores start from; None for zeros
 
     def targets(self, part, skipped):
         """Yield the targets of ``"train"`` or ``"test"`` that can be read; the others are added to ``skipped``."""
@@ -72,66 +54,34 @@ class DenseTask:
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol:
-    """How networks are trained on a task.
-
-    Fields are as in :func:`tfssl.evaluation.tasks.segmentation.evaluate`; ``crop_size`` is rounded up to a multiple of
-    the stride of the deepest tap, a ``learning_rate`` of None is that of :data:`RATES`.
-
-    Raises:
-        ConfigError: for a value out of range.
-    """
+class DenseTraining(Training):
+    """How networks are trained on a task, see :func:`tfssl.evaluation.tasks.segmentation.evaluate`."""
 
     head: str
-    strategy: str
-    train_from: str | None
-    steps: int
     crop_size: int
-    batch_size: int
-    learning_rate: float | None
-    seeds: int
 
     def __post_init__(self):
-        check_counts(steps=self.steps, crop_size=self.crop_size, batch_size=self.batch_size, seeds=self.seeds)
-        if self.strategy not in STRATEGIES:
-            known = ", ".join(STRATEGIES)
-            raise ConfigError(f"`strategy` must be one of {known}. Received: strategy={self.strategy!r}")
         if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", RATES.get(self.strategy, 0.01))
-        if not self.learning_rate > 0:
-            raise ConfigError(f"`learning_rate` must be above 0. Received: learning_rate={self.learning_rate!r}")
+            object.__setattr__(self, "learning_rate", LEARNING_RATES.get(self.strategy, 0.01))
+        super().__post_init__()
+        check_counts(crop_size=self.crop_size)
 
     def record(self):
-        """Every constant, for ``metrics.json``."""
-        return {
-            **dataclasses.asdict(self),
-            "maps": "standardized per channel by batch normalization without scale and offset",
-            "batch_normalization": {"momentum": MOMENTUM, "epsilon": EPSILON},
-            "head_layers": "1x1 convolutions from zeros; coarser scores resized bilinearly and added to finer ones",
-            "enlarged": "scores, bilinearly, to every pixel",
-            "training": "random crops without scaling, mirrored with probability 1/2; mean of the loss over all known "
-            "pixels of a batch; SGD, momentum 0.9, weight decay 5e-4, learning rate x0.1 after 60 % and 85 % of the "
-            "steps, gradient norm at most 10",
-            "testing": "whole images at their own size, continued by their border to a multiple of the stride",
-        }
+        return {"head": self.head, "crop_size": self.crop_size, **super().record(), **_PROTOCOL}
 
 
 @dataclasses.dataclass(frozen=True)
 class DenseCrop:
     """A random square of an image and of its target, as ``sample`` of :func:`tfssl.data.pipeline.batches`.
 
-    An image that is smaller than the square is continued by its border pixels, about which nothing is known.
-
-    Args:
-        size: in pixels; nothing is scaled.
-        field: of the target, one of :data:`UNKNOWN`.
+    Nothing is scaled. An image that is smaller than the square of ``size`` pixels is continued by its border pixels,
+    about which nothing is known.
     """
 
     size: int
     field: str
 
     def __call__(self, example, rng, training):
-        """Cut and perhaps mirror: ``(crop, crop of the target)``."""
         image, target = np.asarray(example["image"]), example[self.field]
         rows, columns = (self._range(extent, rng) for extent in image.shape[:2])
         image, target = image[rows, columns], target[rows, columns]
@@ -155,11 +105,7 @@ def mirrored(target, field):
 
 
 def readable(source, skipped, read=None):
-    """Yield ``(index, example)`` of all that can be read, by ``read`` or as examples; others are added to ``skipped``.
-
-    Raises:
-        SourceError: if none can be read.
-    """
+    """Yield ``(index, example)`` of all that can be read, by ``read`` or as examples; others join ``skipped``."""
     count = 0
     for index in range(len(source)):
         try:
@@ -177,81 +123,52 @@ def readable(source, skipped, read=None):
 def evaluate_dense(
     task,
     encoder,
-    protocol,
+    training,
     *,
     skipped,
     constants,
     about,
-    kinds=None,
-    details=None,
     legend=None,
     write=None,
     taps=None,
     compare=None,
-    trained=True,
-    pretext=None,
-    pretext_weight=1.0,
-    out=None,
     progress=None,
+    **options,
 ):
     """Train and test the encoder, the same network untrained, and what it is compared with, and sum it up.
 
-    With strategy ``"joint"`` only the encoder is trained beside its pretext task, and gets its weights back after each
-    run; the others, which have none, are fine-tuned on the task alone.
-
     Args:
-        task: :class:`DenseTask`.
-        encoder, taps, compare, trained: as :func:`tfssl.evaluation.runner.compared`.
-        protocol: :class:`Protocol`.
-        skipped: :class:`~tfssl.data.examples.Skipped`, collects unreadable files.
+        training: :class:`DenseTraining`.
         constants: ``{name: answer}``, baselines that give the same answer for every pixel.
         about: further entries of the record's protocol.
-        kinds, details, out: as :func:`tfssl.evaluation.runner.finish`.
         legend: ``PIL.Image`` below the last row of the sheet.
         write: function (folder, runs) that writes further files; ``run.shown`` is ``(tally, answers)``.
-        pretext, pretext_weight: as :func:`tfssl.transfer.training.train_head`, for strategy ``"joint"``.
-        progress: called with (steps done, steps in all, what).
-
-    Returns:
-        :class:`~tfssl.evaluation.record.Record`.
-
-    Raises:
-        ConfigError: for a tap or head that does not fit an encoder; for ``"joint"`` without a pretext task.
+        options: ``kinds``, ``details`` and ``out`` of :func:`tfssl.evaluation.runner.finish`.
     """
-    check_joint(protocol.strategy, pretext, trained)
-    found = compared(encoder, modality=task.modality, taps=taps, trained=trained, compare=compare, pixels=False)
-    strides = {entry.name: head_taps(entry.network, protocol.head, entry.taps) for entry in found}
-    work = Progress(progress, len(found) * protocol.seeds * protocol.steps)
+    found = compared(encoder, taps=taps, trained=training.trained, compare=compare, pixels=False)
+    strides = {entry.name: head_taps(entry.network, training.head, entry.taps) for entry in found}
+    work = Progress(progress, len(found) * training.seeds * training.steps)
 
     def measure_one(entry, network, seeds):
         names, stride = tuple(strides[entry.name]), max(strides[entry.name].values())
-        crop = DenseCrop(-(-protocol.crop_size // stride) * stride, task.field)
+        crop = DenseCrop(-(-training.crop_size // stride) * stride, task.field)
+        head = score_head(task.outputs, names, task.bias)
+
+        def crops(seed):
+            options = {"training": True, "prepare": _unit_range, "count": training.steps, "skipped": skipped}
+            return batches(task.train, crop, training.batch_size, seed=seed, **options)
 
         def loss(targets, scores):
             return task.loss(targets, full_size(scores, crop.size, crop.size))
 
         for seed in seeds:
-            with trained_on(
-                entry,
-                network,
-                score_head(task.outputs, names, task.bias),
-                lambda seed=seed: _training_batches(task, crop, protocol, seed, skipped),
-                loss,
-                taps=names,
-                strategy=protocol.strategy,
-                train_from=protocol.train_from,
-                seed=seed,
-                steps=protocol.steps,
-                learning_rate=protocol.learning_rate,
-                pretext=pretext,
-                weight=pretext_weight,
-                progress=work.steps(f"{entry.name} {seed}", protocol.steps),
-            ) as (model, losses):
+            given = {"taps": names, "work": work}
+            with training.network(entry, network, seed, head, crops, loss, **given) as (model, losses):
                 tally, answers = measure(task, model, stride, skipped)
-            metrics = tally.metrics() | {"training_loss": float(np.mean(losses[-max(len(losses) // 10, 1) :]))}
+            metrics = tally.metrics() | {"training_loss": final_loss(losses)}
             yield Run(entry.name, seed, metrics, tap=",".join(names), shown=(tally, answers))
 
-    runs = run_all(found, protocol.seeds, measure_one)
+    runs = run_all(found, training.seeds, measure_one)
     beside = {name: baseline(task, answer, skipped) for name, answer in constants.items()}
     unread = [sum(part.name(i) in skipped.reasons for i in range(len(part))) for part in (task.train, task.test)]
 
@@ -265,15 +182,12 @@ def evaluate_dense(
         runs,
         protocol={"data": task.train.root, "train_split": task.train.split, "test_split": task.test.split}
         | about
-        | protocol.record()
-        | {"pretext_weight": None if pretext is None else pretext_weight},
-        kinds={"training_loss": ("", False)} | (kinds or {}),
+        | training.record(),
         baselines={key: {name: values[key] for name, values in beside.items()} for key in task.tally().metrics()},
         counts={"images_train": len(task.train) - unread[0], "images_test": len(task.test) - unread[1]},
-        details=details,
         skipped=skipped.reasons,
-        out=out,
         draw=draw,
+        **options,
     )
 
 
@@ -285,13 +199,7 @@ def baseline(task, answer, skipped):
     return tally.metrics()
 
 
-def _training_batches(task, crop, protocol, seed, skipped):
-    options = {"training": True, "prepare": _unit_range, "seed": seed, "count": protocol.steps, "skipped": skipped}
-    return batches(task.train, crop, protocol.batch_size, **options)
-
-
 def _write_sheet(path, task, runs, legend):
-    """Photo, truth, and the answers of every network's first run."""
     first = [run for run in runs if run.seed == 0]
     rows, labels = [], []
     for index in first[0].shown[1]:
@@ -299,25 +207,16 @@ def _write_sheet(path, task, runs, legend):
         answers = [task.paint(run.shown[1][index]) for run in first]
         rows.append([example["image"], task.paint(example[task.field]), *answers])
         labels.append(Path(task.test.name(index)).stem)
-    if not rows:
-        return
-    if legend is not None:
-        rows.append([legend])
-        labels.append("")
-    picture_sheet(rows, path, titles=["photo", "truth", *(run.encoder for run in first)], labels=labels)
+    if rows:
+        rows += [[legend]] if legend is not None else []
+        titles = ["photo", "truth", *(run.encoder for run in first)]
+        picture_sheet(rows, path, titles=titles, labels=[*labels, *[""] * (len(rows) - len(labels))])
 
 
 def measure(task, model, stride, skipped):
-    """Answer for whole test images at their own size.
+    """Answer for whole test images at their own size, continued by their border pixels to a multiple of ``stride``.
 
-    Args:
-        task: :class:`DenseTask`.
-        model: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> scores (B, h, w, outputs).
-        stride: images are continued by their border pixels to a multiple of this many pixels.
-        skipped: :class:`~tfssl.data.examples.Skipped`, collects unreadable files.
-
-    Returns:
-        ``(tally, {index: answer})``, the answers for :data:`SHOWN` images spread over the set.
+    Returns ``(tally, {index: answer})``, the answers for :data:`SHOWN` images spread over the set.
     """
 
     @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), tf.uint8)])
@@ -326,7 +225,7 @@ def measure(task, model, stride, skipped):
         return task.answer(full_size(scores, tf.shape(rgb)[1], tf.shape(rgb)[2]))[0]
 
     tally, answers = task.tally(), {}
-    wanted = set(np.linspace(0, len(task.test) - 1, SHOWN).round().astype(int).tolist())
+    wanted = spread(len(task.test), SHOWN)
     for index, example in readable(task.test, skipped):
         image = np.asarray(example["image"])
         height, width = image.shape[:2]

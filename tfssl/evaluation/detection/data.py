@@ -10,34 +10,22 @@ from tfssl.errors import ModelError, SourceError
 from tfssl.evaluation.detection.proposals import propose
 from tfssl.ops.boxes import area, clip
 
-PIXEL_MEAN = (122.7717, 115.9465, 102.9801)
-"""R, G, B that pads smaller images, in [0, 255]: Fast R-CNN's pixel means."""
-
+PIXEL_MEAN = (122.7717, 115.9465, 102.9801)  # R, G, B of 255 that pads smaller images, as in Fast R-CNN
 _THREADS = 2
 
 
 def scaled_size(size, short_size, long_size):
-    """(width, height) of a scaled image: its shorter side ``short_size`` pixels, but its longer one at most
-    ``long_size`` (paper: 600, 1000), the aspect ratio kept up to rounding."""
+    """(width, height) whose shorter one is ``short_size``, but the longer one at most ``long_size``."""
     scale = min(short_size / min(size), long_size / max(size))
     return tuple(max(1, round(extent * scale)) for extent in size)
 
 
-def scaled_images(source, *, short_size, long_size, proposals, cache=None, skipped=None, progress=None):
-    """Read all images of a split once: sizes, objects, proposals.
+def scaled_images(source, *, short_size, long_size, proposals, cache, skipped, progress):
+    """Read all images of a :class:`tfssl.data.voc.BoxedImages` once: sizes, objects, proposals.
 
-    Args:
-        source: :class:`tfssl.data.voc.BoxedImages`.
-        short_size, long_size: see :func:`scaled_size`.
-        proposals, cache: see :func:`tfssl.evaluation.detection.proposals.propose`.
-        skipped: :class:`tfssl.data.examples.Skipped` that collects unreadable images.
-        progress: called after each image.
-
-    Returns:
-        :class:`ScaledImages`, without the unreadable ones.
-
-    Raises:
-        SourceError: if no image can be read.
+    Images are scaled by :func:`scaled_size`; ``proposals`` and ``cache`` are as
+    :func:`tfssl.evaluation.detection.proposals.propose` takes them. Returns :class:`ScaledImages` of those that can be
+    read; the others are added to ``skipped``. ``progress()`` is called after each image.
     """
 
     def read(index):
@@ -61,10 +49,9 @@ def scaled_images(source, *, short_size, long_size, proposals, cache=None, skipp
         for index, result in enumerate(pool.map(read, range(len(source)))):
             if isinstance(result, dict):
                 found.append(result)
-            elif skipped is not None:
+            else:
                 skipped.add(source.name(index), result)
-            if progress is not None:
-                progress()
+            progress()
     if not found:
         raise SourceError(f"`data`: no image of split {source.split!r} of {source.root!r} can be read")
     return ScaledImages(source, found)
@@ -74,7 +61,6 @@ class ScaledImages:
     """The input of a detector whose trunk is trained too: the images themselves, decoded each time.
 
     Args:
-        source: :class:`tfssl.data.voc.BoxedImages`.
         examples: list of dicts, all boxes in pixels of the scaled image: ``index`` in the source, ``name``, ``size``
             (width, height) after scaling, ``boxes`` float32 (N, 4), ``label`` int32 (N,), ``difficult`` bool (N,) and
             ``proposals`` float32 (M, 4).
@@ -101,22 +87,13 @@ class ScaledImages:
 class StoredMaps:
     """The input of a detector whose trunk is frozen: its maps, computed once for each image and its mirror image.
 
-    They lie in one file, float32, row by row, so that memory does not grow with the number of images.
-
-    Args:
-        compute: function of an image, float32 (1, H, W, 3) in [0, 1], that gives its map, (1, h, w, C).
-        images: :class:`ScaledImages`.
-        file: to write.
-        mirrored: also store the maps of the mirrored images.
-        progress: called after each image.
-
-    Raises:
-        ModelError: if a map holds NaN or infinity.
+    They lie in one file, float32, row by row, so that memory does not grow with the number of images. ``compute`` is a
+    function of an image of :class:`ScaledImages`, (1, H, W, 3), that gives its map, (1, h, w, C).
     """
 
     padding = -np.inf  # cells that are not there: RoI pooling leaves them out
 
-    def __init__(self, compute, images, file, *, mirrored, progress=None):
+    def __init__(self, compute, images, file, mirrored, *, progress):
         self._file, self._parts, offset = Path(file), {}, 0
         with open(self._file, "wb") as opened:
             for index, example in enumerate(images.examples):
@@ -127,8 +104,7 @@ class StoredMaps:
                     opened.write(np.ascontiguousarray(values))
                     self._parts[index, flipped] = offset, values.shape
                     offset += values.size
-                if progress is not None:
-                    progress()
+                progress()
         self.channels = values.shape[-1]
         self.canvas = tuple(max(shape[axis] for _, shape in self._parts.values()) for axis in (0, 1))
 

@@ -9,7 +9,6 @@ from tfssl.evaluation.average_precision import MAX_DETECTIONS, Objects
 from tfssl.layers.pooling import RoIPooling
 from tfssl.ops.boxes import area, clip, decode, non_maximum_suppression
 
-_CALIBRATED = 64  # images whose maps give the mean and deviation of each channel
 _LEAST_DEVIATION = 1e-3  # of a channel, as a fraction of the mean one: a channel that is always 0 is not blown up
 
 
@@ -25,11 +24,6 @@ def channel_statistics(maps):
     return mean.astype(np.float32), np.maximum(deviation, floor).astype(np.float32)
 
 
-def calibration_indices(count):
-    """Which of ``count`` images give the channel statistics: 64, spread evenly."""
-    return np.unique(np.linspace(0, count - 1, min(count, _CALIBRATED)).round().astype(int)).tolist()
-
-
 def head(statistics, classes, *, stride, max_cells, pool_size=6, units=(256, 256), dropout=0.0):
     """Region of interest pooling, fully connected layers, and two answers for each region (Fast R-CNN, section 2.1).
 
@@ -38,8 +32,7 @@ def head(statistics, classes, *, stride, max_cells, pool_size=6, units=(256, 256
             magnitude.
         classes: number of classes without background.
         stride, max_cells, pool_size: see :class:`tfssl.layers.pooling.RoIPooling`.
-        units: of fc6 and fc7.
-        dropout: fraction of their units that is dropped in training.
+        units, dropout: of fc6 and fc7.
 
     Returns:
         ``keras.Model``: ``[maps (B, h, w, C), regions (B, R, 4)]`` -> ``{"scores": logits (B, R, classes + 1), 0 is the
@@ -70,13 +63,8 @@ def on_trunk(trunk, tap, top):
 def detection_loss(targets, outputs):
     """Cross entropy of the class plus, for regions with an object, smooth L1 of its class's offsets (equation 1).
 
-    Args:
-        targets: ``(labels, offsets)``: int32 (B, R), 0 background, negative where there is no region; and float (B, R,
-            4), normalized.
-        outputs: of :func:`head`.
-
-    Returns:
-        scalar: both are summed and divided by the number of regions.
+    Both are summed and divided by the number of regions. ``targets`` are ``(labels, offsets)``: int32 (B, R), 0 for
+    background, negative where there is no region; and float (B, R, 4), normalized.
     """
     labels, wanted = targets
     real = ops.cast(labels >= 0, "float32")
@@ -109,13 +97,9 @@ def detections(regions, probabilities, offsets, statistics, size, *, nms=0.3):
     Args:
         regions: (R, 4), pixels.
         probabilities: (R, classes + 1).
-        offsets: (R, classes + 1, 4), normalized.
-        statistics: mean and deviation of offsets, (classes + 1, 4) each.
+        offsets: (R, classes + 1, 4), normalized by ``statistics``, mean and deviation, (classes + 1, 4) each.
         size: (width, height) of the image in pixels.
         nms: largest IoU of two detections of a class (paper: 0.3).
-
-    Returns:
-        :class:`tfssl.evaluation.average_precision.Objects`, best first.
     """
     mean, deviation = statistics
     boxes, labels, scores = [], [], []

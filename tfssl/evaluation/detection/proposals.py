@@ -1,51 +1,43 @@
 """Where objects could be: boxes proposed without knowing any class."""
 
-import functools
 import hashlib
-import os
+import itertools
 from pathlib import Path
 
 import numpy as np
 
 from tfssl.errors import ConfigError
+from tfssl.evaluation.runner import check_choice
+from tfssl.files import writing
 from tfssl.ops.boxes import area, iou
 
 SOURCES = ("selective_search", "sliding_windows")
 """Selective search (Uijlings et al. 2013), as in Fast R-CNN, needs OpenCV's contributed modules; windows nothing."""
 
-EXTENTS = (0.2, 0.3, 0.45, 0.67, 1.0)
-"""Widths and heights of sliding windows, as fractions of the image's: five steps of about 1.5."""
-
-STEP = 0.3
-"""Largest distance of neighboring windows, as a fraction of their extent."""
-
-MAX_ASPECT = 3.5
-"""Windows longer than so many times their other extent are left out, unless they span the whole image one way."""
-
-SEARCH_WIDTH = 500
-"""Selective search sees images reduced to this width, in pixels (R-CNN's code, which also enlarges to it)."""
-
-MIN_EXTENT = 0.04
-"""Boxes of selective search with less than this fraction of the image's width are left out (R-CNN: 20 of 500)."""
+EXTENTS = (0.2, 0.3, 0.45, 0.67, 1.0)  # widths and heights of windows, as fractions of the image's: steps of about 1.5
+STEP = 0.3  # largest distance of neighboring windows, as a fraction of their extent
+MAX_ASPECT = 3.5  # of windows, unless they span the whole image one way
+SEARCH_WIDTH = 500  # pixels that images for selective search are reduced to (R-CNN's code also enlarges to it)
+MIN_EXTENT = 0.04  # least extent of boxes of selective search, as a fraction of the image's width (R-CNN: 20 of 500)
 
 
 def sliding_windows(width, height):
     """Windows of several sizes and aspects that cover an image of so many pixels evenly: float32 (N, 4), in pixels."""
-    return _windows(int(width), int(height)).copy()
+    columns, rows = ([_starts_and_size(part, extent) for part in EXTENTS] for extent in (width, height))
+    boxes = []
+    for (xs, w), (ys, h) in itertools.product(columns, rows):
+        if max(w / h, h / w) <= MAX_ASPECT or w >= width or h >= height:
+            x, y = (grid.ravel() for grid in np.meshgrid(xs, ys))
+            boxes.append(np.stack([x, y, x + w, y + h], axis=1))
+    boxes = np.concatenate(boxes).astype(np.float32)
+    return boxes[area(boxes) > 0]
 
 
 def selective_search(image):
     """Regions that grow together from segments of even color and texture, in "fast" mode.
 
-    Args:
-        image: ``PIL.Image``, RGB.
-
-    Returns:
-        float32 (N, 4), boxes in pixels of ``image``, without repetitions, in the order of their coordinates: OpenCV
-        ranks them with random numbers that nobody seeds, so that the order means nothing and no part of them is taken.
-
-    Raises:
-        ConfigError: without OpenCV's contributed modules.
+    Boxes, float32 (N, 4), in pixels of a ``PIL.Image``, without repetitions, in the order of their coordinates: OpenCV
+    ranks them with random numbers that nobody seeds, so that the order means nothing and no part of them is taken.
 
     Reference:
         J. Uijlings, K. van de Sande, T. Gevers, A. Smeulders: Selective Search for Object Recognition. IJCV 2013.
@@ -62,34 +54,23 @@ def selective_search(image):
 
 
 def choose_source(source=None):
-    """The one of :data:`SOURCES` that was asked for; of None selective search where OpenCV has it, else windows.
-
-    Raises:
-        ConfigError: for an unknown source, or selective search where it is not installed.
-    """
+    """The one of :data:`SOURCES` that was asked for; of None selective search where OpenCV has it, else windows."""
     if source is None:
         try:
             return choose_source("selective_search")
         except ConfigError:
             return "sliding_windows"
-    if source not in SOURCES:
-        raise ConfigError(f"`proposals` must be one of {', '.join(SOURCES)}. Received: proposals={source!r}")
+    check_choice(SOURCES, proposals=source)
     if source == "selective_search":
         _search_class()
     return source
 
 
 def propose(image, source, cache=None):
-    """Proposals for an image.
+    """Proposals for a ``PIL.Image`` from one of :data:`SOURCES`: boxes in pixels, float32 (N, 4).
 
-    Args:
-        image: ``PIL.Image``, RGB.
-        source: one of :data:`SOURCES`.
-        cache: folder that keeps the boxes of selective search, a file for each image, named after its pixels and the
-            constants above, so that another evaluation finds them again; made if missing. None keeps nothing.
-
-    Returns:
-        float32 (N, 4), boxes in pixels of ``image``.
+    The folder ``cache`` keeps the boxes of selective search, a file for each image, named after its pixels and the
+    constants above, so that another evaluation finds them again; made if missing. None keeps nothing.
     """
     if source == "sliding_windows":
         return sliding_windows(*image.size)
@@ -100,39 +81,16 @@ def propose(image, source, cache=None):
     if file.is_file():
         return np.load(file)
     boxes = selective_search(image)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}.tmp")  # evaluations that run at the same time share a cache
-    with open(unfinished, "wb") as opened:
+    with writing(file, shared=True) as opened:  # evaluations that run at the same time share a cache
         np.save(opened, boxes)
-    os.replace(unfinished, file)
     return boxes
 
 
 def recall(proposals, boxes, threshold=0.5):
-    """Fraction of all objects that some proposal covers with an IoU of at least ``threshold``; NaN without objects.
-
-    Args:
-        proposals: list of (N, 4), one array for each image.
-        boxes: list of (M, 4), the objects of each image.
-    """
+    """Fraction of all objects that some proposal covers with an IoU of at least ``threshold``; NaN without objects."""
     found = [iou(b, p).max(axis=1, initial=0.0) >= threshold for p, b in zip(proposals, boxes, strict=True)]
     found = np.concatenate([np.zeros(0, bool), *found])
     return float(found.mean()) if found.size else float("nan")
-
-
-@functools.lru_cache(maxsize=256)
-def _windows(width, height):
-    columns = [_starts_and_size(part, width) for part in EXTENTS]
-    rows = [_starts_and_size(part, height) for part in EXTENTS]
-    boxes = []
-    for xs, w in columns:
-        for ys, h in rows:
-            if max(w / h, h / w) > MAX_ASPECT and w < width and h < height:
-                continue
-            x, y = (grid.ravel() for grid in np.meshgrid(xs, ys))
-            boxes.append(np.stack([x, y, x + w, y + h], axis=1))
-    boxes = np.concatenate(boxes).astype(np.float32)
-    return boxes[area(boxes) > 0]
 
 
 def _starts_and_size(part, extent):

@@ -8,42 +8,26 @@ from tfssl.data.source import Source
 from tfssl.errors import SourceError
 from tfssl.ops.boxes import encode, iou, mirror
 
-PADDING = -1
-"""Label of a row of a batch that no region fills; background is 0, class k is k + 1."""
-
+PADDING = -1  # label of a row of a batch that no region fills; background is 0, class k is k + 1
 _MIN_DEVIATION = 0.01  # of offsets: a class whose regions all equal their objects must not divide by zero
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How regions are drawn; the defaults are the paper's.
-
-    Args:
-        regions: in an image.
-        foreground: fraction of them that show an object, as far as there are so many.
-        foreground_iou: smallest IoU with an object of a region that shows it.
-        background_iou: smallest and largest IoU of a background region with the nearest object, the latter excluded.
-            Below the smallest are easy ones, so that this finds hard examples.
-    """
+    """How ``regions`` are drawn in an image; the defaults are the paper's."""
 
     regions: int = 64
-    foreground: float = 0.25
-    foreground_iou: float = 0.5
+    foreground: float = 0.25  # fraction of them that show an object, as far as there are so many
+    foreground_iou: float = 0.5  # smallest IoU with an object of a region that shows it
+    # Of a background region with the nearest object, the latter excluded. Below are easy ones: this finds hard ones.
     background_iou: tuple[float, float] = (0.1, 0.5)
 
 
 class TrainingImages(Source):
-    """What a detector learns from: the images with an object that is not difficult, and their mirror images.
+    """What a detector learns from: the images with an object that is not difficult, perhaps mirrored too.
 
-    Examples are those of a :class:`tfssl.evaluation.detection.data.ScaledImages`; ``image`` is the detector's input.
-
-    Args:
-        examples: list of them.
-        inputs: :class:`~tfssl.evaluation.detection.data.ScaledImages` or ``StoredMaps``.
-        flip: also show the mirror images.
-
-    Raises:
-        SourceError: if no image has such an object.
+    Examples are those of a :class:`tfssl.evaluation.detection.data.ScaledImages`; ``image`` is the detector's input, of
+    the same or of ``StoredMaps``.
     """
 
     noun = "images"
@@ -70,13 +54,7 @@ class TrainingImages(Source):
 
 
 class RegionSampler:
-    """Draws regions of an image, as ``sample`` of :func:`tfssl.data.pipeline.batches`.
-
-    Args:
-        inputs: of :class:`TrainingImages`.
-        statistics: of :func:`offset_statistics`.
-        sampling: :class:`Sampling`.
-    """
+    """Draws regions of an image: ``sample`` of :func:`tfssl.data.pipeline.batches`, of :class:`TrainingImages`."""
 
     def __init__(self, inputs, statistics, sampling):
         self._canvas, self._padding = (*inputs.canvas, inputs.channels), inputs.padding
@@ -104,14 +82,9 @@ def inputs_and_targets(x, regions, labels, offsets):
 def candidates(example):
     """The regions of a training image: its proposals and its objects, each with the object it overlaps most.
 
-    Objects that are difficult are left out, as in the released code.
-
-    Args:
-        example: of a :class:`tfssl.evaluation.detection.data.ScaledImages`.
-
-    Returns:
-        ``(regions, overlaps, labels, objects)``: float32 (M, 4), float (M,), int (M,) class numbers from 1, and
-        float32 (M, 4), boxes of the objects. M is 0 without objects.
+    Objects that are difficult are left out, as in the released code. Returns ``(regions, overlaps, labels, objects)``:
+    float32 (M, 4), float (M,), int (M,) class numbers from 1, and float32 (M, 4), boxes of the objects. M is 0 without
+    objects.
     """
     clear = ~example["difficult"]
     boxes, labels = example["boxes"][clear], example["label"][clear]
@@ -125,12 +98,9 @@ def candidates(example):
 
 
 def draw(example, sampling, rng):
-    """Draw the regions of one image for one step.
+    """Draw R regions of one image for one step: ``(regions, labels, offsets)``, (R, 4), (R,) and (R, 4).
 
-    Returns:
-        ``(regions, labels, offsets)``: float32 (R, 4), int32 (R,) and float32 (R, 4) with R = ``sampling.regions``.
-        Labels are 0 for background, the class number + 1, or :data:`PADDING` where regions have run out; offsets are 0
-        but for objects.
+    Labels are 0 for background, the class number + 1, or :data:`PADDING` where regions have run out.
     """
     regions, overlaps, labels, objects = candidates(example)
     low, high = sampling.background_iou
@@ -153,14 +123,8 @@ def draw(example, sampling, rng):
 def offset_statistics(examples, classes, sampling):
     """Mean and standard deviation of the offsets of each class over all regions that show an object.
 
-    Args:
-        examples: list of those of :func:`candidates`, mirrored ones left out.
-        classes: number of classes.
-        sampling: :class:`Sampling`.
-
-    Returns:
-        Two float32 (classes + 1, 4); background, and classes that do not occur, have 0 and 1. The mean of dx is 0, as
-        it is over images and their mirror images.
+    Two float32 (classes + 1, 4); background, and classes that do not occur, have 0 and 1. The mean of dx is 0, as it is
+    over images and their mirror images.
     """
     sums = np.zeros((3, classes + 1, 4))  # of ones, offsets, squares
     for example in examples:

@@ -1,21 +1,17 @@
 """Few-shot classification: how well an encoder's features tell classes apart that only k images show."""
 
+import functools
+
 import numpy as np
 
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.features import NUMBERS, labeled_sets
+from tfssl.evaluation.features import NUMBERS, labeled_sets, top_of
 from tfssl.evaluation.logistic import Rows, accuracy, fit
-from tfssl.evaluation.plots import top_of
-from tfssl.evaluation.runner import Progress, Run, best_tap, check_counts, compared, finish, run_all
+from tfssl.evaluation.runner import Run, best_tap, by_encoder, check_counts
 from tfssl.visualization.line_plot import line_plot
 
-MODALITY = "image"
-
-SHOTS = (1, 2, 4, 8, 16)
-"""Images of each class, where it has so many."""
-
-STRENGTH = 100.0
-"""C of the regression: so few images leave none to choose it with. Vectors have a mean square length of about 1."""
+SHOTS = (1, 2, 4, 8, 16)  # images of each class, where it has so many
+STRENGTH = 100.0  # C: so few images leave none to choose it with; vectors have a mean square length of about 1
 
 
 def evaluate(
@@ -41,33 +37,21 @@ def evaluate(
     accuracy on training images that were not drawn, meant over all k and draws that leave some.
 
     Args:
-        encoder, data, test, taps, pool, image_size, compare, trained: as the linear probe's.
         shots: values of k, rising; None: those of :data:`SHOTS` that the smallest class has.
         draws: how many times k images are drawn, with seeds 0, 1, ...; an untrained network has new weights in each.
         strength: C of the regression, as in scikit-learn: larger is less regularized.
-        out: folder for ``metrics.json``, ``runs.csv`` and ``shots.png``; None writes nothing.
-        progress: called with (draws done, draws in all, what).
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`: ``accuracy_K`` on the test set for each k, mean over the draws, and
         ``accuracy``, their mean over k.
-
-    Raises:
-        SourceError: if the folders hold no labeled images.
-        ConfigError: for a setting outside its range, or a tap that the encoder lacks.
     """
     check_counts(draws=draws, pool=pool)
     if not strength > 0:
         raise ConfigError(f"`strength` must be above 0. Received: strength={strength!r}")
     sets = labeled_sets(data, test, image_size=image_size)
     shots = _checked_shots(shots, np.bincount(sets.sources[0].labels).min())
-    encoders = compared(encoder, modality=MODALITY, taps=taps, trained=trained, compare=compare)
-    work = Progress(progress, sum(len(entry.taps) * draws for entry in encoders))
-
-    def fits(name, seeds, train, test):
-        return few_shot(name, seeds, train, test, shots, strength=strength)
-
-    runs = run_all(encoders, draws, sets.measure(fits, pool=pool, work=work))
+    options = {"taps": taps, "pool": pool, "seeds": draws, "compare": compare, "trained": trained, "progress": progress}
+    runs = sets.measure(functools.partial(few_shot, shots=shots, strength=strength), encoder, **options)
     protocol = {
         **sets.protocol,
         "shots": shots,
@@ -82,35 +66,21 @@ def evaluate(
         "crops": "center",
     }
     chance = {"chance": sets.chance}
-    return finish(
+    return sets.finish(
         "few_shot",
         runs,
         protocol=protocol,
         choose=best_tap,
         baselines={"accuracy": chance} | {f"accuracy_{k}": chance for k in shots},
-        counts=sets.counts,
-        skipped=sets.skipped.reasons,
         out=out,
         draw=lambda folder: _draw(folder / "shots.png", runs, shots),
     )
 
 
 def few_shot(name, seeds, train, test, shots, *, strength=STRENGTH):
-    """Fit and test every tap for every draw and k.
+    """Fit and test every tap for every draw and k: a run for each tap and draw.
 
-    Args:
-        name: of the encoder.
-        seeds: of the draws.
-        train, test: :class:`~tfssl.evaluation.features.Features`.
-        shots: values of k.
-        strength: C of the regression.
-
-    Yields:
-        :class:`~tfssl.evaluation.runner.Run`, whose ``held_out`` is the mean over the k that leave images; None where
-        none does.
-
-    Raises:
-        SourceError: if a class has too few images that can be read.
+    Its ``held_out`` is the mean over the k that leave images of the training set; None where none does.
     """
     classes = int(train.labels.max()) + 1
     for tap, vectors in train.rows.items():
@@ -134,19 +104,7 @@ def few_shot(name, seeds, train, test, shots, *, strength=STRENGTH):
 
 
 def draw_shots(labels, shots, seed):
-    """Draw k examples of each class.
-
-    Args:
-        labels: int (N,).
-        shots: k.
-        seed: of the draw.
-
-    Returns:
-        bool (N,).
-
-    Raises:
-        SourceError: if a class has fewer.
-    """
+    """Draw k examples of each class, bool (N,); a SourceError if one has fewer."""
     random, drawn = np.random.default_rng((seed, shots)), np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -171,10 +129,10 @@ def _checked_shots(shots, smallest):
 
 def _draw(path, runs, shots):
     """Mean accuracy over k, one step for each k: they double."""
-    steps, curves = list(range(len(shots))), {}
-    for name in dict.fromkeys(run.encoder for run in runs):
-        own = best_tap([run for run in runs if run.encoder == name])
-        curves[name] = (steps, [float(np.mean([run.metrics[f"accuracy_{k}"] for run in own])) for k in shots])
+    curves = {}
+    for name, own in by_encoder(runs).items():
+        means = [float(np.mean([run.metrics[f"accuracy_{k}"] for run in best_tap(own)])) for k in shots]
+        curves[name] = (list(range(len(shots))), means)
     line_plot(
         curves,
         path,

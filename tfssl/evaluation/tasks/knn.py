@@ -2,18 +2,11 @@
 
 import numpy as np
 
-from tfssl.evaluation.features import NUMBERS, labeled_sets
-from tfssl.evaluation.plots import plot_taps
-from tfssl.evaluation.runner import Progress, Run, check_counts, compared, finish, run_all
+from tfssl.evaluation.features import NUMBERS, labeled_sets, plot_taps
+from tfssl.evaluation.runner import Run, check_counts
 
-MODALITY = "image"
-
-NEIGHBORS = 20
-"""k: training images that vote."""
-
-TEMPERATURE = 0.07
-"""A neighbor of cosine s votes with weight exp(s / 0.07), as in Wu et al. (2018)."""
-
+NEIGHBORS = 20  # k: training images that vote
+TEMPERATURE = 0.07  # a neighbor of cosine s votes with weight exp(s / 0.07), as in Wu et al. (2018)
 _QUERIES, _BANK = 512, 2048  # rows that are held in memory at a time
 
 
@@ -33,10 +26,12 @@ def evaluate(
 ):
     """Classify test images by a weighted vote of their 20 nearest training images.
 
-    Arguments, results and errors are those of :func:`tfssl.evaluation.tasks.linear_probe.evaluate`. Vectors are pooled
-    as there, each number is centered on its mean over the training set, and nearness is the cosine. Nothing is fitted,
-    so the seeds only draw the weights of untrained networks. The reported tap is chosen on the training set, each image
-    of which is classified by the others.
+    Each number of a vector is centered on its mean over the training set, and nearness is the cosine. Nothing is
+    fitted, so the seeds only draw the weights of untrained networks. The reported tap is chosen on the training set,
+    each image of which is classified by the others.
+
+    Returns:
+        :class:`~tfssl.evaluation.record.Record`: ``accuracy``, and as :func:`tfssl.evaluation.runner.tap_metrics`.
 
     Reference:
         Z. Wu, Y. Xiong, S. Yu, D. Lin: Unsupervised Feature Learning via Non-Parametric Instance Discrimination.
@@ -44,9 +39,8 @@ def evaluate(
     """
     check_counts(seeds=seeds, pool=pool)
     sets = labeled_sets(data, test, image_size=image_size)
-    encoders = compared(encoder, modality=MODALITY, taps=taps, trained=trained, compare=compare)
-    work = Progress(progress, sum(len(entry.taps) * seeds for entry in encoders))
-    runs = run_all(encoders, seeds, sets.measure(_vote_by_tap, pool=pool, work=work))
+    options = {"taps": taps, "pool": pool, "seeds": seeds, "compare": compare, "trained": trained, "progress": progress}
+    runs = sets.measure(_vote_by_tap, encoder, **options)
     protocol = {
         **sets.protocol,
         "seeds": seeds,
@@ -57,36 +51,25 @@ def evaluate(
         "pool": pool,
         "crops": "center",
     }
-    return finish(
+    return sets.finish(
         "knn",
         runs,
         protocol=protocol,
         by_tap="accuracy",
         baselines={"accuracy": {"chance": sets.chance}},
-        counts=sets.counts,
-        skipped=sets.skipped.reasons,
         out=out,
         draw=lambda folder: plot_taps(folder / "taps.png", runs, "accuracy", "accuracy on the test set"),
     )
 
 
 def _vote_by_tap(name, seeds, train, test):
-    for tap, shape in train.shapes.items():
+    for tap in train.rows:
         own, other = neighbor_accuracy(train, test, tap)
-        about = {"shape": "x".join(map(str, shape)), "numbers": int(np.prod(shape))}
-        yield from (Run(name, seed, {"accuracy": other}, tap, own, about) for seed in seeds)
+        yield from (Run(name, seed, {"accuracy": other}, tap, own, train.about(tap)) for seed in seeds)
 
 
 def neighbor_accuracy(train, test, tap):
-    """Accuracy of the vote of the nearest neighbors.
-
-    Args:
-        train, test: :class:`~tfssl.evaluation.features.Features`.
-        tap: which one.
-
-    Returns:
-        ``(on the training set, on the test set)``, floats; a training image does not vote for itself.
-    """
+    """Accuracy of the vote, ``(on the training set, on the test set)``; a training image does not vote for itself."""
     mean = np.mean(train.rows[tap], axis=0, dtype=np.float64).astype(np.float32)
     bank, queries = (_Directions(part.rows[tap], mean) for part in (train, test))
     own = vote(bank, train.labels, bank, leave_one_out=True)
@@ -94,16 +77,10 @@ def neighbor_accuracy(train, test, tap):
 
 
 def vote(bank, labels, queries, *, leave_one_out=False):
-    """Class of each query by the weighted vote of its nearest neighbors.
+    """Class of each query (M, D) by the weighted vote of its nearest neighbors in the bank (N, D): int (M,).
 
-    Args:
-        bank: float32 (N, D), rows of length 1; an array, or what gives one for each slice of it.
-        labels: int (N,), their classes.
-        queries: float32 (M, D), rows of length 1, the same.
-        leave_one_out: the queries are the bank itself, and row i does not vote for row i.
-
-    Returns:
-        int (M,).
+    Both hold rows of length 1: arrays, or what gives one for each slice of it. With ``leave_one_out`` the queries are
+    the bank itself, and row i does not vote for row i.
     """
     neighbors = min(NEIGHBORS, len(bank) - int(leave_one_out))
     answers = []

@@ -1,21 +1,19 @@
 """Semantic segmentation: how well the class of each pixel can be read from an encoder's maps.
 
-The fully convolutional networks of Long, Shelhamer and Darrell (2015) on any encoder, whose FCN-AlexNet is what the
-tables of pretext tasks report on VOC 2012.
+The tables of pretext tasks report it of FCN-AlexNet on VOC 2012.
 """
 
+import functools
+
 import numpy as np
-import pandas
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from tfssl.data.examples import Skipped
 from tfssl.data.voc import IGNORE, masked_images
 from tfssl.evaluation.dense.head import pixel_mean
-from tfssl.evaluation.dense.task import DenseTask, Protocol, evaluate_dense
-from tfssl.files import writing
-
-MODALITY = "image"
+from tfssl.evaluation.dense.task import DenseTask, DenseTraining, evaluate_dense
+from tfssl.evaluation.runner import write_classes
 
 _FONT_SIZE = 14
 
@@ -45,84 +43,52 @@ def evaluate(
     """Train a fully convolutional head on an encoder, and on the same network untrained, and test them.
 
     Args:
-        encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, the deepest tap last.
         data: a VOC directory or folders in CamVid's layout, see :func:`tfssl.data.voc.masked_images`.
-        train_split, test_split: names of the splits.
-        taps: names of the taps that the head may use; None for all.
         head: ``"32s"`` scores the deepest tap, ``"16s"`` adds the scores of the next finer one, ``"8s"`` of two, see
             :func:`tfssl.evaluation.dense.head.head_taps`.
-        strategy: what becomes of the encoder, one of :data:`tfssl.transfer.STRATEGIES`.
-        train_from: with ``"fine_tune"``, the first tap whose layers are trained; None trains all.
-        steps: batches of training. The default suits a few hundred images; FCN-AlexNet had 100 000 of 20.
-        crop_size: of the random training crops, in pixels.
-        batch_size: crops in a batch.
+        steps: the default suits a few hundred images; FCN-AlexNet had 100 000 batches of 20.
+        crop_size: of the random training crops, in pixels, rounded up to a multiple of the deepest tap's stride.
         learning_rate: None: 0.1 for ``"freeze"``, where the head alone is trained, 0.01 for the others.
-        seeds: number of runs; each has another order and other crops, and other weights of an untrained network.
-        compare: further encoders, ``{name: keras.Model}``.
-        trained: False if the encoder's weights are random: then each seed draws new ones.
-        pretext, pretext_weight: with strategy ``"joint"``, the pretext task and lambda, see
-            :func:`tfssl.transfer.training.train_head`.
-        out: folder for ``metrics.json``, ``runs.csv``, ``classes.csv`` and ``pictures.png``; None writes nothing.
-        progress: called with (steps done, steps in all, what).
 
     Returns:
-        :class:`~tfssl.evaluation.record.Record` of ``mean_iou``, ``pixel_accuracy``, ``mean_accuracy`` and
-        ``frequency_weighted_iou`` over the whole test set (:meth:`Confusion.metrics`), means over the seeds, beside
-        them the untrained network and the most frequent class of the training set everywhere (``majority``);
-        ``iou_CLASS``; the training loss; counts of images.
-
-    Raises:
-        SourceError: if the images or masks are not what is needed.
-        ConfigError: for a setting outside its range, or a tap that the encoder lacks.
+        :class:`~tfssl.evaluation.record.Record` of :meth:`Confusion.metrics` over the whole test set, beside them the
+        most frequent class of the training set everywhere (``majority``); the training loss; counts of images.
 
     Reference:
         J. Long, E. Shelhamer, T. Darrell: Fully Convolutional Networks for Semantic Segmentation. CVPR 2015.
     """
-    protocol = Protocol(head, strategy, train_from, steps, crop_size, batch_size, learning_rate, seeds)
+    training = DenseTraining(
+        strategy, train_from, steps, batch_size, learning_rate, seeds, pretext, pretext_weight, trained, head, crop_size
+    )
     task = segmentation_task(masked_images(data, train_split), masked_images(data, test_split))
     classes, skipped = task.tally().classes, Skipped()
     majority = int(class_pixels(task, skipped).argmax())
     return evaluate_dense(
         task,
         encoder,
-        protocol,
+        training,
         skipped=skipped,
         constants={"majority": majority},
         about={"classes": classes},
         details={"majority_class": classes[majority]},
         legend=legend(classes),
-        write=_write_classes,
+        write=lambda folder, runs: write_classes(folder, runs, _by_class),
         taps=taps,
         compare=compare,
-        trained=trained,
-        pretext=pretext,
-        pretext_weight=pretext_weight,
         out=out,
         progress=progress,
     )
 
 
 class Confusion:
-    """A confusion matrix that grows image by image.
-
-    Args:
-        classes: their names.
-
-    Attributes:
-        counts: int64 (classes, classes), pixels of true class i that were answered with class j.
-    """
+    """A confusion matrix that grows image by image: ``counts[i, j]`` pixels of true class i were answered with j."""
 
     def __init__(self, classes):
         self.classes = tuple(classes)
         self.counts = np.zeros((len(self.classes),) * 2, np.int64)
 
     def add(self, truth, predicted):
-        """Count the pixels of an image.
-
-        Args:
-            truth: int array (H, W), class numbers, or 255 where nothing is counted.
-            predicted: int array (H, W), class numbers.
-        """
+        """Count the pixels of an image: class numbers, int (H, W); nothing where the truth is 255."""
         classes, counted = len(self.counts), truth != IGNORE
         pairs = truth[counted].astype(np.int64) * classes + predicted[counted]
         self.counts += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
@@ -137,12 +103,10 @@ class Confusion:
         return np.where(truth > 0, _ratio(hit, truth + predicted - hit), np.nan)
 
     def metrics(self):
-        """The four numbers of Long, Shelhamer and Darrell (CVPR 2015, section 5), each in [0, 1].
+        """The four numbers of Long, Shelhamer and Darrell (CVPR 2015, section 5), each in [0, 1], and ``iou_CLASS``.
 
-        Returns:
-            ``pixel_accuracy`` = sum_i n_ii / sum_i t_i with t_i the pixels of class i; ``mean_accuracy`` and
-            ``mean_iou``, means over the classes that occur in the truth; ``frequency_weighted_iou`` =
-            sum_i t_i IoU_i / sum_i t_i, NaN where nothing was counted; and ``iou_CLASS`` of those that occur.
+        ``pixel_accuracy`` = sum_i n_ii / sum_i t_i with t_i the pixels of class i; ``mean_accuracy`` and ``mean_iou``,
+        means over the classes that occur in the truth; ``frequency_weighted_iou`` = sum_i t_i IoU_i / sum_i t_i.
         """
         truth, iou = self.counts.sum(axis=1), self.intersection_over_union()
         occurs = truth > 0
@@ -158,37 +122,16 @@ class Confusion:
 
 
 def segmentation_task(train, test):
-    """Segmentation as a :class:`~tfssl.evaluation.dense.task.DenseTask`.
-
-    Args:
-        train, test: :class:`tfssl.data.voc.MaskedImages`.
-    """
+    """Segmentation of :class:`tfssl.data.voc.MaskedImages`."""
     # Where a set has only numbers, one split may know more of them.
     classes = max(train.classes, test.classes, key=len)
-    return DenseTask(
-        "segmentation",
-        MODALITY,
-        "mask",
-        train,
-        test,
-        outputs=len(classes),
-        loss=pixel_cross_entropy,
-        answer=lambda scores: tf.argmax(scores, axis=-1, output_type=tf.int32),
-        tally=lambda: Confusion(classes),
-        paint=painted,
-    )
+    answer = functools.partial(tf.argmax, axis=-1, output_type=tf.int32)
+    tally = functools.partial(Confusion, classes)
+    return DenseTask("segmentation", "mask", train, test, len(classes), pixel_cross_entropy, answer, tally, painted)
 
 
 def pixel_cross_entropy(targets, scores):
-    """Softmax cross-entropy, the mean over the pixels that are not ignored.
-
-    Args:
-        targets: int (B, H, W), class numbers, 255 ignored.
-        scores: float (B, H, W, classes), logits.
-
-    Returns:
-        Scalar; 0 if all pixels are ignored.
-    """
+    """Softmax cross-entropy of logits (B, H, W, classes), the mean over pixels whose target is not 255."""
     known = targets != IGNORE
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(known, targets, 0), scores)
     return pixel_mean(losses, known)
@@ -205,8 +148,7 @@ def class_pixels(task, skipped):
 def palette():
     """VOC's color map, uint8 (256, 3): from the highest bit down, red, green and blue each take one of the number's.
 
-    Class 1 is (128, 0, 0), 2 (0, 128, 0), 4 (0, 0, 128), 8 (64, 0, 0); 255, which counts for nothing, is white here,
-    where VOC has cream.
+    255, which counts for nothing, is white here, where VOC has cream.
     """
     numbers, colors = np.arange(256), np.zeros((256, 3), np.uint8)
     for bit in range(7, -1, -1):
@@ -217,7 +159,7 @@ def palette():
 
 
 def painted(mask):
-    """A mask, int (H, W), in the colors of its classes, uint8 (H, W, 3)."""
+    """A mask (H, W) in the colors of its classes, uint8 (H, W, 3)."""
     return palette()[mask]
 
 
@@ -238,20 +180,12 @@ def _ratio(part, whole):
     return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
 
 
-def _write_classes(folder, runs):
-    """``classes.csv``: IoU, accuracy and pixels of each class in each run; empty where a class does not occur."""
-    parts = []
-    for run in runs:
-        confusion = run.shown[0]
-        columns = {
-            "encoder": run.encoder,
-            "seed": run.seed,
-            "class": confusion.classes,
-            "iou": confusion.intersection_over_union(),
-            "accuracy": confusion.accuracies(),
-            "pixels": confusion.counts.sum(axis=1),
-            "pixels_predicted": confusion.counts.sum(axis=0),
-        }
-        parts.append(pandas.DataFrame(columns))
-    with writing(folder / "classes.csv", "w", newline="") as file:
-        pandas.concat(parts).to_csv(file, index=False)
+def _by_class(run):
+    confusion = run.shown[0]
+    return {
+        "class": confusion.classes,
+        "iou": confusion.intersection_over_union(),
+        "accuracy": confusion.accuracies(),
+        "pixels": confusion.counts.sum(axis=1),
+        "pixels_predicted": confusion.counts.sum(axis=0),
+    }

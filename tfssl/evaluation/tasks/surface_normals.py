@@ -1,7 +1,4 @@
-"""Surface normals: how well the direction of the surface seen at each pixel can be read from an encoder's maps.
-
-As Wang, Fouhey and Gupta (CVPR 2015) did on NYUv2: directions are clustered to codewords and each pixel is classified.
-"""
+"""Surface normals: how well the direction of the surface seen at each pixel can be read from an encoder's maps."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,16 +7,11 @@ from tfssl.data.examples import Skipped
 from tfssl.data.normals import normals_images
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.dense.head import pixel_mean
-from tfssl.evaluation.dense.task import DenseTask, Protocol, evaluate_dense, readable
+from tfssl.evaluation.dense.task import DenseTask, DenseTraining, evaluate_dense, readable
 from tfssl.evaluation.runner import check_counts
 
-MODALITY = "image"
-
-SAMPLE = 20_000
-"""Directions of the training set that are clustered, as many from each image."""
-
-WITHIN = (11.25, 22.5, 30.0)
-"""Degrees below which an angle counts as small (Fouhey, Gupta and Hebert, ICCV 2013)."""
+SAMPLE = 20_000  # directions of the training set that are clustered, as many from each image
+WITHIN = (11.25, 22.5, 30.0)  # degrees below which an angle counts as small (Fouhey, Gupta and Hebert, ICCV 2013)
 
 _BINS_PER_DEGREE = 100
 
@@ -51,32 +43,25 @@ def evaluate(
     """Train a head for surface normals on an encoder, and on the same network untrained, and test them.
 
     Args:
-        encoder, taps, head, strategy, train_from, steps, crop_size, batch_size, learning_rate, seeds, compare, trained,
-            pretext, pretext_weight, progress: as :func:`tfssl.evaluation.tasks.segmentation.evaluate`.
         data: folder with ``SPLIT/`` and ``SPLITnormals/``, see :func:`tfssl.data.normals.normals_images`.
-        train_split, test_split: names of the splits.
         predict: ``"codewords"``: each pixel is classified by the nearest codeword, and the answer is the normalized
             sum of the codewords weighted by their probabilities; ``"regression"``: three numbers, brought to length 1,
             with the loss 1 - cosine, half the squared distance of unit vectors.
         codewords: K of the k-means; 40 as in the benchmark of Goyal et al. (2019), 20 in Wang et al. (2015).
-        out: folder for ``metrics.json``, ``runs.csv`` and ``pictures.png``; None writes nothing.
+        head, steps, crop_size, learning_rate: as :func:`tfssl.evaluation.tasks.segmentation.evaluate`.
 
     Returns:
-        :class:`~tfssl.evaluation.record.Record` of ``mean_angle``, ``median_angle`` (degrees, lower is better),
-        ``within_11_25``, ``within_22_5`` and ``within_30`` (fractions) over all known pixels of the test set, means
-        over the seeds, beside them the untrained network and the mean normal of the training set everywhere
-        (``mean_normal``); the training loss; counts of images.
-
-    Raises:
-        SourceError: if the images or normals are not what is needed.
-        ConfigError: for a setting outside its range, or a tap that the encoder lacks.
+        :class:`~tfssl.evaluation.record.Record` of :meth:`NormalAngles.metrics` over all known pixels of the test set,
+        beside them the mean normal of the training set everywhere (``mean_normal``); the training loss; counts.
 
     Reference:
         X. Wang, D. Fouhey, A. Gupta: Designing Deep Networks for Surface Normal Estimation. CVPR 2015.
         P. Goyal, D. Mahajan, A. Gupta, I. Misra: Scaling and Benchmarking Self-Supervised Visual Representation
         Learning. ICCV 2019.
     """
-    protocol = Protocol(head, strategy, train_from, steps, crop_size, batch_size, learning_rate, seeds)
+    training = DenseTraining(
+        strategy, train_from, steps, batch_size, learning_rate, seeds, pretext, pretext_weight, trained, head, crop_size
+    )
     check_counts(codewords=codewords)
     if predict not in ("codewords", "regression"):
         raise ConfigError(f"`predict` must be 'codewords' or 'regression'. Received: predict={predict!r}")
@@ -92,16 +77,13 @@ def evaluate(
     return evaluate_dense(
         task,
         encoder,
-        protocol,
+        training,
         skipped=skipped,
         constants={"mean_normal": mean},
         about=about,
         kinds={"mean_angle": ("degrees", False), "median_angle": ("degrees", False)},
         taps=taps,
         compare=compare,
-        trained=trained,
-        pretext=pretext,
-        pretext_weight=pretext_weight,
         out=out,
         progress=progress,
     )
@@ -116,12 +98,7 @@ class NormalAngles:
         self._bins = np.zeros(180 * _BINS_PER_DEGREE, np.int64)
 
     def add(self, truth, predicted):
-        """Count the pixels of an image.
-
-        Args:
-            truth: float (H, W, 3), of length 1, or 0 where nothing is counted.
-            predicted: float (H, W, 3), of length 1.
-        """
+        """Count the pixels of an image: unit vectors, float (H, W, 3); nothing where the truth is 0."""
         known = np.any(truth != 0, axis=-1)
         cosines = np.sum(truth[known].astype(np.float64) * predicted[known], axis=-1)
         angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
@@ -138,23 +115,14 @@ class NormalAngles:
         count = self._count or np.nan
         fractions = (float(number / count) for number in self._within)
         within = {f"within_{limit:g}".replace(".", "_"): n for limit, n in zip(WITHIN, fractions, strict=True)}
-        return {"mean_angle": self._sum / count, "median_angle": self._median(), **within}
-
-    def _median(self):
-        if not self._count:
-            return np.nan
         ranks = ((self._count - 1) // 2, self._count // 2)  # the two in the middle, or one twice
         middle = np.searchsorted(np.cumsum(self._bins), ranks, side="right")
-        return float((middle.mean() + 0.5) / _BINS_PER_DEGREE)
+        median = float((middle.mean() + 0.5) / _BINS_PER_DEGREE) if self._count else np.nan
+        return {"mean_angle": self._sum / count, "median_angle": median, **within}
 
 
 def codeword_task(train, test, words):
-    """Normals by classification, a :class:`~tfssl.evaluation.dense.task.DenseTask`.
-
-    Args:
-        train, test: :class:`tfssl.data.normals.NormalsImages`.
-        words: float32 (K, 3), the codebook.
-    """
+    """Normals by classification: of :class:`tfssl.data.normals.NormalsImages`, with a codebook (K, 3)."""
 
     def loss(targets, scores):
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(nearest_word(targets, words), scores)
@@ -164,24 +132,12 @@ def codeword_task(train, test, words):
 
 
 def regression_task(train, test, mean):
-    """Normals by regression, a :class:`~tfssl.evaluation.dense.task.DenseTask`; it starts from the mean normal."""
+    """Normals by regression; it starts from the mean normal."""
     return _task(train, test, 3, cosine_loss, unit, bias=tuple(mean.tolist()))
 
 
 def codebook(directions, count, seed=0):
-    """Centers of k-means over unit vectors, brought to length 1.
-
-    Args:
-        directions: float (N, 3), of length 1.
-        count: K, number of codewords.
-        seed: of the start; the best of four starts by k-means++ is kept.
-
-    Returns:
-        float32 (K, 3).
-
-    Raises:
-        ConfigError: if there are fewer different directions than codewords.
-    """
+    """Centers of k-means, the best of four starts, brought to length 1: unit vectors (N, 3) -> float32 (K, 3)."""
     from sklearn.cluster import KMeans
 
     different = len(np.unique(directions, axis=0))
@@ -209,12 +165,7 @@ def unit(vectors):
 
 
 def cosine_loss(targets, vectors):
-    """1 - cosine of the angle, the mean over the known pixels: half the squared distance of the unit vectors.
-
-    Args:
-        targets: float (B, H, W, 3), of length 1, or 0 where nothing is known.
-        vectors: float (B, H, W, 3), of any length.
-    """
+    """1 - cosine of the angle, half the squared distance of unit vectors: the mean over pixels with a target."""
     return pixel_mean(1.0 - tf.reduce_sum(targets * unit(vectors), axis=-1), known_pixels(targets))
 
 
@@ -224,19 +175,7 @@ def known_pixels(targets):
 
 
 def training_directions(train, skipped, seed=0):
-    """The mean normal of a set, and a sample of its normals.
-
-    Args:
-        train: :class:`tfssl.data.normals.NormalsImages`.
-        skipped: collects unreadable files.
-        seed: of the sample.
-
-    Returns:
-        float32 (3,), of length 1, and float32 (N, 3), N about :data:`SAMPLE` at most.
-
-    Raises:
-        SourceError: if no pixel has a normal.
-    """
+    """The mean normal of a set, (3,), of length 1, and a sample of its normals, (N, 3), about :data:`SAMPLE`."""
     rng, total, sample = np.random.default_rng(seed), np.zeros(3), []
     each = -(-SAMPLE // len(train))
     for _, annotation in readable(train, skipped, train.annotation):
@@ -256,6 +195,4 @@ def painted(normals):
 
 
 def _task(train, test, outputs, loss, answer, bias=None):
-    return DenseTask(
-        "surface_normals", MODALITY, "normals", train, test, outputs, loss, answer, NormalAngles, painted, bias
-    )
+    return DenseTask("surface_normals", "normals", train, test, outputs, loss, answer, NormalAngles, painted, bias)

@@ -1,27 +1,11 @@
-"""Classification of images in which several classes may occur: the column "classification" of the VOC tables.
-
-Linear classifiers on frozen features, or a network trained on top of the encoder, as Kraehenbuehl's benchmark does it.
-"""
+"""Classification of images in which several classes may occur: the column "classification" of the VOC tables."""
 
 import numpy as np
 
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation import presence
-from tfssl.evaluation.features import NUMBERS, check_size, labeled_sets
-from tfssl.evaluation.plots import plot_taps
-from tfssl.evaluation.runner import (
-    Progress,
-    Run,
-    check_counts,
-    check_joint,
-    compared,
-    finish,
-    run_all,
-    trained_on,
-)
-from tfssl.transfer import STRATEGIES
-
-MODALITY = "image"
+from tfssl.evaluation.features import NUMBERS, labeled_sets, plot_taps
+from tfssl.evaluation.runner import Progress, Run, Training, check_choice, check_counts, compared, run_all
 
 CLASSIFIERS = (*presence.CLASSIFIERS, "network")
 """``"svm"`` and ``"logistic"`` on frozen features, each class against the rest; ``"network"``: trained by descent."""
@@ -67,38 +51,21 @@ def evaluate(
     A class that an image shows only in objects marked as difficult counts for nothing there, in training and test.
 
     Args:
-        encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
         data: a VOC directory, see :func:`tfssl.data.voc.boxed_images`.
-        train_split, test_split: names of the splits (VOC 2007: ``"trainval"``, ``"test"``).
-        classes: names of the classes, in the order of their numbers; None: see :func:`tfssl.data.voc.boxed_images`.
         classifier: one of :data:`CLASSIFIERS`. The linear ones see every tap of the center squares, and choose C, one
             for all classes, and the tap that counts on a random fifth of the training images, another one for each
             seed. ``"network"`` is trained on random windows, on the last of the taps.
-        taps: names of the taps; None for all.
-        pool: side of the grid that maps are averaged to; None for vectors of about 9000 numbers.
         image_size: height and width of the squares in pixels (AlexNet: 227).
         crops: 10 also sums the scores of ten crops of each test image: for linear classifiers four corners, the
             center and their mirror images, for a network random windows as in training.
-        strategy: of ``"network"``: what becomes of the encoder, one of :data:`tfssl.transfer.STRATEGIES`.
-        train_from: of ``"network"`` with ``"fine_tune"``: the first tap that is trained.
         hidden: of ``"network"``: units of fully connected layers before the scores (AlexNet's fc6 and fc7: 4096, 4096).
-        steps, learning_rate, batch_size: of ``"network"`` (paper: 80 000, 0.001, 16); the rate is halved seven times.
-        seeds: number of splits or trainings; the untrained network has new weights in each.
-        compare: further encoders, ``{name: keras.Model}``.
-        trained: False if the encoder's weights are random: then each seed draws new ones.
-        pretext, pretext_weight: with strategy ``"joint"``, the pretext task and lambda, see
-            :func:`tfssl.transfer.training.train_head`. Networks without one are then fine-tuned.
-        out: folder for ``metrics.json``, ``runs.csv`` and, for linear classifiers, ``taps.png``; None writes nothing.
-        progress: called with (done, in all, what).
+        strategy, train_from, steps, learning_rate, batch_size: of ``"network"`` (paper: 80 000 steps, 0.001 halved
+            seven times, 16).
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`: ``map_area`` and ``map_11point`` (and with ``_10crop``), beside them
         as ``chance`` the mean fraction of positives, about what a random ranking gets; ``ap_CLASS``, by area; and as
         :func:`tfssl.evaluation.runner.tap_metrics`.
-
-    Raises:
-        SourceError: if the directory or its annotations are not what is needed.
-        ConfigError: for a setting outside its range, or a tap that the encoder lacks.
 
     Reference:
         P. Kraehenbuehl, C. Doersch, J. Donahue, T. Darrell: Data-dependent Initializations of Convolutional Neural
@@ -107,21 +74,15 @@ def evaluate(
     hidden = tuple(hidden) if isinstance(hidden, (list, tuple)) else (hidden,)
     for units in hidden:
         check_counts(hidden=units)
-    check_counts(seeds=seeds, pool=pool, steps=steps, batch_size=batch_size)
-    check_size(image_size)
-    check_joint(strategy, pretext, trained)
-    network = classifier == "network"
-    for name, value, choices in (("classifier", classifier, CLASSIFIERS), ("strategy", strategy, STRATEGIES)):
-        if value not in choices:
-            raise ConfigError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value!r}")
-    if not learning_rate > 0:
-        raise ConfigError(f"`learning_rate` must be above 0. Received: learning_rate={learning_rate!r}")
-    if not network and (strategy != "freeze" or hidden):
+    check_counts(pool=pool)
+    check_choice(CLASSIFIERS, classifier=classifier)
+    options = strategy, train_from, steps, batch_size, learning_rate, seeds, pretext, pretext_weight, trained
+    training = Training(*options)
+    if classifier != "network" and (strategy != "freeze" or hidden):
         raise ConfigError("`strategy` and `hidden` belong to classifier='network'; linear classifiers train no network")
     train, test = presence.presence_images(data, train_split, test_split, classes=classes)
     sets = labeled_sets(train, test, image_size=image_size, crops=crops)
-    encoders = compared(encoder, modality=MODALITY, taps=taps, trained=trained, compare=compare, pixels=not network)
-    work = Progress(progress, seeds * sum(steps if network else len(entry.taps) for entry in encoders))
+    options = {"taps": taps, "trained": trained, "compare": compare}
 
     def linear(name, own, fitted, *tested):
         for tap, rows in fitted.rows.items():
@@ -131,61 +92,39 @@ def evaluate(
                 values = presence.precisions([center, sum(ten)] if ten else [center], tested[0].labels)
                 yield _run(name, seed, tap, values, train.classes, right, {"strength": strength})
 
+    def windows(seed):
+        return presence.training_windows(train, image_size, batch_size, seed=seed, count=steps, skipped=sets.skipped)
+
     def trainings(entry, body, own):
+        head = presence.presence_head(len(train.classes), hidden=hidden, pool=pool)
+        options = {"taps": entry.taps[-1:], "work": work, **DESCENT}
         for seed in own:
-            windows = {"batch_size": batch_size, "steps": steps, "seed": seed, "skipped": sets.skipped}
-            with trained_on(
-                entry,
-                body,
-                presence.presence_head(len(train.classes), hidden=hidden, pool=pool),
-                lambda windows=windows: presence.training_windows(train, image_size, **windows),
-                presence.presence_loss,
-                taps=entry.taps[-1:],
-                strategy=strategy,
-                train_from=train_from,
-                seed=seed,
-                steps=steps,
-                learning_rate=learning_rate,
-                pretext=pretext,
-                weight=pretext_weight,
-                progress=work.steps(entry.name, steps),
-                **DESCENT,
-            ) as (model, _):
+            with training.network(entry, body, seed, head, windows, presence.presence_loss, **options) as (model, _):
                 found = presence.score_windows(model, test, image_size, crops=crops, skipped=sets.skipped)
                 yield _run(entry.name, seed, entry.taps[-1], presence.precisions(*found), train.classes)
 
-    runs = run_all(encoders, seeds, trainings if network else sets.measure(linear, pool=pool, work=work))
-    protocol = {
-        "data": train.root,
-        "train_split": train_split,
-        "test_split": test_split,
-        "classes": train.classes,
-        "classifier": classifier,
-        "image_size": image_size,
-        "crops": crops,
-        "seeds": seeds,
-        "pool": pool,
-        "pretext_weight": None if pretext is None else pretext_weight,
-    }
-    options = {"steps": steps, "learning_rate": learning_rate, "batch_size": batch_size, "hidden": hidden}
-    options |= {"strategy": strategy, "train_from": train_from}
-    draw = None
-    if not network:
-        what = "mean average precision (area) on the test set"
+    def draw(folder):
+        plot_taps(folder / "taps.png", runs, "map_area", "mean average precision (area) on the test set")
 
-        def draw(folder):
-            plot_taps(folder / "taps.png", runs, "map_area", what)
-
-    return finish(
+    protocol = {"data": train.root, "train_split": train_split, "test_split": test_split, "classes": train.classes}
+    protocol |= {"classifier": classifier, "image_size": image_size, "crops": crops, "pool": pool}
+    if classifier == "network":
+        encoders = compared(encoder, **options, pixels=False)
+        work = Progress(progress, seeds * steps * len(encoders))
+        runs = run_all(encoders, seeds, trainings)
+        protocol |= {"hidden": hidden, **training.record(), **_NETWORK}
+    else:
+        runs = sets.measure(linear, encoder, pool=pool, seeds=seeds, progress=progress, **options)
+        protocol |= {"seeds": seeds, "pretext_weight": None, "numbers": None if pool else NUMBERS}
+        protocol |= {"implementation": _IMPLEMENTATIONS[classifier], **_LINEAR}
+    return sets.finish(
         "voc_classification",
         runs,
-        protocol=protocol | (options | _NETWORK if network else _LINEAR[classifier] | _linear_protocol(pool)),
+        protocol=protocol,
         by_tap="map_area",
         baselines={"map_area": {"chance": _prevalence(sets, test_split)}},
-        counts=sets.counts,
-        skipped=sets.skipped.reasons,
         out=out,
-        draw=draw,
+        draw=None if classifier == "network" else draw,
     )
 
 
@@ -206,22 +145,19 @@ def _prevalence(sets, split):
     return float(np.mean([np.mean(row[presence.known(row)] == 1) for row in labels.T if (row == 1).any()]))
 
 
-_LINEAR = {
-    "svm": {"implementation": "sklearn.svm.LinearSVC, squared hinge, L2, primal; the bias is penalized as a weight"},
-    "logistic": {"implementation": "sklearn.linear_model.LogisticRegression, L2; bias not penalized"},
+_IMPLEMENTATIONS = {
+    "svm": "sklearn.svm.LinearSVC, squared hinge, L2, primal; the bias is penalized as a weight",
+    "logistic": "sklearn.linear_model.LogisticRegression, L2; bias not penalized",
 }
 
 
-def _linear_protocol(pool):
-    return {
-        "strengths": presence.STRENGTHS,
-        "held_out": f"1 / {presence.HELD_OUT} of the training images, drawn by numpy.random.default_rng(seed)",
-        "chosen_by": "mean average precision (area) on the held-out images, one C for all classes",
-        "numbers": None if pool else NUMBERS,
-        "standardized": "each number over the whole training set, then divided by the root of how many there are",
-        "ties": "negatives first",
-    }
-
+_LINEAR = {
+    "strengths": presence.STRENGTHS,
+    "held_out": f"1 / {presence.HELD_OUT} of the training images, drawn by numpy.random.default_rng(seed)",
+    "chosen_by": "mean average precision (area) on the held-out images, one C for all classes",
+    "standardized": "each number over the whole training set, then divided by the root of how many there are",
+    "ties": "negatives first",
+}
 
 _NETWORK = {
     "head": "average over a grid; batch normalization without scale and offset, momentum 0.95; fully connected layers "

@@ -3,18 +3,12 @@
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from tfssl.color.prior import class_weights, load_prior, smooth_prior
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper
+from tfssl.methods.base import CropArea, Method, Paper, check_resize
 from tfssl.methods.colorization import data
-from tfssl.methods.colorization.geometry import (
-    INPUT_MULTIPLE,
-    OPEN_INPUT_MULTIPLE,
-    OPEN_OUTPUT_STRIDE,
-    OUTPUT_STRIDE,
-)
 from tfssl.ops.ab_bins import CENTERS, SIGMA
 
 
@@ -28,9 +22,8 @@ class Colorization(Method):
             ``"small"`` (3.2 million, for CPUs and phones).
         objective: ``"rebalanced"`` (the full method), ``"classification"`` (no rebalancing) or ``"regression"``
             (L2 on ab).
-        resize: images are scaled so that their shorter side has this many pixels before cropping; None keeps
-            their size (paper: 256).
-        crop_size: side of the training crop in pixels, a multiple of the network's stride (paper: 176).
+        resize: images are scaled so that their shorter side has this many pixels (paper: 256); None keeps their size.
+        crop_size: of the training crops in pixels, a multiple of the network's stride (paper: 176).
         crop_area: (smallest, largest) fraction of the image a training crop covers, then scaled to crop_size;
             None cuts crop_size pixels without scaling, as the paper.
         lightness_jitter: strength of the exposure and contrast jitter on the input; 0 for none, as the paper.
@@ -41,12 +34,8 @@ class Colorization(Method):
         prior_sigma: width of the prior's smoothing in ab units (paper: 5).
         rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
-        image_size: whole images are scaled for the network so that their shorter side has this many pixels;
-            the colors are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size where
-            crops are not taken from resized images.
-
-    Reference:
-        R. Zhang, P. Isola, A. A. Efros: Colorful Image Colorization. ECCV 2016.
+        image_size: whole images are scaled for the network so that their shorter side has this many pixels; colors
+            are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size without it.
     """
 
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
@@ -58,7 +47,7 @@ class Colorization(Method):
     objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
     resize: int | None = Field(256, ge=8)
     crop_size: int = Field(176, ge=16)
-    crop_area: tuple[float, float] | None = None
+    crop_area: CropArea = None
     lightness_jitter: float = Field(0.0, ge=0.0, le=1.0)
     neighbors: int = Field(10, ge=1, le=50)
     sigma: float = Field(SIGMA, gt=0)
@@ -78,13 +67,6 @@ class Colorization(Method):
                 fields = {**fields, "image_size": resize or round(crop * 4 / 3)}
         return fields
 
-    @field_validator("crop_area")
-    @classmethod
-    def _check_area(cls, area):
-        if area is not None and not 0 < area[0] <= area[1] <= 1:
-            raise ValueError("must be (smallest, largest) with 0 < smallest <= largest <= 1")
-        return area
-
     @model_validator(mode="after")
     def _check_size(self):
         multiple = self.input_multiple
@@ -93,25 +75,22 @@ class Colorization(Method):
                 f"`crop_size` must be a multiple of {multiple} for backbone {self.backbone!r}. "
                 f"Received: crop_size={self.crop_size}"
             )
-        if self.resize is not None and self.resize < self.crop_size:
-            raise ValueError(
-                f"`resize` must be at least crop_size ({self.crop_size}), or null. Received: resize={self.resize}"
-            )
+        check_resize(self.resize, self.crop_size)
         return self
 
     @property
     def output_stride(self):
         """Input pixels per output position of the network."""
-        return OUTPUT_STRIDE.get(str(self.backbone), OPEN_OUTPUT_STRIDE)
+        return data.OUTPUT_STRIDE.get(str(self.backbone), data.OPEN_OUTPUT_STRIDE)
 
     @property
     def input_multiple(self):
         """The network takes heights and widths that are multiples of this many pixels."""
-        return INPUT_MULTIPLE.get(str(self.backbone), OPEN_INPUT_MULTIPLE)
+        return data.INPUT_MULTIPLE.get(str(self.backbone), data.OPEN_INPUT_MULTIPLE)
 
     @property
     def min_size(self):
-        return data.crop_of(self).min_size
+        return self.crop.min_size
 
     def sample(self, example, rng, training):
         return data.cut(self, example["image"], rng, training)
@@ -140,10 +119,9 @@ class Colorization(Method):
         from tfssl.methods.colorization.network import build_network
 
         network = build_network(self.backbone, "ab" if self.objective == "regression" else "bins")
-        if optimizer is None:  # the released solver
-            optimizer = keras.optimizers.Adam(3e-5, beta_1=0.9, beta_2=0.99, weight_decay=1e-3)
+        released = keras.optimizers.Adam(3e-5, beta_1=0.9, beta_2=0.99, weight_decay=1e-3)
         # XLA makes these networks slower on CPUs and fails there under MirroredStrategy.
-        network.compile(optimizer, self.loss(), jit_compile=False)
+        network.compile(optimizer or released, self.loss(), jit_compile=False)
         return network
 
     def encoder(self, model):
@@ -183,8 +161,3 @@ class Colorization(Method):
         from tfssl.methods.colorization.serving import endpoints
 
         return endpoints(self, network)
-
-    def sample_sheet(self, model, data, path):
-        from tfssl.methods.colorization.evaluate import write_sheet
-
-        write_sheet(self, model, data, path)

@@ -1,22 +1,22 @@
 """How well a colorizer does on photographs it is shown in gray: metrics beside baselines, tables and images."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 
 from tfssl.color.metrics import colorfulness, join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photographs
-from tfssl.color.predict import predict_ab
-from tfssl.color.predictors import Colorizer, GrayBaseline, all_temperatures, one_temperature
+from tfssl.color.predict import Colorizer, GrayBaseline, predict_ab
 from tfssl.color.tally import SAMPLING, ColorTally
+from tfssl.data.examples import spread_examples
 from tfssl.data.images import image_source
 from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.record import method_record
-from tfssl.methods.colorization.data import crop_of
-from tfssl.methods.colorization.report import PROTOCOL, Report, name_of
+from tfssl.methods.colorization.report import PROTOCOL, image_table, name_of, write_comparison
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
+from tfssl.options import at_least_one
 from tfssl.visualization.sheet import picture_sheet
 
 _GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
@@ -35,71 +35,59 @@ _GAIN_KINDS = {f"{name}_gain": ("fraction", True, {}) for name in _GAINS}
 
 
 def evaluate(method, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):
-    """Colorize the images of a source from their lightness and compare with their true colors.
+    """Colorize photographs from their lightness and compare with their true colors.
 
     Each image is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
-    it with ``method.image_size`` pixels on its shorter side; the predicted ab are stretched back bilinearly.
-    AuC and RMSE are of that ab field before clipping to the sRGB gamut, at every 4th pixel in both directions; PSNR,
-    SSIM, CIEDE2000 and colorfulness are of the clipped 8-bit image that keeps the true L. Images whose |a|
-    and |b| nowhere exceed 5 are gray in truth: left out and counted. Memory does not grow with the number of
-    images.
+    it with ``method.image_size`` pixels on its shorter side; the predicted ab are stretched back bilinearly, and
+    measured as :class:`tfssl.color.tally.ColorTally` does. Images whose |a| and |b| nowhere exceed 5 are gray in truth:
+    left out and counted. Memory does not grow with the number of images.
 
     Args:
-        method: the :class:`~tfssl.methods.Colorization` that the model belongs to.
-        model: its network.
-        data: photographs in color, see :func:`tfssl.data.images.image_source`.
-        out: folder for ``metrics.json``, ``per_image.csv`` and ``sheet.png``; None writes nothing.
+        method, model, data, out, limit, progress: see :meth:`tfssl.methods.base.Method.evaluate`; ``per_image.csv`` is
+            written too.
         temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
-        limit: use only the first so many images; None for all.
         compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
             ``(method, model)``, which are then named after their objectives.
-        progress: called with (images done, images in all) after each image.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` with the names of :meth:`tfssl.color.tally.ColorTally.result`
         (``prior`` is the method's smoothed one), beside the prediction ab = 0, ``gray``, and each compared model;
         ``auc_raw_gain`` and so on, over gray; the counts ``images``, ``images_gray``, ``images_skipped``, ``pixels``
         and ``bins`` (that ``auc_macro`` averages over).
-
-    Raises:
-        SourceError: if the source holds no readable image in color, or is mostly unreadable.
-        ConfigError: for a temperature, limit or name of a compared model outside its range.
-        ModelError: if a model predicts NaN.
     """
     temperature = method.temperature if temperature is None else temperature
     _check(temperature, limit)
-    colorizers = {"": Colorizer(method, one_temperature(method, model, temperature), [""]), "gray": GrayBaseline()}
+    colorizers = {"": Colorizer(method, model, {"": temperature}), "gray": GrayBaseline()}
     for name, (other, network) in _named(compare).items():
-        colorizers[name] = Colorizer(other, one_temperature(other, network, None), [f"{name}_"])
+        colorizers[name] = Colorizer(other, network, {f"{name}_": None})
     others = [name for name in colorizers if name]
     kinds = {name: (*kind, {other: f"{other}_{name}" for other in others}) for name, kind in _KINDS.items()}
-    with Report(out, colorizers) as report:
-        survey = _survey(data, colorizers.values(), limit, progress, report.add)
-        metrics = survey.metrics(method.smoothed_prior())
-        if method.objective != "regression":
-            metrics["temperature"] = float(temperature)
-        about = {"skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
-        record = method_record(method, metrics, kinds | _GAIN_KINDS, **about)
-        report.finish(record, data)
+    gains = []
+    with image_table(out, [prefix for colorizer in colorizers.values() for prefix in colorizer.prefixes]) as write:
+        survey = _Survey(data, colorizers.values(), limit)
+        for photograph, row in survey.rows(progress):
+            write(photograph, row)
+            if row:
+                gains.append((row["auc_raw"] - row["gray_auc_raw"], photograph.index))
+    metrics, title = survey.metrics(method.smoothed_prior()), "ours"
+    if method.objective != "regression":
+        metrics["temperature"] = float(temperature)
+        title = f"ours, T = {temperature:g}"
+    about = {"skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
+    record = method_record(method, metrics, kinds | _GAIN_KINDS, **about)
+    if out is not None:
+        write_comparison(colorizers, data, gains, Path(out) / "sheet.png", title)
+        record.write(out)
     return record
 
 
 def sweep_temperature(method, model, data, temperatures, *, limit=None, progress=None):
-    """Metrics for several temperatures of the annealed mean, to choose one; the network runs once for each image.
+    """Metrics ``{T: {name: number}}`` for several temperatures, to choose one; the network runs once for each image.
 
     Args:
-        method: a :class:`~tfssl.methods.Colorization` with a classification objective.
-        model: its network.
-        data: photographs in color; not those that the final numbers are reported on.
+        method: with a classification objective: regression has no temperature.
+        model, data, limit, progress: as :func:`evaluate`; other photographs than the final numbers are reported on.
         temperatures: several T in (0, 1].
-        limit: use only the first so many images; None for all.
-        progress: called with (images done, images in all) after each image.
-
-    Returns:
-        ``{T: metrics}`` as :func:`evaluate` without compared models.
-
-    Raises:
-        ConfigError: if the objective is regression, which has no temperature; otherwise as :func:`evaluate`.
     """
     if method.objective == "regression":
         raise ConfigError("`temperatures` need a model that predicts bins. Received: objective='regression'")
@@ -108,36 +96,19 @@ def sweep_temperature(method, model, data, temperatures, *, limit=None, progress
         raise ConfigError("`temperatures` must hold at least one T in (0, 1]. Received: temperatures=[]")
     for temperature in temperatures:
         _check(temperature, limit)
-    prefixes = [f"{t!r}_" for t in temperatures]
-    colorizer = Colorizer(method, all_temperatures(method, model, temperatures), prefixes)
-    survey = _survey(data, [colorizer, GrayBaseline()], limit, progress)
+    prefixes = {f"{t!r}_": t for t in temperatures}
+    survey = _Survey(data, [Colorizer(method, model, prefixes), GrayBaseline()], limit)
+    for _ in survey.rows(progress):
+        pass
     prior = method.smoothed_prior()
-    return {
-        temperature: {**survey.metrics(prior, ours=prefix, others=["gray_"]), "temperature": temperature}
-        for temperature, prefix in zip(temperatures, prefixes, strict=True)
-    }
+    return {t: survey.metrics(prior, prefix, ["gray_"]) | {"temperature": t} for prefix, t in prefixes.items()}
 
 
 def write_sheet(method, model, data, path, count=8):
-    """Write what a model makes of a few images: rows gray, predicted and truth, one column for each image.
-
-    The images are spread evenly over the source and always the same; of each the center crop is shown that
-    training would see. Unreadable ones give way to the next.
-
-    Args:
-        method: a :class:`~tfssl.methods.Colorization`.
-        model: its network.
-        data: see :func:`tfssl.data.images.image_source`.
-        path: PNG to write.
-        count: number of images.
-
-    Raises:
-        SourceError: if no image is readable.
-    """
+    """Draw what a model makes of center crops: rows gray, predicted and truth, one column for each image."""
     from skimage.color import rgb2lab
 
-    crop = crop_of(method)
-    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: crop.apply(example["image"])))
+    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: method.crop.apply(example["image"])))
     labs = rgb2lab(crops)
     ab = np.asarray(predict_ab(method, model, labs[..., :1].astype(np.float32)))
     rows = [
@@ -149,39 +120,50 @@ def write_sheet(method, model, data, path, count=8):
 
 
 class _Survey:
-    """Totals over the photographs seen so far."""
+    """Totals over the first ``limit`` photographs of a source."""
 
-    def __init__(self, prefixes):
-        self.tallies = {prefix: ColorTally() for prefix in prefixes}
-        self.images = 0
-        self.gray = 0
+    def __init__(self, data, colorizers, limit):
+        self.source = image_source(data, min_size=LONGEST_SIDE)
+        check_source(self.source)
+        self.total = min(len(self.source), limit or len(self.source))
+        self.colorizers = colorizers
+        self.tallies = {prefix: ColorTally() for colorizer in colorizers for prefix in colorizer.prefixes}
+        self.images = self.gray = 0
         self.skipped = {}
 
-    def add(self, photograph, colorizers):
-        """Metrics of one photograph as ``{prefixed name: float}``; empty if it is gray or unreadable."""
+    def rows(self, progress):
+        """Measure; yields (photograph, ``{prefixed name: float}``), an empty dict if it is gray or unreadable."""
+        for done, photograph in enumerate(read_photographs(self.source, range(self.total)), start=1):
+            yield photograph, self._measure(photograph)
+            if progress is not None:
+                progress(done, self.total)
+        if self.images == 0:
+            raise SourceError(
+                f"`data` has no readable image in color among {self.total} ({self.gray} gray, {len(self.skipped)} "
+                f"unreadable); give photographs in color"
+            )
+
+    def _measure(self, photograph):
         if photograph.reason is not None:
             self.skipped[photograph.name] = photograph.reason
             return {}
-        if np.abs(photograph.lab[..., 1:]).max() <= GRAY_THRESHOLD:
+        rgb, lab = photograph.rgb, photograph.lab
+        if np.abs(lab[..., 1:]).max() <= GRAY_THRESHOLD:
             self.gray += 1
             return {}
         self.images += 1
-        row = {
-            "pixels": photograph.lab[::SAMPLING, ::SAMPLING, 0].size,
-            "colorfulness_true": colorfulness(photograph.rgb),
-        }
-        for colorizer in colorizers:
+        row = {"pixels": lab[::SAMPLING, ::SAMPLING, 0].size, "colorfulness_true": colorfulness(rgb)}
+        for colorizer in self.colorizers:
             for prefix, ab in colorizer(photograph).items():
-                metrics = self.tallies[prefix].add(photograph.rgb, photograph.lab, ab)
-                row.update({prefix + name: value for name, value in metrics.items()})
+                row |= {prefix + name: value for name, value in self.tallies[prefix].add(rgb, lab, ab).items()}
         return row
 
     def metrics(self, prior, ours="", others=None):
-        """The result of :func:`evaluate`; ``others`` are the prefixes of the predictors to put beside."""
+        """The numbers of :func:`evaluate`; ``others`` are the prefixes of the predictors to put beside."""
         metrics = self.tallies[ours].result(prior)
         for prefix in others if others is not None else [p for p in self.tallies if p != ours]:
-            metrics.update({prefix + name: value for name, value in self.tallies[prefix].result(prior).items()})
-        metrics.update({f"{name}_gain": metrics[name] - metrics[f"gray_{name}"] for name in _GAINS})
+            metrics |= {prefix + name: value for name, value in self.tallies[prefix].result(prior).items()}
+        metrics |= {f"{name}_gain": metrics[name] - metrics[f"gray_{name}"] for name in _GAINS}
         auc = self.tallies[ours].auc
         counts = {
             "images": self.images,
@@ -193,30 +175,10 @@ class _Survey:
         return metrics | {name: float(count) for name, count in counts.items()}
 
 
-def _survey(data, colorizers, limit, progress, record=None):
-    source = image_source(data, min_size=LONGEST_SIDE)
-    check_source(source)
-    total = len(source) if limit is None else min(limit, len(source))
-    survey = _Survey([prefix for colorizer in colorizers for prefix in colorizer.prefixes])
-    for done, photograph in enumerate(read_photographs(source, range(total)), start=1):
-        row = survey.add(photograph, colorizers)
-        if record is not None:
-            record(photograph, row)
-        if progress is not None:
-            progress(done, total)
-    if survey.images == 0:
-        raise SourceError(
-            f"`data` has no readable image in color among {total} ({survey.gray} gray, {len(survey.skipped)} "
-            f"unreadable); give photographs in color"
-        )
-    return survey
-
-
 def _check(temperature, limit):
     if not 0 < temperature <= 1:
         raise ConfigError(f"`temperature` must lie in (0, 1]. Received: temperature={temperature}")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"`limit` must be at least 1 image. Received: limit={limit}")
+    at_least_one(limit=limit)
 
 
 def _named(compare):

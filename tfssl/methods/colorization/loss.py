@@ -12,15 +12,7 @@ from tfssl.ops.ab_bins import GRAY_THRESHOLD, NUM_BINS, SIGMA, soft_encode
 
 
 def colored_mask(ab, threshold=GRAY_THRESHOLD):
-    """1 for images with color, 0 for gray ones.
-
-    Args:
-        ab: float tensor (B, h, w, 2), ab units.
-        threshold: largest magnitude in ab units that still counts as gray.
-
-    Returns:
-        float32 tensor (B, 1, 1).
-    """
+    """1 for images of ab (B, h, w, 2) with color, 0 for those that nowhere exceed ``threshold``; float32 (B, 1, 1)."""
     largest = ops.max(ops.abs(ab), axis=(1, 2, 3), keepdims=True)
     return ops.cast(largest[..., 0] > threshold, "float32")
 
@@ -40,22 +32,12 @@ class ColorCrossEntropy(keras.losses.Loss):
         lookup: how the encoding is looked up, see :func:`tfssl.ops.ab_bins.soft_encode`.
 
     Call: ``y_true`` ab (B, h, w, 2) in ab units, ``y_pred`` logits (B, h, w, 313).
-
-    Raises:
-        ValueError: if class_weights does not have 313 finite, positive entries.
     """
 
     def __init__(
-        self,
-        class_weights=None,
-        neighbors=10,
-        sigma=SIGMA,
-        lookup="exact",
-        name="color_cross_entropy",
-        reduction="sum_over_batch_size",
-        **kwargs,
+        self, class_weights=None, neighbors=10, sigma=SIGMA, lookup="exact", name="color_cross_entropy", **kwargs
     ):
-        super().__init__(name=name, reduction=reduction, **kwargs)
+        super().__init__(name=name, **kwargs)
         if class_weights is not None:
             class_weights = np.asarray(class_weights, dtype=np.float32)
             if class_weights.shape != (NUM_BINS,) or not (np.isfinite(class_weights) & (class_weights > 0)).all():
@@ -78,26 +60,20 @@ class ColorCrossEntropy(keras.losses.Loss):
         return loss * colored_mask(y_true)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "class_weights": None if self.class_weights is None else [float(w) for w in self.class_weights],
-            "neighbors": self.neighbors,
-            "sigma": self.sigma,
-            "lookup": self.lookup,
-        }
+        weights = None if self.class_weights is None else self.class_weights.tolist()
+        own = {"class_weights": weights, "neighbors": self.neighbors, "sigma": self.sigma, "lookup": self.lookup}
+        return super().get_config() | own
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class ColorRegression(keras.losses.Loss):
-    """The L2 baseline: ``1/2 |ab - ab'|^2`` in units of (ab / 110)^2, averaged over pixels and images.
-
-    Equation 1 of the paper. Gray images count as zeros.
+    """The L2 baseline (paper, equation 1): mean of ``1/2 |ab - ab'|^2`` in units of (ab / 110)^2, gray images zero.
 
     Call: ``y_true`` and ``y_pred`` ab (B, h, w, 2), ab units.
     """
 
-    def __init__(self, name="color_regression", reduction="sum_over_batch_size", **kwargs):
-        super().__init__(name=name, reduction=reduction, **kwargs)
+    def __init__(self, name="color_regression", **kwargs):
+        super().__init__(name=name, **kwargs)
 
     def call(self, y_true, y_pred):
         difference = (ops.cast(y_pred, "float32") - ops.cast(y_true, "float32")) / 110.0

@@ -4,15 +4,14 @@ Every network takes L in [0, 100] as (B, H, W, 1) and scales it to (L - 50) / 10
 authors' PyTorch port. Blocks are named conv1, conv2, ...: their outputs are the taps of the encoder.
 """
 
-from keras import KerasTensor, Model, layers
+from keras import Model, layers
 
 from tfssl.backbones.adapter import strides, trunk
 from tfssl.backbones.decoding import decode_maps
 from tfssl.layers.convolution import DilatedStack
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resizing import ResizeToStride, Upsample
-from tfssl.methods.backbone import is_open
-from tfssl.methods.colorization.geometry import OPEN_OUTPUT_STRIDE, OUTPUT_STRIDE
+from tfssl.methods.opened import is_open
 from tfssl.ops.ab_bins import NUM_BINS
 
 TAPS = {
@@ -31,23 +30,22 @@ def build_network(backbone, outputs="bins"):
         outputs: ``"bins"`` for 313 logits, ``"ab"`` for two channels in ab units (the regression baseline).
 
     Returns:
-        ``keras.Model``: L (B, H, W, 1) in [0, 100] -> (B, H / s, W / s, 313 or 2) in float32, where s is
-        ``OUTPUT_STRIDE[backbone]``. H and W must be multiples of ``INPUT_MULTIPLE[backbone]``.
+        ``keras.Model``: L (B, H, W, 1) in [0, 100] -> (B, H / s, W / s, 313 or 2) in float32, see
+        :data:`~tfssl.methods.colorization.data.OUTPUT_STRIDE` and ``INPUT_MULTIPLE`` there.
     """
     lightness = layers.Input((None, None, 1), name="lightness")
     x = layers.Rescaling(1 / 100, offset=-0.5, name="center")(lightness)
     channels = NUM_BINS if outputs == "bins" else 2
     if is_open(backbone):
-        maps = trunk(
-            backbone, 1, stem=layers.Rescaling(4.0, name="standardize")
-        )  # L / 100 has a deviation of about 1/4
-        x = decode_maps(maps(x), strides(maps), lightness, OPEN_OUTPUT_STRIDE)
+        stem = layers.Rescaling(4.0, name="standardize")  # L / 100 has a deviation of about 1/4
+        maps = trunk(backbone, 1, stem=stem)
+        x = decode_maps(maps(x), strides(maps), lightness, 4)
         x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
     elif backbone == "alexnet":
         x = _alexnet_trunk(x)
         # Scores are resized to the target grid; float32 keeps softmax and loss exact under mixed precision.
         x = layers.Conv2D(channels, 1, dtype="float32", name="fc8")(x)
-        x = ResizeToStride(OUTPUT_STRIDE[backbone], dtype="float32", name="to_grid")([x, lightness])
+        x = ResizeToStride(8, dtype="float32", name="to_grid")([x, lightness])
     else:
         x = {"paper": _paper_trunk, "small": _small_trunk}[backbone](x)
         x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
@@ -123,8 +121,8 @@ def _small_trunk(x):
     """A residual encoder-decoder of 3.2 million parameters for CPUs and phones.
 
     Most work happens at 1/8 and 1/16 of the input, where a 3x3 convolution sees objects; one vector pooled over
-    the whole image tells every position what kind of scene it belongs to (the global features of Iizuka et
-    al., 2016); two skips bring edges back, so that colors stop where things do.
+    the whole image tells every position its kind of scene (the global features of Iizuka et al., 2016); two skips
+    bring edges back, so that colors stop where things do.
     """
     x = _conv_bn_relu(x, 32, 3, "stem", strides=2, pad=1, use_bias=False)
     x = _conv_bn_relu(x, 64, 3, "conv1_down", strides=2, pad=1, use_bias=False)
@@ -141,10 +139,14 @@ def _small_trunk(x):
     return _join(x, quarter, 96, "decode4")
 
 
+def _conv3(x, filters, name):
+    return layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
+
+
 def _residual(x, filters, name):
-    y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_a")(x)
+    y = _conv3(x, filters, f"{name}_a")
     y = layers.ReLU(name=f"{name}_a_relu")(batch_norm(name=f"{name}_a_bn")(y))
-    y = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_b")(y)
+    y = _conv3(y, filters, f"{name}_b")
     # A zero scale lets each block start as the identity (Goyal et al., 2017).
     y = batch_norm(gamma_initializer="zeros", name=f"{name}_b_bn")(y)
     return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([x, y]))
@@ -160,9 +162,7 @@ def _add_scene(x, filters, name):
 def _join(x, skip, filters, name):
     x = Upsample(2, name=f"{name}_up")(x)
     x = layers.Concatenate(name=f"{name}_join")([x, skip])
-    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(
-        x
-    )
+    x = _conv3(x, filters, f"{name}_conv")
     return layers.ReLU(name=name)(batch_norm(name=f"{name}_bn")(x))
 
 
@@ -170,5 +170,4 @@ def encoder_taps(model, backbone):
     """Outputs of the named blocks of ``model``, as ``{tap: KerasTensor}``."""
     if is_open(backbone):
         return model.get_layer("trunk")(model.get_layer("center")(model.input))
-    taps: dict[str, KerasTensor] = {name: model.get_layer(name).output for name in TAPS[backbone]}
-    return taps
+    return {name: model.get_layer(name).output for name in TAPS[backbone]}

@@ -1,22 +1,20 @@
 """The endpoints of an exported colorizer: encoded images in and out, or lightness in and ab out.
 
-Written with TensorFlow core operators only, so that any TensorFlow Serving binary runs them.
+TensorFlow core operators only: any TensorFlow Serving binary runs them.
 """
+
+import functools
 
 import numpy as np
 import tensorflow as tf
 
-from tfssl.color.predict import predict_ab
-from tfssl.color.predictors import MAX_ASPECT
-from tfssl.data.decode_graph import decode_rgb, encode_png
-from tfssl.endpoint import Endpoint, encoded, rgb
+from tfssl.color.predict import MAX_ASPECT, predict_ab
+from tfssl.endpoint import Endpoint, encoded, file_endpoint, rgb
 from tfssl.ops.color import lab_to_rgb, rgb_to_lightness
-
-_PARALLEL = 4  # images of a batch that are decoded, predicted and encoded at a time
 
 
 def endpoints(method, model):
-    """The signatures of an exported colorizer. The first one is also ``serving_default``.
+    """The signatures of an exported colorizer, ``{name: Endpoint}``. The first one is also ``serving_default``.
 
     - ``colorize_bytes``: ``image_bytes``, string (N,), encoded JPEG, PNG, BMP, GIF or WebP images of any sizes ->
       ``png_bytes``, string (N,), each an RGB PNG as large as its input. The default, because it needs nothing of
@@ -24,40 +22,22 @@ def endpoints(method, model):
     - ``predict_ab``: ``lightness``, float32 (B, H, W, 1), L in [0, 100] -> ``ab``, float32 (B, H, W, 2), ab units.
       The network sees exactly the pixels given: scale images to about ``method.image_size`` first.
 
-    Args:
-        method: a :class:`~tfssl.methods.Colorization`.
-        model: its network, or a function ``(L, training=False)`` that stands for it.
-
-    Returns:
-        ``{name: Endpoint}``.
+    ``model`` is its network, or a function ``(L, training=False)`` that stands for it.
     """
-
-    def colorize_bytes(image_bytes):
-        return {
-            "png_bytes": tf.map_fn(
-                lambda data: encode_png(colorize_rgb(method, model, decode_rgb(data))),
-                image_bytes,
-                fn_output_signature=tf.TensorSpec((), tf.string),
-                parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
-            )
-        }
 
     def predict(lightness):
         return {"ab": predict_ab(method, model, lightness)}
 
-    files = tf.TensorSpec((None,), tf.string, name="image_bytes")
-    lightness = tf.TensorSpec((None, None, None, 1), tf.float32, name="lightness")
+    spec = tf.TensorSpec((None, None, None, 1), tf.float32, name="lightness")
     return {
-        "colorize_bytes": Endpoint(
-            colorize_bytes,
-            (files,),
+        "colorize_bytes": file_endpoint(
+            functools.partial(colorize_rgb, method, model),
+            ["image_bytes"],
             lambda images, size: [{"image_bytes": encoded(images)}],
-            tolerance={"float32": 0.05},  # rounding flips single levels now and then
-            unit="levels",
         ),
         "predict_ab": Endpoint(
             predict,
-            (lightness,),
+            (spec,),
             lambda images, size: [{"lightness": np.asarray(rgb_to_lightness(rgb(image, size)))} for image in images],
             unit="ab units",
             mobile=method.image_size,
@@ -66,16 +46,7 @@ def endpoints(method, model):
 
 
 def colorize_rgb(method, model, image):
-    """Colorize one image: L kept at full size, ab predicted at the network's size and joined.
-
-    Args:
-        method: a :class:`~tfssl.methods.Colorization`.
-        model: its network.
-        image: float32 tensor (H, W, 3), sRGB in [0, 1]. Only its lightness is used.
-
-    Returns:
-        float32 (H, W, 3), sRGB in [0, 1].
-    """
+    """Colorize an image, float32 (H, W, 3), sRGB in [0, 1]: L at full size and ab predicted at the network's."""
     size = tf.shape(image)[:2]
     # Bicubic and antialiased, as the crops in training.
     small = tf.image.resize(image, network_size(method, size), tf.image.ResizeMethod.BICUBIC, antialias=True)
@@ -85,18 +56,11 @@ def colorize_rgb(method, model, image):
 
 
 def network_size(method, size):
-    """Size at which the network sees an image, the same as in ``tfssl colorize`` and ``tfssl evaluate``.
+    """Height and width at which the network sees an image, as in ``tfssl colorize`` and ``tfssl evaluate``; int32 (2,).
 
     The shorter side becomes ``method.image_size``, but the longer one at most ``MAX_ASPECT`` times that: a strip
-    of 20000 x 10 pixels would otherwise grow to 256 000 x 128.
-
-    Args:
-        method: a :class:`~tfssl.methods.Colorization`.
-        size: int32 tensor (2,), height and width of the image.
-
-    Returns:
-        int32 tensor (2,), height and width. Sizes that are no multiple of the network's stride are filled up by
-        :func:`~tfssl.color.predict.predict_cells`.
+    of 20000 x 10 pixels would otherwise grow to 256 000 x 128. What is no multiple of the network's stride is filled
+    up by :func:`~tfssl.color.predict.predict_cells`.
     """
     side = float(method.image_size)
     size = tf.cast(size, tf.float32)

@@ -1,13 +1,12 @@
 """Context Encoders: Feature Learning by Inpainting (Pathak, Kraehenbuehl, Donahue, Darrell and Efros, CVPR 2016)."""
 
-import functools
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper
+from tfssl.methods.base import Method, Paper, check_resize
 from tfssl.methods.context_encoder import data
 
 # Mean squared difference of photographs from their mean color, in units of [-1, 1]: that of predicting it.
@@ -36,7 +35,7 @@ class ContextEncoder(Method):
             PASCAL VOC 2012); None for generated blobs.
         overlap: pixels along the border of the predicted center that stay visible (paper: 7, released commands: 4).
         resize: images are scaled so that their shorter side has this many pixels (released code: 350).
-        crop_size: side of the crop in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"`` (paper: 227), a
+        crop_size: of the crop in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"`` (paper: 227), a
             multiple of 16 for ``"small"``.
         bottleneck: units between encoder and decoder of ``"inpainting"`` (4000).
         visible_weight: weight of the error of visible pixels, that of dropped ones is 1 (10; paper's equation 1, as
@@ -44,10 +43,6 @@ class ContextEncoder(Method):
         reconstruction_weight: fraction w of the squared error in the loss, in [0, 1]; 1 - w is that of the adversarial
             loss (0.999). With 1 there is no discriminator.
         discriminator_learning_rate_scale: learning rate of the discriminator as a multiple of the inpainter's (0.1).
-
-    Reference:
-        D. Pathak, P. Kraehenbuehl, J. Donahue, T. Darrell, A. A. Efros: Context Encoders: Feature Learning by
-        Inpainting. CVPR 2016.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -77,8 +72,7 @@ class ContextEncoder(Method):
         wanted, fits = rules.get(str(self.network), ("a multiple of 16", size % 16 == 0))
         if not fits:
             raise ValueError(f"`crop_size` must be {wanted} for network {self.network!r}. Received: crop_size={size}")
-        if self.resize < size:
-            raise ValueError(f"`resize` must be at least crop_size ({size}). Received: resize={self.resize}")
+        check_resize(self.resize, size)
         if self.mask == "center" and size // 2 - 2 * self.overlap < 1:
             raise ValueError(
                 f"`overlap` leaves nothing of the center of {size // 2} pixels. Received: overlap={self.overlap}"
@@ -103,18 +97,8 @@ class ContextEncoder(Method):
         return self.reconstruction_weight < 1
 
     @property
-    def image_size(self):
-        """Side of the square that the network sees, in pixels."""
-        return self.crop_size
-
-    @functools.cached_property
-    def masks(self):
-        """The :class:`~tfssl.methods.context_encoder.data.MaskMaker` of this configuration."""
-        return data.MaskMaker(self.mask, self.crop_size, self.overlap, self.shapes)
-
-    @property
     def min_size(self):
-        return data.crop_of(self).min_size
+        return self.crop.min_size
 
     def sample(self, example, rng, training):
         return data.cut_hole(self, example["image"], rng, training)
@@ -130,21 +114,19 @@ class ContextEncoder(Method):
         from tfssl.methods.context_encoder.loss import MaskedL2
         from tfssl.methods.context_encoder.network import build_discriminator, build_inpainter
 
-        inpainter = build_inpainter(
-            self.network, crop_size=self.crop_size, whole=self.whole, bottleneck=self.bottleneck
-        )
-        optimizer = optimizer if optimizer is not None else self._paper_optimizer()
+        sizes = {"crop_size": self.crop_size, "whole": self.whole, "bottleneck": self.bottleneck}
+        inpainter = build_inpainter(self.network, **sizes)
+        optimizer = optimizer or self._paper_optimizer()
         if not self.adversarial:
             inpainter.compile(optimizer, MaskedL2(self.visible_weight), jit_compile=False)
             return inpainter
         from tfssl.methods.context_encoder.adversarial import InpaintingModel
 
         discriminator = build_discriminator(self.network, inpainter.output.shape[1])
-        game = InpaintingModel(
-            {"inpainter": inpainter, "discriminator": discriminator}, self.reconstruction_weight, self.visible_weight
-        )
-        game.compile(optimizer, discriminator_learning_rate_scale=self.discriminator_learning_rate_scale)
-        return game
+        networks = {"inpainter": inpainter, "discriminator": discriminator}
+        model = InpaintingModel(networks, self.reconstruction_weight, self.visible_weight)
+        model.compile(optimizer, discriminator_learning_rate_scale=self.discriminator_learning_rate_scale)
+        return model
 
     def _paper_optimizer(self):
         """Adam: 2e-3 with discriminator, 2e-4 without (released code); 1e-3 for features (recalled, unconfirmed)."""
@@ -176,8 +158,8 @@ class ContextEncoder(Method):
         from tfssl.ops.masks import MEAN_AREA
 
         if self.mask == "center":
-            side = self.crop_size if self.whole else self.crop_size // 2
-            area = ((self.crop_size // 2 - 2 * self.overlap) / side) ** 2
+            predicted = self.crop_size if self.whole else self.crop_size // 2
+            area = ((self.crop_size // 2 - 2 * self.overlap) / predicted) ** 2
         else:
             area = MEAN_AREA[self.mask]
         return area + self.visible_weight * (1.0 - area)
@@ -193,12 +175,7 @@ class ContextEncoder(Method):
 
         return super().serving(network) if self.network == "features" else endpoints(self, network)
 
-    def sample_sheet(self, model, data, path):
-        from tfssl.methods.context_encoder.evaluate import write_sheet
-
-        write_sheet(self, model, data, path)
-
 
 def _inpainter(model):
-    """The inpainting network of a game, or the model itself."""
+    """The inpainting network of an adversarial model, or the model itself."""
     return getattr(model, "inpainter", model)

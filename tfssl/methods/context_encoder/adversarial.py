@@ -11,9 +11,8 @@ from tfssl.methods.context_encoder.loss import MaskedL2, discriminator_loss, foo
 class InpaintingModel(AdversarialModel):
     """Reconstruction and adversarial loss together (paper, equation 3).
 
-    Each step the inpainter is run once; its image serves its own gradient and that of the discriminator, whose judgment
-    of it is taken before either is updated. (The released code updates the discriminator first and then uses its
-    earlier judgment: the inpainter's update is the same, but for the discriminator's weights in its gradient.)
+    Each step the inpainter is run once, for both gradients; neither is updated before. (The released code updates the
+    discriminator first: the inpainter's update differs only in the discriminator's weights in its gradient.)
 
     Metrics: ``loss`` is the inpainter's, ``l2`` the mean squared error of the dropped pixels in units of [-1, 1],
     ``adversarial`` -log D of its images, ``discriminator`` the discriminator's cross-entropy (2 ln 2 = 1.386 where it
@@ -23,7 +22,6 @@ class InpaintingModel(AdversarialModel):
         networks: ``{"inpainter": keras.Model, "discriminator": keras.Model}``.
         reconstruction_weight: w in [0, 1] (paper: 0.999).
         visible_weight: see :class:`~tfssl.methods.context_encoder.loss.MaskedL2`.
-        **kwargs: of ``keras.Model``.
     """
 
     metric_names: tuple[str, ...] = ("loss", "l2", "adversarial", "discriminator")
@@ -63,8 +61,5 @@ class InpaintingModel(AdversarialModel):
         return {"generator": loss, "discriminator": judging, "metrics": metrics}
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "reconstruction_weight": self.reconstruction_weight,
-            "visible_weight": self.visible_weight,
-        }
+        own = {"reconstruction_weight": self.reconstruction_weight, "visible_weight": self.visible_weight}
+        return super().get_config() | own

@@ -1,6 +1,5 @@
 """Examples of inpainting: crops of photographs -> (image with a hole, what was there)."""
 
-import dataclasses
 import functools
 import os
 from pathlib import Path
@@ -8,40 +7,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfssl.data.crop import Crop
 from tfssl.errors import ConfigError
 from tfssl.ops.masks import FILL, center_mask, pattern_mask, pattern_noise, random_blocks, random_region
 
 _UNLABELED = 255  # the border of objects in PASCAL VOC's masks
-_SHAPE_SIDE = 128  # shapes are kept at this size (pixels)
+_SHAPE_SIZE = 128  # shapes are kept at this size (pixels)
 _SMALLEST_SHAPE = 64  # pixels that a shape needs
 
 
-@dataclasses.dataclass(frozen=True)
-class MaskMaker:
-    """Draws the masks of one kind.
-
-    Args:
-        kind: ``"center"``, ``"blocks"``, ``"regions"`` or ``"pattern"``.
-        side: of the image in pixels.
-        overlap: of the central mask, see :func:`tfssl.ops.masks.center_mask`.
-        shapes: folder of segmentation masks for ``"regions"``, see :func:`load_shapes`; None for blobs.
-    """
-
-    kind: str
-    side: int
-    overlap: int = 0
-    shapes: str | None = None
-
-    def __call__(self, rng):
-        """A mask, bool (side, side), True where dropped; ``rng`` a ``numpy.random.Generator``."""
-        if self.kind == "center":
-            return center_mask(self.side, self.overlap)
-        if self.kind == "blocks":
-            return random_blocks(self.side, rng)
-        if self.kind == "regions":
-            return random_region(self.side, rng, load_shapes(self.shapes) if self.shapes else ())
-        return pattern_mask(self.side, rng, pattern_noise())
+def draw_mask(method, rng):
+    """A mask of a :class:`~tfssl.methods.ContextEncoder`, bool (crop_size, crop_size), True where dropped."""
+    size = method.crop_size
+    if method.mask == "center":
+        return center_mask(size, method.overlap)
+    if method.mask == "blocks":
+        return random_blocks(size, rng)
+    if method.mask == "regions":
+        return random_region(size, rng, load_shapes(method.shapes) if method.shapes else ())
+    return pattern_mask(size, rng, pattern_noise())
 
 
 @functools.lru_cache(maxsize=4)
@@ -54,9 +37,6 @@ def load_shapes(folder):
 
     Returns:
         Tuple of bool arrays (h, w), at most 128 pixels a side: one for each class in each mask.
-
-    Raises:
-        ConfigError: if there is no such folder, or no shape in it.
     """
     if not os.path.isdir(folder):
         raise ConfigError(f"`shapes` must be a folder of segmentation masks (PNG). Received: shapes={folder!r}")
@@ -77,42 +57,24 @@ def load_shapes(folder):
 
 
 def _cut_out(shape):
-    """The smallest box around the True pixels, reduced to at most 128 pixels a side."""
     rows, columns = np.flatnonzero(shape.any(axis=1)), np.flatnonzero(shape.any(axis=0))
     cut = shape[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     image = Image.fromarray(np.where(cut, np.uint8(255), np.uint8(0)))
-    image.thumbnail((_SHAPE_SIDE, _SHAPE_SIDE), Image.Resampling.BILINEAR)
+    image.thumbnail((_SHAPE_SIZE, _SHAPE_SIZE), Image.Resampling.BILINEAR)
     return np.asarray(image) >= 128
 
 
-def crop_of(method):
-    """How crops are taken, a :class:`tfssl.data.crop.Crop`."""
-    return Crop(method.crop_size, resize=method.resize)
-
-
 def cut_hole(method, image, rng, training):
-    """A crop, its mask, and whether the whole batch gets the mask of its first image.
+    """A crop uint8 (S, S, 3), its mask bool (S, S), and whether the whole batch gets the mask of its first image.
 
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        image: ``PIL.Image``, RGB.
-        rng: ``numpy.random.Generator``; the mask is random in evaluation too.
-        training: random crops and mirroring; otherwise the center.
-
-    Returns:
-        Pixels uint8 (S, S, 3), mask bool (S, S), bool.
+    The mask is random in evaluation too.
     """
-    pixels = crop_of(method).apply(image, rng if training else None)
-    return pixels, method.masks(rng), np.bool_(training and method.mask_per == "batch")
+    pixels = method.crop.apply(image, rng if training else None)
+    return pixels, draw_mask(method, rng), np.bool_(training and method.mask_per == "batch")
 
 
 def to_example(pixels, dropped, whole):
-    """The network's input and target.
-
-    Args:
-        pixels: uint8 (B, S, S, 3), sRGB, of known S.
-        dropped: bool (B, S, S).
-        whole: whether the target is the whole image, or its central half.
+    """The network's input and target, of uint8 (B, S, S, 3) and bool (B, S, S); see :func:`target_part`.
 
     Returns:
         ``(inputs, targets)``: float32 (B, S, S, 3), in [-1, 1] with the mean color where dropped; float32
@@ -131,4 +93,5 @@ def target_part(images, whole):
     if whole:
         return images
     size = images.shape[1]
-    return images[:, size // 4 : size // 4 + size // 2, size // 4 : size // 4 + size // 2]
+    middle = slice(size // 4, size // 4 + size // 2)
+    return images[:, middle, middle]

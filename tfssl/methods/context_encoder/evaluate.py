@@ -1,30 +1,34 @@
 """How well holes are filled on photographs: errors and sharpness beside mean colors and nearest neighbors."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tfssl.data.examples import Skipped
+from tfssl.data.examples import Skipped, spread_examples
 from tfssl.data.pipeline import batches
 from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
-from tfssl.errors import ConfigError, ModelError
+from tfssl.errors import ModelError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.context_encoder.data import cut_hole
 from tfssl.methods.context_encoder.fill import complete
-from tfssl.methods.context_encoder.metrics import NAMES, gradient_energy, hole_metrics, psnr
 from tfssl.methods.context_encoder.neighbors import feature_cells, hog_cells, nearest, visible_cells
 from tfssl.ops.patches import MEAN_COLOR
+from tfssl.options import at_least_one
 from tfssl.visualization.sheet import picture_sheet
+
+_SMALLEST = 1e-10  # of a squared error, in [0, 1]: a perfect fill has 100 dB
 
 BASELINES = ("mean_fill", "surround_fill", "nn_hog", "nn_features")
 """What the network is held against."""
 
-_TITLES = {"": "filled", "surround_fill": "mean of\nthe visible", "nn_hog": "neighbor\nby HOG", "nn_features": (
-    "neighbor\nby features"
-)}  # fmt: skip
-
+_TITLES = {
+    "": "filled",
+    "surround_fill": "mean of\nthe visible",
+    "nn_hog": "neighbor\nby HOG",
+    "nn_features": "neighbor\nby features",
+}
 
 METRICS = {
     name: (unit, higher, {other: f"{other}_{name}" for other in BASELINES})
@@ -43,40 +47,28 @@ def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit
     """Cut holes into the center crops of a source's images, fill them and compare with what was there.
 
     Masks are drawn as in training, that of an image from its number: always the same. The prediction replaces the
-    dropped pixels as it is, nothing is blended. Conventions: see
-    :mod:`tfssl.methods.context_encoder.metrics`.
+    dropped pixels as it is, nothing is blended. Metrics are of values in [0, 1] of the pixels of the hole only, each
+    image by itself; then means over images. The mean of the PSNR of images is at least the PSNR of their mean error, so
+    both are reported.
 
     Args:
-        method: the :class:`~tfssl.methods.ContextEncoder` that the model belongs to.
-        model: its model.
-        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
-        out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
-        limit: use only the first so many readable images; None for all.
+        method, model, data, out, limit, batch_size, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
         bank: images that nearest neighbors are taken from, such as those of training; None for the other images
             of ``data``.
         bank_limit: use only the first so many of the bank.
-        batch_size: images that the network sees at a time; changes nothing but memory.
-        progress: called with (images done, images in all) after each batch.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`, means over images of their hole's
 
         - ``l1``, ``l2`` (per cent), ``psnr`` (dB), ``gradient_energy``; ``psnr_of_mean``, the PSNR of the mean ``l2``;
         - beside them the same of ``mean_fill`` (ImageNet's mean color), ``surround_fill`` (mean color of the visible
-          pixels), ``nn_hog`` and ``nn_features`` (the same place of the image whose visible cells are nearest in
+          pixels), ``nn_hog`` and ``nn_features`` (the same part of the image whose visible cells are nearest in
           HOG, or in the encoder's conv5); no neighbors where there is no other image;
         - ``psnr_gain`` over mean fill and ``psnr_gain_nn`` over the better neighbor;
         - ``true_gradient_energy``, and ``sharpness``, the ratio of the two: 1 is as sharp as the truth;
         - the counts ``images``, ``images_skipped`` and ``bank``.
-
-    Raises:
-        SourceError: if the source holds no readable image, or is mostly unreadable.
-        ConfigError: if a limit is below 1.
-        ModelError: if the model predicts NaN.
     """
-    for name, value in (("limit", limit), ("bank_limit", bank_limit)):
-        if value is not None and value < 1:
-            raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
+    at_least_one(limit=limit, bank_limit=bank_limit)
     skipped = Skipped()
     pixels, dropped = _holes(method, data, limit, skipped)
     fills = {"": _predict(method, model, pixels, dropped, batch_size, progress)}
@@ -85,11 +77,8 @@ def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit
     if bank is not None or len(others) > 1:
         fills |= _neighbor_fills(method, model, pixels, dropped, others, excluded)
     metrics = _summary(pixels, dropped, fills)
-    metrics |= {
-        "images": float(len(pixels)),
-        "images_skipped": float(len(skipped.reasons)),
-        "bank": float(len(others) - (bank is None)),
-    }
+    counts = {"images": len(pixels), "images_skipped": len(skipped.reasons), "bank": len(others) - (bank is None)}
+    metrics |= {name: float(count) for name, count in counts.items()}
     record = method_record(method, metrics, METRICS, skipped=skipped.reasons)
     if out is not None:
         record.write(out)
@@ -98,20 +87,7 @@ def evaluate(method, model, data, *, out=None, limit=None, bank=None, bank_limit
 
 
 def write_sheet(method, model, data, path, count=8):
-    """Draw images with their hole, filled, and as they were; one column for each.
-
-    They are spread evenly over the source and always the same; unreadable ones give way to the next.
-
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        model: its model.
-        data: see :func:`tfssl.data.images.image_source`.
-        path: PNG to write.
-        count: number of images.
-
-    Raises:
-        SourceError: if no image is readable.
-    """
+    """Draw images with their hole, filled, and as they were; one column for each."""
     found = spread_examples(
         method.open(data),
         count,
@@ -176,7 +152,7 @@ def _summary(pixels, dropped, fills):
     for name, filled in fills.items():
         rows = [hole_metrics(*example) for example in zip(truth, filled, dropped, strict=True)]
         prefix = f"{name}_" if name else ""
-        metrics |= {prefix + key: float(np.mean([row[key] for row in rows])) for key in NAMES}
+        metrics |= {prefix + key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
         metrics[f"{prefix}psnr_of_mean"] = psnr(metrics[f"{prefix}l2"] / 100.0)
     metrics["psnr_gain"] = metrics["psnr"] - metrics["mean_fill_psnr"]
     if "nn_hog" in fills:
@@ -185,16 +161,44 @@ def _summary(pixels, dropped, fills):
     return {**metrics, "true_gradient_energy": true, "sharpness": metrics["gradient_energy"] / max(true, 1e-12)}
 
 
+def hole_metrics(truth, filled, hole):
+    """Errors inside the hole, bool (H, W), of a filled image; images are float (H, W, 3) in [0, 1].
+
+    Returns:
+        ``l1`` and ``l2``, mean absolute and mean squared error in per cent; ``psnr`` in dB, at most 100;
+        ``gradient_energy`` of ``filled``, see :func:`gradient_energy`.
+    """
+    difference = np.asarray(filled, np.float64)[hole] - np.asarray(truth, np.float64)[hole]
+    squared = float(np.mean(np.square(difference)))
+    return {
+        "l1": 100.0 * float(np.mean(np.abs(difference))),
+        "l2": 100.0 * squared,
+        "psnr": psnr(squared),
+        "gradient_energy": gradient_energy(filled, hole),
+    }
+
+
+def psnr(squared_error):
+    """Peak signal-to-noise ratio ``-10 log10(e)`` in dB of a mean squared error of values in [0, 1]."""
+    return -10.0 * math.log10(max(squared_error, _SMALLEST))
+
+
+def gradient_energy(image, hole):
+    """Mean squared difference of neighboring pixels inside a hole, over both directions and all channels.
+
+    0 if no two neighbors lie inside. Compare it with that of the true image: less is blurred, more is noise.
+    """
+    image = np.asarray(image, np.float64)
+    across = np.square(image[:, 1:] - image[:, :-1])[hole[:, 1:] & hole[:, :-1]]
+    down = np.square(image[1:] - image[:-1])[hole[1:] & hole[:-1]]
+    count = across.size + down.size
+    return float((across.sum() + down.sum()) / count) if count else 0.0
+
+
 def _draw(pixels, dropped, fills, path, count=8):
     shown = np.linspace(0, len(pixels), min(count, len(pixels)), endpoint=False).astype(int)
     masked = np.where(dropped[..., None], np.rint(MEAN_COLOR).astype(np.uint8), pixels)
     rows = {"masked": masked, **{title: fills[name] for name, title in _TITLES.items() if name in fills}}
     rows["truth"] = pixels
-    images = [[image if image.dtype == np.uint8 else _levels(image) for image in row[shown]] for row in (
-        rows.values()
-    )]  # fmt: skip
+    images = [list(row[shown] if row.dtype == np.uint8 else np.clip(row[shown], 0.0, 1.0)) for row in rows.values()]
     picture_sheet(images, path, labels=list(rows), cell=min(max(pixels.shape[1], 96), 192))
-
-
-def _levels(image):
-    return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)

@@ -5,19 +5,19 @@ Written with TensorFlow core operators, so that exports use the same functions a
 
 import tensorflow as tf
 
+from tfssl.errors import ModelError
 from tfssl.ops.masks import FILL, center_mask
 
-FREE_SHARE = 0.5
-"""A hole of a network that takes any mask covers at most this fraction of the side that it sees: 1/4 of its area."""
+_FREE_FRACTION = 0.5  # of the side that a network sees, the largest hole where it takes any mask: 1/4 of the area
 
 _BLEND_STEPS = 64  # standard deviation sqrt(64 * 2 / 3) = 6.5 pixels of the network
 
 
-def hole_share(method):
+def hole_fraction(method):
     """Largest side of a hole as a fraction of the side of what the network sees."""
     if method.mask == "center":
         return (method.crop_size // 2 - 2 * method.overlap) / method.crop_size
-    return FREE_SHARE
+    return _FREE_FRACTION
 
 
 def square_around(method, box):
@@ -27,17 +27,13 @@ def square_around(method, box):
     is not smaller than half the network's input, which would only enlarge pixels; otherwise it is at least as large
     as the input.
 
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        box: int32 tensors or numbers (top, left, bottom, right) of the hole in pixels.
-
-    Returns:
-        int32 tensors (top, left, side); the square may reach beyond the image.
+    ``box``: (top, left, bottom, right) of the hole in pixels. Returns int32 tensors (top, left, side); the square may
+    reach beyond the image.
     """
     top, left, bottom, right = (tf.cast(edge, tf.int32) for edge in box)
     longest = tf.cast(tf.maximum(bottom - top, right - left), tf.float32)
     smallest = method.crop_size // 2 if method.mask == "center" else method.crop_size
-    side = tf.maximum(tf.cast(tf.math.ceil(longest / hole_share(method)), tf.int32), smallest)
+    side = tf.maximum(tf.cast(tf.math.ceil(longest / hole_fraction(method)), tf.int32), smallest)
     return (top + bottom - side) // 2, (left + right - side) // 2, side
 
 
@@ -48,17 +44,14 @@ def fill_hole(method, network, rgb, unknown, hole, square):
     mean; beyond the border the image is mirrored. The completed square is scaled back and replaces the hole.
 
     Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter, or a function ``(images, training=False)`` that stands for it.
-        rgb: float32 tensor (H, W, 3) in [0, 1].
+        method, network: a :class:`~tfssl.methods.ContextEncoder` and its inpainter, or a function
+            ``(images, training=False)`` that stands for it.
+        rgb: float32 tensor (H, W, 3) in [0, 1], as the result, which equals it outside of ``hole``.
         unknown: bool tensor (H, W), all pixels that the network must not see.
         hole: bool tensor (H, W), those to fill.
         square: int32 (top, left, side), see :func:`square_around`.
-
-    Returns:
-        float32 (H, W, 3) in [0, 1]; outside of ``hole`` it is ``rgb``.
     """
-    rows, columns = (_Span(first, square[2], size, method.crop_size) for first, size in _edges(square, rgb))
+    rows, columns = (_Span(square[i], square[2], tf.shape(rgb)[i], method.crop_size) for i in (0, 1))
     cut = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
     part, visible = rgb[cut], 1.0 - tf.cast(unknown[cut], tf.float32)[..., None]
     size = [rows.count, columns.count]
@@ -66,8 +59,8 @@ def fill_hole(method, network, rgb, unknown, hole, square):
     small = _shrink(part * visible, size) / tf.maximum(weight, 1e-6)
     dropped = weight < 0.5
     small, dropped = (tf.gather(tf.gather(x, rows.index, axis=0), columns.index, axis=1) for x in (small, dropped))
-    side = method.crop_size
-    small, dropped = tf.reshape(small, (1, side, side, 3)), tf.reshape(dropped, (1, side, side, 1))
+    square = (1, method.crop_size, method.crop_size)
+    small, dropped = tf.reshape(small, (*square, 3)), tf.reshape(dropped, (*square, 1))
     whole = complete(method, network, small, dropped)[0]
     inner = whole[rows.offset : rows.offset + rows.count, columns.offset : columns.offset + columns.count]
     large = tf.image.resize(inner, tf.shape(part)[:2], tf.image.ResizeMethod.BICUBIC, antialias=True)
@@ -78,19 +71,15 @@ def fill_hole(method, network, rgb, unknown, hole, square):
 
 
 def complete(method, network, images, dropped, *, blend=True):
-    """Complete images of the network's size.
+    """Complete images of the network's size, float32 (B, S, S, 3) in [0, 1].
 
     Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter, or a function that stands for it.
-        images: float32 tensor (B, S, S, 3) in [0, 1].
+        method, network: as :func:`fill_hole`.
+        images: float32 tensor.
         dropped: bool tensor (B, S, S, 1). A network with a central mask does not see any of its hole, but only
             dropped pixels are replaced, and only in the center: others keep the mean color.
-        blend: whether the difference between prediction and image at the hole's rim is spread into the hole, so
-            that no seam shows: it diffuses inwards and fades over some 6 pixels.
-
-    Returns:
-        float32 (B, S, S, 3) in [0, 1].
+        blend: whether the difference between prediction and image at the hole's rim diffuses into the hole and fades
+            over some 6 pixels, so that no seam shows.
     """
     fill = (tf.constant(FILL) + 1.0) / 2.0
     unseen = dropped
@@ -124,17 +113,11 @@ def _shrink(x, size):
     return tf.image.resize(x, size, tf.image.ResizeMethod.BILINEAR, antialias=True)
 
 
-def _edges(square, rgb):
-    size = tf.shape(rgb)
-    return (square[0], size[0]), (square[1], size[1])
-
-
 class _Span:
     """One axis of a square on an image.
 
-    ``start`` ... ``stop`` are the image's pixels inside it. Scaled, they are ``count`` of the network's pixels, from
-    ``offset`` on; ``index`` names for each of the network's pixels the one among them that it shows, mirrored beyond
-    the image's border.
+    ``start`` ... ``stop``: the image's pixels inside it; scaled, ``count`` of the network's pixels from ``offset`` on;
+    ``index``: which of them each of the network's pixels shows, mirrored beyond the image's border.
     """
 
     def __init__(self, first, side, size, image_size):
@@ -154,32 +137,15 @@ def _round(x):
 
 
 def compiled_filler(method, network):
-    """:func:`fill_hole` as a function of NumPy arrays, compiled once for all sizes.
+    """:func:`fill_hole` as a function ``(rgb, unknown, hole, square)`` of NumPy arrays, images uint8, for all sizes."""
+    pixels, mask = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((None, None), tf.bool)
 
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter.
-
-    Returns:
-        Function ``(rgb, unknown, hole, square) -> uint8 (H, W, 3)`` of uint8 (H, W, 3), bool (H, W) twice and three
-        integers.
-    """
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, None, 3), tf.uint8),
-            tf.TensorSpec((None, None), tf.bool),
-            tf.TensorSpec((None, None), tf.bool),
-            tf.TensorSpec((3,), tf.int32),
-        ]
-    )
+    @tf.function(input_signature=[pixels, mask, mask, tf.TensorSpec((3,), tf.int32)])
     def run(rgb, unknown, hole, square):
         filled = fill_hole(method, network, tf.cast(rgb, tf.float32) / 255.0, unknown, hole, tf.unstack(square))
         return tf.cast(tf.round(filled * 255.0), tf.uint8), tf.reduce_all(tf.math.is_finite(filled))
 
     def fill(rgb, unknown, hole, square):
-        from tfssl.errors import ModelError
-
         filled, finite = run(rgb, unknown, hole, [int(n) for n in square])
         if not finite:
             raise ModelError("the model predicts NaN; its training has failed, use another one")

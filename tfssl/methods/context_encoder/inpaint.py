@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from tfssl.data.decode import decode_image
-from tfssl.data.jobs import Report, failure, start_jobs
+from tfssl.data.jobs import run_jobs
 from tfssl.data.photo import decode_photo, save_photo
 from tfssl.errors import ConfigError, ModelError
-from tfssl.methods.context_encoder.fill import compiled_filler, hole_share, square_around
+from tfssl.methods.context_encoder.fill import compiled_filler, hole_fraction, square_around
 from tfssl.ops.masks import random_blocks
 from tfssl.visualization.sheet import picture_sheet
 
@@ -24,18 +24,13 @@ SHEETS = "sheets"
 """Folder of the images masked | filled | truth, below that of the results."""
 
 _MARK = (255, 0, 255)  # color of the hole on sheets: one that photographs hardly have
-_SHEET_SIDE = 384
+_SHEET_CELL = 384
 
 
 class Inpainter:
-    """A trained network as a function of photographs of any size.
+    """A trained :class:`~tfssl.methods.ContextEncoder` as a function of photographs of any size.
 
-    Args:
-        method: its :class:`~tfssl.methods.ContextEncoder`.
-        model: the trained ``keras.Model``, or the network of an export.
-
-    Raises:
-        ModelError: for the feature network, which an export stores without its decoder.
+    ``model`` may be the network of an export; ModelError for the feature network, exported without its decoder.
     """
 
     def __init__(self, method, model):
@@ -53,15 +48,8 @@ class Inpainter:
         the network.
 
         Args:
-            rgb: uint8 array (H, W, 3), sRGB.
-            hole: bool array (H, W).
-
-        Returns:
-            uint8 array (H, W, 3), equal to ``rgb`` outside of the hole.
-
-        Raises:
-            ValueError: if the hole covers the whole image.
-            ModelError: if the network predicts NaN.
+            rgb: uint8 array (H, W, 3), sRGB, as the result.
+            hole: bool array (H, W); ValueError if it covers the whole image.
         """
         if hole.all():
             raise ValueError("the mask covers the whole image; leave something to continue")
@@ -78,35 +66,27 @@ class Inpainter:
         return filled
 
     def draw_mask(self, kind, size, seed):
-        """A mask for an image without one, in its central square.
+        """A mask, bool ``size`` = (height, width), for an image without one, in its central square.
 
         Args:
             kind: ``"center"``: as large as the network takes for the whole square; ``"random"``: several blocks.
-            size: (height, width) in pixels.
+            size: of the image in pixels.
             seed: of the blocks.
-
-        Returns:
-            bool array (height, width).
         """
-        side = min(size)
-        mask, top, left = np.zeros(size, bool), (size[0] - side) // 2, (size[1] - side) // 2
-        square = mask[top : top + side, left : left + side]
-        if kind == "random" and side >= 8:
-            square[:] = random_blocks(side, np.random.default_rng(seed))
+        shorter = min(size)
+        mask, top, left = np.zeros(size, bool), (size[0] - shorter) // 2, (size[1] - shorter) // 2
+        square = mask[top : top + shorter, left : left + shorter]
+        if kind == "random" and shorter >= 8:
+            square[:] = random_blocks(shorter, np.random.default_rng(seed))
         else:
-            width = max(1, int(side * hole_share(self.method)))
-            start = (side - width) // 2
+            width = max(1, int(shorter * hole_fraction(self.method)))
+            start = (shorter - width) // 2
             square[start : start + width, start : start + width] = True
         return mask
 
 
 def _pieces(hole, smallest):
-    """Connected holes, long thin ones cut along a grid: yields (top, left, bool array (h, w)) of each piece.
-
-    Args:
-        hole: bool array (H, W).
-        smallest: cells of the grid are at least so many pixels wide.
-    """
+    """Connected holes, long thin ones cut along a grid of ``smallest`` pixels: yields (top, left, bool (h, w))."""
     from skimage.measure import label, regionprops
 
     for region in regionprops(label(hole, connectivity=2)):
@@ -124,49 +104,48 @@ def _inside(first, side, size):
     return slice(max(first, 0), min(first + side, size))
 
 
-def inpaint_paths(inputs, out, predictor, *, mask="center", overwrite=False, format=None, progress=None):
+def inpaint_paths(inputs, out, predictor, *, mask="center", **options):
     """Fill holes of files, folders and globs into a folder, and draw masked | filled | truth of each.
 
-    Inputs, names of outputs and their errors are those of :func:`tfssl.data.jobs.plan_jobs`. Outside of the hole every
-    pixel is that of the input until it is encoded: PNG keeps it, JPEG changes it as it always does. The images
-    beside each other are below ``out/sheets/``. Outputs appear whole or not at all.
+    Outside of the hole every pixel is that of the input until it is encoded: PNG keeps it, JPEG changes it as it always
+    does. The images beside each other are below ``out/sheets/``.
 
     Args:
-        inputs: list of paths and glob patterns.
-        out: folder of the outputs, made if missing.
+        inputs, out, **options: as :func:`tfssl.data.jobs.run_jobs`, also what it returns and raises.
         predictor: an :class:`Inpainter`.
         mask: an image of the same size that is white where the hole is; a folder of such images, each named as its
             input (``photo.jpg``: ``photo.png``); or ``"center"`` or ``"random"``, see :meth:`Inpainter.draw_mask`.
-        overwrite: replace outputs that are there; otherwise they are skipped.
-        format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
-        progress: called as ``progress(done, total, note)`` after each image.
-
-    Returns:
-        A :class:`tfssl.data.jobs.Report`.
-
-    Raises:
-        ConfigError, SourceError: for wrong arguments.
-        OSError: if the disk is full; nothing more could be written.
     """
-    masks = _Masks(mask, predictor)
-    jobs, report = start_jobs(inputs, out, format=format, overwrite=overwrite)
-    for number, job in enumerate(jobs, start=1):
-        try:
-            _fill_file(job, masks, predictor, Path(out))
-        except ModelError:
-            raise
-        except Exception as error:  # whatever is wrong with one image, the others are done
-            report.failed[str(job.source)] = failure(error, job.target)
-        else:
-            report.done[str(job.source)] = str(job.target)
-        if progress is not None:
-            progress(number, len(jobs), job.source.name)
-    return report
+    mask, path = os.fspath(mask), Path(mask).expanduser()
+    if mask not in DRAWN_MASKS and not path.exists():
+        raise ConfigError(
+            f"`mask` must be an image that is white where the hole is, a folder of such, 'center' or 'random'. "
+            f"Received: mask={mask!r}, which does not exist"
+        )
+
+    def hole_of(source, size):
+        if not path.exists():
+            # By name, so that the same image gets the same blocks in any list.
+            return predictor.draw_mask(mask, size, zlib.crc32(source.name.encode("utf-8", "replace")))
+        return read_mask(path / f"{source.stem}.png" if path.is_dir() else path, size)
+
+    def work(jobs):
+        for job in jobs:
+            try:
+                _fill_file(job, hole_of, predictor, Path(out))
+            except ModelError:
+                raise
+            except Exception as error:  # whatever is wrong with one image, the others are done
+                yield job, error, job.source.name
+            else:
+                yield job, None, job.source.name
+
+    return run_jobs(inputs, out, work, **options)
 
 
-def _fill_file(job, masks, predictor, out):
+def _fill_file(job, hole_of, predictor, out):
     image, metadata = decode_photo(job.source, keep_alpha=job.target.suffix.lower() == ".png")
-    hole = masks.of(job.source, (image.height, image.width))
+    hole = hole_of(job.source, (image.height, image.width))
     rgb = np.asarray(image.convert("RGB"))
     filled = predictor(rgb, hole)
     result = Image.fromarray(filled)
@@ -179,44 +158,12 @@ def _fill_file(job, masks, predictor, out):
         [[masked, filled, rgb]],
         sheet.with_name(f"{sheet.name}.png"),
         titles=["masked", "filled", "truth"],
-        cell=min(_SHEET_SIDE, max(result.size)),
+        cell=min(_SHEET_CELL, max(result.size)),
     )
 
 
-class _Masks:
-    """Where the hole of each image is."""
-
-    def __init__(self, mask, predictor):
-        self.mask, self.predictor = os.fspath(mask), predictor
-        self.path = Path(self.mask).expanduser()
-        if self.mask not in DRAWN_MASKS and not self.path.exists():
-            raise ConfigError(
-                f"`mask` must be an image that is white where the hole is, a folder of such, 'center' or 'random'. "
-                f"Received: mask={self.mask!r}, which does not exist"
-            )
-
-    def of(self, source, size):
-        """The hole of the image ``source`` of (height, width), bool (height, width)."""
-        if self.mask in DRAWN_MASKS and not self.path.exists():
-            # By name, so that the same image gets the same blocks in any list.
-            return self.predictor.draw_mask(self.mask, size, zlib.crc32(source.name.encode("utf-8", "replace")))
-        file = self.path / f"{source.stem}.png" if self.path.is_dir() else self.path
-        return read_mask(file, size)
-
-
 def read_mask(file, size):
-    """Read a mask: white is the hole.
-
-    Args:
-        file: its path.
-        size: (height, width) of its image.
-
-    Returns:
-        bool array (height, width), True where the mask is lighter than middle gray.
-
-    Raises:
-        ValueError: if it cannot be read, is of another size, or nothing in it is white.
-    """
+    """Read a mask, bool ``size`` = (height, width), True where it is light; ValueError if it does not serve."""
     if not file.is_file():
         raise ValueError(f"no mask {str(file)!r} for it")
     try:
@@ -232,6 +179,3 @@ def read_mask(file, size):
     if not hole.any():
         raise ValueError(f"the mask {str(file)!r} is nowhere white; paint the hole white on black")
     return hole
-
-
-__all__ = ["DRAWN_MASKS", "SHEETS", "Inpainter", "Report", "inpaint_paths", "read_mask"]

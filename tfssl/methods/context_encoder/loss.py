@@ -19,9 +19,6 @@ class MaskedL2(keras.losses.Loss):
             (paper, section 5.1), 0 for the dropped region alone (paper, equation 1).
 
     Call: targets float (B, T, T, 4), see the module; predictions float (B, T, T, 3).
-
-    Raises:
-        ValueError: if visible_weight is negative.
     """
 
     def __init__(self, visible_weight, name="masked_l2", **kwargs):
@@ -47,26 +44,17 @@ def hole_error(y_true, y_pred):
 
 
 def discriminator_loss(real, fake):
-    """Cross-entropy ``-log D(x) - log(1 - D(y))`` of the discriminator for a true and a made patch (equation 2).
+    """Cross-entropy ``-log D(x) - log(1 - D(y))`` (B,) of logits (B, 1) of true and of made patches (equation 2).
 
-    Args:
-        real: logits (B, 1) of true patches.
-        fake: logits (B, 1) of made ones.
-
-    Returns:
-        (B,); 2 ln 2 where the discriminator cannot tell.
+    2 ln 2 where the discriminator cannot tell.
     """
     return ops.squeeze(ops.softplus(-real) + ops.softplus(fake), axis=-1)
 
 
 def fooling_loss(fake):
-    """What the inpainter pays for being found out, ``-log D(y)`` (released code: the form that does not saturate).
+    """What the inpainter pays for being found out, ``-log D(y)`` (B,) of logits (B, 1) of made patches.
 
-    Args:
-        fake: logits (B, 1) of made patches.
-
-    Returns:
-        (B,); ln 2 where the discriminator cannot tell.
+    The released code's form, which does not saturate; ln 2 where the discriminator cannot tell.
     """
     return ops.squeeze(ops.softplus(-fake), axis=-1)
 

@@ -1,43 +1,29 @@
-"""Filling a hole with the same place of another image: the one whose visible surroundings look most alike."""
+"""Filling a hole with the same part of another image: the one whose visible surroundings look most alike."""
 
 import numpy as np
 
 CELLS = 8
 """Cells along a side of an image in which it is described."""
 
-_ORIENTATIONS = 9
-
 
 def hog_cells(images):
-    """Histograms of oriented gradients, each cell by itself so that none looks into its neighbor (scikit-image).
+    """Histograms of oriented gradients of uint8 (N, S, S, 3), S at least 16 (Dalal and Triggs, 2005; scikit-image).
 
-    Args:
-        images: uint8 array (N, S, S, 3), S at least 16.
-
-    Returns:
-        float32 array (N, c, c, 9), each cell of length 1 or zero, c = :data:`CELLS` or a little more.
-
-    Reference:
-        N. Dalal, B. Triggs: Histograms of Oriented Gradients for Human Detection. CVPR 2005.
+    Each cell by itself, so that none looks into its neighbor: float32 (N, c, c, 9), of length 1 or zero, c =
+    :data:`CELLS` or a little more.
     """
     from skimage.feature import hog
 
     cell = (images.shape[1] // CELLS,) * 2
-    options = {"orientations": _ORIENTATIONS, "pixels_per_cell": cell, "cells_per_block": (1, 1)}
+    options = {"orientations": 9, "pixels_per_cell": cell, "cells_per_block": (1, 1)}
     found = [hog(image, **options, feature_vector=False, channel_axis=-1)[:, :, 0, 0] for image in images]
     return np.stack(found).astype(np.float32)
 
 
 def feature_cells(encoder, images, batch_size=32):
-    """The deepest map of an encoder, averaged to at most :data:`CELLS` cells a side.
+    """The maps ``"conv5"`` that an encoder makes of float32 (N, S, S, 3) in [0, 1], averaged to cells.
 
-    Args:
-        encoder: ``keras.Model``, RGB in [0, 1], (B, H, W, 3) -> ``{"conv5": (B, h, w, c), ...}``.
-        images: float32 array (N, S, S, 3) in [0, 1].
-        batch_size: images at a time; changes nothing but memory.
-
-    Returns:
-        float32 array (N, c, c, channels), each cell of length 1 or zero.
+    float32 (N, c, c, channels), of length 1 or zero, c at most :data:`CELLS`.
     """
     parts = []
     for start in range(0, len(images), batch_size):
@@ -57,20 +43,11 @@ def _average(maps):
 
 
 def visible_cells(dropped, cells):
-    """Which cells lie outside of the hole, and at least a pixel from it.
-
-    Args:
-        dropped: bool array (N, S, S).
-        cells: number along a side.
-
-    Returns:
-        bool array (N, cells, cells).
-    """
-    side = dropped.shape[1]
-    grown = [slice(max(a - 1, 0), min(b + 1, side)) for a, b in _edges(side, cells)]
-    return np.stack([[~dropped[:, rows, columns].any(axis=(1, 2)) for columns in grown] for rows in grown]).transpose(
-        2, 0, 1
-    )
+    """Which cells lie outside of holes (N, S, S), and at least a pixel from them: bool (N, cells, cells)."""
+    size = dropped.shape[1]
+    grown = [slice(max(a - 1, 0), min(b + 1, size)) for a, b in _edges(size, cells)]
+    free = np.array([[~dropped[:, rows, columns].any(axis=(1, 2)) for columns in grown] for rows in grown])
+    return free.transpose(2, 0, 1)
 
 
 def _edges(length, count):
@@ -79,16 +56,10 @@ def _edges(length, count):
 
 
 def nearest(queries, visible, bank, excluded=None):
-    """The bank's image that differs least from each query, compared in the query's visible cells only.
+    """Number in the bank (M, c, c, d) of the image that differs least from each query (N, c, c, d) where it is visible.
 
-    Args:
-        queries: float array (N, c, c, d).
-        visible: bool array (N, c, c). Where nothing is visible any image will do.
-        bank: float array (M, c, c, d).
-        excluded: int array (N,), for each query the image of the bank that it is itself; None for none.
-
-    Returns:
-        int array (N,).
+    ``visible``: bool (N, c, c); where nothing is, any image will do. ``excluded``: int (N,), which image of the bank a
+    query is itself.
     """
     weights = visible.reshape(len(visible), -1).astype(np.float32)
     flat = (queries * visible[..., None]).reshape(len(queries), -1)

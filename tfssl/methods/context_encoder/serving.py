@@ -1,51 +1,34 @@
 """The endpoints of an exported inpainter: encoded images and masks in, PNG out; or pixels; or features.
 
-Written with TensorFlow core operators only, so that any TensorFlow Serving binary runs them.
+TensorFlow core operators only: any TensorFlow Serving binary runs them.
 """
+
+import functools
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfssl.data.decode_graph import decode_rgb, encode_png
-from tfssl.endpoint import TOLERANCE, Endpoint, encode, encoded, feature_endpoints, inside, rgb
+from tfssl.endpoint import TOLERANCE, Endpoint, encode, encoded, feature_endpoints, file_endpoint, inside, rgb
 from tfssl.methods.context_encoder.fill import complete, fill_hole, square_around
 from tfssl.methods.context_encoder.network import TAPS
 
-_PARALLEL = 4  # images of a batch that are decoded, filled and encoded at a time
-
 
 def endpoints(method, network):
-    """The signatures of an exported inpainter. The first one is also ``serving_default``.
+    """The signatures of an exported inpainter, ``{name: Endpoint}``. The first one is also ``serving_default``.
 
     - ``inpaint_bytes``: ``image_bytes`` and ``mask_bytes``, string (N,), encoded JPEG, PNG, BMP, GIF or WebP images
       of any sizes, each mask as large as its image and white where the hole is -> ``png_bytes``, string (N,), each
       an RGB PNG as large as its image. All white pixels of a mask are filled as one hole: for holes far apart, ask
       once for each.
-    - ``predict``: ``images``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
-      hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.image_size``. A network with a central mask fills
+    - ``predict``: ``pictures``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
+      hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.crop_size``. A network with a central mask fills
       only what lies in the center. The seam is not blended.
-    - ``features`` and ``features_float``: of images of any size, see
-      :func:`tfssl.endpoint.feature_endpoints`.
+    - ``features`` and ``features_float``: of images of any size, see :func:`tfssl.endpoint.feature_endpoints`.
 
-    Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter, or what stands for it: a function ``(images, training=False)`` with ``get_layer``.
-
-    Returns:
-        ``{name: Endpoint}``.
+    ``network`` is its inpainter, or a function ``(images, training=False)`` with ``get_layer`` that stands for it.
     """
     trunk = network.get_layer("trunk")
-
-    def inpaint_bytes(image_bytes, mask_bytes):
-        return {
-            "png_bytes": tf.map_fn(
-                lambda pair: encode_png(inpaint_rgb(method, network, decode_rgb(pair[0]), decode_rgb(pair[1]))),
-                (image_bytes, mask_bytes),
-                fn_output_signature=tf.TensorSpec((), tf.string),
-                parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
-            )
-        }
 
     def predict(pictures, masks):
         return {"filled": complete(method, network, pictures, masks > 0.5, blend=False)}
@@ -54,28 +37,14 @@ def endpoints(method, network):
         taps = trunk(images * 2.0 - 1.0, training=training)
         return {name: taps[name] for name in TAPS}
 
-    size = method.crop_size
+    size, shapes = method.crop_size, {"pictures": 3, "masks": 1}
     return {
-        "inpaint_bytes": Endpoint(
-            inpaint_bytes,
-            tuple(tf.TensorSpec((None,), tf.string, name=name) for name in ("image_bytes", "mask_bytes")),
-            lambda images, size: [
-                {
-                    "image_bytes": encoded(images),
-                    "mask_bytes": np.array(
-                        [encode(Image.fromarray(_hole(image.height, image.width))) for image in images]
-                    ),
-                }
-            ],
-            tolerance={"float32": 0.05},  # rounding flips single levels now and then
-            unit="levels",
+        "inpaint_bytes": file_endpoint(
+            functools.partial(inpaint_rgb, method, network), ["image_bytes", "mask_bytes"], _files
         ),
         "predict": Endpoint(
             predict,
-            (
-                tf.TensorSpec((None, size, size, 3), tf.float32, name="pictures"),
-                tf.TensorSpec((None, size, size, 1), tf.float32, name="masks"),
-            ),
+            tuple(tf.TensorSpec((None, size, size, c), tf.float32, name=name) for name, c in shapes.items()),
             lambda images, _: [
                 {"pictures": rgb(image, size), "masks": np.float32(_hole(size, size)[None, ..., None] > 0)}
                 for image in images
@@ -89,6 +58,11 @@ def endpoints(method, network):
     }
 
 
+def _files(images, size):
+    masks = [encode(Image.fromarray(_hole(image.height, image.width))) for image in images]
+    return [{"image_bytes": encoded(images), "mask_bytes": np.array(masks)}]
+
+
 def _hole(height, width):
     """A mask, 255 in a square of a third of the shorter side in the middle, uint8 (height, width)."""
     size = max(1, min(height, width) // 3)
@@ -99,16 +73,10 @@ def _hole(height, width):
 
 
 def inpaint_rgb(method, network, image, mask):
-    """Fill the white pixels of one image as one hole.
+    """Fill the white pixels of one image, float32 (H, W, 3), sRGB in [0, 1], as one hole.
 
     Args:
-        method: a :class:`~tfssl.methods.ContextEncoder`.
-        network: its inpainter.
-        image: float32 tensor (H, W, 3), sRGB in [0, 1].
         mask: the same size; a pixel is in the hole where the mean of its channels exceeds 1/2.
-
-    Returns:
-        float32 (H, W, 3), sRGB in [0, 1].
 
     Raises:
         tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the image is left.

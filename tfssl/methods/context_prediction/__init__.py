@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper
@@ -16,23 +16,22 @@ _PAIRS_PER_BATCH = 2000
 class ContextPrediction(Method):
     """Say in which of the eight neighboring cells one patch of an image lies, seen from another.
 
-    Defaults are those of the released code, with one exception: ``loss_reduction``. What closes the shortcuts are the
-    gap and the jitter (lines that continue from patch to patch), ``downsample_fraction`` (traces of resampling),
-    ``color`` (chromatic aberration, which tells the place of a patch in the lens) and ``rms`` (mean and contrast).
-    Each can be switched off to see what it is for.
+    Defaults are those of the released code, but for ``loss_reduction``. Against shortcuts stand the gap and the jitter
+    (lines that continue from patch to patch), ``downsample_fraction`` (traces of resampling), ``color`` (chromatic
+    aberration, which tells where in the lens a patch lies) and ``rms`` (mean and contrast).
 
     An example is an image: ``patches_per_image`` patches of as many grids as that takes, and all ordered pairs of
-    8-neighbors in them. The released code fills a batch with whole grids below 512 patches instead, four of each
-    image; the fixed number lets every device and every step do the same work.
+    8-neighbors in them. (The released code fills a batch with whole grids below 512 patches, four of each image; the
+    fixed number lets every device and every step do the same work.)
 
     Args:
         area: (smallest, largest) number of pixels that an image is scaled to (paper: 150,000 to 450,000).
-        patch_size: side of a patch in pixels (paper: 96).
+        patch_size: in pixels (paper: 96).
         gap: between neighboring patches, in pixels (paper: 48).
         jitter: largest displacement of each patch along each axis, in pixels (paper: 7).
-        patches_per_image: patches of one image; 48 are four grids of 4x3.
-        downsample_fraction: fraction of training patches that are shrunk and enlarged again (released code: 0.33).
-        downsample_size: smallest side to which they are shrunk, in pixels (paper: 10, "100 total pixels").
+        patches_per_image: 48 are four grids of 4x3.
+        downsample_fraction: of training patches that are shrunk and enlarged again (released code: 0.33).
+        downsample_size: smallest size to which they are shrunk, in pixels (paper: 10, "100 total pixels").
         color: ``"dropping"``: one random channel is kept, the others become noise; ``"projection"``: the axis from
             green to magenta is removed; ``"none"``.
         noise: of color dropping: ``"code"``, uniform in +-1/2 gray level, or ``"paper"``, Gaussian with 1/100 of
@@ -43,12 +42,8 @@ class ContextPrediction(Method):
         embedding: units of fc6, which describe one patch (paper: 4096).
         head: units of fc7 and fc8, which see two patches (paper: 4096 and 4096).
         loss_reduction: ``"mean"`` over the pairs of an image and over images, or ``"sum"`` over all pairs of a
-            batch, as the released code: its loss, and its learning rate, then depend on how many pairs there are, and
+            batch, as the released code: its loss and learning rate then depend on how many pairs there are, and
             ``baseline`` is that of one pair.
-
-    Reference:
-        C. Doersch, A. Gupta, A. A. Efros: Unsupervised Visual Representation Learning by Context Prediction.
-        ICCV 2015.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -69,15 +64,8 @@ class ContextPrediction(Method):
     rms: float | None = Field(50.0, gt=0)
     backbone: Annotated[Any, Backbone("alexnet", "figure", "vgg", "small")] = "alexnet"
     embedding: int = Field(4096, ge=1)
-    head: tuple[int, int] = (4096, 4096)
+    head: tuple[PositiveInt, PositiveInt] = (4096, 4096)
     loss_reduction: Literal["mean", "sum"] = "mean"
-
-    @field_validator("head")
-    @classmethod
-    def _check_head(cls, head):
-        if min(head) < 1:
-            raise ValueError("must be two positive numbers, the units of fc7 and fc8")
-        return head
 
     @model_validator(mode="after")
     def _check_sizes(self):
@@ -101,7 +89,7 @@ class ContextPrediction(Method):
 
     @property
     def min_size(self):
-        """That of a square of the largest area."""
+        """Size of a square of the largest area."""
         return math.ceil(math.sqrt(self.area[1]))
 
     def sample(self, example, rng, training):
@@ -109,10 +97,6 @@ class ContextPrediction(Method):
 
     def colored_patches(self, image, rng):
         """The patches of :meth:`sample` in evaluation, with their colors, and the pairs among them.
-
-        Args:
-            image: ``PIL.Image``, RGB.
-            rng: ``numpy.random.Generator``.
 
         Returns:
             uint8 (P, s, s, 3); pairs int32 (n, 2), numbers of patches; labels int32 (n,), -1 where there is no pair.
@@ -130,12 +114,9 @@ class ContextPrediction(Method):
         from tfssl.methods.context_prediction.network import build_network
 
         network = build_network(
-            self.backbone,
-            patch_size=self.patch_size,
-            patches=self.patches_per_image,
-            embedding=self.embedding,
+            self.backbone, patch_size=self.patch_size, patches=self.patches_per_image, embedding=self.embedding,
             head=self.head,
-        )
+        )  # fmt: skip
         if optimizer is None:  # the released solver: no momentum, no decay, a constant learning rate for each pair
             pairs = 1 if self.loss_reduction == "sum" else _PAIRS_PER_BATCH
             optimizer = keras.optimizers.SGD(_LEARNING_RATE_OF_ONE_PAIR * pairs)

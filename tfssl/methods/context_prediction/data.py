@@ -1,8 +1,7 @@
 """Examples of context prediction: images -> patches of jittered grids, and pairs of neighbors with their labels.
 
-All that is random belongs to the image, where its noise begins as well: an example does not depend on the batch that
-it is in. Patches stay bytes, of the one channel that is kept, until a whole batch of them becomes floats at once: one
-after the other, since each fits into a processor's cache, where the same steps on a whole batch wait for memory.
+All that is random belongs to the image, its noise included: an example does not depend on its batch. Patches stay
+bytes until a whole batch becomes floats, one after the other: each fits into a processor's cache, a batch does not.
 """
 
 import functools
@@ -39,13 +38,12 @@ def cut_patches(method, image, rng, training, colors=None):
         image: ``PIL.Image``, RGB.
         rng: ``numpy.random.Generator``; the same one gives the same patches with and without colors.
         training: whether to shrink and enlarge some patches.
-        colors: whether patches keep their three channels, or a random one of them; None: unless colors are dropped.
+        colors: whether patches keep all channels, or a random one; None: unless colors are dropped.
 
     Returns:
-        Patches uint8 (P, s, s) or (P, 3, s, s); number of the channel that is kept int32 (P,); start of the noise
-        int32 (P,), see :func:`draw_starts`; pairs int32 (6 P, 2), numbers of patches; labels int32 (6 P,). Pairs that
-        are missing are filled up by repeated ones with label -1, so that what the network computes of them is what it
-        computes of others.
+        Patches uint8 (P, s, s) or (P, 3, s, s); number of the kept channel int32 (P,); start of the noise int32 (P,);
+        pairs int32 (6 P, 2), numbers of patches; labels int32 (6 P,). Missing pairs are filled up by repeated ones
+        with label -1, so that what the network computes of them is what it computes of others.
 
     Raises:
         ValueError: if the image is too narrow for two patches beside each other.
@@ -67,7 +65,7 @@ def cut_patches(method, image, rng, training, colors=None):
 def draw_size(method, width, height, rng):
     """(width, height) of a random area at which the image holds at least two patches in both directions.
 
-    The released code draws again until that is so: the area is uniform between the smallest that does and the largest.
+    As the released code, which draws again until that is so.
     """
     least = 2 * method.patch_size + method.gap + method.jitter  # the released code asks for more than that
     smallest, largest = method.area
@@ -85,8 +83,7 @@ def draw_grids(method, width, height, rng):
     """Whole grids, one after the other, until there are P patches; of the last one the first that fit.
 
     Returns:
-        ``(positions, pairs, labels)``: (left, top) of each patch, int (P, 2), and all pairs of neighbors within a
-        grid, int (n, 2) and (n,).
+        (left, top) of each patch, int (P, 2); all pairs of neighbors within a grid, int (n, 2); their labels (n,).
     """
     count, size, gap = method.patches_per_image, method.patch_size, method.gap
     origins = rng.integers(0, size + gap, (count, 2))
@@ -108,7 +105,6 @@ def draw_grids(method, width, height, rng):
 
 
 def _blur_some(patches, fraction, smallest, rng):
-    """Shrink and enlarge a random part of the patches, in place."""
     size = patches.shape[-1]
     chosen = np.flatnonzero(rng.random(len(patches)) < fraction)
     sizes = small_side(rng.random(chosen.size), size, smallest)
@@ -123,7 +119,6 @@ def _blur_some(patches, fraction, smallest, rng):
 
 
 def _fill_up(pairs, labels, room, rng):
-    """Pairs and labels of fixed number: a random choice of them, or all and then repetitions labeled -1."""
     if len(pairs) > room:
         chosen = np.sort(rng.choice(len(pairs), room, replace=False))
         return pairs[chosen], labels[chosen]
@@ -143,12 +138,8 @@ def prepare(planes, kept, starts, *, color, noise, rms):
 
     Args:
         planes: uint8; with dropping (N, s, s), the kept channel, otherwise (N, 3, s, s).
-        kept: int (N,), number of the channel that is kept; without dropping it has no effect.
-        starts: int (N,), see :func:`draw_starts`; without dropping they have no effect.
-        color: what is done about chromatic aberration: ``"dropping"``, see :func:`drop_channels`, ``"projection"`` or
-            ``"none"``, see :func:`center_colors`.
-        noise: as :func:`drop_channels`.
-        rms: root mean square of a prepared patch (released code: 50); None for no scaling.
+        kept, starts: int (N,), see :func:`cut_patches`; without dropping they have no effect.
+        color, noise, rms: as :class:`~tfssl.methods.ContextPrediction`.
 
     Returns:
         float32 (N, s, s, 3), the mean of each channel removed.
@@ -166,11 +157,10 @@ def draw_starts(rng, count, patch_size):
 def drop_channels(planes, kept, starts, *, noise, rms):
     """Patches (N, s, s) of one channel, and noise instead of the other two.
 
-    The noise is cut from a long table at a random row: as independent of the image as fresh noise, and free. It is
-    uniform in +-1/2 gray level (``"code"``), or Gaussian with 1/100 of the deviation of the kept channel (``"paper"``).
+    The noise is cut from a long table at a random row: as independent of the image as fresh noise, and free.
     """
-    count, side = planes.shape[:2]
-    pixels = side * side
+    count, size = planes.shape[:2]
+    pixels = size * size
     x = planes.reshape(count, pixels).astype(np.float32)
     x -= x.mean(axis=1, keepdims=True)
     energy = np.vecdot(x, x)
@@ -183,18 +173,18 @@ def drop_channels(planes, kept, starts, *, noise, rms):
     for i, (start, channel) in enumerate(zip(starts.tolist(), kept.tolist(), strict=True)):
         np.multiply(table[start : start + pixels], strength[i] * scale[i], out=prepared[i])
         np.multiply(x[i], scale[i], out=prepared[i, :, channel])
-    return prepared.reshape(count, side, side, 3)
+    return prepared.reshape(count, size, size, 3)
 
 
 def center_colors(planes, *, project, rms):
     """Patches (N, 3, s, s) with all channels; ``project``: by :func:`tfssl.ops.patches.projection_matrix` first."""
-    count, channels, side = planes.shape[:3]
-    x = planes.reshape(count, channels, side * side).astype(np.float32)
+    count, channels, size = planes.shape[:3]
+    x = planes.reshape(count, channels, size * size).astype(np.float32)
     if project:
         x = projection_matrix().astype(np.float32) @ x  # B is symmetric
     x -= x.mean(axis=2, keepdims=True)
-    x *= _scale(np.vecdot(x, x).sum(axis=1), channels * side * side, rms)[:, None, None]
-    return np.ascontiguousarray(x.transpose(0, 2, 1)).reshape(count, side, side, channels)
+    x *= _scale(np.vecdot(x, x).sum(axis=1), channels * size * size, rms)[:, None, None]
+    return np.ascontiguousarray(x.transpose(0, 2, 1)).reshape(count, size, size, channels)
 
 
 def _scale(energy, count, rms):

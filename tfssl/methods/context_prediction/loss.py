@@ -5,6 +5,8 @@ from keras import ops
 
 from tfssl.ops.patches import NO_PAIR
 
+_REDUCTIONS = {"sum": "sum", "mean": "sum_over_batch_size"}
+
 
 @keras.saving.register_keras_serializable(package="tfssl", name="NeighbourCrossEntropy")  # as in finished runs
 class NeighborCrossEntropy(keras.losses.Loss):
@@ -12,17 +14,9 @@ class NeighborCrossEntropy(keras.losses.Loss):
 
     Args:
         pairs: ``"sum"`` over all pairs of the batch, as the released code, whose learning rate is that small because of
-            it; ``"mean"`` over the pairs of each image, then over the images of the batch. An image without pairs
-            counts as zero.
+            it; ``"mean"`` over the pairs of each image, then over images. An image without pairs counts as zero.
 
     Call: ``y_true`` int labels (B, Q) in [-1, 7], ``y_pred`` logits (B, Q, 8).
-
-    Raises:
-        ValueError: if pairs is neither.
-
-    Reference:
-        C. Doersch, A. Gupta, A. A. Efros: Unsupervised Visual Representation Learning by Context Prediction.
-        ICCV 2015.
     """
 
     def __init__(self, pairs="mean", name="neighbor_cross_entropy", reduction=None, **kwargs):
@@ -44,10 +38,7 @@ class NeighborCrossEntropy(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="tfssl", name="NeighbourAccuracy")  # as in finished runs
 class NeighborAccuracy(keras.metrics.Mean):
-    """Fraction of pairs whose largest logit is that of their label; rows with label -1 do not count.
-
-    Call: as :class:`NeighborCrossEntropy`.
-    """
+    """Fraction of pairs whose largest logit is that of their label; called as :class:`NeighborCrossEntropy`."""
 
     def __init__(self, name="accuracy", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -63,6 +54,3 @@ def split_labels(y_true):
     labels = ops.cast(y_true, "int32")
     valid = ops.cast(ops.not_equal(labels, NO_PAIR), "float32")
     return ops.maximum(labels, 0), valid
-
-
-_REDUCTIONS = {"sum": "sum", "mean": "sum_over_batch_size"}

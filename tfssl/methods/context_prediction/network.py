@@ -15,7 +15,7 @@ from tfssl.backbones.small import alexnet_s
 from tfssl.backbones.vgg import vgg
 from tfssl.layers.dense import PairDense
 from tfssl.layers.normalization import ScaleToRMS, batch_norm
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 from tfssl.ops.patches import NUM_LABELS, projection_matrix
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -27,43 +27,32 @@ _NORMALIZATION = "batch_without_affine"
 _DEVIATION = 50.0  # of prepared patches, about
 
 _RELEASED = {
-    "groups": 1,
-    "conv1_padding": 5,
-    "normalization": "lrn_batch",
-    "fc": None,
-    "dropout": 0.0,
-    "initializer": _INITIALIZER,
-    "bias": 0.0,
-}
+    "groups": 1, "conv1_padding": 5, "normalization": "lrn_batch", "fc": None, "dropout": 0.0,
+    "initializer": _INITIALIZER, "bias": 0.0,
+}  # fmt: skip
+_SMALL = {
+    "widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 5),
+    "normalization": _NORMALIZATION, "fc": None,
+}  # fmt: skip
 _BACKBONES = {
     "alexnet": (caffenet, _RELEASED),
     "figure": (caffenet, {**_RELEASED, "widths": (96, 384, 384, 384, 256), "conv2_stride": 2}),
     "vgg": (vgg, {"depth": 16, "normalization": _NORMALIZATION, "fc": None, "initializer": _INITIALIZER}),
-    "small": (
-        alexnet_s,
-        {
-            "widths": (32, 64, 96, 96, 96),
-            "conv1_kernel": 3,
-            "conv1_stride": 1,
-            "pools": (1, 2, 5),
-            "normalization": _NORMALIZATION,
-            "fc": None,
-        },
-    ),
+    "small": (alexnet_s, _SMALL),
 }
 
 
 def build_network(backbone, *, patch_size, patches, embedding, head):
-    """Build the whole network: tower, fc6, pairs, fc7, fc8, fc9 (paper, figure 3).
+    """The whole network: tower, fc6, pairs, fc7, fc8, fc9 (paper, figure 3).
 
     fc7 on the concatenation of two fc6 is computed once for each patch and added for each pair. Batch normalization
-    has neither scale nor offset: a learned scale lets the network silence a layer, which is the state of equal
-    embeddings that early training falls into (paper, section 3).
+    has neither scale nor offset: a learned scale lets the network silence a layer, the state of equal embeddings that
+    early training falls into (paper, section 3).
 
     Args:
-        backbone: ``"alexnet"`` (released code; 63,561,096 parameters for patches of 96 pixels and default widths),
-            ``"figure"`` (of the paper's figure; 55,922,184), ``"vgg"`` (VGG-16; 83,965,768) or ``"small"``.
-        patch_size: s, side of a patch in pixels.
+        backbone: ``"alexnet"`` (63,561,096 parameters at the defaults), ``"figure"`` (55,922,184), ``"vgg"``
+            (VGG-16; 83,965,768), ``"small"``, or an open one.
+        patch_size: s, in pixels.
         patches: P, patches of an image.
         embedding: units of fc6.
         head: units of fc7 and fc8.
@@ -77,8 +66,7 @@ def build_network(backbone, *, patch_size, patches, embedding, head):
     x = build_tower(backbone, patch_size=patch_size, embedding=embedding)(x)["fc6"]
     x = ops.reshape(x, (-1, patches, embedding))  # (B, P, fc6)
     x = PairDense(head[0], kernel_initializer=_INITIALIZER, name="fc7_dense")([x, pairs])  # (B, Q, fc7)
-    x = batch_norm(center=False, scale=False, name="fc7_bn")(x)
-    x = layers.ReLU(name="fc7")(x)
+    x = layers.ReLU(name="fc7")(batch_norm(center=False, scale=False, name="fc7_bn")(x))
     x = layers.Dense(head[1], activation="relu", kernel_initializer=_INITIALIZER, name="fc8")(x)
     x = layers.Dense(NUM_LABELS, kernel_initializer=_INITIALIZER, dtype="float32", name="fc9")(x)
     return keras.Model(
@@ -87,15 +75,10 @@ def build_network(backbone, *, patch_size, patches, embedding, head):
 
 
 def build_tower(backbone, *, patch_size, embedding):
-    """Convolutions and fc6 of one patch, with tied weights for all of them.
+    """Convolutions and fc6 of one patch, with tied weights for all of them; arguments as :func:`build_network`.
 
     fc6 is a convolution as large as the last map of a patch: the same function and the same number of weights, and
     on a whole image it gives the embedding of every patch of it (the paper's "conv6").
-
-    Args:
-        backbone: as :func:`build_network`.
-        patch_size: side of the patches that fc6 is made for, in pixels.
-        embedding: units of fc6.
 
     Returns:
         ``keras.Model`` "tower": (B, H, W, 3), any size from patch_size on -> ``{"conv1": ..., "conv5": ..., "pool5":
@@ -108,8 +91,8 @@ def build_tower(backbone, *, patch_size, embedding):
         deepest = taps[list(maps.output)[-1]]
     else:
         function, options = _BACKBONES[backbone]
-        taps = function(pixels, **options)
-        taps = {name: taps[name] for name in (*TAPS, "pool5")}
+        found = function(pixels, **options)
+        taps = {name: found[name] for name in (*TAPS, "pool5")}
         deepest = taps["pool5"]
     last = keras.Model(pixels, deepest).compute_output_shape((None, patch_size, patch_size, 3))
     fc6 = conv_relu(
@@ -119,16 +102,7 @@ def build_tower(backbone, *, patch_size, embedding):
 
 
 def build_encoder(model, *, color, rms):
-    """Features of whole images, with the variables of ``model``.
-
-    Args:
-        model: from :func:`build_network`.
-        color: how the network's patches lost their color, see :func:`normalizer`.
-        rms: root mean square of its patches, or None.
-
-    Returns:
-        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
-    """
+    """Maps of whole images, RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``; it shares variables."""
     tower = model.get_layer("tower")
     rgb = layers.Input((None, None, 3), name="rgb")
     taps = {tap: maps for tap, maps in tower.output.items() if tap not in ("pool5", "fc6")}
@@ -137,35 +111,18 @@ def build_encoder(model, *, color, rms):
 
 
 def build_embedder(model, *, color, rms):
-    """The embedding of patches, with the variables of ``model``.
-
-    Args:
-        model: from :func:`build_network`.
-        color: as :func:`build_encoder`.
-        rms: as :func:`build_encoder`.
-
-    Returns:
-        ``keras.Model``: RGB in [0, 1], (N, s, s, 3) -> fc6 (N, D).
-    """
+    """The embedding of patches, RGB in [0, 1], (N, s, s, 3) -> fc6 (N, D); it shares variables."""
     tower = model.get_layer("tower")
-    side = model.input["patches"].shape[2]
-    rgb = layers.Input((side, side, 3), name="rgb")
+    rgb = layers.Input(model.input["patches"].shape[2:], name="rgb")
     fc6 = keras.Model(tower.input, tower.output["fc6"], name="fc6")(normalizer(color, rms)(_gray_levels(rgb)))
     return keras.Model(rgb, layers.Flatten(name="embedding")(fc6), name="embedder")
 
 
 def normalizer(color, rms):
-    """The layer that prepares an image in gray levels for a network whose patches were prepared by the pipeline.
+    """The layer that prepares an image in gray levels for a network whose patches the pipeline prepared.
 
     Without the noise, and for ``"dropping"`` the mean of the three patches that could have come of it: each channel
     a third as strong as the kept one is in training, so that conv1 answers as it does there on average.
-
-    Args:
-        color: ``"dropping"``, ``"projection"`` or ``"none"``.
-        rms: root mean square of a prepared patch; None for no scaling.
-
-    Returns:
-        A :class:`~tfssl.layers.normalization.ScaleToRMS`.
     """
     matrix = projection_matrix().tolist() if color == "projection" else None
     if color == "dropping":

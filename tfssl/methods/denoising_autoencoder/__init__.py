@@ -29,10 +29,9 @@ class DenoisingAutoencoder(Method):
     masked, cross-entropy. Several ``units`` make a stack that is trained layer by layer, as phases of one run.
     ``corruption="none"`` is the ordinary autoencoder.
 
-    Where the 2008 paper and the tutorial's code differ: the paper masks an exact number of components, the code each
-    one with the probability nu (``exact: false``). Where the 2010 paper goes further: other corruptions, free weights,
-    linear outputs with squared loss, emphasis on corrupted components. (What both papers say is recalled, unconfirmed;
-    the tutorial's numbers are confirmed.)
+    The 2008 paper masks an exact number of components, the tutorial's code each one with the probability nu
+    (``exact: false``). The 2010 paper adds other corruptions, free weights, linear outputs with squared loss, emphasis
+    on corrupted components. (What both papers say is recalled, unconfirmed; the tutorial's numbers are confirmed.)
 
     Args:
         backbone: ``"dense"``; ``"conv"``: four 3x3 convolutions, three of stride 2, and back, 1,077,635 parameters in
@@ -42,42 +41,36 @@ class DenoisingAutoencoder(Method):
         activation: of the codes of ``"dense"``: ``"sigmoid"`` (papers), ``"relu"``, under which filters become edges
             within minutes, or ``"linear"``, whose code without noise spans the principal subspace.
         output: ``"sigmoid"`` for images in [0, 1], ``"linear"`` for any.
-        loss: ``"cross_entropy"`` or ``"squared"``, see :class:`tfssl.methods.denoising_autoencoder.loss.
-            ReconstructionLoss`: summed over components for ``"dense"``, their mean for the others. Upper layers of a
-            stack: cross-entropy between sigmoid codes, squared for others.
+        loss: ``"cross_entropy"`` or ``"squared"``, summed over components for ``"dense"``, their mean for the others.
+            Upper layers of a stack: cross-entropy between sigmoid codes, squared for others.
         corruption: ``"masking"``, ``"salt_and_pepper"``, ``"gaussian"``, ``"pixel"``, ``"block"`` or ``"none"``, see
             :class:`tfssl.ops.corruption.Corruption`. Codes inside a stack are corrupted in the same way, by masking
             where images have pixels or blocks masked.
         noise: fraction of components, or standard deviation for ``"gaussian"``: one number for the images, and one for
             the code that each further layer of a stack starts from.
         exact: exactly that fraction of each image (2008), or each component with that probability (tutorial).
-        fill: value of masked components, in units of the prepared image (0: black, or the mean where it is
-            standardized). Codes are filled with 0.
+        fill: value of masked components, in units of the prepared image. Codes are filled with 0.
         clip: whether images with Gaussian noise are clipped to [0, 1].
-        block: side of masked squares in pixels (8).
+        block: size of masked squares in pixels (8).
         alpha: weight of corrupted components in the loss (1).
         beta: weight of the others (1); ``0.5`` is double, ``0`` full emphasis.
         color: three channels, or gray.
         preprocess: of ``"dense"``: ``"none"``; ``"standardize"``: each patch has mean 0 and deviation 1;
             ``"whiten"``: filtered before that, as Olshausen's images.
-        batch_norm: in the convolutional forms, batch normalization behind each convolution. Its statistics are those
-            of corrupted images, features are taken from clean ones: off by default.
-        crop_size: side of the images that the network sees in pixels, a multiple of 8 for the convolutional forms.
+        batch_norm: in the convolutional forms, behind each convolution. Its statistics are those of corrupted images,
+            features are taken from clean ones: off by default.
+        crop_size: of the images that the network sees in pixels, a multiple of 8 for the convolutional forms.
         resize: photographs are scaled so that their shorter side has this many pixels; null keeps their size.
         patches: crops of each photograph that follow each other in the stream of examples.
 
-    References:
-        P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol: Extracting and Composing Robust Features with Denoising
-        Autoencoders. ICML 2008.
+    Reference:
         P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio, P.-A. Manzagol: Stacked Denoising Autoencoders. JMLR 11, 2010.
     """
 
     paper: ClassVar[Paper] = Paper(
         "Extracting and Composing Robust Features with Denoising Autoencoders",
-        "Vincent, Larochelle, Bengio, Manzagol",
-        "ICML",
-        2008,
-    )
+        "Vincent, Larochelle, Bengio, Manzagol", "ICML", 2008,
+    )  # fmt: skip
     inputs: ClassVar[str] = "photographs"
     prepares_in_graph: ClassVar[bool] = False
 
@@ -103,7 +96,7 @@ class DenoisingAutoencoder(Method):
     patches: int = Field(1, ge=1, le=4096)
 
     @model_validator(mode="after")
-    def _check_stack(self):
+    def _check(self):
         if not self.units or min(self.units) < 1:
             raise ValueError(f"`units` must hold at least one size, all positive. Received: units={self.units!r}")
         if len(self.noise) != self.layers:
@@ -114,10 +107,6 @@ class DenoisingAutoencoder(Method):
             Corruption(self.corruption, amount)
         if self.alpha == self.beta == 0:
             raise ValueError("`alpha` and `beta` must not both be 0, there would be nothing to learn")
-        return self
-
-    @model_validator(mode="after")
-    def _check_images(self):
         if self.loss == "cross_entropy" and (self.output == "linear" or self.preprocess != "none"):
             raise ValueError(
                 "`loss` cross_entropy needs output: sigmoid and preprocess: none; take loss: squared. "
@@ -147,12 +136,12 @@ class DenoisingAutoencoder(Method):
 
     @property
     def image_shape(self):
-        """(side, side, channels) of what the network sees."""
+        """(height, width, channels) of what the network sees."""
         return self.crop_size, self.crop_size, 3 if self.color else 1
 
     @property
     def cut_size(self):
-        """Side of the patches that are cut from images, in pixels: with the margin that whitening takes off."""
+        """Size of the patches that are cut from images, in pixels: with the margin that whitening takes off."""
         return self.crop_size + (2 * MARGIN if self.preprocess == "whiten" else 0)
 
     @property
@@ -164,7 +153,6 @@ class DenoisingAutoencoder(Method):
         return self.patches
 
     def corruption_rule(self):
-        """The :class:`~tfssl.ops.corruption.Corruption` of images."""
         low, high = (0.0, 1.0) if self.preprocess == "none" else (-_EXTREME, _EXTREME)
         return Corruption(
             self.corruption, self.noise[0], self.exact, self.fill, low, high, clip=self.clip, block=self.block
@@ -183,21 +171,19 @@ class DenoisingAutoencoder(Method):
         """New weights: the functional autoencoder, of the lowest ``layers`` layers of a stack (None: all)."""
         from tfssl.methods.denoising_autoencoder.network import build_convolutional, build_dense
 
-        side, _, channels = self.image_shape
+        size, _, channels = self.image_shape
         if self.backbone == "dense":
-            return build_dense(
-                side, channels, self.units[:layers], tied=self.tied, activation=self.activation, output=self.output
-            )
+            options = {"tied": self.tied, "activation": self.activation, "output": self.output}
+            return build_dense(size, channels, self.units[:layers], **options)
         normalization = "batch" if self.batch_norm else None
-        return build_convolutional(self.backbone, channels, size=side, normalization=normalization, output=self.output)
+        return build_convolutional(self.backbone, channels, size=size, normalization=normalization, output=self.output)
 
     @property
     def phases(self):
         """One phase a layer of a stack."""
-        levels = range(1, self.layers + 1)
         return tuple(
             Phase(f"layer{k}", 1 / self.layers, functools.partial(self._layer_model, k), self._layer_baseline(k))
-            for k in levels
+            for k in range(1, self.layers + 1)
         )
 
     def model(self, optimizer=None):
@@ -207,18 +193,18 @@ class DenoisingAutoencoder(Method):
     def _layer_model(self, layer, optimizer=None, previous=None):
         import keras
 
+        from tfssl.layers.corruption import Corrupt
         from tfssl.methods.denoising_autoencoder.loss import ReconstructionLoss
-        from tfssl.methods.denoising_autoencoder.network import copy_layers, stack_of, upper_layer
+        from tfssl.methods.denoising_autoencoder.network import UpperLayer, copy_layers, stack_of
 
         model = self.network(layer)
         loss = ReconstructionLoss(self.loss, "sum" if self.backbone == "dense" else "mean")
         if layer > 1:
             if previous is not None:
                 copy_layers(stack_of(previous), model)
-            model = upper_layer(
-                model, kind=self.corruption, amount=self.noise[layer - 1], exact=self.exact, alpha=self.alpha,
-                beta=self.beta,
-            )  # fmt: skip
+            kind = "masking" if self.corruption in ("pixel", "block") else self.corruption  # codes have neither
+            corrupt = Corrupt(kind, self.noise[layer - 1], self.exact, name="corrupt")
+            model = UpperLayer(model, corrupt, self.alpha, self.beta, name="upper_layer")
             loss = ReconstructionLoss(self._code_loss)
         if optimizer is None:  # the tutorial's dA, and Keras' usual one for the rest
             optimizer = keras.optimizers.SGD(0.1) if self.backbone == "dense" else keras.optimizers.Adam(1e-3)
@@ -235,8 +221,7 @@ class DenoisingAutoencoder(Method):
         weight = self.alpha * fraction + self.beta * (1 - fraction)
         if layer > 1:
             return weight * self.units[layer - 2] * (math.log(2) if self._code_loss == "cross_entropy" else 1.0)
-        side, _, channels = self.image_shape
-        components = side * side * channels if self.backbone == "dense" else 1
+        components = math.prod(self.image_shape) if self.backbone == "dense" else 1
         if self.loss == "squared":
             return weight * components * _VARIANCE[self.preprocess]
         return weight * components * -(_MEAN * math.log(_MEAN) + (1 - _MEAN) * math.log(1 - _MEAN))
@@ -247,22 +232,20 @@ class DenoisingAutoencoder(Method):
         return self._layer_baseline(self.layers)
 
     def encoder(self, model):
-        """Features of whole images, never corrupted.
+        """Features of whole images, never corrupted: conv1 ... conv5 or conv4.
 
-        ``"small"`` and ``"conv"``: taps conv1 ... conv5 or conv4. ``"dense"``: the stack applied to patches with stride
-        ``crop_size // 4``, its codes as maps conv1 ... convK.
+        ``"dense"``: the stack applied to patches with stride ``crop_size // 4``, its codes as maps conv1 ... convK.
         """
         from tfssl.methods.denoising_autoencoder.network import convolutional_encoder, dense_encoder
 
         if self.backbone == "dense":
-            return dense_encoder(model, side=self.crop_size, color=self.color, preprocess=self.preprocess)
+            return dense_encoder(model, size=self.crop_size, color=self.color, preprocess=self.preprocess)
         return convolutional_encoder(model, color=self.color)
 
     def evaluate(self, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
         from tfssl.methods.denoising_autoencoder.evaluate import evaluate
 
-        options = {"limit": limit, "seed": seed, "batch_size": batch_size, "progress": progress}
-        return evaluate(self, model, data, out=out, **options)
+        return evaluate(self, model, data, out=out, limit=limit, seed=seed, batch_size=batch_size, progress=progress)
 
     def sample_sheet(self, model, data, path):
         from tfssl.methods.denoising_autoencoder.evaluate import write_sheet

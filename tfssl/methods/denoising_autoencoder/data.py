@@ -13,12 +13,6 @@ def cut_patches(method, image, rng, training):
 
     The image is first scaled as ``resize`` says, and enlarged where it is smaller than a patch.
 
-    Args:
-        method: a :class:`~tfssl.methods.DenoisingAutoencoder`.
-        image: ``PIL.Image``, RGB.
-        rng: ``numpy.random.Generator``.
-        training: see above.
-
     Returns:
         uint8 (patches, s, s, 3), s with the margin that whitening takes off.
     """
@@ -42,8 +36,7 @@ def corrupted_patches(method, image, rng, training):
     """Patches as the network sees them, corrupted anew in every presentation, in evaluation too.
 
     Returns:
-        ``(corrupted, clean, mask)``: float32 (patches, side, side, C) twice, and bool of that shape, which is True
-        where a component counts as corrupted.
+        ``(corrupted, clean, mask)``: float32 (patches, s, s, C) twice, and bool, True where corrupted.
     """
     noise = np.random.default_rng(rng.integers(0, 2**31, 2))  # its own: the crops do not depend on the corruption
     pixels = cut_patches(method, image, rng, training)

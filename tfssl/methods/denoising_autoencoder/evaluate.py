@@ -1,13 +1,12 @@
-"""How much nearer to the truth a denoised image is than the corrupted one, and pictures of it."""
+"""How much nearer to the truth a denoised image is than the corrupted one, and a sheet of it."""
 
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from tfssl.data.examples import Skipped
+from tfssl.data.examples import Skipped, spread_examples
 from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.denoising_autoencoder.filter_shape import filter_shape
@@ -34,25 +33,18 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
     Args:
         method: the :class:`~tfssl.methods.DenoisingAutoencoder` that the model belongs to.
         model: its model, of any phase.
-        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        data, limit, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
         out: folder for ``metrics.json``, ``sheet.png`` and, for ``"dense"``, ``filters.png``; None writes nothing.
-        limit: use only the first so many readable images; None for all.
         seed: of the corruption, and of the positions where there are several crops of an image.
         batch_size: crops that the network sees at a time; changes nothing but memory.
-        progress: called with (images done, images in all) after each batch.
 
     Returns:
-        :class:`~tfssl.evaluation.record.Record`:
-
-        - ``mse_noisy``: mean squared error of the corrupted crops, over all components, in squared units of the
-          prepared images; ``mse_denoised``: after the network; ``mse_ratio``: the second by the first;
-        - ``mse_clean``: of the reconstruction of crops that were not corrupted. A smaller one does not mean better
-          features: the identity has 0;
-        - ``psnr_noisy``, ``psnr_denoised``, ``psnr_clean``: mean over crops of ``10 log10(1 / mse)`` in dB, where
-          images lie in [0, 1]; crops without error count as 100 dB;
-        - for ``"dense"`` the shape of the first layer's filters, see
-          :func:`tfssl.methods.denoising_autoencoder.filter_shape.filter_shape`;
-        - the counts ``images``, ``images_skipped`` and ``crops``.
+        :class:`~tfssl.evaluation.record.Record`: ``mse_denoised`` and ``mse_noisy``, mean squared error of the denoised
+        and of the corrupted crops, in squared units of the prepared images, and ``mse_ratio`` of the two;
+        ``mse_clean``, of the reconstruction of clean crops (smaller is not better: the identity has 0); where images
+        lie in [0, 1], ``psnr_...`` of the three, mean over crops of ``10 log10(1 / mse)`` in dB, 100 for crops without
+        error; for ``"dense"`` the numbers of :func:`~tfssl.methods.denoising_autoencoder.filter_shape.filter_shape`;
+        the counts ``images``, ``images_skipped`` and ``crops``.
 
     Raises:
         SourceError: if the source holds no readable image.
@@ -68,12 +60,8 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
     metrics = denoising_metrics(errors, peak=1.0 if method.preprocess == "none" else None)
     if method.backbone == "dense":
         metrics |= filter_shape(first_filters(method, model))
-    crops = len(errors["noisy"])
-    metrics |= {
-        "images": crops / method.patches,
-        "images_skipped": float(len(skipped.reasons)),
-        "crops": float(crops),
-    }
+    crops = float(len(errors["noisy"]))
+    metrics |= {"images": crops / method.patches, "images_skipped": float(len(skipped.reasons)), "crops": crops}
     record = method_record(method, metrics, METRICS, skipped=skipped.reasons, seed=seed)
     if out is not None:
         record.write(out)
@@ -89,17 +77,13 @@ def denoising_metrics(errors, peak=1.0):
     Args:
         errors: ``{"noisy": (N,), "denoised": (N,), "clean": (N,)}``.
         peak: largest value of an image; None leaves PSNR out.
-
-    Returns:
-        ``{name: float}``.
     """
     metrics = {f"mse_{name}": float(np.mean(values)) for name, values in errors.items()}
     noisy = metrics["mse_noisy"]
     metrics["mse_ratio"] = metrics["mse_denoised"] / noisy if noisy > 0 else float("nan")
     if peak is not None:
         for name, values in errors.items():
-            decibels = 10 * np.log10(peak**2 / np.maximum(values, peak**2 * 1e-10))
-            metrics[f"psnr_{name}"] = float(np.mean(decibels))
+            metrics[f"psnr_{name}"] = float(np.mean(10 * np.log10(peak**2 / np.maximum(values, peak**2 * 1e-10))))
     return metrics
 
 
@@ -110,20 +94,9 @@ def first_filters(method, model):
 
 
 def write_sheet(method, model, data, path, count=8):
-    """Draw corrupted, denoised and true crops, one column for each of a few images.
+    """Draw corrupted, denoised and true crops, one column for each of ``count`` images spread evenly over the source.
 
-    The images are spread evenly over the source and always the same; unreadable ones give way to the next. Prepared
-    images are stretched for display, each column from the darkest to the brightest value of its truth.
-
-    Args:
-        method: a :class:`~tfssl.methods.DenoisingAutoencoder`.
-        model: its model, of any phase.
-        data: see :func:`tfssl.data.images.image_source`.
-        path: PNG to write.
-        count: number of images.
-
-    Raises:
-        SourceError: if no image is readable.
+    Prepared images are stretched for display, each column from the darkest to the brightest value of its truth.
     """
 
     def cut(example, seed):
@@ -140,7 +113,6 @@ def write_sheet(method, model, data, path, count=8):
 
 
 def _errors(method, model, source, limit, seed, batch_size, skipped, progress):
-    """Mean squared error of each crop, ``{"noisy": (N,), "denoised": (N,), "clean": (N,)}``."""
     options = {"training": False, "seed": seed, "skipped": skipped, "limit": limit}
     total, done = min(len(source), limit or len(source)), 0
     errors = {"noisy": [], "denoised": [], "clean": []}

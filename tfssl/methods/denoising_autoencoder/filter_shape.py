@@ -11,14 +11,13 @@ def orientation_selectivity(filters):
 
     ``|sum_f P(f) e^{2 i theta(f)}| / sum_f P(f)`` over the power spectrum P of the filter less its mean, at the angles
     theta of the frequencies, doubled because theta and theta + pi are one orientation. 1 for a grating, 0 for a round
-    blob, about 0.1 for noise of 12x12 pixels. Circular variance is the usual measure of tuning curves (Ringach et al.
-    2002); taken over the spectrum it needs no fit.
+    blob or a constant, about 0.1 for noise of 12x12 pixels.
 
     Args:
         filters: float array (K, h, w), or (K, h, w, C), whose channels' powers are added.
 
     Returns:
-        float64 (K,), in [0, 1]; 0 for constant filters.
+        float64 (K,), in [0, 1].
 
     Reference:
         D. Ringach, R. Shapley, M. Hawken: Orientation Selectivity in Macaque V1. Journal of Neuroscience, 2002.
@@ -26,13 +25,13 @@ def orientation_selectivity(filters):
     filters = _with_channels(filters)
     filters = filters - filters.mean(axis=(1, 2), keepdims=True)
     # Four times as many frequencies: on the filter's own grid low ones have few directions.
-    sizes = [4 * side for side in filters.shape[1:3]]
+    sizes = [4 * size for size in filters.shape[1:3]]
     power = np.sum(np.abs(np.fft.fft2(filters, sizes, axes=(1, 2))) ** 2, axis=-1)
     y, x = (np.fft.fftfreq(size) for size in sizes)
     outside = (np.abs(y[:, None]) < 0.5) & (np.abs(x) < 0.5)  # -1/2 and 1/2 are one frequency with two directions
-    doubled = np.exp(2j * np.arctan2(y[:, None], x)) * outside
     power = power * outside
     total = power.sum(axis=(1, 2))
+    doubled = np.exp(2j * np.arctan2(y[:, None], x))
     return np.abs((power * doubled).sum(axis=(1, 2))) / np.where(total > 0, total, 1.0)
 
 
@@ -40,13 +39,7 @@ def spatial_spread(filters):
     """How far a filter's energy reaches about its center, as a fraction of what an even filter of its size has.
 
     The root of the variance of position, weighed by the squared values less the filter's median (what lies outside an
-    edge): 1 for a filter that fills its square, as a grating or noise; 0 for one pixel.
-
-    Args:
-        filters: as :func:`orientation_selectivity`.
-
-    Returns:
-        float64 (K,); 1 for constant filters.
+    edge): 1 for a filter that fills its square, as a grating, noise or a constant; 0 for one pixel. float64 (K,).
     """
     filters = _with_channels(filters)
     filters = filters - np.median(filters, axis=(1, 2), keepdims=True)
@@ -65,9 +58,6 @@ def spatial_spread(filters):
 
 def filter_shape(filters):
     """Medians over filters, and the fraction of localized edges.
-
-    Args:
-        filters: as :func:`orientation_selectivity`.
 
     Returns:
         ``{"filters", "filter_selectivity", "filter_spread", "filter_edges"}``, floats; the last one is the fraction

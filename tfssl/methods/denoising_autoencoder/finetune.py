@@ -16,35 +16,28 @@ def classifier(method, model, classes, optimizer=None):
     """A classifier that starts from the weights of a stack; the stack itself stays as it is.
 
     The encoding layers become ordinary dense ones, the ways back are dropped, a softmax layer that starts at zero is
-    put on top: 784-1000-1000-1000-10 has 2,797,010 parameters. A stack with fresh weights gives the network of the same
-    form without pretraining, to compare with.
-
-    Args:
-        method: a :class:`~tfssl.methods.DenoisingAutoencoder` with backbone ``"dense"``.
-        model: its model, of the last phase.
-        classes: number of classes.
-        optimizer: None is the tutorial's, SGD at 0.1.
+    put on top: 784-1000-1000-1000-10 has 2,797,010 parameters. A stack with fresh weights gives the same form without
+    pretraining, to compare with. ``model`` is that of the last phase; ``optimizer`` None is the tutorial's, SGD at 0.1.
 
     Returns:
-        A compiled ``keras.Model``: prepared images (B, side, side, C) -> logits (B, classes).
+        A compiled ``keras.Model``: prepared images (B, H, W, C) -> logits (B, classes).
 
     Raises:
-        ConfigError: for another backbone, whose maps :func:`tfssl.evaluation.tasks.linear_probe` judges.
+        ConfigError: for a backbone other than ``"dense"``, whose maps a linear probe judges.
     """
     if method.backbone != "dense":
         raise ConfigError(f"a classifier is built from `backbone` dense. Received: backbone={method.backbone!r}")
     stack = stack_of(model)
     images = layers.Input(method.image_shape, name="pictures")
     x = layers.Flatten(name="flatten")(images)
-    dense = []
     for number, units in enumerate(method.units, start=1):
-        dense.append(layers.Dense(units, name=f"dense{number}"))
-        x = layers.Activation(method.activation, name=f"code{number}")(dense[-1](x))
+        dense = layers.Dense(units, name=f"dense{number}")
+        x = layers.Activation(method.activation, name=f"code{number}")(dense(x))
+        if number <= depth(stack):
+            pretrained = stack.get_layer(f"layer{number}")
+            dense.set_weights([np.asarray(pretrained.kernel), np.asarray(pretrained.bias)])
     x = layers.Dense(classes, kernel_initializer="zeros", dtype="float32", name="scores")(x)
     network = keras.Model(images, x, name="classifier")
-    for number in range(1, depth(stack) + 1):
-        pretrained = stack.get_layer(f"layer{number}")
-        dense[number - 1].set_weights([np.asarray(pretrained.kernel), np.asarray(pretrained.bias)])
     network.compile(
         optimizer if optimizer is not None else keras.optimizers.SGD(0.1),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -55,17 +48,10 @@ def classifier(method, model, classes, optimizer=None):
 
 
 def labeled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None):
-    """Batches of (prepared images, class numbers) of ``root/<class>/`` folders, never corrupted.
+    """Batches of (prepared images, class numbers) of the center crops of ``root/<class>/`` folders, never corrupted.
 
-    Args:
-        method: a :class:`~tfssl.methods.DenoisingAutoencoder`.
-        folder: see :func:`tfssl.data.labeled.labeled_images`. The center crop of each image is taken.
-        batch_size: images in a batch.
-        classes: names of the classes, those of the training set for another one.
-        shuffle: seed of an order that is new in each epoch; None keeps the folder's.
-
-    Returns:
-        ``tf.data.Dataset`` of float32 (B, side, side, C) and int32 (B,).
+    ``classes`` are the names of the training set's, for another one; ``shuffle`` is the seed of an order that is new in
+    each epoch, None keeps the folder's. ``tf.data.Dataset`` of float32 (B, H, W, C) and int32 (B,).
     """
     source = labeled.labeled_images(folder, classes=classes)
     images = labeled.labeled_batches(source, Crop(method.cut_size, resize=method.resize), batch_size=batch_size)
@@ -85,16 +71,10 @@ def labeled_batches(method, folder, *, batch_size=20, classes=None, shuffle=None
 class Patience(keras.callbacks.Callback):
     """The tutorial's early stopping: patience counted in minibatches, prolonged by every real improvement.
 
-    Validates every ``min(steps, patience / 2)`` minibatches. Where the validation error falls below ``threshold`` times
-    the best one, patience becomes at least ``increase`` times the minibatches so far. Training stops when the
-    minibatches reach the patience; the weights of the best validation come back at the end.
-
-    Args:
-        validation: ``tf.data.Dataset`` of (inputs, labels).
-        steps: minibatches of an epoch.
-        patience: minibatches at least; None is 10 epochs.
-        increase: factor (2).
-        threshold: of a real improvement, as a fraction of the best error (0.995).
+    Validates every ``min(steps, patience / 2)`` minibatches, ``steps`` being an epoch; patience None is 10 epochs.
+    Where the error on ``validation``, batches of (inputs, labels), falls below ``threshold`` times the best one,
+    patience becomes at least ``increase`` times the minibatches so far. Training stops when the minibatches reach the
+    patience; the weights of the best validation come back at the end.
 
     Attributes:
         best: lowest validation error, a fraction; infinity before the first validation.
@@ -113,7 +93,6 @@ class Patience(keras.callbacks.Callback):
         self._seen, self._weights = 0, None
 
     def error(self):
-        """Fraction of the validation images that are classified wrongly."""
         wrong = [np.asarray(self.model(x, training=False)).argmax(axis=1) != np.asarray(y) for x, y in self.validation]
         return float(np.mean(np.concatenate(wrong)))
 
@@ -142,23 +121,17 @@ def finetune(method, model, train, validation, *, epochs=1000, batch_size=20, op
     """Train a classifier on labeled folders from the weights of a stack, with the tutorial's early stopping.
 
     Args:
-        method: a :class:`~tfssl.methods.DenoisingAutoencoder` with backbone ``"dense"``.
-        model: its pretrained model.
+        method, model, optimizer: as :func:`classifier`.
         train: folder of the training classes, ``root/<class>/``.
         validation: folder of the same classes, by which training is stopped. It is not a test set.
         epochs: at most (tutorial: 1000, stopped after 36).
         batch_size: images in a minibatch (tutorial: 1).
-        optimizer: None is the tutorial's, SGD at 0.1.
         seed: of the order.
         verbose: as ``model.fit``.
 
     Returns:
-        ``(classifier, history)``: the network of the best validation, and what ``model.fit`` returned. Its history has
+        ``(classifier, history)``: the network of the best validation, and what ``model.fit`` returned, with
         ``validation_error``, the lowest so far.
-
-    Raises:
-        SourceError: as :func:`tfssl.data.labeled.labeled_images`.
-        ConfigError: for another backbone.
     """
     classes = labeled.labeled_images(train).classes
     network = classifier(method, model, len(classes), optimizer)

@@ -23,12 +23,6 @@ class ReconstructionLoss(keras.losses.Loss):
         components: ``"sum"`` or ``"mean"``.
 
     Call: ``y_true`` x and ``y_pred`` z, (B, ...).
-
-    Raises:
-        ValueError: for another kind or components.
-
-    Reference:
-        P. Vincent et al.: Stacked Denoising Autoencoders. JMLR 2010, sections 2.2 and 4.2 (recalled, unconfirmed).
     """
 
     def __init__(

@@ -8,10 +8,9 @@ from tfssl.backbones.blocks import conv_relu, max_pool
 from tfssl.backbones.decoding import deepest, double
 from tfssl.backbones.encoder import Encoder
 from tfssl.layers.color import Whitening
-from tfssl.layers.corruption import Corrupt
 from tfssl.layers.dense import TiedDense
 from tfssl.layers.normalization import Standardize, batch_norm
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 from tfssl.ops.whitening import FLAT
 
 _CONV = {"widths": (32, 64, 128, 256), "strides": (1, 2, 2, 2), "pools": (), "up": (128, 64, 32)}
@@ -19,35 +18,29 @@ _SMALL = {"widths": (32, 64, 96, 96, 96), "strides": (1,) * 5, "pools": (1, 2, 3
 _TRUNKS = {"conv": _CONV, "small": _SMALL}
 
 
-def build_dense(side, channels, units, *, tied=True, activation="sigmoid", output="sigmoid"):
+def build_dense(size, channels, units, *, tied=True, activation="sigmoid", output="sigmoid"):
     """A stack of dense autoencoders, ``x -> code1 -> ... -> codeK -> ... -> x``.
 
     One :class:`~tfssl.layers.dense.TiedDense` a layer serves both ways: 784 -> 500 tied has 393,284 parameters.
-
-    Args:
-        side: of the images in pixels.
-        channels: of the images.
-        units: size of each code, from below.
-        tied: whether the way back uses the transposed kernel.
-        activation: of the codes, ``"sigmoid"``, ``"relu"`` or ``"linear"``.
-        output: of the images, ``"sigmoid"`` or ``"linear"``.
+    ``units`` are those of each code, from below.
 
     Returns:
-        ``keras.Model``: images (B, side, side, channels) -> reconstructions of the same shape, float32.
+        ``keras.Model``: images (B, size, size, channels) -> reconstructions of the same shape, float32.
     """
-    images = layers.Input((side, side, channels), name="pictures")
+    images = layers.Input((size, size, channels), name="pictures")
     x = layers.Flatten(name="flatten")(images)
     # The tutorial's wide initial values put sigmoids into their curved range; other units want them near zero.
     initializer = None if activation == "sigmoid" else initializers.RandomNormal(stddev=0.02)
     stack = []
-    for number, size in enumerate(units, start=1):
-        stack.append(TiedDense(size, tied, initializer, name=f"layer{number}"))
+    for number, count in enumerate(units, start=1):
+        stack.append(TiedDense(count, tied, initializer, name=f"layer{number}"))
         x = layers.Activation(activation, name=f"code{number}")(stack[-1](x))
+    reconstructed = "sigmoid" if activation == "sigmoid" else "linear"  # where the codes are bounded, so are these
     for number, layer in reversed(list(enumerate(stack, start=1))):
         x = layer(x, transposed=True)
         if number > 1:
-            x = layers.Activation(code_output(activation), name=f"decoded{number - 1}")(x)
-    x = layers.Reshape((side, side, channels), name="reshape")(x)
+            x = layers.Activation(reconstructed, name=f"decoded{number - 1}")(x)
+    x = layers.Reshape((size, size, channels), name="reshape")(x)
     x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
     return keras.Model(images, x, name="dense_autoencoder")
 
@@ -58,14 +51,7 @@ def build_convolutional(backbone, channels, *, size=None, normalization=None, ou
     ``"conv"``: 3x3 convolutions of 32, 64, 128, 256 channels, the last three with stride 2, then transposed 4x4 / 2
     convolutions of 128, 64, 32 and a 3x3 convolution: 1,077,635 parameters with three channels, 388,416 of them in the
     encoder. ``"small"``: five 3x3 convolutions of 32, 64, 96, 96, 96 channels with 2x2 maximum pooling behind the first
-    three, then 64, 32, 16.
-
-    Args:
-        backbone: ``"conv"`` or ``"small"``.
-        channels: of the images.
-        size: pixels along a side, for an open backbone: its deepest map is doubled until it has them.
-        normalization: None, or ``"batch"`` behind every convolution but the last.
-        output: ``"sigmoid"`` or ``"linear"``.
+    three, then 64, 32, 16. An open backbone needs ``size`` in pixels: its deepest map is doubled until it has them.
 
     Returns:
         ``keras.Model``: images (B, H, W, channels), H and W multiples of 8 -> reconstructions, float32. Its layers
@@ -89,9 +75,7 @@ def build_convolutional(backbone, channels, *, size=None, normalization=None, ou
         if normalization is not None:
             x = batch_norm(name=f"up{number}_bn")(x)
         x = layers.ReLU(name=f"up{number}")(x)
-    x = layers.Conv2D(channels, 3, padding="same", name="out_conv")(x)
-    x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
-    return keras.Model(images, x, name=f"{backbone}_autoencoder")
+    return keras.Model(images, _reconstruction(x, channels, output), name=f"{backbone}_autoencoder")
 
 
 def _open_autoencoder(backbone, channels, size, output):
@@ -99,14 +83,12 @@ def _open_autoencoder(backbone, channels, size, output):
     code, doublings = deepest(trunk(backbone, channels, size=size, stem=stem), size)
     images = layers.Input((size, size, channels), name="pictures")
     x = double(code(images), doublings, _SMALL["up"])
+    return keras.Model(images, _reconstruction(x, channels, output), name="open_autoencoder")
+
+
+def _reconstruction(x, channels, output):
     x = layers.Conv2D(channels, 3, padding="same", name="out_conv")(x)
-    x = layers.Activation(output, dtype="float32", name="reconstruction")(x)
-    return keras.Model(images, x, name="open_autoencoder")
-
-
-def code_output(activation):
-    """Activation of reconstructed codes: their own where it is bounded, none otherwise."""
-    return "sigmoid" if activation == "sigmoid" else "linear"
+    return layers.Activation(output, dtype="float32", name="reconstruction")(x)
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
@@ -115,8 +97,7 @@ class UpperLayer(keras.Model):
 
     As a function it is the whole stack, images to reconstructed images. In training the targets of a batch, clean
     images, are encoded by the layers below; that code is corrupted anew, and the last layer has to bring it back.
-    (What the stack makes of the batch's corrupted images is not needed then, and not computed inside ``fit``.) In
-    validation the code is not corrupted.
+    In validation the code is not corrupted.
 
     Args:
         network: a stack of :func:`build_dense` with at least two layers.
@@ -144,39 +125,23 @@ class UpperLayer(keras.Model):
         return super().compute_loss(x, code, self.restore(damaged), weights, training)
 
     def clean_code(self, images):
-        """What the last layer learns to bring back: (B, side, side, C) -> (B, units of the layer below)."""
+        """What the last layer learns to bring back: images -> (B, units of the layer below)."""
         x = self.network.get_layer("flatten")(images)
         for number in range(1, self.depth):
             x = self.network.get_layer(f"code{number}")(self.network.get_layer(f"layer{number}")(x))
         return x
 
     def restore(self, code):
-        """The last layer alone: a code (B, n) of the layers below -> its reconstruction."""
         layer, activation = self.network.get_layer(f"layer{self.depth}"), self.network.get_layer(f"code{self.depth}")
         return self.network.get_layer(f"decoded{self.depth - 1}")(layer(activation(layer(code)), transposed=True))
 
     def get_config(self):
-        return {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "corruption": keras.saving.serialize_keras_object(self.corruption),
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "name": self.name,
-        }
+        names = ("network", "corruption", "alpha", "beta", "name")
+        return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
-            for name in ("network", "corruption")
-        }
-        return cls(**{**config, **parts})
-
-
-def upper_layer(network, *, kind, amount, exact, alpha, beta):
-    """Wrap a stack for the training of its last layer, see :class:`UpperLayer`; kinds for images become masking."""
-    kind = "masking" if kind in ("pixel", "block") else kind
-    return UpperLayer(network, Corrupt(kind, amount, exact, name="corrupt"), alpha, beta, name="upper_layer")
+        return cls(**keras.saving.deserialize_keras_object(config, custom_objects=custom_objects))
 
 
 def stack_of(model):
@@ -195,24 +160,19 @@ def copy_layers(source, target):
         target.get_layer(f"layer{number}").set_weights(source.get_layer(f"layer{number}").get_weights())
 
 
-def dense_encoder(model, *, side, color, preprocess):
-    """Codes of the patches of an image, as maps: the stack applied as a convolution with stride ``side // 4``.
+def dense_encoder(model, *, size, color, preprocess):
+    """Codes of the patches of an image, as maps: the stack applied as a convolution with stride ``size // 4``.
 
     Each patch is prepared by itself, as in training.
 
-    Args:
-        model: of any phase.
-        side: of the patches in pixels.
-        color, preprocess: as :class:`~tfssl.methods.DenoisingAutoencoder`.
-
     Returns:
-        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": (B, h, w, units of layer 1), ...}``.
+        ``Encoder``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": (B, h, w, units of layer 1), ...}``.
     """
     network = stack_of(model)
     rgb = x = layers.Input((None, None, 3), name="rgb")
     x = x if color else ops.image.rgb_to_grayscale(x)
     x = Whitening(name="whitening")(x) if preprocess == "whiten" else x
-    x = ops.image.extract_patches(x, side, strides=max(1, side // 4))  # (B, h, w, side * side * C)
+    x = ops.image.extract_patches(x, size, strides=max(1, size // 4))  # (B, h, w, size * size * C)
     x = x if preprocess == "none" else Standardize(3, FLAT[preprocess], name="standardize")(x)
     taps = {}
     for number in range(1, depth(network) + 1):
@@ -223,12 +183,10 @@ def dense_encoder(model, *, side, color, preprocess):
 
 def convolutional_encoder(model, *, color):
     """Maps of the trunk: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv4" or "conv5": ...}``."""
-    if any(layer.name == "trunk" for layer in model.layers):
-        rgb = layers.Input((None, None, 3), name="rgb")
-        taps = model.get_layer("trunk")(rgb if color else ops.image.rgb_to_grayscale(rgb))
-        return Encoder(rgb, taps, name="encoder")
-    names = [layer.name for layer in model.layers if layer.name.startswith("conv") and "_" not in layer.name]
-    trunk = keras.Model(model.input, {name: model.get_layer(name).output for name in names}, name="trunk")
+    maps = next((layer for layer in model.layers if layer.name == "trunk"), None)  # of an open backbone
+    if maps is None:
+        names = [layer.name for layer in model.layers if layer.name.startswith("conv") and "_" not in layer.name]
+        maps = keras.Model(model.input, {name: model.get_layer(name).output for name in names}, name="trunk")
     rgb = layers.Input((None, None, 3), name="rgb")
-    taps = trunk(rgb if color else ops.image.rgb_to_grayscale(rgb))
-    return Encoder(rgb, {name: taps[name] for name in names}, name="encoder")
+    taps = maps(rgb if color else ops.image.rgb_to_grayscale(rgb))
+    return Encoder(rgb, {name: taps[name] for name in maps.output}, name="encoder")

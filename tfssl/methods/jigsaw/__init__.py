@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from tfssl.errors import ConfigError
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper
+from tfssl.methods.base import Method, Paper, check_resize
 from tfssl.methods.jigsaw import data
 from tfssl.ops.permutations import KINDS, load_permutations, permutation_set
 
@@ -24,11 +24,11 @@ class Jigsaw(Method):
 
     Args:
         resize: images are scaled so that their shorter side has this many pixels (256).
-        crop_size: side of the square that becomes the puzzle, in pixels, a multiple of 3: cells of 75 pixels for 225
+        crop_size: of the square that becomes the puzzle, in pixels, a multiple of 3: cells of 75 pixels for 225
             (paper), of 85 for 255 (released code).
         random_crop: whether the square lies anywhere in the central square of ``resize`` pixels (paper), or in its
             center (released code).
-        tile: side of the square cut from each cell at random, in pixels (64; networks on whole cells: 75). The gap
+        tile: size of the square cut from each cell at random, in pixels (64; networks on whole cells: 75). The gap
             between the tiles of neighboring cells is 0 to 2 (cell - tile) pixels, cell - tile on average.
         channel_jitter: the channels of a tile are shifted against each other by up to this many pixels in x and y
             (2); 0 for none. This room is taken from the cell.
@@ -47,9 +47,6 @@ class Jigsaw(Method):
         fc6: units that describe one tile (paper: 512, released code: 1024).
         fc7: units that see all tiles (4096).
         dropout: fraction of units dropped after fc6 and fc7, in [0, 1) (0.5).
-
-    Reference:
-        M. Noroozi, P. Favaro: Unsupervised Learning of Visual Representations by Solving Jigsaw Puzzles. ECCV 2016.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -75,8 +72,7 @@ class Jigsaw(Method):
 
     @model_validator(mode="after")
     def _check_sizes(self):
-        if self.resize < self.crop_size:
-            raise ValueError(f"`resize` must be at least crop_size ({self.crop_size}). Received: resize={self.resize}")
+        check_resize(self.resize, self.crop_size)
         if self.tile + self.channel_jitter > self.cell:
             raise ValueError(
                 f"`tile` and `channel_jitter` must fit into a cell of {self.cell} pixels (crop_size / 3). "
@@ -91,7 +87,7 @@ class Jigsaw(Method):
 
     @property
     def cell(self):
-        """Side of a cell in pixels."""
+        """Size of a cell in pixels."""
         return self.crop_size // 3
 
     @functools.cached_property
@@ -125,20 +121,11 @@ class Jigsaw(Method):
         from tfssl.methods.jigsaw.loss import puzzle_accuracy, puzzle_loss
         from tfssl.methods.jigsaw.network import build_network
 
-        network = build_network(
-            self.backbone,
-            tile=self.tile,
-            permutations=self.permutations,
-            fc6=self.fc6,
-            fc7=self.fc7,
-            dropout=self.dropout,
-        )
-        network.compile(
-            optimizer if optimizer is not None else paper_optimizer(),
-            puzzle_loss(),
-            metrics=[puzzle_accuracy()],
-            jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
-        )
+        sizes = {name: getattr(self, name) for name in ("tile", "permutations", "fc6", "fc7", "dropout")}
+        network = build_network(self.backbone, **sizes)
+        # XLA fails under MirroredStrategy on CPU devices.
+        optimizer = optimizer or paper_optimizer()
+        network.compile(optimizer, puzzle_loss(), metrics=[puzzle_accuracy()], jit_compile=False)
         return network
 
     def encoder(self, model):
@@ -158,17 +145,12 @@ class Jigsaw(Method):
         options = {"limit": limit, "repeats": repeats, "seed": seed, "batch_size": batch_size, "progress": progress}
         return evaluate(self, model, data, out=out, **options)
 
-    def sample_sheet(self, model, data, path):
-        from tfssl.methods.jigsaw.evaluate import write_sheet
-
-        write_sheet(self, model, data, path)
-
 
 def paper_optimizer():
     """The released solver: SGD, momentum 0.9, weight decay 5e-4 of the kernels, 0.01 divided by 10 every 100,000 steps.
 
-    Different from it: biases learn at the rate of the weights, not twice it (Keras has no rate for each variable), and
-    the decay does not pass through the momentum.
+    Different from it: biases learn as fast as the weights, not twice as fast, and the decay does not pass through the
+    momentum.
     """
     import keras
 

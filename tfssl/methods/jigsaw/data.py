@@ -21,11 +21,6 @@ def cut_puzzle(method, image, rng):
     0 ... ``channel_jitter`` pixels in x and y. The room for that shift is kept free, so that no channel leaves the
     cell: the released code reads up to 2 pixels beyond it.
 
-    Args:
-        method: a :class:`~tfssl.methods.Jigsaw`.
-        image: ``PIL.Image``, RGB.
-        rng: ``numpy.random.Generator``.
-
     Returns:
         Tiles uint8 (9, tile, tile, 3) in the order of the slots, label int32, whether to project.
     """
@@ -36,7 +31,9 @@ def cut_puzzle(method, image, rng):
     projected = not gray and draws[4] < method.projection_fraction
     pixels = crop(method, image, draws[:2])
     corners = draw_corners(method, draws[5:])[permutations[label]]  # of the tile of each slot
-    tiles = _cut_gray(pixels, corners, method.tile) if gray else _cut(pixels, corners, method)
+    # A gray image has no channels that could be shifted against each other: all follow the first.
+    pixels, jitter = (_gray(pixels), 0) if gray else (pixels, method.channel_jitter)
+    tiles = _cut(pixels, corners, method.tile, jitter)
     return tiles, np.int32(label), np.bool_(projected)
 
 
@@ -45,26 +42,21 @@ def crop(method, image, draws):
     size = method.crop_size
     width, height = image.size
     shorter = min(width, height)
-    side = shorter * size / method.resize
-    free = shorter - side
+    cut = shorter * size / method.resize
+    free = shorter - cut
     across, down = draws * free if method.random_crop else (free / 2, free / 2)
     left, top = (width - shorter) / 2 + across, (height - shorter) / 2 + down
-    if side == size:  # no scaling: stay on the pixel grid
+    if cut == size:  # no scaling: stay on the pixel grid
         left, top = round(left), round(top)
         return np.asarray(image.crop((left, top, left + size, top + size)))
-    box = (left, top, min(left + side, width), min(top + side, height))  # rounding may lead out by a hair
+    box = (left, top, min(left + cut, width), min(top + cut, height))  # rounding may lead out by a hair
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
 def draw_corners(method, draws):
-    """Upper left corners (y, x) of each channel of the tile of each cell, in the crop's pixels.
+    """Upper left corners (y, x) of each channel of the tile of each cell, in the crop's pixels: int64 (9, 3, 2).
 
-    Args:
-        method: a :class:`~tfssl.methods.Jigsaw`.
-        draws: 72 numbers in [0, 1): for each cell the tile's offset (y, x), then the shifts of the channels.
-
-    Returns:
-        int64 array (9, 3, 2).
+    ``draws``: 72 numbers in [0, 1), for each cell the tile's offset (y, x), then the shifts of the channels.
     """
     draws = draws.reshape(TILES, 4, 2)
     offsets = (draws[:, :1] * (method.cell - method.tile - method.channel_jitter + 1)).astype(np.int64)
@@ -72,42 +64,24 @@ def draw_corners(method, draws):
     return _CELLS * method.cell + offsets + shifts
 
 
-def _cut(pixels, corners, method):
-    tile = method.tile
+def _cut(pixels, corners, tile, jitter):
     tiles = np.empty((TILES, tile, tile, 3), np.uint8)
     for slot, channels in enumerate(corners.tolist()):
-        if method.channel_jitter == 0:
-            y, x = channels[0]
-            tiles[slot] = pixels[y : y + tile, x : x + tile]
-            continue
-        for channel, (y, x) in enumerate(channels):
-            tiles[slot, :, :, channel] = pixels[y : y + tile, x : x + tile, channel]
+        for channel, (y, x) in enumerate(channels if jitter else channels[:1]):
+            which = channel if jitter else slice(None)
+            tiles[slot, :, :, which] = pixels[y : y + tile, x : x + tile, which]
     return tiles
 
 
-def _cut_gray(pixels, corners, tile):
-    # A gray image has no channels that could be shifted against each other: all follow the first.
+def _gray(pixels):
     total = pixels[..., 0].astype(np.uint16)
     total += pixels[..., 1]
     total += pixels[..., 2]
-    gray = ((total + 1) // 3).astype(np.uint8)[..., None]
-    tiles = np.empty((TILES, tile, tile, 3), np.uint8)
-    for slot, (y, x) in enumerate(corners[:, 0].tolist()):
-        tiles[slot] = gray[y : y + tile, x : x + tile]
-    return tiles
+    return ((total + 1) // 3).astype(np.uint8)[..., None]
 
 
 def to_inputs(method, tiles, projected):
-    """Network inputs of puzzles.
-
-    Args:
-        method: a :class:`~tfssl.methods.Jigsaw`.
-        tiles: uint8 (B, 9, t, t, 3), of known t.
-        projected: bool (B,), which puzzles lose their green - magenta component.
-
-    Returns:
-        float32 (B, 9, t, t, 3), see :func:`standardize`.
-    """
+    """Standardized tiles, float32, of uint8 (B, 9, t, t, 3); where bool (B,) says so, without green - magenta."""
     import tensorflow as tf
 
     tiles = tf.cast(tiles, tf.float32)
@@ -132,12 +106,13 @@ def standardize(tiles, normalization):
 
     if normalization == "none":
         return (tiles - tf.constant(MEAN_COLOR)) / PIXEL_SCALE
-    side = tiles.shape[2]
-    groups, count = (3, side * side) if normalization == "channel" else (1, 3 * side * side)
+    numbers = 3 * tiles.shape[2] ** 2
+    groups = 3 if normalization == "channel" else 1
+    count = numbers // groups
     # Products with a 0-1 matrix sum the pixels of each channel and spread the results again: several times as fast as
     # reductions and broadcasts over an innermost axis of three.
-    belongs = tf.constant(np.tile(np.eye(groups), (3 * side * side // groups, 1)), tf.float32)
-    flat = tf.reshape(tiles, (-1, 3 * side * side))
+    belongs = tf.constant(np.tile(np.eye(groups), (count, 1)), tf.float32)
+    flat = tf.reshape(tiles, (-1, numbers))
     # Multiplied by the number of pixels, levels of whole numbers stay whole numbers below 2^24 and the mean is exact.
     centered = flat * float(count) - tf.matmul(tf.matmul(flat, belongs), belongs, transpose_b=True)
     deviation = tf.sqrt(tf.matmul(tf.square(centered), belongs) / float(count))

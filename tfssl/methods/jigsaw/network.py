@@ -9,7 +9,7 @@ from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.registry import build
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.normalization import Standardize, batch_norm
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import is_open
 from tfssl.ops.patches import MEAN_COLOR, PIXEL_SCALE
 from tfssl.ops.permutations import TILES
 
@@ -30,13 +30,7 @@ def build_network(backbone, *, tile, permutations, fc6, fc7, dropout):
     released definition: 27,407,208 parameters for tiles of 75 pixels, fc6 of 512 and 1000 classes (the recognition
     form), 46,544,232 for 64 pixels, fc6 of 1024 and 1000 classes (the released one).
 
-    Args:
-        backbone: ``"alexnet"``, or ``"small"``: five convolutions of 32 to 96 channels with batch normalization.
-        tile: side of a tile in pixels.
-        permutations: number P of classes.
-        fc6: units that describe one tile.
-        fc7: units that see all tiles.
-        dropout: fraction of units dropped after fc6 and fc7.
+    Args: fields of :class:`~tfssl.methods.Jigsaw`.
 
     Returns:
         ``keras.Model``: standardized tiles (B, 9, tile, tile, 3) -> logits (B, P) in float32.
@@ -78,11 +72,10 @@ def to_caffenet(model, *, input_shape=(None, None, 3), classes=None, conv1_strid
 
     Args:
         model: a network of :func:`build_network` with backbone ``"alexnet"``.
-        input_shape: (height, width, channels) of the images.
+        input_shape, **options: of :func:`tfssl.backbones.build`.
         classes: number of classes of a new classifier, whose fully connected layers start at random; None for the
             taps conv1 ... conv5.
         conv1_stride: 4 in the paper; 2 is that of pretraining.
-        **options: further ones of :func:`tfssl.backbones.alexnet.alexnet`.
 
     Returns:
         ``keras.Model``: standardized images (B, H, W, 3) -> ``{tap: (B, h, w, c)}``, or logits (B, classes).
@@ -97,7 +90,7 @@ def to_caffenet(model, *, input_shape=(None, None, 3), classes=None, conv1_strid
 
 
 def build_encoder(model, backbone, normalization):
-    """Features of whole images: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
+    """Features of whole images.
 
     An image is standardized as a tile is. The small tower is applied as it is and shares its variables with the
     model; CaffeNet is a copy with stride 4, see :func:`to_caffenet`.
@@ -105,7 +98,9 @@ def build_encoder(model, backbone, normalization):
     rgb = layers.Input((None, None, 3), name="rgb")
     tower = to_caffenet(model) if backbone == "alexnet" else model.get_layer("tower")
     taps = tower(normalizer(normalization)(rgb))
-    return Encoder(rgb, {name: taps[name] for name in tower.output if name != "pool5"}, name="encoder")
+    return Encoder(
+        rgb, {name: taps[name] for name in model.get_layer("tower").output if name != "pool5"}, name="encoder"
+    )
 
 
 def normalizer(normalization):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper
+from tfssl.methods.base import CropArea, Method, Paper, check_resize
 from tfssl.methods.split_brain import data
 
 Objective = Literal["classification", "regression"]
@@ -30,14 +30,10 @@ class SplitBrain(Method):
             32 to 96 channels for CPUs.
         fc: channels of fc6 and fc7, of both halves together (4096); even.
         resize: images are scaled so that their shorter side has this many pixels (256); null keeps their size.
-        crop_size: side of the training crops in pixels (180). The network predicts 12x12 cells of them, the mean of
+        crop_size: of the training crops in pixels (180). The network predicts 12x12 cells of them, the mean of
             each (the paper does not say how it reduced them).
         crop_area: (smallest, largest) fraction of the image's area that a crop covers, scaled to ``crop_size``; null
             cuts crops without scaling.
-
-    Reference:
-        R. Zhang, P. Isola, A. A. Efros: Split-Brain Autoencoders: Unsupervised Learning by Cross-Channel Prediction.
-        CVPR 2017.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -57,7 +53,7 @@ class SplitBrain(Method):
     fc: int = Field(4096, ge=2, multiple_of=2)
     resize: int | None = Field(256, ge=8)
     crop_size: int = Field(180, ge=8, le=1024)
-    crop_area: tuple[float, float] | None = None
+    crop_area: CropArea = None
 
     @model_validator(mode="after")
     def _check_fields(self):
@@ -67,14 +63,7 @@ class SplitBrain(Method):
                 f"`crop_size` must be at least {smallest} pixels for backbone {self.backbone!r}. "
                 f"Received: crop_size={self.crop_size}"
             )
-        if self.resize is not None and self.resize < self.crop_size:
-            raise ValueError(
-                f"`resize` must be at least crop_size ({self.crop_size}), or null. Received: resize={self.resize}"
-            )
-        if self.crop_area is not None and not 0 < self.crop_area[0] <= self.crop_area[1] <= 1:
-            raise ValueError(
-                f"`crop_area` must be two increasing fractions in (0, 1]. Received: crop_area={self.crop_area}"
-            )
+        check_resize(self.resize, self.crop_size)
         if self.input_dropout and self.task != "autoencoder":
             raise ValueError(
                 f"`input_dropout` is for task 'autoencoder'; leave it out. Received: input_dropout={self.input_dropout}"
@@ -88,10 +77,10 @@ class SplitBrain(Method):
 
     @property
     def min_size(self):
-        return data.crop_of(self).min_size
+        return self.crop.min_size
 
     def sample(self, example, rng, training):
-        return (data.crop_of(self).apply(example["image"], rng if training else None),)
+        return (self.crop.apply(example["image"], rng if training else None),)
 
     def prepare(self, pixels):
         return data.to_example(pixels, self.grid_cells)
@@ -100,26 +89,17 @@ class SplitBrain(Method):
         """The training loss, a :class:`tfssl.methods.split_brain.loss.CrossChannelLoss`."""
         from tfssl.methods.split_brain.loss import CrossChannelLoss
 
-        return CrossChannelLoss(
-            None if self.task == "ab_to_l" else self.ab, None if self.task == "l_to_ab" else self.lightness
-        )
+        ab, lightness = self.task != "ab_to_l", self.task != "l_to_ab"
+        return CrossChannelLoss(self.ab if ab else None, self.lightness if lightness else None)
 
     def model(self, optimizer=None):
         from tfssl.methods.split_brain.loss import output_channels
         from tfssl.methods.split_brain.network import build_network
 
-        network = build_network(
-            self.task,
-            self.backbone,
-            fc=self.fc,
-            outputs=output_channels(self.ab, self.lightness),
-            input_dropout=self.input_dropout,
-        )
-        network.compile(
-            optimizer if optimizer is not None else borrowed_optimizer(),
-            self.loss(),
-            jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
-        )
+        outputs = output_channels(self.ab, self.lightness)
+        network = build_network(self.task, self.backbone, fc=self.fc, outputs=outputs, input_dropout=self.input_dropout)
+        # XLA fails under MirroredStrategy on CPU devices.
+        network.compile(optimizer or borrowed_optimizer(), self.loss(), jit_compile=False)
         return network
 
     def encoder(self, model):
@@ -148,14 +128,9 @@ class SplitBrain(Method):
 
         return evaluate(self, model, data, out=out, limit=limit, batch_size=batch_size, progress=progress)
 
-    def sample_sheet(self, model, data, path):
-        from tfssl.methods.split_brain.evaluate import write_sheet
-
-        write_sheet(self, model, data, path)
-
 
 def borrowed_optimizer():
-    """Adam with rates of 3e-5, 1e-5, 3e-6 and 1e-6 from steps 0, 240,000, 300,000 and 400,000 on, weight decay 1e-3.
+    """Adam at 3e-5, 1e-5, 3e-6 and 1e-6 from steps 0, 240,000, 300,000 and 400,000 on, weight decay 1e-3.
 
     The paper prints none; this is the solver of its sibling, the AlexNet of Colorful Image Colorization.
     """

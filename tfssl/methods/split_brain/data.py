@@ -2,18 +2,9 @@
 
 import numpy as np
 
-from tfssl.data.crop import Crop
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import OPEN_STRIDE, is_open
 from tfssl.ops.bytes_lab import ab, lightness
 from tfssl.ops.geometry import cell_weights, pooled_size
-
-OPEN_STRIDE = 8
-"""Pixels per grid cell that is predicted with a network of others."""
-
-
-def crop_of(method):
-    """How examples are cut, a :class:`tfssl.data.crop.Crop`."""
-    return Crop(method.crop_size, resize=method.resize, area=method.crop_area)
 
 
 def grid_size(backbone, size):
@@ -26,17 +17,7 @@ def grid_size(backbone, size):
 
 
 def to_example(pixels, cells):
-    """Inputs and targets of crops.
-
-    Targets are averages over equally large cells; the paper does not say how it reduced them.
-
-    Args:
-        pixels: uint8 (B, H, W, 3).
-        cells: along each axis.
-
-    Returns:
-        Two float32 arrays, (B, H, W, 3) and (B, cells, cells, 3): L in [0, 100], a and b.
-    """
+    """Lab, float32 (B, H, W, 3), of crops, uint8, and its averages over equally large cells, (B, cells, cells, 3)."""
     lab = np.concatenate([lightness(pixels)[..., None], ab(pixels)], axis=-1)
     height, width = lab.shape[1:3]
     rows = cell_weights(height, cells) @ lab.reshape(len(lab), height, width * 3)

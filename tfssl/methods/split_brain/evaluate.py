@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfssl.data.examples import Skipped
-from tfssl.data.source import check_source
-from tfssl.data.spread import spread_examples
-from tfssl.errors import ConfigError, ModelError
+from tfssl.data.examples import Skipped, spread_examples
+from tfssl.errors import ModelError
 from tfssl.evaluation.record import method_record
-from tfssl.methods.split_brain.data import crop_of, to_example
+from tfssl.methods.split_brain.data import to_example
 from tfssl.methods.split_brain.loss import AB_SCALE, LIGHTNESS_SCALE, ab_class, lightness_class
 from tfssl.methods.split_brain.network import LIGHTNESS_BINS
 from tfssl.ops.ab_bins import CENTERS
@@ -18,7 +16,6 @@ from tfssl.ops.color import lab_to_rgb
 from tfssl.visualization.sheet import picture_sheet
 
 _LIGHTNESS_CENTERS = (np.arange(LIGHTNESS_BINS, dtype=np.float32) + 0.5)[:, None] * (100.0 / LIGHTNESS_BINS)
-
 
 METRICS = {
     f"{part}_{name}": (unit, higher, {"constant": f"{part}_{name}_constant"})
@@ -29,16 +26,7 @@ METRICS = {
 
 
 def evaluate(method, model, data, *, out=None, limit=None, batch_size=32, progress=None):
-    """Predict the cells of center crops, and compare with what is there.
-
-    Args:
-        method: the :class:`~tfssl.methods.SplitBrain` that the model belongs to.
-        model: its network.
-        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
-        out: folder for ``metrics.json`` and ``sheet.png``; None writes nothing.
-        limit: use only the first so many readable images; None for all.
-        batch_size: images that the network sees at a time; changes nothing but memory.
-        progress: called with (images done, images in all) after each batch.
+    """Predict the cells of center crops, and compare with what is there; see ``Method.evaluate``.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`, for ``ab`` and for ``lightness``, as far as the task predicts them:
@@ -50,35 +38,18 @@ def evaluate(method, model, data, *, out=None, limit=None, batch_size=32, progre
         - of regressions ``ab_loss`` alone;
 
         and ``loss`` beside that of guessing, the counts ``images`` and ``images_skipped``.
-
-    Raises:
-        SourceError: if the source holds no readable image, or is mostly unreadable.
-        ConfigError: if limit is below 1.
-        ModelError: if the model predicts NaN.
     """
-    if limit is not None and limit < 1:
-        raise ConfigError(f"`limit` must be at least 1. Received: limit={limit}")
-    source = method.open(data)
-    check_source(source)
-    skipped = Skipped()
-    batches = method.dataset(source, batch_size=batch_size, training=False, skipped=skipped, limit=limit)
-    loss, total, done = method.loss(), min(len(source), limit or len(source)), 0
+    source, skipped, loss, done = method.open(data), Skipped(), method.loss(), 0
     tallies = {name: _Tally(name, getattr(loss, name)) for name in ("ab", "lightness") if getattr(loss, name)}
-    for lab, truth in batches:
+    for lab, truth in method.measured(source, batch_size, skipped, limit=limit, progress=progress):
         scores = model(lab, training=False)
         losses, scores = loss.parts(truth, scores), loss.split_scores(scores)
         for name, tally in tallies.items():
             tally.add(np.asarray(scores[name]), np.asarray(losses[name], np.float64), truth.numpy())
         done += len(lab)
-        if progress is not None:
-            progress(done, total)
     metrics = {name: value for tally in tallies.values() for name, value in tally.metrics().items()}
-    metrics |= {
-        "loss": sum(metrics[f"{name}_loss"] for name in tallies),
-        "baseline": method.baseline,
-        "images": float(done),
-        "images_skipped": float(len(skipped.reasons)),
-    }
+    metrics |= {"loss": sum(metrics[f"{name}_loss"] for name in tallies), "baseline": method.baseline}
+    metrics |= {"images": float(done), "images_skipped": float(len(skipped.reasons))}
     if not np.isfinite(metrics["loss"]):
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
     record = method_record(method, metrics, METRICS, skipped=skipped.reasons)
@@ -139,21 +110,9 @@ def values(name, kind, scores):
 def write_sheet(method, model, data, path, count=6):
     """Draw images, one in each column: the truth, its L with the predicted ab, its L, and the predicted L.
 
-    Predictions of a grid are enlarged to the size of the image. The images are spread evenly over the source and
-    always the same; unreadable ones give way to the next.
-
-    Args:
-        method: a :class:`~tfssl.methods.SplitBrain`.
-        model: its network.
-        data: see :func:`tfssl.data.images.image_source`.
-        path: PNG to write.
-        count: number of images.
-
-    Raises:
-        SourceError: if no image is readable.
+    Predictions of a grid are enlarged to the size of the image.
     """
-    crop = crop_of(method)
-    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: crop.apply(example["image"])))
+    crops = np.stack(spread_examples(method.open(data), count, lambda example, _: method.crop.apply(example["image"])))
     lab, _ = to_example(crops, method.grid_cells)
     loss = method.loss()
     scores = loss.split_scores(model(lab, training=False))
@@ -170,10 +129,7 @@ def write_sheet(method, model, data, path, count=6):
     picture_sheet(rows, path, labels=texts, cell=160)
 
 
-def _enlarge(grid, side):
-    """(h, w, channels) to float32 (side, side, channels), bilinear."""
-    channels = [
-        Image.fromarray(grid[..., i].astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
-        for i in range(grid.shape[-1])
-    ]
-    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+def _enlarge(grid, size):
+    """(h, w, channels) to float32 (size, size, channels), bilinear."""
+    channels = [Image.fromarray(channel) for channel in np.moveaxis(grid.astype(np.float32), -1, 0)]
+    return np.stack([np.asarray(c.resize((size, size), Image.Resampling.BILINEAR)) for c in channels], axis=-1)

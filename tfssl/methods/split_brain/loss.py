@@ -13,11 +13,7 @@ KINDS = ("classification", "regression")
 
 
 def output_channels(ab, lightness):
-    """``{"ab": channels, "lightness": channels}`` of the predictions.
-
-    Args:
-        ab, lightness: ``"classification"`` or ``"regression"``.
-    """
+    """``{"ab": channels, "lightness": channels}`` of predictions, each ``"classification"`` or ``"regression"``."""
     return {
         "ab": NUM_BINS if ab == "classification" else 2,
         "lightness": LIGHTNESS_BINS if lightness == "classification" else 1,
@@ -37,7 +33,7 @@ def lightness_class(lightness):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class CrossChannelLoss(keras.losses.Loss):
-    """The sum of the losses of ab and of L, each averaged over places and images (paper, equations 1 to 3).
+    """The sum of the losses of ab and of L, each averaged over cells and images (paper, equations 1 to 3).
 
     Classification: cross-entropy with the nearest bin, neither soft encoding nor rebalancing. Regression:
     ``1/2 |x - x'|^2`` in units of 110 (ab) and 50 (L).
@@ -47,13 +43,10 @@ class CrossChannelLoss(keras.losses.Loss):
         lightness: the same of L.
 
     Call: ``y_true`` Lab (B, h, w, 3), ``y_pred`` scores (B, h, w, C), those of ab before those of L.
-
-    Raises:
-        ValueError: if an argument is something else, or both are None.
     """
 
-    def __init__(self, ab, lightness, name="cross_channel_loss", reduction="sum_over_batch_size", **kwargs):
-        super().__init__(name=name, reduction=reduction, **kwargs)
+    def __init__(self, ab, lightness, name="cross_channel_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
         for argument, kind in (("ab", ab), ("lightness", lightness)):
             if kind is not None and kind not in KINDS:
                 raise ValueError(f"`{argument}` must be one of {KINDS} or None. Received: {argument}={kind!r}")
@@ -66,7 +59,7 @@ class CrossChannelLoss(keras.losses.Loss):
         return sum(self.parts(y_true, y_pred).values())
 
     def parts(self, y_true, y_pred):
-        """``{"ab": loss of each place (B, h, w), "lightness": ...}``, of what is predicted."""
+        """``{"ab": loss of each cell (B, h, w), "lightness": ...}``, of what is predicted."""
         lab = ops.cast(y_true, "float32")
         losses = {}
         for name, scores in self.split_scores(y_pred).items():

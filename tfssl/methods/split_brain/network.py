@@ -17,8 +17,7 @@ from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.color import Lab
 from tfssl.layers.normalization import batch_norm
-from tfssl.methods.backbone import is_open
-from tfssl.methods.split_brain.data import OPEN_STRIDE
+from tfssl.methods.opened import OPEN_STRIDE, is_open
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers that an encoder exposes."""
@@ -26,15 +25,7 @@ TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 LIGHTNESS_BINS = 50
 """Classes of L, 2 units wide."""
 
-MIDDLE_LIGHTNESS = 50.0
-"""Taken from L before it enters a network."""
-
-SMALL_WIDTHS = (32, 64, 96, 96, 96)
-"""Channels of conv1 ... conv5 of the small backbone, of both halves together."""
-
-SMALLEST_SIDE = {"alexnet": 23, "small": 8}
-"""Pixels that an image needs."""
-
+_SMALL_WIDTHS = (32, 64, 96, 96, 96)  # of conv1 ... conv5 of the small backbone, of both halves together
 _DEVIATION = 25.0  # of L, a and b, about
 _CHANNELS = {"lightness": slice(0, 1), "ab": slice(1, 3), "lab": slice(0, 3)}
 
@@ -48,18 +39,15 @@ def build_network(task, backbone, *, fc, outputs, input_dropout=0.0):
     - ``"autoencoder"``: one stream of the full width sees Lab, or what ``input_dropout`` leaves of it, and predicts it.
 
     Args:
-        task: one of these names.
-        backbone: ``"alexnet"`` or ``"small"``.
-        fc: channels of fc6 and fc7 (convolutions) of a network of the full width.
+        task, backbone, fc, input_dropout: fields of :class:`~tfssl.methods.SplitBrain`.
         outputs: ``{"ab": channels, "lightness": channels}`` of the predictions.
-        input_dropout: fraction of the input's numbers that are zero in training, in ``"autoencoder"``.
 
     Returns:
         ``keras.Model``: Lab (B, H, W, 3) -> scores (B, h, w, C) in float32: those of ab, then those of L, as far as the
         task predicts them. h and w: :func:`~tfssl.methods.split_brain.data.grid_size`.
     """
     lab = layers.Input((None, None, 3), name="lab")
-    x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
+    x = _centered(lab)
     if task == "split":
         from_lightness = _stream(backbone, "lightness", fc // 2, halves=2)(x[..., :1])
         from_ab = _stream(backbone, "ab", fc // 2, halves=2)(x[..., 1:])
@@ -87,13 +75,15 @@ def build_network(task, backbone, *, fc, outputs, input_dropout=0.0):
     return keras.Model(lab, x, name=f"split_brain_{'open' if is_open(backbone) else backbone}")
 
 
+def _centered(lab):
+    return layers.Rescaling(1.0, offset=[-50.0, 0.0, 0.0], dtype="float32", name="center")(lab)
+
+
 def _stream(backbone, sees, fc, *, halves=1):
     """``{"conv1": ..., "conv5": ..., "fc7": ...}`` of some channels of centered Lab, as a model ``<sees>_stream``.
 
-    Args:
-        sees: ``"lightness"``, ``"ab"`` or ``"lab"``; also put before all layer names, by which weights are found.
-        fc: channels of fc6 and fc7.
-        halves: 2 for half the width of the convolutions; an open backbone is a whole network for each stream.
+    ``sees`` (a key of ``_CHANNELS``) stands before all layer names, by which weights are found. ``halves``: 2 for half
+    the width of the convolutions; an open backbone is a whole network for each stream.
     """
     channels = _CHANNELS[sees]
     pixels = layers.Input((None, None, channels.stop - channels.start), name=sees)
@@ -112,7 +102,7 @@ def _stream(backbone, sees, fc, *, halves=1):
 def _alexnet_taps(pixels, fc, halves, prefix):
     """The fully convolutional AlexNet of the paper's appendix: conv -> BN -> ReLU; fc6 dilated, padded by 5.
 
-    The appendix prints a padding of 6, which would give 14x14 places for its 12x12; the released files have 5.
+    The appendix prints a padding of 6, which would give 14x14 cells for its 12x12; the released files have 5.
     """
     taps = alexnet(
         pixels,
@@ -135,8 +125,8 @@ def _alexnet_taps(pixels, fc, halves, prefix):
 
 
 def _small_taps(pixels, fc, halves, prefix):
-    """Five 3x3 convolutions for images of 64 pixels, of which 8x8 places are predicted."""
-    widths = tuple(width // halves for width in SMALL_WIDTHS)
+    """Five 3x3 convolutions for images of 64 pixels, of which 8x8 cells are predicted."""
+    widths = tuple(width // halves for width in _SMALL_WIDTHS)
     taps = alexnet_s(
         pixels, widths=widths, conv1_kernel=3, conv1_stride=1, normalization="batch", fc=None, name_prefix=prefix
     )
@@ -145,20 +135,14 @@ def _small_taps(pixels, fc, halves, prefix):
 
 
 def build_encoder(model):
-    """Features of whole images: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``.
-
-    The streams' maps one behind the other, those of L first, as if they were one network. Shares the model's variables.
-    """
+    """Features of whole images, by the model's variables: the streams' maps one behind the other, those of L first."""
     rgb = layers.Input((None, None, 3), name="rgb")
-    lab = Lab(dtype="float32", name="to_lab")(rgb)
-    x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
+    x = _centered(Lab(dtype="float32", name="to_lab")(rgb))
     taps = [stream(x[..., _CHANNELS[name]]) for name, stream in streams(model).items()]
-    names = [tap for tap in taps[0] if tap != "fc7"]
-    if len(taps) == 1:
-        return Encoder(rgb, {name: taps[0][name] for name in names}, name="encoder")
-    joined = {
-        name: layers.Concatenate(dtype="float32", name=f"{name}_both")([half[name] for half in taps]) for name in names
-    }
+    joined = {name: [half[name] for half in taps] for name in taps[0] if name != "fc7"}
+    for name, maps in joined.items():
+        both = layers.Concatenate(dtype="float32", name=f"{name}_both")
+        joined[name] = both(maps) if len(maps) > 1 else maps[0]
     return Encoder(rgb, joined, name="encoder")
 
 
@@ -179,18 +163,14 @@ def to_alexnet(model, *, conv1_padding=0):
         conv1_padding: zeros around the image; 0 as in the paper's evaluation: 227 pixels give 55, 27, 13, 13, 13.
 
     Returns:
-        ``keras.Model``: RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``, with variables of its own.
-
-    Raises:
-        ValueError: if the model is another.
+        :class:`~tfssl.backbones.encoder.Encoder` with variables of its own.
     """
     halves = {name: fold_batch_normalization(stream) for name, stream in streams(model).items()}
     kernels = [[half.get_layer(f"{name}_{tap}_conv").get_weights() for name, half in halves.items()] for tap in TAPS]
     if len(halves) != 2 or kernels[0][0][0].shape != (11, 11, 1, WIDTHS[0] // 2):
         raise ValueError("`model` must be a network of task 'split' and backbone 'alexnet'")
     rgb = layers.Input((None, None, 3), name="rgb")
-    lab = Lab(dtype="float32", name="to_lab")(rgb)
-    x = layers.Rescaling(1.0, offset=[-MIDDLE_LIGHTNESS, 0.0, 0.0], dtype="float32", name="center")(lab)
+    x = _centered(Lab(dtype="float32", name="to_lab")(rgb))
     taps = alexnet(
         x, conv1_padding=conv1_padding, normalization=None, fc=None, initializer=initializers.Zeros(), bias=0.0
     )

@@ -5,8 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tfssl.methods.backbone import Backbone, is_open
+from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper, Phase
+from tfssl.methods.opened import is_open
 from tfssl.methods.spot_artifacts import data
 
 _WIDTHS = {"alexnet": (32, 64, 128, 256, 512), "small": (8, 16, 32, 64)}
@@ -26,13 +27,13 @@ class SpotArtifacts(Method):
     code, nor here.
 
     Args:
-        crop_size: side of the images in pixels, a multiple of 16 (``"alexnet"``) or 8 (``"small"``).
+        crop_size: of the images in pixels, a multiple of 16 (``"alexnet"``) or 8 (``"small"``).
         crop_area: (smallest, largest) fraction of an image's area that a training crop shows.
         color_jitter: whether brightness and saturation of training crops change (by up to 32 levels of 255, and by a
             factor of 0.5 to 1.5).
         theta: probability that a cell of the features is dropped, in (0, 1) (code: 0.7; the paper's base case is
             0.5, unconfirmed).
-        local_mean: side of the window whose mean replaces dropped features, odd (code: 3).
+        local_mean: size of the window whose mean replaces dropped features, odd (code: 3).
         repair: whether there is a repair network; without it damaged features are decoded as they are, as a control.
         real: ``"autoencoded"``, or ``"raw"``, as a control: the discriminator then knows real images by their
             sharpness.
@@ -42,8 +43,8 @@ class SpotArtifacts(Method):
             repair network (30).
         objective: ``"swapped"``: the repair network lowers the discriminator's cross-entropy with swapped labels (as
             described); ``"confusion"``: it lowers the sum of all losses that the released code has collected by then,
-            the discriminator's own among them. Labels and swapped labels together are lowest where the discriminator
-            is undecided, and the mask is made easier to see.
+            the discriminator's own among them: lowest where the discriminator is undecided, and the mask is made easier
+            to see.
         l2: weight of the penalty ``l2 / 2 * sum(kernel ** 2)`` on the networks that learn (5e-5).
         backbone: ``"alexnet"`` (grouped, for GPUs) or ``"small"`` (for CPUs; five 3x3 convolutions with batch
             normalization, an autoencoder of 8 to 64 channels).
@@ -52,10 +53,7 @@ class SpotArtifacts(Method):
         dropout: fraction of units dropped after fc6, in [0, 1) (0.5).
         autoencoder_fraction: fraction of a run's epochs that the autoencoder gets, in (0, 1) (0.5: 500 of 1000).
         autoencoder_learning_rate_scale: its learning rate as a multiple of the run's (1).
-        discriminator_learning_rate_scale: learning rate of the discriminator as a multiple of the repair network's (1).
-
-    Reference:
-        S. Jenni, P. Favaro: Self-Supervised Feature Learning by Learning to Spot Artifacts. CVPR 2018.
+        discriminator_learning_rate_scale: the discriminator's, as a multiple of the repair network's (1).
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -114,20 +112,23 @@ class SpotArtifacts(Method):
 
     @property
     def cells(self):
-        """Cells along a side of the features."""
+        """Cells of the features along each axis."""
         return self.crop_size // self.stride
 
     @property
     def min_size(self):
-        return data.min_size(self)
+        return max(data.crop_of(self).min_size, math.ceil(self.crop_size / data.TEST_SIZE))
 
     def sample(self, example, rng, training):
-        omega = data.draw_damage(self, rng)
+        omega = (rng.random((self.cells, self.cells, 1)) >= self.theta).astype("uint8")  # 1: the cell is kept
         pixels = data.cut(self, example["image"], rng, training)
         return pixels, omega, data.draw_color(rng if training and self.color_jitter else None)
 
     def prepare(self, pixels, omega, colors):
-        return data.to_example(pixels, omega, colors)
+        import tensorflow as tf
+
+        images = data.change_color(tf.cast(pixels, tf.float32) / 255.0, colors)
+        return {"images": images, "omega": tf.cast(omega, tf.float32)}, images
 
     @property
     def phases(self):
@@ -157,7 +158,7 @@ class SpotArtifacts(Method):
     def adversarial(self, optimizer=None, previous=None):
         """A new, compiled model of the second phase, on the autoencoder ``previous`` or on a random one."""
         from tfssl.methods.spot_artifacts import network
-        from tfssl.methods.spot_artifacts.adversarial import SpottingModel
+        from tfssl.methods.spot_artifacts.adversarial import OPTIONS, SpottingModel
 
         widths = self._widths
         networks = {"encoder": network.build_encoder(widths), "decoder": network.build_decoder(widths)}
@@ -169,8 +170,7 @@ class SpotArtifacts(Method):
         networks["discriminator"] = network.build_discriminator(
             self.backbone, size=self.crop_size, fc6=self.fc6, dropout=self.dropout, pool5=self.pool5
         )
-        names = ("local_mean", "real", "objective", "mask_weight", "reconstruction_weight", "l2")
-        model = SpottingModel(networks, **{name: getattr(self, name) for name in names}, name="spot_artifacts")
+        model = SpottingModel(networks, **{name: getattr(self, name) for name in OPTIONS}, name="spot_artifacts")
         model.compile(optimizer if optimizer is not None else paper_optimizer(), self.discriminator_learning_rate_scale)
         return model
 
@@ -178,7 +178,6 @@ class SpotArtifacts(Method):
         return self.adversarial(optimizer)
 
     def encoder(self, model):
-        """The convolutions of the discriminator."""
         from tfssl.methods.spot_artifacts.network import feature_encoder
 
         return feature_encoder(model.discriminator)
@@ -193,24 +192,19 @@ class SpotArtifacts(Method):
     def evaluate(self, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):
         from tfssl.methods.spot_artifacts.evaluate import evaluate
 
-        options = {"limit": limit, "seed": seed, "batch_size": batch_size, "progress": progress}
-        return evaluate(self, model, data, out=out, **options)
+        return evaluate(self, model, data, out=out, limit=limit, seed=seed, batch_size=batch_size, progress=progress)
 
     def sample_sheet(self, model, data, path):
-        from tfssl.methods.spot_artifacts.sheets import write_autoencoder_sheet, write_sheet
+        from tfssl.methods.spot_artifacts.evaluate import write_sheet
 
-        draw = write_autoencoder_sheet if model.name == "autoencoder" else write_sheet
-        draw(self, model, data, path)
+        write_sheet(self, model, data, path)
 
 
 def paper_optimizer(steps=195_250):
     """Adam of the released code: 3e-4, falling linearly to 1 % of it over the first 90 % of a phase's steps.
 
-    ``beta_1 = 0.5``, ``epsilon = 1e-5``. Different from it: biases learn at the rate of the weights, not twice it
-    (Keras has no learning rate for each variable).
-
-    Args:
-        steps: of one phase; 500 epochs of 100,000 images in batches of 2 x 128.
+    Biases learn at the rate of the weights, not twice it: Keras has no learning rate for each variable. ``steps`` are
+    those of one phase; 500 epochs of 100,000 images in batches of 2 x 128.
     """
     import keras
 

@@ -8,6 +8,8 @@ from tfssl.methods.adversarial import AdversarialModel
 from tfssl.methods.spot_artifacts.loss import intact_error, l2_penalty, mask_loss, spotting_loss
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL, decode
 
+OPTIONS = ("local_mean", "real", "objective", "mask_weight", "reconstruction_weight", "l2")
+
 
 @keras.saving.register_keras_serializable(package="tfssl", name="SpottingGame")  # as in finished runs
 class SpottingModel(AdversarialModel):
@@ -20,14 +22,8 @@ class SpottingModel(AdversarialModel):
     Args:
         networks: ``encoder``, ``decoder``, ``discriminator`` and, unless damage is to stay unrepaired, ``repairer``, of
             :mod:`tfssl.methods.spot_artifacts.network`. The autoencoder is frozen here.
-        local_mean: side of the window that dropped features are averaged over.
-        real: ``"autoencoded"`` or ``"raw"``: what the discriminator is to call real.
-        objective: ``"swapped"``: the repair network lowers the cross-entropy with swapped labels; ``"confusion"``: the
-            released code's sum of all losses, see :class:`~tfssl.methods.SpotArtifacts`.
-        mask_weight: of the mask loss.
-        reconstruction_weight: of the square error.
-        l2: of the penalty on kernels.
-        **kwargs: of ``keras.Model``.
+        **options: ``local_mean``, ``real``, ``objective``, ``mask_weight``, ``reconstruction_weight`` and ``l2`` as
+            :class:`~tfssl.methods.SpotArtifacts`; others go to ``keras.Model``.
 
     Inputs: ``{"images": (B, H, W, 3) in [-1, 1], "omega": (B, h, w, 1)}``. Output: logits (B, 2) of the corrupt
     images.
@@ -35,17 +31,10 @@ class SpottingModel(AdversarialModel):
 
     metric_names: tuple[str, ...] = ("loss", "accuracy", "class_loss", "mask_loss", "swapped_loss", "intact_error")
 
-    def __init__(self, networks, *, local_mean, real, objective, mask_weight, reconstruction_weight, l2, **kwargs):
-        super().__init__(networks, **kwargs)
-        self.options = {
-            "local_mean": local_mean,
-            "real": real,
-            "objective": objective,
-            "mask_weight": mask_weight,
-            "reconstruction_weight": reconstruction_weight,
-            "l2": l2,
-        }
-        self.damage = Damage(local_mean, name="damage")
+    def __init__(self, networks, **options):
+        self.options = {name: options.pop(name) for name in OPTIONS}
+        super().__init__(networks, **options)
+        self.damage = Damage(self.options["local_mean"], name="damage")
         for network in (self.encoder, self.decoder):
             network.trainable = False
 
@@ -58,11 +47,7 @@ class SpottingModel(AdversarialModel):
         return [self.discriminator]
 
     def paint(self, inputs, training=False):
-        """The images that the discriminator gets to see.
-
-        Args:
-            inputs: a batch, see the class.
-            training: whether the repair layers normalize by the batch; the autoencoder never does.
+        """The images that the discriminator gets to see; the autoencoder never normalizes by the batch.
 
         Returns:
             ``{"autoencoded": D(phi), "repaired": the corrupt images, "real": what they are to be told from}``,

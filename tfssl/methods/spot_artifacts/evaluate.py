@@ -1,24 +1,29 @@
-"""How well a trained discriminator spots repaired images and their damage, and how good the images are."""
+"""How well a trained discriminator spots repaired images and their damage, and how good the images are; sheets."""
 
 import csv
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from scipy.special import expit
 
+from tfssl.data.examples import spread_examples
 from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.record import method_record
 from tfssl.files import writing
+from tfssl.layers.corruption import Damage
 from tfssl.methods.spot_artifacts.loss import mask_loss, spotting_loss
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
-from tfssl.methods.spot_artifacts.sheets import write_sheet
+from tfssl.visualization.sheet import picture_sheet
+
+_CELL = 144  # of the sheet, in pixels
 
 COLUMNS = (
     "name", "status", "dropped", "real_logit", "corrupt_logit", "class_loss", "mask_loss", "mask_auc",
     "psnr_autoencoder", "psnr_damaged", "psnr_repaired", "psnr_mean_color",
 )  # fmt: skip
 """Of ``per_image.csv``. The logits are those of "real" less those of "corrupt": positive is judged real."""
-
 
 METRICS = {
     "accuracy": ("fraction", True, {"chance": "chance"}),
@@ -44,27 +49,19 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
     Args:
         method: the :class:`~tfssl.methods.SpotArtifacts` that the model belongs to.
         model: its :class:`~tfssl.methods.spot_artifacts.adversarial.SpottingModel`.
-        data: photographs that it was not trained on, see :func:`tfssl.data.images.image_source`.
+        data, limit, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
         out: folder for ``metrics.json``, ``per_image.csv`` and ``sheet.png``; None writes nothing.
-        limit: use only the first so many images; None for all.
         seed: of the damage; the same seed gives the same.
         batch_size: images that the networks see at a time; changes nothing but memory.
-        progress: called with (images done, images in all) after each batch.
 
     Returns:
-        :class:`~tfssl.evaluation.record.Record`:
-
-        - ``accuracy``: fraction of right answers, over real and corrupt images in equal numbers, so that ``chance`` is
-          0.5; ``accuracy_real`` and ``accuracy_corrupt`` of each kind; ``auc``: area under the ROC curve of the
-          difference of logits;
-        - ``mask_auc``: area under the ROC curve of the predicted damage over all cells of all corrupt images (NaN
-          if all or none were dropped), ``mask_accuracy`` at a probability of 1/2 beside ``mask_accuracy_constant``,
-          that of the better constant answer;
-        - ``loss`` and ``baseline``: the discriminator's, and that of guessing;
-        - ``psnr_autoencoder``, ``psnr_damaged``, ``psnr_repaired``, ``psnr_mean_color``: peak signal-to-noise ratio in
-          dB against the image, mean over images, of D(E(x)), of the damaged features decoded without repair, of the
-          corrupt image, and of the image's own mean color;
-        - ``theta``: fraction of cells dropped; the counts ``images``, ``images_skipped``.
+        :class:`~tfssl.evaluation.record.Record`: ``accuracy`` over real and corrupt images in equal numbers, and of
+        each kind; ``auc``, area under the ROC curve of the difference of logits; ``mask_auc``, that of the predicted
+        damage over all cells of all corrupt images (NaN if all or none were dropped), and ``mask_accuracy`` at a
+        probability of 1/2; the discriminator's ``loss``; ``psnr_autoencoder``, ``psnr_damaged``, ``psnr_repaired`` and
+        ``psnr_mean_color`` in dB against the image, mean over images, of D(E(x)), of the damaged features decoded
+        without repair, of the corrupt image, and of the image's own mean color; ``theta``, the fraction of cells
+        dropped; the counts ``images``, ``images_skipped``.
 
     Raises:
         SourceError: if the source holds no readable image, or is mostly unreadable.
@@ -79,13 +76,18 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
     total = min(len(source), limit or len(source))
     for start in range(0, total, batch_size):
         numbers = range(start, min(start + batch_size, total))
-        batch, examples = _read(method, source, numbers, seed)
-        rows += batch
-        if examples is not None:
-            judged, omega, mask = judge(model, examples)
+        readable, cuts = [], []
+        for number in numbers:
+            rows.append({"name": source.name(number), "status": "measured"})
+            try:
+                cuts.append(method.sample(source.example(number), np.random.default_rng((seed, 1, number)), False))
+                readable.append(rows[-1])
+            except (ValueError, OSError) as error:
+                rows[-1]["status"] = str(error)
+        if cuts:
+            judged, omega, mask = judge(model, method.prepare(*map(np.stack, zip(*cuts, strict=True)))[0])
             truths.append(omega)
             guesses.append(mask)
-            readable = [row for row in batch if row["status"] == "measured"]
             for i, row in enumerate(readable):
                 row.update({name: float(values[i]) for name, values in judged.items()})
         if progress is not None:
@@ -97,21 +99,16 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
     record = method_record(method, metrics, METRICS, skipped=skipped, seed=seed)
     if out is not None:
         record.write(out)
-        _write_table(Path(out), rows)
+        with writing(Path(out) / "per_image.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
         write_sheet(method, model, source, Path(out) / "sheet.png")
     return record
 
 
 def judge(model, inputs):
-    """What the networks make of a batch.
-
-    Args:
-        model: a :class:`~tfssl.methods.spot_artifacts.adversarial.SpottingModel`.
-        inputs: a batch of them.
-
-    Returns:
-        ``{column: float array (B,)}`` of ``COLUMNS``, the damage (B, cells) and the predicted damage as logits.
-    """
+    """What the networks make of a batch: ``{column: (B,)}``, the damage (B, cells), and the predicted one as logits."""
     painted = model.paint(inputs)
     real, corrupt = (model.discriminator(painted[name], training=False) for name in ("real", "repaired"))
     images, omega = np.asarray(inputs["images"]), np.asarray(inputs["omega"])
@@ -175,21 +172,45 @@ def _difference(logits):
     return logits[:, REAL] - logits[:, CORRUPT]
 
 
-def _read(method, source, numbers, seed):
-    """Rows for the table, and the inputs of the readable images or None."""
-    rows, cuts = [], []
-    for number in numbers:
-        row = {"name": source.name(number), "status": "measured"}
-        try:
-            cuts.append(method.sample(source.example(number), np.random.default_rng((seed, 1, number)), False))
-        except (ValueError, OSError) as error:
-            row["status"] = str(error)
-        rows.append(row)
-    return rows, method.prepare(*map(np.stack, zip(*cuts, strict=True)))[0] if cuts else None
+def write_sheet(method, model, data, path, count=6):
+    """Draw what the networks make of ``count`` images spread evenly over the source, one row each.
+
+    Beside each row stands the probability of "real" that the discriminator gives the real and the repaired image.
+    Damage is black; where it is predicted, the darker the more probable. An autoencoder has neither.
+    """
+
+    def cut(example, seed):
+        return method.sample(example, np.random.default_rng(seed), False)
+
+    found = spread_examples(method.open(data), count, cut)
+    inputs = method.prepare(*map(np.stack, zip(*found, strict=True)))[0]
+    columns, labels = {"image": _visible(inputs["images"])}, None
+    if model.name == "autoencoder":
+        encoder, decoder = (model.get_layer(name) for name in ("encoder", "decoder"))
+        features = encoder(inputs["images"], training=False)
+        damaged = Damage(method.local_mean)([features, inputs["omega"]])
+        columns["autoencoded"] = _visible(decoder(features, training=False))
+        columns["damaged"] = _visible(decoder(damaged, training=False))
+        columns["damage"] = _squares(inputs["omega"])
+    else:
+        painted = model.paint(inputs)
+        real, corrupt = (model.discriminator(painted[name], training=False) for name in ("real", "repaired"))
+        columns["autoencoded"] = _visible(painted["autoencoded"])
+        columns["damaged"] = _visible(model.decode_damaged(inputs))
+        columns["repaired"] = _visible(painted["repaired"])
+        columns["damage"] = _squares(inputs["omega"])
+        columns["predicted"] = _squares(expit(np.asarray(corrupt["mask"], np.float64)))
+        judged = (expit(_difference(logits["logits"])) for logits in (real, corrupt))
+        labels = [f"real {p:.2f}\nrepaired {q:.2f}" for p, q in zip(*judged, strict=True)]
+    rows = list(zip(*columns.values(), strict=True))
+    picture_sheet(rows, path, titles=list(columns), labels=labels, cell=_CELL)
 
 
-def _write_table(out, rows):
-    with writing(out / "per_image.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+def _visible(images):
+    return np.clip(np.round((np.asarray(images, np.float64) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def _squares(masks):
+    """Masks (B, h, w, 1) in [0, 1] as gray images with hard borders between cells."""
+    levels = np.round(255 * np.asarray(masks)[..., 0]).astype(np.uint8)
+    return [Image.fromarray(level).resize((_CELL, _CELL), Image.Resampling.NEAREST) for level in levels]

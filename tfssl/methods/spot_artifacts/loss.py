@@ -13,26 +13,17 @@ def class_loss(logits, label):
 
 
 def spotting_loss(real, corrupt):
-    """Cross-entropy of a batch of which one half is real, one half corrupt (section 3): float32 (B,).
+    """Cross-entropy of logits (B, 2) of real and of corrupt images, the mean of both: float32 (B,) (section 3).
 
-    Args:
-        real: logits (B, 2) of the autoencoded images.
-        corrupt: logits (B, 2) of the same images, damaged and repaired.
-
-    Returns:
-        The mean of both halves for each image. Its swap, what the repair network is after, is
-        ``spotting_loss(corrupt, real)``.
+    Its swap, what the repair network is after, is ``spotting_loss(corrupt, real)``.
     """
     return 0.5 * (class_loss(real, REAL) + class_loss(corrupt, CORRUPT))
 
 
 def mask_loss(real, corrupt, omega):
-    """Sigmoid cross-entropy of the predicted damage, mean over cells and both halves: float32 (B,).
+    """Sigmoid cross-entropy of the predicted damage (B, h, w, 1), mean over cells and both halves: float32 (B,).
 
-    Args:
-        real: logits (B, h, w, 1) of the autoencoded images; all their cells are intact.
-        corrupt: logits (B, h, w, 1) of the repaired images.
-        omega: (B, h, w, 1), 1 where the features were intact, 0 where they were dropped.
+    ``omega`` is 1 where the features of the corrupt images were intact, 0 where dropped; those of real ones are intact.
     """
     return 0.5 * (_mask_entropy(real, ops.ones_like(omega)) + _mask_entropy(corrupt, omega))
 
@@ -44,16 +35,10 @@ def _mask_entropy(logits, target):
 
 
 def intact_error(images, repaired, omega):
-    """Mean square error over the pixels whose features were intact: float32 (B,).
+    """Mean square error (B,) over the pixels of (B, H, W, 3) whose features were intact, omega (B, h, w, 1) = 1.
 
-    The sum of squares is divided by the number of intact values, not of all. The released code divides by their number
-    in the batch, this by that in each image, so that the mean over a batch does not depend on how it is divided; a
-    image without any counts as 0.
-
-    Args:
-        images: (B, H, W, 3) in [-1, 1].
-        repaired: (B, H, W, 3).
-        omega: (B, h, w, 1) of 0 and 1, h a divisor of H, w of W.
+    The released code divides by the number of intact values in the batch, this by that in each image, so that the mean
+    over a batch does not depend on how it is divided; an image without any counts as 0.
     """
     factors = [images.shape[axis] // omega.shape[axis] for axis in (1, 2)]
     weights = ops.cast(omega, "float32")

@@ -12,7 +12,7 @@ from tfssl.backbones.small import alexnet_s
 from tfssl.layers.convolution import RepairBlock
 from tfssl.layers.normalization import batch_norm
 from tfssl.layers.resizing import Upsample
-from tfssl.methods.backbone import is_open
+from tfssl.methods.opened import OPEN_STRIDE, is_open
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 """Layers of the discriminator that an encoder exposes."""
@@ -22,9 +22,6 @@ MEAN_COLOR = (123.68, 116.78, 103.94)
 
 REAL, CORRUPT = 1, 0
 """Classes of the discriminator."""
-
-OPEN_STRIDE = 8
-"""Pixels per cell of the damage, beside a network of others."""
 
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 3), "pool_size": 2}
 _MOMENTUM = 0.975
@@ -40,12 +37,8 @@ def build_encoder(widths, l2=0.0):
     """The encoder E: a 3x3 convolution, then 2x2 convolutions with stride 2 that do not overlap.
 
     Each is followed by batch normalization and leaky ReLU (0.2). One cell of the result therefore sees one square of
-    the image and a margin of one pixel: damage stays where it is made. 699,168 trainable parameters for the widths
-    of ``"alexnet"``.
-
-    Args:
-        widths: channels of each convolution.
-        l2: weight of the penalty on kernels, see :func:`tfssl.methods.spot_artifacts.loss.l2_penalty`.
+    the image and a margin of one pixel: damage stays where it is made. 699,168 trainable parameters for the ``widths``,
+    channels of each convolution, of ``"alexnet"``.
 
     Returns:
         ``keras.Model``: images in [-1, 1], (B, H, W, 3) -> features (B, H / s, W / s, widths[-1]),
@@ -60,13 +53,9 @@ def build_encoder(widths, l2=0.0):
 def build_decoder(widths, l2=0.0):
     """The decoder D: stages ``decode1`` ... that :func:`decode` also runs with repairs between them.
 
-    Each doubles the size bilinearly, then a 3x3 convolution with batch normalization and leaky ReLU (0.2); the last
-    is a 3x3 convolution with tanh. 1,568,547 trainable parameters for the widths of ``"alexnet"``. (The bilinear
-    grid is that of pixel centers; TensorFlow 1's was another.)
-
-    Args:
-        widths: those of the encoder.
-        l2: as :func:`build_encoder`.
+    Each doubles the size bilinearly (on the grid of pixel centers; TensorFlow 1's was another), then a 3x3 convolution
+    with batch normalization and leaky ReLU (0.2); the last is a 3x3 convolution with tanh. 1,568,547 trainable
+    parameters for the widths of ``"alexnet"``.
 
     Returns:
         ``keras.Model``: features (B, h, w, widths[-1]) -> images in [-1, 1], (B, s h, s w, 3).
@@ -86,16 +75,7 @@ def build_autoencoder(widths, size, cells, l2=0.0):
     """Encoder and decoder in one: ``{"images": (B, size, size, 3), "omega": unused}`` -> images in [-1, 1].
 
     It takes the batches of the second phase, so that both phases of a run share one dataset. 2,267,715 trainable
-    parameters for the widths of ``"alexnet"``.
-
-    Args:
-        widths: channels of the encoder, see :func:`build_encoder`.
-        size: side of the images in pixels.
-        cells: side of the map of damage.
-        l2: weight of the penalty on kernels.
-
-    Returns:
-        ``keras.Model`` with the layers ``encoder`` and ``decoder``.
+    parameters for the widths of ``"alexnet"``. ``l2`` weighs the penalty on kernels.
     """
     images, omega = layers.Input((size, size, 3), name="images"), layers.Input((cells, cells, 1), name="omega")
     decoded = build_decoder(widths, l2)(build_encoder(widths, l2)(images))
@@ -107,9 +87,6 @@ def build_repairer(widths):
 
     6,297,216 trainable parameters for the widths of ``"alexnet"``. The layers stand side by side here; :func:`decode`
     puts them between the stages of the decoder.
-
-    Args:
-        widths: those of the encoder.
 
     Returns:
         ``keras.Model``: ``[[map 1, mask 1], [map 2, mask 2] ...]`` -> list of repaired maps.
@@ -125,17 +102,10 @@ def build_repairer(widths):
 
 
 def decode(decoder, features, repairer=None, omega=None, training=False):
-    """Decode features, repairing them before each stage.
+    """Decode features (B, h, w, C) to images in [-1, 1], (B, H, W, 3), repairing them before each stage.
 
-    Args:
-        decoder: of :func:`build_decoder`; always in inference mode.
-        features: float tensor (B, h, w, C).
-        repairer: of :func:`build_repairer`; None decodes without repair.
-        omega: mask (B, h, w, 1), 1 where features are intact; it is doubled with the maps, by nearest neighbors.
-        training: whether the repair layers normalize by the batch.
-
-    Returns:
-        Images in [-1, 1], float tensor (B, H, W, 3).
+    The decoder is always in inference mode; repairer None decodes without repair. ``omega`` (B, h, w, 1), 1 where
+    features are intact, is doubled with the maps, by nearest neighbors.
     """
     x, mask = features, omega
     stages = [layer for layer in decoder.layers if layer.name.startswith("decode")]
@@ -158,15 +128,8 @@ def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
     ``"alexnet"`` is CaffeNet with SAME padding, local response normalization after the first two poolings, batch
     normalization without scale in conv5 and fc6, no fc7: 40,097,411 trainable parameters for images of 96 pixels and
     4096 units. conv5 has as many cells as the encoder's features, so that the second head can say for each whether it
-    was damaged. With VALID padding it would not: 4x4 against 6x6 at 96 pixels.
-
-    Args:
-        backbone: ``"alexnet"`` or ``"small"``.
-        size: side of the images in pixels.
-        fc6: units of the layer before the class.
-        dropout: fraction of them that is dropped in training.
-        pool5: 3x3 / 2 max pooling between conv5 and fc6. It brings the 14x14 cells of 224 pixels to 6x6, for which
-            the network has the same number of parameters as at 96 pixels.
+    was damaged. (With VALID padding it would not: 4x4 against 6x6 at 96 pixels.) ``pool5`` brings the 14x14 cells of
+    224 pixels to 6x6, for which the network has the same number of parameters as at 96 pixels.
 
     Returns:
         ``keras.Model``: images in [-1, 1], (B, size, size, 3) -> ``{"logits": (B, 2), "mask": (B, h, w, 1)}``, both
@@ -216,10 +179,7 @@ def build_trunk(backbone, size=None):
 
 
 def feature_encoder(discriminator):
-    """Features of whole images: RGB in [0, 1], (B, H, W, 3) of any size -> ``{"conv1": ..., "conv5": ...}``.
-
-    It shares its variables with the discriminator.
-    """
+    """Maps of whole images, RGB in [0, 1], (B, H, W, 3) -> ``{"conv1": ..., "conv5": ...}``; it shares variables."""
     rgb = layers.Input((None, None, 3), name="rgb")
     levels = layers.Rescaling(255.0, offset=[-mean for mean in MEAN_COLOR], dtype="float32", name="rgb_levels")
     return Encoder(rgb, discriminator.get_layer("trunk")(levels(rgb)), name="features")

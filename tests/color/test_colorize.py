@@ -15,7 +15,7 @@ from tfssl.errors import ModelError
 from tfssl.methods import Colorization
 from tfssl.ops.bytes_lab import lightness
 
-SIDE, STRIDE = 32, 4
+IMAGE_SIZE, STRIDE = 32, 4
 
 
 def constant(a, b):
@@ -120,13 +120,13 @@ def test_lightness_matches_scikit_image():
 
 def test_no_color_gives_the_gray_image():
     image = photograph().convert("L")
-    result = colorize_image(constant(0, 0), image.convert("RGB"), side=SIDE, stride=STRIDE)
+    result = colorize_image(constant(0, 0), image.convert("RGB"), image_size=IMAGE_SIZE, stride=STRIDE)
     assert np.abs(np.asarray(result).astype(int) - np.asarray(image)[..., None]).max() <= 1
 
 
 def test_one_color_at_full_size_is_plain_lab():
     image = photograph()
-    result = np.asarray(colorize_image(constant(12, -20), image, side=SIDE, stride=STRIDE), np.float64)
+    result = np.asarray(colorize_image(constant(12, -20), image, image_size=IMAGE_SIZE, stride=STRIDE), np.float64)
     assert np.abs(result - straightforward(image, np.full((1, 1, 2), (12, -20)), (1, 1))).max() < 0.65
 
 
@@ -150,7 +150,7 @@ def test_one_to_one_equals_predict_ab(small):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = lab2rgb(expected) * 255
-    options = {"side": method.image_size, "stride": method.output_stride}
+    options = {"image_size": method.image_size, "stride": method.output_stride}
     result = colorize_image(compiled_predictor(method, model), image, **options)
     assert np.abs(np.asarray(result, np.float64) - expected).max() < 0.75  # float32 of the network on top
 
@@ -175,9 +175,9 @@ def test_edges_stay_where_they_are():
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (3000, 2), (7, 13), (129, 255), (33, 32)])
 def test_any_size(size):
     image = random_image(*size)
-    result = colorize_image(patterned, image, side=SIDE, stride=STRIDE)
+    result = colorize_image(patterned, image, image_size=IMAGE_SIZE, stride=STRIDE)
     assert result.size == size and result.mode == "RGB"
-    scaled = network_lightness(image, SIDE)
+    scaled = network_lightness(image, IMAGE_SIZE)
     cells = patterned(scaled[None, ..., None])[0]
     expected = straightforward(image, cells, scaled.shape[::-1])
     assert np.abs(np.asarray(result, np.float64) - expected).max() < 0.65
@@ -189,15 +189,15 @@ def test_25_megapixels():
     for left in range(0, 6144, 512):
         for top in range(0, 4096, 512):
             image.paste(tile, (left, top))
-    result = colorize_image(constant(10, 10), image, side=SIDE, stride=STRIDE)
-    corner = colorize_image(constant(10, 10), tile, side=SIDE, stride=STRIDE)
+    result = colorize_image(constant(10, 10), image, image_size=IMAGE_SIZE, stride=STRIDE)
+    corner = colorize_image(constant(10, 10), tile, image_size=IMAGE_SIZE, stride=STRIDE)
     for box in ((0, 0, 512, 512), (5632, 3584, 6144, 4096), (3072, 2048, 3584, 2560)):
         assert result.crop(box).tobytes() == corner.tobytes()
 
 
 def test_alpha_is_kept():
     image = random_image(60, 50, "RGBA")
-    result = colorize_image(patterned, image, side=SIDE, stride=STRIDE)
+    result = colorize_image(patterned, image, image_size=IMAGE_SIZE, stride=STRIDE)
     assert result.mode == "RGBA"
     assert result.getchannel("A").tobytes() == image.getchannel("A").tobytes()
 
@@ -209,10 +209,10 @@ def test_temperature_reaches_the_network():
         seen.append(temperature)
         return patterned(L)
 
-    colorize_image(predict, photograph(), side=SIDE, stride=STRIDE, temperature=0.7)
+    colorize_image(predict, photograph(), image_size=IMAGE_SIZE, stride=STRIDE, temperature=0.7)
     assert seen == [0.7]
 
 
 def test_nan_is_an_error():
     with pytest.raises(ModelError, match="NaN"):
-        colorize_image(constant(np.nan, 0), photograph(), side=SIDE, stride=STRIDE)
+        colorize_image(constant(np.nan, 0), photograph(), image_size=IMAGE_SIZE, stride=STRIDE)

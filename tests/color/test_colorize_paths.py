@@ -13,7 +13,7 @@ from tfssl.color.colorize import colorize_image, colorize_paths
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError, ModelError, SourceError
 
-SIDE, STRIDE = 32, 4
+IMAGE_SIZE, STRIDE = 32, 4
 
 
 def patterned(L, temperature=None):
@@ -23,7 +23,7 @@ def patterned(L, temperature=None):
 
 
 def run(inputs, out, predict=patterned, **options):
-    return colorize_paths([str(i) for i in inputs], out, predict, side=SIDE, stride=STRIDE, **options)
+    return colorize_paths([str(i) for i in inputs], out, predict, image_size=IMAGE_SIZE, stride=STRIDE, **options)
 
 
 def random_image(width, height, mode="RGB", seed=0):
@@ -57,7 +57,7 @@ def test_folder(tmp_path):
     for name in ("gray.png", "deep/er/alpha.png"):
         with Image.open(source / name) as image:
             image = image.convert("RGBA" if "alpha" in name else "RGB")
-        expected = colorize_image(patterned, image, side=SIDE, stride=STRIDE)
+        expected = colorize_image(patterned, image, image_size=IMAGE_SIZE, stride=STRIDE)
         with Image.open(out / name) as written:
             assert written.mode == image.mode and written.tobytes() == expected.tobytes()
 
@@ -66,7 +66,7 @@ def test_large_jpeg_and_batches_agree_with_single_calls(tmp_path):
     """The reduced decoding of a large JPEG and the sharing of calls change results by no more than a shade."""
     for i in range(11):
         photograph().resize((320, 300 if i % 5 else 280)).rotate(i).save(tmp_path / f"{i:02d}.jpg", quality=95)
-    assert min(300, 280) >= 8 * SIDE
+    assert min(300, 280) >= 8 * IMAGE_SIZE
     sizes = []
 
     def predict(L, temperature=None):
@@ -77,7 +77,7 @@ def test_large_jpeg_and_batches_agree_with_single_calls(tmp_path):
     assert sizes == [1, 4, 1, 4, 1]
     for path in sorted(tmp_path.glob("*.jpg")):
         with Image.open(path) as image, Image.open(tmp_path / "out" / f"{path.stem}.png") as written:
-            expected = colorize_image(patterned, image.convert("RGB"), side=SIDE, stride=STRIDE)
+            expected = colorize_image(patterned, image.convert("RGB"), image_size=IMAGE_SIZE, stride=STRIDE)
             difference = np.abs(np.asarray(written).astype(int) - np.asarray(expected))
         assert difference.mean() < 1.5
 
@@ -125,7 +125,7 @@ def test_full_disk_stops_and_leaves_no_half_file(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         original(temporary, path)
 
-    monkeypatch.setattr("tfssl.data.photo.os.replace", replace)
+    monkeypatch.setattr("tfssl.files.os.replace", replace)
     with pytest.raises(OSError, match="No space left on device; make room"):
         run([source], out)
     assert len(list(out.iterdir())) == 2

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.ops.resize import resize_bilinear, upsample
+from tfssl.layers.resizing import resize_bilinear, upsample
 
 X = np.random.default_rng(0).normal(size=(2, 5, 6, 3)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Reading the pictures of an evaluation: bounded, in order, unreadable ones named."""
+"""Reading the images of an evaluation: bounded, in order, unreadable ones named."""
 
 import numpy as np
 from PIL import Image
@@ -30,13 +30,13 @@ def test_large_pictures_are_reduced():
 
 def test_unreadable_is_named(tmp_path):
     source = folder(tmp_path, 2)
-    (tmp_path / "01.png").write_bytes(b"no picture")
+    (tmp_path / "01.png").write_bytes(b"no image")
     photograph = read_photograph(source, 1)
     assert photograph.rgb is None and photograph.name.endswith("01.png") and "damaged" in photograph.reason
 
 
 def test_stopping_early_leaves_nothing_behind(tmp_path):
-    pictures = read_photographs(folder(tmp_path, 12), range(12))
-    assert next(pictures).index == 0
-    pictures.close()
-    assert next(pictures, None) is None
+    images = read_photographs(folder(tmp_path, 12), range(12))
+    assert next(images).index == 0
+    images.close()
+    assert next(images, None) is None
