@@ -74,9 +74,9 @@ def test_a_model_of_another_library_becomes_one():
     encoder = as_encoder(model)
     assert about(encoder) == ("image", {"block1": 4, "pooled": 2}, 3) and encoder.name == "other"
     assert encoder.variables[0] is model.variables[0] and as_encoder(encoder) is encoder
+    assert as_encoder(keras.Model(rgb, maps)).taps == {"features": 4}
     gray = keras.Input((None, None, 1))
     for wrong in (
-        keras.Model(rgb, maps),
         keras.Model(gray, {"conv1": keras.layers.Conv2D(2, 3)(gray)}),
         keras.Model(rgb, {"clip": maps[:, None]}),
         "runs/mine",

@@ -63,8 +63,8 @@ def run_jobs(inputs, out, work, *, format=None, overwrite=False, progress=None):
         jobs = [job for job in jobs if str(job.source) not in report.skipped]
     reasons = {}
     with contextlib.closing(work(jobs)) as results:
-        for job, error, note in results:
-            reasons[job] = None if error is None else _failure(error, job.target)
+        for job, raised, note in results:
+            reasons[job] = None if raised is None else _failure(raised, job.target)
             if progress is not None:
                 progress(len(reasons), len(jobs), note)
     for job in jobs:

@@ -207,7 +207,7 @@ class GroupSource(Source):
     groups: tuple[dict, ...]
     scale: float | None = None
 
-    roles: ClassVar = ("image",)
+    roles: ClassVar[tuple[str, ...]] = ("image",)
     """Of the images in a group."""
 
     def __len__(self):

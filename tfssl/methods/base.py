@@ -99,7 +99,8 @@ class Method(pydantic.BaseModel):
     @property
     def crop(self) -> Crop:
         """How examples are cut, by the fields ``crop_size``, ``resize`` and ``crop_area`` of methods that have them."""
-        return Crop(self.crop_size, resize=self.resize, area=getattr(self, "crop_area", None))
+        fields: Any = self
+        return Crop(fields.crop_size, resize=fields.resize, area=getattr(self, "crop_area", None))
 
     @property
     def examples_per_item(self) -> int:

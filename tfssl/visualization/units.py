@@ -1,7 +1,7 @@
 """What single units of a layer respond to: the images that drive them most, masked to what does, and their fields."""
 
+import dataclasses
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -40,7 +40,8 @@ _CHOICE = {
 }
 
 
-class TopImages(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class TopImages:
     """For each unit of a tap, the images that drive it most.
 
     Args:

@@ -31,7 +31,7 @@ _KINDS = dict.fromkeys(_GAINS, ("fraction", True)) | {
     "colorfulness_error": ("", False),
     "colorfulness_ratio": ("", None),
 }
-_GAIN_KINDS = {f"{name}_gain": ("fraction", True, {}) for name in _GAINS}
+_GAIN_KINDS: dict = {f"{name}_gain": ("fraction", True, {}) for name in _GAINS}
 
 
 def evaluate(method, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):

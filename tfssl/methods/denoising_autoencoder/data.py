@@ -5,7 +5,7 @@ from PIL import Image
 
 from tfssl.ops.whitening import FLAT, whiten
 
-_LUMA = np.float32([[0.2989], [0.5870], [0.1140]])
+_LUMA = np.array([[0.2989], [0.5870], [0.1140]], np.float32)
 
 
 def cut_patches(method, image, rng, training):
