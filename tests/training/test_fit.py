@@ -301,3 +301,16 @@ def test_former_names_of_keys_in_a_run_are_read(finished, tmp_path):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ConfigError, match="unknown key `gray_share`: it is now called `gray_fraction`"):
         load_config(tmp_path / "mine.yaml")
+
+
+def test_a_run_on_a_network_of_ones_own_loads(photos, tmp_path):
+    """config.yaml knows such a backbone by name only: the run's own file holds it."""
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="one")(inputs)
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="two")(x)
+    config = configuration(photos, backbone=keras.Model(inputs, x, name="mine"), epochs=1, steps_per_epoch=1)
+    trained = fit(config, tmp_path / "run")
+    method, model = load_run(tmp_path / "run")
+    assert method.backbone == "object:mine" and "conv" not in method.encoder(model).taps
+    for ours, theirs in zip(model.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

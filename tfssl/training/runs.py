@@ -98,6 +98,8 @@ def load_run(source):
     if not (file.parent / "config.yaml").is_file():
         raise ModelError(f"{str(source)!r} has no config.yaml beside its model; give a run directory")
     method = load_config(file.parent / "config.yaml").method.adapted(read_statistics(file.parent / STATISTICS))
+    if str(getattr(method, "backbone", "")).startswith("object:"):  # of a network given in Python, the file alone knows
+        return method, read_network(file)
     # Rebuilt rather than deserialized: a run trained in mixed precision is used in float32.
     model = method.model()
     load_weights(model, file)
