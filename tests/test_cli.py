@@ -208,6 +208,7 @@ def test_evaluate_writes_json_table_and_sheet(run, photos, tmp_path, capsys):
         assert min(sheet.size) > 100
 
 
+@pytest.mark.slow
 def test_prior_of_own_photographs_trains(run, photos, tmp_path, capsys):
     assert call("prior", photos, "--out", tmp_path / "mine") == 0
     prior = np.load(tmp_path / "mine.npy")

@@ -45,7 +45,7 @@ def test_borders_match_without_a_gap_only(shortcuts):
     for row in (row for row in shortcuts.ROWS if row.name.startswith("jigsaw/borders")):
         method = dataclasses.replace(row, fields=row.fields | {"normalization": "none"}).build()
         tiles, labels = next(iter(method.dataset(borders(200, 96, 1), batch_size=200, training=False)))
-        cells = np.argsort(method.permutation_table()[labels.numpy()], axis=1)  # slot that holds the tile of a cell
+        cells = np.argsort(method.permutation_table[labels.numpy()], axis=1)  # slot that holds the tile of a cell
         left, right = (tiles.numpy()[np.arange(200), cells[:, i]] for i in (0, 1))
         correlations[row.guard] = np.corrcoef(left[:, :, -1, 0].ravel(), right[:, :, 0, 0].ravel())[0, 1]
     assert correlations["none"] > 0.9
@@ -113,7 +113,7 @@ def test_uncentered_patches_keep_their_mean(shortcuts):
     open_row, guarded = (row for row in shortcuts.ROWS if row.name.startswith("context_prediction/mean"))
     pictures = ramps(4, 96, 0)
     for row, centered in ((open_row, False), (guarded, True)):
-        inputs, _ = next(iter(shortcuts.batches(row, row.build(), pictures, 4, seed=0)))
+        inputs, _ = next(iter(shortcuts.batches_of(row, row.build(), pictures, 4, seed=0)))
         means = inputs["patches"].numpy().mean(axis=(2, 3))
         assert (np.abs(means).max() < 0.01) == centered
 

@@ -204,6 +204,7 @@ def process_number():
     return [np.array(os.getpid())], None
 
 
+@pytest.mark.slow
 def test_closing_ends_the_processes_and_reading_starts_new_ones(folder):
     source = ParallelSource(folder, 1)
     call = source.in_workers(process_number)

@@ -271,6 +271,7 @@ class TestMethod:
         lightness = np.random.default_rng(0).uniform(0, 100, (1, 32, 32, 1)).astype(np.float32)
         assert np.abs(predict(lightness, 1.0) - predict(lightness, 0.1)).max() > 0.1
 
+    @pytest.mark.slow
     def test_overfits_eight_images(self):
         """Eight flat colors on eight textures: the loss comes within 5 % of the targets' entropy."""
         rng = np.random.default_rng(0)

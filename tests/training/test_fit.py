@@ -127,15 +127,8 @@ def test_a_run_with_dropout_loads(finished):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize(
-    "stop_after",
-    [
-        pytest.param(1, marks=pytest.mark.slow),
-        pytest.param(3, marks=pytest.mark.slow),
-        4,
-        pytest.param(6, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_after", [1, 3, 4, 6])
 def test_resume_gives_the_same_weights(photos, finished, tmp_path, stop_after):
     """Stopped after any step, before, at and after a checkpoint or the end of an epoch."""
     stopped_and_resumed(configuration(photos), tmp_path / "run", stop_after)
@@ -146,6 +139,7 @@ def test_resume_gives_the_same_weights(photos, finished, tmp_path, stop_after):
     np.testing.assert_allclose([float(v) for v in ours], [float(v) for v in theirs], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_killed_process_resumes_bit_for_bit(photos, finished, tmp_path):
     """The real thing: kill -9 of `tfssl train` in the middle, and the same command again."""
     config = configuration(photos)
