@@ -161,7 +161,7 @@ def test_too_small_images_are_refused_in_one_line():
 )
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=() if name in ("jigsaw", "split_brain") else pytest.mark.slow) for name in sorted(TINY)],
+    [pytest.param(name, marks=() if name == "jigsaw" else pytest.mark.slow) for name in sorted(TINY)],
 )
 def test_every_method_trains_on_a_network_of_others(name, backbone, images, tmp_path):
     keras.utils.set_random_seed(0)

@@ -24,6 +24,7 @@ def plain(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
 
 
+@pytest.mark.slow
 def test_both_formats_are_written_and_checked(plain, tmp_path):
     method = ContextEncoder(network="small", mask="blocks", overlap=2, resize=40, crop_size=32)
     model = method.model()

@@ -120,7 +120,8 @@ def colors(tmp_path_factory):
     return str(folder)
 
 
-@pytest.mark.parametrize("kind", ["classification", pytest.param("regression", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_learns_both_directions(colors, kind):
     keras.utils.set_random_seed(0)
     method = SplitBrain(**SMALL, ab=kind, lightness=kind)
