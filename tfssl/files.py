@@ -5,31 +5,69 @@ import hashlib
 import json
 import math
 import os
+import secrets
+import time
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing abandoned is removed
+    fcntl = None
+
+_YOUNG = 5.0  # seconds
 
 
 @contextlib.contextmanager
-def writing(path, mode="wb", *, shared=False, **options):
+def writing(path, mode="wb", **options):
     """Open a file that takes the place of ``path`` when the block ends, and is gone if it fails.
 
-    Missing folders are made. ``mode`` is ``"wb"`` or ``"w"`` (text is UTF-8); ``shared`` if other processes may write
-    the same file meanwhile; further options are those of ``open``.
+    Missing folders are made. ``mode`` is ``"wb"`` or ``"w"`` (text is UTF-8); further options are those of ``open``.
+    Several processes may write the same file at once: the last to end wins. OSError names ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = f".{path.stem}.{os.getpid() if shared else 'unfinished'}{path.suffix}"  # Keras goes by the ending
-    unfinished = path.with_name(name)
+    stem = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"  # short: path's own name may have 255 bytes
+    ending = path.suffix if len(path.suffix) <= 16 else ""  # Keras goes by it
+    _remove_abandoned(path.parent, stem)
+    unfinished = path.with_name(f"{stem}{secrets.token_hex(6)}{ending}")
     if "b" not in mode:
         options.setdefault("encoding", "utf-8")
     try:
-        with open(unfinished, mode, **options) as file:
+        with open(unfinished, mode.replace("w", "x"), **options) as file:  # new, or an error: no link is followed
+            _lock(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
-    except BaseException:
+    except BaseException as error:
         unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(unfinished)):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
+
+
+def _lock(descriptor):
+    """Take the lock of an open file; False if another process has it. Locks end with the process that holds them."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_abandoned(folder, stem):
+    """Remove what a killed process left of a file: whoever still writes holds its lock."""
+    for name in [name for name in os.listdir(folder) if name.startswith(stem)]:
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            try:
+                # One just opened may not be locked yet.
+                if time.time() - os.fstat(descriptor).st_mtime > _YOUNG and _lock(descriptor):
+                    os.unlink(folder / name)
+            finally:
+                os.close(descriptor)
 
 
 def write_text(path, text):

@@ -81,7 +81,7 @@ def propose(image, source, cache=None):
     if file.is_file():
         return np.load(file)
     boxes = selective_search(image)
-    with writing(file, shared=True) as opened:  # evaluations that run at the same time share a cache
+    with writing(file) as opened:  # evaluations that run at the same time share a cache
         np.save(opened, boxes)
     return boxes
 

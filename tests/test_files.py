@@ -1,0 +1,77 @@
+"""Files appear whole or not at all, under any name, whoever else writes."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tfssl.files import write_text, writing
+
+
+def test_a_name_of_the_longest_kind(tmp_path):
+    for name in ("n" * 251 + ".png", "ä" * 127, "n." + "s" * 253):
+        write_text(tmp_path / name, "whole")
+        assert (tmp_path / name).read_text() == "whole"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(ZeroDivisionError), writing(tmp_path / "a.txt", "w") as file:
+        file.write("new")
+        raise ZeroDivisionError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_planted_link_is_not_followed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfssl.files.secrets.token_hex", lambda n: "known")
+    target = tmp_path / "target"
+    target.write_text("precious")
+    with writing(tmp_path / "probe") as file:
+        (name,) = [n for n in os.listdir(tmp_path) if n.startswith(".")]
+        file.write(b"x")
+    (tmp_path / name.replace("probe", "")).symlink_to(target)
+    with pytest.raises(OSError):
+        write_text(tmp_path / "probe", "overwritten")
+    assert target.read_text() == "precious"
+
+
+def test_errors_name_the_file_that_was_wanted(tmp_path):
+    with pytest.raises(OSError, match=r"out\.bin") as caught, writing(tmp_path / "out.bin"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(OSError, match=r"ddd"), writing(tmp_path / ("d" * 300) / "out.bin"):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of fcntl")
+def test_what_a_killed_process_left_is_removed_but_not_what_a_living_one_writes(tmp_path):
+    code = (
+        "import sys, time; from tfssl.files import writing\n"
+        "with writing(sys.argv[1], 'w') as file: file.write('half'); file.flush(); time.sleep(60)"
+    )
+    living, killed = (subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a.txt")]) for _ in range(2))
+    try:
+        deadline = time.monotonic() + 20
+        while len(list(tmp_path.iterdir())) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        for file in tmp_path.iterdir():
+            os.utime(file, (0, 0))
+        write_text(tmp_path / "a.txt", "whole")
+        assert len(list(tmp_path.iterdir())) == 2
+    finally:
+        for process in (living, killed):
+            process.kill()
+            process.wait()
+    for file in tmp_path.glob(".*"):
+        os.utime(file, (0, 0))
+    write_text(tmp_path / "a.txt", "again")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
