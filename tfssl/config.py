@@ -1,6 +1,7 @@
 """Run configurations: one flat YAML of a method's fields and the settings of a training run, strictly checked."""
 
 import dataclasses
+import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,9 +12,10 @@ import yaml
 from pydantic import Field, field_validator
 
 from tfssl import methods
-from tfssl.errors import ConfigError, suggest
+from tfssl.errors import ArgumentError, ConfigError, suggest
 from tfssl.files import write_text
 from tfssl.methods.base import Method, describe
+from tfssl.options import as_path
 from tfssl.resources import configs
 
 
@@ -109,6 +111,8 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: one line naming the key, the value and the fix; unknown keys name the nearest known one.
     """
+    if not isinstance(values, Mapping):
+        raise ArgumentError(f"`values` must be a dict {{key: value}}. Received: {type(values).__name__}")
     values = dict(values)
     if "method" not in values:
         raise ConfigError("missing key `method`: one of " + ", ".join(methods.names()))
@@ -188,12 +192,15 @@ def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
 
 def find_config(path: str | os.PathLike) -> Path:
     """The file of a configuration given by path or by the name of a shipped one."""
-    for candidate in (Path(path), configs() / path, configs() / f"{path}.yaml"):
+    path = as_path("config", path)
+    for candidate in (path, configs() / path, configs() / f"{path}.yaml"):
         if candidate.is_file():
             return candidate
     # A path such as configs/colorization/cpu.yaml also works outside a checkout.
-    parts = Path(path).parts
+    parts = path.parts
     if parts[:1] == ("configs",) and (configs() / Path(*parts[1:])).is_file():
         return configs() / Path(*parts[1:])
     shipped = sorted(str(p.relative_to(configs())) for p in configs().glob("*/*.yaml"))
-    raise ConfigError(f"no configuration {str(path)!r}; shipped ones: {', '.join(shipped) or 'none'}")
+    close = difflib.get_close_matches(str(path), [name.removesuffix(".yaml") for name in shipped], n=1)
+    nearest = f"; did you mean `{close[0]}`?" if close else ""
+    raise ConfigError(f"no configuration {str(path)!r}{nearest}; shipped ones: {', '.join(shipped) or 'none'}")

@@ -16,6 +16,10 @@ class ConfigError(TfsslError, ValueError):
     """A configuration or a call has an unknown key or a value outside its range."""
 
 
+class ArgumentError(TfsslError, TypeError):
+    """An argument is of a type that cannot serve."""
+
+
 class TrainingError(TfsslError, RuntimeError):
     """Training cannot go on, for example because the loss became NaN."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfssl.errors import ConfigError, SourceError, TfsslError
 from tfssl.files import read_json
+from tfssl.options import as_path
 from tfssl.report.evaluations import find_evaluations, headline, own_metrics, transfer
 from tfssl.report.runs import facts, learning, pretext, read_runs, verdict
 from tfssl.visualization import page
@@ -42,7 +43,7 @@ def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
         SourceError: if one of the given folders holds nothing to show, or ``data`` nothing to draw from.
         ConfigError: if ``out`` is a file, or a configuration is damaged.
     """
-    out = Path(out).expanduser()
+    out = as_path("out", out)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"`out` must be a folder. Received: out={str(out)!r}, a file")
     records = read_runs(runs)

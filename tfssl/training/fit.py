@@ -16,9 +16,10 @@ from tfssl.data.images import FileSource
 from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
-from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
+from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, TrainingError
 from tfssl.files import write_json, writing
 from tfssl.methods.base import Phase
+from tfssl.options import as_path
 from tfssl.training import checkpoint
 from tfssl.training.callbacks import Recorder, SkippedTable, measure_wait
 from tfssl.training.distribution import make_strategy
@@ -51,7 +52,9 @@ def fit(config: RunConfig, out: str | os.PathLike, *, callbacks=(), reporter=Non
         ModelError: if ``out`` holds a run of another configuration.
         TrainingError: if the loss becomes NaN; the last good checkpoint stays.
     """
-    out = Path(out)
+    out = as_path("out", out)
+    if not isinstance(config, RunConfig):
+        raise ArgumentError(f"`config` must be a RunConfig, see tfssl.load_config. Received: {type(config).__name__}")
     settings = config.settings
     source, steps_per_epoch = _training_data(config)
     parts = divide(config.method.phases, settings.epochs)
