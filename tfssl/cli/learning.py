@@ -11,7 +11,7 @@ import typer
 from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, print_record, report_skipped, report_written
 from tfssl.errors import ConfigError
 from tfssl.evaluation import task_names
-from tfssl.files import read_json
+from tfssl.files import check_folder, read_json
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
 
@@ -130,6 +130,7 @@ def discover(
     """
     check_data(data)
     find_model(run)
+    check_folder(out)
 
     from tfssl.api import load
     from tfssl.discovery.discover import discover as find

@@ -7,7 +7,7 @@ import typer
 
 from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, report_skipped, report_written
 from tfssl.errors import ConfigError
-from tfssl.files import read_json, write_json
+from tfssl.files import check_folder, read_json, write_json
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
 
@@ -89,6 +89,7 @@ def report(
     check_data(classes, "--classes")
     for run in runs:
         find_model(run)
+    check_folder(out)
 
     from tfssl.report import write_report
     from tfssl.report.runs import read_runs
