@@ -17,6 +17,7 @@ from PIL import Image
 import tfssl
 from tfssl.api import evaluate
 from tfssl.cli import main
+from tfssl.cli.app import listing, report_written
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation import task_names
 from tfssl.evaluation.record import read_record
@@ -151,6 +152,33 @@ def test_evaluations_are_appended_to_a_table(root, encoder_file, tmp_path):
     assert float(rows[0]["accuracy"]) == read_record(tmp_path / "one")["accuracy"].value
     assert call("evaluate", "pixels", *options) == 0, "a table needs no folder"
     assert len(list(csv.DictReader(table.open(newline="")))) == 3
+
+
+def test_only_what_was_written_is_listed(tmp_path, capsys):
+    (tmp_path / "compared-with-another.png").write_bytes(b"")
+    before = listing(tmp_path)
+    (tmp_path / "filters.png").write_bytes(b"")
+    report_written(tmp_path, before)
+    assert capsys.readouterr().out == f"written to {tmp_path}: filters.png\n"
+
+
+def test_models_compared_by_a_methods_own_metrics_go_by_their_names(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("tfssl.api.load", lambda source="": (Measured(seen), source))
+    with pytest.raises(StopIteration):
+        evaluate("colorizer", "builtin", compare=["runs/vivid", "colorizer"])
+    assert list(seen["compare"]) == ["vivid", "colorizer"]
+
+
+class Measured:
+    """A method that only notes what its metrics are asked for."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def evaluate(self, model, data, *, out=None, compare=None):
+        self.seen["compare"] = compare
+        raise StopIteration
 
 
 @pytest.mark.parametrize(

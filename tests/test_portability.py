@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def compute(names):
-    """Arrays of everything portable, from inputs and weights that follow from a seed; large networks with all methods."""
+    """Arrays of everything portable, from seeded inputs and weights; large networks too with all methods."""
     import keras
 
     from tfssl.backbones import build
