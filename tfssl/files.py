@@ -14,7 +14,7 @@ from tfssl.errors import ConfigError
 try:
     import fcntl
 except ImportError:  # Windows: nothing abandoned is removed
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 _YOUNG = 5.0  # seconds
 
