@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from tfssl import methods
-from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError
+from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, reason_of
 from tfssl.evaluation import get_task, task_options
-from tfssl.evaluation.table import append_result
+from tfssl.evaluation.table import append_result, check_table
+from tfssl.files import check_folder
 from tfssl.options import as_path, check, check_temperature
 from tfssl.resources import find_model, method_of, model_state
 
@@ -146,10 +147,14 @@ def evaluate(
     if isinstance(options.get("taps"), str):
         options["taps"] = options["taps"].split(",")
     _check_evaluation(source, task, options | ({"compare": others} if others else {}))
+    if out is not None:
+        check_folder(out)
+    if table is not None:
+        check_table(table)
     if task is None:
         method, model = load(source)
         run = method.evaluate
-        options |= {"compare": [load(other) for other in others]} if others else {}
+        options |= {"compare": _named(others, load)} if others else {}
     else:
         run = get_task(task)
         pretext_data = options.pop("pretext_data", None)
@@ -157,11 +162,16 @@ def evaluate(
             model, options["pretext"] = _with_pretext(source, pretext_data)
         else:
             model = load_encoder(source)
-        options |= {"compare": _named_encoders(others)} if others else {}
+        options |= {"compare": _named(others, load_encoder)} if others else {}
         options["trained"] = not is_random(source)
     if "progress" in inspect.signature(run).parameters:
         options["progress"] = progress
-    record = run(model, data, out=out, **options).of(source)
+    import tensorflow as tf
+
+    try:
+        record = run(model, data, out=out, **options).of(source)
+    except tf.errors.OpError as error:  # from inside the data pipeline, where the graph wraps it
+        raise SourceError(f"`data` cannot be measured on: {reason_of(error)}") from error
     if out is not None:
         record.write(out)
     if table is not None:
@@ -195,12 +205,12 @@ def _with_pretext(source, data):
     return method.encoder(model), Pretext(model, batches)
 
 
-def _named_encoders(sources):
+def _named(sources, open_one):
     names = [Path(source).name or os.fspath(source) for source in sources]
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise ConfigError(f"`compare`: two of them are called {repeated[0]!r}; rename a folder")
-    return {name: load_encoder(source) for name, source in zip(names, sources, strict=True)}
+    return {name: open_one(source) for name, source in zip(names, sources, strict=True)}
 
 
 def _check_evaluation(source, task, options):
@@ -263,6 +273,7 @@ def visualize(
             raise ConfigError(f"`compare`: two networks would be called {name!r}; rename a folder")
     for item in (source, *compare):
         _find_encoder(item)
+    check_folder(out)
     networks = _beside_untrained(names[0], source, seed)
     networks |= {name: load_encoder(other) for name, other in zip(names[1:], compare, strict=True)}
     given = {"seed": seed, "skipped": skipped, "progress": progress}

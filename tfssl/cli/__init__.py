@@ -27,7 +27,10 @@ def main(arguments=None):
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)  # a run's own log file takes the rest
     logging.basicConfig(format="%(message)s", handlers=[handler])
-    warnings.filterwarnings("ignore", module=r"PIL\..*")  # what matters of them comes back as an image's reason
+    # What matters of Pillow's comes back as an image's reason; Keras' and TensorFlow's speak to who writes code.
+    warnings.filterwarnings("ignore", module=r"(PIL|keras|tensorflow)\..*")
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         code = app(args=arguments, standalone_mode=False)
         if code == _INTERRUPTED:  # Typer takes Ctrl-C for itself and says nothing

@@ -107,6 +107,13 @@ def report_skipped(reasons):
         typer.echo(f"skipped {name}: {reason}", err=True)
 
 
-def report_written(out):
-    """Name what lies in a folder of results."""
-    typer.echo(f"written to {out}: " + ", ".join(sorted(path.name for path in Path(out).iterdir())))
+def listing(out):
+    """What lies in a folder of results and when it was written, for :func:`report_written`; {} without one."""
+    folder = None if out is None else Path(out).expanduser()
+    return {} if folder is None or not folder.is_dir() else {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+
+
+def report_written(out, before):
+    """Name what was written to a folder of results since it had the listing ``before``: what is older stays unsaid."""
+    written = sorted(name for name, when in listing(out).items() if before.get(name) != when)
+    typer.echo(f"written to {out}: " + ", ".join(written))

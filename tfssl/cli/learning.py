@@ -8,10 +8,19 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, print_record, report_skipped, report_written
+from tfssl.cli.app import (
+    DATA_HELP,
+    TakesOptions,
+    app,
+    check_data,
+    listing,
+    print_record,
+    report_skipped,
+    report_written,
+)
 from tfssl.errors import ConfigError
 from tfssl.evaluation import task_names
-from tfssl.files import read_json
+from tfssl.files import check_folder, read_json
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
 
@@ -103,11 +112,12 @@ def evaluate(
     from tfssl.config import read_overrides
 
     check_data(data)
+    before = listing(out)
     with CountProgress("fits" if task else "images") as progress:
         record = measure(run, data, task=task, out=out, table=table, progress=progress, **read_overrides(options or []))
     print_record(record)
     if out is not None:
-        report_written(out)
+        report_written(out, before)
 
 
 @app.command()
@@ -130,6 +140,8 @@ def discover(
     """
     check_data(data)
     find_model(run)
+    check_folder(out)
+    before = listing(out)
 
     from tfssl.api import load
     from tfssl.discovery.discover import discover as find
@@ -142,4 +154,4 @@ def discover(
     report_skipped(summary.pop("skipped"))
     for name, value in summary.items():
         typer.echo(f"{name:40s} {value:.6g}")
-    report_written(out)
+    report_written(out, before)

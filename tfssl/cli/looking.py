@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, report_skipped, report_written
+from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, listing, report_skipped, report_written
 from tfssl.errors import ConfigError
-from tfssl.files import read_json, write_json
+from tfssl.files import check_folder, read_json, write_json
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
 
@@ -40,12 +40,12 @@ def visualize(
 
     check_data(data)
     given = read_overrides(options or []) | ({"data": data} if data is not None else {})
-    skipped = Skipped()
+    skipped, before = Skipped(), listing(out)
     with CountProgress("steps") as progress:
         numbers = draw(run, what, out=out, compare=compare or (), progress=progress, skipped=skipped, **given)
     _print_columns(numbers)
     report_skipped(skipped.reasons)
-    report_written(out)
+    report_written(out, before)
 
 
 def _print_columns(numbers):
@@ -89,6 +89,7 @@ def report(
     check_data(classes, "--classes")
     for run in runs:
         find_model(run)
+    check_folder(out)
 
     from tfssl.report import write_report
     from tfssl.report.runs import read_runs

@@ -14,9 +14,10 @@ from tfssl.visualization import page
 PAGE = "report.html"  # name of the page
 
 _READING = (
-    "Gains are the number less that of the first baseline: the same network with new random weights where it was "
-    "measured, or else the trivial answer named under it. Better and worse follow from what the record says of the "
-    "metric; where it says nothing, the difference stands alone. Deviations are those of a sample of seeds.\n\n"
+    "Gains are the number less that of the strongest baseline: the same network with new random weights, raw pixels, "
+    "or a trivial answer, named under it. Better and worse follow from what the record says of the "
+    "metric; where it says nothing, the difference stands alone; one within the deviation is "
+    "neither. Deviations are those of a sample of seeds.\n\n"
     "Encoders are compared only within one table: all its numbers come from the same images under the same "
     "constants. A single run says little about a method; a difference within the deviation says nothing."
 )

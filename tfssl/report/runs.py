@@ -115,14 +115,19 @@ def read_runs(folders):
     return runs
 
 
-def verdict(gain, higher_is_better):
-    """A difference in words, sign and color, so that none of them is needed alone: a :class:`Cell`."""
+def verdict(gain, higher_is_better, deviation=0.0):
+    """A difference in words, sign and color, so that none of them is needed alone: a :class:`Cell`.
+
+    One that is no larger than the deviation of a run says nothing.
+    """
     if gain is None:
         return page.Cell(None)
     sign = "+" if gain > 0 else "\N{MINUS SIGN}" if gain < 0 else "\N{PLUS-MINUS SIGN}"
     text = f"{sign}{page.format_cell(abs(gain))}"
     if higher_is_better is None or not gain:
         return page.Cell(text, numeric=True)
+    if abs(gain) <= deviation:
+        return page.Cell(f"{text} within the deviation", numeric=True)
     better = (gain > 0) == higher_is_better
     return page.Cell(f"{text} {'better' if better else 'worse'}", style="up" if better else "down", numeric=True)
 

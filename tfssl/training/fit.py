@@ -16,7 +16,7 @@ from tfssl.data.images import FileSource
 from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
-from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, TrainingError
+from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, TrainingError, reason_of
 from tfssl.files import write_json, writing
 from tfssl.methods.base import Phase
 from tfssl.options import as_path
@@ -131,7 +131,7 @@ def _run_epoch(config, phase, model, recorder, source, epoch, callbacks):
             verbose=0,
         )
     except tf.errors.OpError as error:
-        raise _unwrap(error) from error
+        raise TrainingError(reason_of(error)) from error
     except OSError as error:
         raise TrainingError(
             f"cannot write to {str(recorder.out)!r} ({error.strerror or error}); fix that and start again, the last "
@@ -233,14 +233,6 @@ def _adapted(method, source, out):
         with writing(file) as opened:
             np.savez(opened, **statistics)
     return method.adapted(read_statistics(file))
-
-
-def _unwrap(error):
-    """The message of an error raised inside a tf.data worker, without the graph's own lines."""
-    for line in str(error).splitlines():
-        if "Error: " in line:
-            return TrainingError(line.split("Error: ", 1)[1].strip())
-    return TrainingError(str(error).splitlines()[0])
 
 
 def _sample(method, model, settings, out, epoch):
