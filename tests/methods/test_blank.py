@@ -32,8 +32,9 @@ def test_a_source_without_anything_to_learn_from_is_refused(name):
 
 def test_black_images_cannot_be_whitened():
     black = np.zeros((2, 120, 120, 3), np.uint8)
+    whitening = method("denoising_autoencoder", "preprocess=whiten", "color=false", "backbone=dense")
     with pytest.raises(SourceError, match="holds nothing to learn from"):
-        method("denoising_autoencoder", "preprocess=whiten", "color=false", "backbone=dense").dataset(black, batch_size=1)
+        whitening.dataset(black, batch_size=1)
 
 
 def test_gray_images_serve_an_autoencoder_of_all_channels():

@@ -90,7 +90,7 @@ def batches(
 def _training(examples, load, batch_size, start, count, calls):
     total = len(examples.source) * examples.per_item  # examples of an epoch
     length = total // batch_size if count is None else count
-    if length < 1:
+    if count is None and length < 1:
         raise SourceError(_too_few(total, batch_size))
     examples.check_blank()
     if start is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows: runs are not locked there
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 from tfssl.config import load_config
 from tfssl.errors import ModelError

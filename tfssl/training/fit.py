@@ -66,7 +66,7 @@ def fit(config: RunConfig, out: str | os.PathLike, *, callbacks=(), reporter=Non
             claim(config, out, data, steps_per_epoch)
             if first is not None and statistics:
                 with writing(out / STATISTICS) as file:
-                    np.savez(file, **statistics)
+                    np.savez(file, **statistics)  # type: ignore[arg-type]
             if (out / "metrics.json").exists() and (model := _finished(out)) is not None:
                 return model
             with _log_file(out / "log.txt"), _reading(source, settings.workers) as source:
