@@ -1,7 +1,6 @@
 """Commands around learning: methods, train, evaluate, discover."""
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,11 @@ import typer
 
 from tfssl.cli.app import (
     DATA_HELP,
+    TEXT_OPTIONS,
     TakesOptions,
     app,
     check_data,
+    given_options,
     listing,
     print_record,
     report_skipped,
@@ -47,6 +48,7 @@ def methods():
 
 @app.command(cls=TakesOptions)
 def train(
+    context: typer.Context,
     config: Annotated[str, typer.Argument(help="A YAML file, or a shipped one such as colorization/cpu.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values.")] = None,
     data: Annotated[str | None, typer.Option(help=f"What to learn from: {DATA_HELP}.")] = None,
@@ -60,8 +62,8 @@ def train(
     from tfssl.config import load_config
     from tfssl.training.progress import Reporter
 
-    overrides = list(overrides or []) + ([f"data={json.dumps(data)}"] if data is not None else [])
-    loaded = load_config(config, overrides)
+    given = given_options(context, overrides) + ([("data", data)] if data is not None else [])
+    loaded = load_config(config, given)
     check_data(loaded.settings.data, "data")
     check_data(loaded.settings.validation, "validation")
 
@@ -86,6 +88,7 @@ def _tensorboard(run):
 
 @app.command(cls=TakesOptions)
 def evaluate(
+    context: typer.Context,
     run: Annotated[
         str, typer.Argument(help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels.")
     ],
@@ -112,9 +115,9 @@ def evaluate(
     from tfssl.config import read_overrides
 
     check_data(data)
-    before = listing(out)
+    given, before = read_overrides(given_options(context, options), TEXT_OPTIONS), listing(out)
     with CountProgress("fits" if task else "images") as progress:
-        record = measure(run, data, task=task, out=out, table=table, progress=progress, **read_overrides(options or []))
+        record = measure(run, data, task=task, out=out, table=table, progress=progress, **given)
     print_record(record)
     if out is not None:
         report_written(out, before)

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, listing, report_skipped, report_written
+from tfssl.cli.app import (
+    DATA_HELP,
+    TEXT_OPTIONS,
+    TakesOptions,
+    app,
+    check_data,
+    given_options,
+    listing,
+    report_skipped,
+    report_written,
+)
 from tfssl.errors import ConfigError
 from tfssl.files import check_folder, read_json, write_json
 from tfssl.resources import find_model
@@ -14,6 +24,7 @@ from tfssl.training.progress import CountProgress
 
 @app.command(cls=TakesOptions)
 def visualize(
+    context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run directory, an export, a shipped model, a .keras file of one.")],
     what: Annotated[str, typer.Argument(help="filters, dream, neighbors, units, embedding or distance.")],
     options: Annotated[
@@ -39,7 +50,7 @@ def visualize(
     from tfssl.data.examples import Skipped
 
     check_data(data)
-    given = read_overrides(options or []) | ({"data": data} if data is not None else {})
+    given = read_overrides(given_options(context, options), TEXT_OPTIONS) | ({"data": data} if data is not None else {})
     skipped, before = Skipped(), listing(out)
     with CountProgress("steps") as progress:
         numbers = draw(run, what, out=out, compare=compare or (), progress=progress, skipped=skipped, **given)

@@ -8,6 +8,8 @@ import threading
 
 import numpy as np
 
+from tfssl.ops.ab_bins import GRAY_THRESHOLD
+
 WHITE_D65 = (0.95047, 1.0, 1.08883)
 """XYZ of the reference white (D65, 2 degree observer)."""
 
@@ -51,6 +53,11 @@ def ab(pixels):
         np.multiply(fx, 500, out=part[:, 0])
         np.multiply(fy, 200, out=part[:, 1])
     return result.reshape(*pixels.shape[:-1], 2)
+
+
+def is_gray(pixels):
+    """Whether |a| and |b| nowhere exceed 5 in 8-bit sRGB, uint8 (..., 3): nothing to learn colors from."""
+    return bool(np.abs(ab(pixels)).max() <= GRAY_THRESHOLD)
 
 
 def lab_f(relative):
