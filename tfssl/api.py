@@ -207,8 +207,7 @@ def _with_pretext(source, data):
 
 def _named(sources, open_one):
     names = [Path(source).name or os.fspath(source) for source in sources]
-    repeated = [name for name in names if names.count(name) > 1]
-    if repeated:
+    if repeated := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"`compare`: two of them are called {repeated[0]!r}; rename a folder")
     return {name: open_one(source) for name, source in zip(names, sources, strict=True)}
 
@@ -345,7 +344,5 @@ def colorize(
     else:
         raise ArgumentError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(source, state)
-    found = found.convert("RGB")
-    return colorize_image(
-        predict, found, temperature=temperature, image_size=method.image_size, stride=method.output_stride
-    )
+    sizes = {"image_size": method.image_size, "stride": method.output_stride}
+    return colorize_image(predict, found.convert("RGB"), temperature=temperature, **sizes)
