@@ -114,6 +114,9 @@ class Jigsaw(Method):
     def sample(self, example, rng, training):
         return data.cut_puzzle(self, example["image"], rng)
 
+    def blank(self, tiles, *_):
+        return super().blank(tiles.reshape(1, -1, tiles.shape[-1]))  # flat tiles that differ are a puzzle
+
     def prepare(self, tiles, labels, projected):
         return data.to_inputs(self, tiles, projected), labels
 
