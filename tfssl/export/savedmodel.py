@@ -72,7 +72,7 @@ def write_savedmodel(folder, endpoints):
     """Write endpoints and the variables they use."""
     archive = keras.export.ExportArchive()
     for name, endpoint in endpoints.items():
-        archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.signature))
+        archive.add_endpoint(name, endpoint.__call__, input_signature=list(endpoint.signature))
     archive.write_out(str(folder), verbose=False)
 
 
