@@ -180,7 +180,7 @@ def rgb(image, size=None):
 
 
 def file_endpoint(function, names, samples, refuse=None):
-    """An endpoint of encoded images of any sizes, ``names`` of string (N,) -> ``png_bytes`` and ``status``, string (N,).
+    """An endpoint of encoded images of any sizes, ``names`` of string (N,) -> ``png_bytes``, ``status`` likewise.
 
     An image that cannot be read fails alone: its PNG is empty, and its status the reason instead of ``"ok"``.
 

@@ -59,7 +59,7 @@ def colorize_rgb(method, model, image):
     def colored(rows):
         # Bilinear, as the columns: pixel centers, the border repeated.
         at = (tf.cast(rows, tf.float32) + 0.5) * tf.cast(height, tf.float32) / tf.cast(size[0], tf.float32) - 0.5
-        below = tf.clip_by_value(tf.cast(tf.floor(at), tf.int32) + [[0], [1]], 0, height - 1)
+        below = tf.clip_by_value(tf.cast(tf.floor(at), tf.int32)[None] + tf.constant([[0], [1]]), 0, height - 1)
         weight = (at - tf.floor(at))[:, None, None]
         upper, lower = tf.gather(ab, below[0]), tf.gather(ab, below[1])
         lightness = rgb_to_lightness(tf.cast(tf.gather(image, rows), tf.float32) / 255.0)
