@@ -44,7 +44,7 @@ def export(
 
     from tfssl.export import export_run
 
-    options = {} if max_megapixels is None else {"max_megapixels": max_megapixels}
+    options: dict = {} if max_megapixels is None else {"max_megapixels": max_megapixels}
     options |= {} if data is None else {"representative": data}
     report = export_run(run, out, format=format, quantize=quantize, overwrite=overwrite, **options)
     for line in report:
