@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         layers as layers,
         methods as methods,
         ops as ops,
+        optimizers as optimizers,
         training as training,
         visualization as visualization,
     )
