@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= test,dev,serving,mobile,video,sound
 # Each worker loads TensorFlow (about 1.5 GB); two suit a laptop and a two-core runner alike.
-PYTEST_ARGS ?= -n 2 --dist loadscope
+PYTEST_ARGS ?= -n 2 --dist worksteal
 SHARED ?= ../shared/data
 
 BIN := $(VENV)/bin

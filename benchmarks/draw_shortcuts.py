@@ -3,6 +3,7 @@
 python benchmarks/draw_shortcuts.py
 """
 
+import argparse
 from pathlib import Path
 
 import contentless
@@ -40,6 +41,7 @@ def puzzle(row, pictures):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     by_name = {row.name: row for row in ROWS}
     sheet = []
     for name, guard in SHOWN:

@@ -78,3 +78,52 @@ def test_wrong_optimizer_settings_are_named(changes, words):
     settings = parse_config({"method": "colorization", **changes}).settings
     with pytest.raises(ConfigError, match=words):
         build_optimizer(settings, 100)
+
+
+WORDS = {"learning_rate": ["inf", ".nan", ".inf", "1e999"], "warmup_steps": [".inf"], "weight_decay": [".inf"],
+    "clip_norm": [".nan"], "lightness_jitter": [".nan"], "prior_sigma": [".inf"], "crop_area": ["[0.1, .nan]"],
+    "seed": ["4294967296"], "epochs": ["9" * 5000, "0x" + "f" * 5000, "1" + ":1" * 5000]}  # fmt: skip
+
+
+@pytest.mark.parametrize("key, value", [(key, value) for key, values in WORDS.items() for value in values])
+def test_numbers_that_are_none(key, value):
+    with pytest.raises(ConfigError, match=f"`{key}") as caught:
+        load_config("colorization/cpu", [f"{key}={value}"])
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_a_table_of_learning_rates_is_finite():
+    with pytest.raises(ConfigError, match="`learning_rate"):
+        parse_config({"method": "jigsaw", "learning_rate": {0: 0.1, 5: float("inf")}})
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (LAUGHS, "without aliases"),
+        ("a: &a [*a]\n", "holds itself"),
+        ("a: " + "[" * 50_000, "nested too deeply"),
+        ("a: " + "9" * 200_000, "a number of 200000 characters"),
+        ("a: " + "x" * 300_000, "more than"),
+        ("a: 2020-13-45\n", "month"),
+        ("{[1]: 2}\n", "YAML"),
+    ],
+    ids=["laughs", "itself", "deep", "digits", "long", "date", "key"],
+)
+def test_hostile_yaml_is_one_line(tmp_path, text, words):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_config(tmp_path / "a.yaml")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "path", ["a\N{GRINNING FACE}b/[1]", "2024", "no", "1e3", "a #b", "a: b", "{x}", "~/x", "'q'/r"]
+)
+def test_paths_are_taken_as_they_are(path):
+    assert load_config("colorization/cpu", [("data", path)]).settings.data == path
+    assert load_config("colorization/cpu", [f"validation={path}", f"prior={path}"]).method.prior == path
+    assert load_config("colorization/cpu", ["validation=null"]).settings.validation is None

@@ -17,6 +17,7 @@ from PIL import Image
 import tfssl
 from tfssl.api import evaluate
 from tfssl.cli import main
+from tfssl.cli.app import listing, report_written
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation import task_names
 from tfssl.evaluation.record import read_record
@@ -151,6 +152,81 @@ def test_evaluations_are_appended_to_a_table(root, encoder_file, tmp_path):
     assert float(rows[0]["accuracy"]) == read_record(tmp_path / "one")["accuracy"].value
     assert call("evaluate", "pixels", *options) == 0, "a table needs no folder"
     assert len(list(csv.DictReader(table.open(newline="")))) == 3
+
+
+def test_only_what_was_written_is_listed(tmp_path, capsys):
+    (tmp_path / "compared-with-another.png").write_bytes(b"")
+    before = listing(tmp_path)
+    (tmp_path / "filters.png").write_bytes(b"")
+    report_written(tmp_path, before)
+    assert capsys.readouterr().out == f"written to {tmp_path}: filters.png\n"
+
+
+def test_models_compared_by_a_methods_own_metrics_go_by_their_names(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("tfssl.api.load", lambda source="": (Measured(seen), source))
+    with pytest.raises(StopIteration):
+        evaluate("colorizer", "builtin", compare=["runs/vivid", "colorizer"])
+    assert list(seen["compare"]) == ["vivid", "colorizer"]
+
+
+class Measured:
+    """A method that only notes what its metrics are asked for."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def evaluate(self, model, data, *, out=None, compare=None):
+        self.seen["compare"] = compare
+        raise StopIteration
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "words"),
+    [
+        ("--table", "results.xlsx", "a table of results is a .csv or .json file"),
+        ("--table", "file/results.csv", "`table` must be a folder"),
+        ("--table", "other.csv", "is no table of results"),
+        ("--out", "file", "`out` must be a folder"),
+        ("--out", "file/deeper", "`out` must be a folder"),
+    ],
+)
+@pytest.mark.parametrize("task", [[], ["--task", "knn"]])
+def test_outputs_are_checked_before_anything_is_loaded(option, place, words, task, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    for name in ("load", "load_encoder"):
+        monkeypatch.setattr(f"tfssl.api.{name}", lambda *_: pytest.fail("the work began"))
+    before = sorted(tmp_path.iterdir())
+    assert call("evaluate", "colorizer", *task, option, tmp_path / place) == 2
+    assert words in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["visualize", "colorizer", "filters"], ["report", "colorizer"], ["discover", "colorizer", "--data", "builtin"]],
+)
+def test_every_command_checks_its_folder_first(command, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert call(*command, "--out", tmp_path / "file") == 2
+    assert "`out` must be a folder" in capsys.readouterr().err
+
+
+def test_an_error_inside_the_data_pipeline_is_one_line(root, encoder_file, capsys, monkeypatch):
+    from tfssl.data.labeled import LabeledCrop
+
+    sample = LabeledCrop.__call__
+
+    def broken(self, example, *rest):
+        if example["label"]:  # the first example is also read outside the graph
+            raise TypeError("the mask is of another size")
+        return sample(self, example, *rest)
+
+    monkeypatch.setattr(LabeledCrop, "__call__", broken)
+    assert call("evaluate", encoder_file, "--task", "knn", "--data", root, "image_size=32") == 2
+    error = capsys.readouterr().err
+    assert "the mask is of another size" in error and error.count("\n") == 1
 
 
 def test_docs_name_every_task():

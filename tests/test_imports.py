@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,12 +35,48 @@ def saved(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("order", ["import tfssl, keras", "import keras, tfssl", "import tfssl.layers.color, keras"])
+@pytest.mark.parametrize("order", ["import tfssl, keras", "import keras, tfssl"])
 def test_import_tfssl_is_enough_for_keras_to_load_models(order, saved):
     load = "import json, sys; print(json.dumps([keras.saving.load_model(f).count_params() for f in sys.argv[1:]]))"
     files = [saved / f"{name}.keras" for name in SAVED]
     counts = run(f"{order}; {load}", *files)
     assert all(count > 100_000 for count in counts)
+
+
+def test_import_tfssl_is_enough_for_every_dotted_name_of_the_documents():
+    documents = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + [*ROOT.glob("docs/*.md")]
+    documents += ROOT.glob("configs/**/*.yaml")
+    texts = [document.read_text(encoding="utf-8") for document in documents]
+    for path in (ROOT / "tfssl").rglob("*.py"):  # what docstrings refer to: :class:`tfssl.data.source.Source`
+        texts += re.findall(r":\w+:`(tfssl\.[\w.]+)`", path.read_text(encoding="utf-8"))
+    names = sorted({name for text in texts for name in re.findall(r"(?<![\w./-])tfssl(?:\.[A-Za-z_]\w*)+", text)})
+    assert len(names) > 50
+    code = """
+import json, operator, sys, tfssl
+def missing(name):
+    try:
+        operator.attrgetter(name.removeprefix("tfssl."))(tfssl)
+    except AttributeError as error:
+        return f"{name}: {error}"
+print(json.dumps([text for text in map(missing, sys.argv[1:]) if text]))
+"""
+    assert run(code, *names) == []
+
+
+def test_packages_offer_what_lies_in_their_folders_before_it_is_imported():
+    packages = "color", "data", "discovery", "evaluation", "evaluation.tasks", "layers", "methods", "ops", "synthesis"
+    code = """
+import json, operator, sys, tfssl
+tfssl.methods.jigsaw.data  # methods are packages too
+offered = [dir(tfssl), *(dir(operator.attrgetter(name)(tfssl)) for name in sys.argv[1:])]
+print(json.dumps([offered, "tensorflow" in sys.modules]))
+"""
+    offered, heavy = run(code, *packages)
+    assert not heavy
+    for name, found in zip(["", *packages], offered, strict=True):
+        folder = ROOT.joinpath("tfssl", *name.split("."))
+        inside = {p.stem for p in folder.glob("*.py")} | {p.parent.name for p in folder.glob("*/__init__.py")}
+        assert {n for n in inside if not n.startswith("_")} <= set(found), name
 
 
 def test_importing_the_package_imports_neither_keras_nor_tensorflow():

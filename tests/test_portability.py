@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def compute(names):
-    """Arrays of everything portable, from inputs and weights that follow from a seed."""
+    """Arrays of everything portable, from seeded inputs and weights; large networks too with all methods."""
     import keras
 
     from tfssl.backbones import build
@@ -37,12 +37,12 @@ def compute(names):
     scores = rng.normal(size=(2, 12, 8, 313)).astype(np.float32)
     stack = DilatedStack(4, depth=2)
     stack.build((None, None, None, 3))
-    small, alexnet = build_network("small"), build_network("alexnet", "ab")
+    small = build_network("small")
     tower = build(
         "caffenet", input_shape=(None, None, 3), fc=False, widths=(8,) * 5, conv1_stride=2, normalization="lrn_batch"
     )
     inception = build("inception_s", input_shape=(48, 32, 3))
-    for model in (stack, small, alexnet, tower, inception):
+    for model in (stack, small, tower, inception):
         fill(model, rng)
     results = {
         "lab": lab,
@@ -54,9 +54,7 @@ def compute(names):
         "resize_to_stride": ResizeToStride(5)([rgb, lab]),
         "upsample": Upsample(3)(rgb),
         "small": small(lab[..., :1]),
-        "alexnet": alexnet(lab[..., :1]),
         "caffenet": tower(rgb)["pool5"],
-        "folded_caffenet": fold_batch_normalization(tower)(rgb)["pool5"],
         "inception": inception(rgb)["fc6"],
         "cross_entropy": ColorCrossEntropy(np.linspace(0.5, 2.0, 313))(ab, scores),
         "regression": ColorRegression()(ab, scores[..., :2]),
@@ -64,6 +62,11 @@ def compute(names):
             lab[:, ::4, ::4], np.concatenate([scores, scores[..., :1]], axis=-1)
         ),
     }
+    if len(names) > 2:
+        alexnet = build_network("alexnet", "ab")
+        fill(alexnet, rng)
+        results["alexnet"] = alexnet(lab[..., :1])
+        results["folded_caffenet"] = fold_batch_normalization(tower)(rgb)["pool5"]
     for name in names:
         method = load_config(f"{name}/cpu").method
         model = method.model()

@@ -24,6 +24,7 @@ ALLOWED = {
     "resources": set(),
     "quiet": set(),
     "optimizers": set(),
+    "interrupts": set(),
     "ops": set(),
     "layers": {"ops"},
     "losses": {"ops"},
@@ -62,7 +63,7 @@ ALLOWED = {
     "__main__": {"*"},
     "__init__": set(),  # its public names are reached lazily, by strings
 }
-OPEN = {"errors", "files", "imports", "options", "resources", "quiet"}
+OPEN = {"errors", "files", "imports", "interrupts", "options", "resources", "quiet"}
 
 # These run on every Keras backend, so nothing in them, or below them, may name TensorFlow.
 PORTABLE_AREAS = ("layers", "losses", "backbones", "optimizers")

@@ -7,21 +7,29 @@
 >>> model.fit(method.dataset("photos/", batch_size=32), epochs=10)
 """
 
+import sys
 from typing import TYPE_CHECKING
 
-from tfssl.imports import lazy, register_with_keras
+from tfssl.imports import lazy, offer_modules, register_with_keras
 
 if TYPE_CHECKING:
     from tfssl import (
         backbones as backbones,
+        color as color,
+        config as config,
         data as data,
+        discovery as discovery,
+        errors as errors,
         evaluation as evaluation,
         export as export,
         layers as layers,
         methods as methods,
         ops as ops,
         optimizers as optimizers,
+        report as report,
+        synthesis as synthesis,
         training as training,
+        transfer as transfer,
         visualization as visualization,
     )
     from tfssl.api import colorize as colorize, evaluate as evaluate, load as load, load_encoder as load_encoder
@@ -32,4 +40,5 @@ else:
 
 __version__ = "0.1.0"
 
+offer_modules(sys.modules[__name__])
 register_with_keras()

@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from tfssl import methods
-from tfssl.errors import ConfigError, ModelError
+from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, reason_of
 from tfssl.evaluation import get_task, task_options
-from tfssl.evaluation.table import append_result
-from tfssl.options import check
-from tfssl.resources import find_model, method_of
+from tfssl.evaluation.table import append_result, check_table
+from tfssl.files import check_folder
+from tfssl.options import as_path, check, check_temperature
+from tfssl.resources import find_model, method_of, model_state
 
 if TYPE_CHECKING:
     import keras
@@ -41,6 +42,7 @@ def load(source: Pathlike = "colorizer") -> tuple[Method, keras.Model]:
     Raises:
         ModelError: if there is no such model, or it is incomplete; names the models that ship.
     """
+    find_model(source)
     from tfssl.backbones import Encoder
     from tfssl.export.run import load_source
 
@@ -74,14 +76,14 @@ def load_encoder(source: Pathlike) -> keras.Model:
     from tfssl.export.run import load_source
     from tfssl.training.runs import read_network
 
-    source = os.fspath(source)
     _find_encoder(source)
+    source = os.fspath(source)
     if source == "pixels":
         return as_encoder(pixel_encoder())
     if is_random(source):
         return _random_encoder(source.removeprefix("random:"))
     if source.endswith(".keras"):
-        return as_encoder(read_network(Path(source).expanduser()), f"{source!r}")
+        return as_encoder(read_network(as_path("source", source)), f"{source!r}")
     method, model = load_source(source)
     return model if isinstance(model, Encoder) else as_encoder(method.encoder(model))
 
@@ -104,12 +106,12 @@ def _random_encoder(backbone):
 
 def _find_encoder(source):
     """Refuse what is not there, before TensorFlow is imported."""
-    source = os.fspath(source)
-    if source.endswith(".keras"):
-        if not Path(source).expanduser().is_file():
-            raise ModelError(f"no such file: {source!r}")
-    elif source != "pixels" and not is_random(source):
-        find_model(source)
+    path = as_path("source", source)
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise ModelError(f"no such file: {str(path)!r}")
+    elif str(path) != "pixels" and not is_random(path):
+        find_model(path)
 
 
 def evaluate(
@@ -139,14 +141,20 @@ def evaluate(
     Raises:
         ConfigError, ModelError, SourceError: for an unknown task or option, a model that cannot be loaded, other data.
     """
-    compare = [compare] if isinstance(compare, (str, os.PathLike)) else compare
+    as_path("source", source)
+    out, table = (value if value is None else as_path(name, value) for name, value in (("out", out), ("table", table)))
+    others = _as_list(compare)
     if isinstance(options.get("taps"), str):
         options["taps"] = options["taps"].split(",")
-    _check_evaluation(source, task, options | ({"compare": compare} if compare else {}))
+    _check_evaluation(source, task, options | ({"compare": others} if others else {}))
+    if out is not None:
+        check_folder(out)
+    if table is not None:
+        check_table(table)
     if task is None:
         method, model = load(source)
         run = method.evaluate
-        options |= {"compare": [load(other) for other in compare]} if compare else {}
+        options |= {"compare": _named(others, load)} if others else {}
     else:
         run = get_task(task)
         pretext_data = options.pop("pretext_data", None)
@@ -154,16 +162,31 @@ def evaluate(
             model, options["pretext"] = _with_pretext(source, pretext_data)
         else:
             model = load_encoder(source)
-        options |= {"compare": _named_encoders(compare)} if compare else {}
+        options |= {"compare": _named(others, load_encoder)} if others else {}
         options["trained"] = not is_random(source)
     if "progress" in inspect.signature(run).parameters:
         options["progress"] = progress
-    record = run(model, data, out=out, **options).of(source)
+    import tensorflow as tf
+
+    try:
+        record = run(model, data, out=out, **options).of(source)
+    except tf.errors.OpError as error:  # from inside the data pipeline, where the graph wraps it
+        raise SourceError(f"`data` cannot be measured on: {reason_of(error)}") from error
     if out is not None:
         record.write(out)
     if table is not None:
         append_result(table, record)
     return record
+
+
+def _as_list(sources):
+    """What is given to ``compare``: one source, or several."""
+    if sources is None:
+        return []
+    sources = list(sources) if isinstance(sources, (list, tuple)) else [sources]
+    for source in sources:
+        as_path("compare", source)
+    return sources
 
 
 def _with_pretext(source, data):
@@ -173,7 +196,7 @@ def _with_pretext(source, data):
 
     if data is None:
         raise ConfigError("strategy=joint trains on the pretext task too: name its images, pretext_data=FOLDER")
-    config = Path(source).expanduser() / "config.yaml"
+    config = as_path("source", source) / "config.yaml"
     if not config.is_file():
         raise ModelError(f"strategy=joint needs a run directory. Received: {str(source)!r}")
     method, model = load(source)
@@ -182,12 +205,11 @@ def _with_pretext(source, data):
     return method.encoder(model), Pretext(model, batches)
 
 
-def _named_encoders(sources):
+def _named(sources, open_one):
     names = [Path(source).name or os.fspath(source) for source in sources]
-    repeated = [name for name in names if names.count(name) > 1]
-    if repeated:
+    if repeated := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"`compare`: two of them are called {repeated[0]!r}; rename a folder")
-    return {name: load_encoder(source) for name, source in zip(names, sources, strict=True)}
+    return {name: open_one(source) for name, source in zip(names, sources, strict=True)}
 
 
 def _check_evaluation(source, task, options):
@@ -236,19 +258,21 @@ def visualize(
     """
     from tfssl.report import kinds
 
-    known = kinds.kind_options(kind)
+    known, out, compare = kinds.kind_options(kind), as_path("out", out), _as_list(compare)
     check(options, {n: value for n, value in known.items() if n == "data" or n not in _NO_OPTIONS}, kind)
     for name, value in options.items():
         if isinstance(value, list) and name in ("tap", "photo") and (kind, name) not in _LISTS:
             raise ConfigError(f"`{name}` can be given once for {kind}. Received: {', '.join(map(str, value))}")
     if isinstance(options.get("photo"), str) and (kind, "photo") in _LISTS:
         options["photo"] = [options["photo"]]
-    names = [Path(i).expanduser().absolute().name if Path(i).exists() else str(i) for i in (source, *compare)]
+    paths = [as_path("source", source), *(as_path("compare", other) for other in compare)]
+    names = [path.absolute().name if path.exists() else str(path) for path in paths]
     for name in names:
         if names.count(name) > 1 or name == "untrained":
             raise ConfigError(f"`compare`: two networks would be called {name!r}; rename a folder")
     for item in (source, *compare):
         _find_encoder(item)
+    check_folder(out)
     networks = _beside_untrained(names[0], source, seed)
     networks |= {name: load_encoder(other) for name, other in zip(names[1:], compare, strict=True)}
     given = {"seed": seed, "skipped": skipped, "progress": progress}
@@ -270,7 +294,8 @@ def _beside_untrained(name, source, seed):
 
 
 @functools.lru_cache(maxsize=2)
-def _predictor(source):
+def _predictor(source, state):
+    """The colorizer at ``source``; ``state`` is there for the cache: what is trained or exported anew is read anew."""
     from tfssl.color.predict import compiled_predictor
 
     method, model = load(source)
@@ -297,22 +322,27 @@ def colorize(
         ``PIL.Image``, RGB, as large as the input.
 
     Raises:
-        ValueError: if the image cannot be read.
+        SourceError, ArgumentError: if the image cannot be read, or is none.
+        ConfigError: for a temperature outside (0, 1].
         ModelError: if the model cannot be loaded.
     """
+    check_temperature(temperature)
+    source, state = model_state("model", model)
     from tfssl.color.colorize import colorize_image
     from tfssl.data.images import array_to_image, decode_image
 
     if isinstance(image, (str, bytes, os.PathLike)):
-        found = decode_image(image)
+        path = None if isinstance(image, bytes) else as_path("image", image)
+        try:
+            found = decode_image(image if path is None else path)
+        except ValueError as error:
+            raise SourceError(f"`image`{'' if path is None else f' {str(path)!r}'} cannot be read: {error}") from None
     elif isinstance(image, np.ndarray):
         found = array_to_image(image)
     elif isinstance(image, Image.Image):
         found = image
     else:
-        raise TypeError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
-    method, predict = _predictor(str(model))
-    found = found.convert("RGB")
-    return colorize_image(
-        predict, found, temperature=temperature, image_size=method.image_size, stride=method.output_stride
-    )
+        raise ArgumentError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
+    method, predict = _predictor(source, state)
+    sizes = {"image_size": method.image_size, "stride": method.output_stride}
+    return colorize_image(predict, found.convert("RGB"), temperature=temperature, **sizes)

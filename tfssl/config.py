@@ -1,6 +1,7 @@
 """Run configurations: one flat YAML of a method's fields and the settings of a training run, strictly checked."""
 
 import dataclasses
+import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,9 +12,10 @@ import yaml
 from pydantic import Field, field_validator
 
 from tfssl import methods
-from tfssl.errors import ConfigError, suggest
+from tfssl.errors import ArgumentError, ConfigError, suggest
 from tfssl.files import write_text
 from tfssl.methods.base import Method, describe
+from tfssl.options import as_path
 from tfssl.resources import configs
 
 
@@ -56,7 +58,7 @@ class TrainSettings(pydantic.BaseModel):
         baseline_steps: steps after which a warning says if the loss has not beaten the trivial baseline.
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     data: str = "builtin"
     validation: str | None = None
@@ -80,7 +82,7 @@ class TrainSettings(pydantic.BaseModel):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     devices: int = Field(1, ge=1)
     workers: int | None = Field(None, ge=0)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     weights: str | None = None
     checkpoint_steps: int = Field(1000, ge=1)
     baseline_steps: int = Field(2000, ge=1)
@@ -119,6 +121,8 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: one line naming the key, the value and the fix; unknown keys name the nearest known one.
     """
+    if not isinstance(values, Mapping):
+        raise ArgumentError(f"`values` must be a dict {{key: value}}. Received: {type(values).__name__}")
     values = dict(values)
     if "method" not in values:
         raise ConfigError("missing key `method`: one of " + ", ".join(methods.names()))
@@ -136,27 +140,32 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(describe(error, TrainSettings)) from None
 
 
-def load_config(path: str | os.PathLike, overrides: Iterable[str] = ()) -> RunConfig:
+Override = str | tuple[str, str | list[str]]
+
+
+def load_config(path: str | os.PathLike, overrides: Iterable[Override] = ()) -> RunConfig:
     """Read a configuration file and apply command-line overrides.
 
     Args:
         path: YAML file, or a name such as ``colorization/cpu`` of a configuration that ships with the package. The
             ``config.yaml`` of a run may have been written by an earlier version, see :func:`renamed`.
-        overrides: ``key=value`` strings; values are read as YAML, so ``crop_area=[0.4,1]`` works.
+        overrides: ``key=value`` strings, or pairs of them; values are read as YAML, so ``crop_area=[0.4,1]`` works,
+            but those of keys that hold text are taken as they are.
 
     Raises:
         ConfigError: if the file is missing or not a flat mapping, or a key or value is wrong.
     """
     file = find_config(path)
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not valid YAML: {error}") from None
+    values = read_yaml(text, str(file))
     if not isinstance(values, dict):
         raise ConfigError(f"{file} must be a flat mapping `key: value`")
     if file.name == "config.yaml":
         values = renamed(values)
-    values |= read_overrides(overrides)
+    values |= read_overrides(overrides, _text_keys(values.get("method")))
     try:
         return parse_config(values)
     except ConfigError as error:
@@ -182,28 +191,93 @@ def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     return values | {key: now for (key, former), now in _FORMER_VALUES.items() if values.get(key) == former}
 
 
-def read_overrides(overrides: Iterable[str]) -> dict[str, Any]:
-    """``key=value`` strings as a dict; values are read as YAML."""
+def read_overrides(overrides: Iterable[Override], text_keys: Iterable[str] = ()) -> dict[str, Any]:
+    """``key=value`` strings, or pairs ``(key, value)`` and ``(key, [value, ...])`` as a dict.
+
+    Values are read as YAML; those of ``text_keys`` are text as it stands, None for null.
+    """
     values = {}
     for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise ConfigError(f"an override must look like key=value. Received: {override!r}")
-        try:
-            values[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"the value of `{key}` is not valid YAML. Received: {override!r}") from None
+        if isinstance(override, tuple):
+            key, given = override
+        else:
+            key, equals, given = override.partition("=")
+            if not equals:
+                raise ConfigError(f"an override must look like key=value. Received: {override!r}")
+        key = key.strip()
+        read = [_read_value(text, key, key in text_keys) for text in ([given] if isinstance(given, str) else given)]
+        values[key] = read[0] if isinstance(given, str) else read
     return values
+
+
+def _read_value(text, key, is_text):
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    if is_text and not quoted:
+        return None if text in ("", "~", "null") else text
+    value = read_yaml(text, f"the value of `{key}`")
+    return text if isinstance(value, str) and not quoted else value  # YAML cuts off what follows #
+
+
+def _text_keys(method):
+    fields = dict(TrainSettings.model_fields)
+    if isinstance(method, str) and (method in methods.names() or ":" in method):
+        fields |= methods.get(method).model_fields
+    return {name for name, field in fields.items() if field.annotation in (str, str | None)}
+
+
+_YAML_LENGTH = 2**18  # characters: a configuration has a few thousand
+_YAML_NODES = 10_000
+_LONGEST_NUMBER = 100
+
+
+def read_yaml(text: str, what: str) -> Any:
+    """The value of a YAML text that a stranger may have written; ConfigError, which begins with ``what``."""
+    try:
+        if len(text) > _YAML_LENGTH:
+            raise ValueError(f"it has more than {_YAML_LENGTH} characters")
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count_nodes(node, {})
+        return loader.construct_document(node)
+    except RecursionError:
+        raise ConfigError(f"{what} is not valid YAML: it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{what} is not valid YAML: {reason[:200]}") from None
+
+
+def _count_nodes(node, counts):
+    """Nodes below one, those behind aliases each time they are meant; ValueError if there are too many."""
+    if id(node) in counts:
+        if counts[id(node)] is None:
+            raise ValueError("an alias holds itself")
+        return counts[id(node)]
+    counts[id(node)], count = None, 1
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > _LONGEST_NUMBER:
+            raise ValueError(f"a number of {len(node.value)} characters")
+    else:
+        for child in node.value:
+            count += sum(_count_nodes(part, counts) for part in (child if isinstance(child, tuple) else (child,)))
+    if count > _YAML_NODES:
+        raise ValueError(f"it stands for more than {_YAML_NODES} values; write them without aliases")
+    counts[id(node)] = count
+    return count
 
 
 def find_config(path: str | os.PathLike) -> Path:
     """The file of a configuration given by path or by the name of a shipped one."""
-    for candidate in (Path(path), configs() / path, configs() / f"{path}.yaml"):
+    path = as_path("config", path)
+    for candidate in (path, configs() / path, configs() / f"{path}.yaml"):
         if candidate.is_file():
             return candidate
     # A path such as configs/colorization/cpu.yaml also works outside a checkout.
-    parts = Path(path).parts
+    parts = path.parts
     if parts[:1] == ("configs",) and (configs() / Path(*parts[1:])).is_file():
         return configs() / Path(*parts[1:])
     shipped = sorted(str(p.relative_to(configs())) for p in configs().glob("*/*.yaml"))
-    raise ConfigError(f"no configuration {str(path)!r}; shipped ones: {', '.join(shipped) or 'none'}")
+    close = difflib.get_close_matches(str(path), [name.removesuffix(".yaml") for name in shipped], n=1)
+    nearest = f"; did you mean `{close[0]}`?" if close else ""
+    raise ConfigError(f"no configuration {str(path)!r}{nearest}; shipped ones: {', '.join(shipped) or 'none'}")

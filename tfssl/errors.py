@@ -16,6 +16,10 @@ class ConfigError(TfsslError, ValueError):
     """A configuration or a call has an unknown key or a value outside its range."""
 
 
+class ArgumentError(TfsslError, TypeError):
+    """An argument is of a type that cannot serve."""
+
+
 class TrainingError(TfsslError, RuntimeError):
     """Training cannot go on, for example because the loss became NaN."""
 
@@ -29,3 +33,9 @@ def suggest(name: object, known: Iterable[str], noun: str = "known") -> str:
     known = list(known)
     close = difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean `{close[0]}`?" if close else f"{noun}: {', '.join(known) or 'none'}"
+
+
+def reason_of(error: BaseException) -> str:
+    """One line of an error that was raised inside a data pipeline, without what the graph wraps around it."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return next((line.split("Error: ", 1)[1].strip() for line in lines if "Error: " in line), lines[0])

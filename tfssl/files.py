@@ -9,10 +9,12 @@ import secrets
 import time
 from pathlib import Path
 
+from tfssl.errors import ConfigError
+
 try:
     import fcntl
 except ImportError:  # Windows: nothing abandoned is removed
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 _YOUNG = 5.0  # seconds
 
@@ -68,6 +70,17 @@ def _remove_abandoned(folder, stem):
                     os.unlink(folder / name)
             finally:
                 os.close(descriptor)
+
+
+def check_folder(path, name="out"):
+    """Refuse a folder of results that cannot be written to, before the work whose results it is for."""
+    place = Path(path).expanduser()
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise ConfigError(f"`{name}` must be a folder; {str(place)!r} is none. Received: {name}={str(path)!r}")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(f"`{name}`: {str(place)!r} cannot be written to. Received: {name}={str(path)!r}")
 
 
 def write_text(path, text):

@@ -5,9 +5,12 @@
 
 import ast
 import contextlib
+import functools
 import importlib
 import importlib.abc
+import importlib.machinery
 import importlib.util
+import pkgutil
 import re
 import sys
 from collections.abc import Callable
@@ -34,6 +37,54 @@ def lazy(package: str, file: str) -> tuple[Callable, Callable, list[str]]:
         return getattr(importlib.import_module(home[name]), name)
 
     return find, lambda: list(home), list(home)
+
+
+def offer_modules(package) -> None:
+    """Let a package (the module), and every one inside it, offer what lies in its folder, imported when first used.
+
+    So ``import tfssl`` is enough for ``tfssl.ops.color.rgb_to_lab``, and editors show what there is.
+    """
+    _offer(package)
+    sys.meta_path.insert(0, _PackageFinder(f"{package.__name__}."))
+
+
+class _PackageFinder(importlib.abc.MetaPathFinder):
+    def __init__(self, prefix):
+        self._prefix = prefix
+
+    def find_spec(self, name, path=None, target=None):
+        if not name.startswith(self._prefix):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None and spec.submodule_search_locations is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                _offer(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def _offer(package):
+    own_find, own_names = (vars(package).get(name) for name in ("__getattr__", "__dir__"))
+
+    @functools.cache
+    def modules():
+        return {found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_")}
+
+    def find(name):
+        if name in modules():
+            return importlib.import_module(f"{package.__name__}.{name}")
+        if own_find is not None:
+            return own_find(name)
+        raise AttributeError(f"module {package.__name__!r} has no attribute {name!r}")
+
+    def names():
+        return sorted({*modules(), *(vars(package) if own_names is None else own_names())})
+
+    package.__getattr__, package.__dir__ = find, names
 
 
 def around_import(name: str, context: Callable[[], contextlib.AbstractContextManager]) -> None:

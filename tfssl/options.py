@@ -1,10 +1,12 @@
 """Options of a function by name: which there are, found without importing what it needs, and checking what is given."""
 
 import ast
+import numbers
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfssl.errors import ConfigError, suggest
+from tfssl.errors import ArgumentError, ConfigError, suggest
 
 _PACKAGE = Path(__file__).resolve().parent
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "text"}
@@ -65,3 +67,28 @@ def at_least_one(**options):
     for name, value in options.items():
         if value is not None and value < 1:
             raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
+
+
+def check_temperature(value: float | None, name: str = "temperature") -> None:
+    """Raise ConfigError for a temperature of the annealed mean outside (0, 1]; None, the model's own, passes."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value <= 1):
+        raise ConfigError(f"`{name}` must be a number in (0, 1]. Received: {name}={value!r}")
+
+
+def as_path(name: str, value: str | os.PathLike) -> Path:
+    """The path that an argument gives; ``~`` is the user's home.
+
+    Raises:
+        ArgumentError: if it is neither text nor a path.
+        ConfigError: if it is empty, or no name of a file can hold it.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        kind = type(value)
+        package = "" if kind.__module__ == "builtins" else f"{kind.__module__.partition('.')[0]}'s "
+        raise ArgumentError(
+            f"`{name}` must be a path or a name, as text. Received: {name} of type {package}{kind.__name__}"
+        )
+    text = os.fsdecode(os.fspath(value))
+    if not text or "\0" in text:
+        raise ConfigError(f"`{name}` must be a path or a name. Received: {name}={text!r}")
+    return Path(os.path.expanduser(text))  # unlike Path.expanduser it leaves an unknown ~name as it is

@@ -4,12 +4,20 @@ import json
 import os
 from pathlib import Path
 
-from tfssl.errors import ModelError
+from tfssl.errors import ModelError, suggest
+from tfssl.options import as_path
 
 _PACKAGE = Path(__file__).resolve().parent
 
 REPORT = "export.json"
 """The file that makes a folder an export."""
+
+
+_STATE = (
+    *("model.keras", "config.yaml", "statistics.npz", REPORT, f"../{REPORT}", "files/*", "../files/*"),
+    *("saved_model.pb", "variables/*", "*/saved_model.pb", "*/variables/*"),
+)
+"""The files that say what a model is, below the folder of a run, an export or one of its versions."""
 
 
 def configs() -> Path:
@@ -22,22 +30,37 @@ def savedmodels() -> Path:
     return _folder("savedmodels")
 
 
-def find_model(source: str | os.PathLike) -> Path:
+def find_model(source: str | os.PathLike, name: str = "source") -> Path:
     """Where a trained model lies: one that ships (by name), a run directory, or the folder of an export.
 
+    ``name`` is what messages call the argument.
+
     Raises:
+        ArgumentError: if ``source`` is no path.
         ModelError: if there is no such model; names the ones that ship.
     """
-    path = Path(source).expanduser()
-    if not path.exists() and str(source) and (savedmodels() / path).is_dir():
+    path = as_path(name, source)
+    if not path.exists() and (savedmodels() / path).is_dir():
         path = savedmodels() / path
     if not path.exists():
         shipped = sorted(p.name for p in savedmodels().glob("*") if (p / REPORT).is_file())
         raise ModelError(
-            f"no model {str(source)!r}: give a run directory, the folder of an export, or one of the shipped models "
-            f"({', '.join(shipped) or 'none'})"
+            f"no model {str(source)!r}: give a run directory, the folder of an export, or a shipped model; "
+            f"{suggest(str(source), shipped, 'shipped')}"
         )
     return path
+
+
+def model_state(name: str, source: str | os.PathLike) -> tuple[str, tuple]:
+    """``(absolute path of a model, state of its files)``: the state is another one when it was written anew.
+
+    Arguments and errors as :func:`find_model`.
+    """
+    path = find_model(source, name).resolve()
+    folder = path if path.is_dir() else path.parent
+    found = {path, *(file for pattern in _STATE for file in folder.glob(pattern))}
+    stats = ((str(file), file.stat()) for file in sorted(found) if file.is_file())
+    return str(path), tuple((file, stat.st_mtime_ns, stat.st_size, stat.st_ino) for file, stat in stats)
 
 
 def method_of(source: str | os.PathLike) -> str | None:

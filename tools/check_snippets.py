@@ -5,6 +5,7 @@
 The snippets of a document are one program, in their order.
 """
 
+import argparse
 import json
 import re
 import subprocess
@@ -29,6 +30,7 @@ def program(text):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     with tempfile.TemporaryDirectory() as folder:
         files = {}

@@ -7,6 +7,7 @@ Values of evaluations are compared as a set, since the names they are recorded u
 (``TFSSL_SHARED_DATA``, or ``shared/data`` beside the checkout).
 """
 
+import argparse
 import hashlib
 import io
 import json
@@ -298,8 +299,13 @@ def compare(old, new):
     return "; ".join(wrong) or None
 
 
-def main(action="check", *wanted):
+def main():
     """Write or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", nargs="?", default="check", choices=("check", "write"))
+    parser.add_argument("wanted", nargs="*", metavar="PART", help="beginnings of names; all if there is none")
+    options = parser.parse_args()
+    action, wanted = options.action, options.wanted
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
     failed = 0
     for name, measure in parts().items():
@@ -325,4 +331,4 @@ def main(action="check", *wanted):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

@@ -3,6 +3,7 @@
 None of them is in the training archives. All suitable ones are shown, not the best ones.
 """
 
+import argparse
 from pathlib import Path
 
 from PIL import Image
@@ -30,6 +31,7 @@ def pairs(cells):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     color = [small(p) for p in builtin_photographs() if p.name not in LEFT_OUT]
     rows = pairs([[image.convert("L").convert("RGB"), tfssl.colorize(image), image] for image in color])

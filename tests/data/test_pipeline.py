@@ -280,3 +280,12 @@ def test_sources_of_every_kind_give_the_same_stream(tmp_path):
     expected = collect(crop_dataset(folder, FLAT, training=True, seed=9, start=0))
     for source in (f"{folder}/*.png", arrays, list(arrays / 255.0), image_source(folder)):
         np.testing.assert_array_equal(collect(crop_dataset(source, FLAT, training=True, seed=9, start=0)), expected)
+
+
+def test_fewer_images_than_a_batch_are_refused():
+    """Keras would say that the input ran out of data, and learn nothing."""
+    with pytest.raises(SourceError, match="holds 7 examples, fewer than batch_size 32; lower batch_size"):
+        batches(image_source(np.zeros((7, 8, 8, 3), np.uint8)), Crop(8).sample, 32, training=True)
+    stream = tf.data.Dataset.from_tensor_slices(np.zeros((7, 8, 8, 3), np.uint8))
+    with pytest.raises(SourceError, match="holds 7 examples"):
+        batches(stream, Crop(8).sample, 32, training=True)

@@ -4,7 +4,7 @@ import pytest
 
 from tfssl.errors import SourceError
 from tfssl.files import sha256
-from tfssl.report.evaluations import find_evaluations
+from tfssl.report.evaluations import find_evaluations, headline
 from tfssl.report.runs import read_runs, verdict
 
 
@@ -60,6 +60,31 @@ def test_what_cannot_be_read_is_named(runs, make_evaluation, tmp_path):
 def test_a_verdict_follows_from_the_direction_that_is_given(gain, higher, text, style):
     cell = verdict(gain, higher)
     assert (cell.text, cell.style, cell.right) == (text, style, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "std", "baselines", "text", "below"),
+    [
+        (0.5, 0.02, {"untrained": 0.49}, "+0.01 within the deviation", "over untrained"),
+        (0.5, 0.002, {"untrained": 0.49}, "+0.01 within the deviation", "over untrained"),  # the baseline's deviates
+        (0.5, 0.002, {"untrained": 0.4}, "+0.1 better", "over untrained"),
+        (0.2, None, {"chance": 0.125, "constant": 0.25}, "\u22120.05 worse", "over constant"),
+        (0.5, None, {"untrained": 0.3, "other run": 0.9}, "+0.2 better", "over untrained"),
+    ],
+)
+def test_the_gain_is_over_the_strongest_baseline_and_beyond_the_deviation(
+    runs, make_evaluation, value, std, baselines, text, below
+):
+    metrics = {
+        "iou": {"value": 0.1, "higher_is_better": True},  # without a baseline: no headline
+        "accuracy": {"value": value, "std": std, "n": 3, "higher_is_better": True, "baselines": baselines},
+    }
+    encoders = {"untrained": {"accuracy_std": 0.0123}, "other run": {}}
+    make_evaluation("runs/one/evaluations/knn", metrics=metrics, details={"encoders": encoders})
+    _, number, gain, beside = headline(find_evaluations(runs)[0][0])
+    assert (number.below, gain.text, gain.below) == ("accuracy", text, below)
+    assert gain.style == {"better": "up", "worse": "down"}.get(text.split()[-1], "")
+    assert beside.below == below.removeprefix("over ")
 
 
 def test_runs_are_no_evaluations_and_nothing_is_refused(runs, tmp_path):

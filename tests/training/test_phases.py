@@ -6,7 +6,7 @@ import pytest
 
 from tfssl.errors import ConfigError
 from tfssl.methods.base import Phase
-from tfssl.training.fit import divide, part_of
+from tfssl.training.parts import divide, part_of
 
 
 def phases(*fractions):

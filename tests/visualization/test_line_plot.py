@@ -57,3 +57,9 @@ def test_long_names_of_ticks_do_not_overlap():
     figure.draw_without_rendering()
     assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {30}
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(ticks.values())
+
+
+def test_ten_curves_have_ten_colors_and_baselines_another():
+    curves = {str(number): ([0, 1], [0, number]) for number in range(10)} | {"trivial": ([0, 1], [1, 1])}
+    axes = draw_lines(curves, x_label="x", y_label="y", dashed={"trivial": None}).axes[0]
+    assert len({line.get_color() for line in axes.lines}) == 11

@@ -13,13 +13,15 @@ from tfssl.cli import exporting, images, learning, looking  # noqa: F401
 from tfssl.cli.app import app
 from tfssl.errors import TfsslError
 from tfssl.imports import around_import
+from tfssl.interrupts import exit_on_signals
 from tfssl.quiet import quiet_stderr
 
 _INTERRUPTED = 130
 
 
 def main(arguments=None):
-    """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong use or bad input, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong use, 128 + the number of a signal."""
+    exit_on_signals()
     # Start-up notes of TensorFlow and its libraries would drown the one line that a user needs.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -27,7 +29,10 @@ def main(arguments=None):
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)  # a run's own log file takes the rest
     logging.basicConfig(format="%(message)s", handlers=[handler])
-    warnings.filterwarnings("ignore", module=r"PIL\..*")  # what matters of them comes back as an image's reason
+    # What matters of Pillow's comes back as an image's reason; Keras' and TensorFlow's speak to who writes code.
+    warnings.filterwarnings("ignore", module=r"(PIL|keras|tensorflow)\..*")
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         code = app(args=arguments, standalone_mode=False)
         if code == _INTERRUPTED:  # Typer takes Ctrl-C for itself and says nothing

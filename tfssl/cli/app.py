@@ -1,9 +1,7 @@
 """The application that the commands belong to, and what they share."""
 
 import glob
-import json
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -44,12 +42,19 @@ class TakesOptions(typer.core.TyperCommand):
                     raise ConfigError(f"`{flag}` needs a value: {flag} VALUE, see tfssl {ctx.info_name} --help")
                 value = rest.pop(0)
             more.setdefault(flag[2:].replace("-", "_"), []).append(value)
-        options = (f"{name}={v[0] if len(v) == 1 else _yaml_list(v)}" for name, v in more.items())
-        return super().parse_args(ctx, [*kept, *options])
+        ctx.meta[_FLAGS] = [(name, v[0] if len(v) == 1 else v) for name, v in more.items()]
+        return super().parse_args(ctx, kept)
 
 
-def _yaml_list(values):
-    return "[" + ", ".join(v if re.fullmatch(r"[-+.\w]+", v) else json.dumps(v) for v in values) + "]"
+_FLAGS = "tfssl.flags"
+
+TEXT_OPTIONS = ("test", "train_split", "test_split", "pretext_data", "cache", "proposals")
+"""Options of tasks that are names and paths: taken as they are, a folder 2024 too."""
+
+
+def given_options(context, options):
+    """What a command of :class:`TakesOptions` was given, for :func:`tfssl.config.read_overrides`."""
+    return [*(options or ()), *context.meta.get(_FLAGS, ())]
 
 
 @app.callback(invoke_without_command=True)
@@ -107,6 +112,13 @@ def report_skipped(reasons):
         typer.echo(f"skipped {name}: {reason}", err=True)
 
 
-def report_written(out):
-    """Name what lies in a folder of results."""
-    typer.echo(f"written to {out}: " + ", ".join(sorted(path.name for path in Path(out).iterdir())))
+def listing(out):
+    """What lies in a folder of results and when it was written, for :func:`report_written`; {} without one."""
+    folder = None if out is None else Path(out).expanduser()
+    return {} if folder is None or not folder.is_dir() else {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+
+
+def report_written(out, before):
+    """Name what was written to a folder of results since it had the listing ``before``: what is older stays unsaid."""
+    written = sorted(name for name, when in listing(out).items() if before.get(name) != when)
+    typer.echo(f"written to {out}: " + ", ".join(written))

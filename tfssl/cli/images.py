@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped
-from tfssl.errors import ConfigError
 from tfssl.files import writing
+from tfssl.options import check_temperature
 from tfssl.training.progress import CountProgress
 
 
@@ -26,8 +26,7 @@ def colorize(
 
     Example: tfssl colorize photos/ --out color/
     """
-    if temperature is not None and not 0 < temperature <= 1:
-        raise ConfigError(f"`--temperature` must lie in (0, 1]. Received: {temperature}")
+    check_temperature(temperature, "--temperature")
     check_inputs(inputs, format, model, "colorization")
 
     from tfssl.api import load

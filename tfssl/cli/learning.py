@@ -1,17 +1,27 @@
 """Commands around learning: methods, train, evaluate, discover."""
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, print_record, report_skipped, report_written
+from tfssl.cli.app import (
+    DATA_HELP,
+    TEXT_OPTIONS,
+    TakesOptions,
+    app,
+    check_data,
+    given_options,
+    listing,
+    print_record,
+    report_skipped,
+    report_written,
+)
 from tfssl.errors import ConfigError
 from tfssl.evaluation import task_names
-from tfssl.files import read_json
+from tfssl.files import check_folder, read_json
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
 
@@ -38,6 +48,7 @@ def methods():
 
 @app.command(cls=TakesOptions)
 def train(
+    context: typer.Context,
     config: Annotated[str, typer.Argument(help="A YAML file, or a shipped one such as colorization/cpu.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values.")] = None,
     data: Annotated[str | None, typer.Option(help=f"What to learn from: {DATA_HELP}.")] = None,
@@ -51,8 +62,8 @@ def train(
     from tfssl.config import load_config
     from tfssl.training.progress import Reporter
 
-    overrides = list(overrides or []) + ([f"data={json.dumps(data)}"] if data is not None else [])
-    loaded = load_config(config, overrides)
+    given = given_options(context, overrides) + ([("data", data)] if data is not None else [])
+    loaded = load_config(config, given)
     check_data(loaded.settings.data, "data")
     check_data(loaded.settings.validation, "validation")
 
@@ -77,6 +88,7 @@ def _tensorboard(run):
 
 @app.command(cls=TakesOptions)
 def evaluate(
+    context: typer.Context,
     run: Annotated[
         str, typer.Argument(help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels.")
     ],
@@ -103,11 +115,12 @@ def evaluate(
     from tfssl.config import read_overrides
 
     check_data(data)
+    given, before = read_overrides(given_options(context, options), TEXT_OPTIONS), listing(out)
     with CountProgress("fits" if task else "images") as progress:
-        record = measure(run, data, task=task, out=out, table=table, progress=progress, **read_overrides(options or []))
+        record = measure(run, data, task=task, out=out, table=table, progress=progress, **given)
     print_record(record)
     if out is not None:
-        report_written(out)
+        report_written(out, before)
 
 
 @app.command()
@@ -130,6 +143,8 @@ def discover(
     """
     check_data(data)
     find_model(run)
+    check_folder(out)
+    before = listing(out)
 
     from tfssl.api import load
     from tfssl.discovery.discover import discover as find
@@ -142,4 +157,4 @@ def discover(
     report_skipped(summary.pop("skipped"))
     for name, value in summary.items():
         typer.echo(f"{name:40s} {value:.6g}")
-    report_written(out)
+    report_written(out, before)

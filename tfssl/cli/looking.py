@@ -5,15 +5,26 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, TakesOptions, app, check_data, report_skipped, report_written
+from tfssl.cli.app import (
+    DATA_HELP,
+    TEXT_OPTIONS,
+    TakesOptions,
+    app,
+    check_data,
+    given_options,
+    listing,
+    report_skipped,
+    report_written,
+)
 from tfssl.errors import ConfigError
-from tfssl.files import read_json, write_json
+from tfssl.files import check_folder, read_json, write_json
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
 
 
 @app.command(cls=TakesOptions)
 def visualize(
+    context: typer.Context,
     run: Annotated[str, typer.Argument(help="A run directory, an export, a shipped model, a .keras file of one.")],
     what: Annotated[str, typer.Argument(help="filters, dream, neighbors, units, embedding or distance.")],
     options: Annotated[
@@ -39,13 +50,13 @@ def visualize(
     from tfssl.data.examples import Skipped
 
     check_data(data)
-    given = read_overrides(options or []) | ({"data": data} if data is not None else {})
-    skipped = Skipped()
+    given = read_overrides(given_options(context, options), TEXT_OPTIONS) | ({"data": data} if data is not None else {})
+    skipped, before = Skipped(), listing(out)
     with CountProgress("steps") as progress:
         numbers = draw(run, what, out=out, compare=compare or (), progress=progress, skipped=skipped, **given)
     _print_columns(numbers)
     report_skipped(skipped.reasons)
-    report_written(out)
+    report_written(out, before)
 
 
 def _print_columns(numbers):
@@ -89,6 +100,7 @@ def report(
     check_data(classes, "--classes")
     for run in runs:
         find_model(run)
+    check_folder(out)
 
     from tfssl.report import write_report
     from tfssl.report.runs import read_runs

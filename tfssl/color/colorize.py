@@ -16,6 +16,7 @@ from tfssl.data.jobs import Job, run_jobs
 from tfssl.data.photo import Header, decode_photo, read_header, save_photo
 from tfssl.errors import ModelError
 from tfssl.ops.bytes_lab import lightness
+from tfssl.options import check_temperature
 
 MAX_MEGAPIXELS = 64
 """Images in work at once, all together; a larger one is worked on alone. Each pixel takes 8 bytes."""
@@ -39,8 +40,10 @@ def colorize_image(predict, image, *, image_size, stride, temperature=None):
         ``PIL.Image`` of the same mode and size, with the same alpha.
 
     Raises:
+        ConfigError: for a temperature outside (0, 1].
         ModelError: if the network predicts NaN.
     """
+    check_temperature(temperature)
     scaled = network_lightness(image, image_size)
     cells = _predict(predict, [scaled], temperature)[0]
     joined = Join(image, cells, scaled.shape[::-1], stride).whole()
@@ -54,6 +57,7 @@ def colorize_paths(inputs, out, predict, *, image_size, stride, temperature=None
         predict, image_size, stride, temperature: as :func:`colorize_image`.
         inputs, out, **options: as :func:`tfssl.data.jobs.run_jobs`, also what it returns and raises.
     """
+    check_temperature(temperature)
     return run_jobs(inputs, out, _Line(predict, image_size, stride, temperature).run, **options)
 
 

@@ -5,13 +5,17 @@ epoch), everything drawn for it from a generator seeded by (seed, p). To resume 
 ``s * batch_size``.
 """
 
+import logging
 import threading
 
 import numpy as np
 
 from tfssl.errors import ConfigError, SourceError
 
+log = logging.getLogger("tfssl")
+
 _MAX_SUBSTITUTES = 64
+_MAX_BLANKS = 1000  # items that are tried before a source is said to hold nothing to learn from
 _DRAWS, _AUGMENTATION = 1, 2  # which generator of a position
 
 
@@ -20,6 +24,7 @@ class Skipped:
 
     def __init__(self, callback=None):
         self.reasons = {}
+        self.blank = None
         self._callback = callback
         self._lock = threading.Lock()
 
@@ -30,6 +35,13 @@ class Skipped:
             self.reasons[name] = reason
             if self._callback is not None:
                 self._callback(name, reason)
+
+    def add_blank(self, reason):
+        """Note that there is nothing to learn from a whole batch, why of its last example; the first one is told."""
+        with self._lock:
+            first, self.blank = self.blank is None, reason
+        if first:
+            log.warning("there is nothing to learn from all examples of a batch: of the last one %s", reason)
 
 
 class Examples:
@@ -43,17 +55,20 @@ class Examples:
         seed: of order and draws.
         per_item: examples that ``sample`` takes from one item: its arrays then have that many rows.
         augment: function ``(example, rng) -> example`` that changes training examples before ``sample``; None for none.
+        blank: function of the arrays of an example that says why there is nothing to learn from it, or None, see
+            :meth:`tfssl.methods.base.Method.blank`; None where that does not matter.
     """
 
-    def __init__(self, source, sample, convert=None, *, training, seed=0, per_item=1, augment=None):
+    def __init__(self, source, sample, convert=None, *, training, seed=0, per_item=1, augment=None, blank=None):
         self.source, self.training, self.per_item = source, training, per_item
         self._sample, self._convert, self._augment, self.seed = sample, convert, augment, seed
+        self._blank = blank
         self._order = _Order(len(source), seed)
 
     def __call__(self, first, count):
-        """For a worker: the flat arrays, and ``{name: reason}`` of the items that could not be read."""
+        """For a worker: the flat arrays, and what ``skipped`` of :meth:`load` has collected."""
         skipped = Skipped()
-        return self.load(first, count, skipped) or [], skipped.reasons
+        return self.load(first, count, skipped) or [], (skipped.reasons, skipped.blank)
 
     def load(self, first, count, skipped):
         """The arrays of examples ``first`` to ``first + count - 1``, flat.
@@ -65,6 +80,12 @@ class Examples:
         read = [arrays for position in items if (arrays := self.arrays(position, skipped)) is not None]
         if not read:
             return None
+        if self.training and self._blank is not None:
+            for arrays in read:  # up to the first that has something: mostly one
+                if (reason := self._blank(*arrays)) is None:
+                    break
+            else:
+                skipped.add_blank(reason)
         if self.per_item == 1:
             batched = [np.stack(parts) for parts in zip(*read, strict=True)]
         else:
@@ -100,6 +121,25 @@ class Examples:
         if self._augment is not None and self.training:
             example = self._augment(example, np.random.default_rng((self.seed, _AUGMENTATION, *position)))
         return self._sample(example, np.random.default_rng((self.seed, _DRAWS, *position)), self.training)
+
+    def check_blank(self):
+        """Refuse a source without anything to learn from, by items that are spread over it: SourceError."""
+        if self._blank is None:
+            return
+        count, reason, tried = len(self.source), None, 0
+        for position in np.linspace(0, count, min(count, _MAX_BLANKS), endpoint=False).astype(int).tolist():
+            arrays = self._read(position, position, Skipped())
+            if arrays is None:
+                continue
+            reason, tried = self._blank(*arrays), tried + 1
+            if reason is None:
+                return
+            name = self.source.name(position)
+        if reason is not None:
+            raise SourceError(
+                f"`data` holds nothing to learn from: none of the {tried} {self.source.noun} tried serves, of the last "
+                f"one {reason} ({name}); give others"
+            )
 
     def probe(self):
         """One batch of one item, as ``sample`` and ``convert`` give it: what there is to know of types and shapes."""

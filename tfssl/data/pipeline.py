@@ -32,6 +32,7 @@ def batches(
     limit=None,
     per_item=1,
     augment=None,
+    blank=None,
 ):
     """Batches of what ``sample`` makes of examples: of equal size in training, the last one smaller in evaluation.
 
@@ -55,20 +56,23 @@ def batches(
         skipped: a :class:`Skipped` that collects unreadable items. In training another item takes the place of an
             unreadable one, so that positions stay what they are; in evaluation it is left out.
         limit: in evaluation, use the first so many readable items; None for all.
-        per_item, augment: see :class:`~tfssl.data.examples.Examples`.
+        per_item, augment, blank: see :class:`~tfssl.data.examples.Examples`.
 
     Raises:
-        SourceError: if no item can be read; while iterating, if too many items in a row cannot be.
+        SourceError: if no item can be read, there is nothing to learn from any, or they are too few for a batch of
+            training; while iterating, if too many items in a row cannot be.
     """
     if count is not None and start is None:
         start = 0
     skipped = Skipped() if skipped is None else skipped
     convert = None if in_graph else prepare
-    options = {"training": training, "seed": seed, "per_item": per_item, "augment": augment}
+    options = {"training": training, "seed": seed, "per_item": per_item, "augment": augment, "blank": blank}
     calls = tf.data.AUTOTUNE
     if isinstance(source, tf.data.Dataset):
         first, total = (None if number is None else number * batch_size for number in (start, count))
-        parts = _examples_of_stream(source, lambda one: Examples(one, sample, **options), start=first, count=total)
+        parts = _examples_of_stream(
+            source, lambda one: Examples(one, sample, **options), batch_size, start=first, count=total
+        )
         parts = parts if limit is None else parts.take(limit * per_item)
         dataset = _mapped(parts.batch(batch_size, drop_remainder=training), convert)
     else:
@@ -86,6 +90,9 @@ def batches(
 def _training(examples, load, batch_size, start, count, calls):
     total = len(examples.source) * examples.per_item  # examples of an epoch
     length = total // batch_size if count is None else count
+    if count is None and length < 1:
+        raise SourceError(_too_few(total, batch_size))
+    examples.check_blank()
     if start is None:
         firsts = _next_epochs().flat_map(
             lambda epoch: tf.data.Dataset.range(epoch * total, epoch * total + length * batch_size, batch_size)
@@ -136,9 +143,11 @@ def _loader(source, examples, skipped):
     load = source.in_workers(examples)
 
     def load_there(first, count):
-        arrays, reasons = load(int(first), int(count))
+        arrays, (reasons, blank) = load(int(first), int(count))
         for name, reason in reasons.items():
             skipped.add(name, reason)
+        if blank is not None:
+            skipped.add_blank(blank)
         return arrays
 
     # Two for each process: while it computes, another batch is handed over.
@@ -158,7 +167,11 @@ def _untuned(dataset, calls):
     return dataset.with_options(options)
 
 
-def _examples_of_stream(dataset, make, *, start, count):
+def _too_few(examples, batch_size):
+    return f"`data` holds {examples} examples, fewer than batch_size {batch_size}; lower batch_size or give `count`"
+
+
+def _examples_of_stream(dataset, make, batch_size, *, start, count):
     """What a sampler makes of a ``tf.data.Dataset`` of images: a stream, which cannot be indexed.
 
     Position p is again the same example every time, as far as the dataset repeats itself: draws follow from (seed,
@@ -198,6 +211,8 @@ def _examples_of_stream(dataset, make, *, start, count):
     if not training:
         return examples_of_epoch(tf.constant(0, tf.int64))
     length = length * per_item if length > 0 else length
+    if count is None and 0 < length < batch_size:
+        raise SourceError(_too_few(length, batch_size))
     if start is None:
         made = _next_epochs().flat_map(examples_of_epoch)
         return made.apply(tf.data.experimental.assert_cardinality(length)) if length > 0 else made

@@ -16,6 +16,7 @@ from tfssl.data.images import FileSource, ImageSource, image_source
 from tfssl.data.tfrecord import Example
 from tfssl.errors import ConfigError, SourceError
 from tfssl.files import writing
+from tfssl.options import as_path
 
 _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG"}
 _CHUNK = 64  # images in memory at once
@@ -56,7 +57,7 @@ def write_shards(
         SourceError: if no image can be read, or ``labels`` have no folders to come from.
         ConfigError: if there are more shards than images, or ``out`` holds shards of that name.
     """
-    source, out = image_source(data), Path(out)
+    source, out = image_source(data), as_path("out", out)
     folder = Path(data).expanduser() if isinstance(data, (str, os.PathLike)) else None
     root = folder if folder is not None and folder.is_dir() else None
     name = name or (root.resolve().name if root else "") or "images"

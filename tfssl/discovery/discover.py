@@ -1,7 +1,5 @@
 """``tfssl discover``: objects in a collection of images, found with a trained network and without labels."""
 
-from pathlib import Path
-
 from tfssl.data.images import image_source
 from tfssl.data.labeled import folder_labels
 from tfssl.discovery.embedding import BASELINES, baseline_descriptor, embed
@@ -9,6 +7,7 @@ from tfssl.discovery.findings import write_findings
 from tfssl.discovery.mining import Mining, mine
 from tfssl.discovery.patch_index import Grid
 from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.options import as_path
 
 
 def discover(
@@ -53,6 +52,7 @@ def discover(
     for name, value in (("shown", shown), ("limit", limit)):
         if value is not None and value < 1:
             raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
+    out = as_path("out", out)
     source, mining = image_source(data), mining or Mining()
     grid = Grid(method.patch_size, steps, tuple(scales), method.area)
     labels = folder_labels(source)
@@ -65,4 +65,4 @@ def discover(
     for name in baselines:
         descriptor = baseline_descriptor(name, method, mining.seed)
         found[name] = mine(source, descriptor, grid, mining, limit=limit, progress=progress)
-    return write_findings(Path(out), source, labels, found, grid, mining, shown)
+    return write_findings(out, source, labels, found, grid, mining, shown)

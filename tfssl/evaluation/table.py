@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tfssl.errors import ConfigError
 from tfssl.evaluation.record import now
-from tfssl.files import read_json, write_json, write_text
+from tfssl.files import check_folder, read_json, write_json, write_text
 
 try:
     import fcntl
@@ -46,6 +46,16 @@ def append_result(path, record):
         else:
             write_json(path, rows)
     return row
+
+
+def check_table(path):
+    """Refuse what :func:`append_result` would refuse, before there is a record."""
+    path = _checked(path)
+    check_folder(path.parent, "table")
+    if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+        raise ConfigError(f"`table` must be a file that can be written to. Received: table={str(path)!r}")
+    if path.is_file():
+        _read(path)
 
 
 def row_of(record):

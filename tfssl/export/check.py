@@ -6,7 +6,6 @@ Run it in a fresh process (``python -m tfssl.export.check DIR``): nothing that m
 import functools
 import os
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -14,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from tfssl.errors import ModelError, TfsslError
+from tfssl.options import as_path
 
 IMAGES = 5  # photographs that a signature or a file is run on, each of another size and format
 
@@ -45,7 +45,7 @@ def check_export(folder):
     """
     from tfssl.export.folder import read_report
 
-    folder = Path(folder).expanduser()
+    folder = as_path("folder", folder)
     report = read_report(folder)
     steps = [*savedmodel_steps(folder, report), *tflite_steps(folder, report)]
     findings = list(_attempt("files", functools.partial(_check_files, folder, report)))

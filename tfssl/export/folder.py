@@ -15,6 +15,7 @@ from tfssl import methods
 from tfssl.config import renamed
 from tfssl.errors import ModelError
 from tfssl.files import read_json, sha256, write_json
+from tfssl.options import as_path
 from tfssl.training.runs import STATISTICS, read_statistics
 
 REPORT = "export.json"
@@ -96,7 +97,7 @@ def write_export(out, method, model, names, *, overwrite):
     Yields:
         ``(stage, report)``: an empty folder to write into, and the dict that becomes export.json.
     """
-    out, who = Path(out).expanduser(), identity(method, model)
+    out, who = as_path("out", out), identity(method, model)
     old = _claim(out, who, names, overwrite)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,12 @@
 """``tfssl export``: from a run directory or a shipped model to files, with a report in words."""
 
-from pathlib import Path
-
 from tfssl.endpoint import TOLERANCE
-from tfssl.errors import ConfigError, ModelError
+from tfssl.errors import ConfigError
 from tfssl.export.folder import REPORT
 from tfssl.export.savedmodel import WEIGHTS, export_savedmodel, load_savedmodel
 from tfssl.export.tflite import export_tflite, needs
-from tfssl.resources import savedmodels
+from tfssl.options import as_path
+from tfssl.resources import find_model
 from tfssl.training.runs import load_run
 
 QUANTIZE = ("none", *list(TOLERANCE)[1:])
@@ -29,6 +28,7 @@ def export_run(
         raise ConfigError(f"`format` must be savedmodel or tflite. Received: format={format!r}")
     if quantize not in QUANTIZE:
         raise ConfigError(f"`quantize` must be one of {', '.join(QUANTIZE)}. Received: quantize={quantize!r}")
+    out = as_path("out", out)
     weights = "float32" if quantize == "none" else quantize
     if format == "savedmodel":
         if weights not in WEIGHTS:
@@ -51,24 +51,16 @@ def load_source(source):
     Raises:
         ModelError: if there is no such model, or it is incomplete; names the models that ship.
     """
-    path = Path(source).expanduser()
-    if not path.exists() and str(source) and (savedmodels() / path).is_dir():
-        path = savedmodels() / path
+    path = find_model(source)
     if (path / REPORT).is_file() or (path / "saved_model.pb").is_file():
         return load_savedmodel(path)
-    if path.exists():
-        return load_run(path)
-    shipped = sorted(p.name for p in savedmodels().glob("*") if (p / REPORT).is_file())
-    raise ModelError(
-        f"no model {str(source)!r}: give a run directory, the folder of an export, or one of the shipped models "
-        f"({', '.join(shipped) or 'none'})"
-    )
+    return load_run(path)
 
 
 def _sizes(out, report, names):
     for name in names:
         size = sum(entry["bytes"] for file, entry in report["files"].items() if file.startswith(name))
-        yield f"{Path(out) / name}  {size / 1e6:.2f} MB"
+        yield f"{out / name}  {size / 1e6:.2f} MB"
 
 
 def _errors(parity):

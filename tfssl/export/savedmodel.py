@@ -12,6 +12,7 @@ from tfssl.errors import ConfigError, ModelError
 from tfssl.export.folder import read_method, read_report, served_name, write_export
 from tfssl.export.network import StoredNetwork, network_from_values, served_network
 from tfssl.export.serving import CONFIG, WARMUP, write_config, write_warmup
+from tfssl.options import as_path
 
 WEIGHTS = ("float32", "float16")  # how weights can be stored
 
@@ -84,7 +85,7 @@ def load_savedmodel(folder):
     Raises:
         ModelError: if export.json or the SavedModel is missing or damaged, or a weight of the network is not in it.
     """
-    folder = Path(folder).expanduser()
+    folder = as_path("folder", folder)
     if (folder / "saved_model.pb").is_file():
         folder = folder.parent
     report = read_report(folder)

@@ -14,6 +14,7 @@ import pydantic
 
 from tfssl.data.crop import Crop
 from tfssl.data.images import image_source
+from tfssl.data.listing import short
 from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, suggest
 from tfssl.options import at_least_one
@@ -69,7 +70,7 @@ class Method(pydantic.BaseModel):
     ``tfssl/methods/<name>/``. A wrong or unknown field raises :class:`~tfssl.errors.ConfigError`, which names it.
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     paper: ClassVar[Paper]
     inputs: ClassVar[str]
@@ -129,6 +130,16 @@ class Method(pydantic.BaseModel):
         """``(inputs, targets)``, and maybe weights, of a batch of what :meth:`sample` gives, without randomness."""
         return arrays
 
+    def blank(self, *arrays) -> str | None:
+        """Why an example has nothing to learn from, the arrays of :meth:`sample`; None where it has.
+
+        By default where the first array is an image, or several, (..., H, W, C), and all pixels of each are equal. A
+        batch of such examples alone is told, a source of nothing else refused.
+        """
+        pixels = arrays[0]
+        flat = pixels.ndim >= 3 and (pixels == pixels[..., :1, :1, :]).all()
+        return "all pixels are equal" if flat else None
+
     def adapt(self, source: Source) -> dict[str, np.ndarray]:
         """Statistics that training needs and data give, ``{name: array}``; none by default.
 
@@ -171,6 +182,7 @@ class Method(pydantic.BaseModel):
             prepare=self.prepare,
             in_graph=self.prepares_in_graph,
             training=training,
+            blank=self.blank,
             per_item=self.examples_per_item,
             augment=None if augment is None else Augmentation(augment),
             **options,
@@ -285,11 +297,16 @@ def check_resize(resize, crop_size):
 def describe(error, cls, names=None):
     """One line for a pydantic error: the argument, the value and the fix."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    # Below the field only numbers of items: the rest are names that pydantic gives to the types it tried.
+    key = ".".join(str(part) for place, part in enumerate(first["loc"]) if place == 0 or isinstance(part, int))
     names = list(names if names is not None else cls.model_fields)
     if first["type"] == "extra_forbidden":
         return f"unknown key `{key}`: {suggest(key, names, 'known keys')}"
     message = first["msg"].removeprefix("Value error, ")
     if not key:  # a rule between several fields names them itself
         return message
-    return f"`{key}`: {message[0].lower() + message[1:]}. Received: {key}={first['input']!r}"
+    try:
+        given = short(first["input"])
+    except ValueError:  # Python does not write numbers of thousands of digits
+        given = "a number of thousands of digits"
+    return f"`{key}`: {message[0].lower() + message[1:]}. Received: {key}={given}"

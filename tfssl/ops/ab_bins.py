@@ -8,6 +8,8 @@ import functools
 
 import numpy as np
 
+from tfssl.ops.arguments import check_floating, check_integers, check_shapes
+
 # a: (smallest b, largest b), every 10 units between them is a center.
 _GRID_ROWS = {
     -90: (50, 90), -80: (20, 90), -70: (0, 90), -60: (-20, 90), -50: (-30, 100),
@@ -40,6 +42,7 @@ _CELL = 2.5  # side of a candidate cell in ab units: 17 candidates for k = 10, i
 def soft_encode_reference(ab, neighbors=10, sigma=SIGMA):
     """:func:`soft_encode` in NumPy float64 by exhaustive search: slow and obvious, for tests."""
     _check_encoding(neighbors, sigma)
+    check_shapes(ab=(ab, "... 2"))
     ab = np.asarray(ab, dtype=np.float64)
     squared = np.sum(np.square(ab[..., None, :] - CENTERS.astype(np.float64)), axis=-1)
     indices = np.argsort(squared, axis=-1, kind="stable")[..., :neighbors]
@@ -68,6 +71,7 @@ def soft_encode(ab, neighbors=10, sigma=SIGMA, lookup="exact"):
     from keras import ops
 
     _check_encoding(neighbors, sigma)
+    check_shapes(ab=(ab, "... 2"))
     ab = ops.clip(ops.cast(ab, "float32"), -float(_EXTENT), float(_EXTENT))
     if lookup == "table":
         indices, weights = _encoding_table(neighbors, float(sigma))
@@ -102,6 +106,10 @@ def annealed_mean(logits, temperature=0.38):
     """
     from keras import ops
 
+    check_shapes(logits=(logits, f"... {NUM_BINS}"))
+    check_floating(logits=logits)
+    if isinstance(temperature, (int, float)) and not 0 < temperature <= 1:
+        raise ValueError(f"`temperature` must lie in (0, 1]. Received: temperature={temperature!r}")
     logits = ops.cast(logits, "float32")
     probabilities = ops.softmax(logits / ops.cast(temperature, "float32"), axis=-1)
     return ops.matmul(probabilities, ops.convert_to_tensor(CENTERS))
@@ -109,7 +117,10 @@ def annealed_mean(logits, temperature=0.38):
 
 def nearest_bin(ab):
     """Index of the nearest center of each color, NumPy: ab (..., 2) in ab units -> int32 (...)."""
+    check_shapes(ab=(ab, "... 2"))
     ab = np.clip(np.asarray(ab, dtype=np.float32), -_EXTENT, _EXTENT)
+    if np.isnan(ab).any():
+        raise ValueError("`ab` must be numbers. Received: NaN")
     candidates, centers = _candidate_table(1)
     cell = np.minimum(((ab + _EXTENT) / _CELL).astype(np.int32), _CELLS - 1)
     flat = cell[..., 0] * _CELLS + cell[..., 1]
@@ -120,8 +131,7 @@ def nearest_bin(ab):
 
 
 def _check_encoding(neighbors, sigma):
-    if not 1 <= neighbors <= NUM_BINS:
-        raise ValueError(f"`neighbors` must lie in 1..{NUM_BINS}. Received: neighbors={neighbors}")
+    check_integers(1, NUM_BINS, neighbors=neighbors)
     if not sigma > 0:
         raise ValueError(f"`sigma` must be positive (ab units). Received: sigma={sigma}")
 

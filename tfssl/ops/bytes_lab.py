@@ -8,6 +8,9 @@ import threading
 
 import numpy as np
 
+from tfssl.ops.ab_bins import GRAY_THRESHOLD
+from tfssl.ops.arguments import check_bytes, check_floating, check_shapes
+
 WHITE_D65 = (0.95047, 1.0, 1.08883)
 """XYZ of the reference white (D65, 2 degree observer)."""
 
@@ -29,6 +32,8 @@ _STEP = 1 << 17
 
 def lightness(pixels):
     """L in [0, 100] of 8-bit sRGB: uint8 (..., 3) -> float32 (...)."""
+    check_shapes(pixels=(pixels, "... 3"))
+    check_bytes(pixels=pixels)
     flat = pixels.reshape(-1, 3)
     result = np.empty(len(flat), np.float32)
     for start in range(0, len(flat), _STEP):
@@ -41,6 +46,8 @@ def lightness(pixels):
 
 def ab(pixels):
     """a and b of 8-bit sRGB: uint8 (..., 3) -> float32 (..., 2)."""
+    check_shapes(pixels=(pixels, "... 3"))
+    check_bytes(pixels=pixels)
     flat = pixels.reshape(-1, 3)
     result = np.empty((len(flat), 2), np.float32)
     for start in range(0, len(flat), _STEP):
@@ -53,8 +60,14 @@ def ab(pixels):
     return result.reshape(*pixels.shape[:-1], 2)
 
 
+def is_gray(pixels):
+    """Whether |a| and |b| nowhere exceed 5 in 8-bit sRGB, uint8 (..., 3): nothing to learn colors from."""
+    return bool(np.abs(ab(pixels)).max() <= GRAY_THRESHOLD)
+
+
 def lab_f(relative):
     """CIE f() of X, Y or Z relative to white, float32."""
+    check_floating(relative=relative)
     result = relative.copy()
     _apply_f(result, np.empty_like(result))
     return result

@@ -11,6 +11,7 @@ Ranges: sRGB in [0, 1]; L in [0, 100]; a about [-86.2, 98.3]; b about [-107.9, 9
 import numpy as np
 from keras import ops
 
+from tfssl.ops.arguments import check_floating, check_shapes
 from tfssl.ops.bytes_lab import RGB_FROM_XYZ, WHITE_D65, XYZ_FROM_RGB
 
 # White-normalized matrices: one product instead of a product and a division.
@@ -33,19 +34,28 @@ def _lab_f(xyz):
     return ops.where(xyz > _LAB_EPSILON, _power(xyz, 1.0 / 3.0, _LAB_EPSILON), _LAB_SLOPE * xyz + _LAB_OFFSET)
 
 
+def _floats(**argument):
+    ((name, array),) = argument.items()
+    check_shapes(**{name: (array, "... 3")})
+    check_floating(**argument)
+    return ops.convert_to_tensor(array)
+
+
 def srgb_to_linear(rgb):
     """sRGB in [0, 1] of any shape -> linear light in [0, 1]."""
+    check_floating(rgb=rgb)
     return ops.where(rgb > 0.04045, _power((rgb + 0.055) / 1.055, 2.4, 0.04), rgb / 12.92)
 
 
 def linear_to_srgb(linear):
     """Linear light in [0, 1] of any shape -> sRGB in [0, 1]."""
+    check_floating(linear=linear)
     return ops.where(linear > 0.0031308, 1.055 * _power(linear, 1.0 / 2.4, 0.0031308) - 0.055, linear * 12.92)
 
 
 def rgb_to_lab(rgb):
     """sRGB (..., 3) in [0, 1] -> Lab (..., 3). Clip first: values outside give no meaningful Lab."""
-    rgb = ops.convert_to_tensor(rgb)
+    rgb = _floats(rgb=rgb)
     matrix = ops.cast(_WHITE_XYZ_FROM_RGB, rgb.dtype)
     xyz = ops.matmul(srgb_to_linear(rgb), matrix)
     f = _lab_f(xyz)
@@ -55,7 +65,7 @@ def rgb_to_lab(rgb):
 
 def lab_to_rgb(lab):
     """Lab (..., 3) -> sRGB (..., 3) in [0, 1]. Colors outside the gamut are clipped channel by channel."""
-    lab = ops.convert_to_tensor(lab)
+    lab = _floats(lab=lab)
     fy = (lab[..., 0] + 16.0) / 116.0
     fx = fy + lab[..., 1] / 500.0
     fz = ops.maximum(fy - lab[..., 2] / 200.0, 0.0)  # as scikit-image: a negative z is no light at all
@@ -67,6 +77,6 @@ def lab_to_rgb(lab):
 
 def rgb_to_lightness(rgb):
     """The L channel of :func:`rgb_to_lab` alone, at a third of the cost: (..., 3) -> (..., 1)."""
-    rgb = ops.convert_to_tensor(rgb)
+    rgb = _floats(rgb=rgb)
     luminance = ops.matmul(srgb_to_linear(rgb), ops.cast(_WHITE_XYZ_FROM_RGB[:, 1:2], rgb.dtype))
     return 116.0 * _lab_f(luminance) - 16.0

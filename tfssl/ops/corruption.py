@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from tfssl.errors import ConfigError
+from tfssl.ops.arguments import check_floating, check_integers, check_shapes
 
 KINDS = ("none", "masking", "salt_and_pepper", "gaussian", "pixel", "block")
 """What :class:`Corruption` can do."""
@@ -47,8 +48,7 @@ class Corruption:
             raise ConfigError(
                 f"`noise` must be a fraction in [0, 1], or not negative for gaussian. Received: noise={self.amount!r}"
             )
-        if self.block < 1:
-            raise ConfigError(f"`block` must be at least 1 pixel. Received: block={self.block!r}")
+        check_integers(1, block=self.block)
 
     @property
     def fraction(self):
@@ -67,6 +67,8 @@ class Corruption:
         Returns:
             ``(x~, J)``, both of the shape and type of x; J is 1 where a component is corrupted and 0 elsewhere.
         """
+        check_shapes(x=(x, "B H W C" if self.kind in ("pixel", "block") else "... n"))
+        check_floating(x=x)
         if self.kind == "none":
             return x, xp.zeros_like(x)
         if self.kind == "gaussian":

@@ -8,6 +8,7 @@ import functools
 import numpy as np
 from PIL import Image
 
+from tfssl.ops.arguments import check_integers, check_shapes
 from tfssl.ops.patches import MEAN_COLOR
 
 MAX_AREA = 0.25
@@ -40,8 +41,10 @@ def center_mask(size, overlap=0):
     Returns:
         bool array (size, size); for an even size and overlap 0 exactly 1/4 of it is True.
     """
+    check_integers(2, size=size)
+    check_integers(0, overlap=overlap)
     hole = size // 2 - 2 * overlap
-    if overlap < 0 or hole < 1:
+    if hole < 1:
         raise ValueError(f"`overlap` must be 0 to {(size // 2 - 1) // 2} for size={size}. Received: overlap={overlap}")
     start = (size - hole) // 2
     mask = np.zeros((size, size), bool)
@@ -55,6 +58,7 @@ def random_blocks(size, rng):
     The paper gives neither their number nor their sizes. Here the sides of each are uniform between 1/8 and 1/3 of
     the image's, and blocks are added until the next one would exceed 1/4. ``size`` is at least 8 pixels.
     """
+    check_integers(8, size=size)
     mask = np.zeros((size, size), bool)
     smallest, largest = max(1, round(_BLOCK_SIZES[0] * size)), int(_BLOCK_SIZES[1] * size)
     for draws in rng.random((_MAX_BLOCKS, 4)):
@@ -75,6 +79,9 @@ def random_region(size, rng, shapes=()):
     random and pasted where its center lies inside the image. Without, they are blobs: smooth noise below the level that
     gives the area. ``size`` is at least 8 pixels.
     """
+    check_integers(8, size=size)
+    for shape in shapes:
+        check_shapes(shapes=(shape, "h w"))
     return _pasted(size, rng, shapes) if len(shapes) else _blobs(size, rng)
 
 
@@ -136,6 +143,7 @@ def pattern_mask(size, rng, noise):
     below 0.25. A window is taken at random until its area fits. Only the window is scaled, not the whole pattern of
     100 megapixels. ``size`` is 32 to 1000 pixels.
     """
+    check_integers(32, 1000, size=size)
     step = _PATTERN_CELLS / _PATTERN_SIZE
     while True:
         left, top = rng.integers(0, _PATTERN_SIZE - size + 1, 2)

@@ -8,6 +8,9 @@ import functools
 
 import numpy as np
 
+from tfssl.errors import ConfigError
+from tfssl.ops.arguments import check_integers, check_shapes
+
 OFFSETS = ((-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1))
 """Label -> (dx, dy), the cell of the second patch relative to the first's. Swapping the patches makes it 7 - label."""
 
@@ -33,7 +36,9 @@ def grid_pairs(columns, rows, count=None):
         ``(pairs, labels)``: int32 (n, 2), numbers of the first and second patch, and int32 (n,), indices of
         :data:`OFFSETS`. Read-only: results are cached.
     """
+    check_integers(0, columns=columns, rows=rows)
     count = columns * rows if count is None else count
+    check_integers(0, columns * rows, count=count)
     x = np.arange(count) % columns
     pairs, labels = [], []
     for label, (dx, dy) in enumerate(OFFSETS):
@@ -55,6 +60,9 @@ def grid_size(width, height, origin, patch_size, gap):
     ``nx = floor((W + gap - gx) / (patch_size + gap))``, and ny likewise; ``origin`` (gx, gy) is the upper left corner
     of the first patch before jitter.
     """
+    check_integers(1, patch_size=patch_size)
+    check_integers(0, gap=gap)
+    check_shapes(origin=(origin, "2"))
     pitch = patch_size + gap
     return (width + gap - origin[0]) // pitch, (height + gap - origin[1]) // pitch
 
@@ -62,6 +70,8 @@ def grid_size(width, height, origin, patch_size, gap):
 @functools.lru_cache(maxsize=1024)
 def grid_cells(columns, count):
     """(x, y) of the first patches of a grid, row by row, int (count, 2). Read-only: cached."""
+    check_integers(1, columns=columns)
+    check_integers(0, count=count)
     y, x = np.divmod(np.arange(count), columns)
     cells = np.stack([x, y], axis=1)
     cells.flags.writeable = False
@@ -74,6 +84,9 @@ def corners(size, cells, origins, jitter, patch_size, gap):
     ``size`` is (width, height) of the image; ``cells`` int (n, 2), (x, y) of each patch in its grid; ``origins`` int
     (n, 2) or (2,), (gx, gy) of its grid; ``jitter`` int (n, 2); all but cells in pixels.
     """
+    check_shapes(size=(size, "2"), cells=(cells, "n 2"), jitter=(jitter, "n 2"))
+    if min(size) < patch_size:
+        raise ConfigError(f"`patch_size` must fit into the image. Received: patch_size={patch_size}, size={size}")
     return np.clip(cells * (patch_size + gap) + origins + jitter, 0, np.subtract(size, patch_size))
 
 
@@ -82,6 +95,7 @@ def small_side(uniform, patch_size, smallest):
 
     ``s = floor(sqrt(u ((p - 1)^2 - m^2) + m^2))``: 10 to 94 for patches of p = 96 pixels and m = 10, at most p - 2.
     """
+    check_integers(1, patch_size - 2, smallest=smallest)
     low, high = smallest**2, (patch_size - 1) ** 2
     # In float64 u (high - low) + low can round up to high, whose root would be out of range.
     return np.minimum(np.sqrt(np.asarray(uniform) * (high - low) + low).astype(int), patch_size - 2)
@@ -94,6 +108,7 @@ def down_up_matrix(patch_size, size):
     Both ways by Pillow's antialiased bilinear filter. float32 (patch_size, patch_size), rows sum to 1; ``A @ column``
     and ``row @ A.T``. Read-only: cached.
     """
+    check_integers(1, patch_size=patch_size, size=size)
     matrix = (_triangle_filter(size, patch_size) @ _triangle_filter(patch_size, size)).astype(np.float32)
     matrix.flags.writeable = False
     return matrix

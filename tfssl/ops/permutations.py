@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.errors import ConfigError
+from tfssl.ops.arguments import check_integers, check_shapes
 
 TILES = 9
 """Tiles of a puzzle, 3x3."""
@@ -44,9 +45,9 @@ def permutation_set(count, kind="max_mean", *, tiles=9, seed=0):
     """
     if kind not in KINDS:
         raise ConfigError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}")
-    if not 2 <= tiles <= _MAX_TILES:
-        raise ConfigError(f"`tiles` must be 2 to {_MAX_TILES}. Received: tiles={tiles!r}")
-    if not 1 <= count <= math.factorial(tiles):
+    check_integers(2, _MAX_TILES, tiles=tiles)
+    check_integers(1, count=count)
+    if count > math.factorial(tiles):
         raise ConfigError(
             f"`count` must be 1 to {math.factorial(tiles)}, as many as {tiles} tiles allow. Received: count={count!r}"
         )
@@ -74,13 +75,16 @@ def permutation_set(count, kind="max_mean", *, tiles=9, seed=0):
 
 
 def all_permutations(tiles):
-    """All permutations of ``range(tiles)`` in lexicographic order, uint8 (tiles!, tiles)."""
+    """All permutations of ``range(tiles)`` in lexicographic order, uint8 (tiles!, tiles); 1 to 9 tiles."""
+    check_integers(1, _MAX_TILES, tiles=tiles)
     flat = itertools.chain.from_iterable(itertools.permutations(range(tiles)))
     return np.fromiter(flat, np.uint8, math.factorial(tiles) * tiles).reshape(-1, tiles)
 
 
 def hamming(first, second):
     """Number of positions in which permutations differ, int64; arrays (..., n) that broadcast against each other."""
+    check_shapes(first=(first, "... n"))
+    check_shapes(second=(second, f"... {np.shape(first)[-1]}"))
     return np.sum(np.asarray(first) != np.asarray(second), axis=-1)
 
 
@@ -90,6 +94,8 @@ def permutation_statistics(permutations):
     ``mean``, ``min`` and ``max`` over all pairs, ``bound``, the :func:`mean_distance_bound`, and ``histogram``, pairs
     at each distance 0 ... n.
     """
+    check_shapes(permutations=(permutations, "P n"))
+    check_integers(2, **{"len(permutations)": len(permutations)})
     permutations = np.asarray(permutations)
     count, tiles = permutations.shape
     histogram = np.zeros(tiles + 1, np.int64)
@@ -111,6 +117,8 @@ def mean_distance_bound(count, tiles=9):
     ``n - n sum_s C(c_s, 2) / C(P, 2)`` where each of the n symbols occurs c_s = floor or ceil of P / n times in every
     position: two permutations agree where they have the same symbol, and balance makes that rarest.
     """
+    check_integers(2, count=count)
+    check_integers(1, tiles=tiles)
     each, more = divmod(count, tiles)
     agreeing = (tiles - more) * math.comb(each, 2) + more * math.comb(each + 1, 2)
     return tiles - tiles * agreeing / math.comb(count, 2)

@@ -4,6 +4,9 @@ import functools
 
 import numpy as np
 
+from tfssl.errors import ConfigError
+from tfssl.ops.arguments import check_floating, check_shapes
+
 MARGIN = 4
 """Pixels that :func:`whiten` takes off each side."""
 
@@ -35,6 +38,15 @@ def whitening_kernel():
 
 def whiten(images):
     """Filter gray images: float32 (B, H, W, 1), H and W at least 9 -> (B, H - 8, W - 8, 1), mean about 0."""
+    check_shapes(images=(images, "B H W 1"))
+    check_floating(images=images)
+    check_room(images.shape)
     kernel = whitening_kernel()
     windows = np.lib.stride_tricks.sliding_window_view(images, kernel.shape, axis=(1, 2))  # (B, h, w, 1, 9, 9)
     return np.tensordot(windows, kernel, 2)
+
+
+def check_room(shape):
+    """Raise ConfigError if images (B, H, W, 1) are smaller than the filter; sizes may be None."""
+    if any(n is not None and n <= 2 * MARGIN for n in shape[1:3]):
+        raise ConfigError(f"`images` must be at least {2 * MARGIN + 1} pixels wide and high. Received: {tuple(shape)}")

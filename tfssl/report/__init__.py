@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfssl.errors import ConfigError, SourceError, TfsslError
 from tfssl.files import read_json
+from tfssl.options import as_path
 from tfssl.report.evaluations import find_evaluations, headline, own_metrics, transfer
 from tfssl.report.runs import facts, learning, pretext, read_runs, verdict
 from tfssl.visualization import page
@@ -13,9 +14,10 @@ from tfssl.visualization import page
 PAGE = "report.html"  # name of the page
 
 _READING = (
-    "Gains are the number less that of the first baseline: the same network with new random weights where it was "
-    "measured, or else the trivial answer named under it. Better and worse follow from what the record says of the "
-    "metric; where it says nothing, the difference stands alone. Deviations are those of a sample of seeds.\n\n"
+    "Gains are the number less that of the strongest baseline: the same network with new random weights, raw pixels, "
+    "or a trivial answer, named under it. Better and worse follow from what the record says of the "
+    "metric; where it says nothing, the difference stands alone; one within the deviation is "
+    "neither. Deviations are those of a sample of seeds.\n\n"
     "Encoders are compared only within one table: all its numbers come from the same images under the same "
     "constants. A single run says little about a method; a difference within the deviation says nothing."
 )
@@ -42,7 +44,7 @@ def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
         SourceError: if one of the given folders holds nothing to show, or ``data`` nothing to draw from.
         ConfigError: if ``out`` is a file, or a configuration is damaged.
     """
-    out = Path(out).expanduser()
+    out = as_path("out", out)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"`out` must be a folder. Received: out={str(out)!r}, a file")
     records = read_runs(runs)

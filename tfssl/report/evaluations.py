@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 from tfssl.errors import SourceError
@@ -109,21 +110,42 @@ def _owner(folder, record, runs):
 
 
 def headline(evaluation):
-    """The first metric beside its first baseline, as a row of a table."""
-    key, metric = next(iter(evaluation.compared.items()), (None, None))
+    """The first metric that has a baseline beside the strongest of them, as a row of a table."""
+    found = evaluation.compared
+    key = next((key for key, metric in found.items() if metric.baselines), next(iter(found), None))
+    metric = found.get(key)
     if metric is None:
         return [evaluation.what, page.Cell("listed below", numeric=True), None, None]
-    first, beside = next(iter(metric.baselines.items()), ("no baseline recorded", None))
+    encoders = _encoders(evaluation)
+    name = _strongest(metric, encoders)
+    first, beside = (name, metric.baselines[name]) if name else ("no baseline recorded", None)
     value, beside = page.Cell(metric.value, metric.std, page.words(key)), page.Cell(beside, below=page.words(first))
-    return [evaluation.what, value, _gain(metric), beside]
+    return [evaluation.what, value, _gain(key, metric, encoders), beside]
 
 
-def _gain(metric):
-    if not metric.baselines:
+def _encoders(evaluation):
+    """What its record tells of the other encoders that were measured, ``{name: {detail: value}}``."""
+    found = evaluation.record.details.get("encoders")
+    return found if isinstance(found, dict) else {}
+
+
+def _strongest(metric, encoders):
+    """The best baseline but for other trained encoders; the first where the direction is unknown, None without one."""
+    own = {k: v for k, v in metric.baselines.items() if k not in encoders or k in ("untrained", "pixels")}
+    known = {k: v for k, v in own.items() if v is not None and v == v}
+    if metric.higher_is_better is None or not known:
+        return next(iter(own), None)
+    return (max if metric.higher_is_better else min)(known, key=lambda name: known[name])
+
+
+def _gain(key, metric, encoders):
+    name = _strongest(metric, encoders)
+    if name is None:
         return page.Cell(None)
-    name, beside = next(iter(metric.baselines.items()))
+    beside, its_std = metric.baselines[name], (encoders.get(name) or {}).get(f"{key}_std")
     known = metric.value == metric.value and beside is not None
-    gain = verdict(metric.value - beside if known else None, metric.higher_is_better)
+    deviation = math.hypot(metric.std or 0.0, its_std or 0.0)
+    gain = verdict(metric.value - beside if known else None, metric.higher_is_better, deviation)
     return gain._replace(below=f"over {page.words(name)}")
 
 
@@ -176,7 +198,7 @@ def _group(group, same_task):
     yield page.Note(_conditions(first))
     names = [one.name for one in group]  # those of one network are told apart by their folders
     named = {m.name if names.count(m.name) == 1 else f"{m.name} ({m.folder})": m for m in group}
-    best = "; the best in bold" if len(named) > 1 else ""
+    best = "; in bold the best, and what lies within the deviation of it" if len(named) > 1 else ""
     yield from _comparison(named, f"{task}: every encoder beside its baselines{best}")
     yield from _by_tap(named)
     for name, one in named.items():
@@ -214,8 +236,7 @@ def _table(group, metrics, caption):
     baselines = list(dict.fromkeys(name for *_, metric in found for name in metric.baselines))
     rows, several = [], len(group) > 1
     for key, name, one, metric in found:
-        details = one.record.details
-        encoders = details.get("encoders") if isinstance(details.get("encoders"), dict) else {}
+        details, encoders = one.record.details, _encoders(one)
         unit = "" if metric.unit == "fraction" else metric.unit
         heading = (
             page.Cell(name, below=f"{page.words(key)} {unit}".strip())
@@ -224,7 +245,7 @@ def _table(group, metrics, caption):
         )
         best = _is_best(metric, [other.compared[key] for other in group.values() if key in other.compared])
         measured = page.Cell(metric.value, metric.std, _tap(details, key), "best" if best else "")
-        rows.append([heading, measured, _gain(metric)])
+        rows.append([heading, measured, _gain(key, metric, encoders)])
         for baseline in baselines:
             about, beside = encoders.get(baseline) or {}, metric.baselines.get(baseline)
             tap = _tap(about, key) if baseline in metric.baselines else ""
@@ -241,10 +262,12 @@ def _tap(about, key):
 
 
 def _is_best(metric, others):
-    known = [other.value for other in others if other.value == other.value]
+    """Whether it is the best of several, or no further from it than their deviations."""
+    known = [other for other in others if other.value == other.value]
     if len(known) < 2 or metric.higher_is_better is None:
         return False
-    return metric.value == (max if metric.higher_is_better else min)(known)
+    best = (max if metric.higher_is_better else min)(known, key=float)
+    return abs(metric.value - best.value) <= (0.0 if metric is best else math.hypot(metric.std or 0.0, best.std or 0.0))
 
 
 def _by_tap(group):

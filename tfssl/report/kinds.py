@@ -32,6 +32,6 @@ def kind_options(kind: str) -> dict[str, object]:
 
 
 def _module(kind):
-    if kind not in _FUNCTIONS:
+    if not isinstance(kind, str) or kind not in _FUNCTIONS:
         raise ConfigError(f"there is nothing to draw called {kind!r}; {suggest(kind, KINDS)}")
     return _FUNCTIONS[kind]

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import zipfile
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import yaml
 
 from tfssl.config import RunConfig, load_config
-from tfssl.errors import ModelError
+from tfssl.errors import ArgumentError, ModelError
 from tfssl.files import read_json, sha256
+from tfssl.options import as_path
 from tfssl.visualization import page
 from tfssl.visualization.line_plot import draw_lines
 
@@ -98,7 +100,10 @@ def read_runs(folders):
         ModelError: if one is no run directory.
         ConfigError: if its configuration is damaged.
     """
-    paths = list(dict.fromkeys(Path(folder).expanduser().resolve() for folder in folders))
+    folders = [folders] if isinstance(folders, (str, os.PathLike)) else folders
+    if not isinstance(folders, (list, tuple)):
+        raise ArgumentError(f"`runs` must be a list of run directories. Received: {type(folders).__name__}")
+    paths = list(dict.fromkeys(as_path("runs", folder).resolve() for folder in folders))
     if not paths:
         raise ModelError("`runs` must name at least one run directory")
     for path in paths:
@@ -110,14 +115,19 @@ def read_runs(folders):
     return runs
 
 
-def verdict(gain, higher_is_better):
-    """A difference in words, sign and color, so that none of them is needed alone: a :class:`Cell`."""
+def verdict(gain, higher_is_better, deviation=0.0):
+    """A difference in words, sign and color, so that none of them is needed alone: a :class:`Cell`.
+
+    One that is no larger than the deviation of a run says nothing.
+    """
     if gain is None:
         return page.Cell(None)
     sign = "+" if gain > 0 else "\N{MINUS SIGN}" if gain < 0 else "\N{PLUS-MINUS SIGN}"
     text = f"{sign}{page.format_cell(abs(gain))}"
     if higher_is_better is None or not gain:
         return page.Cell(text, numeric=True)
+    if abs(gain) <= deviation:
+        return page.Cell(f"{text} within the deviation", numeric=True)
     better = (gain > 0) == higher_is_better
     return page.Cell(f"{text} {'better' if better else 'worse'}", style="up" if better else "down", numeric=True)
 

@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import TrainingError
-from tfssl.files import writing
+from tfssl.files import write_json, writing
 from tfssl.training import checkpoint
+from tfssl.training.directory import DIVERGED
 from tfssl.training.optimizers import optimizers_of
 
 log = logging.getLogger("tfssl")
@@ -29,16 +31,15 @@ class SkippedTable:
 
     def __init__(self, path):
         self._path = Path(path)
-        self._known = set()
-        if self._path.exists():
-            with open(self._path, newline="", encoding="utf-8") as file:
-                self._known = {row["file"] for row in csv.DictReader(file)}
-        else:
-            self._write(["file", "reason"])
+        # Whole lines of what was there: a crash may have damaged it.
+        rows = [row for row in read_table(self._path) if row.get("file") and row.get("reason")]
+        self.known = {row["file"]: row["reason"] for row in rows}
+        with writing(self._path, "w", newline="") as file:
+            csv.writer(file).writerows([["file", "reason"], *self.known.items()])
 
     def add(self, name, reason):
-        if name not in self._known:
-            self._known.add(name)
+        if name not in self.known:
+            self.known[name] = reason
             self._write([name, reason])
             log.warning("skipped %s: %s", name, reason)
 
@@ -47,13 +48,23 @@ class SkippedTable:
             csv.writer(file).writerow(row)
 
 
+def read_table(path):
+    """Rows of a CSV file as dicts, as far as they can be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace").replace("\0", "")
+        return list(csv.DictReader(text.splitlines(keepends=True)))
+    except (OSError, csv.Error):
+        return []
+
+
 class Recorder(keras.callbacks.Callback):
     """Counts steps, stops on NaN, writes checkpoints and ``history.csv``, reports progress.
 
     ``state``, a :class:`tfssl.training.checkpoint.TrainingState`, is updated in place; ``reporter`` may be None.
+    ``signals``, a :class:`tfssl.interrupts.Deferred`, are acted on between steps, after a checkpoint.
     """
 
-    def __init__(self, *, config, out, state, steps_per_epoch, skipped, reporter=None):
+    def __init__(self, *, config, out, state, steps_per_epoch, skipped, signals, reporter=None):
         super().__init__()
         self.config = config
         self.out = Path(out)
@@ -61,12 +72,15 @@ class Recorder(keras.callbacks.Callback):
         self.steps_per_epoch = steps_per_epoch
         self.total = config.settings.epochs * steps_per_epoch
         self.skipped = skipped
+        self.signals = signals
         self.reporter = reporter
         self.clock = None
         self.baseline = None
         self._phase = None
         self._first_of_phase = 0
         self._epoch_mean = 0.0
+        self._restore = None
+        self._row = None
         self._recent = []
         self._waited = 0.0
         self._first_step = state.step
@@ -74,7 +88,7 @@ class Recorder(keras.callbacks.Callback):
         self._stepped = None
 
     def begin(self, part, count):
-        """The steps that follow belong to ``part``, a :class:`tfssl.training.fit.Part`, one of ``count``."""
+        """The steps that follow belong to ``part``, a :class:`tfssl.training.parts.Part`, one of ``count``."""
         self.baseline = part.phase.baseline
         self._phase = part.phase.name if count > 1 else None
         self._first_of_phase = part.first * self.steps_per_epoch
@@ -83,6 +97,7 @@ class Recorder(keras.callbacks.Callback):
     # Keras passes running means over the epoch; the loss of one step is recovered from two of them.
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch_mean, self._epoch_steps = 0.0, 0
+        self._restore = self.state.metrics  # those of the part of the epoch before a stop
         if self._started is None:
             self._started = time.monotonic()
             if self.reporter is not None:
@@ -95,16 +110,15 @@ class Recorder(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
         self.clock.arrived()
+        state = self.state
         mean = float(logs["loss"])
         loss = mean * (self._epoch_steps + 1) - self._epoch_mean * self._epoch_steps
+        if self._restore:
+            logs = self._add_metrics(logs)
+            mean, self._epoch_steps = float(logs["loss"]), state.loss_count
         self._epoch_mean, self._epoch_steps = mean, self._epoch_steps + 1
-        state = self.state
         if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss} at step {state.step + 1}; lower learning_rate (now "
-                f"{self.config.settings.learning_rate}) or set clip_norm; the last checkpoint in "
-                f"{self.out / 'checkpoint'} is good"
-            )
+            raise self.diverged(f"the loss became {loss} at step {state.step + 1}")
         state.step += 1
         state.loss_sum += loss
         state.loss_count += 1
@@ -112,35 +126,89 @@ class Recorder(keras.callbacks.Callback):
         self._stepped = now
         self._recent = [*self._recent[-_WINDOW + 1 :], loss]
         self._warn_if_not_learning()
-        if state.step % self.config.settings.checkpoint_steps == 0:
-            self._save()
+        ends = state.step % self.steps_per_epoch == 0
+        saves = state.step % self.config.settings.checkpoint_steps == 0 and not ends  # an epoch ends with one
+        if ends or saves or self.signals.received:
+            state.metrics = [np.asarray(v).tolist() for v in self._metric_variables()]
+            state.logs = {name: float(value) for name, value in logs.items()}
+        if saves:
+            self.save()
         self._report(now)
+        self.stop_if_asked()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.stop_if_asked()
+
+    def stop_if_asked(self):
+        """Act on a signal that came meanwhile, after a checkpoint."""
+        if self.signals.received:
+            self.save()
+            text = f"stopped at step {self.state.step} of {self.total}, saved; the same command goes on from there"
+            log.info(text)
+            if self.reporter is not None:
+                self.reporter.message(text)
+            self.signals.check()
+
+    def diverged(self, what):
+        """The error of a run that cannot go on so; notes in the run directory that its learning rate may change."""
+        write_json(self.out / DIVERGED, {"step": self.state.step, "reason": what})
+        # With the weights of this step the loss was NaN: a checkpoint of them is no good one.
+        (self.out / "checkpoint" / f"step_{self.state.step:09d}.npz").unlink(missing_ok=True)
+        saved = sorted((self.out / "checkpoint").glob("step_*.npz"))
+        where = f"the checkpoint of step {int(saved[-1].stem[5:])}" if saved else "the beginning"
+        return TrainingError(
+            f"{what}; give a lower learning_rate (now {self.config.settings.learning_rate}) or clip_norm with the same "
+            f"command, it goes on from {where}"
+        )
+
+    def _metric_variables(self):
+        return [variable for metric in self.model.metrics for variable in metric.variables]
+
+    def _add_metrics(self, logs):
+        """Add what metrics had summed up before a stop: they are made in the first step, and all of them are sums."""
+        variables, saved, self._restore = self._metric_variables(), self._restore, None
+        saved = [np.asarray(value, np.asarray(v).dtype) for value, v in zip(saved, variables, strict=False)]
+        if [value.shape for value in saved] == [tuple(v.shape) for v in variables]:
+            for variable, value in zip(variables, saved, strict=True):
+                variable.assign(np.asarray(variable) + value)
+        return {**logs, **{k: v for k, v in self.model.get_metrics_result().items() if k in logs}}
 
     def on_epoch_end(self, epoch, logs=None):
         state = self.state
+        logs = logs or {}
+        # The mean of the part after a stop is not the epoch's, in runs of earlier versions.
+        whole = "loss" in logs and (self._epoch_steps == self.steps_per_epoch or not self._epoch_steps)
         row = {
             "epoch": epoch + 1,
             "step": state.step,
             **({"phase": self._phase} if self._phase else {}),
-            "loss": state.loss_sum / max(state.loss_count, 1),
+            "loss": float(logs["loss"]) if whole else state.loss_sum / max(state.loss_count, 1),
             "baseline": self.baseline,
-            **{k: float(v) for k, v in (logs or {}).items() if k != "loss"},
+            **{k: float(v) for k, v in logs.items() if k != "loss"},
             "learning_rate": learning_rate(self.model),
             "seconds": state.seconds,
             "wait_fraction": self.wait_fraction(),
             "skipped": len(self.skipped.reasons),
         }
-        self._waited += self.clock.seconds  # each epoch has a clock of its own
+        self._waited += self.clock.seconds if self.clock else 0.0  # each epoch has a clock of its own
         self.clock = None
+        self._row = row
+
+    def end_epoch(self, draw):
+        """Write the epoch's row, let ``draw`` make its samples, and only then the checkpoint that says it is over."""
+        state, row = self.state, self._row
         self._write_history(row)
-        state.loss_sum, state.loss_count = 0.0, 0
-        self._save()
+        draw()
+        state.history = [*state.history, row]
+        state.loss_sum, state.loss_count, state.metrics, state.logs = 0.0, 0, [], {}
+        self.save()
         name = f"{self._phase}  " if self._phase else ""
         losses = f"loss {row['loss']:.4f}  (baseline {self.baseline:.4f})"
-        text = f"epoch {epoch + 1}/{self.config.settings.epochs}  {name}{losses}"
+        text = f"epoch {row['epoch']}/{self.config.settings.epochs}  {name}{losses}"
         log.info(text)
         if self.reporter is not None:
             self.reporter.message(text)
+        self.stop_if_asked()
 
     def wait_fraction(self):
         """Fraction of this process's training time that was spent waiting for data, 0 to 1."""
@@ -148,25 +216,33 @@ class Recorder(keras.callbacks.Callback):
         return (self._waited + (self.clock.seconds if self.clock else 0.0)) / elapsed if elapsed else 0.0
 
     def summary(self):
-        with open(self.out / "history.csv", newline="", encoding="utf-8") as file:
-            last = list(csv.DictReader(file))[-1]
+        last = self.state.history[-1] if self.state.history else {}
         return {
             "steps": self.state.step,
             "seconds": round(self.state.seconds, 1),
             "baseline": self.baseline,
-            **{k: float(v) for k, v in last.items() if k in ("loss", "val_loss") and v},
+            **{k: float(v) for k, v in last.items() if k in ("loss", "val_loss") and v not in (None, "")},
         }
 
-    def _save(self):
-        checkpoint.save(self.model, self.state, self.out / "checkpoint")
+    def restore_history(self):
+        """Take over what ``history.csv`` says of the epochs before, in runs of earlier versions."""
+        state = self.state
+        if not state.history:
+            done = state.step - 1 if state.loss_count else state.step
+            rows = read_table(self.out / "history.csv")
+            state.history = [r for r in rows if (r.get("step") or "").isdecimal() and int(r["step"]) <= done]
+
+    def save(self):
+        """Write a checkpoint; the error says what to do if a variable is no number any more."""
+        self.state.learning_rate = self.config.settings.learning_rate
+        try:
+            checkpoint.save(self.model, self.state, self.out / "checkpoint")
+        except TrainingError as error:
+            raise self.diverged(str(error)) from None
 
     def _write_history(self, row):
-        """Append a row; rows of steps that a resumed run does again are replaced."""
-        path = self.out / "history.csv"
-        rows = []
-        if path.exists():
-            with open(path, newline="", encoding="utf-8") as file:
-                rows = [r for r in csv.DictReader(file) if int(r["step"]) < row["step"]]
+        """Write the rows so far and this one: those of steps that a resumed run does again are replaced."""
+        path, rows = self.out / "history.csv", self.state.history
         with writing(path, "w", newline="") as file:
             names = dict.fromkeys(name for old in (*rows, row) for name in old)  # phases have other metrics
             writer = csv.DictWriter(file, fieldnames=list(names), restval="")

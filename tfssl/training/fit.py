@@ -1,9 +1,9 @@
 """Train a method from a configuration into a run directory; start again with the same call to resume."""
 
 import contextlib
-import dataclasses
 import logging
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -16,19 +16,19 @@ from tfssl.data.images import FileSource
 from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
-from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
+from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, TrainingError, reason_of
 from tfssl.files import write_json, writing
-from tfssl.methods.base import Phase
+from tfssl.interrupts import Deferred
+from tfssl.options import as_path
 from tfssl.training import checkpoint
 from tfssl.training.callbacks import Recorder, SkippedTable, measure_wait
+from tfssl.training.directory import DIVERGED, check_free, claim, data_record, locked
 from tfssl.training.distribution import make_strategy
 from tfssl.training.optimizers import build_optimizer, optimizers_of
+from tfssl.training.parts import divide, part_of
 from tfssl.training.runs import STATISTICS, load_run, load_weights, read_statistics
 
 log = logging.getLogger("tfssl")
-
-# Keys that do not change what the weights become, so a run may be continued with other values.
-_FREE_KEYS = ("checkpoint_steps", "baseline_steps", "workers")
 
 
 def fit(config: RunConfig, out: str | os.PathLike, *, callbacks=(), reporter=None) -> keras.Model:
@@ -51,42 +51,126 @@ def fit(config: RunConfig, out: str | os.PathLike, *, callbacks=(), reporter=Non
         ModelError: if ``out`` holds a run of another configuration.
         TrainingError: if the loss becomes NaN; the last good checkpoint stays.
     """
-    out = Path(out)
+    out = as_path("out", out)
+    if not isinstance(config, RunConfig):
+        raise ArgumentError(f"`config` must be a RunConfig, see tfssl.load_config. Received: {type(config).__name__}")
     settings = config.settings
     source, steps_per_epoch = _training_data(config)
+    data = data_record(settings, source)
+    _check(config, steps_per_epoch)
+    check_free(out)
+    first = None
+    with _precision(settings.precision):
+        if not (out / "config.yaml").exists():  # all that can be wrong is found before the directory is made
+            statistics = config.method.adapt(source)
+            config = RunConfig(config.method.adapted(statistics), settings)
+            first = _build(config, divide(config.method.phases, settings.epochs)[0], steps_per_epoch, previous=None)
+        with locked(out):
+            claim(config, out, data, steps_per_epoch)
+            if first is not None and statistics:
+                with writing(out / STATISTICS) as file:
+                    np.savez(file, **statistics)  # type: ignore[arg-type]
+            if (out / "metrics.json").exists() and (model := _finished(out)) is not None:
+                return model
+            with _log_file(out / "log.txt"), _reading(source, settings.workers) as source:
+                config = RunConfig(_adapted(config.method, source, out), settings)
+                return _train(config, out, source, steps_per_epoch, first, callbacks, reporter)
+
+
+def _finished(out):
+    """The model of a finished run; None if its file is damaged, and the last checkpoint has to give it again."""
+    try:
+        model = load_run(out)[1]
+    except ModelError as error:
+        if not any((out / "checkpoint").glob("step_*.npz")):
+            raise
+        log.warning("%s; it is made again of the last checkpoint", error)
+        return None
+    log.warning("run %s is already finished", out)
+    return model
+
+
+def _train(config, out, source, steps_per_epoch, first, callbacks, reporter):
+    """Everything from the newest checkpoint to the model; ``first`` is the model of a run that begins."""
+    settings = config.settings
+    state, arrays = checkpoint.newest(out / "checkpoint")
+    total = settings.epochs * steps_per_epoch
+    _tell_start(config, out, source, state.step, total, reporter)
+    table = SkippedTable(out / "skipped.csv")
+    skipped = Skipped(table.add)
+    skipped.reasons |= table.known
     parts = divide(config.method.phases, settings.epochs)
-    if len(parts) > 1 and settings.weights is not None:
-        raise ConfigError(f"`weights` does not go with the {len(parts)} phases of {config.method.name()}; leave it out")
-    _claim(config, out)
-    if (out / "metrics.json").exists():
-        log.warning("run %s is already finished", out)
-        return load_run(out)[1]
-    with _log_file(out / "log.txt"), _precision(settings.precision), _reading(source, settings.workers) as source:
-        config = RunConfig(_adapted(config.method, source, out), settings)
-        state, arrays = checkpoint.newest(out / "checkpoint")
-        if state.step:
-            log.info("resuming %s at step %d of %d", out, state.step, settings.epochs * steps_per_epoch)
-        skipped = Skipped(SkippedTable(out / "skipped.csv").add)
+    with Deferred() as signals:
         recorder = Recorder(
-            config=config, out=out, state=state, steps_per_epoch=steps_per_epoch, skipped=skipped, reporter=reporter
+            config=config,
+            out=out,
+            state=state,
+            steps_per_epoch=steps_per_epoch,
+            skipped=skipped,
+            signals=signals,
+            reporter=reporter,
         )
+        recorder.restore_history()
         model = None
-        parts = divide(config.method.phases, settings.epochs)
         for part in parts[part_of(parts, state.step, steps_per_epoch) :]:
-            model = _build(config, part, steps_per_epoch, previous=model)
-            if arrays is not None:
-                checkpoint.assign(model, arrays, out / "checkpoint")
-                arrays = None
+            started = first if first is not None and part is parts[0] else None
+            model = started or _build(config, part, steps_per_epoch, previous=model, fresh=arrays is None)
+            signals.check()
             recorder.begin(part, len(parts))
+            if arrays is not None:
+                _restore(model, state, arrays, settings, out)
+                arrays = None
+                if state.loss_count and state.step % steps_per_epoch == 0:  # stopped between its last step and its row
+                    _end_pending_epoch(config, part.phase, model, recorder, callbacks)
             for epoch in range(state.step // steps_per_epoch, part.end):
                 _run_epoch(config, part.phase, model, recorder, source, epoch, callbacks)
-                _sample(config.method, model, settings, out, epoch)
-        _finish(model, out, recorder)
+        _finish(config, model, out, recorder)
         return model
 
 
-def _build(config, part, steps_per_epoch, previous):
-    """The compiled model of a phase, its weights drawn from the run's seed or taken from ``weights``."""
+def _tell_start(config, out, source, step, total, reporter):
+    settings = config.settings
+    gpus = tf.config.list_physical_devices("GPU")
+    devices = f"{settings.devices} {'GPU' if gpus else 'CPU'}{'s' if settings.devices > 1 else ''}"
+    where = "the builtin ones, for a try; --data FOLDER takes yours" if settings.data == "builtin" else settings.data
+    text = (
+        f"{config.method.name()}: {len(source)} {source.noun} ({where}), {devices}, "
+        f"steps {step} to {total} of {settings.batch_size} examples, to {out}"
+    )
+    log.info(text)
+    if reporter is not None:
+        reporter.message(text)
+
+
+def _restore(model, state, arrays, settings, out):
+    """Assign a checkpoint; of a learning rate that was changed since, the new one stays."""
+    fresh = [float(optimizer.learning_rate) for optimizer, _ in optimizers_of(model)]
+    checkpoint.assign(model, arrays, out / "checkpoint")
+    changed = state.learning_rate is not None and state.learning_rate != settings.learning_rate
+    if changed and isinstance(settings.learning_rate, float) and settings.schedule == "constant":
+        for (optimizer, _), rate in zip(optimizers_of(model), fresh, strict=True):
+            if not settings.warmup_steps:  # otherwise a schedule, which holds the new one
+                optimizer.learning_rate = rate
+
+
+def _end_pending_epoch(config, phase, model, recorder, callbacks):
+    """What was left to do of an epoch whose steps are all done: validation, row, samples, checkpoint."""
+    state, epoch = recorder.state, recorder.state.step // recorder.steps_per_epoch - 1
+    every = keras.callbacks.CallbackList([recorder, *callbacks], model=model)
+    every.on_train_begin()
+    every.on_epoch_begin(epoch)
+    logs = dict(state.logs) or {"loss": state.loss_sum / state.loss_count}
+    validation = _validation(config, phase)
+    if validation is not None:
+        measured = model.evaluate(validation, callbacks=[recorder], verbose=0, return_dict=True)
+        logs |= {f"val_{name}": value for name, value in measured.items()}
+    every.on_epoch_end(epoch, logs)
+    every.on_train_end()
+    recorder.end_epoch(lambda: _sample(config.method, model, config.settings, recorder.out, epoch))
+
+
+def _build(config, part, steps_per_epoch, previous, fresh=True):
+    """The compiled model of a phase, its weights drawn from the run's seed or, if ``fresh``, taken from ``weights``."""
     settings = config.settings
     keras.utils.set_random_seed(settings.seed)
     with make_strategy(settings.devices, settings.batch_size).scope():
@@ -94,7 +178,7 @@ def _build(config, part, steps_per_epoch, previous):
         model = part.phase.model(optimizer, previous)
         for changes, variables in optimizers_of(model):
             changes.build(variables)
-    if settings.weights is not None:
+    if settings.weights is not None and fresh:
         load_weights(model, settings.weights)
     return model
 
@@ -113,27 +197,36 @@ def _run_epoch(config, phase, model, recorder, source, epoch, callbacks):
         skipped=recorder.skipped,
         augment=settings.augment,
     )
-    validation = None
-    if settings.validation is not None:
-        validation = dataset(settings.validation, batch_size=settings.batch_size, training=False)
+    validation = _validation(config, phase)
     batches, recorder.clock = measure_wait(batches)
     try:
-        model.fit(
-            batches,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            validation_data=validation,
-            callbacks=[recorder, *callbacks],
-            shuffle=False,  # the dataset shuffles
-            verbose=0,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Your input ran out of data")  # of validation, as it should
+            model.fit(
+                batches,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                validation_data=validation,
+                callbacks=[recorder, *callbacks],
+                shuffle=False,  # the dataset shuffles
+                verbose=0,
+            )
     except tf.errors.OpError as error:
-        raise _unwrap(error) from error
+        raise TrainingError(reason_of(error)) from error
     except OSError as error:
         raise TrainingError(
             f"cannot write to {str(recorder.out)!r} ({error.strerror or error}); fix that and start again, the last "
             f"checkpoint is whole"
         ) from error
+    recorder.end_epoch(lambda: _sample(method, model, settings, recorder.out, epoch))
+
+
+def _validation(config, phase):
+    settings = config.settings
+    if settings.validation is None:
+        return None
+    dataset = phase.dataset or config.method.dataset
+    return dataset(settings.validation, batch_size=settings.batch_size, training=False)
 
 
 def _reading(source, workers):
@@ -187,22 +280,18 @@ def default_run(config, loaded):
     return Path("runs") / f"{loaded.method.name()}-{Path(config).stem}"
 
 
-def _claim(config, out):
-    effective = out / "config.yaml"
-    if effective.exists():
-        old, new = load_config(effective).to_dict(), config.to_dict()
-        changed = [k for k in new if old.get(k) != new[k] and k not in _FREE_KEYS]
-        if changed:
-            listing = ", ".join(f"{k} {old.get(k)!r} -> {new[k]!r}" for k in changed)
-            raise ModelError(
-                f"`out` {str(out)!r} holds a run of another configuration ({listing}); choose another folder"
-            )
-        return
-    if out.exists() and any(out.iterdir()):
-        raise ModelError(f"`out` {str(out)!r} is not empty and not a run directory; choose another folder")
-    (out / "checkpoint").mkdir(parents=True, exist_ok=True)
-    (out / "samples").mkdir(exist_ok=True)
-    config.save(effective)
+def _check(config, steps_per_epoch):
+    """Whatever of a configuration can be known to be wrong before a network is built; ConfigError, SourceError."""
+    method, settings = config.method, config.settings
+    parts = divide(method.phases, settings.epochs)
+    if len(parts) > 1 and settings.weights is not None:
+        raise ConfigError(f"`weights` does not go with the {len(parts)} phases of {method.name()}; leave it out")
+    make_strategy(settings.devices, settings.batch_size)
+    for part in parts:
+        build_optimizer(settings, (part.end - part.first) * steps_per_epoch, part.phase.learning_rate_scale)
+    options = {"seed": settings.seed, "start": 0, "count": 1, "augment": settings.augment}
+    for data in dict.fromkeys(filter(None, (settings.data, settings.validation))):
+        method.dataset(data, batch_size=settings.batch_size, training=True, **options)
 
 
 def _training_data(config):
@@ -232,14 +321,6 @@ def _adapted(method, source, out):
     return method.adapted(read_statistics(file))
 
 
-def _unwrap(error):
-    """The message of an error raised inside a tf.data worker, without the graph's own lines."""
-    for line in str(error).splitlines():
-        if "Error: " in line:
-            return TrainingError(line.split("Error: ", 1)[1].strip())
-    return TrainingError(str(error).splitlines()[0])
-
-
 def _sample(method, model, settings, out, epoch):
     try:
         method.sample_sheet(model, settings.validation or settings.data, out / "samples" / f"epoch_{epoch + 1:04d}.png")
@@ -247,36 +328,17 @@ def _sample(method, model, settings, out, epoch):
         log.warning("no sample image of epoch %d: %s", epoch + 1, error)
 
 
-def _finish(model, out, recorder):
+def _finish(config, model, out, recorder):
+    if not _answers(config, model):
+        raise recorder.diverged("the trained network answers NaN")
     with writing(out / "model.keras") as file:
         model.save(file.name)
     write_json(out / "metrics.json", recorder.summary())
+    (out / DIVERGED).unlink(missing_ok=True)
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """Epochs ``first`` to ``end`` - 1, counted from 0, of a phase."""
-
-    phase: Phase
-    first: int
-    end: int
-
-
-def divide(phases, epochs):
-    """Divide the epochs of a run among the phases of its method: a :class:`Part` each, one epoch at least."""
-    if epochs < len(phases):
-        names = ", ".join(phase.name for phase in phases)
-        raise ConfigError(f"`epochs` must be at least {len(phases)}, one for each phase ({names}). Received: {epochs=}")
-    parts, fraction, first = [], 0.0, 0
-    for number, phase in enumerate(phases):
-        fraction += phase.fraction
-        latest = epochs - (len(phases) - number - 1)  # leaves one epoch for each phase that follows
-        end = min(max(round(fraction * epochs), first + 1), latest)
-        parts.append(Part(phase, first, end))
-        first = end
-    return parts
-
-
-def part_of(parts, step, steps_per_epoch):
-    """Number of the part that a checkpoint of ``step`` was written in: at a border, the one that ends there."""
-    return next(i for i, part in enumerate(parts) if step <= part.end * steps_per_epoch)
+def _answers(config, model):
+    """Whether the network's outputs for a few examples are numbers."""
+    batch = next(iter(config.method.dataset(config.settings.data, batch_size=2, training=True, start=0, count=1)))
+    outputs = tf.nest.flatten(model(batch[0] if isinstance(batch, tuple) else batch, training=False))
+    return all(np.isfinite(np.asarray(keras.ops.cast(x, "float32"))).all() for x in outputs if x.dtype != "string")

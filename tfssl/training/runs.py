@@ -4,12 +4,12 @@ import io
 import json
 import warnings
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
 from tfssl.config import load_config
 from tfssl.errors import ModelError
+from tfssl.options import as_path
 
 STATISTICS = "statistics.npz"
 """Where a run keeps what its method learned from the data before the first step."""
@@ -25,7 +25,7 @@ def read_statistics(file):
 
 def model_file(source):
     """The .keras file of a run directory, or ``source`` itself if it is one."""
-    path = Path(source).expanduser()
+    path = as_path("source", source)
     file = path / "model.keras" if path.is_dir() else path
     if file.is_file() and file.suffix == ".keras":
         return file

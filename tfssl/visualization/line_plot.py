@@ -7,10 +7,12 @@ from matplotlib.figure import Figure
 
 from tfssl.files import writing
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#777777")
-"""Colors of the curves in order, told apart by color-blind readers too (Okabe and Ito)."""
+COLORS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#882255", "#999933", "#332288"
+)  # fmt: skip
+"""Colors of the curves in order, told apart by color-blind readers too (Okabe and Ito; Tol). Baselines are gray."""
 
-_STYLES = ("-", "-.", ":")  # of the first seven curves, the next seven, and so on
+_STYLES = ("-", "-.", ":")  # of the first ten curves, the next ten, and so on
 _DPI = 150
 _DOTS = 40  # points of a curve up to which each gets a dot
 _LETTER = 0.08  # inches that a letter of the legend takes, about

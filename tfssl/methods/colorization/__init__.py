@@ -10,6 +10,7 @@ from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import CropArea, Method, Paper, check_resize
 from tfssl.methods.colorization import data
 from tfssl.ops.ab_bins import CENTERS, SIGMA
+from tfssl.ops.bytes_lab import is_gray
 
 
 class Colorization(Method):
@@ -94,6 +95,9 @@ class Colorization(Method):
 
     def sample(self, example, rng, training):
         return data.cut(self, example["image"], rng, training)
+
+    def blank(self, pixels, exposure):
+        return "the crop is gray" if is_gray(pixels[:: self.output_stride, :: self.output_stride]) else None
 
     def prepare(self, pixels, exposure):
         return data.to_example(pixels, exposure, self.output_stride)

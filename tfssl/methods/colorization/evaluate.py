@@ -16,7 +16,7 @@ from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.colorization.report import PROTOCOL, image_table, name_of, write_comparison
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
-from tfssl.options import at_least_one
+from tfssl.options import at_least_one, check_temperature
 from tfssl.visualization.sheet import picture_sheet
 
 _GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
@@ -176,8 +176,7 @@ class _Survey:
 
 
 def _check(temperature, limit):
-    if not 0 < temperature <= 1:
-        raise ConfigError(f"`temperature` must lie in (0, 1]. Received: temperature={temperature}")
+    check_temperature(temperature)
     at_least_one(limit=limit)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from tfssl.ops.ab_bins import GRAY_THRESHOLD, NUM_BINS, SIGMA, soft_encode
+from tfssl.ops.arguments import check_shapes
 
 
 def colored_mask(ab, threshold=GRAY_THRESHOLD):
@@ -50,6 +51,7 @@ class ColorCrossEntropy(keras.losses.Loss):
         self.lookup = lookup
 
     def call(self, y_true, y_pred):
+        check_shapes(y_true=(y_true, "B h w 2"), y_pred=(y_pred, f"B h w {NUM_BINS}"))
         scores = ops.cast(y_pred, "float32")
         indices, weights = soft_encode(y_true, self.neighbors, self.sigma, self.lookup)
         # -sum_k w_k log softmax(s)_k with sum w = 1, without forming the log-softmax of all bins.
@@ -76,5 +78,6 @@ class ColorRegression(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true, y_pred):
+        check_shapes(y_true=(y_true, "B h w 2"), y_pred=(y_pred, "B h w 2"))
         difference = (ops.cast(y_pred, "float32") - ops.cast(y_true, "float32")) / 110.0
         return 0.5 * ops.sum(ops.square(difference), axis=-1) * colored_mask(y_true)

@@ -3,6 +3,7 @@
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
 from tfssl.methods.backbone import Backbone
@@ -103,6 +104,9 @@ class ContextPrediction(Method):
         """
         patches, _, _, pairs, labels = data.cut_patches(self, image, rng, False, colors=True)
         return patches.transpose(0, 2, 3, 1), pairs, labels
+
+    def blank(self, planes, *_):
+        return super().blank(planes[..., None] if planes.ndim == 3 else np.moveaxis(planes, 1, -1))
 
     def prepare(self, planes, kept, starts, pairs, labels):
         return {"patches": data.to_batch(self, planes, kept, starts), "pairs": pairs}, labels

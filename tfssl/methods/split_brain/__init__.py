@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import CropArea, Method, Paper, check_resize
 from tfssl.methods.split_brain import data
+from tfssl.ops.bytes_lab import is_gray
 
 Objective = Literal["classification", "regression"]
 
@@ -81,6 +82,11 @@ class SplitBrain(Method):
 
     def sample(self, example, rng, training):
         return (self.crop.apply(example["image"], rng if training else None),)
+
+    def blank(self, pixels):
+        if self.task == "autoencoder":  # lightness alone is something to learn
+            return super().blank(pixels)
+        return "the crop is gray" if is_gray(pixels) else None
 
     def prepare(self, pixels):
         return data.to_example(pixels, self.grid_cells)

@@ -1,0 +1,48 @@
+"""Data without anything to learn from: refused where it is all there is, told where a batch of it comes."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from tfssl import methods
+from tfssl.config import load_config
+from tfssl.errors import SourceError
+from tfssl.resources import configs
+
+RAMP = np.add.outer(np.arange(120), np.arange(120)).astype(np.uint8)
+GRAY = np.repeat(RAMP[..., None], 3, axis=-1)
+COLOR = GRAY * np.array([1, 0, 0], np.uint8)
+FLAT = np.full((120, 120, 3), (0, 90, 200), np.uint8)
+NAMES = [name for name in methods.names() if (configs() / name / "cpu.yaml").is_file()]
+NEEDS_COLOR = ("colorization", "split_brain")
+
+
+def method(name, *overrides):
+    return load_config(f"{name}/cpu", overrides).method
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_source_without_anything_to_learn_from_is_refused(name):
+    worthless = GRAY if name in NEEDS_COLOR else FLAT
+    with pytest.raises(SourceError, match="holds nothing to learn from: none of the 3 images tried"):
+        method(name).dataset(np.stack([worthless] * 3), batch_size=2)
+    method(name).dataset(np.stack([worthless, worthless, COLOR]), batch_size=2)
+
+
+def test_black_images_cannot_be_whitened():
+    black = np.zeros((2, 120, 120, 3), np.uint8)
+    whitening = method("denoising_autoencoder", "preprocess=whiten", "color=false", "backbone=dense")
+    with pytest.raises(SourceError, match="holds nothing to learn from"):
+        whitening.dataset(black, batch_size=1)
+
+
+def test_gray_images_serve_an_autoencoder_of_all_channels():
+    method("split_brain", "task=autoencoder", "ab=regression").dataset(GRAY[None], batch_size=1)
+
+
+def test_a_batch_without_anything_to_learn_from_is_told_once(caplog):
+    with caplog.at_level(logging.WARNING, logger="tfssl"):
+        list(method("colorization").dataset(np.stack([GRAY, GRAY, COLOR]), batch_size=1))
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "nothing to learn from all examples of a batch: of the last one the crop is gray" in told
