@@ -24,6 +24,7 @@ ALLOWED = {
     "resources": set(),
     "quiet": set(),
     "interrupts": set(),
+    "optimizers": set(),
     "ops": set(),
     "layers": {"ops"},
     "losses": {"ops"},
@@ -41,6 +42,7 @@ ALLOWED = {
         "ops",
         "layers",
         "losses",
+        "optimizers",
         "backbones",
         "data",
         "evaluation",
@@ -52,7 +54,7 @@ ALLOWED = {
         "methods.base",
     },
     "config": {"methods.base"},
-    "training": {"methods.base", "data", "config"},
+    "training": {"methods.base", "data", "config", "optimizers"},
     # data: int8 needs representative images.
     "export": {"backbones", "endpoint", "methods.base", "data", "config", "training"},
     "report": {"config", "data", "evaluation", "methods.base", "synthesis", "training", "visualization"},
@@ -64,7 +66,7 @@ ALLOWED = {
 OPEN = {"errors", "files", "imports", "interrupts", "options", "resources", "quiet"}
 
 # These run on every Keras backend, so nothing in them, or below them, may name TensorFlow.
-PORTABLE_AREAS = ("layers", "losses", "backbones")
+PORTABLE_AREAS = ("layers", "losses", "backbones", "optimizers")
 PORTABLE_FILES = ("ops/color.py", "methods/*/network.py", "methods/*/loss.py")
 PORTABLE_IMPORTS = {"keras", "numpy"}
 

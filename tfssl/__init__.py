@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ops as ops,
         report as report,
         synthesis as synthesis,
+        optimizers as optimizers,
         training as training,
         transfer as transfer,
         visualization as visualization,

@@ -33,12 +33,18 @@ class TrainSettings(pydantic.BaseModel):
         optimizer: name of a Keras optimizer.
         learning_rate: a number, or a table ``{step: rate}`` of the rates from given steps on. In a run of
             several phases steps count, and the cosine and the warm-up run, from the start of each.
-        schedule: ``"constant"`` (or the table), or ``"cosine"`` down to zero at the end of training.
+        schedule: ``"constant"`` (or the table), ``"cosine"`` down to zero at the end of training, or ``"linear"`` down to
+            1 % of the rate over the first 90 % of the steps (as Jenni and Favaro's code).
         warmup_steps: steps over which the rate rises linearly from zero.
-        weight_decay: decoupled weight decay per step, relative to the learning rate; None for none.
+        weight_decay: of kernels, per step, relative to the learning rate; None for none.
+        weight_decay_form: ``"decoupled"``: beside the update (AdamW's rule), or ``"coupled"``: ``weight_decay * w`` is
+            part of the gradient, and goes through momentum and Adam's scaling (Caffe's and Torch's rule).
+        bias_learning_rate_scale: learning rate of biases as a multiple of that of the other weights (Caffe's models: 2).
+        bias_weight_decay: whether biases decay as kernels do; scales and offsets of normalizations never do.
         beta_1: first momentum of Adam-like optimizers (None: Keras' default).
         beta_2: second momentum of Adam-like optimizers (None: Keras' default).
         momentum: of sgd and rmsprop, in [0, 1); None for none.
+        epsilon: what Adam-like optimizers add to the root of the second moment (None: Keras' default, 1e-7).
         clip_norm: gradients are scaled down to this global norm; None for none.
         precision: ``"float32"``, ``"mixed_bfloat16"`` or ``"mixed_float16"``.
         devices: number of devices that share each batch (MirroredStrategy); 1 for none. GPUs if there are any,
@@ -62,12 +68,16 @@ class TrainSettings(pydantic.BaseModel):
     steps_per_epoch: int | None = Field(None, ge=1)
     optimizer: str = "adam"
     learning_rate: float | dict[int, float] = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
     warmup_steps: int = Field(0, ge=0)
     weight_decay: float | None = Field(None, ge=0)
+    weight_decay_form: Literal["decoupled", "coupled"] = "decoupled"
+    bias_learning_rate_scale: float = Field(1.0, gt=0)
+    bias_weight_decay: bool = False
     beta_1: float | None = Field(None, ge=0, lt=1)
     beta_2: float | None = Field(None, ge=0, lt=1)
     momentum: float | None = Field(None, ge=0, lt=1)
+    epsilon: float | None = Field(None, gt=0)
     clip_norm: float | None = Field(None, gt=0)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     devices: int = Field(1, ge=1)

@@ -6,9 +6,13 @@ import math
 import keras
 from keras import ops
 
+from tfssl import optimizers
 from tfssl.errors import ConfigError
 
 _NAMES = ("adam", "adamw", "sgd", "rmsprop", "lamb", "lion", "adagrad", "adadelta", "nadam", "adafactor")
+
+_END, _LAST = 0.01, 0.9
+"""A linear schedule ends at this fraction of the rate, after this fraction of the steps (Jenni and Favaro's code)."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
@@ -29,6 +33,18 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self):
         return {"peak": self.peak, "total_steps": self.total_steps, "warmup_steps": self.warmup_steps}
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class WarmupLinear(WarmupCosine):
+    """Linear warm-up from zero to ``peak``, then a line down to 1 % of it, reached after 90 % of ``total_steps``."""
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rising = (step + 1.0) / max(self.warmup_steps, 1)
+        fraction = (step - self.warmup_steps) / max(_LAST * self.total_steps - self.warmup_steps, 1)
+        falling = 1.0 - (1.0 - _END) * ops.clip(fraction, 0.0, 1.0)
+        return self.peak * ops.where(step < self.warmup_steps, rising, falling)
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
@@ -76,10 +92,11 @@ def build_optimizer(settings, total_steps, factor=1.0):
         )
     rate = settings.learning_rate
     rate = {k: v * factor for k, v in rate.items()} if isinstance(rate, dict) else rate * factor
-    if settings.schedule == "cosine":
+    if settings.schedule != "constant":
         if isinstance(rate, dict):
-            raise ConfigError("`learning_rate` must be a number with `schedule: cosine`, not a table")
-        rate = WarmupCosine(rate, total_steps, settings.warmup_steps)
+            raise ConfigError(f"`learning_rate` must be a number with `schedule: {settings.schedule}`, not a table")
+        falling = {"cosine": WarmupCosine, "linear": WarmupLinear}[settings.schedule]
+        rate = falling(rate, total_steps, settings.warmup_steps)
     elif isinstance(rate, dict) or settings.warmup_steps:
         rate = WarmupSteps(rate if isinstance(rate, dict) else {0: rate}, settings.warmup_steps)
     options = {
@@ -87,15 +104,16 @@ def build_optimizer(settings, total_steps, factor=1.0):
         "beta_1": settings.beta_1,
         "beta_2": settings.beta_2,
         "momentum": settings.momentum,
+        "epsilon": settings.epsilon,
         "global_clipnorm": settings.clip_norm,
     }
     config = {"learning_rate": rate, **{k: v for k, v in options.items() if v is not None}}
     cls = type(keras.optimizers.get(settings.optimizer))
+    if settings.weight_decay or settings.bias_learning_rate_scale != 1:
+        cls = getattr(optimizers, cls.__name__)
+        names = ("weight_decay_form", "bias_learning_rate_scale", "bias_weight_decay")
+        config |= {name: getattr(settings, name) for name in names}
     try:
-        optimizer = cls(**config)
+        return cls(**config)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"`optimizer` {settings.optimizer!r} does not take these settings: {error}") from None
-    if settings.weight_decay:
-        # Decay pulls kernels toward zero; scales and offsets have no reason to be small.
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer

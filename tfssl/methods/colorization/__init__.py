@@ -118,12 +118,12 @@ class Colorization(Method):
         return ColorCrossEntropy(weights, self.neighbors, self.sigma, self.lookup)
 
     def model(self, optimizer=None):
-        import keras
-
         from tfssl.methods.colorization.network import build_network
+        from tfssl.optimizers import Adam
 
         network = build_network(self.backbone, "ab" if self.objective == "regression" else "bins")
-        released = keras.optimizers.Adam(3e-5, beta_1=0.9, beta_2=0.99, weight_decay=1e-3)
+        decay = {"weight_decay": 1e-3, "weight_decay_form": "coupled", "bias_weight_decay": True}
+        released = Adam(3e-5, beta_1=0.9, beta_2=0.99, epsilon=1e-8, **decay)
         # XLA makes these networks slower on CPUs and fails there under MirroredStrategy.
         network.compile(optimizer or released, self.loss(), jit_compile=False)
         return network

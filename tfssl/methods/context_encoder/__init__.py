@@ -134,7 +134,7 @@ class ContextEncoder(Method):
 
         if self.network == "features":
             return keras.optimizers.Adam(1e-3)
-        return keras.optimizers.Adam(2e-3 if self.adversarial else 2e-4, beta_1=0.5)
+        return keras.optimizers.Adam(2e-3 if self.adversarial else 2e-4, beta_1=0.5, epsilon=1e-8)
 
     def served(self, model):
         """What an export holds: the inpainter without its discriminator; of ``"features"`` the encoder."""

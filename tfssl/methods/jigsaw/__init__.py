@@ -150,17 +150,17 @@ class Jigsaw(Method):
 
 
 def paper_optimizer():
-    """The released solver: SGD, momentum 0.9, weight decay 5e-4 of the kernels, 0.01 divided by 10 every 100,000 steps.
+    """The released solver: SGD, momentum 0.9, 0.01 divided by 10 every 100,000 steps; biases learn twice as fast.
 
-    Different from it: biases learn as fast as the weights, not twice as fast, and the decay does not pass through the
-    momentum.
+    Kernels decay by 5e-4, through the momentum.
     """
     import keras
+
+    from tfssl.optimizers import SGD
 
     # Keras keeps a rate up to and including its boundary.
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         [100_000 * i - 1 for i in (1, 2, 3)], [0.01, 0.001, 1e-4, 1e-5]
     )
-    optimizer = keras.optimizers.SGD(schedule, momentum=0.9, weight_decay=5e-4)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    decay = {"weight_decay": 5e-4, "weight_decay_form": "coupled"}
+    return SGD(schedule, momentum=0.9, bias_learning_rate_scale=2.0, **decay)
