@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pydantic
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tfssl import methods
 from tfssl.errors import ArgumentError, ConfigError, suggest
@@ -33,13 +33,13 @@ class TrainSettings(pydantic.BaseModel):
         optimizer: name of a Keras optimizer.
         learning_rate: a number, or a table ``{step: rate}`` of the rates from given steps on. In a run of
             several phases steps count, and the cosine and the warm-up run, from the start of each.
-        schedule: ``"constant"`` (or the table), ``"cosine"`` down to zero at the end of training, or ``"linear"`` down to
+        schedule: ``"constant"`` (or the table), ``"cosine"`` down to zero at the end of training, or ``"linear"`` to
             1 % of the rate over the first 90 % of the steps (as Jenni and Favaro's code).
         warmup_steps: steps over which the rate rises linearly from zero.
         weight_decay: of kernels, per step, relative to the learning rate; None for none.
         weight_decay_form: ``"decoupled"``: beside the update (AdamW's rule), or ``"coupled"``: ``weight_decay * w`` is
             part of the gradient, and goes through momentum and Adam's scaling (Caffe's and Torch's rule).
-        bias_learning_rate_scale: learning rate of biases as a multiple of that of the other weights (Caffe's models: 2).
+        bias_learning_rate_scale: learning rate of biases as a multiple of that of other weights (Caffe's models: 2).
         bias_weight_decay: whether biases decay as kernels do; scales and offsets of normalizations never do.
         beta_1: first momentum of Adam-like optimizers (None: Keras' default).
         beta_2: second momentum of Adam-like optimizers (None: Keras' default).
@@ -94,6 +94,12 @@ class TrainSettings(pydantic.BaseModel):
         if 0 not in rates or any(step < 0 or not value > 0 for step, value in rates.items()):
             raise ValueError("must be positive, or a table {step: rate} that begins with step 0")
         return rate
+
+    @model_validator(mode="after")
+    def _check_decay(self):
+        if not self.weight_decay and (self.weight_decay_form == "coupled" or self.bias_weight_decay):
+            raise ValueError("`weight_decay_form` and `bias_weight_decay` need a `weight_decay` above 0")
+        return self
 
 
 @dataclasses.dataclass

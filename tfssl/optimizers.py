@@ -3,8 +3,8 @@
 Each has the arguments of the Keras optimizer of its name, and three more:
 
 - ``weight_decay_form``: ``"decoupled"``, Keras' form: ``w -= learning_rate * weight_decay * w`` beside the update; or
-  ``"coupled"``, that of Caffe and Torch: ``weight_decay * w`` is added to the gradient, so that it goes through momentum
-  and adaptive scaling. With a momentum of 0.9 it is ten times as strong.
+  ``"coupled"``, that of Caffe and Torch: ``weight_decay * w`` is added to the gradient, so that it goes through
+  momentum and adaptive scaling. With a momentum of 0.9 it is ten times as strong.
 - ``bias_learning_rate_scale``: learning rate of biases as a multiple of that of the other weights (Caffe's models: 2).
 - ``bias_weight_decay``: whether biases decay too. Scales and offsets of normalizations never do.
 
@@ -24,7 +24,8 @@ class _Solver:
         super().__init__(*args, **kwargs)
         if weight_decay_form not in FORMS:
             raise ValueError(
-                f"`weight_decay_form` must be 'decoupled' or 'coupled'. Received: weight_decay_form={weight_decay_form!r}"
+                "`weight_decay_form` must be 'decoupled' or 'coupled'. "
+                f"Received: weight_decay_form={weight_decay_form!r}"
             )
         if not bias_learning_rate_scale > 0:
             raise ValueError(
@@ -58,49 +59,55 @@ class _Solver:
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Adam(_Solver, keras.optimizers.Adam):
-    __doc__ = __doc__
+    """``keras.optimizers.Adam`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class AdamW(_Solver, keras.optimizers.AdamW):
-    __doc__ = __doc__
+    """``keras.optimizers.AdamW`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class SGD(_Solver, keras.optimizers.SGD):
-    __doc__ = __doc__
+    """``keras.optimizers.SGD`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class RMSprop(_Solver, keras.optimizers.RMSprop):
-    __doc__ = __doc__
+    """``keras.optimizers.RMSprop`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Lamb(_Solver, keras.optimizers.Lamb):
-    __doc__ = __doc__
+    """``keras.optimizers.Lamb`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Lion(_Solver, keras.optimizers.Lion):
-    __doc__ = __doc__
+    """``keras.optimizers.Lion`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Adagrad(_Solver, keras.optimizers.Adagrad):
-    __doc__ = __doc__
+    """``keras.optimizers.Adagrad`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Adadelta(_Solver, keras.optimizers.Adadelta):
-    __doc__ = __doc__
+    """``keras.optimizers.Adadelta`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Nadam(_Solver, keras.optimizers.Nadam):
-    __doc__ = __doc__
+    """``keras.optimizers.Nadam`` with the three arguments of this module."""
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class Adafactor(_Solver, keras.optimizers.Adafactor):
-    __doc__ = __doc__
+    """``keras.optimizers.Adafactor`` with the three arguments of this module."""
+
+
+BY_NAME = {
+    cls.__name__.lower(): cls for cls in (Adam, AdamW, SGD, RMSprop, Lamb, Lion, Adagrad, Adadelta, Nadam, Adafactor)
+}
+"""Name in a configuration -> class."""

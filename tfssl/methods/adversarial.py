@@ -124,8 +124,6 @@ def _scaled_copy(optimizer, factor):
     else:
         learning_rate = learning_rate * factor
     copy = type(inner).from_config({**config, "learning_rate": learning_rate})
-    if copy.weight_decay:
-        copy.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return copy if inner is optimizer else keras.optimizers.LossScaleOptimizer(copy)
 
 

@@ -9,8 +9,6 @@ from keras import ops
 from tfssl import optimizers
 from tfssl.errors import ConfigError
 
-_NAMES = ("adam", "adamw", "sgd", "rmsprop", "lamb", "lion", "adagrad", "adadelta", "nadam", "adafactor")
-
 _END, _LAST = 0.01, 0.9
 """A linear schedule ends at this fraction of the rate, after this fraction of the steps (Jenni and Favaro's code)."""
 
@@ -84,10 +82,10 @@ def build_optimizer(settings, total_steps, factor=1.0):
         total_steps: steps that it takes; where the cosine ends.
         factor: multiple of the learning rate.
     """
-    if settings.optimizer not in _NAMES:
-        close = difflib.get_close_matches(settings.optimizer, _NAMES, n=1)
+    if settings.optimizer not in optimizers.BY_NAME:
+        close = difflib.get_close_matches(settings.optimizer, optimizers.BY_NAME, n=1)
         raise ConfigError(
-            f"`optimizer` must be one of {', '.join(_NAMES)}. Received: optimizer={settings.optimizer!r}"
+            f"`optimizer` must be one of {', '.join(optimizers.BY_NAME)}. Received: optimizer={settings.optimizer!r}"
             + (f"; did you mean {close[0]!r}?" if close else "")
         )
     rate = settings.learning_rate
@@ -108,11 +106,12 @@ def build_optimizer(settings, total_steps, factor=1.0):
         "global_clipnorm": settings.clip_norm,
     }
     config = {"learning_rate": rate, **{k: v for k, v in options.items() if v is not None}}
-    cls = type(keras.optimizers.get(settings.optimizer))
+    cls = optimizers.BY_NAME[settings.optimizer]
     if settings.weight_decay or settings.bias_learning_rate_scale != 1:
-        cls = getattr(optimizers, cls.__name__)
         names = ("weight_decay_form", "bias_learning_rate_scale", "bias_weight_decay")
         config |= {name: getattr(settings, name) for name in names}
+    else:  # a file of it asks for nothing but Keras
+        cls = getattr(keras.optimizers, cls.__name__)
     try:
         return cls(**config)
     except (TypeError, ValueError) as error:
