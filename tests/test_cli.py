@@ -13,6 +13,7 @@ import typer
 from PIL import Image
 
 from tfssl.cli import main
+from tfssl.color.prior import smooth_prior
 from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
 from tfssl.evaluation.record import Record
 from tfssl.resources import savedmodels
@@ -155,7 +156,7 @@ def test_wrong_use_is_one_line_and_exit_2_before_tensorflow_starts(line, answers
 
 
 def test_methods_says_the_baseline_loss(answers):
-    assert "4.79" in answers[0]["methods"][1]
+    assert "4.76" in answers[0]["methods"][1]
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, typer.Abort])
@@ -213,6 +214,9 @@ def test_prior_of_own_photographs_trains(run, photos, tmp_path, capsys):
     assert call("prior", photos, "--out", tmp_path / "mine") == 0
     prior = np.load(tmp_path / "mine.npy")
     assert prior.shape == (313,) and prior.sum() == pytest.approx(1)
+    assert (prior > 0).mean() > 0.9  # smoothed: it is used as it is
+    assert call("prior", photos, "--out", tmp_path / "counts", "--sigma", "0") == 0
+    np.testing.assert_allclose(prior, smooth_prior(np.load(tmp_path / "counts.npy")))
     out = tmp_path / "run"
     assert (
         call("train", "colorization/cpu", f"prior={tmp_path / 'mine.npy'}", "--data", photos, "--out", out, *TINY) == 0

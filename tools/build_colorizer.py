@@ -154,7 +154,7 @@ def main():
         print(f"{name}: {count(folder)} photographs", flush=True)
 
     # The command line runs in processes of its own; this one imports TensorFlow only afterwards.
-    tfssl("prior", folders["train"], "--out", ROOT / "tfssl" / "color" / "prior_photographs.npy")
+    tfssl("prior", folders["train"], "--out", ROOT / "tfssl" / "color" / "prior_photographs.npy", "--sigma", "0")
     run = work / "run"
     tfssl("train", CONFIG, "--data", folders["train"], "--out", run)
     publish(folders, run, work)

@@ -1,6 +1,7 @@
 """Networks, losses, prior and wiring of colorization, against the numbers of the method card."""
 
 import math
+import tarfile
 
 import keras
 import numpy as np
@@ -9,7 +10,8 @@ import tensorflow as tf
 from keras import ops
 
 from tfssl.color.predict import compiled_predictor, predict_ab, predict_cells
-from tfssl.color.prior import class_weights, estimate_prior, load_prior, smooth_prior
+from tfssl.color.prior import SHIPPED, class_weights, estimate_prior, load_prior, smooth_prior
+from tfssl.config import load_config
 from tfssl.errors import ConfigError
 from tfssl.methods import Colorization
 from tfssl.methods.colorization.loss import ColorCrossEntropy, ColorRegression, colored_mask
@@ -163,7 +165,7 @@ class TestPrior:
         np.testing.assert_allclose(class_weights(prior, 1.0), 1)
 
     def test_weight_identities(self):
-        prior = smooth_prior(load_prior("photographs"))
+        prior = load_prior("photographs")
         weights = class_weights(prior, 0.5)
         assert prior @ weights == pytest.approx(1)
         order = np.argsort(prior)
@@ -173,20 +175,32 @@ class TestPrior:
         weights = class_weights(np.array([0.5, 0.5, 0.0]), 0.0)
         assert np.isfinite(weights).all()
 
-    def test_weights_of_the_authors_prior_follow_their_formula(self, shared_data):
-        import io
-        import tarfile
+    def test_the_authors_prior_is_used_as_it_is(self):
+        """The released code's weights: 0.0965 for gray, the most frequent bin, to 6.175; smoothed again gray had 0.123."""
+        method = load_config("colorization/paper").method
+        weights = method.loss().class_weights
+        assert weights[GRAY_BIN] == weights.min() == pytest.approx(0.0965032, rel=1e-5)
+        assert weights.max() == pytest.approx(6.174868, rel=1e-5)
+        assert load_prior("imagenet").max() == pytest.approx(0.2012340, rel=1e-6)
+        # Ours, of other photographs, has the same shape: neutral first, and strongly correlated.
+        ours, theirs = load_prior("photographs"), load_prior("imagenet")
+        assert ours.argmax() == theirs.argmax() == GRAY_BIN
+        assert np.corrcoef(np.log(ours + 1e-9), np.log(theirs + 1e-9))[0, 1] > 0.95
 
+    def test_the_authors_file_is_the_prior_that_ships(self, shared_data, tmp_path):
         with tarfile.open(shared_data / "reference_arrays.tar") as archive:
             name = next(n for n in archive.getnames() if n.endswith("prior_probs.npy"))
-            prior = np.load(io.BytesIO(archive.extractfile(name).read()))
-        mixed = 0.5 * prior + 0.5 * (prior > 0) / (prior > 0).sum()
-        expected = (1 / mixed) / np.sum(prior / mixed)
-        np.testing.assert_allclose(class_weights(prior, 0.5), expected, rtol=1e-9)
-        # Ours, of other photographs, has the same shape: neutral first, and strongly correlated.
-        ours = smooth_prior(load_prior("photographs"))
-        assert ours.argmax() == prior.argmax() == GRAY_BIN
-        assert np.corrcoef(np.log(ours + 1e-9), np.log(prior + 1e-9))[0, 1] > 0.95
+            (tmp_path / "prior_probs.npy").write_bytes(archive.extractfile(name).read())
+        np.testing.assert_array_equal(load_prior(tmp_path / "prior_probs.npy"), load_prior("imagenet"))
+        np.testing.assert_array_equal(np.load(tmp_path / "prior_probs.npy"), np.load(SHIPPED["imagenet"][0]))
+
+    def test_smoothing_belongs_to_the_prior(self, tmp_path):
+        raw = np.load(SHIPPED["photographs"][0])
+        np.testing.assert_allclose(load_prior("photographs"), smooth_prior(raw, 5.0))
+        np.save(tmp_path / "mine.npy", raw)
+        np.testing.assert_allclose(load_prior(tmp_path / "mine.npy"), raw / raw.sum())
+        former = Colorization(prior=str(tmp_path / "mine.npy"), prior_sigma=5.0)  # as runs of plain counts say
+        np.testing.assert_allclose(former.smoothed_prior(), smooth_prior(raw, 5.0))
 
     def test_smoothing_keeps_the_sum_and_spreads(self):
         prior = np.zeros(NUM_BINS)

@@ -89,6 +89,7 @@ def _report(report, done, out):
 def prior(
     data: Annotated[str, typer.Argument(metavar="SRC", help=f"Photographs: {DATA_HELP}.")],
     out: Annotated[Path, typer.Option(help="The .npy file to write.")],
+    sigma: Annotated[float, typer.Option(min=0, help="Width of the smoothing in ab units; 0 for plain counts.")] = 5.0,
 ):
     """Count how often each of the 313 colors occurs in your own photographs, for `prior: FILE` in a config.
 
@@ -106,9 +107,9 @@ def prior(
     with CountProgress("images") as progress:
         estimate = estimate_prior(source, skipped=skipped, progress=lambda done: progress(done, len(source)))
     out = out if out.suffix == ".npy" else out.with_name(out.name + ".npy")
+    smooth = smooth_prior(estimate, sigma)
     with writing(out) as file:
-        np.save(file, estimate)
-    smooth = smooth_prior(estimate)
+        np.save(file, smooth)
     typer.echo(
         f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
         f"occur, smoothed fraction of gray {smooth.max():.3f}"

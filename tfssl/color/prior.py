@@ -10,8 +10,17 @@ from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, SourceError
 from tfssl.ops.ab_bins import CENTERS, GRAY_THRESHOLD, NUM_BINS, SIGMA, nearest_bin
 
-PHOTOGRAPHS = Path(__file__).with_name("prior_photographs.npy")
-"""The prior that ships: estimated on the shipped colorizer's training photographs, before smoothing."""
+_FOLDER = Path(__file__).parent
+
+SHIPPED = {
+    "photographs": (_FOLDER / "prior_photographs.npy", SIGMA),
+    "imagenet": (_FOLDER / "prior_imagenet.npy", 0.0),
+}
+"""Priors that ship: name -> (file, width of the smoothing that it still needs).
+
+``"photographs"``: counts of the shipped colorizer's training photographs. ``"imagenet"``: the numbers of Zhang, Isola and
+Efros for 1.3 million ImageNet photographs, as published with their code (prior_probs.npy), which are smoothed.
+"""
 
 
 def estimate_prior(source, *, size=64, skipped=None, progress=None):
@@ -83,18 +92,24 @@ def class_weights(prior, mix=0.5):
     return weights / np.sum(prior * weights)
 
 
-def load_prior(path):
-    """Read a prior written by ``tfssl prior`` (or the authors' ``prior_probs.npy``); ``"photographs"``: what ships."""
-    file = PHOTOGRAPHS if str(path) == "photographs" else Path(path).expanduser()
+def load_prior(path, sigma=None):
+    """A prior as it is used, float64 (313,), summing to 1.
+
+    Args:
+        path: ``"photographs"`` or ``"imagenet"``, which ship (:data:`SHIPPED`), or a .npy file written by ``tfssl prior``
+            or published by others (``prior_probs.npy``).
+        sigma: width of a smoothing in ab units; None for what the prior needs: nothing, for files hold smoothed ones.
+    """
+    file, needed = SHIPPED.get(str(path), (Path(path).expanduser(), 0.0))
     try:
         prior = np.load(file, allow_pickle=False).astype(np.float64)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"`prior` must be 'photographs' or a .npy file written by `tfssl prior`. Received: prior={str(path)!r} "
-            f"({type(error).__name__})"
+            f"`prior` must be {', '.join(map(repr, SHIPPED))} or a .npy file written by `tfssl prior`. Received: "
+            f"prior={str(path)!r} ({type(error).__name__})"
         ) from None
     if prior.shape != (NUM_BINS,) or not np.isfinite(prior).all() or (prior < 0).any() or not prior.sum() > 0:
         raise ConfigError(
             f"`prior` must hold {NUM_BINS} probabilities. Received: prior={str(path)!r}, shape {prior.shape}"
         )
-    return prior / prior.sum()
+    return smooth_prior(prior / prior.sum(), needed if sigma is None else sigma)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from tfssl.color.prior import class_weights, load_prior, smooth_prior
+from tfssl.color.prior import class_weights, load_prior
 from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import CropArea, Method, Paper, check_resize
 from tfssl.methods.colorization import data
@@ -31,8 +31,10 @@ class Colorization(Method):
         neighbors: k of the soft encoding (released code: 10, paper: 5).
         sigma: width of the soft encoding in ab units (paper: 5).
         lookup: ``"exact"``, or ``"table"`` of ab rounded to 1 unit (faster, see ``tfssl.ops.ab_bins``).
-        prior: ``"photographs"``, which ships with the library, or a .npy file written by ``tfssl prior``.
-        prior_sigma: width of the prior's smoothing in ab units (paper: 5).
+        prior: ``"imagenet"``, the paper's own numbers; ``"photographs"``, of the shipped colorizer's training photographs;
+            or a .npy file written by ``tfssl prior``.
+        prior_sigma: width of a smoothing of the prior in ab units; None for what it needs: 5 (paper) for
+            ``"photographs"``, none for the others, which are smoothed already.
         rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
         image_size: whole images are scaled for the network so that their shorter side has this many pixels; colors
@@ -53,8 +55,8 @@ class Colorization(Method):
     neighbors: int = Field(10, ge=1, le=50)
     sigma: float = Field(SIGMA, gt=0)
     lookup: Literal["exact", "table"] = "exact"
-    prior: str = "photographs"
-    prior_sigma: float = Field(5.0, ge=0)
+    prior: str = "imagenet"
+    prior_sigma: float | None = Field(None, ge=0)
     rebalance_mix: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(0.38, gt=0, le=1)
     image_size: int = Field(256, ge=8, le=2048)
@@ -104,7 +106,7 @@ class Colorization(Method):
 
     def smoothed_prior(self):
         """Smoothed prior over the bins, float64 (313,)."""
-        return smooth_prior(load_prior(self.prior), self.prior_sigma)
+        return load_prior(self.prior, self.prior_sigma)
 
     def loss(self):
         """The training loss of the objective, a ``keras.losses.Loss``."""
