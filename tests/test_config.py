@@ -127,3 +127,11 @@ def test_paths_are_taken_as_they_are(path):
     assert load_config("colorization/cpu", [("data", path)]).settings.data == path
     assert load_config("colorization/cpu", [f"validation={path}", f"prior={path}"]).method.prior == path
     assert load_config("colorization/cpu", ["validation=null"]).settings.validation is None
+
+
+@pytest.mark.parametrize("former, now", [(True, "random"), (False, "center")])
+def test_where_former_runs_cut_puzzles(former, now, tmp_path):
+    (tmp_path / "config.yaml").write_text(f"method: jigsaw\nrandom_crop: {former}\n".lower())
+    assert load_config(tmp_path / "config.yaml").method.crop_position == now
+    with pytest.raises(ConfigError, match="now called `crop_position`"):
+        load_config("jigsaw/cpu", ["random_crop=true"])

@@ -187,8 +187,13 @@ _FORMER_KEYS = {
     "gray_share": "gray_fraction",
     "network_side": "image_size",
     "projection_share": "projection_fraction",
+    "random_crop": "crop_position",
 }
-_FORMER_VALUES = {("mask_per", "picture"): "image"}
+_FORMER_VALUES = {
+    ("mask_per", "picture"): "image",
+    ("crop_position", True): "random",
+    ("crop_position", False): "center",
+}
 
 
 def renamed(values: Mapping[str, Any]) -> dict[str, Any]:

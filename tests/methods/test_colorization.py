@@ -176,7 +176,7 @@ class TestPrior:
         assert np.isfinite(weights).all()
 
     def test_the_authors_prior_is_used_as_it_is(self):
-        """The released code's weights: 0.0965 for gray, the most frequent bin, to 6.175; smoothed again gray had 0.123."""
+        """The released code's weights: 0.0965 for gray, the commonest bin, to 6.175; smoothed twice, gray: 0.123."""
         method = load_config("colorization/paper").method
         weights = method.loss().class_weights
         assert weights[GRAY_BIN] == weights.min() == pytest.approx(0.0965032, rel=1e-5)

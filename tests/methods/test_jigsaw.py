@@ -29,8 +29,8 @@ FREE = {"normalization": "none", **SMALL}
 def sampler(**fields):
     """The fields that cut a puzzle, smaller than those of a network have to be."""
     options = {
-        "permutation_table": permutation_set(12), "resize": 256, "crop_size": 225, "random_crop": True, "tile": 64,
-        "channel_jitter": 0, "gray_fraction": 0.0, "projection_fraction": 0.0,
+        "permutation_table": permutation_set(12), "resize": 256, "crop_size": 225, "crop_position": "random",
+        "tile": 64, "channel_jitter": 0, "gray_fraction": 0.0, "projection_fraction": 0.0,
     }  # fmt: skip
     options |= fields
     return SimpleNamespace(cell=options["crop_size"] // 3, **options)
@@ -99,8 +99,8 @@ class TestTiles:
         ramp[..., 0] = np.arange(300) % 256
         image = Image.fromarray(ramp)
         lefts = {int(crop(sampler(resize=100, crop_size=90), image, rng.random(2))[0, 0, 0]) for rng in rngs(60)}
-        assert min(lefts) >= 100 and max(lefts) <= 110 and len(lefts) > 5, "inside the central square"
-        central = sampler(resize=100, crop_size=90, random_crop=False)
+        assert min(lefts) <= 10 and max(lefts) >= 200 and len(lefts) > 30, "anywhere in the image"
+        central = sampler(resize=100, crop_size=90, crop_position="center")
         assert {int(crop(central, image, rng.random(2))[0, 0, 0]) for rng in rngs(5)} == {105}
 
     @pytest.mark.parametrize("size", [(64, 64), (500, 300), (200, 331)])
@@ -200,7 +200,7 @@ class TestNormalization:
 class TestSettings:
     def test_both_variants(self):
         assert Jigsaw().cell == 75
-        released = Jigsaw(crop_size=255, random_crop=False, gray_fraction=0.5, projection_fraction=0.5, fc6=1024)
+        released = Jigsaw(crop_size=255, crop_position="center", gray_fraction=0.5, projection_fraction=0.5, fc6=1024)
         assert released.cell == 85
 
     def test_guards_can_be_switched_off(self):

@@ -2,12 +2,14 @@
 
 import hashlib
 import itertools
+import tarfile
 import time
 
 import numpy as np
 import pytest
 
 from tfssl.errors import ConfigError
+from tfssl.methods import Jigsaw
 from tfssl.ops.permutations import (
     KINDS,
     all_permutations,
@@ -148,6 +150,30 @@ class TestFiles:
         found = load_permutations(tmp_path / "set.npy")
         np.testing.assert_array_equal(found, permutation_set(24))
         assert found.dtype == np.uint8
+
+    def test_bin_as_the_released_files(self, tmp_path):
+        table = permutation_set(24)
+        content = np.array([24, 9, *(table.astype(int) + 1).ravel()], "<i4").tobytes()
+        (tmp_path / "set.bin").write_bytes(content)
+        np.testing.assert_array_equal(load_permutations(tmp_path / "set.bin"), table)
+        np.testing.assert_array_equal(
+            Jigsaw(permutations=24, permutation_set=str(tmp_path / "set.bin")).permutation_table, table
+        )
+        for damaged in (content[:-4], content[:-1], content + bytes(4), content[:4], b"", bytes(8), content[4:]):
+            (tmp_path / "set.bin").write_bytes(damaged)
+            with pytest.raises(ConfigError, match="rows x columns") as error:
+                load_permutations(tmp_path / "set.bin")
+            assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("name, rows, mean, smallest", [("100_max", 100, 8.08, 2), ("701", 701, 7.999, 3)])
+    def test_the_released_files(self, shared_data, tmp_path, name, rows, mean, smallest):
+        with tarfile.open(shared_data / "reference_arrays.tar") as archive:
+            member = next(n for n in archive.getnames() if n.endswith(f"permutations_{name}.bin"))
+            (tmp_path / "released.bin").write_bytes(archive.extractfile(member).read())
+        found = load_permutations(tmp_path / "released.bin")
+        statistics = permutation_statistics(found)
+        assert found.shape == (rows, 9) and found.min() == 0 and found.max() == 8
+        assert statistics["mean"] == pytest.approx(mean, abs=1e-3) and statistics["min"] == smallest
 
     @pytest.mark.parametrize("separator", [" ", ",", "\t", "; "])
     def test_text(self, tmp_path, separator):

@@ -18,8 +18,8 @@ SHIPPED = {
 }
 """Priors that ship: name -> (file, width of the smoothing that it still needs).
 
-``"photographs"``: counts of the shipped colorizer's training photographs. ``"imagenet"``: the numbers of Zhang, Isola and
-Efros for 1.3 million ImageNet photographs, as published with their code (prior_probs.npy), which are smoothed.
+``"photographs"``: counts of the shipped colorizer's training photographs. ``"imagenet"``: the numbers of Zhang, Isola
+and Efros for 1.3 million ImageNet photographs, as published with their code (prior_probs.npy), which are smoothed.
 """
 
 
@@ -96,8 +96,8 @@ def load_prior(path, sigma=None):
     """A prior as it is used, float64 (313,), summing to 1.
 
     Args:
-        path: ``"photographs"`` or ``"imagenet"``, which ship (:data:`SHIPPED`), or a .npy file written by ``tfssl prior``
-            or published by others (``prior_probs.npy``).
+        path: ``"photographs"`` or ``"imagenet"``, which ship (:data:`SHIPPED`), or a .npy file written by
+            ``tfssl prior`` or published by others (``prior_probs.npy``).
         sigma: width of a smoothing in ab units; None for what the prior needs: nothing, for files hold smoothed ones.
     """
     file, needed = SHIPPED.get(str(path), (Path(path).expanduser(), 0.0))

@@ -127,7 +127,8 @@ def mean_distance_bound(count, tiles=9):
 def load_permutations(path, *, tiles=9):
     """Read a permutation set from a file, such as those that came with the original code: uint8 (P, tiles), from 0.
 
-    The file is a .npy file, or text with one permutation a line, its numbers separated by blanks, commas or semicolons.
+    The file is a .npy file; a .bin file as Noroozi and Favaro's (little-endian int32: rows, columns, then the numbers
+    row by row); or text with one permutation a line, its numbers separated by blanks, commas or semicolons.
     Numbers count from 0, or from 1 in the whole file.
 
     Raises:
@@ -137,12 +138,14 @@ def load_permutations(path, *, tiles=9):
     try:
         if file.suffix == ".npy":
             values = np.load(file, allow_pickle=False)
+        elif file.suffix == ".bin":
+            values = _read_bin(file)
         else:
             lines = file.read_text(encoding="utf-8").replace(",", " ").replace(";", " ").splitlines()
             values = np.array([[float(number) for number in line.split()] for line in lines if line.strip()])
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ConfigError(f"{name} cannot be read ({reason}); give a .npy or text file") from None
+        raise ConfigError(f"{name} cannot be read ({reason}); give a .npy, .bin or text file") from None
     if values.ndim != 2 or values.shape[1] != tiles or values.dtype.kind not in "iuf" or len(values) < 2:
         raise ConfigError(
             f"{name} must hold at least two rows of {tiles} numbers. Received: shape {values.shape}, {values.dtype}"
@@ -156,6 +159,14 @@ def load_permutations(path, *, tiles=9):
         raise ConfigError(f"{name} holds {len(values)} rows, of which some are equal; remove the copies")
     values.setflags(write=False)
     return values
+
+
+def _read_bin(file):
+    content = file.read_bytes()
+    numbers = np.frombuffer(content[: len(content) // 4 * 4], "<i4").astype(np.int64)
+    if len(numbers) < 2 or 4 * (2 + numbers[0] * numbers[1]) != len(content) or (numbers[:2] < 1).any():
+        raise ValueError(f"its {len(content)} bytes are not int32 numbers: rows, columns, then rows x columns")
+    return numbers[2:].reshape(numbers[:2])
 
 
 def _distances(columns, index):

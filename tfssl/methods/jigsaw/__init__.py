@@ -17,7 +17,7 @@ class Jigsaw(Method):
     """Tell from nine tiles, each seen alone, which permutation has shuffled them.
 
     Defaults are the paper's: a random crop of 225 pixels with cells of 75. The released code differs:
-    ``crop_size=255, random_crop=False, gray_fraction=0.5, projection_fraction=0.5, fc6=1024``.
+    ``crop_size=255, crop_position="center", gray_fraction=0.5, projection_fraction=0.5, fc6=1024``.
 
     Three guards keep the network from matching tiles by their borders: the gap between tiles (``tile`` smaller than
     the cell), ``normalization`` and ``channel_jitter``. Each can be switched off to see what it is for.
@@ -26,7 +26,7 @@ class Jigsaw(Method):
         resize: images are scaled so that their shorter side has this many pixels (256).
         crop_size: of the square that becomes the puzzle, in pixels, a multiple of 3: cells of 75 pixels for 225
             (paper), of 85 for 255 (released code).
-        random_crop: whether the square lies anywhere in the central square of ``resize`` pixels (paper), or in its
+        crop_position: ``"random"``: the square lies anywhere in the scaled image (paper), or ``"center"``: in its
             center (released code).
         tile: size of the square cut from each cell at random, in pixels (64; networks on whole cells: 75). The gap
             between the tiles of neighboring cells is 0 to 2 (cell - tile) pixels, cell - tile on average.
@@ -39,8 +39,8 @@ class Jigsaw(Method):
             tile as a whole; ``"none"``: the same shift and scale for all images, as a control.
         permutations: number P of permutations, that is of classes (paper: 1000).
         permutation_set: ``"max_mean"`` (paper), ``"max_min"``, ``"middle"``, ``"min"``, see
-            :func:`tfssl.ops.permutations.permutation_set`, or a file with P permutations (.npy or text, counting
-            from 0 or 1), such as the released ones.
+            :func:`tfssl.ops.permutations.permutation_set`, or a file with P permutations (.npy, .bin as the
+            released ones, or text; counting from 0 or 1).
         permutation_seed: of the generated set.
         backbone: ``"alexnet"`` (grouped, stride 2 in conv1) or ``"small"`` (0.3 million parameters, batch
             normalization, for CPUs).
@@ -56,7 +56,7 @@ class Jigsaw(Method):
 
     resize: int = Field(256, ge=9)
     crop_size: int = Field(225, ge=9, multiple_of=3)
-    random_crop: bool = True
+    crop_position: Literal["random", "center"] = "random"
     tile: int = Field(64, ge=3, le=256)
     channel_jitter: int = Field(2, ge=0, le=16)
     gray_fraction: float = Field(0.3, ge=0, le=1)

@@ -16,8 +16,8 @@ _DRAWS = 2 + 1 + 2 + TILES * 4 * 2  # position of the square, label, two color d
 def cut_puzzle(method, image, rng):
     """Cut one puzzle from an image, in evaluation too at random.
 
-    The shorter side is scaled to ``resize`` pixels, a square of ``crop_size`` is cut from the central square of
-    ``resize`` and divided into 3x3 cells. Each tile lies anywhere in its cell, and each of its channels is shifted by
+    The shorter side is scaled to ``resize`` pixels, a square of ``crop_size`` is cut from anywhere in it, or from its
+    center, and divided into 3x3 cells. Each tile lies anywhere in its cell, and each of its channels is shifted by
     0 ... ``channel_jitter`` pixels in x and y. The room for that shift is kept free, so that no channel leaves the
     cell: the released code reads up to 2 pixels beyond it.
 
@@ -41,11 +41,9 @@ def crop(method, image, draws):
     """The square of the puzzle, uint8 (crop_size, crop_size, 3); ``draws``: two numbers in [0, 1), its position."""
     size = method.crop_size
     width, height = image.size
-    shorter = min(width, height)
-    cut = shorter * size / method.resize
-    free = shorter - cut
-    across, down = draws * free if method.random_crop else (free / 2, free / 2)
-    left, top = (width - shorter) / 2 + across, (height - shorter) / 2 + down
+    cut = min(width, height) * size / method.resize
+    across, down = draws if method.crop_position == "random" else (0.5, 0.5)
+    left, top = across * (width - cut), down * (height - cut)
     if cut == size:  # no scaling: stay on the pixel grid
         left, top = round(left), round(top)
         return np.asarray(image.crop((left, top, left + size, top + size)))
