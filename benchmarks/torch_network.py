@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-# Batch normalization as Keras sets it; PyTorch's momentum is the share of the new batch.
-_NORM = {"eps": 1e-3, "momentum": 0.01}
+# Batch normalization as Caffe sets it; PyTorch's momentum is the fraction of the new batch.
+_NORM = {"eps": 1e-5, "momentum": 0.001}
 
 
 def paper_network():

@@ -121,6 +121,19 @@ class TestSettings:
         with pytest.raises(ConfigError, match=message):
             ContextEncoder(**fields)
 
+    def test_random_masks_as_in_the_released_command(self):
+        """useOverlapPred=0: the plain mean square error of the whole image, one mask for a batch."""
+        config = load_config("context_encoder/random")
+        random = config.method
+        assert (random.mask, random.mask_per, random.whole, random.visible_weight) == ("pattern", "batch", True, 1.0)
+        assert random == ContextEncoder(mask="pattern", mask_per="batch", visible_weight=1.0)
+        truth = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 4)).astype("float32")
+        truth[..., 3] = truth[..., 3] > 0
+        loss = MaskedL2(random.visible_weight)(truth, truth[..., :3] + 0.1)
+        assert float(loss) == pytest.approx(0.01, rel=1e-5)
+        center = load_config("context_encoder/paper")
+        assert config.settings == center.settings and center.method.visible_weight == 10
+
     def test_configurations(self):
         cpu, paper, features = (load_config(f"context_encoder/{n}").method for n in ("cpu", "paper", "features"))
         assert cpu.network == "small" and cpu.adversarial

@@ -15,6 +15,7 @@ from tfssl.methods import SpotArtifacts
 from tfssl.methods.spot_artifacts import paper_optimizer
 from tfssl.methods.spot_artifacts.data import adjust_saturation, change_color, cut, draw_color
 from tfssl.methods.spot_artifacts.evaluate import COLUMNS, area_under_curve, judge, psnr, spotting_metrics
+from tfssl.training.optimizers import build_optimizer
 
 SMALL = SpotArtifacts(backbone="small", crop_size=32, fc6=16, dropout=0.0, theta=0.5)
 NO_COLOR = np.array([0, 1, 0], np.float32)
@@ -163,19 +164,20 @@ class TestSettings:
             SpotArtifacts(**fields)
         assert "\n" not in str(error.value)
 
-    def test_paper_configuration_is_the_default(self):
+    def test_paper_configuration_is_the_released_code(self):
         config = load_config("spot_artifacts/paper")
-        assert config.method == SpotArtifacts()
+        assert config.method == SpotArtifacts(objective="confusion"), "the default is what the paper describes"
         settings = config.settings
-        assert settings.batch_size == 256
+        assert settings.batch_size == 256 and settings.epsilon == 1e-5 and settings.schedule == "linear"
         steps = settings.steps_per_epoch * settings.epochs * config.method.autoencoder_fraction
         assert steps == pytest.approx(195_250, rel=1e-3)
 
     @pytest.mark.parametrize("step, rate", [(0, 3e-4), (87_862, 1.515e-4), (175_725, 3e-6), (195_249, 3e-6)])
     def test_released_optimizer(self, step, rate):
-        optimizer = paper_optimizer()
-        assert float(optimizer._learning_rate(step)) == pytest.approx(rate, rel=1e-3)
-        assert optimizer.beta_1 == 0.5 and optimizer.epsilon == 1e-5
+        configured = build_optimizer(load_config("spot_artifacts/paper").settings, 195_250)
+        for optimizer in (paper_optimizer(), configured):
+            assert float(optimizer._learning_rate(step)) == pytest.approx(rate, rel=1e-3)
+            assert optimizer.beta_1 == 0.5 and optimizer.epsilon == 1e-5
 
     def test_phases(self):
         method = SpotArtifacts(

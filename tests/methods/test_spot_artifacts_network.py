@@ -129,6 +129,23 @@ class TestDiscriminator:
             expected = np.broadcast_to(level - np.array(MEAN_COLOR), (1, 1, 1, 3))
             np.testing.assert_allclose(levels(np.full((1, 1, 1, 3), value, np.float32)), expected, atol=1e-4)
 
+    def test_initial_weights_of_the_released_code(self):
+        """TF-Slim's default, Glorot and Bengio's uniform, in every kernel; 0.1 in every bias."""
+        keras.utils.set_random_seed(0)
+        network = build_discriminator("alexnet", size=96, fc6=64, dropout=0.5)
+        kernels = [v for v in network.trainable_variables if v.name == "kernel"]
+        biases = [v for v in network.trainable_variables if v.name == "bias"]
+        assert len(kernels) == 8 and len(biases) == 6, "conv5 and fc6 have an offset of their normalization instead"
+        for kernel in kernels:
+            area, (inputs, outputs) = int(np.prod(kernel.shape[:-2])), kernel.shape[-2:]
+            if any(f"conv{number}_" in kernel.path for number in (2, 4, 5)):  # two convolutions of half the channels
+                outputs = outputs // 2
+            limit = np.sqrt(6 / (area * (inputs + outputs)))
+            values = kernel.numpy()
+            assert 0.95 * limit < np.abs(values).max() <= limit
+            assert values.std() == pytest.approx(limit / np.sqrt(3), rel=0.1)
+        assert all((bias.numpy() == np.float32(0.1)).all() for bias in biases)
+
     def test_alexnet_sizes(self):
         trunk = SpotArtifacts().model().discriminator.get_layer("trunk")
         shapes = trunk.compute_output_shape((1, 96, 96, 3))

@@ -38,11 +38,22 @@ class DilatedStack(Layer):
         dilation: spacing of the kernel taps in pixels (paper: 2).
         batch_norm: whether a batch normalization closes the stack.
         kernel_initializer: of all kernels.
+        epsilon, momentum: of the batch normalization (Caffe: 1e-5 and 0.999).
 
     Input: float (B, H, W, C). Output: (B, H, W, filters).
     """
 
-    def __init__(self, filters, depth=3, dilation=2, batch_norm=True, kernel_initializer="he_normal", **kwargs):
+    def __init__(
+        self,
+        filters,
+        depth=3,
+        dilation=2,
+        batch_norm=True,
+        kernel_initializer="he_normal",
+        epsilon=1e-3,
+        momentum=0.99,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_positive(filters=filters, depth=depth, dilation=dilation)
         self.filters, self.depth, self.dilation, self.batch_norm = filters, depth, dilation, batch_norm
@@ -61,7 +72,9 @@ class DilatedStack(Layer):
             )
             for i in range(depth)
         ]
-        self.normalization = normalization.batch_norm(dtype=self.dtype_policy, name="bn") if batch_norm else None
+        self.epsilon, self.momentum = epsilon, momentum
+        options = {"epsilon": epsilon, "momentum": momentum, "dtype": self.dtype_policy, "name": "bn"}
+        self.normalization = normalization.batch_norm(**options) if batch_norm else None
 
     def build(self, input_shape):
         for convolution in self.convolutions:
@@ -91,21 +104,25 @@ class RepairBlock(Layer):
     Args:
         momentum: of the batch normalization, in [0, 1) (released code: 0.975).
         kernel_initializer: of both kernels.
+        epsilon: of the batch normalization.
 
     Inputs: ``[h, m]``, float (B, H, W, C) and (B, H, W, 1), 1 where intact and 0 where damaged. Output: the shape of h.
     """
 
-    def __init__(self, momentum=0.975, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(self, momentum=0.975, kernel_initializer="glorot_uniform", epsilon=1e-3, **kwargs):
         super().__init__(**kwargs)
         if not 0 <= momentum < 1:
             raise ValueError(f"`momentum` must be in [0, 1). Received: momentum={momentum!r}")
         self.momentum = momentum
+        self.epsilon = epsilon
         self.kernel_initializer = initializers.get(kernel_initializer)
 
     def build(self, input_shape):
         channels = input_shape[0][-1]
         self.sees = layers.Conv2D(channels, 3, use_bias=False, **self._convolution("sees"))
-        self.norm = normalization.batch_norm(momentum=self.momentum, dtype=self.dtype_policy, name="norm")
+        self.norm = normalization.batch_norm(
+            momentum=self.momentum, epsilon=self.epsilon, dtype=self.dtype_policy, name="norm"
+        )
         self.adds = layers.Conv2D(channels, 3, **self._convolution("adds"))
         self.sees.build((*input_shape[0][:-1], channels + 1))
         self.norm.build(input_shape[0])

@@ -6,6 +6,36 @@ from keras import ops
 
 from tfssl.layers.layer import Layer, check_odd
 
+CAFFE = {"epsilon": 1e-5, "momentum": 0.999}
+"""Constants of Caffe's batch normalization. Its moving statistics are right from the first step, Keras' after thousands."""
+
+TORCH = {"epsilon": 1e-5, "momentum": 0.9}
+"""Constants of Torch's batch normalization, whose momentum is 1 - this."""
+
+
+def set_batch_norm(model, epsilon=None, momentum=None):
+    """Give every batch normalization of a model, also inside its layers, these constants; None leaves one as it is.
+
+    Weights that were trained elsewhere give the same outputs only with the epsilon of their framework (Keras: 1e-3).
+
+    Args:
+        model: ``keras.Model``, changed in place; compile it afterwards.
+        epsilon: added to the variance.
+        momentum: of the moving statistics, in [0, 1).
+
+    Returns:
+        ``model``.
+    """
+    given = {"epsilon": epsilon, "momentum": momentum}
+    for layer in model._flatten_layers():
+        if hasattr(layer, "epsilon") and hasattr(
+            layer, "momentum"
+        ):  # also what holds one and makes it anew when loaded
+            for name, value in given.items():
+                if value is not None:
+                    setattr(layer, name, value)
+    return model
+
 
 def batch_norm(**options):
     """``keras.layers.BatchNormalization`` whose statistics are those of all devices, on TensorFlow, where Keras can."""

@@ -284,6 +284,9 @@ def _check_area(area):
     return area
 
 
+BatchNormEpsilon = Annotated[float | None, pydantic.Field(gt=0)]
+BatchNormMomentum = Annotated[float | None, pydantic.Field(ge=0, lt=1)]
+
 CropArea = Annotated[tuple[float, float] | None, pydantic.AfterValidator(_check_area)]
 """A field: (smallest, largest) fraction of an image's area that a crop covers, or None."""
 

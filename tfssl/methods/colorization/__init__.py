@@ -7,8 +7,9 @@ from pydantic import Field, model_validator
 
 from tfssl.color.prior import class_weights, load_prior
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import CropArea, Method, Paper, check_resize
+from tfssl.methods.base import BatchNormEpsilon, BatchNormMomentum, CropArea, Method, Paper, check_resize
 from tfssl.methods.colorization import data
+from tfssl.methods.opened import check_batch_norm
 from tfssl.ops.ab_bins import CENTERS, SIGMA
 from tfssl.ops.bytes_lab import is_gray
 
@@ -39,6 +40,9 @@ class Colorization(Method):
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
         image_size: whole images are scaled for the network so that their shorter side has this many pixels; colors
             are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size without it.
+        batch_norm_epsilon: of all batch normalizations; null: Caffe's 1e-5 as the released code, for ``"small"``
+            Keras' 1e-3.
+        batch_norm_momentum: of their moving statistics, in [0, 1); null: 0.999 and 0.99.
     """
 
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
@@ -60,6 +64,8 @@ class Colorization(Method):
     rebalance_mix: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(0.38, gt=0, le=1)
     image_size: int = Field(256, ge=8, le=2048)
+    batch_norm_epsilon: BatchNormEpsilon = None
+    batch_norm_momentum: BatchNormMomentum = None
 
     @model_validator(mode="before")
     @classmethod
@@ -79,6 +85,7 @@ class Colorization(Method):
                 f"Received: crop_size={self.crop_size}"
             )
         check_resize(self.resize, self.crop_size)
+        check_batch_norm(self, self.backbone)
         return self
 
     @property
@@ -120,10 +127,12 @@ class Colorization(Method):
         return ColorCrossEntropy(weights, self.neighbors, self.sigma, self.lookup)
 
     def model(self, optimizer=None):
+        from tfssl.layers.normalization import set_batch_norm
         from tfssl.methods.colorization.network import build_network
         from tfssl.optimizers import Adam
 
         network = build_network(self.backbone, "ab" if self.objective == "regression" else "bins")
+        set_batch_norm(network, self.batch_norm_epsilon, self.batch_norm_momentum)
         decay = {"weight_decay": 1e-3, "weight_decay_form": "coupled", "bias_weight_decay": True}
         released = Adam(3e-5, beta_1=0.9, beta_2=0.99, epsilon=1e-8, **decay)
         # XLA makes these networks slower on CPUs and fails there under MirroredStrategy.

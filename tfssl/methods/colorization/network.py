@@ -9,7 +9,7 @@ from keras import Model, layers
 from tfssl.backbones.adapter import strides, trunk
 from tfssl.backbones.decoding import decode_maps
 from tfssl.layers.convolution import DilatedStack
-from tfssl.layers.normalization import batch_norm
+from tfssl.layers.normalization import CAFFE, batch_norm, set_batch_norm
 from tfssl.layers.resizing import ResizeToStride, Upsample
 from tfssl.methods.opened import is_open
 from tfssl.ops.ab_bins import NUM_BINS
@@ -51,7 +51,8 @@ def build_network(backbone, outputs="bins"):
         x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
     if outputs == "ab":
         x = layers.Rescaling(110.0, dtype="float32", name="ab")(x)
-    return Model(lightness, x, name=f"colorization_{'open' if is_open(backbone) else backbone}")
+    network = Model(lightness, x, name=f"colorization_{'open' if is_open(backbone) else backbone}")
+    return set_batch_norm(network, **CAFFE) if backbone in ("paper", "alexnet") else network
 
 
 def _paper_trunk(x):

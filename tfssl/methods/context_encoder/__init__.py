@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper, check_resize
+from tfssl.methods.base import BatchNormEpsilon, BatchNormMomentum, Method, Paper, check_resize
 from tfssl.methods.context_encoder import data
+from tfssl.methods.opened import check_batch_norm
 
 # Mean squared difference of photographs from their mean color, in units of [-1, 1]: that of predicting it.
 # Measured on 500 photographs of many sources; single sets differ.
@@ -20,7 +21,8 @@ class ContextEncoder(Method):
     Defaults are the paper's inpainting network: the central half of 128-pixel crops, reconstruction and adversarial
     loss together. The paper's feature network is another one: ``network="features", mask="regions", resize=256,
     crop_size=227, visible_weight=0, reconstruction_weight=1`` (``configs/context_encoder/features.yaml``). The released
-    commands have ``overlap=4``, for random masks ``mask="pattern", mask_per="batch"``.
+    commands have ``overlap=4``; for random masks ``mask="pattern", mask_per="batch", visible_weight=1``
+    (``configs/context_encoder/random.yaml``).
 
     Args:
         network: ``"inpainting"`` (71 million parameters), ``"features"`` (AlexNet with a channel-wise fully connected
@@ -38,11 +40,14 @@ class ContextEncoder(Method):
         crop_size: of the crop in pixels: 128 for ``"inpainting"``, at least 67 for ``"features"`` (paper: 227), a
             multiple of 16 for ``"small"``.
         bottleneck: units between encoder and decoder of ``"inpainting"`` (4000).
-        visible_weight: weight of the error of visible pixels, that of dropped ones is 1 (10; paper's equation 1, as
-            the feature network has it: 0).
+        visible_weight: weight of the error of visible pixels, that of dropped ones is 1 (10; released command for
+            random masks: 1; paper's equation 1, as the feature network has it: 0).
         reconstruction_weight: fraction w of the squared error in the loss, in [0, 1]; 1 - w is that of the adversarial
             loss (0.999). With 1 there is no discriminator.
         discriminator_learning_rate_scale: learning rate of the discriminator as a multiple of the inpainter's (0.1).
+        batch_norm_epsilon: of all batch normalizations; null: Torch's 1e-5 as the released code, for ``"small"``
+            Keras' 1e-3.
+        batch_norm_momentum: of their moving statistics, in [0, 1); null: 0.9 (Torch's 0.1) and 0.99.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -64,6 +69,8 @@ class ContextEncoder(Method):
     visible_weight: float = Field(10.0, ge=0)
     reconstruction_weight: float = Field(0.999, ge=0, le=1)
     discriminator_learning_rate_scale: float = Field(0.1, gt=0)
+    batch_norm_epsilon: BatchNormEpsilon = None
+    batch_norm_momentum: BatchNormMomentum = None
 
     @model_validator(mode="after")
     def _check(self):
@@ -73,6 +80,7 @@ class ContextEncoder(Method):
         if not fits:
             raise ValueError(f"`crop_size` must be {wanted} for network {self.network!r}. Received: crop_size={size}")
         check_resize(self.resize, size)
+        check_batch_norm(self, self.network, without=("features",))
         if self.mask == "center" and size // 2 - 2 * self.overlap < 1:
             raise ValueError(
                 f"`overlap` leaves nothing of the center of {size // 2} pixels. Received: overlap={self.overlap}"
@@ -111,11 +119,13 @@ class ContextEncoder(Method):
 
     def model(self, optimizer=None):
         """The inpainter, or with a discriminator an ``InpaintingModel`` of both."""
+        from tfssl.layers.normalization import set_batch_norm
         from tfssl.methods.context_encoder.loss import MaskedL2
         from tfssl.methods.context_encoder.network import build_discriminator, build_inpainter
 
         sizes = {"crop_size": self.crop_size, "whole": self.whole, "bottleneck": self.bottleneck}
         inpainter = build_inpainter(self.network, **sizes)
+        set_batch_norm(inpainter, self.batch_norm_epsilon, self.batch_norm_momentum)
         optimizer = optimizer or self._paper_optimizer()
         if not self.adversarial:
             inpainter.compile(optimizer, MaskedL2(self.visible_weight), jit_compile=False)
@@ -123,6 +133,7 @@ class ContextEncoder(Method):
         from tfssl.methods.context_encoder.adversarial import InpaintingModel
 
         discriminator = build_discriminator(self.network, inpainter.output.shape[1])
+        set_batch_norm(discriminator, self.batch_norm_epsilon, self.batch_norm_momentum)
         networks = {"inpainter": inpainter, "discriminator": discriminator}
         model = InpaintingModel(networks, self.reconstruction_weight, self.visible_weight)
         model.compile(optimizer, discriminator_learning_rate_scale=self.discriminator_learning_rate_scale)

@@ -13,7 +13,7 @@ from tfssl.backbones.decoding import deepest, double
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.dense import ChannelwiseDense
-from tfssl.layers.normalization import batch_norm
+from tfssl.layers.normalization import TORCH, batch_norm
 from tfssl.methods.opened import is_open
 from tfssl.ops.patches import MEAN_COLOR
 
@@ -164,9 +164,8 @@ def _halve(x, filters, name, *, normalize):
 
 
 def _normalize(x, name):
-    # Torch's constants, as the released code has them.
     scale = initializers.RandomNormal(1.0, 0.02)
-    return batch_norm(momentum=0.9, epsilon=1e-5, gamma_initializer=scale, name=name)(x)
+    return batch_norm(**TORCH, gamma_initializer=scale, name=name)(x)
 
 
 def _normal():

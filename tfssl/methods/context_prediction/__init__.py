@@ -7,8 +7,9 @@ import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper
+from tfssl.methods.base import BatchNormEpsilon, BatchNormMomentum, Method, Paper
 from tfssl.methods.context_prediction import data
+from tfssl.methods.opened import check_batch_norm
 
 _LEARNING_RATE_OF_ONE_PAIR = 1e-5
 _PAIRS_PER_BATCH = 2000
@@ -45,6 +46,9 @@ class ContextPrediction(Method):
         loss_reduction: ``"mean"`` over the pairs of an image and over images, or ``"sum"`` over all pairs of a
             batch, as the released code: its loss and learning rate then depend on how many pairs there are, and
             ``baseline`` is that of one pair.
+        batch_norm_epsilon: of all batch normalizations; null: Caffe's 1e-5 as the released code, for ``"small"``
+            Keras' 1e-3.
+        batch_norm_momentum: of their moving statistics, in [0, 1); null: 0.999 and 0.99.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -67,9 +71,12 @@ class ContextPrediction(Method):
     embedding: int = Field(4096, ge=1)
     head: tuple[PositiveInt, PositiveInt] = (4096, 4096)
     loss_reduction: Literal["mean", "sum"] = "mean"
+    batch_norm_epsilon: BatchNormEpsilon = None
+    batch_norm_momentum: BatchNormMomentum = None
 
     @model_validator(mode="after")
     def _check_sizes(self):
+        check_batch_norm(self, self.backbone)
         least = 2 * self.patch_size + self.gap + self.jitter
         if not least**2 < self.area[1] or not 0 < self.area[0] <= self.area[1]:
             raise ValueError(
@@ -114,6 +121,7 @@ class ContextPrediction(Method):
     def model(self, optimizer=None):
         import keras
 
+        from tfssl.layers.normalization import set_batch_norm
         from tfssl.methods.context_prediction.loss import NeighborAccuracy, NeighborCrossEntropy
         from tfssl.methods.context_prediction.network import build_network
 
@@ -121,6 +129,7 @@ class ContextPrediction(Method):
             self.backbone, patch_size=self.patch_size, patches=self.patches_per_image, embedding=self.embedding,
             head=self.head,
         )  # fmt: skip
+        set_batch_norm(network, self.batch_norm_epsilon, self.batch_norm_momentum)
         if optimizer is None:  # the released solver: no momentum, no decay, a constant learning rate for each pair
             pairs = 1 if self.loss_reduction == "sum" else _PAIRS_PER_BATCH
             optimizer = keras.optimizers.SGD(_LEARNING_RATE_OF_ONE_PAIR * pairs)

@@ -14,7 +14,7 @@ from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.backbones.vgg import vgg
 from tfssl.layers.dense import PairDense
-from tfssl.layers.normalization import ScaleToRMS, batch_norm
+from tfssl.layers.normalization import CAFFE, ScaleToRMS, batch_norm, set_batch_norm
 from tfssl.methods.opened import is_open
 from tfssl.ops.patches import NUM_LABELS, projection_matrix
 
@@ -69,9 +69,10 @@ def build_network(backbone, *, patch_size, patches, embedding, head):
     x = layers.ReLU(name="fc7")(batch_norm(center=False, scale=False, name="fc7_bn")(x))
     x = layers.Dense(head[1], activation="relu", kernel_initializer=_INITIALIZER, name="fc8")(x)
     x = layers.Dense(NUM_LABELS, kernel_initializer=_INITIALIZER, dtype="float32", name="fc9")(x)
-    return keras.Model(
+    network = keras.Model(
         {"patches": pixels, "pairs": pairs}, x, name=f"context_prediction_{'open' if is_open(backbone) else backbone}"
     )
+    return network if is_open(backbone) or backbone == "small" else set_batch_norm(network, **CAFFE)
 
 
 def build_tower(backbone, *, patch_size, embedding):

@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import CropArea, Method, Paper, check_resize
+from tfssl.methods.base import BatchNormEpsilon, BatchNormMomentum, CropArea, Method, Paper, check_resize
+from tfssl.methods.opened import check_batch_norm
 from tfssl.methods.split_brain import data
 from tfssl.ops.bytes_lab import is_gray
 
@@ -35,6 +36,9 @@ class SplitBrain(Method):
             each (the paper does not say how it reduced them).
         crop_area: (smallest, largest) fraction of the image's area that a crop covers, scaled to ``crop_size``; null
             cuts crops without scaling.
+        batch_norm_epsilon: of all batch normalizations; null: Caffe's 1e-5 as the released code, for ``"small"``
+            Keras' 1e-3.
+        batch_norm_momentum: of their moving statistics, in [0, 1); null: 0.999 and 0.99.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -55,6 +59,8 @@ class SplitBrain(Method):
     resize: int | None = Field(256, ge=8)
     crop_size: int = Field(180, ge=8, le=1024)
     crop_area: CropArea = None
+    batch_norm_epsilon: BatchNormEpsilon = None
+    batch_norm_momentum: BatchNormMomentum = None
 
     @model_validator(mode="after")
     def _check_fields(self):
@@ -65,6 +71,7 @@ class SplitBrain(Method):
                 f"Received: crop_size={self.crop_size}"
             )
         check_resize(self.resize, self.crop_size)
+        check_batch_norm(self, self.backbone)
         if self.input_dropout and self.task != "autoencoder":
             raise ValueError(
                 f"`input_dropout` is for task 'autoencoder'; leave it out. Received: input_dropout={self.input_dropout}"
@@ -99,11 +106,13 @@ class SplitBrain(Method):
         return CrossChannelLoss(self.ab if ab else None, self.lightness if lightness else None)
 
     def model(self, optimizer=None):
+        from tfssl.layers.normalization import set_batch_norm
         from tfssl.methods.split_brain.loss import output_channels
         from tfssl.methods.split_brain.network import build_network
 
         outputs = output_channels(self.ab, self.lightness)
         network = build_network(self.task, self.backbone, fc=self.fc, outputs=outputs, input_dropout=self.input_dropout)
+        set_batch_norm(network, self.batch_norm_epsilon, self.batch_norm_momentum)
         # XLA fails under MirroredStrategy on CPU devices.
         network.compile(optimizer or borrowed_optimizer(), self.loss(), jit_compile=False)
         return network

@@ -16,7 +16,7 @@ from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.rebuilding import fold_batch_normalization
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.color import Lab
-from tfssl.layers.normalization import batch_norm
+from tfssl.layers.normalization import CAFFE, batch_norm, set_batch_norm
 from tfssl.methods.opened import OPEN_STRIDE, is_open
 
 TAPS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -72,7 +72,8 @@ def build_network(task, backbone, *, fc, outputs, input_dropout=0.0):
         for name, taps in predictions.items()
     ]
     x = layers.Concatenate(dtype="float32", name="scores")(scores) if len(scores) > 1 else scores[0]
-    return keras.Model(lab, x, name=f"split_brain_{'open' if is_open(backbone) else backbone}")
+    network = keras.Model(lab, x, name=f"split_brain_{'open' if is_open(backbone) else backbone}")
+    return set_batch_norm(network, **CAFFE) if backbone == "alexnet" else network
 
 
 def _centered(lab):

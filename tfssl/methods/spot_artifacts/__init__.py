@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper, Phase
-from tfssl.methods.opened import is_open
+from tfssl.methods.base import BatchNormEpsilon, BatchNormMomentum, Method, Paper, Phase
+from tfssl.methods.opened import check_batch_norm, is_open
 from tfssl.methods.spot_artifacts import data
 
 _WIDTHS = {"alexnet": (32, 64, 128, 256, 512), "small": (8, 16, 32, 64)}
@@ -22,8 +22,8 @@ class SpotArtifacts(Method):
     stages of the decoder, hides the damage, and a discriminator learns to tell the result from the autoencoded image
     and to say where the damage is. What it had to understand for that is what its convolutions offer afterwards.
 
-    Defaults are the released code's for STL-10. Where the paper differs, as far as known (its text was not at hand),
-    the argument says so. Of the paper's (unconfirmed) buffer of earlier corrupt images there is no trace in the
+    Defaults are the released code's for STL-10, but for ``objective``. Where the paper differs, as far as known (its
+    text was not at hand), the argument says so. Of the paper's (unconfirmed) buffer of earlier corrupt images there is no trace in the
     code, nor here.
 
     Args:
@@ -54,6 +54,9 @@ class SpotArtifacts(Method):
         autoencoder_fraction: fraction of a run's epochs that the autoencoder gets, in (0, 1) (0.5: 500 of 1000).
         autoencoder_learning_rate_scale: its learning rate as a multiple of the run's (1).
         discriminator_learning_rate_scale: the discriminator's, as a multiple of the repair network's (1).
+        batch_norm_epsilon: of all batch normalizations; null: Keras' 1e-3, as the released code.
+        batch_norm_momentum: of their moving statistics, in [0, 1); null: 0.975 as the released code, 0.99 in the
+            discriminator of ``"small"``.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -79,9 +82,12 @@ class SpotArtifacts(Method):
     autoencoder_fraction: float = Field(0.5, gt=0, lt=1)
     autoencoder_learning_rate_scale: float = Field(1.0, gt=0)
     discriminator_learning_rate_scale: float = Field(1.0, gt=0)
+    batch_norm_epsilon: BatchNormEpsilon = None
+    batch_norm_momentum: BatchNormMomentum = None
 
     @model_validator(mode="after")
     def _check_sizes(self):
+        check_batch_norm(self, self.backbone)
         low, high = self.crop_area
         if not 0 < low <= high <= 1:
             raise ValueError(f"`crop_area` must be 0 < smallest <= largest <= 1. Received: crop_area={[low, high]}")
@@ -144,9 +150,11 @@ class SpotArtifacts(Method):
 
     def autoencoder(self, optimizer=None, previous=None):
         """A new, compiled autoencoder: a batch's inputs -> images; the first phase."""
+        from tfssl.layers.normalization import set_batch_norm
         from tfssl.methods.spot_artifacts.network import build_autoencoder
 
         model = build_autoencoder(self._widths, self.crop_size, self.cells, self.l2)
+        set_batch_norm(model, self.batch_norm_epsilon, self.batch_norm_momentum)
         model.compile(
             optimizer if optimizer is not None else paper_optimizer(),
             "mean_squared_error",
@@ -157,6 +165,7 @@ class SpotArtifacts(Method):
 
     def adversarial(self, optimizer=None, previous=None):
         """A new, compiled model of the second phase, on the autoencoder ``previous`` or on a random one."""
+        from tfssl.layers.normalization import set_batch_norm
         from tfssl.methods.spot_artifacts import network
         from tfssl.methods.spot_artifacts.adversarial import OPTIONS, SpottingModel
 
@@ -170,6 +179,8 @@ class SpotArtifacts(Method):
         networks["discriminator"] = network.build_discriminator(
             self.backbone, size=self.crop_size, fc6=self.fc6, dropout=self.dropout, pool5=self.pool5
         )
+        for part in networks.values():
+            set_batch_norm(part, self.batch_norm_epsilon, self.batch_norm_momentum)
         model = SpottingModel(networks, **{name: getattr(self, name) for name in OPTIONS}, name="spot_artifacts")
         model.compile(optimizer if optimizer is not None else paper_optimizer(), self.discriminator_learning_rate_scale)
         return model
@@ -203,8 +214,8 @@ class SpotArtifacts(Method):
 def paper_optimizer(steps=195_250):
     """Adam of the released code: 3e-4, falling linearly to 1 % of it over the first 90 % of a phase's steps.
 
-    Biases learn at the rate of the weights, not twice it: Keras has no learning rate for each variable. ``steps`` are
-    those of one phase; 500 epochs of 100,000 images in batches of 2 x 128.
+    The code doubles the gradients of biases, which Adam divides out again but for its epsilon: not done here. ``steps``
+    are those of one phase; 500 epochs of 100,000 images in batches of 2 x 128.
     """
     import keras
 

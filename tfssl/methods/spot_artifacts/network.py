@@ -10,7 +10,7 @@ from tfssl.backbones.decoding import decode_maps
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.small import alexnet_s
 from tfssl.layers.convolution import RepairBlock
-from tfssl.layers.normalization import batch_norm
+from tfssl.layers.normalization import batch_norm, set_batch_norm
 from tfssl.layers.resizing import Upsample
 from tfssl.methods.opened import OPEN_STRIDE, is_open
 
@@ -26,6 +26,7 @@ REAL, CORRUPT = 1, 0
 _SMALL = {"widths": (32, 64, 96, 96, 96), "conv1_kernel": 3, "conv1_stride": 1, "pools": (1, 2, 3), "pool_size": 2}
 _MOMENTUM = 0.975
 _SLOPE = 0.2
+_GLOROT, _BIAS = "glorot_uniform", 0.1  # of the discriminator
 
 
 def kernel_initializer():
@@ -126,7 +127,8 @@ def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
     """The discriminator C: five convolutions, a head for the class, a head for the damage.
 
     ``"alexnet"`` is CaffeNet with SAME padding, local response normalization after the first two poolings, batch
-    normalization without scale in conv5 and fc6, no fc7: 40,097,411 trainable parameters for images of 96 pixels and
+    normalization without scale in conv5 and fc6 (momentum 0.975), no fc7; Glorot's initial weights, biases of 0.1, as
+    the released code: 40,097,411 trainable parameters for images of 96 pixels and
     4096 units. conv5 has as many cells as the encoder's features, so that the second head can say for each whether it
     was damaged. (With VALID padding it would not: 4x4 against 6x6 at 96 pixels.) ``pool5`` brings the 14x14 cells of
     224 pixels to 6x6, for which the network has the same number of parameters as at 96 pixels.
@@ -144,15 +146,13 @@ def build_discriminator(backbone, *, size, fc6, dropout, pool5=False):
         conv5 = taps[list(network.output)[-1]]
     else:
         cells = conv5 = taps["conv5"]
-    mask = layers.Conv2D(
-        1, 3, padding="same", kernel_initializer=kernel_initializer(), dtype="float32", name="mask"
-    )(cells)  # fmt: skip
+    mask = layers.Conv2D(1, 3, padding="same", name="mask", **_head(backbone))(cells)
     x = layers.MaxPooling2D(3, 2, name="pool5")(conv5) if pool5 else conv5
-    x = fully_connected(
-        x, (fc6,), dropout=dropout, initializer=kernel_initializer(), normalization={"fc6": "batch_without_scale"}
-    )["fc6"]
-    logits = layers.Dense(2, kernel_initializer=kernel_initializer(), dtype="float32", name="class")(x)
-    return keras.Model(images, {"logits": logits, "mask": mask}, name="discriminator")
+    options = {"initializer": _head(backbone)["kernel_initializer"], "normalization": {"fc6": "batch_without_scale"}}
+    x = fully_connected(x, (fc6,), dropout=dropout, **options)["fc6"]
+    logits = layers.Dense(2, name="class", **_head(backbone))(x)
+    network = keras.Model(images, {"logits": logits, "mask": mask}, name="discriminator")
+    return set_batch_norm(network, momentum=_MOMENTUM) if backbone == "alexnet" else network
 
 
 def build_trunk(backbone, size=None):
@@ -167,14 +167,18 @@ def build_trunk(backbone, size=None):
         levels,
         padding="same",
         normalization={"conv1": "lrn", "conv2": "lrn", "conv5": "batch_without_scale"},
-        initializer=kernel_initializer(),
-        bias=0.1,
+        initializer=_GLOROT,
+        bias=_BIAS,
         fc=None,
     )
     network = keras.Model(levels, {name: taps[name] for name in TAPS}, name="trunk")
     for name in ("conv1_conv", "conv3_conv"):  # BVLC's start at zero
         bias = network.get_layer(name).bias
-        bias.assign(ops.full(bias.shape, 0.1))
+        bias.assign(ops.full(bias.shape, _BIAS))
+    for name in ("conv2_conv", "conv4_conv", "conv5_conv"):  # there each group is a convolution of its own
+        kernel = network.get_layer(name).kernel
+        inputs, outputs = kernel.shape[-2:]
+        kernel.assign(kernel * ((inputs + outputs) / (inputs + outputs / 2)) ** 0.5)
     return network
 
 
@@ -183,6 +187,13 @@ def feature_encoder(discriminator):
     rgb = layers.Input((None, None, 3), name="rgb")
     levels = layers.Rescaling(255.0, offset=[-mean for mean in MEAN_COLOR], dtype="float32", name="rgb_levels")
     return Encoder(rgb, discriminator.get_layer("trunk")(levels(rgb)), name="features")
+
+
+def _head(backbone):
+    initial = {"kernel_initializer": kernel_initializer()}
+    if backbone == "alexnet":
+        initial = {"kernel_initializer": _GLOROT, "bias_initializer": initializers.Constant(_BIAS)}
+    return {**initial, "dtype": "float32"}
 
 
 def _conv_block(x, filters, kernel_size, name, *, strides=1, l2):
