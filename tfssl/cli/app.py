@@ -70,12 +70,12 @@ def _common(
         typer.echo(context.get_help())
 
 
-def check_data(data, name="--data"):
-    """Refuse a folder, file or glob that is not there, before TensorFlow starts."""
+def check_data(data, name="--data", fix=""):
+    """Refuse a folder, file or glob that is not there, before TensorFlow starts; ``fix`` ends the message."""
     if data not in (None, "builtin") and not data.startswith("tfds:"):
         path = os.path.expanduser(data)
         if not os.path.exists(path) and next(glob.iglob(path, recursive=True), None) is None:
-            raise SourceError(f"`{name}` is no folder, file or matching glob. Received: {name}={data!r}")
+            raise SourceError(f"`{name}` is no folder, file or matching glob. Received: {name}={data!r}{fix}")
 
 
 def check_choice(name, value, known):

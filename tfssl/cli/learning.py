@@ -64,7 +64,9 @@ def train(
 
     given = given_options(context, overrides) + ([("data", data)] if data is not None else [])
     loaded = load_config(config, given)
-    check_data(loaded.settings.data, "data")
+    wanted = loaded.settings.data
+    fix = f", the data that {config} names; give yours: --data SRC"
+    check_data(wanted, "data", fix if wanted == load_config(config).settings.data else "")
     check_data(loaded.settings.validation, "validation")
 
     from tfssl.training.fit import default_run, fit

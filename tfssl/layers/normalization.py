@@ -7,7 +7,7 @@ from keras import ops
 from tfssl.layers.layer import Layer, check_odd
 
 CAFFE = {"epsilon": 1e-5, "momentum": 0.999}
-"""Constants of Caffe's batch normalization; its moving statistics are right at once, Keras' after thousands of steps."""
+"""Constants of Caffe's batch normalization; its moving statistics are right at once, Keras' after many steps."""
 
 TORCH = {"epsilon": 1e-5, "momentum": 0.9}
 """Constants of Torch's batch normalization, whose momentum is 1 - this."""

@@ -42,8 +42,8 @@ class Jigsaw(Method):
             :func:`tfssl.ops.permutations.permutation_set`, or a file with P permutations (.npy, .bin as the
             released ones, or text; counting from 0 or 1).
         permutation_seed: of the generated set.
-        backbone: ``"alexnet"`` (grouped, stride 2 in conv1) or ``"small"`` (0.3 million parameters, batch
-            normalization, for CPUs).
+        backbone: ``"alexnet"`` (grouped, stride 2 in conv1) or ``"small"`` (0.7 million parameters in
+            ``cpu.yaml``, batch normalization, for CPUs).
         fc6: units that describe one tile (paper: 512, released code: 1024).
         fc7: units that see all tiles (4096).
         dropout: fraction of units dropped after fc6 and fc7, in [0, 1) (0.5).

@@ -22,9 +22,9 @@ class SpotArtifacts(Method):
     stages of the decoder, hides the damage, and a discriminator learns to tell the result from the autoencoded image
     and to say where the damage is. What it had to understand for that is what its convolutions offer afterwards.
 
-    Defaults are the released code's for STL-10, but for ``objective``. Where the paper differs, as far as known (its text
-    was not at hand), the argument says so. Of the paper's (unconfirmed) buffer of earlier corrupt images there is no
-    trace in the code, nor here.
+    Defaults are the released code's for STL-10, but for ``objective``. Where the paper differs, as far as known (its
+    text was not at hand), the argument says so. Of the paper's (unconfirmed) buffer of earlier corrupt images there is
+    no trace in the code, nor here.
 
     Args:
         crop_size: of the images in pixels, a multiple of 16 (``"alexnet"``) or 8 (``"small"``).
