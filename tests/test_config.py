@@ -135,3 +135,22 @@ def test_where_former_runs_cut_puzzles(former, now, tmp_path):
     assert load_config(tmp_path / "config.yaml").method.crop_position == now
     with pytest.raises(ConfigError, match="now called `crop_position`"):
         load_config("jigsaw/cpu", ["random_crop=true"])
+
+
+@pytest.mark.parametrize(
+    ("method", "backbone", "epsilon"),
+    [
+        ("colorization", "paper", 1e-3),
+        ("split_brain", "alexnet", 1e-3),
+        ("context_prediction", "vgg", 1e-3),
+        ("colorization", "small", None),
+        ("jigsaw", "alexnet", None),
+    ],
+)
+def test_a_run_of_an_earlier_version_keeps_its_batch_normalization(tmp_path, method, backbone, epsilon):
+    """Its config.yaml has no such fields: the network was trained with Keras' constants."""
+    file = tmp_path / "config.yaml"
+    file.write_text(f"method: {method}\nbackbone: {backbone}\n")
+    assert getattr(load_config(file).method, "batch_norm_epsilon", None) == epsilon
+    file.write_text(f"method: {method}\nbackbone: {backbone}\n" + "batch_norm_epsilon: null\n" * (method != "jigsaw"))
+    assert getattr(load_config(file).method, "batch_norm_epsilon", None) is None  # a run of this version

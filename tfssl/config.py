@@ -170,7 +170,7 @@ def load_config(path: str | os.PathLike, overrides: Iterable[Override] = ()) -> 
     if not isinstance(values, dict):
         raise ConfigError(f"{file} must be a flat mapping `key: value`")
     if file.name == "config.yaml":
-        values = renamed(values)
+        values = renamed(values, values.get("method"))
     values |= read_overrides(overrides, _text_keys(values.get("method")))
     try:
         return parse_config(values)
@@ -196,10 +196,23 @@ _FORMER_VALUES = {
 }
 
 
-def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a finished run or export under the names that keys have now."""
+# Paper networks that had Keras' constants of batch normalization before there were fields for them.
+_FORMERLY_KERAS = {
+    "colorization": ("paper", "alexnet"),
+    "split_brain": ("alexnet",),
+    "context_prediction": ("alexnet", "figure", "vgg"),
+}
+
+
+def renamed(values: Mapping[str, Any], method: Any) -> dict[str, Any]:
+    """The values of a run or an export under the names that keys have now; what a later version added as it was."""
     values = {_FORMER_KEYS.get(key, key): value for key, value in values.items()}
-    return values | {key: now for (key, former), now in _FORMER_VALUES.items() if values.get(key) == former}
+    values |= {key: now for (key, former), now in _FORMER_VALUES.items() if values.get(key) == former}
+    if values.get("backbone") in _FORMERLY_KERAS.get(method, ()):
+        values = {"batch_norm_epsilon": 1e-3, "batch_norm_momentum": 0.99} | values
+    if values.get("prior") == "photographs" and values.get("prior_sigma") == 5.0:
+        values["prior_sigma"] = None  # the same
+    return values
 
 
 def read_overrides(overrides: Iterable[Override], text_keys: Iterable[str] = ()) -> dict[str, Any]:

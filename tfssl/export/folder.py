@@ -76,7 +76,7 @@ def read_report(folder):
         required += [(e, key) for e in report.get("tflite", {}).values() for key in ("quantize", "side", "signature")]
         for part, key in required:
             part[key]
-        return {**report, "config": renamed(report["config"])}
+        return {**report, "config": renamed(report["config"], report["method"])}
     except FileNotFoundError:
         raise ModelError(f"{str(folder)!r} is no export: it has no {REPORT}") from None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:

@@ -28,9 +28,7 @@ def set_batch_norm(model, epsilon=None, momentum=None):
     """
     given = {"epsilon": epsilon, "momentum": momentum}
     for layer in model._flatten_layers():
-        if hasattr(layer, "epsilon") and hasattr(
-            layer, "momentum"
-        ):  # also what holds one and makes it anew when loaded
+        if hasattr(layer, "epsilon") and hasattr(layer, "momentum"):  # also a layer that makes one anew when loaded
             for name, value in given.items():
                 if value is not None:
                     setattr(layer, name, value)
