@@ -76,11 +76,24 @@ def read_report(folder):
         required += [(e, key) for e in report.get("tflite", {}).values() for key in ("quantize", "side", "signature")]
         for part, key in required:
             part[key]
+        _check_names(Path(folder), report)
         return {**report, "config": renamed(report["config"], report["method"])}
     except FileNotFoundError:
         raise ModelError(f"{str(folder)!r} is no export: it has no {REPORT}") from None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise ModelError(f"{str(path)!r} is damaged: {' '.join(str(error).split())}") from None
+
+
+def _check_names(folder, report):
+    """Refuse names that lead out of the folder: files are written, removed and read by them."""
+    version = report.get("savedmodel", {}).get("version", 1)
+    if not isinstance(version, int) or version < 1:
+        raise ModelError(f"{str(folder / REPORT)!r} is damaged: version {version!r} is no positive integer")
+    attached = [v for v in report["config"].values() if isinstance(v, str) and v.startswith(f"{ATTACHED}/")]
+    for name in [*report["files"], *report.get("tflite", {}), *attached]:
+        inside = folder.resolve() in (folder / name).resolve().parents
+        if not inside or ".." in Path(name).parts or Path(name).is_absolute():
+            raise ModelError(f"{str(folder / REPORT)!r} names {name!r}, which lies outside of the export")
 
 
 @contextlib.contextmanager
