@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from tfssl.data.decode import MAX_PIXELS, check_header
+from tfssl.files import check_zip
 
 EXTENSIONS = (".png", ".pgm", ".pfm", ".npy", ".npz", ".tif", ".tiff")
 
@@ -25,6 +26,8 @@ def read_map(path, *, swapped=False):
         raise ValueError("the map's file is empty")
     try:
         if ending in (".npy", ".npz"):
+            if ending == ".npz":
+                check_zip(path)
             values = np.load(path, allow_pickle=False)
             values = values[values.files[0]] if ending == ".npz" else values
         elif ending in (".pgm", ".pfm"):

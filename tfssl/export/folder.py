@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfssl import methods
 from tfssl.config import renamed
 from tfssl.errors import ModelError
-from tfssl.files import read_json, sha256, write_json
+from tfssl.files import disk_errors, read_json, sha256, write_json
 from tfssl.options import as_path
 from tfssl.training.runs import STATISTICS, read_statistics
 
@@ -118,21 +118,22 @@ def write_export(out, method, model, names, *, overwrite):
     except OSError as error:
         raise ModelError(f"`out` {str(out)!r} cannot be written: {error.strerror}") from None
     try:
-        same = old is not None and _same(old, who)
-        report = {**(old if same else {}), **who}
-        yield stage, report
-        attached = _attached(method)
-        if attached or method.statistics:
-            (stage / ATTACHED).mkdir()
-        for key, name in attached.items():
-            shutil.copyfile(getattr(method, key), stage / name)
-        if method.statistics:
-            np.savez(stage / ATTACHED / STATISTICS, **method.statistics)
-        before = {} if old is None else old["files"]
-        kept = {k: v for k, v in before.items() if same and k.split("/")[0] not in names}
-        report["files"] = {**kept, **fingerprints(stage)}
-        write_json(stage / REPORT, report)
-        _publish(stage, out, set(before) - set(report["files"]))
+        with disk_errors(out):
+            same = old is not None and _same(old, who)
+            report = {**(old if same else {}), **who}
+            yield stage, report
+            attached = _attached(method)
+            if attached or method.statistics:
+                (stage / ATTACHED).mkdir()
+            for key, name in attached.items():
+                shutil.copyfile(getattr(method, key), stage / name)
+            if method.statistics:
+                np.savez(stage / ATTACHED / STATISTICS, **method.statistics)
+            before = {} if old is None else old["files"]
+            kept = {k: v for k, v in before.items() if same and k.split("/")[0] not in names}
+            report["files"] = {**kept, **fingerprints(stage)}
+            write_json(stage / REPORT, report)
+            _publish(stage, out, set(before) - set(report["files"]))
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

@@ -1,5 +1,7 @@
 """SavedModels for TensorFlow Serving: writing them, and getting the Keras model back."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import keras
@@ -62,7 +64,8 @@ def export_savedmodel(
         requests = {key: endpoint.samples(images[-1:], None)[0] for key, endpoint in endpoints.items()}
         write_warmup(folder / WARMUP, name, [*requests.items(), ("serving_default", requests[default])])
         write_config(stage / CONFIG, name)
-        loaded = tf.saved_model.load(str(folder))
+        with plain_path(folder) as plain:
+            loaded = tf.saved_model.load(str(plain))
         report["savedmodel"] = {
             "version": version,
             "weights": weights,
@@ -80,7 +83,21 @@ def write_savedmodel(folder, endpoints):
     archive = keras.export.ExportArchive()
     for name, endpoint in endpoints.items():
         archive.add_endpoint(name, endpoint.__call__, input_signature=list(endpoint.signature))
-    archive.write_out(str(folder), verbose=False)
+    with plain_path(Path(folder).parent) as parent:
+        archive.write_out(str(parent / Path(folder).name), verbose=False)
+
+
+@contextlib.contextmanager
+def plain_path(folder):
+    """A name of a folder that TensorFlow reads as a name: it takes checkpoints below ``[1]``, ``*``, ``?`` or a
+    backslash for patterns that match no file."""
+    if not set("[]*?\\") & set(str(Path(folder).absolute())):
+        yield Path(folder)
+        return
+    with tempfile.TemporaryDirectory() as elsewhere:
+        link = Path(elsewhere) / "folder"
+        link.symlink_to(Path(folder).absolute(), target_is_directory=True)
+        yield link
 
 
 def load_savedmodel(folder):
@@ -111,7 +128,8 @@ class GraphModel:
         self._session = tf.compat.v1.Session(graph=graph)
         with graph.as_default():
             try:
-                loaded = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(version))
+                with plain_path(version) as plain:
+                    loaded = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(plain))
             except Exception as error:  # whatever a damaged file makes of the loader
                 self._session.close()
                 reason = " ".join(str(error).split())[:200]
@@ -155,9 +173,10 @@ def read_variables(version):
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     try:
-        reader = tf.train.load_checkpoint(str(Path(version) / "variables" / "variables"))
-        graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
-        found = {a.full_name: reader.get_tensor(a.checkpoint_key) for node in graph.nodes for a in node.attributes}
+        with plain_path(version) as plain:
+            reader = tf.train.load_checkpoint(str(plain / "variables" / "variables"))
+            graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+            found = {a.full_name: reader.get_tensor(a.checkpoint_key) for node in graph.nodes for a in node.attributes}
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:  # IndexError: a file cut off
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"the variables of {str(version)!r} cannot be read: {reason}") from None
