@@ -1,6 +1,9 @@
 """The colorizer's endpoints: formats, sizes, the lightness they keep, and agreement with the other ways to colorize."""
 
 import io
+import resource
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -112,6 +115,22 @@ def test_a_damaged_file_fails_alone_and_says_why(endpoints):
     assert [bool(png) for png in answer["png_bytes"].numpy()] == [True, False, False, False, False, True]
 
 
+def test_an_animated_webp_is_refused_for_the_decoder_would_write_outside_of_its_memory(endpoints):
+    frames = [Image.new("RGB", (6, 5), color) for color in ("red", "blue")]
+    files = [saved(frames[0], "WEBP", save_all=True, append_images=frames[1:]), saved(frames[0], "WEBP")]
+    answer = endpoints["colorize_bytes"](tf.constant(files))
+    assert answer["status"].numpy().tolist() == [b"an animated WebP", b"ok"]
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP", "GIF", "WEBP"])
+def test_a_file_cut_off_anywhere_is_damaged_and_never_an_error(format):
+    data = encode(Image.fromarray(np.random.default_rng(6).integers(0, 256, (5, 6, 3), dtype=np.uint8)), format)
+    read = tf.function(lambda d: decode_rgb(d, 1), input_signature=[tf.TensorSpec((), tf.string)])
+    for end in {*range(64), *range(64, len(data) - 1, 37)} & set(range(len(data) - 1)):
+        pixels, status = read(tf.constant(data[:end]))
+        assert (status == b"ok") == (pixels.shape[0] > 0)
+
+
 def declaring(data, at, size):
     return data[:at] + size + data[at + len(size) :]
 
@@ -132,6 +151,22 @@ def test_what_is_too_large_is_refused_by_its_header_before_anything_is_decoded(m
     read = tf.autograph.experimental.do_not_convert(lambda: decode_rgb(tf.constant(data), max_megapixels=1))
     pixels, status = read()
     assert pixels.shape == (0, 0, 3) and status.numpy().endswith(b" pixels is more than the limit of 1 megapixels")
+
+
+def test_a_few_kilobytes_that_claim_half_a_billion_pixels_take_no_memory():
+    rows = zlib.compressobj(9)
+    width = height = 23100
+    content = b"".join(rows.compress(bytes(1 + (width + 7) // 8)) for _ in range(height)) + rows.flush()
+    header = struct.pack(">2I5B", width, height, 1, 0, 0, 0, 0)  # one bit a pixel
+    chunks = [(b"IHDR", header), (b"IDAT", content), (b"IEND", b"")]
+    parts = (struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks)
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    assert len(data) < 70_000
+    read = tf.function(lambda d: decode_rgb(d, 25), input_signature=[tf.TensorSpec((), tf.string)])
+    read(tf.constant(b""))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read(tf.constant(data))[1].numpy().startswith(b"23100x23100 pixels is more than the limit")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # kilobytes; decoded it is 1.6 GB
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -7,7 +7,8 @@ behind the end of a file lie zeros.
 import tensorflow as tf
 
 _REST = 2**31 - 1
-_JPEG_SEGMENTS, _CHUNKS, _GIF_BLOCKS = 4096, 4096, 2**17  # most that are walked over; files of photographs have fewer
+# Most that are walked over; files of photographs have fewer. Of a GIF: before its first frame, and in it.
+_JPEG_SEGMENTS, _CHUNKS, _GIF_EXTENSIONS, _GIF_BLOCKS = 4096, 4096, 2**13, 2**17
 
 # Adobe's marker of a JPEG, as a segment: with it four channels are inverted CMYK, as Pillow takes them without it.
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
@@ -155,18 +156,18 @@ def _gif(data, start):
 
     zero, no = tf.constant(0, tf.int64), tf.constant(False)
     table = _colors(start[10])
-    state, options = (13 + table, no, zero - 1, no), {"maximum_iterations": _GIF_BLOCKS, "parallel_iterations": 1}
-    at, _, clear, _ = tf.while_loop(lambda *s: ~s[-1], step, state, **options)
+    state, options = (13 + table, no, zero - 1, no), {"parallel_iterations": 1}
+    at, _, clear, _ = tf.while_loop(lambda *s: ~s[-1], step, state, maximum_iterations=_GIF_EXTENSIONS, **options)
     frame = _bytes(data, at, 10)
     left, top, width, height = (_little(frame[i : i + 2]) for i in (1, 3, 5, 7))
     local = _colors(frame[9])
     # No second frame is decoded, however many there are.
-    end, _ = tf.while_loop(lambda *s: ~s[-1], to_end, (at + 11 + local, no), **options)
+    end, _ = tf.while_loop(lambda *s: ~s[-1], to_end, (at + 11 + local, no), maximum_iterations=_GIF_BLOCKS, **options)
     colors, count = _choose(local > 0, at + 10, 13), _choose(local > 0, local, table)
     whole = [tf.maximum(_little(start[i : i + 2]), used) for i, used in ((8, top + height), (6, left + width))]
     # The transparent color becomes white, and the frame a GIF of its own without transparency.
     white = _choose((clear >= 0) & (3 * clear < count), colors + 3 * clear, 0)
-    size = tf.strings.substr(data, at + 5, 4)
+    size = _substr(data, at + 5, at + 9)
     parts = [tf.strings.substr(data, 0, 6), size, _part(data, 10, 13 + table, white), b",\0\0\0\0", size]
     parts += [_part(data, at + 9, tf.minimum(end, _length(data)), white), b";"]
     is_frame = (frame[0] == 0x2C) & (at + 11 < _length(data))
@@ -200,7 +201,14 @@ def _webp(data, start):
         )
         for i, shift in ((24, 0), (27, 14))
     )
-    return {"height": height, "width": width, "orientation": _orientation(data, exif)}
+    # TensorFlow's decoder writes all frames of an animation into the memory of one.
+    moves = extended & (start[20] // 2 % 2 == 1)
+    return {
+        "problem": tf.where(moves, "an animated WebP", ""),
+        "height": height,
+        "width": width,
+        "orientation": _orientation(data, exif),
+    }
 
 
 def _orientation(data, at):
