@@ -137,6 +137,28 @@ def _walk(folder, above):
             yield entry.path
 
 
+def check_inside(name, what):
+    """Refuse a name out of a list or an annotation that leads out of its folder: SourceError; ``what`` it is."""
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", name) or name.startswith("~") or "\0" in name:
+        raise SourceError(f"`data`: {what} leads out of the directory; give a name inside it. Received: {short(name)}")
+
+
+def lines_of(path, what="data"):
+    """Lines of a text file without spaces around them, empty ones left out; UTF-8, with a byte-order mark or without.
+
+    SourceError that names the file if it cannot be read, or is of another encoding.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SourceError(f"`{what}`: line {line} of {printable(path)!r} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise SourceError(f"`{what}`: {printable(path)!r} cannot be read ({error.strerror})") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def stem(path):
     """File name without folder and ending, as partners are compared: regardless of case."""
     return Path(path).stem.casefold()
