@@ -128,3 +128,26 @@ def test_flickr8k(unpack):
     assert {len(captions) for captions in source.captions} == {5}
     first = next(i for i in range(len(source)) if source.name(i).endswith("0.jpg"))
     assert min(source[first]["image"].size) == 128
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "/etc/a.jpg", "b/../../a.jpg"])
+def test_names_that_lead_out_of_the_folder_are_refused(folder, name):
+    (folder / "captions.tsv").write_text(f"a.jpg\tone\n{name}\ttwo\n")
+    with pytest.raises(SourceError, match=r"a file name in .*captions.tsv' leads out of the directory"):
+        captioned_source(folder)
+
+
+def test_coco_of_other_types_is_named(folder):
+    (folder / "captions.json").write_text(
+        json.dumps({"images": [{"id": 1, "file_name": 3}], "annotations": [{"image_id": 1, "caption": "x"}]})
+    )
+    with pytest.raises(SourceError, match=r"file_name and caption must be text. Received: 3"):
+        captioned_source(folder)
+
+
+def test_hidden_and_marked_splits(folder):
+    (folder / "captions.tsv").write_text("a.jpg\tone\nb.jpg\ttwo\n")
+    (folder / "._x.trainImages.txt").write_bytes(b"\0\5\x16\7")
+    (folder / "x.trainImages.txt").write_bytes(b"\xef\xbb\xbf b.jpg \r\n")
+    source = captioned_source(folder, split="train")
+    assert [source.name(i).rpartition("/")[2] for i in range(len(source))] == ["b.jpg"]

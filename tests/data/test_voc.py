@@ -129,6 +129,6 @@ def test_a_mask_of_another_size_is_named(tmp_path):
     write_voc(tmp_path, {"a": []})
     write_mask(tmp_path / "SegmentationClass/a.png", [[0, 1]])
     found = pickle.loads(pickle.dumps(masked_images(tmp_path, "train")))
-    with pytest.raises(ValueError, match="image is 20x10, mask is 2x1"):
-        found.example(0)
-    assert found.annotation(0)["mask"].tolist() == [[0, 1]]
+    for read in (found.example, found.annotation):
+        with pytest.raises(ValueError, match="image is 20x10, mask is 2x1"):
+            read(0)

@@ -2,12 +2,13 @@
 
 import csv
 import dataclasses
+import glob
 import json
 import os
 from pathlib import Path
 
-from tfssl.data.images import EXTENSIONS, FileSource
-from tfssl.data.listing import log, printable, short
+from tfssl.data.images import FileSource
+from tfssl.data.listing import EXTENSIONS, check_inside, lines_of, log, printable, short
 from tfssl.errors import SourceError
 
 _TABLES = ("captions.tsv", "captions.csv", "captions.txt", "captions.json", "Flickr8k.token.txt")
@@ -49,7 +50,8 @@ def captioned_source(data, *, images=None, split=None, min_size=None):
     rows = _read_json(table) if table.suffix.lower() == ".json" else _read_table(table)
     captions, empty = {}, 0
     for name, caption in rows:
-        caption = caption.strip()
+        name, caption = name.strip(), caption.strip()
+        check_inside(name, f"a file name in {printable(table)!r}")
         if caption:
             captions.setdefault(name, []).append(caption)
         else:
@@ -136,28 +138,35 @@ def _read_json(path):
     try:
         content = json.loads(_text(path))
         names = {image["id"]: image["file_name"] for image in content["images"]}
-        return [(names[entry["image_id"]], entry["caption"]) for entry in content["annotations"]]
-    except json.JSONDecodeError as error:
+        rows = [(names[entry["image_id"]], entry["caption"]) for entry in content["annotations"]]
+    except ValueError as error:
         raise SourceError(f"`data` is no JSON ({error}). {_received(path)}") from None
     except (KeyError, TypeError) as error:
         raise SourceError(
             f"`data` must be COCO's captions: images with id and file_name, annotations with image_id and caption; "
             f"missing or unknown: {error}. {_received(path)}"
         ) from None
+    except RecursionError:
+        raise SourceError(f"`data` is nested too deeply. {_received(path)}") from None
+    strange = next((text for row in rows for text in row if not isinstance(text, str)), None)
+    if strange is not None:
+        raise SourceError(f"`data`: file_name and caption must be text. Received: {short(strange)}; {_received(path)}")
+    return rows
 
 
 def _split_names(folder, split):
     path = Path(split).expanduser()
     if path.is_file():
-        return list(dict.fromkeys(line.strip() for line in _text(path).splitlines() if line.strip()))
-    listed = sorted(folder.glob(f"*{split}Images.txt")) if os.sep not in str(split) else []
+        return list(dict.fromkeys(lines_of(path, "split")))
+    found = [] if os.sep in str(split) else folder.glob(f"*{glob.escape(str(split))}Images.txt")
+    listed = sorted(path for path in found if not path.name.startswith("."))
     if listed:
         return _split_names(folder, listed[0])
     if (folder / "split.tsv").is_file():
         rows = [cells for _, cells in _rows(folder / "split.tsv")]
         if {"file", "split"} <= set(rows[0]):
             name_at, split_at = rows[0].index("file"), rows[0].index("split")
-            names = [row[name_at] for row in rows[1:] if len(row) > split_at and row[split_at] == split]
+            names = [row[name_at].strip() for row in rows[1:] if len(row) > split_at and row[split_at].strip() == split]
             if names:
                 return names
     raise SourceError(f"`split` is neither a file nor a split beside the captions. Received: split={short(split)}")

@@ -8,7 +8,7 @@ import itertools
 import os
 from pathlib import Path
 
-from tfssl.data.images import EXTENSIONS
+from tfssl.data.listing import EXTENSIONS
 from tfssl.errors import ConfigError, SourceError
 
 _JPEG = (".jpg", ".jpeg")

@@ -6,7 +6,8 @@ import re
 import numpy as np
 from PIL import Image
 
-from tfssl.data.decode import MAX_PIXELS, check_header
+from tfssl.data.decode import FORMATS, MAX_PIXELS, check_header
+from tfssl.data.orientation import upright
 from tfssl.files import check_zip
 
 EXTENSIONS = (".png", ".pgm", ".pfm", ".npy", ".npz", ".tif", ".tiff")
@@ -34,8 +35,8 @@ def read_map(path, *, swapped=False):
             values = _read_netpbm(path, swapped)
         else:
             check_header(path)
-            with Image.open(path) as image:
-                values = np.asarray(image)
+            with Image.open(path, formats=FORMATS) as image:
+                values = np.asarray(upright(image))
     except ValueError:
         raise
     except Exception as error:  # of damaged files zipfile, NumPy and Pillow raise almost anything

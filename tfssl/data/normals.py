@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tfssl.data.decode import FORMATS, check_header
+from tfssl.data.listing import check_inside
+from tfssl.data.orientation import annotation_turn, check_unturned, turn
 from tfssl.data.voc import SplitImages, images_of_folder
 from tfssl.errors import ConfigError, SourceError
 from tfssl.files import writing
@@ -18,12 +21,14 @@ _LEAST_SPREAD = 1e-6  # of the second variance to the first: points on a line sp
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class NormalsImages(SplitImages):
-    """Images with ``normals``, float32 (H, W, 3), of length 1, or 0 where nothing is known."""
+    """Images with ``normals``, float32 (H, W, 3), of length 1, or 0 where nothing is known; turned upright as these."""
 
     files: tuple[str, ...]
 
     def annotation(self, index):
-        return {"normals": read_normals(self.files[index])}
+        normals = read_normals(self.files[index])
+        orientation = annotation_turn(self.images.paths[index], normals.shape[1::-1], "normals")
+        return {"normals": turn(normals, orientation, vectors=True)}
 
 
 def normals_images(root, split):
@@ -32,6 +37,7 @@ def normals_images(root, split):
     SourceError if a folder or a file is missing, or there are no images.
     """
     root = Path(root).expanduser()
+    check_inside(split, "the name of the split")
     folder = root / f"{split}normals"
     for needed in (root / split, folder):
         if not needed.is_dir():
@@ -90,6 +96,8 @@ def _read_array(path):
 
 def _read_png(path):
     try:
+        check_header(path)
+        check_unturned(path, "normals would point elsewhere then")
         high = _unpacked(path, "B")
         low = _unpacked(path, "L")
     except (OSError, SyntaxError, ValueError) as error:
@@ -100,7 +108,7 @@ def _read_png(path):
 def _unpacked(path, order):
     """One byte of each number of an RGB PNG, (H, W, 3): of 16 bits Pillow keeps the first, or the last if it is told
     that they are little-endian; of 8 bits there is one, which stands for both (255 is 65535)."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         if image.mode not in ("RGB", "RGBA"):
             raise ValueError(f"it is {image.mode}, normals are RGB")
         image.tile = [tile._replace(args=str(tile.args).replace(";16B", f";16{order}")) for tile in image.tile]

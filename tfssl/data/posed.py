@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.decode import check_header, decode_image
-from tfssl.data.images import EXTENSIONS
-from tfssl.data.listing import by_stem, folder, printable, short
+from tfssl.data.listing import EXTENSIONS, by_stem, folder, printable, short
 from tfssl.data.maps import same_size
+from tfssl.data.orientation import check_unturned
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
 
@@ -39,6 +39,8 @@ class PosedSource(Source):
         return len(self.left)
 
     def example(self, index):
+        for paths in filter(None, (self.left, self.right)):
+            check_unturned(paths[index], "camera and pose are those of the image as it is stored")
         left, pose = decode_image(self.left[index]), self.poses[index].copy()
         if not self.right:
             return {"image": left, "pose": pose}
@@ -120,7 +122,7 @@ def posed_source(data, *, poses=None, stereo=None):
 def _matrices(path, argument):
     """Rows of 12 numbers, with a name such as ``P0:`` before them or without; other names are left out."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"`{argument}`: {printable(path)} cannot be read ({error})") from None
     rows = []

@@ -6,7 +6,8 @@ import numpy as np
 
 from tfssl.data import listing, maps
 from tfssl.data.decode import decode_image
-from tfssl.data.images import EXTENSIONS
+from tfssl.data.listing import EXTENSIONS
+from tfssl.data.orientation import annotation_turn, turn
 
 FOLDERS = (("color", "depth"), ("rgb", "depth"), ("image", "depth"), ("images", "depth"))
 """Pairs of folders that are known."""
@@ -20,7 +21,8 @@ _KINECT_SPAN, _KINECT_ZERO, _KINECT_FARTHEST = 351.3, 1092.5, 10.0
 class RGBDSource(listing.GroupSource):
     """``{"image": PIL.Image, "depth": float32 (H, W)}``; depth in meters, NaN where it is unknown.
 
-    Images are decoded at full size always, as depth has one value for each pixel.
+    Images are decoded at full size always, as depth has one value for each pixel. Where they are stored turned (EXIF
+    orientation), depth of the stored size is turned with them; depth that does not tell is refused.
     """
 
     noun = "images with depth"
@@ -28,9 +30,8 @@ class RGBDSource(listing.GroupSource):
     def example(self, index):
         group = self.groups[index]
         listing.whole(group)
-        example = {"image": decode_image(group["image"]), "depth": read_depth(group["depth"], self.scale)}
-        maps.same_size(**example)
-        return example
+        image, depth = decode_image(group["image"]), read_depth(group["depth"], self.scale)
+        return {"image": image, "depth": turn(depth, annotation_turn(group["image"], depth.shape[::-1], "depth"))}
 
 
 def rgbd_source(data, *, scale=None):

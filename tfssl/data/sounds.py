@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from tfssl.data.listing import PathSource, list_files, log, match, short
+from tfssl.data.listing import PathSource, check_inside, list_files, log, match, short
 from tfssl.data.media import decode_track, require, stamp, title, track
 from tfssl.errors import SourceError
 
@@ -231,4 +231,6 @@ def _label_rows(path):
     for number, row in enumerate(rows, start=2):
         if not row["filename"] or not row["category"]:
             raise SourceError(f"`labels` has no filename or no category in line {number}. {received}")
+        row["filename"], row["category"] = row["filename"].strip(), row["category"].strip()
+        check_inside(row["filename"], f"the filename in line {number} of {title(path)!r}")
     return rows

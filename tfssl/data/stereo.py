@@ -4,7 +4,8 @@ import dataclasses
 
 from tfssl.data import listing, maps
 from tfssl.data.decode import decode_image
-from tfssl.data.images import EXTENSIONS
+from tfssl.data.listing import EXTENSIONS
+from tfssl.data.orientation import check_unturned
 from tfssl.errors import SourceError
 
 FOLDERS = (("left", "right"), ("image_l", "image_r"), ("image_2", "image_3"), ("image_0", "image_1"))
@@ -38,6 +39,8 @@ class StereoSource(listing.GroupSource):
     def example(self, index):
         group = self.groups[index]
         listing.whole(group)
+        for role in _ROLES:
+            check_unturned(group[role], "a pair is rectified as it is stored")
         example = {role: decode_image(group[role]) for role in _ROLES}
         if "disparity" in group:
             values = maps.read_map(group["disparity"])

@@ -2,19 +2,23 @@
 
 import dataclasses
 import functools
+import re
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 
-from tfssl.data.images import EXTENSIONS, FileSource
-from tfssl.data.maps import same_size
+from tfssl.data.decode import FORMATS, check_header
+from tfssl.data.images import FileSource
+from tfssl.data.listing import EXTENSIONS, check_inside, lines_of, printable
+from tfssl.data.orientation import annotation_turn, read_layout, turn, turn_boxes, upright
 from tfssl.data.source import Source
+from tfssl.data.voc_xml import Annotation, annotation_files, outside, read_annotation
 from tfssl.errors import SourceError
 
 IGNORE = 255
 """In masks and in :meth:`BoxedImages.presence`: counts for nothing."""
 
+_FLAGGED = re.compile(r"(.*\S)\s+(-1|0|1)")  # a line of a split of one class: whether the image shows it
 _VOID_NAMES = ("unlabelled", "unlabeled", "void", "ignore")  # of classes that are none
 
 
@@ -32,15 +36,13 @@ class SplitImages(Source):
         return len(self.images)
 
     def example(self, index):
-        example = {**self.images.example(index), **self.annotation(index)}
-        if "mask" in example:
-            same_size(image=example["image"], mask=example["mask"])
-        if "normals" in example:
-            same_size(image=example["image"], normals=example["normals"][..., 0])
-        return example
+        return {**self.images.example(index), **self.annotation(index)}
 
     def annotation(self, index):
-        """The other fields of example ``index``, without decoding its image."""
+        """The other fields of example ``index``, without decoding its image, but turned upright as it is.
+
+        ValueError if they do not fit the image, see :func:`tfssl.data.orientation.annotation_turn`.
+        """
         raise NotImplementedError
 
     def name(self, index):
@@ -54,24 +56,34 @@ class SplitImages(Source):
 class BoxedImages(SplitImages):
     """Images and the objects in them, whose class numbers count ``classes``.
 
-    Examples hold ``boxes``, float32 (N, 4): ``x_min, y_min, x_max, y_max`` in pixels of the file from its upper left
-    corner, the left and upper edges of the first pixel and the right and lower edges of the last (VOC's own numbers
-    count pixels from 1 and include the last one: its minima are one more, its maxima the same); ``label``, int32 (N,),
-    class numbers; ``difficult``, bool (N,), objects that are neither demanded nor counted as mistakes.
+    Examples hold ``boxes``, float32 (N, 4): ``x_min, y_min, x_max, y_max`` in pixels of the upright image from its
+    upper left corner, the left and upper edges of the first pixel and the right and lower edges of the last (VOC's own
+    numbers count pixels from 1 and include the last one: its minima are one more, its maxima the same); ``label``,
+    int32 (N,), class numbers; ``difficult``, bool (N,), objects that are neither demanded nor counted as mistakes.
     """
 
     classes: tuple[str, ...]
-    objects: tuple[tuple, ...]
+    objects: tuple[Annotation, ...]
 
     def annotation(self, index):
-        return dict(zip(("boxes", "label", "difficult"), self.objects[index], strict=True))
+        path, objects = self.images.paths[index], self.objects[index]
+        orientation = annotation_turn(path, objects.size, "<size> of its annotation") if len(objects.boxes) else 1
+        size, _ = read_layout(path)
+        if reason := outside(objects.boxes, objects.size or size):
+            raise ValueError(reason)
+        boxes = turn_boxes(objects.boxes, orientation, size)
+        return {"boxes": boxes, "label": self._labels(index), "difficult": objects.difficult}
+
+    def _labels(self, index):
+        return np.array([self.classes.index(name) for name in self.objects[index].names], np.int32)
 
     def presence(self):
         """Which classes occur in which image: int32 (images, classes), 1, 0, or 255 where only as difficult."""
         found = np.zeros((len(self), len(self.classes)), np.int32)
-        for row, (_, label, difficult) in zip(found, self.objects, strict=True):
-            row[label[difficult]] = IGNORE
-            row[label[~difficult]] = 1
+        for index, (row, objects) in enumerate(zip(found, self.objects, strict=True)):
+            label = self._labels(index)
+            row[label[objects.difficult]] = IGNORE
+            row[label[~objects.difficult]] = 1
         return found
 
 
@@ -93,7 +105,7 @@ class MaskedImages(SplitImages):
         strange = np.setdiff1d(mask, [*range(len(self.classes)), IGNORE])
         if strange.size:
             raise SourceError(f"mask {path!r} has the value {strange[0]}; there are {len(self.classes)} classes")
-        return {"mask": mask}
+        return {"mask": turn(mask, annotation_turn(self.images.paths[index], mask.shape[::-1], "mask"))}
 
 
 def boxed_images(root, split, *, classes=None):
@@ -114,9 +126,9 @@ def boxed_images(root, split, *, classes=None):
         raise SourceError(f"`data` must be a VOC directory with Annotations/. Received: data={str(root)!r}")
     names = _split_names(root, "Main", split)
     listed = classes or _listed_classes(root, skip="background") or _annotated_classes(str(root))
-    numbers = {name: number for number, name in enumerate(listed)}
-    objects = tuple(_read_annotation(root / "Annotations" / f"{name}.xml", numbers) for name in names)
-    return BoxedImages(str(root), split, _voc_images(root, names), tuple(listed), objects)
+    images = _voc_images(root, names)
+    objects = tuple(_read_known(root / "Annotations" / f"{name}.xml", frozenset(listed)) for name in names)
+    return BoxedImages(str(root), split, images, tuple(listed), objects)
 
 
 def masked_images(root, split):
@@ -132,6 +144,7 @@ def masked_images(root, split):
         SourceError: in one line, if the layout is neither, or the split, an image or a mask is missing.
     """
     root = Path(root).expanduser()
+    check_inside(split, "the name of the split")
     if (root / "SegmentationClass").is_dir():
         names = _split_names(root, "Segmentation", split)
         images, folder = _voc_images(root, names), root / "SegmentationClass"
@@ -157,34 +170,44 @@ def masked_images(root, split):
 
 def images_of_folder(folder):
     """The image files right in a folder, sorted, as :class:`~tfssl.data.images.FileSource`; SourceError without any."""
-    paths = tuple(str(path) for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS)
+    visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    paths = tuple(str(path) for path in visible if path.suffix.lower() in EXTENSIONS)
     if not paths:
         raise SourceError(f"`data`: {str(folder)!r} holds no images")
     return FileSource(paths)
 
 
 def read_indices(path):
-    """The numbers that an indexed or gray PNG holds, int32 (H, W); a palette is not applied."""
+    """The numbers that an indexed or gray PNG holds, int32 (H, W); a palette is not applied, its own orientation is."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        check_header(path)
+        with Image.open(path, formats=FORMATS) as image:
             if image.mode not in ("P", "L", "1", "I;16", "I"):
                 raise SourceError(f"mask {str(path)!r} is {image.mode}; masks are indexed or gray images")
-            return np.asarray(image).astype(np.int32)
-    except (OSError, SyntaxError) as error:
+            return np.asarray(upright(image)).astype(np.int32)
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
         raise SourceError(f"mask {str(path)!r} cannot be read: {error}") from None
 
 
 def _split_names(root, kind, split):
+    check_inside(split, "the name of the split")
     folder = root / "ImageSets" / kind
     file = folder / f"{split}.txt"
     if not file.is_file():
-        found = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
-        raise SourceError(f"`data`: {str(folder)!r} has no split {split!r}; it has {found}")
-    names = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        names = sorted(p.stem for p in folder.glob("*.txt") if not p.name.startswith("."))
+        raise SourceError(f"`data`: {str(folder)!r} has no split {split!r}; it has {', '.join(names) or 'none'}")
+    names = lines_of(file)
+    flagged = [_FLAGGED.fullmatch(name) for name in names]
+    if all(flagged):
+        names = [found[1] for found in flagged]
     if not names:
         raise SourceError(f"`data`: split {split!r} of {str(root)!r} is empty")
+    for name in names:
+        check_inside(name, f"a name in split {printable(file)!r}")
     return names
 
 
@@ -204,14 +227,17 @@ def _listed_classes(root, skip=None):
     file = root / "classes.txt"
     if not file.is_file():
         return None
-    names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = lines_of(file)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SourceError(f"`data`: {printable(file)!r} names the class {twice!r} twice")
     return tuple(names[1:] if names and names[0] == skip else names)
 
 
 @functools.lru_cache(maxsize=8)
 def _annotated_classes(root):
-    files = sorted(Path(root, "Annotations").glob("*.xml"))
-    return tuple(sorted({element.findtext("name", "") for file in files for element in _objects(file)}))
+    files = annotation_files(Path(root, "Annotations"))
+    return tuple(sorted({name for file in files for name in read_annotation(file).names}))
 
 
 def _counted_classes(masks):
@@ -219,28 +245,9 @@ def _counted_classes(masks):
     return tuple(str(number) for number in range(largest + 1))
 
 
-def _objects(file):
-    try:
-        return ElementTree.parse(file).getroot().findall("object")
-    except (OSError, ElementTree.ParseError) as error:
-        raise SourceError(f"annotation {str(file)!r} cannot be read: {error}") from None
-
-
-def _read_annotation(file, numbers):
-    boxes, labels, difficult = [], [], []
-    for element in _objects(file):
-        name = element.findtext("name", "").strip()
-        if name not in numbers:
-            raise SourceError(f"annotation {str(file)!r} names the class {name!r}; known: {', '.join(numbers)}")
-        try:
-            # VOC 2007 and 2012 have some coordinates with decimals.
-            corners = [float(element.findtext(f"bndbox/{edge}", "")) for edge in ("xmin", "ymin", "xmax", "ymax")]
-        except ValueError:
-            raise SourceError(f"annotation {str(file)!r}: an object {name!r} has no box of four numbers") from None
-        box = [corners[0] - 1.0, corners[1] - 1.0, corners[2], corners[3]]
-        if not (box[0] < box[2] and box[1] < box[3]):
-            raise SourceError(f"annotation {str(file)!r}: a box of {name!r} has no area: {corners}")
-        boxes.append(box)
-        labels.append(numbers[name])
-        difficult.append(element.findtext("difficult", "0").strip() == "1")
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int32), np.array(difficult, bool)
+def _read_known(file, classes):
+    found = read_annotation(file)
+    for name in found.names:
+        if name not in classes:
+            raise SourceError(f"annotation {printable(file)!r} names the class {name!r}; known: {', '.join(classes)}")
+    return found
