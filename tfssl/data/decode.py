@@ -1,8 +1,10 @@
 """Encoded images and arrays, of every kind that people have, to upright 8-bit RGB."""
 
 import contextlib
+import errno
 import io
 import os
+import stat
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from PIL import (  # noqa: F401
     UnidentifiedImageError,
     WebPImagePlugin,
 )
+
+from tfssl.errors import TfsslError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Formats that are read. Others stay closed: some of Pillow's start an outside program (EPS) or only pretend."""
@@ -43,7 +47,7 @@ def decode_image(data, *, min_size=None, keep_alpha=False):
     Raises:
         ValueError: naming the reason, if the data is empty, truncated, not an image, or too large.
     """
-    with _opened(data) as image:
+    with open_image(data) as image:
         if min_size is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, (min_size, min_size))  # both sides stay at least as large as asked
         image.load()
@@ -56,23 +60,54 @@ def decode_image(data, *, min_size=None, keep_alpha=False):
 
 def check_header(data):
     """Raise ValueError if the header shows that :func:`decode_image` would refuse it; decodes no pixels."""
-    with _opened(data):
+    with open_image(data):
         pass
 
 
 @contextlib.contextmanager
-def _opened(data):
+def open_image(data):
+    """Open an image file, the one place where that is done: of the formats that are read and no larger than allowed.
+
+    Args:
+        data: ``bytes``, a path or an open binary file.
+
+    Yields:
+        The ``PIL.Image``, its pixels not decoded yet.
+
+    Raises:
+        ValueError: with the reason in one line, also for whatever Pillow raises inside the ``with``.
+    """
     try:
+        if isinstance(data, (str, os.PathLike)):
+            check_file(data)
         with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ValueError(
-                    f"{width}x{height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
-                    f"{MAX_PIXELS / 1e6:.0f}; shrink it first"
-                )
+            _check_size(image)
             yield image
+    except TfsslError:
+        raise
     except Exception as error:  # on damaged files Pillow's readers raise almost anything
         raise ValueError(_reason(error, data)) from error
+
+
+def check_file(path):
+    """Raise ValueError unless there is an ordinary file: opening a pipe waits for ever, a device may do anything."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise ValueError(error.strerror) from None
+    if stat.S_ISDIR(mode):
+        raise ValueError(os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise ValueError("not a file but a pipe, a socket or a device; copy its content to a file first")
+
+
+def _check_size(image):
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(
+            f"{width}x{height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
+            f"{MAX_PIXELS / 1e6:.0f}; shrink it first"
+        )
 
 
 def _reason(error, data):

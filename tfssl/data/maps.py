@@ -6,7 +6,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from tfssl.data.decode import MAX_PIXELS, check_header
+from tfssl.data.decode import MAX_PIXELS, check_file, open_image
 
 EXTENSIONS = (".png", ".pgm", ".pfm", ".npy", ".npz", ".tif", ".tiff")
 
@@ -21,6 +21,7 @@ def read_map(path, *, swapped=False):
         swapped: the two bytes of each value of a PGM are the wrong way round.
     """
     ending = os.path.splitext(path)[1].lower()
+    check_file(path)
     if os.path.getsize(path) == 0:
         raise ValueError("the map's file is empty")
     try:
@@ -30,8 +31,7 @@ def read_map(path, *, swapped=False):
         elif ending in (".pgm", ".pfm"):
             values = _read_netpbm(path, swapped)
         else:
-            check_header(path)
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 values = np.asarray(image)
     except ValueError:
         raise

@@ -6,8 +6,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from tfssl.data.decode import check_file, open_image
 from tfssl.data.voc import SplitImages, images_of_folder
 from tfssl.errors import ConfigError, SourceError
 from tfssl.files import writing
@@ -80,6 +80,7 @@ def write_normals(path, normals):
 
 def _read_array(path):
     try:
+        check_file(path)
         vectors = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise SourceError(f"normals {str(path)!r} cannot be read: {error}") from None
@@ -92,7 +93,7 @@ def _read_png(path):
     try:
         high = _unpacked(path, "B")
         low = _unpacked(path, "L")
-    except (OSError, SyntaxError, ValueError) as error:
+    except ValueError as error:
         raise SourceError(f"normals {str(path)!r} cannot be read: {error}") from None
     return (256.0 * high + low) / 32767.5 - 1.0
 
@@ -100,7 +101,7 @@ def _read_png(path):
 def _unpacked(path, order):
     """One byte of each number of an RGB PNG, (H, W, 3): of 16 bits Pillow keeps the first, or the last if it is told
     that they are little-endian; of 8 bits there is one, which stands for both (255 is 65535)."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         if image.mode not in ("RGB", "RGBA"):
             raise ValueError(f"it is {image.mode}, normals are RGB")
         image.tile = [tile._replace(args=str(tile.args).replace(";16B", f";16{order}")) for tile in image.tile]

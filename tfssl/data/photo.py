@@ -8,9 +8,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, ImageCms
 
-from tfssl.data.decode import FORMATS, decode_image
+from tfssl.data.decode import decode_image, open_image
 from tfssl.files import writing
 
 _LAYOUT = ExifTags.Base
@@ -56,9 +56,9 @@ class Header:
 def read_header(path):
     """Format and size of an image file without decoding it; an empty :class:`Header` where that fails."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path) as image:
             return Header(image.format, image.size)
-    except Exception:  # decoding will say what is wrong with it
+    except ValueError:  # decoding will say what is wrong with it
         return Header()
 
 
@@ -71,9 +71,8 @@ def decode_photo(path, *, min_size=None, keep_alpha=False):
         ``(image, metadata)``: a ``PIL.Image`` of mode RGB or RGBA, and the keywords for :func:`save_photo`: its
         EXIF with Orientation 1 and without thumbnail, its resolution.
     """
-    data = Path(path).read_bytes()
-    image = decode_image(data, min_size=min_size, keep_alpha=keep_alpha)
-    with Image.open(io.BytesIO(data), formats=FORMATS) as source:
+    image = decode_image(path, min_size=min_size, keep_alpha=keep_alpha)
+    with open_image(path) as source:
         profile, exif = source.info.get("icc_profile"), _exif_of(source, image.size)
         metadata = {"exif": exif, "dpi": source.info.get("dpi")}
     return (_to_srgb(image, profile) if profile else image), {k: v for k, v in metadata.items() if v}

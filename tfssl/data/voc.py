@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from tfssl.data.decode import open_image
 from tfssl.data.images import EXTENSIONS, FileSource
 from tfssl.data.maps import same_size
 from tfssl.data.source import Source
@@ -165,15 +166,14 @@ def images_of_folder(folder):
 
 def read_indices(path):
     """The numbers that an indexed or gray PNG holds, int32 (H, W); a palette is not applied."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
-            if image.mode not in ("P", "L", "1", "I;16", "I"):
-                raise SourceError(f"mask {str(path)!r} is {image.mode}; masks are indexed or gray images")
-            return np.asarray(image).astype(np.int32)
-    except (OSError, SyntaxError) as error:
+        with open_image(path) as image:
+            mode, numbers = image.mode, np.asarray(image)
+    except ValueError as error:
         raise SourceError(f"mask {str(path)!r} cannot be read: {error}") from None
+    if mode not in ("P", "L", "1", "I;16", "I"):
+        raise SourceError(f"mask {str(path)!r} is {mode}; masks are indexed or gray images")
+    return numbers.astype(np.int32)
 
 
 def _split_names(root, kind, split):
