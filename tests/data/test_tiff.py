@@ -103,7 +103,7 @@ def test_alpha(photometric, kind):
 
 def test_subsampled_color_is_refused_where_it_would_be_misread():
     data = write_tiff(plain_values(YCBCR), YCBCR, tags=[(530, "H", [2, 2])])
-    with pytest.raises(ValueError, match="a TIFF of YCbCr.*reduced color"):
+    with pytest.raises(ValueError, match=r"a TIFF of YCbCr.*reduced color"):
         decode_image(data)
 
 

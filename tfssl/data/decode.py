@@ -106,20 +106,20 @@ def _opened(data):
     if isinstance(data, (str, os.PathLike)):
         check_file(data)
     try:
-        return _opened_bytes(data) if isinstance(data, bytes) else Image.open(data, formats=FORMATS)
+        return _pillow(data)
     except Image.DecompressionBombError:
         raise
     except Exception:
         start = _content(data, 8)
         if start == mending.PNG:
-            return _opened_bytes(mending.bare_png(_content(data)))
+            return _pillow(mending.bare_png(_content(data)))
         if start[:4] in tiff.SIGNATURES:
-            return tiff.open_patched(_content(data), _opened_bytes)
+            return tiff.open_patched(_content(data), _pillow)
         raise
 
 
-def _opened_bytes(data):
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+def _pillow(data):
+    return Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
 
 
 def _content(data, size=-1):
@@ -192,7 +192,7 @@ def _continued(image):
         return None
     versions = []
     for data in mending.continued_jpegs(_content(image.fp)) or ():
-        versions.append(_opened_bytes(data))
+        versions.append(_pillow(data))
         if image.decoderconfig:  # decoded at a reduced scale
             versions[-1].draft(None, [side // image.decoderconfig[0] for side in versions[-1].size])
         versions[-1].load()

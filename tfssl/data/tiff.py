@@ -7,7 +7,7 @@ from PIL import Image, TiffImagePlugin
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-_BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES = 258, 259, 262, 266, 277
+_BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _ORIENTATION, _SAMPLES = 258, 259, 262, 266, 274, 277
 _RESOLUTION, _PLANAR, _COLORS, _FORMAT, _SUBSAMPLING = (282, 283), 284, 320, 339, 530
 _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
 _UNSIGNED, _SIGNED = 1, 2
@@ -21,6 +21,8 @@ def prepare(image):
     tags = image.tag_v2
     big = tags.prefix == b"MM"
     bits, apart = _first(tags, _BITS, 1), tags.get(_PLANAR, 1) == 2
+    if tags.get(_ORIENTATION) in (5, 6, 7, 8) and image.tile:
+        image.load_seek = image.fp.seek  # else Pillow maps the file into memory with width and height exchanged
     raw = bool(image.tile) and image.tile[0].codec_name == "raw"
     if raw and image.mode == "YCbCr" and (apart or tuple(tags.get(_SUBSAMPLING, (2, 2))) != (1, 1)):
         raise ValueError(f"{describe(tags)}, of reduced color or with its channels apart, is not read; save it as RGB")

@@ -109,7 +109,8 @@ def inpaint_paths(inputs, out, predictor, *, mask="center", **options):
     """Fill holes of files, folders and globs into a folder, and draw masked | filled | truth of each.
 
     Outside of the hole every pixel is that of the input until it is encoded: PNG keeps it, JPEG changes it as it always
-    does. So is the color profile, if it is one of RGB or gray that can be written; CMYK becomes sRGB. The images beside each other are below ``out/sheets/``.
+    does. A color profile of RGB or gray stays with them; CMYK becomes sRGB. The images beside each other are below
+    ``out/sheets/``.
 
     Args:
         inputs, out, **options: as :func:`tfssl.data.jobs.run_jobs`, also what it returns and raises.
