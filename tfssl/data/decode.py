@@ -173,10 +173,11 @@ def _loaded(image):
         tiff.prepare(image)
         image.load()
         return tiff.finish(image)
+    file = getattr(image, "fp", None)
     try:
         image.load()
     except OSError:
-        whole = _continued(image) if image.format == "JPEG" else None
+        whole = _continued(image, file) if image.format == "JPEG" and file else None
         if whole is None:
             raise
         return whole
@@ -186,12 +187,13 @@ def _loaded(image):
     return image
 
 
-def _continued(image):
-    """A JPEG without a proper end, if what there is of it determines all of its pixels; else None."""
-    if image.fp is None:
-        return None
+def _continued(image, file):
+    """A JPEG without a proper end, if what there is of it determines all of its pixels; else None.
+
+    ``file`` is what it was opened from; Pillow may have closed it.
+    """
     versions = []
-    for data in mending.continued_jpegs(_content(image.fp)) or ():
+    for data in mending.continued_jpegs(_content(image.filename if file.closed else file)) or ():
         versions.append(_pillow(data))
         if image.decoderconfig:  # decoded at a reduced scale
             versions[-1].draft(None, [side // image.decoderconfig[0] for side in versions[-1].size])
