@@ -313,8 +313,9 @@ def colorize(
     """Colorize one image at its own size.
 
     Args:
-        image: a path, encoded bytes, a ``PIL.Image``, or an array (H, W), (H, W, 1) or (H, W, 3), uint8 or float
-            in [0, 1]. The colors of a color image are ignored, only its lightness is used.
+        image: a path, encoded bytes, a ``PIL.Image`` of any mode, read as the file it was opened from (orientation,
+            color profile, transparency over white), or an array (H, W), (H, W, 1) or (H, W, 3), uint8 or float in
+            [0, 1]. The colors of a color image are ignored, only its lightness is used.
         model: see :func:`load`.
         temperature: T of the annealed mean in (0, 1]: lower is more vivid, 1 most cautious. None is the model's.
 
@@ -331,18 +332,16 @@ def colorize(
     from tfssl.color.colorize import colorize_image
     from tfssl.data.images import array_to_image, decode_image
 
-    if isinstance(image, (str, bytes, os.PathLike)):
-        path = None if isinstance(image, bytes) else as_path("image", image)
+    if isinstance(image, (str, bytes, os.PathLike, Image.Image)):
+        path = as_path("image", image) if isinstance(image, (str, os.PathLike)) else None
         try:
-            found = decode_image(image if path is None else path)
+            found = decode_image(image if path is None else path, srgb=True)
         except ValueError as error:
             raise SourceError(f"`image`{'' if path is None else f' {str(path)!r}'} cannot be read: {error}") from None
     elif isinstance(image, np.ndarray):
         found = array_to_image(image)
-    elif isinstance(image, Image.Image):
-        found = image
     else:
         raise ArgumentError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(source, state)
     sizes = {"image_size": method.image_size, "stride": method.output_stride}
-    return colorize_image(predict, found.convert("RGB"), temperature=temperature, **sizes)
+    return colorize_image(predict, found, temperature=temperature, **sizes)

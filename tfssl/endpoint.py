@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from PIL import Image
 
+from tfssl.data.decode import open_image
 from tfssl.errors import ModelError
 
 TOLERANCE = {"float32": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
@@ -138,8 +139,13 @@ def _checked(value, spec):
 def _arrays(value):
     value = np.asarray(value)
     if value.dtype.kind in "OS":
-        return [np.asarray(Image.open(io.BytesIO(data)), np.float64) for data in value.ravel()]
+        return [_pixels(data) for data in value.ravel()]
     return [value.astype(np.float64)]
+
+
+def _pixels(data):
+    with open_image(data) as image:
+        return np.asarray(image, np.float64)
 
 
 def sample_images(longest=None, count=None):
@@ -154,7 +160,7 @@ def sample_images(longest=None, count=None):
 
     images = []
     for i, path in enumerate([*builtin_photographs(), *builtin_gray_photographs()][:count]):
-        with Image.open(path) as image:
+        with open_image(path) as image:
             images.append(image.convert("RGB"))
         if longest is not None:
             images[-1].thumbnail((longest - 8 * i, longest - 8 * i))

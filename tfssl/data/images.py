@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfssl.data.decode import array_to_image, check_header, decode_image
+from tfssl.data.decode import array_to_image, check_file, check_header, decode_image
 from tfssl.data.listing import EXTENSIONS, PathSource, expand, short, taken
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
@@ -42,6 +42,7 @@ class FileSource(PathSource, ImageSource):
         return {"image": decode_image(self.paths[index], min_size=self.min_size)}
 
     def read(self, index):
+        check_file(self.paths[index])
         with open(self.paths[index], "rb") as file:
             return file.read()
 

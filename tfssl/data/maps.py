@@ -6,7 +6,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from tfssl.data.decode import FORMATS, MAX_PIXELS, check_header
+from tfssl.data.decode import MAX_PIXELS, check_file, open_image
 from tfssl.data.orientation import upright
 from tfssl.files import check_zip
 
@@ -23,6 +23,7 @@ def read_map(path, *, swapped=False):
         swapped: the two bytes of each value of a PGM are the wrong way round.
     """
     ending = os.path.splitext(path)[1].lower()
+    check_file(path)
     if os.path.getsize(path) == 0:
         raise ValueError("the map's file is empty")
     try:
@@ -34,8 +35,7 @@ def read_map(path, *, swapped=False):
         elif ending in (".pgm", ".pfm"):
             values = _read_netpbm(path, swapped)
         else:
-            check_header(path)
-            with Image.open(path, formats=FORMATS) as image:
+            with open_image(path) as image:
                 values = np.asarray(upright(image))
     except ValueError:
         raise

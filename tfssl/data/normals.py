@@ -6,9 +6,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from tfssl.data.decode import FORMATS, check_header
+from tfssl.data.decode import check_file, open_image
 from tfssl.data.listing import check_inside
 from tfssl.data.orientation import annotation_turn, check_unturned, turn
 from tfssl.data.voc import SplitImages, images_of_folder
@@ -86,6 +85,7 @@ def write_normals(path, normals):
 
 def _read_array(path):
     try:
+        check_file(path)
         vectors = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise SourceError(f"normals {str(path)!r} cannot be read: {error}") from None
@@ -96,11 +96,10 @@ def _read_array(path):
 
 def _read_png(path):
     try:
-        check_header(path)
         check_unturned(path, "normals would point elsewhere then")
         high = _unpacked(path, "B")
         low = _unpacked(path, "L")
-    except (OSError, SyntaxError, ValueError) as error:
+    except ValueError as error:
         raise SourceError(f"normals {str(path)!r} cannot be read: {error}") from None
     return (256.0 * high + low) / 32767.5 - 1.0
 
@@ -108,7 +107,7 @@ def _read_png(path):
 def _unpacked(path, order):
     """One byte of each number of an RGB PNG, (H, W, 3): of 16 bits Pillow keeps the first, or the last if it is told
     that they are little-endian; of 8 bits there is one, which stands for both (255 is 65535)."""
-    with Image.open(path, formats=FORMATS) as image:
+    with open_image(path) as image:
         if image.mode not in ("RGB", "RGBA"):
             raise ValueError(f"it is {image.mode}, normals are RGB")
         image.tile = [tile._replace(args=str(tile.args).replace(";16B", f";16{order}")) for tile in image.tile]

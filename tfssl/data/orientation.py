@@ -8,9 +8,9 @@ import contextlib
 import os
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, ImageOps
 
-from tfssl.data.decode import FORMATS
+from tfssl.data.decode import open_image
 
 # What makes the stored pixels upright: swap x and y, then mirror left to right, then top to bottom.
 _TURNS = {
@@ -25,13 +25,10 @@ def read_layout(path):
 
     ValueError with the reason if it cannot be opened. Orientations that do not exist count as 1.
     """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            orientation = _orientation(image)
-            turned = image.format == "TIFF" and orientation > 4  # Pillow gives the upright size of these
-            return image.size[::-1] if turned else image.size, orientation
-    except Exception as error:  # on damaged files Pillow's readers raise almost anything
-        raise ValueError(f"the image cannot be opened ({' '.join(str(error).split())})") from error
+    with open_image(path) as image:
+        orientation = _orientation(image)
+        turned = image.format == "TIFF" and orientation > 4  # Pillow gives the upright size of these
+        return image.size[::-1] if turned else image.size, orientation
 
 
 def _orientation(image):

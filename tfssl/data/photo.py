@@ -8,9 +8,10 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags
 
-from tfssl.data.decode import FORMATS, decode_image
+from tfssl.data.decode import is_gray, open_image, pixels_of
+from tfssl.data.profiles import reversible
 from tfssl.files import writing
 
 _LAYOUT = ExifTags.Base
@@ -27,6 +28,7 @@ _STORAGE_TAGS = {
 }
 _MAX_EXIF = 65_533  # bytes of one JPEG segment
 _SRGB = 1
+_MAX_RESOLUTION = 65_535  # dots per inch, that a JPEG can hold
 
 QUALITY = 95
 """Above it files grow fast and nothing visible is gained."""
@@ -56,27 +58,40 @@ class Header:
 def read_header(path):
     """Format and size of an image file without decoding it; an empty :class:`Header` where that fails."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path) as image:
             return Header(image.format, image.size)
-    except Exception:  # decoding will say what is wrong with it
+    except ValueError:  # decoding will say what is wrong with it
         return Header()
 
 
-def decode_photo(path, *, min_size=None, keep_alpha=False):
+def decode_photo(path, *, min_size=None, keep_alpha=False, keep_profile=False):
     """Decode a file to upright 8-bit sRGB, converting from its own color profile where it has one.
 
     Arguments and errors as :func:`tfssl.data.decode.decode_image`.
 
+    Args:
+        keep_profile: leave the pixels as they are if their profile can be written back, and keep it in the metadata.
+
     Returns:
         ``(image, metadata)``: a ``PIL.Image`` of mode RGB or RGBA, and the keywords for :func:`save_photo`: its
-        EXIF with Orientation 1 and without thumbnail, its resolution.
+        EXIF with Orientation 1 and without thumbnail, its resolution, perhaps its profile.
     """
-    data = Path(path).read_bytes()
-    image = decode_image(data, min_size=min_size, keep_alpha=keep_alpha)
-    with Image.open(io.BytesIO(data), formats=FORMATS) as source:
-        profile, exif = source.info.get("icc_profile"), _exif_of(source, image.size)
-        metadata = {"exif": exif, "dpi": source.info.get("dpi")}
-    return (_to_srgb(image, profile) if profile else image), {k: v for k, v in metadata.items() if v}
+    with open_image(path, min_size=min_size) as source:
+        profile = source.info.get("icc_profile") if keep_profile else None
+        kept = bool(profile) and reversible(profile, gray=is_gray(source))
+        image = pixels_of(source, keep_alpha=keep_alpha, srgb=not kept)
+        exif = _exif_of(source, image.size)
+    metadata = {"exif": exif, "dpi": _resolution(source.info.get("dpi")), "icc_profile": profile if kept else None}
+    return image, {k: v for k, v in metadata.items() if v}
+
+
+def _resolution(dpi):
+    """(x, y) in dots per inch as files can hold it; None for nonsense, which says nothing about the pixels."""
+    try:
+        x, y = (float(value) for value in dpi)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return (x, y) if all(1 <= value <= _MAX_RESOLUTION for value in (x, y)) else None
 
 
 def save_photo(rows, size, path, *, threads=1, **metadata):
@@ -129,22 +144,6 @@ def _exif_of(source, size):
     except Exception:  # EXIF is often damaged; an image is worth more than its metadata
         return None
     return data if len(data) <= _MAX_EXIF else None
-
-
-def _to_srgb(image, profile):
-    """Convert to sRGB; ``image`` itself if the profile is sRGB already, not of RGB or gray, or unreadable."""
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = profile.profile.xcolor_space.strip()
-        if space not in ("RGB", "GRAY") or "sRGB" in ImageCms.getProfileDescription(profile):
-            return image
-        pixels = image.getchannel(0) if space == "GRAY" else image.convert("RGB")
-        converted = ImageCms.profileToProfile(pixels, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    if image.mode == "RGBA":
-        converted.putalpha(image.getchannel("A"))
-    return converted
 
 
 def encode_jpeg(rows, size, threads=1, **metadata):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfssl.data.decode import FORMATS, check_header
+from tfssl.data.decode import open_image
 from tfssl.data.images import FileSource
 from tfssl.data.listing import EXTENSIONS, check_inside, lines_of, printable
 from tfssl.data.orientation import annotation_turn, read_layout, turn, turn_boxes, upright
@@ -179,18 +179,14 @@ def images_of_folder(folder):
 
 def read_indices(path):
     """The numbers that an indexed or gray PNG holds, int32 (H, W); a palette is not applied, its own orientation is."""
-    from PIL import Image
-
     try:
-        check_header(path)
-        with Image.open(path, formats=FORMATS) as image:
-            if image.mode not in ("P", "L", "1", "I;16", "I"):
-                raise SourceError(f"mask {str(path)!r} is {image.mode}; masks are indexed or gray images")
-            return np.asarray(upright(image)).astype(np.int32)
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, SourceError):
-            raise
+        with open_image(path) as image:
+            mode, numbers = image.mode, np.asarray(upright(image))
+    except ValueError as error:
         raise SourceError(f"mask {str(path)!r} cannot be read: {error}") from None
+    if mode not in ("P", "L", "1", "I;16", "I"):
+        raise SourceError(f"mask {str(path)!r} is {mode}; masks are indexed or gray images")
+    return numbers.astype(np.int32)
 
 
 def _split_names(root, kind, split):

@@ -184,7 +184,7 @@ def distance(networks, photo, *, out, tap=None, image_size=96, cells=3):
 def read_photo(photo, name):
     """A ``PIL.Image`` in RGB of a path, encoded bytes or ``PIL.Image``, which errors call ``name``."""
     try:
-        return photo.convert("RGB") if isinstance(photo, Image.Image) else decode_image(photo)
+        return decode_image(photo)
     except (ValueError, OSError) as error:
         raise SourceError(f"`photo` cannot be read ({error}). Received: photo={str(name)!r}") from None
 

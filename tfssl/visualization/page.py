@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jinja2
 from PIL import Image
 
+from tfssl.data.decode import open_image
 from tfssl.files import write_json, write_text
 
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
@@ -100,7 +101,7 @@ class Figure:
     def encoded(self):
         """``(address, width, height)``, in pixels of the page: plots are drawn at a higher resolution."""
         data, kind = self._data()
-        with Image.open(io.BytesIO(data)) as opened:
+        with open_image(data) as opened:
             scale = min(1.0, 96 / opened.info.get("dpi", (96,))[0]) if kind == "png" else 1.0
             size = [round(length * scale) for length in opened.size]
             if kind == "png" and len(data) > _LARGE:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tfssl.data.decode import open_image
 from tfssl.errors import ConfigError
 from tfssl.ops.masks import FILL, center_mask, pattern_mask, pattern_noise, random_blocks, random_region
 
@@ -43,10 +44,10 @@ def load_shapes(folder):
     found = []
     for path in sorted(Path(folder).rglob("*.png")):
         try:
-            with Image.open(path, formats=("PNG",)) as image:
+            with open_image(path) as image:
                 numbers = np.asarray(image if image.mode in ("P", "L") else image.convert("L"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"`shapes`: {str(path)!r} cannot be read: {' '.join(str(error).split())}") from None
+        except ValueError as error:
+            raise ConfigError(f"`shapes`: {str(path)!r} cannot be read: {error}") from None
         found += [_cut_out(numbers == k) for k in np.unique(numbers) if k not in (0, _UNLABELED)]
     found = tuple(shape for shape in found if shape.sum() >= _SMALLEST_SHAPE)
     if not found:

@@ -12,6 +12,7 @@ from PIL import Image
 from tfssl.data.decode import decode_image
 from tfssl.data.jobs import run_jobs
 from tfssl.data.photo import decode_photo, save_photo
+from tfssl.data.profiles import from_srgb, to_srgb
 from tfssl.errors import ConfigError, ModelError
 from tfssl.methods.context_encoder.fill import compiled_filler, hole_fraction, square_around
 from tfssl.ops.masks import random_blocks
@@ -108,7 +109,8 @@ def inpaint_paths(inputs, out, predictor, *, mask="center", **options):
     """Fill holes of files, folders and globs into a folder, and draw masked | filled | truth of each.
 
     Outside of the hole every pixel is that of the input until it is encoded: PNG keeps it, JPEG changes it as it always
-    does. The images beside each other are below ``out/sheets/``.
+    does. A color profile of RGB or gray stays with them; CMYK becomes sRGB. The images beside each other are below
+    ``out/sheets/``.
 
     Args:
         inputs, out, **options: as :func:`tfssl.data.jobs.run_jobs`, also what it returns and raises.
@@ -144,11 +146,16 @@ def inpaint_paths(inputs, out, predictor, *, mask="center", **options):
 
 
 def _fill_file(job, hole_of, predictor, out):
-    image, metadata = decode_photo(job.source, keep_alpha=job.target.suffix.lower() == ".png")
+    keep_alpha = job.target.suffix.lower() == ".png"
+    image, metadata = decode_photo(job.source, keep_alpha=keep_alpha, keep_profile=True)
     hole = hole_of(job.source, (image.height, image.width))
-    rgb = np.asarray(image.convert("RGB"))
+    own, profile = image.convert("RGB"), metadata.get("icc_profile")
+    rgb = np.asarray(to_srgb(own, profile, gray=True) if profile else own)
     filled = predictor(rgb, hole)
     result = Image.fromarray(filled)
+    if profile:  # outside the hole the file's own pixels, whose colors its profile explains
+        result = from_srgb(result, profile, gray=True)
+        result.paste(own.convert(result.mode), mask=Image.fromarray(~hole))
     if image.mode == "RGBA":
         result.putalpha(image.getchannel("A"))
     save_photo(lambda top, bottom: result.crop((0, top, result.width, bottom)), result.size, job.target, **metadata)

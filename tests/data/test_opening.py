@@ -1,0 +1,93 @@
+"""Every image is opened in one place: formats, size and what is no file at all are looked at before anything else."""
+
+import ast
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tfssl
+from tfssl.data.decode import check_header, decode_image, open_image
+from tfssl.data.images import FileSource
+from tfssl.data.maps import read_map
+from tfssl.data.normals import read_normals
+from tfssl.data.photo import decode_photo, read_header
+from tfssl.data.voc import read_indices
+from tfssl.errors import ConfigError
+from tfssl.methods.context_encoder.data import load_shapes
+from tfssl.methods.context_encoder.inpaint import read_mask
+
+PACKAGE = Path(tfssl.__file__).parent
+OPENERS = ("open", "open_mask", "imread", "load_img", "imdecode")
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+
+READERS = [
+    decode_image,
+    check_header,
+    decode_photo,
+    lambda path: FileSource((str(path),)).read(0),
+    lambda path: FileSource((str(path),)).example(0),
+    lambda path: read_map(str(path)),
+    read_normals,
+    read_indices,
+    lambda path: read_mask(Path(path), (9, 9)),
+    tfssl.colorize,
+]
+
+
+def test_images_are_opened_in_one_place():
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in OPENERS:
+                owner = ast.unparse(node.func.value)
+                if owner == "Image" or node.func.attr != "open":
+                    found.append((path.relative_to(PACKAGE).as_posix(), ast.unparse(node.func)))
+    assert found == [("data/decode.py", "Image.open")]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+@pytest.mark.parametrize("reader", READERS)
+def test_what_is_no_file_is_refused_at_once(tmp_path, kind, reader, monkeypatch):
+    """A pipe named .jpg would be waited for until somebody writes into it."""
+    monkeypatch.chdir(tmp_path)
+    if kind == "pipe":
+        os.mkfifo("a.png")
+    elif kind == "device":
+        os.symlink("/dev/zero", "a.png")
+    else:
+        server = socket.socket(socket.AF_UNIX)
+        server.bind("a.png")
+        server.close()
+    with pytest.raises(ValueError, match=r"a pipe, a socket or a device|no mask") as caught:
+        reader("a.png")
+    assert "\n" not in str(caught.value)
+    assert read_header("a.png").format is None
+
+
+@pytest.mark.parametrize("reader", [reader for number, reader in enumerate(READERS) if number != 3])
+def test_formats_that_are_not_read_stay_closed(tmp_path, reader, monkeypatch):
+    """Pillow would start Ghostscript for the first."""
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: pytest.fail("Ghostscript was started"))
+    Image.new("RGB", (9, 9)).save(tmp_path / "b.png", "PPM")
+    (tmp_path / "a.png").write_bytes(POSTSCRIPT)
+    for name in ("a.png", "b.png"):
+        with pytest.raises(ValueError, match="not a JPEG, PNG"):
+            reader(tmp_path / name)
+
+
+def test_shapes_are_read_from_allowed_formats(tmp_path):
+    (tmp_path / "a.png").write_bytes(POSTSCRIPT)
+    with pytest.raises(ConfigError, match="not a JPEG, PNG"):
+        load_shapes(str(tmp_path))
+
+
+def test_the_reason_is_that_of_the_reader(tmp_path):
+    """What a caller raises while an image is open keeps its kind where it is for users."""
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(ConfigError, match="mine"), open_image(tmp_path / "a.png"):
+        raise ConfigError("mine")
