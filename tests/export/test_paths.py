@@ -19,7 +19,7 @@ def test_an_export_below_a_name_of_glob_characters_loads_and_passes_its_check(ex
     assert check([str(folder)]) == 0, capsys.readouterr().out
     _, network = tfssl.load(str(folder))
     for ours, theirs in zip(network.weights, model.weights, strict=True):
-        np.testing.assert_array_equal(ours, np.asarray(theirs).astype(np.float16))  # as they are stored
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-6)  # most are stored in float16
 
 
 def test_an_export_can_be_written_there(method, model, tmp_path, monkeypatch):
