@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tfssl
 from tfssl.cli import main
+from tfssl.errors import ModelError
 from tfssl.export.savedmodel import GraphModel, export_savedmodel, plain_path
 from tfssl.export.serving import WARMUP, read_warmup
 from tfssl.export.tflite import run_tflite
@@ -23,6 +24,8 @@ def test_an_export_below_a_name_of_glob_characters_is_read(exported, tmp_path, m
     lightness = {"lightness": np.full((1, 64, 64, 1), 50, np.float32)}
     with GraphModel(folder / "1") as served:
         assert served.run("predict_ab", lightness)["ab"].shape == (1, 64, 64, 2)
+        with pytest.raises(ModelError, match="did you mean `predict_ab`"):
+            served.run("predictab", lightness)
     assert len(read_warmup(folder / "1" / WARMUP)) == 3
     (answer,) = run_tflite(folder / "colorizer_int8.tflite", "predict_ab", [lightness])
     assert answer["ab"].shape == (1, 64, 64, 2)

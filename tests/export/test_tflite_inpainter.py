@@ -124,7 +124,7 @@ def test_weights_of_another_network_are_noticed(inpainter, tmp_path):
     with pytest.raises(ModelError, match=r"output filled differs from the Keras model by .* more than 0\.01 for int8"):
         list(answers())
     report["tflite"][name]["signature"] = "fill"
-    with pytest.raises(ModelError, match="there is no endpoint 'fill', only inpaint_bytes, predict"):
+    with pytest.raises(ModelError, match="no endpoint 'fill'; there are: inpaint_bytes, predict"):
         list(tflite_steps(copy, report)[1][1]())
 
 
