@@ -1,5 +1,8 @@
 """Endpoints: their sample inputs, and how errors are measured and judged."""
 
+import os
+import subprocess
+import sys
 import types
 
 import keras
@@ -8,6 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfssl import methods
 from tfssl.backbones import Encoder
 from tfssl.endpoint import TOLERANCE, Endpoint, absolute, encode, feature_endpoints, inside, relative, sample_images
 from tfssl.errors import ModelError
@@ -86,3 +90,14 @@ def test_encoders_of_every_modality_have_samples(modality, shapes, sample):
     assert all(value.shape == sample and value.dtype == np.float32 and value.std() > 0 for value in calls[0].values())
     for i, value in enumerate(calls[0].values()):
         np.testing.assert_allclose(answer[f"mean{i}"], value.mean(axis=1), atol=1e-5)
+
+
+def test_tensors_of_wrong_shapes_are_errors_and_never_end_the_server(root):
+    """All numeric signatures of all methods, in a process of its own: an abort is no exception."""
+    program = [sys.executable, str(root / "tests" / "export" / "wrong_shapes.py")]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, f"after {lines[-1:]}: {done.stderr[-500:]}"
+    assert [line for line in lines if not line.endswith("refuses")] == []
+    assert {line.split()[0] for line in lines} == set(methods.names())

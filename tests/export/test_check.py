@@ -167,7 +167,7 @@ def test_a_warm_up_for_another_signature_is_named(copy):
     from tfssl.export.serving import write_warmup
 
     write_warmup(copy / "1" / WARMUP, "colorizer", [("classify", {"lightness": 1.0})])
-    with pytest.raises(ModelError, match="no signature 'classify'; there are colorize_bytes, predict_ab"):
+    with pytest.raises(ModelError, match="no signature 'classify'; there are: colorize_bytes, predict_ab"):
         list(check_warmup(copy / "1"))
     write_warmup(copy / "1" / WARMUP, "colorizer", [("predict_ab", {"luminance": 1.0})])
     with pytest.raises(ModelError, match=r"takes lightness\. Received: luminance"):

@@ -35,7 +35,7 @@ def test_the_report_describes_the_folder(exported, method):
     default = served["signatures"]["serving_default"]
     assert default == served["signatures"]["colorize_bytes"]
     assert default["inputs"] == {"image_bytes": {"dtype": "string", "shape": [None]}}
-    assert default["outputs"] == {"png_bytes": {"dtype": "string", "shape": [None]}}
+    assert default["outputs"] == {key: {"dtype": "string", "shape": [None]} for key in ("png_bytes", "status")}
     assert 0 < served["parity"]["predict_ab"]["ab"]["mean_abs"] <= 0.05
 
 

@@ -18,6 +18,12 @@ from tfssl.export.tflite import export_tflite, run_tflite
 from tfssl.methods import Colorization, ContextEncoder
 
 KINDS = ["none", "float16", "dynamic", "int8"]
+
+
+def file_of(kind):
+    return f"context_encoder_{'float32' if kind == 'none' else kind}.tflite"
+
+
 SMALL = {"network": "small", "resize": 40, "crop_size": 32, "overlap": 2}
 METHODS = {mask: ContextEncoder(mask=mask, **SMALL) for mask in ("blocks", "center")}
 
@@ -52,7 +58,7 @@ def answers_of(path, method, model, pictures=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_report_and_answers(inpainter, model, kind):
-    name = f"context_encoder_{kind}.tflite"
+    name = file_of(kind)
     entry = read_report(inpainter)["tflite"][name]
     assert (entry["signature"], entry["side"], entry["parity"]["images"]) == ("predict", 32, 13)
     assert list(entry["inputs"].items()) == [
@@ -97,7 +103,7 @@ def test_its_check_passes(inpainter):
     assert all(finding.passed for finding in findings), "\n".join(map(str, findings))
     text = "\n".join(map(str, findings))
     for kind in KINDS:
-        assert f"context_encoder_{kind}.tflite: runs in LiteRT; filled within" in text
+        assert f"{file_of(kind)}: runs in LiteRT; filled within" in text
     assert "1 x 32 x 32 x 1, 1 x 32 x 32 x 3 -> 1 x 32 x 32 x 3" in text
 
 
@@ -118,7 +124,7 @@ def test_weights_of_another_network_are_noticed(inpainter, tmp_path):
     with pytest.raises(ModelError, match=r"output filled differs from the Keras model by .* more than 0\.01 for int8"):
         list(answers())
     report["tflite"][name]["signature"] = "fill"
-    with pytest.raises(ModelError, match="there is no endpoint 'fill', only inpaint_bytes, predict"):
+    with pytest.raises(ModelError, match="no endpoint 'fill'; there are: inpaint_bytes, predict"):
         list(tflite_steps(copy, report)[1][1]())
 
 

@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from tfssl.errors import ModelError, TfsslError
+from tfssl.errors import ModelError, TfsslError, suggest
 from tfssl.options import as_path
 
 OPERATORS = "operators"
@@ -270,7 +270,7 @@ def _check_tflite_answers(path, entry, report, served):
 
     endpoints, trained = served()
     if entry["signature"] not in endpoints:
-        raise ModelError(f"there is no endpoint {entry['signature']!r}, only {', '.join(endpoints)}")
+        raise ModelError(f"no endpoint {entry['signature']!r}; {suggest(entry['signature'], endpoints, 'there are')}")
     endpoint = endpoints[entry["signature"]]
     calls = endpoint.samples(sample_images(count=IMAGES), entry["side"])
     answers = run_tflite(path, entry["signature"], calls)

@@ -114,7 +114,7 @@ def write_export(out, method, model, names, *, overwrite):
     old = _claim(out, who, names, overwrite)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{out.name}-unfinished-", dir=out.parent))
+        stage = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out.parent))
     except OSError as error:
         raise ModelError(f"`out` {str(out)!r} cannot be written: {error.strerror}") from None
     try:

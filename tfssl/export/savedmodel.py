@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfssl.backbones import Encoder
 from tfssl.endpoint import MAX_MEGAPIXELS, sample_images
-from tfssl.errors import ConfigError, ModelError
+from tfssl.errors import ConfigError, ModelError, suggest
 from tfssl.export.folder import read_method, read_report, served_name, write_export
 from tfssl.export.network import StoredNetwork, network_from_values, served_network
 from tfssl.export.serving import CONFIG, WARMUP, write_config, write_warmup
@@ -154,7 +154,7 @@ class GraphModel:
         """Run a signature: ``{input: array} -> {output: array}``."""
         signature = self.signatures.get(name)
         if signature is None:
-            raise ModelError(f"no signature {name!r}; there are {', '.join(sorted(self.signatures))}")
+            raise ModelError(f"no signature {name!r}; {suggest(name, sorted(self.signatures), 'there are')}")
         if set(inputs) != set(signature.inputs):
             raise ModelError(f"signature {name} takes {', '.join(signature.inputs)}. Received: {', '.join(inputs)}")
         feed = {signature.inputs[key].name: value for key, value in inputs.items()}
