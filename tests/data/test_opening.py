@@ -2,7 +2,10 @@
 
 import ast
 import os
+import resource
 import socket
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from PIL import Image
 
 import tfssl
+from tests.data.tiff_writer import write_tiff
 from tfssl.data.decode import check_header, decode_image, open_image
 from tfssl.data.images import FileSource
 from tfssl.data.maps import read_map
@@ -91,3 +95,48 @@ def test_the_reason_is_that_of_the_reader(tmp_path):
     Image.fromarray(np.zeros((3, 3), np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(ConfigError, match="mine"), open_image(tmp_path / "a.png"):
         raise ConfigError("mine")
+
+
+def png_header(width, height):
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body)) + END
+
+
+END = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+BOMBS = {
+    "png": png_header(11_000, 10_000),
+    "larger png": png_header(60_000, 60_000),
+    "gif": b"GIF89a" + struct.pack("<HHBBB", 65_000, 65_000, 0x80, 0, 0) + bytes(6) + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0;",
+    "gif frame": b"GIF89a"
+    + struct.pack("<HHBBB", 9, 9, 0x80, 0, 0)
+    + bytes(6)
+    + b",\0\0\0\0\xe8\xfd\xe8\xfd\0\2\2D\1\0;",
+    "bmp": b"BM" + struct.pack("<IIIIiiHHIIiiII", 154, 0, 54, 40, 50_000, 50_000, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(99),
+    "tiff": write_tiff(np.zeros((2, 2, 3), np.uint8), 2, tags=[(256, "L", [50_000]), (257, "L", [50_000])]),
+    "tiff, white is 0": write_tiff(np.zeros((2, 2), np.int16), 0, tags=[(256, "L", [50_000]), (257, "L", [50_000])]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_sizes_are_checked_before_anything_is_decoded(tmp_path, bomb, monkeypatch):
+    """By every reader: the Python call, the command line, masks, labels, maps."""
+    monkeypatch.setattr(Image, "_getdecoder", lambda *_: pytest.fail("decoding began"))
+    path = tmp_path / "a.png"
+    path.write_bytes(BOMBS[bomb])
+    for number, reader in enumerate(READERS):
+        if number != 3:
+            with pytest.raises(ValueError, match="more than the limit of 100"):
+                reader(path)
+    with pytest.raises(ValueError, match="more than the limit of 100"):
+        tfssl.colorize(BOMBS[bomb])
+    assert read_header(path).format is None
+
+
+def test_tiles_of_a_tiff_are_no_larger_than_the_image_allows(tmp_path):
+    tags = [(322, "L", [50_000]), (323, "L", [50_000]), (324, "L", [8]), (325, "L", [9])]
+    data = write_tiff(np.zeros((2, 2, 3), np.uint8), 2, compression="deflate", tags=tags)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=r".+"):
+        decode_image(data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB; all of it would be 7 GB

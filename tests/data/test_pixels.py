@@ -162,6 +162,16 @@ def test_a_profile_counts_by_what_it_does():
         np.testing.assert_array_equal(to_array(profile), np.asarray(COLORS))
 
 
+def test_a_converted_image_does_not_carry_its_old_profile():
+    """Converted again, or saved by Pillow with it, its colors would be wrong."""
+    buffer = io.BytesIO()
+    COLORS.save(buffer, "PNG", icc_profile=rgb_profile(1.0))
+    once = decode_image(buffer.getvalue(), srgb=True)
+    assert decode_image(once, srgb=True).tobytes() == once.tobytes()
+    once.save(buffer := io.BytesIO(), "PNG")
+    assert decode_image(buffer.getvalue(), srgb=True).tobytes() == once.tobytes()
+
+
 def to_array(profile, image=COLORS):
     buffer = io.BytesIO()
     image.save(buffer, "PNG", icc_profile=profile)

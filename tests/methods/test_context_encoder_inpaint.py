@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.data.profiles import gray_profile, rgb_profile
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.methods import ContextEncoder
 from tfssl.methods.context_encoder.fill import complete, fill_hole, square_around
@@ -202,6 +203,33 @@ class TestFiles:
         assert (after[hole] != before[hole]).any()
         with Image.open(tmp_path / "out" / SHEETS / "a.png.png") as sheet:
             assert sheet.width > 3 * 60
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+    @pytest.mark.parametrize("ending", [".png", ".jpg"])
+    def test_color_profile(self, tmp_path, mode, ending):
+        """Outside the hole the pixels and the profile of the file; inside it the color that was predicted in sRGB."""
+        profile = gray_profile(1.0) if mode in ("L", "LA") else rgb_profile(1.0)
+        photo().convert(mode).save(tmp_path / "a.png", icc_profile=profile)
+        painted().save(tmp_path / "mask.png")
+        seen = []
+
+        def predictor(rgb, hole):
+            seen.append(rgb)
+            return np.where(hole[..., None], np.uint8(188), rgb)
+
+        format = ending[1:]
+        report = inpaint_paths(
+            [tmp_path / "a.png"], tmp_path / "out", predictor, mask=tmp_path / "mask.png", format=format
+        )
+        assert not report.failed
+        with Image.open(tmp_path / "a.png") as before, Image.open(tmp_path / "out" / f"a{ending}") as after:
+            assert after.info["icc_profile"] == profile
+            before, after = np.asarray(before.convert("RGBA")).astype(int), np.asarray(after.convert("RGBA"))
+        hole = np.asarray(painted()) > 0
+        change = np.abs(after - before)[..., :3]
+        assert change[~hole].max() == 0 if ending == ".png" else change[~hole].mean() < 2
+        assert np.abs(after[hole][..., :3].mean() - 128) < 2  # linear light of 188
+        assert (seen[0].astype(int) - before[..., :3]).mean() > 20, "the network sees sRGB"
 
     def test_masks_by_name_and_drawn_ones(self, inpainter, tmp_path):
         (tmp_path / "in").mkdir(), (tmp_path / "masks").mkdir()

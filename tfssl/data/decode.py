@@ -60,10 +60,14 @@ def pixels_of(image, *, keep_alpha=False, srgb=False):
     image = _upright(_loaded(image))
     profile = image.info.get("icc_profile") if srgb else None
     image = _with_info(_to_8_bits(image), image)
-    if profile and image.mode == "CMYK":
-        image = _with_info(to_srgb(image, profile), image)
-    rgb = _to_rgb(image, keep_alpha)
-    return _with_info(to_srgb(rgb, profile, gray=is_gray(image)), rgb) if profile else rgb
+    if not profile:
+        return _to_rgb(image, keep_alpha)
+    stored = image if image.mode == "CMYK" else _to_rgb(image, keep_alpha)
+    converted = to_srgb(stored, profile, gray=is_gray(image))
+    if converted is stored:
+        return _to_rgb(stored, keep_alpha)
+    _with_info(converted, stored).info.pop("icc_profile", None)
+    return converted
 
 
 def is_gray(image):

@@ -101,6 +101,8 @@ def open_patched(data, open_one):
     for patch in (patches, patches | {_PHOTOMETRIC: _BLACK_IS_ZERO})[: 1 + white_is_zero]:
         try:
             image = open_one(_patched(data, patch))
+        except Image.DecompressionBombError:
+            raise
         except Exception:  # as on opening any file; the reason follows
             continue
         if _PHOTOMETRIC in patch:
