@@ -29,8 +29,8 @@ def rest_request(pictures):
 
 
 def rest_response(body):
-    """The PNGs of a REST answer: outputs whose names end in ``_bytes`` come as ``{"b64": ...}``."""
-    return [base64.b64decode(prediction["b64"]) for prediction in body["predictions"]]
+    """``[(PNG, status), ...]`` of a REST answer: outputs whose names end in ``_bytes`` come as ``{"b64": ...}``."""
+    return [(base64.b64decode(p["png_bytes"]["b64"]), p["status"]) for p in body["predictions"]]
 
 
 def colorize_rest(url, model, pictures, timeout=60.0):
@@ -43,10 +43,11 @@ def colorize_rest(url, model, pictures, timeout=60.0):
         timeout: seconds to wait.
 
     Returns:
-        List of ``bytes``, PNGs as large as the pictures.
+        ``[(PNG, status), ...]``: ``bytes`` of a PNG as large as the picture, and ``"ok"``; of a picture that cannot
+        be read ``b""`` and the reason.
 
     Raises:
-        RuntimeError: with what the server said, if it refuses or cannot be reached.
+        RuntimeError: with what the server said, if it refuses them all or cannot be reached.
     """
     request = urllib.request.Request(
         f"{url.rstrip('/')}/v1/models/{model}:predict",
@@ -86,7 +87,8 @@ def colorize_grpc(address, model, pictures, timeout=60.0):
             response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=timeout)
         except grpc.RpcError as error:
             raise RuntimeError(f"the server answers {error.code().name}: {error.details()}") from None
-    return list(response.outputs["png_bytes"].string_val)
+    status = [text.decode() for text in response.outputs["status"].string_val]
+    return list(zip(response.outputs["png_bytes"].string_val, status, strict=True))
 
 
 def main(arguments=None):
@@ -102,7 +104,9 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     call, address = (colorize_rest, options.rest) if options.rest else (colorize_grpc, options.grpc)
     try:
-        (picture,) = call(address, options.model, [options.input.read_bytes()], options.timeout)
+        ((picture, status),) = call(address, options.model, [options.input.read_bytes()], options.timeout)
+        if status != "ok":
+            raise RuntimeError(f"{options.input}: {status}")
         options.output.write_bytes(picture)
     except (OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)

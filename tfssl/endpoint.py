@@ -16,6 +16,12 @@ TOLERANCE = {"float32": 1e-3, "float16": 0.05, "dynamic": 0.3, "int8": 1.0}
 """Largest mean error of an answer by the kind of the stored weights: in units of ab, or of the mean magnitude of
 features."""
 
+MAX_MEGAPIXELS = 25.0
+"""Largest image that an export decodes unless told otherwise: a few kilobytes can claim any size."""
+
+STATUS = "status"
+"""Output of an endpoint that takes files: ``"ok"``, or why there is no answer."""
+
 _PARALLEL = 4  # images of a batch that are decoded, worked on and encoded at a time
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
@@ -58,6 +64,8 @@ class Endpoint:
         error: ``(call, expected, actual) -> array`` of errors of one output, see :func:`absolute`.
         mobile: height and width in pixels of the .tflite file that holds it by default; None if none can: it takes
             float32 (B, H, W, C), and gives float32. The first such endpoint of a method is the one that does.
+        max_megapixels: largest image that is decoded of an endpoint that takes files; ``function`` has it as an
+            argument. None for the others.
     """
 
     function: Callable
@@ -67,6 +75,17 @@ class Endpoint:
     unit: str = "units"
     error: Callable = absolute
     mobile: int | None = None
+    max_megapixels: float | None = None
+
+    def __call__(self, *inputs):
+        """The function of inputs whose rank and fixed sizes are checked in the graph: servers do not check them."""
+        checked = [_checked(value, spec) for value, spec in zip(inputs, self.signature, strict=True)]
+        options = {} if self.max_megapixels is None else {"max_megapixels": self.max_megapixels}
+        return self.function(*checked, **options)
+
+    def limited(self, max_megapixels):
+        """The same endpoint with another largest image, if it takes files."""
+        return self if self.max_megapixels is None else dataclasses.replace(self, max_megapixels=max_megapixels)
 
     def answers(self, calls, run=None):
         """Answers to calls, dicts of arrays: of the function, or of another one that takes inputs by name."""
@@ -74,20 +93,22 @@ class Endpoint:
             import tensorflow as tf
 
             def run(**call):
-                return self.function(*(tf.constant(call[spec.name]) for spec in self.signature))
+                return self(*(tf.constant(call[spec.name]) for spec in self.signature))
 
         return [{key: np.asarray(value) for key, value in run(**call).items()} for call in calls]
 
     def deviations(self, calls, wanted, answers):
         """``{output: {"mean_abs": ..., "max_abs": ...}}`` over all calls; ModelError if outputs or shapes differ.
 
-        Encoded images are compared as pixels.
+        Encoded images are compared as pixels, texts must be the same. Exports of earlier versions have no status.
         """
         apart = {}
         for call, want, got in zip(calls, wanted, answers, strict=True):
-            if set(want) != set(got):
+            if set(want) - {STATUS} != set(got) - {STATUS}:
                 raise ModelError(f"outputs {sorted(got)} instead of {sorted(want)}")
-            for name in want:
+            if STATUS in got and list(want[STATUS]) != list(got[STATUS]):
+                raise ModelError(f"status {list(got[STATUS])} instead of {list(want[STATUS])}")
+            for name in set(want) - {STATUS}:
                 for a, b in zip(_arrays(want[name]), _arrays(got[name]), strict=True):
                     if a.shape != b.shape:
                         raise ModelError(f"output {name} has shape {b.shape} instead of {a.shape}")
@@ -106,6 +127,12 @@ class Endpoint:
                 raise ModelError(
                     f"{what}output {output} differs from the Keras model by {mean}, more than {limit:g} for {kind}{fix}"
                 )
+
+
+def _checked(value, spec):
+    import tensorflow as tf
+
+    return tf.ensure_shape(value, spec.shape)
 
 
 def _arrays(value):
@@ -152,27 +179,47 @@ def rgb(image, size=None):
     return np.asarray(image, np.float32)[None] / 255.0
 
 
-def file_endpoint(function, names, samples):
-    """An endpoint of encoded images of any sizes, ``names`` of string (N,) -> ``png_bytes``, string (N,).
+def file_endpoint(function, names, samples, refuse=None):
+    """An endpoint of encoded images of any sizes, ``names`` of string (N,) -> ``png_bytes``, ``status`` likewise.
 
-    ``function`` makes an image of one or several, float32 (H, W, 3), sRGB in [0, 1].
+    An image that cannot be read fails alone: its PNG is empty, and its status the reason instead of ``"ok"``.
+
+    Args:
+        function: makes an image of one or several; all are uint8 (H, W, 3), sRGB.
+        names: of the inputs, each ends in ``_bytes``.
+        samples: see :class:`Endpoint`.
+        refuse: function of the same images that gives the reason why they are refused, a scalar string tensor, or "".
     """
     import tensorflow as tf
 
-    from tfssl.data.decode_graph import decode_rgb, encode_png
+    from tfssl.data.decode_graph import OK, decode_rgb, encode_png
 
-    def png_bytes(*files):
-        pngs = tf.map_fn(
-            lambda one: encode_png(function(*map(decode_rgb, one))),
+    def one(files, max_megapixels):
+        images, status = [], OK
+        for name, data in reversed(list(zip(names, files, strict=True))):
+            pixels, found = decode_rgb(data, max_megapixels)
+            images.insert(0, pixels)
+            what = f"{name.removesuffix('_bytes')}: " if len(names) > 1 else ""
+            status = tf.where(tf.equal(found, OK), status, tf.strings.join([what, found]))
+        if refuse is not None:
+            reason = tf.cond(tf.equal(status, OK), lambda: refuse(*images), lambda: "")
+            status = tf.where(tf.equal(reason, ""), status, reason)
+        png = tf.cond(tf.equal(status, OK), lambda: encode_png(function(*images)), lambda: tf.constant(b""))
+        return {"png_bytes": png, STATUS: status}
+
+    def answer(*files, max_megapixels):
+        text = tf.TensorSpec((), tf.string)
+        return tf.map_fn(
+            lambda parts: one(parts, max_megapixels),
             files,
-            fn_output_signature=tf.TensorSpec((), tf.string),
+            fn_output_signature={"png_bytes": text, STATUS: text},
             parallel_iterations=None if tf.executing_eagerly() else _PARALLEL,
         )
-        return {"png_bytes": pngs}
 
     specs = tuple(tf.TensorSpec((None,), tf.string, name=name) for name in names)
     # Rounding flips single levels now and then.
-    return Endpoint(png_bytes, specs, samples, tolerance={"float32": 0.05}, unit="levels")
+    tolerance = {"float32": 0.05}
+    return Endpoint(answer, specs, samples, tolerance, unit="levels", max_megapixels=MAX_MEGAPIXELS)
 
 
 def feature_endpoints(network):

@@ -1,12 +1,14 @@
 """Files that appear whole or not at all, and their fingerprints."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
 import secrets
 import time
+import zipfile
 from pathlib import Path
 
 from tfssl.errors import ConfigError
@@ -16,7 +18,10 @@ try:
 except ImportError:  # Windows: nothing abandoned is removed
     fcntl = None  # type: ignore[assignment]
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _YOUNG = 5.0  # seconds
+_INFLATED = 2**28  # bytes that any archive may hold,
+_EXPANSION = 20  # and a larger one so many times its own size: Keras and NumPy store arrays as they are
 
 
 @contextlib.contextmanager
@@ -46,6 +51,20 @@ def writing(path, mode="wb", **options):
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(unfinished)):
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
+
+
+@contextlib.contextmanager
+def disk_errors(path):
+    """What TensorFlow or a library says of a disk that takes no more, as the OSError that it is; it names ``path``."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.OpError, OSError) as error:
+        code = next((code for code in _DISK if os.strerror(code) in str(error)), None)
+        if code is None:
+            raise
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def _lock(descriptor):
@@ -97,6 +116,29 @@ def write_json(path, value):
 def read_json(path):
     """The content of a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def check_zip(path):
+    """Refuse a zip archive (.keras, .npz) by its directory alone; nothing is unpacked.
+
+    Raises:
+        ValueError: a few megabytes claim gigabytes, a name leads elsewhere, or one comes twice.
+        zipfile.BadZipFile: it is no zip archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    names = [member.filename for member in members]
+    odd = [n for n in names if n.startswith("/") or ".." in n.split("/") or "\\" in n]
+    odd += [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
+    if odd:
+        raise ValueError(f"its member {odd[0]!r} leads elsewhere or comes twice")
+    refuse_inflated(sum(member.file_size for member in members), os.path.getsize(path), "it unpacks to")
+
+
+def refuse_inflated(inflated, size, what):
+    """ValueError if something of ``size`` bytes becomes ``inflated``, far more than arrays can be packed."""
+    if inflated > max(_INFLATED, _EXPANSION * size):
+        raise ValueError(f"{what} {inflated / 1e6:.0f} MB from {size / 1e6:.1f} MB: refused unread")
 
 
 def sha256(path):

@@ -1,10 +1,14 @@
 """Rebuild the shipped colorizer: one command, from photo archives to savedmodels/colorizer.
 
 python tools/build_colorizer.py --shared ARCHIVES --work WORK
+python tools/build_colorizer.py --export-again
 
 Unpacks the archives, keeps photographs out, trains configs/colorization/colorizer.yaml (resuming WORK/run if it was
 interrupted), chooses share and temperature of the decoding on half of the kept-out photographs, exports, checks the
 export, measures it on all kept-out photographs and on the untouched half, and writes MANIFEST.json.
+
+With --export-again nothing is trained or measured: the weights that ship are exported by the present code, and what
+MANIFEST.json says of the files is brought up to date.
 """
 
 import argparse
@@ -23,6 +27,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "colorization" / "colorizer.yaml"
 TARGET = ROOT / "savedmodels" / "colorizer"
+MANIFEST = "MANIFEST.json"
 
 HELD_OUT = 500
 TRAINING_ARCHIVES = (
@@ -86,12 +91,8 @@ def fingerprint(folder):
 
 def manifest(config, folders, run, decoding, metrics, untouched):
     """What is in the package: how it was made, of what, and how good it is."""
-    import keras
-    import tensorflow as tf
+    from tfssl.export.folder import fingerprints
 
-    import tfssl as package
-
-    files = sorted(p for p in TARGET.rglob("*") if p.is_file() and p.name != "MANIFEST.json")
     effective = config.to_dict() | {"data": "train"}
     return {
         "name": "colorizer",
@@ -115,20 +116,29 @@ def manifest(config, folders, run, decoding, metrics, untouched):
         "metrics": metrics,
         "metrics_untouched_half": untouched,
         "machine": {"platform": platform.platform(), "processor": processor()},
-        "versions": {
-            "tfssl": package.__version__,
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "python": platform.python_version(),
-        },
-        "files": {
-            str(p.relative_to(TARGET)): {
-                "bytes": p.stat().st_size,
-                "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
-            }
-            for p in files
-        },
+        "versions": versions(),
+        "files": fingerprints(TARGET),
     }
+
+
+def versions():
+    import keras
+    import tensorflow as tf
+
+    import tfssl as package
+
+    return {
+        "tfssl": package.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def write_manifest(content):
+    (TARGET / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    total = sum(entry["bytes"] for entry in content["files"].values())
+    print(f"{TARGET}: {total / 1e6:.2f} MB")
 
 
 def count(folder):
@@ -144,9 +154,13 @@ def processor():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True, help="folder with the photo archives (*.tar)")
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument("--shared", type=Path, help="folder with the photo archives (*.tar)")
+    way.add_argument("--export-again", action="store_true", help="export the weights that ship; no training")
     parser.add_argument("--work", type=Path, default=Path("work"), help="scratch folder; keeps the run, so it resumes")
     arguments = parser.parse_args()
+    if arguments.export_again:
+        return export_again()
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     folders = prepare(arguments.shared, work)
@@ -164,7 +178,6 @@ def publish(folders, run, work):
     """Measure, export and describe a finished run."""
     from tfssl.api import load
     from tfssl.config import load_config
-    from tfssl.export import export_savedmodel, export_tflite
     from tfssl.methods.colorization.calibrate import choose_decoding, undo_rebalancing
     from tfssl.training.runs import load_run
 
@@ -185,10 +198,7 @@ def publish(folders, run, work):
     undo_rebalancing(method, model, fraction)
     method = method.model_copy(update={"temperature": temperature})
 
-    shutil.rmtree(TARGET, ignore_errors=True)
-    export_savedmodel(method, model, TARGET, weights="float16")
-    export_tflite(method, model, TARGET, quantize="dynamic")
-    tfssl("check-export", TARGET)
+    export(method, model)
 
     # Measured on what ships, not on what it was made from.
     method, model = load(str(TARGET))
@@ -196,10 +206,36 @@ def publish(folders, run, work):
         method.evaluate(model, heldout, out=work / "evaluation").flat(),
         method.evaluate(model, untouched, out=work / "evaluation_untouched").flat(),
     ]
-    content = manifest(config, folders, run, decoding, *metrics)
-    (TARGET / "MANIFEST.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    total = sum(entry["bytes"] for entry in content["files"].values())
-    print(f"{TARGET}: {total / 1e6:.2f} MB; sheets in {work / 'evaluation'}")
+    write_manifest(manifest(config, folders, run, decoding, *metrics))
+    print(f"sheets in {work / 'evaluation'}")
+
+
+def export(method, model):
+    from tfssl.export import export_savedmodel, export_tflite
+
+    shutil.rmtree(TARGET, ignore_errors=True)
+    export_savedmodel(method, model, TARGET, weights="float16")
+    export_tflite(method, model, TARGET, quantize="dynamic")
+    tfssl("check-export", TARGET)
+
+
+def export_again():
+    """Export the weights that ship. They are stored in float16, so that the measurements stay true of them."""
+    from tfssl.api import load
+    from tfssl.export.folder import fingerprints
+
+    content = json.loads((TARGET / MANIFEST).read_text(encoding="utf-8"))
+    method, model = load(str(TARGET))
+    before = [variable.numpy() for variable in model.variables]
+    export(method, model)
+    for one, other in zip(before, load(str(TARGET))[1].variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+    again = {
+        "date": datetime.date.today().isoformat(),
+        "command": "python tools/build_colorizer.py --export-again",
+        "versions": versions(),
+    }
+    write_manifest(content | {"exported_again": again, "files": fingerprints(TARGET)})
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
@@ -111,15 +112,39 @@ def test_a_damaged_model_config(exported, tmp_path, old, new, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("operator", ["EagerPyFunc", "MyCustomOp"])
+@pytest.mark.parametrize(
+    "operator", ["EagerPyFunc", "MyCustomOp", "ReadFile", "WriteFile", "MatchingFiles", "SaveV2", "TFRecordDatasetV2"]
+)
 def test_a_foreign_operator_is_named(copy, operator):
     saved = SavedModel()
     path = copy / "1" / "saved_model.pb"
     saved.ParseFromString(path.read_bytes())
     saved.meta_graphs[0].graph_def.library.function[0].node_def[0].op = operator
     path.write_bytes(saved.SerializeToString())
-    with pytest.raises(ModelError, match=f"not TensorFlow core operators.*: {operator}$"):
+    with pytest.raises(ModelError, match=f": {operator}; nothing of it was run"):
         list(check_operators(copy / "1"))
+
+
+def test_nothing_runs_of_a_graph_with_a_foreign_operator(copy):
+    path = copy / "1" / "saved_model.pb"
+    path.write_bytes(path.read_bytes().replace(b"EncodePng", b"WriteFile"))
+    findings = check_export(copy)
+    assert [(f.passed, f.text.partition(":")[0]) for f in findings] == [(False, "files"), (False, "operators")]
+
+
+@pytest.mark.parametrize("name", ["../precious", "/etc/hostname", "1/../../precious"])
+def test_names_that_lead_out_of_the_folder_are_refused(copy, name):
+    precious = copy.parent / "precious"
+    precious.write_text("mine")
+    report = json.loads((copy / "export.json").read_text())
+    for change in ({"files": {name: {}}}, {"tflite": {name: {"quantize": "none", "side": 1, "signature": "f"}}}):
+        (copy / "export.json").write_text(json.dumps(report | change))
+        with pytest.raises(ModelError, match="lies outside of the export"):
+            read_report(copy)
+    (copy / "export.json").write_text(json.dumps(report | {"savedmodel": report["savedmodel"] | {"version": "../1"}}))
+    with pytest.raises(ModelError, match="version"):
+        read_report(copy)
+    assert precious.read_text() == "mine"
 
 
 def test_python_functions_do_not_pass(tmp_path):
@@ -150,8 +175,12 @@ def test_a_warm_up_for_another_signature_is_named(copy):
 
 
 def test_a_bad_picture_fails_in_words(exported):
-    with GraphModel(exported / "1") as served, pytest.raises(ModelError, match="colorize_bytes fails: Unknown image"):
-        served.run("colorize_bytes", {"image_bytes": [b"no picture"]})
+    with GraphModel(exported / "1") as served:
+        answer = served.run("colorize_bytes", {"image_bytes": [b"no picture"]})
+        assert answer["status"].tolist() == [b"not a JPEG, PNG, BMP, GIF or WebP file"]
+        for shape in ((64, 64, 1), (1, 64, 64, 2), ()):
+            with pytest.raises(ModelError, match="predict_ab fails: "):
+                served.run("predict_ab", {"lightness": np.zeros(shape, np.float32)})
 
 
 def test_a_damaged_tflite_is_named(copy):

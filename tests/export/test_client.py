@@ -71,7 +71,9 @@ def rest_handler(served):
                 answer = served.run(body.get("signature_name", "serving_default"), {"image_bytes": pictures})
             except ModelError as error:
                 return self.answer(400, {"error": str(error)})
-            encoded = [{"b64": base64.b64encode(data).decode()} for data in answer["png_bytes"]]
+            # Of several outputs each prediction is an object with all of them.
+            pairs = zip(answer["png_bytes"], answer["status"], strict=True)
+            encoded = [{"png_bytes": {"b64": base64.b64encode(p).decode()}, "status": s.decode()} for p, s in pairs]
             return self.answer(200, {"predictions": encoded})
 
         def answer(self, status, body):
@@ -109,15 +111,23 @@ def call(request, client, rest_url, grpc_address):
 def test_a_batch_of_different_sizes_and_formats(call, served, pictures):
     files = [encode(p, f) for p, f in zip(pictures, ("JPEG", "PNG", "BMP", "GIF", "WEBP"), strict=True)]
     results = call("colorizer", files)
-    assert [Image.open(io.BytesIO(data)).size for data in results] == [p.size for p in pictures]
-    assert results == list(served.run("colorize_bytes", {"image_bytes": files})["png_bytes"])
+    assert [Image.open(io.BytesIO(data)).size for data, _ in results] == [p.size for p in pictures]
+    assert [data for data, _ in results] == list(served.run("colorize_bytes", {"image_bytes": files})["png_bytes"])
+    assert {status for _, status in results} == {"ok"}
 
 
-def test_what_the_server_refuses_is_said_in_words(call, pictures):
+def test_what_the_server_refuses_is_said_in_words(call, client, pictures, tmp_path, capsys):
     with pytest.raises(RuntimeError, match=r"(?i)servable not found"):
         call("nonsense", [encode(pictures[0])])
-    with pytest.raises(RuntimeError, match="Unknown image file format"):
-        call("colorizer", [b"no picture"])
+    reason = "not a JPEG, PNG, BMP, GIF or WebP file"
+    assert [(bool(data), status) for data, status in call("colorizer", [b"no picture", encode(pictures[0])])] == [
+        (False, reason),
+        (True, "ok"),
+    ]
+    source, target = tmp_path / "in.jpg", tmp_path / "out.png"
+    source.write_bytes(b"no picture")
+    assert client.main([*call.options, str(source), str(target)]) == 1 and not target.exists()
+    assert capsys.readouterr().err == f"error: {source}: {reason}\n"
 
 
 def test_the_command_line_writes_a_png(call, client, pictures, tmp_path, capsys):
@@ -138,7 +148,7 @@ def test_no_server_is_one_line(client, pictures):
 
 def test_a_grpc_answer_larger_than_the_default_limit_arrives(client, grpc_address):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1400, 1400), dtype=np.uint8)).convert("RGB")
-    (result,) = client.colorize_grpc(grpc_address, "colorizer", [encode(noise, "JPEG")])
+    ((result, _),) = client.colorize_grpc(grpc_address, "colorizer", [encode(noise, "JPEG")])
     assert len(result) > 4 * 2**20 and Image.open(io.BytesIO(result)).size == noise.size
 
 
@@ -147,7 +157,8 @@ def test_the_json_round_trip(client, pictures):
     sent = json.loads(json.dumps(client.rest_request(data)))
     assert sent["signature_name"] == "colorize_bytes"
     assert [base64.b64decode(instance["b64"]) for instance in sent["instances"]] == data
-    assert client.rest_response({"predictions": sent["instances"]}) == data
+    predictions = [{"png_bytes": instance, "status": "ok"} for instance in sent["instances"]]
+    assert client.rest_response({"predictions": predictions}) == [(png, "ok") for png in data]
 
 
 def test_the_service_speaks_the_other_signature_too(grpc_address):

@@ -32,7 +32,7 @@ def test_both_formats_are_written_and_checked(plain, tmp_path):
     export_tflite(method, model, tmp_path / "out")
     findings = check_export(tmp_path / "out")
     assert all(finding.passed for finding in findings), "\n".join(map(str, findings))
-    assert findings[-1].text.startswith("context_encoder_none.tflite: runs in LiteRT; filled within")
+    assert findings[-1].text.startswith("context_encoder_float32.tflite: runs in LiteRT; filled within")
 
 
 @pytest.mark.parametrize("kind", ["float16", "dynamic", "int8"])

@@ -1,11 +1,14 @@
 """The colorizer's endpoints: formats, sizes, the lightness they keep, and agreement with the other ways to colorize."""
 
 import io
+import resource
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tfssl.color.colorize import colorize_image
 from tfssl.color.predict import compiled_predictor
@@ -17,8 +20,7 @@ from tfssl.ops.color import rgb_to_lab, rgb_to_lightness
 
 def colorize(endpoints, files):
     return [
-        Image.open(io.BytesIO(data))
-        for data in endpoints["colorize_bytes"].function(tf.constant(files))["png_bytes"].numpy()
+        Image.open(io.BytesIO(data)) for data in endpoints["colorize_bytes"](tf.constant(files))["png_bytes"].numpy()
     ]
 
 
@@ -27,8 +29,16 @@ def endpoints(method, model):
     return method.serving(model)
 
 
+def saved(picture, format, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
 def decoded(data):
-    return np.round(decode_rgb(tf.constant(data)).numpy() * 255).astype(np.uint8)
+    pixels, status = decode_rgb(tf.constant(data), max_megapixels=1)
+    assert status == b"ok"
+    return pixels.numpy()
 
 
 def test_the_default_is_the_one_that_takes_files(endpoints):
@@ -44,7 +54,7 @@ def test_five_formats_of_five_sizes_in_one_batch(endpoints, pictures):
 
 
 def test_an_empty_batch_gives_an_empty_answer(endpoints):
-    assert endpoints["colorize_bytes"].function(tf.constant([], tf.string))["png_bytes"].shape == (0,)
+    assert endpoints["colorize_bytes"](tf.constant([], tf.string))["png_bytes"].shape == (0,)
 
 
 def test_lightness_is_kept_where_no_color_was_clipped(endpoints, pictures):
@@ -96,16 +106,97 @@ def test_of_an_animation_the_first_frame_is_taken():
     assert (decoded(buffer.getvalue()) == (255, 0, 0)).all()
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", encode(Image.new("RGB", (64, 64)), "JPEG")[:200]])
-def test_a_damaged_file_is_an_error_of_the_request(endpoints, data):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        colorize(endpoints, [data])
+def test_a_damaged_file_fails_alone_and_says_why(endpoints):
+    good = encode(Image.new("RGB", (30, 20), "gray"))
+    files = [good, b"", b"no picture", encode(Image.new("RGB", (64, 64)), "JPEG")[:200], good[: len(good) // 2], good]
+    answer = endpoints["colorize_bytes"](tf.constant(files))
+    none = b"not a JPEG, PNG, BMP, GIF or WebP file"
+    assert answer["status"].numpy().tolist() == [b"ok", none, none, b"a damaged JPEG", b"a damaged PNG", b"ok"]
+    assert [bool(png) for png in answer["png_bytes"].numpy()] == [True, False, False, False, False, True]
 
 
-def test_a_decompression_bomb_is_refused(monkeypatch):
-    monkeypatch.setattr("tfssl.data.decode_graph.MAX_PIXELS", 99)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="megapixels"):
-        decode_rgb(tf.constant(encode(Image.new("RGB", (10, 10)))))
+def test_an_animated_webp_is_refused_for_the_decoder_would_write_outside_of_its_memory(endpoints):
+    frames = [Image.new("RGB", (6, 5), color) for color in ("red", "blue")]
+    files = [saved(frames[0], "WEBP", save_all=True, append_images=frames[1:]), saved(frames[0], "WEBP")]
+    answer = endpoints["colorize_bytes"](tf.constant(files))
+    assert answer["status"].numpy().tolist() == [b"an animated WebP", b"ok"]
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP", "GIF", "WEBP"])
+def test_a_file_cut_off_anywhere_is_damaged_and_never_an_error(format):
+    data = encode(Image.fromarray(np.random.default_rng(6).integers(0, 256, (5, 6, 3), dtype=np.uint8)), format)
+    read = tf.function(lambda d: decode_rgb(d, 1), input_signature=[tf.TensorSpec((), tf.string)])
+    for end in {*range(64), *range(64, len(data) - 1, 37)} & set(range(len(data) - 1)):
+        pixels, status = read(tf.constant(data[:end]))
+        assert (status == b"ok") == (pixels.shape[0] > 0)
+
+
+def declaring(data, at, size):
+    return data[:at] + size + data[at + len(size) :]
+
+
+HUGE = {
+    "PNG": (16, b"\x00\x00\xea\x60" * 2),
+    "BMP": (18, b"\x60\xea\x00\x00" * 2),
+    "GIF": (6, b"\xe8\xfd" * 2),
+}
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP", "GIF", "WEBP"])
+def test_what_is_too_large_is_refused_by_its_header_before_anything_is_decoded(monkeypatch, format):
+    data = encode(Image.new("RGB", (1100, 1000)), format)
+    if format in HUGE:
+        data = declaring(data, *HUGE[format])
+    monkeypatch.setattr(tf.io, "decode_image", lambda *_, **__: pytest.fail("decoded"))
+    read = tf.autograph.experimental.do_not_convert(lambda: decode_rgb(tf.constant(data), max_megapixels=1))
+    pixels, status = read()
+    assert pixels.shape == (0, 0, 3) and status.numpy().endswith(b" pixels is more than the limit of 1 megapixels")
+
+
+def test_a_few_kilobytes_that_claim_half_a_billion_pixels_take_no_memory():
+    rows = zlib.compressobj(9)
+    width = height = 23100
+    content = b"".join(rows.compress(bytes(1 + (width + 7) // 8)) for _ in range(height)) + rows.flush()
+    header = struct.pack(">2I5B", width, height, 1, 0, 0, 0, 0)  # one bit a pixel
+    chunks = [(b"IHDR", header), (b"IDAT", content), (b"IEND", b"")]
+    parts = (struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks)
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    assert len(data) < 70_000
+    read = tf.function(lambda d: decode_rgb(d, 25), input_signature=[tf.TensorSpec((), tf.string)])
+    read(tf.constant(b""))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read(tf.constant(data))[1].numpy().startswith(b"23100x23100 pixels is more than the limit")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # kilobytes; decoded it is 1.6 GB
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_images_stand_upright_as_pillow_turns_them(format, orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    picture = Image.fromarray(np.kron(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40, np.ones((16, 16), np.uint8)))
+    data = saved(picture, format, exif=exif.tobytes(), **({"lossless": True} if format == "WEBP" else {}))
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"), int)
+    found = decoded(data).astype(int)
+    assert found.shape == expected.shape and np.abs(found - expected).max() <= 2
+
+
+def test_cmyk_is_no_negative_and_a_declared_color_is_transparent():
+    picture = Image.fromarray(np.random.default_rng(5).integers(0, 256, (9, 7, 3), dtype=np.uint8))
+    data = encode(Image.new("CMYK", (16, 16), (10, 200, 30, 0)), "JPEG")
+    unmarked = data.replace(data[data.index(b"\xff\xee") :][:16], b"")
+    for cmyk in (data, unmarked):
+        expected = np.asarray(Image.open(io.BytesIO(cmyk)).convert("RGB"), int)
+        assert np.abs(decoded(cmyk) - expected).max() <= 3
+    found = decoded(saved(picture, "PNG", transparency=picture.getpixel((0, 0))))
+    assert (found[0, 0] == 255).all() and (found[1:] == np.asarray(picture)[1:]).all()
+
+
+def test_a_gif_has_the_size_of_its_canvas_and_its_own_background():
+    buffer = io.BytesIO()
+    Image.new("P", (4, 3), 1).save(buffer, "GIF")
+    data = declaring(buffer.getvalue(), 6, b"\x0a\x00\x08\x00")
+    assert decoded(data).shape == (8, 10, 3)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +215,6 @@ def test_strips_and_single_pixels_are_colorized(endpoints):
 
 def test_predict_ab_takes_any_size_and_batch(endpoints):
     lightness = np.random.default_rng(0).uniform(0, 100, (2, 21, 35, 1)).astype(np.float32)
-    ab = endpoints["predict_ab"].function(tf.constant(lightness))["ab"].numpy()
+    ab = endpoints["predict_ab"](tf.constant(lightness))["ab"].numpy()
     assert ab.shape == (2, 21, 35, 2) and ab.dtype == np.float32
     assert ab.std(axis=(1, 2)).min() > 0.5, "the network of these tests must not answer the same everywhere"

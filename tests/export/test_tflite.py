@@ -52,7 +52,7 @@ def test_int8_computes_in_integers_but_decodes_in_float(exported):
 @pytest.mark.parametrize(("quantize", "limit"), [("none", 1e-3), ("float16", 0.05), ("dynamic", 0.3)])
 def test_error_against_the_keras_model(method, model, lightness, tmp_path, quantize, limit):
     report = export_tflite(method, model, tmp_path, quantize=quantize, image_size=64)
-    path = tmp_path / f"colorizer_{quantize}.tflite"
+    path = tmp_path / f"colorizer_{quantize.replace('none', 'float32')}.tflite"
     entry = report["tflite"][path.name]
     assert entry["parity"]["ab"]["mean_abs"] <= limit and entry["parity"]["images"] == 13
     assert entry["signature"] == "predict_ab" and entry["inputs"]["lightness"]["shape"] == [1, 64, 64, 1]
@@ -90,7 +90,7 @@ def test_the_order_of_representative_pictures_does_not_matter(method, model, tmp
 def test_a_model_that_answers_nan_is_refused(method, lively, tmp_path):
     broken = lively(method.model())
     broken.get_layer("scores").bias.assign(np.full(313, np.nan))
-    with pytest.raises(ModelError, match=r"colorizer_none\.tflite: output ab differs from the Keras model by nan"):
+    with pytest.raises(ModelError, match=r"colorizer_float32\.tflite: output ab differs from the Keras model by nan"):
         export_tflite(method, broken, tmp_path / "out", image_size=64)
     assert list(tmp_path.iterdir()) == []
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, report_skipped
+from tfssl.errors import ConfigError
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
 
@@ -21,8 +22,11 @@ def export(
     run: Annotated[str, typer.Argument(help="A run directory, or a shipped model's name.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     format: Annotated[str, typer.Option(help="savedmodel or tflite.")] = "savedmodel",
-    quantize: Annotated[str, typer.Option(help="For tflite: none, float16, dynamic or int8.")] = "none",
-    data: Annotated[str, typer.Option(help="Representative images for int8.")] = "builtin",
+    quantize: Annotated[str, typer.Option(help="none, float16; with tflite also dynamic or int8.")] = "none",
+    data: Annotated[str | None, typer.Option(help="Representative images, for int8 only; default builtin.")] = None,
+    max_megapixels: Annotated[
+        float | None, typer.Option(help="Largest image that a SavedModel decodes; default 25.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
 ):
     """Write a SavedModel for TensorFlow Serving or a .tflite file for phones.
@@ -31,12 +35,18 @@ def export(
     """
     check_choice("--format", format, _FORMATS)
     check_choice(f"--quantize with --format {format}", quantize, _FORMATS[format])
-    check_data(data)
+    if data is not None and quantize != "int8":
+        raise ConfigError(f"--data {data} is read for --quantize int8 only; leave it out")
+    if max_megapixels is not None and format != "savedmodel":
+        raise ConfigError(f"--max-megapixels goes with --format savedmodel only. Received: --format {format}")
+    check_data(data or "builtin")
     find_model(run)
 
     from tfssl.export import export_run
 
-    report = export_run(run, out, format=format, quantize=quantize, representative=data, overwrite=overwrite)
+    options: dict = {} if max_megapixels is None else {"max_megapixels": max_megapixels}
+    options |= {} if data is None else {"representative": data}
+    report = export_run(run, out, format=format, quantize=quantize, overwrite=overwrite, **options)
     for line in report:
         typer.echo(line)
 
@@ -47,9 +57,16 @@ def check_export(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Fol
 
     Example: tfssl check-export export/
     """
+    import os
     import subprocess
+    import tempfile
 
-    raise typer.Exit(subprocess.run([sys.executable, "-m", "tfssl.export.check", str(folder)], check=False).returncode)
+    # The child finds the modules that this process finds, but works in a folder where nothing is of use to a stranger.
+    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    command = [sys.executable, "-P", "-m", "tfssl.export.check", str(folder.expanduser().absolute())]
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(command, cwd=scratch, env=os.environ | {"PYTHONPATH": path}, check=False)
+    raise typer.Exit(done.returncode)
 
 
 @prepare.command()

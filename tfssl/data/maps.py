@@ -8,6 +8,7 @@ from PIL import Image
 
 from tfssl.data.decode import FORMATS, MAX_PIXELS, check_header
 from tfssl.data.orientation import upright
+from tfssl.files import check_zip
 
 EXTENSIONS = (".png", ".pgm", ".pfm", ".npy", ".npz", ".tif", ".tiff")
 
@@ -26,6 +27,8 @@ def read_map(path, *, swapped=False):
         raise ValueError("the map's file is empty")
     try:
         if ending in (".npy", ".npz"):
+            if ending == ".npz":
+                check_zip(path)
             values = np.load(path, allow_pickle=False)
             values = values[values.files[0]] if ending == ".npz" else values
         elif ending in (".pgm", ".pfm"):

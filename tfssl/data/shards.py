@@ -15,7 +15,7 @@ from tfssl.data.decode import decode_image
 from tfssl.data.images import FileSource, ImageSource, image_source
 from tfssl.data.tfrecord import Example
 from tfssl.errors import ConfigError, SourceError
-from tfssl.files import writing
+from tfssl.files import disk_errors, writing
 from tfssl.options import as_path
 
 _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG"}
@@ -104,7 +104,7 @@ def _write(encode, total, paths, progress):
     with contextlib.ExitStack() as unfinished, ThreadPoolExecutor(os.cpu_count()) as pool:
         for first, path in enumerate(paths):
             file = unfinished.enter_context(writing(path))
-            with tf.io.TFRecordWriter(file.name) as writer:
+            with disk_errors(path), tf.io.TFRecordWriter(file.name) as writer:
                 indices = range(first, total, len(paths))
                 for start in range(0, len(indices), _CHUNK):
                     chunk = indices[start : start + _CHUNK]

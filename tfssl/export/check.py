@@ -15,10 +15,25 @@ import numpy as np
 from tfssl.errors import ModelError, TfsslError
 from tfssl.options import as_path
 
+OPERATORS = "operators"
+
 IMAGES = 5  # photographs that a signature or a file is run on, each of another size and format
 
-# Registered in the Python package, but not in the C++ server: they call back into a Python process.
-PYTHON_OPERATORS = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "HostConst"}
+# TensorFlow's own groups of operators that compute and nothing else: they open no file, no socket, no process.
+_COMPUTING = frozenset(
+    f"gen_{group}_ops"
+    for group in (
+        *("array", "bitwise", "control_flow", "functional", "image", "linalg", "list", "math", "nn", "parsing"),
+        *("random", "resource_variable", "special_math", "stateless_random", "string"),
+    )
+) | {"gen_stateless_random_ops_v2"}
+_FURTHER = {"Assert", "RestoreV2", "ShardedFilename"}  # variables are restored by the last two
+_IN_MEMORY = {  # of tf.data, with which an endpoint gets over an image that cannot be decoded
+    *("ConcatenateDataset", "DatasetToSingleElement", "IgnoreErrorsDataset", "MapDataset", "TakeDataset"),
+    "TensorDataset",
+}
+_SAVING = {"MergeV2Checkpoints", "SaveV2"}  # allowed where the loader never runs them
+_ELSEWHERE = {"RemoteCall"}
 
 
 class Finding(NamedTuple):
@@ -51,7 +66,11 @@ def check_export(folder):
     findings = list(_attempt("files", functools.partial(_check_files, folder, report)))
     if not steps:
         findings.append(Finding(False, "export.json lists neither a SavedModel nor a .tflite file"))
-    return [*findings, *(finding for name, step in steps for finding in _attempt(name, step))]
+    for name, step in steps:
+        findings += _attempt(name, step)
+        if name == OPERATORS and not findings[-1].passed:
+            break  # nothing of a stranger's graph runs
+    return findings
 
 
 def _attempt(name, step):
@@ -86,7 +105,7 @@ def savedmodel_steps(folder, report):
     version = folder / str(report["savedmodel"]["version"])
     rebuilt = functools.cache(lambda: load_savedmodel(folder))
     return [
-        ("operators", lambda: check_operators(version)),
+        (OPERATORS, lambda: check_operators(version)),
         ("Keras model", lambda: [_describe_model(*rebuilt())]),
         ("signatures", lambda: check_signatures(version, rebuilt)),
         ("warm-up", lambda: check_warmup(version)),
@@ -95,26 +114,52 @@ def savedmodel_steps(folder, report):
 
 
 def check_operators(version):
-    """Every operator of the graph, functions included, is one of TensorFlow's core."""
+    """Every operator of the graph, functions included, is one of TensorFlow's core that computes and nothing else."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-    from tensorflow.python.framework import op_def_registry
 
     saved = SavedModel()
     try:
         saved.ParseFromString((version / "saved_model.pb").read_bytes())
     except Exception as error:
         raise ModelError(f"saved_model.pb cannot be parsed: {error}") from None
-    used = set()
-    for graph in (meta.graph_def for meta in saved.meta_graphs):
-        functions = {function.signature.name for function in graph.library.function}
-        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-        used |= {node.op for node in nodes} - functions
-    foreign = sorted(op for op in used if op in PYTHON_OPERATORS or op_def_registry.get(op) is None)
-    if foreign:
-        raise ModelError(f"not TensorFlow core operators, a model server cannot run them: {', '.join(foreign)}")
+    used, refused = set(), set()
+    for meta in saved.meta_graphs:
+        functions = {function.signature.name: function.node_def for function in meta.graph_def.library.function}
+        save = meta.saver_def.save_tensor_name.partition(":")[0]
+        run = _operators([node for node in meta.graph_def.node if node.name != save], functions)
+        everything = run | _operators([*meta.graph_def.node, *(n for nodes in functions.values() for n in nodes)], {})
+        used |= everything - functions.keys()
+        refused |= {op for op in everything - functions.keys() if not _computes(op) and op not in _SAVING}
+        refused |= run & _SAVING
+    if refused:
+        raise ModelError(
+            f"operators that no export of tfssl holds, or no model server runs: {', '.join(sorted(refused))}; "
+            "nothing of it was run"
+        )
     if not used:
         raise ModelError("saved_model.pb holds no graph")
     yield f"{len(used)} kinds, all of TensorFlow's core"
+
+
+def _operators(nodes, functions):
+    """Operators of nodes and, transitively, of the functions that they name."""
+    found, waiting, seen = set(), list(nodes), set()
+    while waiting:
+        node = waiting.pop()
+        found.add(node.op)
+        values = node.attr.values()
+        named = [v.func.name for v in values] + [f.name for v in values for f in v.list.func] + [node.op]
+        for name in set(named) & functions.keys() - seen:
+            seen.add(name)
+            waiting += functions[name]
+    return found
+
+
+def _computes(operator):
+    import tensorflow as tf
+
+    group = getattr(getattr(tf.raw_ops, operator, None), "__module__", "").rpartition(".")[2]
+    return (group in _COMPUTING or operator in _FURTHER | _IN_MEMORY) and operator not in _ELSEWHERE
 
 
 def _describe_model(method, model):

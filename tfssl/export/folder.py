@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfssl import methods
 from tfssl.config import renamed
 from tfssl.errors import ModelError
-from tfssl.files import read_json, sha256, write_json
+from tfssl.files import disk_errors, read_json, sha256, write_json
 from tfssl.options import as_path
 from tfssl.training.runs import STATISTICS, read_statistics
 
@@ -76,11 +76,24 @@ def read_report(folder):
         required += [(e, key) for e in report.get("tflite", {}).values() for key in ("quantize", "side", "signature")]
         for part, key in required:
             part[key]
+        _check_names(Path(folder), report)
         return {**report, "config": renamed(report["config"], report["method"])}
     except FileNotFoundError:
         raise ModelError(f"{str(folder)!r} is no export: it has no {REPORT}") from None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise ModelError(f"{str(path)!r} is damaged: {' '.join(str(error).split())}") from None
+
+
+def _check_names(folder, report):
+    """Refuse names that lead out of the folder: files are written, removed and read by them."""
+    version = report.get("savedmodel", {}).get("version", 1)
+    if not isinstance(version, int) or version < 1:
+        raise ModelError(f"{str(folder / REPORT)!r} is damaged: version {version!r} is no positive integer")
+    attached = [v for v in report["config"].values() if isinstance(v, str) and v.startswith(f"{ATTACHED}/")]
+    for name in [*report["files"], *report.get("tflite", {}), *attached]:
+        inside = folder.resolve() in (folder / name).resolve().parents
+        if not inside or ".." in Path(name).parts or Path(name).is_absolute():
+            raise ModelError(f"{str(folder / REPORT)!r} names {name!r}, which lies outside of the export")
 
 
 @contextlib.contextmanager
@@ -105,21 +118,22 @@ def write_export(out, method, model, names, *, overwrite):
     except OSError as error:
         raise ModelError(f"`out` {str(out)!r} cannot be written: {error.strerror}") from None
     try:
-        same = old is not None and _same(old, who)
-        report = {**(old if same else {}), **who}
-        yield stage, report
-        attached = _attached(method)
-        if attached or method.statistics:
-            (stage / ATTACHED).mkdir()
-        for key, name in attached.items():
-            shutil.copyfile(getattr(method, key), stage / name)
-        if method.statistics:
-            np.savez(stage / ATTACHED / STATISTICS, **method.statistics)
-        before = {} if old is None else old["files"]
-        kept = {k: v for k, v in before.items() if same and k.split("/")[0] not in names}
-        report["files"] = {**kept, **fingerprints(stage)}
-        write_json(stage / REPORT, report)
-        _publish(stage, out, set(before) - set(report["files"]))
+        with disk_errors(out):
+            same = old is not None and _same(old, who)
+            report = {**(old if same else {}), **who}
+            yield stage, report
+            attached = _attached(method)
+            if attached or method.statistics:
+                (stage / ATTACHED).mkdir()
+            for key, name in attached.items():
+                shutil.copyfile(getattr(method, key), stage / name)
+            if method.statistics:
+                np.savez(stage / ATTACHED / STATISTICS, **method.statistics)
+            before = {} if old is None else old["files"]
+            kept = {k: v for k, v in before.items() if same and k.split("/")[0] not in names}
+            report["files"] = {**kept, **fingerprints(stage)}
+            write_json(stage / REPORT, report)
+            _publish(stage, out, set(before) - set(report["files"]))
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

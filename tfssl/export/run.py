@@ -1,6 +1,6 @@
 """``tfssl export``: from a run directory or a shipped model to files, with a report in words."""
 
-from tfssl.endpoint import TOLERANCE
+from tfssl.endpoint import MAX_MEGAPIXELS, TOLERANCE
 from tfssl.errors import ConfigError
 from tfssl.export.folder import REPORT
 from tfssl.export.savedmodel import WEIGHTS, export_savedmodel, load_savedmodel
@@ -13,7 +13,15 @@ QUANTIZE = ("none", *list(TOLERANCE)[1:])
 
 
 def export_run(
-    run, out, *, format="savedmodel", quantize="none", image_size=None, representative="builtin", overwrite=False
+    run,
+    out,
+    *,
+    format="savedmodel",
+    quantize="none",
+    image_size=None,
+    representative="builtin",
+    max_megapixels=MAX_MEGAPIXELS,
+    overwrite=False,
 ):
     """Export a trained model; returns lines for the user: what was written and how far it lies from the Keras model.
 
@@ -23,6 +31,7 @@ def export_run(
         format: ``"savedmodel"`` or ``"tflite"``.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``; a SavedModel takes the first two.
         image_size: as ``representative`` and ``overwrite`` of :func:`~tfssl.export.export_tflite`.
+        max_megapixels: of :func:`~tfssl.export.export_savedmodel`.
     """
     if format not in ("savedmodel", "tflite"):
         raise ConfigError(f"`format` must be savedmodel or tflite. Received: format={format!r}")
@@ -33,7 +42,8 @@ def export_run(
     if format == "savedmodel":
         if weights not in WEIGHTS:
             raise ConfigError(f"a SavedModel takes `quantize` none or float16. Received: quantize={quantize!r}")
-        report = export_savedmodel(*load_source(run), out, weights=weights, overwrite=overwrite)
+        options = {"weights": weights, "max_megapixels": max_megapixels, "overwrite": overwrite}
+        report = export_savedmodel(*load_source(run), out, **options)
         parity = report["savedmodel"]["parity"]
         names = [f"{report['savedmodel']['version']}/", "model.config"]
     else:

@@ -1,5 +1,7 @@
 """SavedModels for TensorFlow Serving: writing them, and getting the Keras model back."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import keras
@@ -7,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.backbones import Encoder
-from tfssl.endpoint import sample_images
+from tfssl.endpoint import MAX_MEGAPIXELS, sample_images
 from tfssl.errors import ConfigError, ModelError
 from tfssl.export.folder import read_method, read_report, served_name, write_export
 from tfssl.export.network import StoredNetwork, network_from_values, served_network
@@ -19,7 +21,9 @@ WEIGHTS = ("float32", "float16")  # how weights can be stored
 SAMPLE_SIZE = 256  # longer side in pixels of the largest photograph that answers are compared on
 
 
-def export_savedmodel(method, model, out, *, weights="float32", version=1, overwrite=False):
+def export_savedmodel(
+    method, model, out, *, weights="float32", version=1, max_megapixels=MAX_MEGAPIXELS, overwrite=False
+):
     """Write a SavedModel with every endpoint of the method, for TensorFlow Serving.
 
     Below ``out``: ``<version>/`` (the SavedModel with warm-up requests), ``model.config`` and ``export.json``. The
@@ -33,6 +37,8 @@ def export_savedmodel(method, model, out, *, weights="float32", version=1, overw
         weights: how weights are stored: ``"float32"``, or ``"float16"`` for half the size; they are cast to
             float32 when the model is called.
         version: number of the version folder.
+        max_megapixels: largest image that its endpoints of files decode, in millions of pixels; others are refused by
+            what their header says.
         overwrite: replace an earlier export in ``out``.
 
     Returns:
@@ -45,17 +51,21 @@ def export_savedmodel(method, model, out, *, weights="float32", version=1, overw
         raise ConfigError(f"`weights` must be one of {', '.join(WEIGHTS)}. Received: weights={weights!r}")
     if not isinstance(version, int) or version < 1:
         raise ConfigError(f"`version` must be a positive integer. Received: version={version!r}")
+    if not 0 < max_megapixels <= 1000:
+        raise ConfigError(f"`max_megapixels` must be in (0, 1000]. Received: max_megapixels={max_megapixels!r}")
     network = served_network(method, model)
     name = served_name(method)
     with write_export(out, method, network, [str(version), CONFIG], overwrite=overwrite) as (stage, report):
         folder, endpoints = stage / str(version), method.serving(network)
         default = next(iter(endpoints))
-        write_savedmodel(folder, method.serving(StoredNetwork(network, weights)))
+        stored = method.serving(StoredNetwork(network, weights))
+        write_savedmodel(folder, {key: endpoint.limited(max_megapixels) for key, endpoint in stored.items()})
         images = sample_images(SAMPLE_SIZE)[::2]
         requests = {key: endpoint.samples(images[-1:], None)[0] for key, endpoint in endpoints.items()}
         write_warmup(folder / WARMUP, name, [*requests.items(), ("serving_default", requests[default])])
         write_config(stage / CONFIG, name)
-        loaded = tf.saved_model.load(str(folder))
+        with plain_path(folder) as plain:
+            loaded = tf.saved_model.load(str(plain))
         report["savedmodel"] = {
             "version": version,
             "weights": weights,
@@ -72,8 +82,22 @@ def write_savedmodel(folder, endpoints):
     """Write endpoints and the variables they use."""
     archive = keras.export.ExportArchive()
     for name, endpoint in endpoints.items():
-        archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.signature))
-    archive.write_out(str(folder), verbose=False)
+        archive.add_endpoint(name, endpoint.__call__, input_signature=list(endpoint.signature))
+    with plain_path(Path(folder).parent) as parent:
+        archive.write_out(str(parent / Path(folder).name), verbose=False)
+
+
+@contextlib.contextmanager
+def plain_path(folder):
+    """A name of a folder that TensorFlow reads as a name: it takes checkpoints below ``[1]``, ``*``, ``?`` or a
+    backslash for patterns that match no file."""
+    if not set("[]*?\\") & set(str(Path(folder).absolute())):
+        yield Path(folder)
+        return
+    with tempfile.TemporaryDirectory() as elsewhere:
+        link = Path(elsewhere) / "folder"
+        link.symlink_to(Path(folder).absolute(), target_is_directory=True)
+        yield link
 
 
 def load_savedmodel(folder):
@@ -104,7 +128,8 @@ class GraphModel:
         self._session = tf.compat.v1.Session(graph=graph)
         with graph.as_default():
             try:
-                loaded = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(version))
+                with plain_path(version) as plain:
+                    loaded = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(plain))
             except Exception as error:  # whatever a damaged file makes of the loader
                 self._session.close()
                 reason = " ".join(str(error).split())[:200]
@@ -148,9 +173,10 @@ def read_variables(version):
     from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
     try:
-        reader = tf.train.load_checkpoint(str(Path(version) / "variables" / "variables"))
-        graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
-        found = {a.full_name: reader.get_tensor(a.checkpoint_key) for node in graph.nodes for a in node.attributes}
+        with plain_path(version) as plain:
+            reader = tf.train.load_checkpoint(str(plain / "variables" / "variables"))
+            graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+            found = {a.full_name: reader.get_tensor(a.checkpoint_key) for node in graph.nodes for a in node.attributes}
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:  # IndexError: a file cut off
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"the variables of {str(version)!r} cannot be read: {reason}") from None

@@ -56,7 +56,7 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
         raise ModelError(f"{method.name()} has no .tflite form, it exports {', '.join(endpoints)}; export a SavedModel")
     size = endpoints[name].mobile if image_size is None else image_size
     endpoint = _fixed_endpoint(endpoints[name], size)
-    file = f"{served_name(method)}_{quantize}.tflite"
+    file = f"{served_name(method)}_{'float32' if quantize == 'none' else quantize}.tflite"
     with write_export(out, method, network, [file], overwrite=overwrite) as (stage, report):
         content = _convert(name, endpoint)
         if quantize != "none":

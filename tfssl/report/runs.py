@@ -12,7 +12,7 @@ import yaml
 
 from tfssl.config import RunConfig, load_config
 from tfssl.errors import ArgumentError, ModelError
-from tfssl.files import read_json, sha256
+from tfssl.files import check_zip, read_json, sha256
 from tfssl.options import as_path
 from tfssl.visualization import page
 from tfssl.visualization.line_plot import draw_lines
@@ -69,6 +69,7 @@ class RunRecord:
     @cached_property
     def saved_with(self):
         try:
+            check_zip(self.weights or "")
             with zipfile.ZipFile(self.weights or "") as archive:
                 about = json.loads(archive.read("metadata.json"))
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.errors import ModelError, TrainingError
-from tfssl.files import writing
+from tfssl.files import check_zip, writing
 from tfssl.training.optimizers import optimizers_of
 
 log = logging.getLogger("tfssl")
@@ -59,6 +59,7 @@ def newest(folder):
     paths = sorted(Path(folder).glob("step_*.npz"), reverse=True)
     for path in paths:
         try:
+            check_zip(path)
             with np.load(path, allow_pickle=False) as archive:
                 state = TrainingState(**json.loads(str(archive["state"])))
                 arrays = [archive[name] for name in sorted(set(archive.files) - {"state"})]

@@ -9,18 +9,26 @@ import numpy as np
 
 from tfssl.config import load_config
 from tfssl.errors import ModelError
+from tfssl.files import check_zip, refuse_inflated
 from tfssl.options import as_path
 
 STATISTICS = "statistics.npz"
 """Where a run keeps what its method learned from the data before the first step."""
+
+WEIGHTS = "model.weights.h5"
+"""Where a .keras file keeps its arrays."""
 
 
 def read_statistics(file):
     """The statistics of a run, ``{name: array}``; none where there is no such file."""
     if not file.is_file():
         return {}
-    with np.load(file, allow_pickle=False) as archive:
-        return dict(archive)
+    try:
+        check_zip(file)
+        with np.load(file, allow_pickle=False) as archive:
+            return dict(archive)
+    except Exception as error:  # whatever a damaged file makes of the reader
+        raise ModelError(f"{str(file)!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
 
 
 def model_file(source):
@@ -44,6 +52,7 @@ def read_network(path):
     """The network of a .keras file, all its weights loaded; ModelError with their counts if it is damaged."""
     import keras
 
+    check_archive(path)
     try:
         with warnings.catch_warnings():
             # Where Keras only warns that layers keep their new weights.
@@ -58,6 +67,27 @@ def read_network(path):
         raise ModelError(f"{str(path)!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
 
 
+def check_archive(path):
+    """Refuse a .keras file that claims far more than it is, in its directory or in that of its arrays: ModelError.
+
+    Only the two directories are read, so that a small file never fills the memory.
+    """
+    import h5py
+
+    try:
+        check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            if WEIGHTS not in archive.namelist():
+                return
+            content = archive.read(WEIGHTS)
+        arrays = []
+        with h5py.File(io.BytesIO(content)) as file:
+            file.visititems(lambda _, node: arrays.append(node.nbytes) if isinstance(node, h5py.Dataset) else None)
+        refuse_inflated(sum(arrays), len(content), "its arrays claim")
+    except Exception as error:  # whatever a damaged file makes of the readers
+        raise ModelError(f"{str(path)!r} cannot be read: {' '.join(str(error).split())[:200]}") from None
+
+
 def _counts(path):
     """``(arrays that a .keras file holds, weights that its network has)``; zeros where that cannot be told."""
     import h5py
@@ -68,12 +98,12 @@ def _counts(path):
             config = json.loads(archive.read("config.json")) | {"compile_config": None}
             network = keras.saving.deserialize_keras_object(config)
             names = []
-            if "model.weights.h5" in archive.namelist():
-                with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+            if WEIGHTS in archive.namelist():
+                with h5py.File(io.BytesIO(archive.read(WEIGHTS))) as file:
                     file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+            return sum("optimizer" not in name for name in names), len(network.variables)
     except Exception:  # then the reader's own words have to do
         return 0, 0
-    return sum("optimizer" not in name for name in names), len(network.variables)
 
 
 def assign_weights(model, values, source):

@@ -19,8 +19,8 @@ def endpoints(method, network):
 
     - ``inpaint_bytes``: ``image_bytes`` and ``mask_bytes``, string (N,), encoded JPEG, PNG, BMP, GIF or WebP images
       of any sizes, each mask as large as its image and white where the hole is -> ``png_bytes``, string (N,), each
-      an RGB PNG as large as its image. All white pixels of a mask are filled as one hole: for holes far apart, ask
-      once for each.
+      an RGB PNG as large as its image, and ``status``, see :func:`tfssl.endpoint.file_endpoint`. All white pixels of
+      a mask are filled as one hole: for holes far apart, ask once for each.
     - ``predict``: ``pictures``, float32 (B, S, S, 3), sRGB in [0, 1], and ``masks``, float32 (B, S, S, 1), 1 where the
       hole is -> ``filled``, float32 (B, S, S, 3), S = ``method.crop_size``. A network with a central mask fills
       only what lies in the center. The seam is not blended.
@@ -40,7 +40,7 @@ def endpoints(method, network):
     size, shapes = method.crop_size, {"pictures": 3, "masks": 1}
     return {
         "inpaint_bytes": file_endpoint(
-            functools.partial(inpaint_rgb, method, network), ["image_bytes", "mask_bytes"], _files
+            functools.partial(inpaint_rgb, method, network), ["image_bytes", "mask_bytes"], _files, refuse_mask
         ),
         "predict": Endpoint(
             predict,
@@ -73,23 +73,29 @@ def _hole(height, width):
 
 
 def inpaint_rgb(method, network, image, mask):
-    """Fill the white pixels of one image, float32 (H, W, 3), sRGB in [0, 1], as one hole.
+    """Fill the white pixels of one image as one hole: uint8 (H, W, 3), sRGB.
 
     Args:
+        image: uint8 (H, W, 3).
         mask: the same size; a pixel is in the hole where the mean of its channels exceeds 1/2.
-
-    Raises:
-        tf.errors.InvalidArgumentError: if the sizes differ, or nothing of the image is left.
     """
-    same = tf.debugging.assert_equal(tf.shape(mask), tf.shape(image), "a mask must be as large as its image")
-    hole = tf.reduce_mean(mask, axis=-1) > 0.5
-    left = tf.debugging.assert_equal(tf.reduce_all(hole), False, "a mask must leave something of the image")
-    with tf.control_dependencies([check for check in (same, left) if check is not None]):
-        hole = tf.identity(hole)
+    hole = _white(mask)
 
     def fill():
         rows, columns = (tf.where(tf.reduce_any(hole, axis=axis))[:, 0] for axis in (1, 0))
         square = square_around(method, (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1))
-        return fill_hole(method, network, image, hole, hole, square)
+        filled = fill_hole(method, network, tf.cast(image, tf.float32) / 255.0, hole, hole, square)
+        return tf.cast(tf.round(filled * 255.0), tf.uint8)
 
     return tf.cond(tf.reduce_any(hole), fill, lambda: image)
+
+
+def refuse_mask(image, mask):
+    """Why a mask cannot be used for an image; "" if it can."""
+    same = tf.reduce_all(tf.equal(tf.shape(mask), tf.shape(image)))
+    reason = tf.where(tf.reduce_all(_white(mask)), "a mask must leave something of the image", "")
+    return tf.where(same, reason, "a mask must be as large as its image")
+
+
+def _white(mask):
+    return tf.add_n([tf.cast(mask[..., i], tf.int32) for i in range(3)]) > 3 * 255 // 2
