@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tfssl.files import write_text, writing
+from tfssl.files import read_table, write_text, writing
 
 
 def test_a_name_of_the_longest_kind(tmp_path):
@@ -75,3 +75,27 @@ def test_what_a_killed_process_left_is_removed_but_not_what_a_living_one_writes(
         os.utime(file, (0, 0))
     write_text(tmp_path / "a.txt", "again")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted", "damaged"),
+    [
+        (b"", 0, 0),
+        (b"\0\0\0\0", 0, 1),
+        (b"\0\0,\0\n1,0.5\n2,0.4\n", 0, 1),
+        (b"epoch,loss\n1,0.5\n2,0.4\n", 2, 0),
+        (b"epoch,loss\n1,0.5\n2", 1, 1),
+        (b"epoch,loss\n1,0.5\n\0\0\0\0\n3,0.3\n", 2, 1),
+        (b"epoch,loss\n1,0.5,7\n2,\xff\n", 1, 1),
+        (b'epoch,loss\n1,0.5\n2,"0.4', 2, 0),
+        (b"epoch,loss\n1," + b"x" * 200_000 + b"\n2,0.4\n", 1, 1),
+    ],
+)
+def test_damaged_tables_give_their_whole_rows(tmp_path, caplog, content, wanted, damaged):
+    (tmp_path / "history.csv").write_bytes(content)
+    for _ in range(2):
+        rows = read_table(tmp_path / "history.csv")
+    assert len(rows) == wanted and all(set(row) == {"epoch", "loss"} for row in rows)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ([f"{tmp_path / 'history.csv'}: 1 damaged line is left out"] if damaged else [])
+    assert read_table(tmp_path / "gone.csv") == []

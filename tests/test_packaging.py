@@ -23,6 +23,7 @@ DISTRIBUTIONS = {
     "ai_edge_quantizer": "ai-edge-quantizer",
     "cv2": "opencv-contrib-python-headless",
     "google": "protobuf",
+    "google_crc32c": "google-crc32c",
     "grpc": "grpcio",
     "keras_cv": "keras-cv",
     "keras_hub": "keras-hub",

@@ -1,9 +1,13 @@
 """Files that appear whole or not at all, and their fingerprints."""
 
 import contextlib
+import csv
 import errno
+import functools
 import hashlib
+import io
 import json
+import logging
 import math
 import os
 import secrets
@@ -19,6 +23,8 @@ except ImportError:  # Windows: nothing abandoned is removed
     fcntl = None  # type: ignore[assignment]
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+log = logging.getLogger("tfssl")
+
 _YOUNG = 5.0  # seconds
 _INFLATED = 2**28  # bytes that any archive may hold,
 _EXPANSION = 20  # and a larger one so many times its own size: Keras and NumPy store arrays as they are
@@ -139,6 +145,35 @@ def refuse_inflated(inflated, size, what):
     """ValueError if something of ``size`` bytes becomes ``inflated``, far more than arrays can be packed."""
     if inflated > max(_INFLATED, _EXPANSION * size):
         raise ValueError(f"{what} {inflated / 1e6:.0f} MB from {size / 1e6:.1f} MB: refused unread")
+
+
+def read_table(path):
+    """Rows of a CSV file as dicts, as far as they are whole: others, which a crash may leave, are left out and told of.
+
+    Empty if there is no such file.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return []
+    reader, rows = csv.reader(io.StringIO(text, newline="")), []
+    while True:
+        try:
+            rows.append(next(reader))
+        except StopIteration:
+            break
+        except csv.Error:
+            rows.append([])
+    names = rows[0] if rows else []
+    whole = [row for row in rows if row and len(row) == len(names) and not any("\0" in cell for cell in row)]
+    if len(whole) < len(rows):
+        _tell_damaged(str(path), len(rows) - len(whole))
+    return [dict(zip(names, row, strict=True)) for row in whole[1:]] if whole[:1] == [names] else []
+
+
+@functools.lru_cache(maxsize=256)  # once for each
+def _tell_damaged(path, count):
+    log.warning("%s: %d damaged line%s left out", path, count, "s are" if count > 1 else " is")
 
 
 def sha256(path):

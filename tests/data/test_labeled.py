@@ -125,3 +125,29 @@ def test_an_example_has_the_image_and_its_label(root):
     some = found.take([15, 0]).take([1])
     assert (len(some), some.name(0), some.labels) == (1, found.name(0), (0,))
     assert folder_labels(found.images)[-1] == "cat" and folder_labels(some) is None
+
+
+def test_a_test_set_out_of_the_training_set_is_told_of(root, caplog):
+    content = (root / "train/ant/deep/gray.png").read_bytes()
+    (root / "test/bee/copy.png").write_bytes(content)
+    train_and_test(root)
+    assert any("of 7 test images are training images too" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (["Annotations", "ImageSets", "JPEGImages"], "voc_classification or detection"),
+        (["Annotations", "ImageSets", "JPEGImages", "SegmentationClass"], "detection or segmentation"),
+        (["JPEGImages", "ImageSets", "SegmentationClass"], "segmentation"),
+        (["train", "trainannot", "val", "valannot"], "segmentation"),
+        (["train", "trainnormals"], "surface_normals"),
+        (["VOC2007/Annotations", "VOC2007/ImageSets"], "holds the VOC directory VOC2007/"),
+    ],
+)
+def test_the_directory_of_another_task_is_named(tmp_path, folders, words):
+    for folder in folders:
+        save(tmp_path / folder / "a.png", np.zeros((9, 9, 3)))
+    with pytest.raises(SourceError, match=words) as raised:
+        train_and_test(tmp_path)
+    assert "fill or remove" not in str(raised.value) and "\n" not in str(raised.value)

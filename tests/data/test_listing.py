@@ -6,6 +6,11 @@ from PIL import Image
 from tfssl.data.images import image_source
 from tfssl.data.labeled import labeled_images
 from tfssl.data.listing import EXTENSIONS, ignored_kinds, ignored_line
+from tfssl.data.posed import PosedSource, posed_source
+from tfssl.data.rgbd import RGBDSource, rgbd_source
+from tfssl.data.sounds import SoundSource, sound_source
+from tfssl.data.stereo import StereoSource, stereo_source
+from tfssl.errors import SourceError
 
 LINE = "4 files of other kinds ignored: .heic 2, .pdf 1, without ending 1"
 
@@ -52,3 +57,16 @@ def test_files_of_other_kinds_in_class_folders_are_named_in_one_line(mixed, capl
 def test_endings_that_are_none_are_not_repeated(tmp_path):
     (tmp_path / "a.\x1b[31m").write_bytes(b"x")
     assert ignored_kinds(tmp_path) == {"": 1}
+
+
+def test_options_beside_an_open_source_are_refused():
+    for opening, options in (
+        (lambda **given: rgbd_source(RGBDSource(()), **given), ("scale",)),
+        (lambda **given: stereo_source(StereoSource(()), **given), ("disparity", "scale")),
+        (lambda **given: posed_source(PosedSource((), (), None, None, None), **given), ("poses", "stereo")),
+        (lambda **given: sound_source(SoundSource(()), **given), ("labels", "folds")),
+    ):
+        assert opening() is not None
+        for option in options:
+            with pytest.raises(SourceError, match=f"`{option}` has no effect on a source that is open"):
+                opening(**{option: 1})

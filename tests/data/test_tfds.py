@@ -8,7 +8,7 @@ import pytest
 
 from tfssl.data.crop import Crop
 from tfssl.data.images import image_source
-from tfssl.data.labeled import labeled_batches, train_and_test
+from tfssl.data.labeled import labeled_batches, labeled_images, train_and_test
 from tfssl.data.source import check_source
 from tfssl.errors import SourceError
 
@@ -89,6 +89,14 @@ def test_labels_stand_beside_the_images(opened):
     images, labels = next(iter(labeled_batches(train.take([3, 0]), Crop(8, flip=False))))
     assert labels.numpy().tolist() == [1, 0]
     np.testing.assert_array_equal(images[1], IMAGES[0][:, :8])
+
+
+def test_classes_of_the_training_set_number_those_of_a_test_set(opened):
+    assert labeled_images("tfds:cats:test", classes=("lion", "tiger", "tabby")).labels[:2] == (2, 0)
+    with pytest.raises(SourceError, match="`test` has a class 'lion' that the training set lacks"):
+        labeled_images("tfds:cats:test", classes=("tabby", "tiger"), argument="test")
+    with pytest.raises(SourceError, match="another split"):
+        train_and_test("tfds:cats:train", "tfds:cats:train")
 
 
 def test_not_installed(monkeypatch):

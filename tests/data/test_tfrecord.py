@@ -9,7 +9,9 @@ import tensorflow as tf
 from PIL import Image
 
 from tfssl.data.builtin import builtin_photographs
+from tfssl.data.examples import Skipped
 from tfssl.data.images import image_source
+from tfssl.data.pipeline import batches
 from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource, _masked_crc32c
 from tfssl.errors import SourceError
@@ -189,3 +191,68 @@ def test_reduced_decoding(tmp_path):
     photo.save(tmp_path / "a.jpg")
     path = write(tmp_path / "a.tfrecord", [{"image/encoded": (tmp_path / "a.jpg").read_bytes()}])
     assert image_source(path, min_size=100).example(0)["image"].size == (160, 120)
+
+
+def flip(path, position):
+    """Change one bit of a file."""
+    with open(path, "r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize("record", [0, 1, 3])
+@pytest.mark.parametrize("place", ["first", "last", "checksum"])
+def test_a_flipped_bit_is_found_when_the_record_is_read(shards, record, place):
+    source = TFRecordSource.from_paths(shards[2:])
+    begin, length = int(source.offsets[record]), int(source.lengths[record])
+    flip(shards[2], begin + {"first": 0, "last": length - 1, "checksum": length}[place])
+    found = TFRecordSource.from_paths(shards[2:])
+    assert len(found) == 4 and found.name(record) == f"{shards[2]}#{record}"
+    for read in (found.example, found.check, found.read):
+        with pytest.raises(ValueError, match="the record is damaged, its checksum is another"):
+            read(record)
+    for other in {0, 1, 2, 3} - {record}:
+        assert found.example(other)["image"].size == (7, other + 4)
+
+
+@pytest.mark.parametrize("record", [0, 1, 3])
+def test_a_damaged_checksum_of_a_length_costs_nothing(shards, record):
+    flip(shards[2], int(TFRecordSource.from_paths(shards[2:]).offsets[record]) - 2)
+    source = TFRecordSource.from_paths(shards[2:])
+    assert [source.example(i)["image"].size[1] for i in range(4)] == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("record", [0, 1, 3])
+def test_a_damaged_length_names_the_record(shards, record):
+    flip(shards[2], int(TFRecordSource.from_paths(shards[2:]).offsets[record]) - 12)
+    with pytest.raises(SourceError, match=f"p-00002-of-00003.tfrecord.*damaged in record {record}"):
+        TFRecordSource.from_paths(shards[2:])
+
+
+def test_a_record_that_claims_more_than_memory_is_named(tmp_path, shards):
+    header = (200 * 10**9).to_bytes(8, "little")
+    header += _masked_crc32c(header).to_bytes(4, "little")
+    with open(tmp_path / "big.tfrecord", "wb") as file:
+        with open(shards[0], "rb") as good:
+            file.write(good.read())
+        file.write(header)
+        file.truncate(file.tell() + 200 * 10**9 + 4)  # holes take no room on the disk
+    source = image_source(tmp_path / "big.tfrecord")
+    assert len(source) == 4 and source.name(3).endswith("big.tfrecord#3")
+    with pytest.raises(ValueError, match=r"claims 200.0 GB, more than the limit of 1.1"):
+        source.example(3)
+
+
+def test_a_damaged_first_record_is_skipped_and_named(shards):
+    flip(shards[0], 20)
+    source, skipped = image_source(shards), Skipped()
+    dataset = batches(source, HeightOf(), 2, training=False, skipped=skipped)
+    assert np.concatenate([height for (height,) in dataset.as_numpy_iterator()]).tolist() == [2, 3, 4, 5, 6, 7]
+    assert list(skipped.reasons) == [f"{shards[0]}#0"]
+
+
+class HeightOf:
+    def __call__(self, example, rng, training):
+        return (np.int32(example["image"].height),)

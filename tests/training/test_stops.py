@@ -227,7 +227,8 @@ def test_two_processes_do_not_share_a_run(tmp_path):
 
 
 def test_damaged_tables_are_read_as_far_as_they_go(tmp_path):
-    from tfssl.training.callbacks import SkippedTable, read_table
+    from tfssl.files import read_table
+    from tfssl.training.callbacks import SkippedTable
 
     file = tmp_path / "skipped.csv"
     for text in ("", "file,reason\na.jpg,bad\nb.j", "\0\0\0", 'file,reason\n"a', "x,y\n1,2\n"):

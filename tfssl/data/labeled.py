@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfssl.data.copies import warn_of_copies
 from tfssl.data.crop import Crop
 from tfssl.data.images import FileSource, tfds_labels, tfds_source
 from tfssl.data.listing import EXTENSIONS, expand, taken
@@ -66,15 +67,16 @@ def labeled_images(root, *, classes=None, argument="data"):
 
     Raises:
         SourceError: in one line, if there are no class folders, fewer than two classes, a class without images or
-            one that is not among ``classes``, or most files are unreadable.
+            one that is not among ``classes``, most files are unreadable, or it is a benchmark's directory.
     """
     if os.fspath(root).startswith("tfds:"):
-        return _from_tfds(os.fspath(root))
+        return _from_tfds(os.fspath(root), classes, argument)
     root = Path(root).expanduser()
     received = f"Received: {argument}={str(root)!r}"
     if not root.is_dir():
         raise SourceError(f"`{argument}` must be a folder with one folder of images for each class. {received}")
     names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    _refuse_other_layouts(root, names, argument)
     if set(names) == {"train", "test"}:
         raise SourceError(f"`{argument}` holds train/ and test/; give one of the two. {received}")
     known = tuple(names if classes is None else classes)
@@ -110,6 +112,8 @@ def train_and_test(data, test=None):
         if test is None:
             data, test = f"{data}:train", f"{data}:test"
         train = labeled_images(data)
+        if test is None or os.fspath(test) == os.fspath(data):
+            raise SourceError(f"`test` must be another split than the training set. Received: test={test!r}")
         return train, labeled_images(test, classes=train.classes, argument="test")
     data = Path(data).expanduser()
     if test is None and (data / "train").is_dir() and (data / "test").is_dir():
@@ -119,7 +123,9 @@ def train_and_test(data, test=None):
         raise SourceError(f"`test` is missing: give the folder of the test images. Received: data={str(data)!r}")
     if Path(test).expanduser().resolve() == data.resolve():
         raise SourceError(f"`test` must not be the training set. Received: test={str(test)!r}")
-    return train, labeled_images(test, classes=train.classes, argument="test")
+    found = train, labeled_images(test, classes=train.classes, argument="test")
+    warn_of_copies(*found)
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,9 +164,40 @@ def folder_labels(source):
     return names if len(set(names)) > 1 else None
 
 
-def _from_tfds(text):
+def _from_tfds(text, classes, argument):
     source = tfds_source(text)
-    labels, classes = tfds_labels(text)
-    if len(classes) < 2 or not labels:
-        raise SourceError(f"`data` must hold images of at least two classes. Received: data={text!r}")
-    return LabeledImages(text, source, labels, classes)
+    labels, names = tfds_labels(text)
+    known = tuple(names if classes is None else classes)
+    if len(known) < 2 or not labels:
+        raise SourceError(f"`{argument}` must hold images of at least two classes. Received: {argument}={text!r}")
+    strange = sorted({names[label] for label in labels} - set(known))
+    if strange:
+        raise SourceError(
+            f"`{argument}` has a class {strange[0]!r} that the training set lacks. Received: {argument}={text!r}"
+        )
+    return LabeledImages(text, source, tuple(known.index(names[label]) for label in labels), known)
+
+
+def _refuse_other_layouts(root, names, argument):
+    """Tell of a benchmark's directory in place of class folders which task reads it."""
+    received = f"Received: {argument}={str(root)!r}"
+    tasks = {"Annotations": "voc_classification or detection", "SegmentationClass": "segmentation"}
+    found = [tasks[name] for name in tasks if name in names and "ImageSets" in names]
+    if found:
+        raise SourceError(
+            f"`{argument}` is a VOC directory, not a folder for each class; the task that reads it is "
+            f"{' or '.join(found)}. {received}"
+        )
+    for ending, task in (("annot", "segmentation"), ("normals", "surface_normals")):
+        pair = next((name for name in names if f"{name}{ending}" in names), None)
+        if pair is not None:
+            raise SourceError(
+                f"`{argument}` holds {pair}/ and {pair}{ending}/, not a folder for each class; the task that reads it "
+                f"is {task}. {received}"
+            )
+    inner = next((name for name in names if (root / name / "ImageSets").is_dir()), None)
+    if inner is not None:
+        raise SourceError(
+            f"`{argument}` holds the VOC directory {inner}/; give that one, to the task voc_classification, detection "
+            f"or segmentation. {received}"
+        )

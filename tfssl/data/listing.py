@@ -225,6 +225,16 @@ def folder(data, or_list):
     return Path(data).expanduser()
 
 
+def refuse_options(**options):
+    """Refuse what is given beside a source that is open already: it would be ignored."""
+    for name, value in options.items():
+        if value is not None:
+            raise SourceError(
+                f"`{name}` has no effect on a source that is open; give it when opening that. Received: "
+                f"{name}={short(value)}"
+            )
+
+
 def folders_below(root):
     """All folders that hold files, sorted."""
     return sorted({os.path.dirname(path) for path in expand(os.fspath(root))})

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.decode import check_header, decode_image
-from tfssl.data.listing import EXTENSIONS, by_stem, folder, printable, short
+from tfssl.data.listing import EXTENSIONS, by_stem, folder, printable, refuse_options, short
 from tfssl.data.maps import same_size
 from tfssl.data.orientation import check_unturned
 from tfssl.data.source import Source
@@ -74,6 +74,7 @@ def posed_source(data, *, poses=None, stereo=None):
         SourceError: in one line, if files are missing or damaged, or there are not as many poses as frames.
     """
     if isinstance(data, PosedSource):
+        refuse_options(poses=poses, stereo=stereo)
         return data
     root = folder(data, " of a sequence")
     received = f"Received: data={short(os.fspath(data))}"

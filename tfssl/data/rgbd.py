@@ -47,6 +47,7 @@ def rgbd_source(data, *, scale=None):
         SourceError: if no pair is found; an image that lacks its partner is named when it is read.
     """
     if isinstance(data, RGBDSource):
+        listing.refuse_options(scale=scale)
         return data
     if isinstance(data, (list, tuple)):
         groups = listing.listed_groups(data, ("image", "depth"))

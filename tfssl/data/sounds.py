@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from tfssl.data.listing import PathSource, check_inside, list_files, log, match, short
+from tfssl.data.listing import PathSource, check_inside, list_files, log, match, refuse_options, short
 from tfssl.data.media import decode_track, require, stamp, title, track
 from tfssl.errors import SourceError
 
@@ -185,6 +185,7 @@ def sound_source(data, rate=None, *, labels=None, folds=None):
     if rate is not None and rate < 1:
         raise SourceError(f"`rate` must be at least 1 sample a second. Received: rate={rate}")
     if isinstance(data, SoundSource):
+        refuse_options(labels=labels, folds=folds)
         return data if rate is None else dataclasses.replace(data, rate=rate)
     paths = list_files(data, EXTENSIONS, "sounds")
     if labels is None:

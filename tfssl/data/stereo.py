@@ -64,6 +64,7 @@ def stereo_source(data, *, disparity=None, scale=None):
         SourceError: if no pair is found, or a partner is missing everywhere; a single one is named when it is read.
     """
     if isinstance(data, StereoSource):
+        listing.refuse_options(disparity=disparity, scale=scale)
         return data
     if isinstance(data, (list, tuple)):
         groups = listing.listed_groups(data, ("left", "right", "disparity"))

@@ -1,8 +1,9 @@
 """Random access to images in TFRecord shards.
 
 A shard is a chain of records: length (8 bytes, little-endian), CRC of the length (4), payload, CRC of the payload
-(4). Following the lengths from header to header, without reading payloads, gives the offset of each record. Payloads
-are ``tf.train.Example`` messages, described here once more so that reading them does not take TensorFlow.
+(4). Following the lengths from header to header, without reading payloads, gives the offset of each record; both
+checksums are compared, that of a payload whenever it is read. Payloads are ``tf.train.Example`` messages, described
+here once more so that reading them does not take TensorFlow.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import os
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
+import google_crc32c
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError
@@ -19,7 +21,9 @@ from tfssl.data.images import ImageSource
 from tfssl.errors import SourceError
 
 _HEADER = struct.Struct("<QI")
-_FOOTER_SIZE = 4
+_FOOTER = struct.Struct("<I")
+_MAX_RECORD = 2**30  # bytes; a damaged or hostile shard may claim any number
+_SPREAD = 8  # records that are tried before a source is said to hold no images
 _GZIP_MAGIC = b"\x1f\x8b"
 _FIX = "copy the shard again, or write it anew with `tfssl prepare shards`"
 
@@ -58,7 +62,7 @@ class TFRecordSource(ImageSource):
     """Images in TFRecord shards of ``tf.train.Example``: feature ``image/encoded``, with the usual names beside it.
 
     The index takes 16 bytes a record: ``offsets`` and ``lengths`` of payloads in their shard, in bytes; ``first`` is
-    the number of each shard's first record, and of all records. Damage in a payload shows when its image is decoded.
+    the number of each shard's first record, and of all records. Damage in a payload shows when it is read.
     """
 
     paths: tuple[str, ...]
@@ -78,12 +82,20 @@ class TFRecordSource(ImageSource):
         merged = np.concatenate([np.empty((0, 2), np.int64), *indices])
         first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         source = cls(paths, first, *np.ascontiguousarray(merged.T))
-        if len(source):
-            try:
-                source.read(0)
-            except ValueError as error:
-                raise SourceError(f"{source.name(0)}: {error}") from None
+        source._check_some()
         return source
+
+    def _check_some(self):
+        """Refuse shards of something else; single records that are damaged are left to whoever reads them."""
+        reasons = {}
+        for index in np.unique(np.linspace(0, len(self) - 1, min(_SPREAD, len(self))).astype(int)).tolist():
+            try:
+                self.read(index)
+                return
+            except (ValueError, OSError) as error:
+                reasons[self.name(index)] = error
+        if reasons:
+            raise SourceError("{}: {}".format(*next(iter(reasons.items()))))
 
     def __len__(self):
         return len(self.offsets)
@@ -123,15 +135,20 @@ class TFRecordSource(ImageSource):
         return self.paths[shard], index - int(self.first[shard])
 
     def _features(self, index):
-        path, _ = self._locate(index)
+        (path, _), length = self._locate(index), int(self.lengths[index])
+        if length > _MAX_RECORD:
+            raise ValueError(f"the record claims {length / 1e9:.1f} GB, more than the limit of {_MAX_RECORD / 1e9:.1f}")
         # A file object for each read: no position is shared between threads, and no handle kept for each shard.
         with open(path, "rb") as file:
             file.seek(int(self.offsets[index]))
-            payload = file.read(int(self.lengths[index]))
+            record = file.read(length + _FOOTER.size)
+        payload, checksum = record[:length], record[length:]
+        if len(checksum) < _FOOTER.size or _FOOTER.unpack(checksum)[0] != _masked_crc32c(payload):
+            raise ValueError(f"the record is damaged, its checksum is another; {_FIX}")
         try:
             return Example.FromString(payload).features.feature
         except DecodeError:
-            raise ValueError("the record is damaged, or holds no tf.train.Example") from None
+            raise ValueError("the record holds no tf.train.Example") from None
 
 
 def _bytes(features, *names):
@@ -152,32 +169,42 @@ def _index_shard(path):
 def _follow_chain(file, path, size):
     found, position = [], 0
     while position < size:
-        file.seek(position)
-        header = file.read(_HEADER.size)
+        length, intact = _header(file, position)
         if position == 0:
-            _check_first_header(header, path)
-        length = _HEADER.unpack(header)[0] if len(header) == _HEADER.size else size
+            _check_first(file, path)
         start = position + _HEADER.size
-        position = start + length + _FOOTER_SIZE
-        if position > size:
+        following = start + length + _FOOTER.size
+        # Where only the checksum of a length is damaged, the length leads to the next header all the same.
+        if following > size or not (intact or _leads_on(file, following, size)):
+            if not found:
+                raise SourceError(f"shard {path!r} is no uncompressed TFRecord file, or damaged in record 0; {_FIX}")
             raise SourceError(f"shard {path!r} is truncated or damaged in record {len(found)}, of {size} bytes; {_FIX}")
         found.append((start, length))
+        position = following
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-def _check_first_header(header, path):
-    if header.startswith(_GZIP_MAGIC):
+def _header(file, position):
+    """Length of the record that begins at a position, and whether its checksum says the same."""
+    file.seek(position)
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return 2**63, False  # leads out of any file
+    length, checksum = _HEADER.unpack(header)
+    return length, checksum == _masked_crc32c(header[:8])
+
+
+def _leads_on(file, position, size):
+    return position == size or _header(file, position)[1]
+
+
+def _check_first(file, path):
+    file.seek(0)
+    if file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC:
         raise SourceError(f"shard {path!r} is GZIP-compressed, which rules out random access; gunzip it first")
-    if len(header) < _HEADER.size or _HEADER.unpack(header)[1] != _masked_crc32c(header[:8]):
-        raise SourceError(f"shard {path!r} is no uncompressed TFRecord file; {_FIX}")
 
 
 def _masked_crc32c(data):
     """The checksum of TFRecord files: CRC-32C (Castagnoli), rotated and shifted."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    crc ^= 0xFFFFFFFF
+    crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
+from tfssl.data.copies import warn_of_copies
 from tfssl.data.labeled import LabeledImages
 from tfssl.data.pipeline import batches
 from tfssl.data.voc import IGNORE, boxed_images
@@ -38,6 +39,7 @@ def presence_images(root, train_split, test_split, *, classes=None):
     if train_split == test_split:
         raise ConfigError(f"`test_split` must not be the training set. Received: test_split={test_split!r}")
     found = [boxed_images(root, split, classes=classes) for split in (train_split, test_split)]
+    warn_of_copies(*found)
     train, test = (LabeledImages(f.root, f.images, tuple(f.presence()), f.classes) for f in found)
     for name, row in zip(train.classes, np.transpose(train.labels), strict=True):
         if not (row == 1).any() or not (row == 0).any():

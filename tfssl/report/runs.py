@@ -1,6 +1,5 @@
 """What a run directory tells of a run, read from its files without loading the network, and the sections about it."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -12,7 +11,7 @@ import yaml
 
 from tfssl.config import RunConfig, load_config
 from tfssl.errors import ArgumentError, ModelError
-from tfssl.files import check_zip, read_json, sha256
+from tfssl.files import check_zip, read_json, read_table, sha256
 from tfssl.options import as_path
 from tfssl.visualization import page
 from tfssl.visualization.line_plot import draw_lines
@@ -45,7 +44,8 @@ class RunRecord:
     @cached_property
     def history(self):
         """Rows of history.csv, ``{column: number, text of a phase, or None}``; empty if there is none."""
-        return [{key: _number(value) for key, value in row.items()} for row in self._rows("history.csv") or []]
+        rows = read_table(self.folder / "history.csv")
+        return [{key: _number(value) for key, value in row.items()} for row in rows]
 
     @property
     def last(self):
@@ -83,15 +83,8 @@ class RunRecord:
     @property
     def skipped(self):
         """Number of images that could not be read in training; None where that is not recorded."""
-        rows = self._rows("skipped.csv")
-        return None if rows is None else len(rows)
-
-    def _rows(self, name):
-        file = self.folder / name
-        if not file.is_file():
-            return None
-        with open(file, newline="", encoding="utf-8") as lines:
-            return list(csv.DictReader(lines))
+        file = self.folder / "skipped.csv"
+        return len(read_table(file)) if file.is_file() else None
 
 
 def read_runs(folders):

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import TrainingError
-from tfssl.files import write_json, writing
+from tfssl.files import read_table, write_json, writing
 from tfssl.training import checkpoint
 from tfssl.training.directory import DIVERGED
 from tfssl.training.optimizers import optimizers_of
@@ -46,15 +46,6 @@ class SkippedTable:
     def _write(self, row):
         with open(self._path, "a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(row)
-
-
-def read_table(path):
-    """Rows of a CSV file as dicts, as far as they can be read."""
-    try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace").replace("\0", "")
-        return list(csv.DictReader(text.splitlines(keepends=True)))
-    except (OSError, csv.Error):
-        return []
 
 
 class Recorder(keras.callbacks.Callback):

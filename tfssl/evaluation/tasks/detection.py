@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
+from tfssl.data.copies import warn_of_copies
 from tfssl.data.examples import Skipped
 from tfssl.data.pipeline import batches
 from tfssl.data.voc import boxed_images
@@ -132,6 +133,7 @@ def evaluate(
     sources = [boxed_images(data, train_split, classes=classes)]
     classes = sources[0].classes
     sources.append(boxed_images(data, test_split, classes=classes))
+    warn_of_copies(*sources)
     found = compared(encoder, taps=[tap], trained=trained, compare=compare, pixels=False)
     stored = sum(seeds if entry.redrawn else 1 for entry in found) if frozen else 0
     total = sum(map(len, sources)) * (1 + stored) + len(found) * seeds * (steps + len(sources[1]))

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
+from tfssl.data.copies import warn_of_copies
 from tfssl.data.examples import Skipped
 from tfssl.data.voc import IGNORE, masked_images
 from tfssl.evaluation.dense.head import pixel_mean
@@ -61,6 +62,7 @@ def evaluate(
         strategy, train_from, steps, batch_size, learning_rate, seeds, pretext, pretext_weight, trained, head, crop_size
     )
     task = segmentation_task(masked_images(data, train_split), masked_images(data, test_split))
+    warn_of_copies(task.train, task.test)
     classes, skipped = task.tally().classes, Skipped()
     majority = int(class_pixels(task, skipped).argmax())
     return evaluate_dense(

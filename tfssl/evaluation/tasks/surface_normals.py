@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfssl.data.copies import warn_of_copies
 from tfssl.data.examples import Skipped
 from tfssl.data.normals import normals_images
 from tfssl.errors import ConfigError, SourceError
@@ -66,6 +67,7 @@ def evaluate(
     if predict not in ("codewords", "regression"):
         raise ConfigError(f"`predict` must be 'codewords' or 'regression'. Received: predict={predict!r}")
     train, test, skipped = normals_images(data, train_split), normals_images(data, test_split), Skipped()
+    warn_of_copies(train, test)
     mean, sample = training_directions(train, skipped)
     about = {"predict": predict, "mean_normal": mean.tolist()}
     if predict == "codewords":
