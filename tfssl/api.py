@@ -64,7 +64,9 @@ def load_encoder(source: Pathlike) -> keras.Model:
             by (x - 0.5) / 0.25) or ``"pixels"``.
 
     Returns:
-        :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``.
+        :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1] or uint8 (which is divided by 255),
+        (B, H, W, 3) -> ``{tap: (B, h, w, c)}``. Called with other integers or with values far outside [0, 1] it raises
+        ConfigError.
 
     Raises:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.

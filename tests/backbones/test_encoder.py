@@ -4,9 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from tfssl.backbones import Encoder, build
+import tfssl
+from tfssl import methods
+from tfssl.backbones import BACKBONES, Encoder, build
 from tfssl.backbones.encoder import as_encoder
-from tfssl.errors import ModelError
+from tfssl.config import load_config
+from tfssl.errors import ConfigError, ModelError
+
+LEVELS = np.random.default_rng(1).integers(0, 256, (1, 96, 96, 3), dtype=np.uint8)
 
 
 def two_taps(**options):
@@ -20,17 +25,17 @@ def two_taps(**options):
 
 
 def about(encoder):
-    return encoder.modality, encoder.taps, encoder.smallest
+    return encoder.modality, encoder.taps, encoder.smallest, encoder.value_range
 
 
 def test_what_it_says():
     encoder = two_taps(modality="clip")
-    assert about(encoder) == ("clip", {"map": 4, "vector": 2}, 5)
+    assert about(encoder) == ("clip", {"map": 4, "vector": 2}, 5, (0.0, 1.0))
     assert isinstance(encoder, keras.Model) and encoder.layers[0].name == "clip"
     assert two_taps(modality="clip", smallest=16).smallest == 16
 
 
-@pytest.mark.parametrize("options", [{}, {"smallest": 16}])
+@pytest.mark.parametrize("options", [{}, {"smallest": 16}, {"value_range": (-1.0, 1.0)}, {"value_range": None}])
 def test_it_stays_what_it_is(tmp_path, options):
     encoder = two_taps(modality="clip", name="mine", **options)
     clip = np.random.default_rng(0).random((2, 3, 9, 8, 3), dtype=np.float32)
@@ -72,7 +77,7 @@ def test_a_model_of_another_library_becomes_one():
     maps = keras.layers.Conv2D(2, 3, name="block1")(rgb)
     model = keras.Model(rgb, {"block1": maps, "pooled": keras.layers.GlobalAveragePooling2D()(maps)}, name="other")
     encoder = as_encoder(model)
-    assert about(encoder) == ("image", {"block1": 4, "pooled": 2}, 3) and encoder.name == "other"
+    assert about(encoder) == ("image", {"block1": 4, "pooled": 2}, 3, (0.0, 1.0)) and encoder.name == "other"
     assert encoder.variables[0] is model.variables[0] and as_encoder(encoder) is encoder
     assert as_encoder(keras.Model(rgb, maps)).taps == {"features": 4}
     gray = keras.Input((None, None, 1))
@@ -83,6 +88,77 @@ def test_a_model_of_another_library_becomes_one():
     ):
         with pytest.raises(ModelError, match="is no encoder"):
             as_encoder(wrong)
+
+
+def encoders():
+    """The encoder of every method and every backbone of the registry, untrained."""
+    for name in methods.names():
+        method = load_config(f"{name}/cpu").method
+        yield name, lambda method=method: method.encoder(method.model(keras.optimizers.SGD(0.1)))
+    for name in BACKBONES:
+        yield name, lambda name=name: build(name, input_shape=(None, None, 3), value_range=(0, 1), fc=False)
+    yield "random", lambda: tfssl.load_encoder("random:alexnet_s")
+    yield "pixels", lambda: tfssl.load_encoder("pixels")
+
+
+@pytest.mark.parametrize(("name", "make"), [pytest.param(*pair, id=pair[0]) for pair in encoders()])
+def test_levels_are_scaled_exactly_or_refused(name, make):
+    encoder = make()
+    pixels = LEVELS.astype(np.float32) / np.float32(255)
+    wanted = encoder(pixels)
+    for levels in (LEVELS, keras.ops.convert_to_tensor(LEVELS)):
+        found = encoder(levels)
+        for tap in wanted:
+            np.testing.assert_array_equal(found[tap], wanted[tap])
+    wrong = {
+        "floats of 0 to 255": LEVELS.astype(np.float32),
+        "in [-1, 1]": 2 * pixels - 1,
+        "int32": LEVELS.astype(np.int32),
+        "uint16": LEVELS.astype(np.uint16) * 257,
+        "NaN": np.full_like(pixels, np.nan),
+    }
+    for what, given in wrong.items():
+        with pytest.raises(ConfigError, match=r"in \[0, 1\].*Received: ") as caught:
+            encoder(given)
+        assert "\n" not in str(caught.value), what
+    assert "float in [0, 1] or uint8" in repr(encoder)
+
+
+def test_levels_are_scaled_or_refused_however_an_encoder_is_called():
+    encoder = build("alexnet_s", input_shape=(None, None, 3), value_range=(0, 1), fc=False)
+    pixels = LEVELS.astype(np.float32) / np.float32(255)
+    lines = []
+    encoder.summary(print_fn=lambda line, **kwargs: lines.append(line))
+    assert lines[-1] == " Takes: image (None, None, None, 3), float in [0, 1] or uint8"
+    np.testing.assert_array_equal(
+        encoder.predict(LEVELS, verbose=0)["conv5"], encoder.predict(pixels, verbose=0)["conv5"]
+    )
+    np.testing.assert_array_equal(encoder.predict_on_batch(LEVELS)["conv1"], encoder.predict_on_batch(pixels)["conv1"])
+    np.testing.assert_array_equal(encoder(pixels.tolist())["conv1"], encoder(pixels)["conv1"])
+    for call in (encoder.predict, encoder.predict_on_batch, lambda x: encoder(x.tolist())):
+        with pytest.raises(ConfigError, match="divide levels of 0 to 255 by 255"):
+            call(LEVELS.astype(np.float32))
+    bytes_in = keras.Input((None, None, 3), dtype="uint8")
+    served = keras.Model(bytes_in, encoder(bytes_in))
+    np.testing.assert_allclose(served(LEVELS)["conv5"], encoder(pixels)["conv5"], atol=1e-6)
+
+
+def test_another_range():
+    rgb = keras.Input((None, None, 3))
+    taps = {"same": keras.layers.Identity()(rgb)}
+    for low, high in ((-1.0, 1.0), (0.0, 255.0)):
+        encoder = Encoder(rgb, taps, value_range=(low, high))
+        np.testing.assert_allclose(encoder(LEVELS)["same"], low + (high - low) * (LEVELS / 255.0), atol=1e-5)
+    encoder = Encoder(rgb, taps, value_range=None)
+    assert encoder(300 + LEVELS.astype(np.float32))["same"].shape == LEVELS.shape
+    for any_range in (encoder, build("alexnet_s", input_shape=(None, None, 3), fc=False)):
+        with pytest.raises(ConfigError, match=r"value_range.*uint8"):
+            any_range(LEVELS)
+    behind = Encoder(rgb, Encoder(rgb, taps, value_range=(0, 255))(keras.layers.Rescaling(255.0)(rgb)))
+    assert behind.value_range == (0.0, 1.0), "what is before an encoder decides"
+    for wrong in ((1, 0), "0", (0, np.nan), 3):
+        with pytest.raises(ValueError, match="`value_range`"):
+            Encoder(rgb, taps, value_range=wrong)
 
 
 def test_wrong_use():

@@ -29,13 +29,16 @@ BACKBONES = {
 """Name -> function from a KerasTensor (B, H, W, C) and options to a dict of taps."""
 
 
-def build(name, *, input_shape, classes=None, **options):
+def build(name, *, input_shape, classes=None, value_range=None, **options):
     """Build a backbone by name, as an encoder or as a whole classifier.
 
     Args:
         name: a key of ``BACKBONES``.
         input_shape: (height, width, channels); height and width may be None where ``fc=False``.
         classes: number of classes of a classifier on top; None for the taps.
+        value_range: (lowest, highest) value of the images that an encoder is meant for, such as (0, 1): it then scales
+            uint8 to it and refuses values far outside; None for any float, as where a mean is subtracted, and uint8 is
+            refused. A classifier takes what it is given.
         **options: of the backbone's function, such as ``fc``, ``dropout``, ``initializer``.
 
     Returns:
@@ -44,7 +47,8 @@ def build(name, *, input_shape, classes=None, **options):
         ``auxiliary=True`` to a dict of the logits ``logits``, ``aux1`` and ``aux2``.
 
     Raises:
-        ConfigError: if the name or an option is unknown, or the network does not fit the input.
+        ConfigError: if the name or an option is unknown, or the network does not fit the input; by the encoder, for
+            inputs that do not fit ``value_range``.
     """
     if name not in BACKBONES:
         raise ConfigError(f"no backbone {name!r}{nearest(name, BACKBONES)}")
@@ -58,7 +62,7 @@ def build(name, *, input_shape, classes=None, **options):
     except ValueError as error:  # Keras': a window larger than its map, channels that no group count divides
         raise ConfigError(f"{name} cannot be built for input_shape={tuple(input_shape)}: {_reason(error)}") from None
     if classes is None:
-        return Encoder(pictures, taps, name=name)
+        return Encoder(pictures, taps, name=name, value_range=value_range)
     initializer = options.get("initializer")
     logits = {"logits": classifier(taps, classes, initializer=initializer, name="fc8")}
     for branch in ("aux1", "aux2"):

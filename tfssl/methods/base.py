@@ -195,7 +195,7 @@ class Method(pydantic.BaseModel):
         raise NotImplementedError
 
     def encoder(self, model: keras.Model) -> Encoder:
-        """Features of a trained model: of images, RGB in [0, 1], (B, H, W, 3) -> ``{tap: (B, h, w, c)}``."""
+        """Features of a trained model: of images, RGB in [0, 1] or uint8, (B, H, W, 3) -> ``{tap: (B, h, w, c)}``."""
         raise NotImplementedError
 
     @property
