@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 
+from tfssl import runtime
 from tfssl.config import load_config
 from tfssl.errors import ModelError
 from tfssl.options import as_path
@@ -101,6 +102,7 @@ def load_run(source):
     if str(getattr(method, "backbone", "")).startswith("object:"):  # of a network given in Python, the file alone knows
         return method, read_network(file)
     # Rebuilt rather than deserialized: a run trained in mixed precision is used in float32.
-    model = method.model()
+    with runtime.precision():
+        model = method.model()
     load_weights(model, file)
     return method, model
