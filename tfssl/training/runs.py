@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import warnings
 import zipfile
 
@@ -11,6 +12,8 @@ from tfssl import runtime
 from tfssl.config import load_config
 from tfssl.errors import ModelError
 from tfssl.options import as_path
+
+log = logging.getLogger("tfssl")
 
 STATISTICS = "statistics.npz"
 """Where a run keeps what its method learned from the data before the first step."""
@@ -36,9 +39,27 @@ def model_file(source):
 
 
 def load_weights(model, source):
-    """Load all weights of a built model from a run or .keras file, see :func:`assign_weights`."""
+    """Load all weights of a built model from a run or .keras file, see :func:`assign_weights`.
+
+    Of a run that is not finished they are those of its newest good checkpoint.
+    """
+    run = as_path("source", source)
+    if (run / "config.yaml").is_file() and not (run / "model.keras").is_file():
+        assign_weights(model, _checkpoint_weights(model, run), source)
+        return
     path = model_file(source)
     assign_weights(model, {v.path: v for v in read_network(path).weights}, path)
+
+
+def _checkpoint_weights(model, run):
+    """``{path: value}`` by the order of the model's variables, with which a checkpoint begins."""
+    from tfssl.training import checkpoint
+
+    state, arrays = checkpoint.newest(run / "checkpoint")
+    if arrays is None:
+        raise ModelError(f"run {str(run)!r} has neither a model nor a checkpoint; run `tfssl train` on it again")
+    log.warning("run %s is not finished: these are its weights of step %d", run, state.step)
+    return dict(zip((variable.path for variable in model.variables), arrays, strict=False))
 
 
 def read_network(path):
