@@ -23,6 +23,7 @@ ALLOWED = {
     "options": set(),
     "resources": set(),
     "quiet": set(),
+    "runtime": set(),
     "interrupts": set(),
     "optimizers": set(),
     "ops": set(),
@@ -63,7 +64,7 @@ ALLOWED = {
     "__main__": {"*"},
     "__init__": set(),  # its public names are reached lazily, by strings
 }
-OPEN = {"errors", "files", "imports", "interrupts", "options", "resources", "quiet"}
+OPEN = {"errors", "files", "imports", "interrupts", "options", "resources", "quiet", "runtime"}
 
 # These run on every Keras backend, so nothing in them, or below them, may name TensorFlow.
 PORTABLE_AREAS = ("layers", "losses", "backbones", "optimizers")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tfssl import methods
+from tfssl import methods, runtime
 from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, reason_of
 from tfssl.evaluation import get_task, task_options
 from tfssl.evaluation.table import append_result, check_table
@@ -55,6 +55,7 @@ def load(source: Pathlike = "colorizer") -> tuple[Method, keras.Model]:
     return method, model
 
 
+@runtime.precision()
 def load_encoder(source: Pathlike) -> keras.Model:
     """Load an encoder: what evaluations and transfer take.
 
@@ -72,8 +73,7 @@ def load_encoder(source: Pathlike) -> keras.Model:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
         ConfigError: for an unknown backbone.
     """
-    from tfssl.backbones import Encoder
-    from tfssl.backbones.encoder import as_encoder
+    from tfssl.backbones.encoder import Encoder, as_encoder
     from tfssl.evaluation.runner import pixel_encoder
     from tfssl.export.run import load_source
     from tfssl.training.runs import read_network

@@ -1,20 +1,24 @@
 """Worker processes give the batches that threads give, and end when they should, however their owner ended."""
 
 import functools
+import io
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.data.work import Unloadable, means_and_red, ones, process_number, refuse, shout
+from tfssl.data import workers
 from tfssl.data.crop import Crop
-from tfssl.data.examples import Skipped
+from tfssl.data.examples import Examples, Skipped
 from tfssl.data.images import FileSource, image_source
 from tfssl.data.pipeline import batches
 from tfssl.data.workers import ParallelSource, _portable
@@ -33,16 +37,6 @@ def crop_batches(data, crop, batch_size, *, training, convert=None, **options):
     source = data if isinstance(data, tf.data.Dataset) else image_source(data, min_size=crop.min_size)
     made = batches(source, crop.sample, batch_size, training=training, prepare=convert, in_graph=False, **options)
     return made.map(lambda crops: crops) if convert is None else made
-
-
-def means_and_red(crops):
-    return crops.mean(axis=(1, 2)), crops[..., 0]
-
-
-def refuse(crops):
-    if len(crops) > 1:  # a single one is what types and shapes are found by
-        raise ValueError(f"a batch of {len(crops)} will not do")
-    return crops
 
 
 class Unportable(Exception):
@@ -148,17 +142,6 @@ def test_a_job_that_failed_fails_in_the_same_way_again(parallel):
             call()
 
 
-class Unloadable:
-    """Cannot be unpickled, as a module that only the owner can import."""
-
-    def __reduce__(self):
-        return missing, ()
-
-
-def missing():
-    raise ImportError("not here")
-
-
 def test_an_error_that_cannot_be_pickled_says_the_same():
     error = Unportable("this", "that")
     with pytest.raises(TypeError):
@@ -173,12 +156,6 @@ def test_prints_do_not_come_among_the_arrays(folder):
     assert note == "said"
 
 
-def shout(numbers):
-    print("loud " * 1000, flush=True)
-    os.write(1, b"louder")
-    return [2 * numbers], "said"
-
-
 @pytest.mark.parametrize("shape", [(0, 3), (), (5,), (7, 1, 3)])
 def test_arrays_of_any_shape(parallel, shape):
     back, _ = parallel.in_workers(ones)(shape)
@@ -187,21 +164,53 @@ def test_arrays_of_any_shape(parallel, shape):
     assert all((array == 1).all() for array in back)
 
 
-def ones(shape):
-    return [np.ones(shape, np.float32), np.ones(shape, bool)], None
-
-
 def test_a_killed_worker_is_an_error_with_a_mend(folder):
     with ParallelSource(folder, 1) as source:
         call = source.in_workers(process_number)
         (number,), _ = call()
         os.kill(int(number), signal.SIGKILL)
-        with pytest.raises(TrainingError, match=r"worker process ended .*lower `workers`"):
+        with pytest.raises(TrainingError, match=rf"worker process {number} ended \(exit status -9\).*lower `workers`"):
             call()
 
 
-def process_number():
-    return [np.array(os.getpid())], None
+def test_a_stopped_worker_is_named(folder, monkeypatch):
+    with ParallelSource(folder, 1) as source:
+        call = source.in_workers(process_number)
+        (number,), _ = call()
+        monkeypatch.setattr(workers, "_TICK", 0.02)
+        monkeypatch.setattr(workers, "_PATIENCE", 0.2)
+        os.kill(int(number), signal.SIGSTOP)
+        with pytest.raises(TrainingError, match=rf"worker process {number} gave no sign of life for .*checkpoint"):
+            call()
+
+
+def test_a_slow_batch_is_not_a_stopped_worker(monkeypatch):
+    """Each item that is read is a sign of life; a worker without work needs none."""
+    process = mock.Mock(stdout=io.BytesIO(), stdin=io.BytesIO())
+    monkeypatch.setattr(workers.subprocess, "Popen", lambda *arguments, **options: process)
+    worker, looks = workers._Worker(), iter([*[False] * 100, True])
+    monkeypatch.setattr(workers, "_PATIENCE", 2)
+
+    def load(replies):
+        worker.look()
+        return ((None, "done", [])) if next(looks) else None
+
+    monkeypatch.setattr(workers.pickle, "load", load)
+    assert worker.call(workers._Job(process_number), ()) == ([], "done")
+    for _ in range(100):
+        worker.look()
+    process.kill.assert_not_called()
+
+
+def test_each_example_is_a_sign_of_life(folder):
+    replies, examples = io.BytesIO(), Examples(image_source(folder), CROP.sample, training=False)
+    requests = io.BytesIO(pickle.dumps((pickle.dumps(examples), pickle.dumps((0, 3)))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "_TICK", 0)
+        workers._serve(requests, replies)
+    replies.seek(0)
+    assert [pickle.load(replies) for _ in range(4)] == [None] * 4  # the job, and three images
+    assert pickle.load(replies)[0] is None
 
 
 @pytest.mark.slow
@@ -219,25 +228,22 @@ def test_closing_ends_the_processes_and_reading_starts_new_ones(folder):
     source.close()
 
 
-def test_no_process_outlives_a_killed_owner(folder, tmp_path):
+def test_no_process_outlives_a_killed_owner(folder, root):
     """The script has no main guard either: a worker does not run it again."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys, time\n"
-        "from tfssl.data import Crop, ParallelSource, batches\n"
+    script = (
+        "import time\n"
+        "from tests.data.work import process_number\n"
+        "from tfssl.data.workers import ParallelSource\n"
         f"source = ParallelSource({folder!r}, 1)\n"
-        "next(iter(batches(source, Crop(16).sample, 2, training=True)))\n"
-        "print(*(worker._process.pid for worker in source._pool.workers), flush=True)\n"
+        "print(int(source.in_workers(process_number)()[0][0]), flush=True)\n"
         "time.sleep(600)\n"
     )
-    notes = tmp_path / "notes.txt"
-    with open(notes, "w") as stderr:
-        owner = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=stderr, text=True)
-        worker = int(owner.stdout.readline())
-        owner.kill()
-        owner.wait()
-        owner.stdout.close()
-    assert f" {worker} " not in notes.read_text(), "TensorFlow's notes, which name the process, are thrown away"
+    owner = subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True)
+    worker = int(owner.stdout.readline())
+    assert _runs(worker)
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
     deadline = time.time() + 20
     while _runs(worker) and time.time() < deadline:
         time.sleep(0.1)
@@ -269,10 +275,10 @@ def test_what_cannot_be_sent_is_refused_before_a_process_starts(folder):
 
 def test_a_class_of_the_main_script_is_refused_with_the_fix(folder):
     script = (
-        "import dataclasses\n"
-        "from tfssl.data import Crop, ParallelSource, batches\n"
+        "from tfssl.data.crop import Crop\n"
+        "from tfssl.data.workers import ParallelSource\n"
         "class Mine(Crop): pass\n"
-        f"batches(ParallelSource({folder!r}, 1), Mine(16).sample, 2, training=True)\n"
+        f"ParallelSource({folder!r}, 1).in_workers(Mine(16).sample)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert "Mine is defined in the main script" in done.stderr and "set workers to 0" in done.stderr

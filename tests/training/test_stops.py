@@ -15,6 +15,7 @@ from tfssl import files
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
 from tfssl.training import checkpoint, directory
 from tfssl.training.fit import fit
+from tfssl.training.runs import load_weights
 
 TIMES = ("seconds", "wait_fraction")
 OPEN_END = {"schedule": "constant", "warmup_steps": 0, "optimizer": "sgd", "learning_rate": 0.01}
@@ -151,6 +152,26 @@ def test_a_run_that_diverged_goes_on_with_another_learning_rate(photos, tmp_path
     model = fit(configuration(photos, **options | {"learning_rate": 1e-5}), run)
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-5)
     assert all(np.isfinite(w).all() for w in weights(run))
+
+
+def test_weights_of_an_unfinished_run_are_those_of_its_last_good_checkpoint(tmp_path, caplog):
+    def network(units=2):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units), keras.layers.Dropout(0.5)])
+        model.compile("adam")
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    (tmp_path / "config.yaml").write_text("method: jigsaw\n")
+    with pytest.raises(ModelError, match="neither a model nor a checkpoint"):
+        load_weights(network(), tmp_path)
+    trained, other = network(), keras.Sequential(network().layers)
+    checkpoint.save(trained, checkpoint.TrainingState(step=6), tmp_path / "checkpoint")
+    (tmp_path / "checkpoint" / "step_000000009.npz").write_bytes(b"PK")
+    load_weights(other, tmp_path)
+    np.testing.assert_array_equal(other.layers[0].kernel, trained.layers[0].kernel)
+    assert "not finished: these are its weights of step 6" in caplog.text
+    with pytest.raises(ModelError, match="fits 0 of 2 weights"):
+        load_weights(network(units=5), tmp_path)
 
 
 def test_a_checkpoint_never_holds_nan(tmp_path):

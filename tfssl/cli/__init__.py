@@ -15,6 +15,7 @@ from tfssl.errors import TfsslError
 from tfssl.imports import around_import
 from tfssl.interrupts import exit_on_signals
 from tfssl.quiet import quiet_stderr
+from tfssl.runtime import ignore_user_settings
 
 _INTERRUPTED = 130
 
@@ -26,6 +27,7 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     around_import("tensorflow", _starting_tensorflow)
+    ignore_user_settings()
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)  # a run's own log file takes the rest
     logging.basicConfig(format="%(message)s", handlers=[handler])

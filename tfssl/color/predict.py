@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 from PIL import Image
 
+from tfssl import runtime
 from tfssl.errors import ModelError
 from tfssl.layers.resizing import upsample
 from tfssl.ops.ab_bins import annealed_mean
@@ -56,13 +57,16 @@ def _extend(x, bottom, right):
 
 def compiled_predictor(method, model):
     """:func:`predict_cells` as a function ``(lightness, temperature=None)`` of NumPy arrays, compiled for all sizes."""
+    runtime.check_backend()
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32), tf.TensorSpec((), tf.float32)])
     def run(lightness, temperature):
-        return predict_cells(method, model, lightness, temperature)
+        with runtime.precision():  # traced when it is first called
+            return predict_cells(method, model, lightness, temperature)
 
     def predict(lightness, temperature=None):
+        runtime.check()
         temperature = method.temperature if temperature is None else temperature
         return run(tf.constant(lightness, tf.float32), tf.constant(temperature, tf.float32)).numpy()
 

@@ -63,6 +63,8 @@ class Examples:
         self.source, self.training, self.per_item = source, training, per_item
         self._sample, self._convert, self._augment, self.seed = sample, convert, augment, seed
         self._blank = blank
+        self.after_each = _nothing
+        """Called after each item that was read: how a worker tells that it is at work."""
         self._order = _Order(len(source), seed)
 
     def __call__(self, first, count):
@@ -115,6 +117,8 @@ class Examples:
         except (ValueError, OSError) as error:
             skipped.add(self.source.name(index), str(error))
             return None
+        finally:
+            self.after_each()
 
     def sampled(self, example, *position):
         """The arrays of one example, drawn by the generator of its position."""
@@ -154,6 +158,10 @@ class Examples:
             f"`data` has no readable {self.source.noun} among the first {len(skipped.reasons)} of {len(self.source)} "
             f"({name}: {reason})"
         )
+
+
+def _nothing():
+    pass
 
 
 def flatten(nest):

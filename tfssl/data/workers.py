@@ -15,17 +15,25 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 import types
 import weakref
 
 import numpy as np
 
+from tfssl.data.examples import Examples
 from tfssl.data.images import ArraySource, image_source
 from tfssl.data.source import Source
 from tfssl.errors import SourceError, TrainingError
 
 _ALIGNMENT = 64
 """TensorFlow takes over arrays whose memory begins at a multiple of this many bytes, and copies others."""
+
+_PATIENCE = 60
+"""Seconds without a sign of life after which a worker that has work is given up: no example takes that long to read."""
+
+_TICK = 1.0
+"""Seconds between looks at the workers, and between the signs of life of one."""
 
 _ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
@@ -141,7 +149,9 @@ class _Pool:
                 self._idle = queue.SimpleQueue()
                 for worker in self.workers:
                     self._idle.put(worker)
-                self._finalizer = weakref.finalize(self, _end_all, self.workers)
+                closed = threading.Event()
+                threading.Thread(target=_watch, args=(self.workers, closed), daemon=True).start()
+                self._finalizer = weakref.finalize(self, _end_all, self.workers, closed)
             idle = self._idle
         worker = idle.get()
         try:
@@ -156,7 +166,15 @@ class _Pool:
                 self._finalizer()
 
 
-def _end_all(workers):
+def _watch(workers, closed):
+    """Count for how long each worker has been silent; what is counted are looks, as this process may be stopped too."""
+    while not closed.wait(_TICK):
+        for worker in workers:
+            worker.look()
+
+
+def _end_all(workers, closed):
+    closed.set()
     for worker in workers:
         worker.end()
     for worker in workers:
@@ -174,25 +192,48 @@ class _Worker:
             env=os.environ | _ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
         )
         self._job = None
+        self._works = self._given_up = False
+        self._silent = 0  # looks since the last sign of life
+
+    def look(self):
+        """Called every _TICK seconds: end a process that does not answer, so that whoever waits for it is told."""
+        self._silent = self._silent + 1 if self._works else 0
+        if self._silent * _TICK > _PATIENCE and not self._given_up:
+            self._given_up = True
+            self._process.kill()
 
     def call(self, job, arguments):
         requests, replies = self._process.stdin, self._process.stdout
+        self._silent, self._works = 0, True
         try:
             pickle.dump((None if job is self._job else job.pickled, pickle.dumps(arguments)), requests)
             requests.flush()
             self._job = job
-            error, note, specs = pickle.load(replies)
+            while (reply := pickle.load(replies)) is None:  # a sign of life
+                self._silent = 0
+            error, note, specs = reply
             arrays = [_read_array(replies, *spec) for spec in specs]
         except (BrokenPipeError, EOFError, ValueError, pickle.UnpicklingError):  # ValueError: closed while it was read
-            status = self._process.poll()
-            raise TrainingError(
-                f"a worker process ended (exit status {status}), perhaps for want of memory; lower `workers`, or set "
-                f"it to 0"
-            ) from None
+            raise TrainingError(self._end_reason()) from None
+        finally:
+            self._works = False
         if error is not None:
             self._job = None  # perhaps it could not even be loaded there
             raise error
         return arrays, note
+
+    def _end_reason(self):
+        if self._given_up:
+            return (
+                f"worker process {self._process.pid} gave no sign of life for {_PATIENCE} s: it was stopped, or a disk "
+                f"does not answer; start again, a run goes on from its last checkpoint, or set `workers` to 0"
+            )
+        with contextlib.suppress(subprocess.TimeoutExpired):  # its pipes close a moment before it is over
+            self._process.wait(1)
+        return (
+            f"worker process {self._process.pid} ended (exit status {self._process.poll()}), perhaps for want of "
+            f"memory; lower `workers`, or set it to 0"
+        )
 
     def end(self):
         with contextlib.suppress(BrokenPipeError):
@@ -219,6 +260,7 @@ def _read_array(file, dtype, shape):
 
 def _serve(requests, replies):
     function = None
+    beat = _Beat(replies)
     while True:
         try:
             job, arguments = pickle.load(requests)
@@ -227,7 +269,10 @@ def _serve(requests, replies):
         error, note, arrays = None, None, []
         try:
             if job is not None:
+                beat()
                 function = pickle.loads(job)
+                if isinstance(function, Examples):
+                    function.after_each = beat
             arrays, note = function(*pickle.loads(arguments))
         except Exception as raised:  # whatever it is, it is raised again where the batch was asked for
             error = _portable(raised)
@@ -236,6 +281,20 @@ def _serve(requests, replies):
         for array in arrays:
             replies.write(array.reshape(-1).view(np.uint8))
         replies.flush()
+
+
+class _Beat:
+    """Signs of life between the arrays: None, at most one every _TICK seconds."""
+
+    def __init__(self, replies):
+        self._replies = replies
+        self._last = -_TICK
+
+    def __call__(self):
+        if time.monotonic() - self._last >= _TICK:
+            self._last = time.monotonic()
+            pickle.dump(None, self._replies)
+            self._replies.flush()
 
 
 def _portable(error):

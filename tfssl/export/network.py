@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfssl import runtime
 from tfssl.backbones.encoder import Encoder
 from tfssl.errors import ModelError
 from tfssl.training.runs import assign_weights
@@ -52,12 +53,8 @@ def _unread(network):
 
 def new_network(method):
     """The network that ``method`` serves, untrained, in float32."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
+    with runtime.precision():
         return method.served(method.model())
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def inner_layers(model):

@@ -6,12 +6,14 @@ Importing a method imports neither Keras nor TensorFlow: the verbs that need the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pydantic
 
+from tfssl import runtime
 from tfssl.data.crop import Crop
 from tfssl.data.images import image_source
 from tfssl.data.listing import short
@@ -89,6 +91,12 @@ class Method(pydantic.BaseModel):
             super().__init__(**fields)
         except pydantic.ValidationError as error:
             raise ConfigError(describe(error, type(self))) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any):
+        super().__pydantic_init_subclass__(**options)
+        if "model" in vars(cls):  # every method's, those of users too
+            cls.model = _checked(cls.model)  # type: ignore[method-assign]
 
     # Data
 
@@ -170,6 +178,7 @@ class Method(pydantic.BaseModel):
             **options: ``seed`` of order and draws; ``start`` and ``count``, batches of the training stream, to resume;
                 ``skipped`` and ``limit``: see :func:`tfssl.data.pipeline.batches`.
         """
+        runtime.check()
         import tensorflow as tf
 
         from tfssl.data.augment import Augmentation
@@ -276,6 +285,15 @@ class Method(pydantic.BaseModel):
         if not cls.__module__.startswith("tfssl.methods."):
             return f"{cls.__module__}:{cls.__name__}"
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+
+def _checked(build):
+    @functools.wraps(build)
+    def checked(*arguments, **options):
+        runtime.check()
+        return build(*arguments, **options)
+
+    return checked
 
 
 def _check_area(area):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfssl import runtime
 from tfssl.config import RunConfig, load_config, parse_config
 from tfssl.data.examples import Skipped
 from tfssl.data.images import FileSource
@@ -54,13 +55,14 @@ def fit(config: RunConfig, out: str | os.PathLike, *, callbacks=(), reporter=Non
     out = as_path("out", out)
     if not isinstance(config, RunConfig):
         raise ArgumentError(f"`config` must be a RunConfig, see tfssl.load_config. Received: {type(config).__name__}")
+    runtime.check_backend()
     settings = config.settings
     source, steps_per_epoch = _training_data(config)
     data = data_record(settings, source)
     _check(config, steps_per_epoch)
     check_free(out)
     first = None
-    with _precision(settings.precision):
+    with runtime.precision(settings.precision):
         if not (out / "config.yaml").exists():  # all that can be wrong is found before the directory is made
             statistics = config.method.adapt(source)
             config = RunConfig(config.method.adapted(statistics), settings)
@@ -249,16 +251,6 @@ def _log_file(path):
     finally:
         log.removeHandler(handler)
         handler.close()
-
-
-@contextlib.contextmanager
-def _precision(name):
-    previous = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(name)
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(previous)
 
 
 def train(config, out=None, **overrides):

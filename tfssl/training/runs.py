@@ -2,15 +2,19 @@
 
 import io
 import json
+import logging
 import warnings
 import zipfile
 
 import numpy as np
 
+from tfssl import runtime
 from tfssl.config import load_config
 from tfssl.errors import ModelError
 from tfssl.files import check_zip, refuse_inflated
 from tfssl.options import as_path
+
+log = logging.getLogger("tfssl")
 
 STATISTICS = "statistics.npz"
 """Where a run keeps what its method learned from the data before the first step."""
@@ -43,9 +47,27 @@ def model_file(source):
 
 
 def load_weights(model, source):
-    """Load all weights of a built model from a run or .keras file, see :func:`assign_weights`."""
+    """Load all weights of a built model from a run or .keras file, see :func:`assign_weights`.
+
+    Of a run that is not finished they are those of its newest good checkpoint.
+    """
+    run = as_path("source", source)
+    if (run / "config.yaml").is_file() and not (run / "model.keras").is_file():
+        assign_weights(model, _checkpoint_weights(model, run), source)
+        return
     path = model_file(source)
     assign_weights(model, {v.path: v for v in read_network(path).weights}, path)
+
+
+def _checkpoint_weights(model, run):
+    """``{path: value}`` by the order of the model's variables, with which a checkpoint begins."""
+    from tfssl.training import checkpoint
+
+    state, arrays = checkpoint.newest(run / "checkpoint")
+    if arrays is None:
+        raise ModelError(f"run {str(run)!r} has neither a model nor a checkpoint; run `tfssl train` on it again")
+    log.warning("run %s is not finished: these are its weights of step %d", run, state.step)
+    return dict(zip((variable.path for variable in model.variables), arrays, strict=False))
 
 
 def read_network(path):
@@ -131,6 +153,7 @@ def load_run(source):
     if str(getattr(method, "backbone", "")).startswith("object:"):  # of a network given in Python, the file alone knows
         return method, read_network(file)
     # Rebuilt rather than deserialized: a run trained in mixed precision is used in float32.
-    model = method.model()
+    with runtime.precision():
+        model = method.model()
     load_weights(model, file)
     return method, model
