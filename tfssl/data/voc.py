@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from pathlib import Path
+from typing import ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,6 +24,8 @@ class SplitImages(Source):
     """One split of a set of image files with something beside each: ``{"image": PIL.Image, ...}``, at full size."""
 
     noun = "images"
+    beside: ClassVar[tuple[str, ...]]
+    """Fields that hold something for each image."""
 
     root: str
     split: str
@@ -43,6 +46,12 @@ class SplitImages(Source):
         """The other fields of example ``index``, without decoding its image."""
         raise NotImplementedError
 
+    def take(self, indices):
+        """The examples at these positions, as a set of their own."""
+        beside = {field: tuple(getattr(self, field)[i] for i in indices) for field in self.beside}
+        images = dataclasses.replace(self.images, paths=tuple(self.images.paths[i] for i in indices))
+        return dataclasses.replace(self, images=images, **beside)
+
     def name(self, index):
         return self.images.name(index)
 
@@ -59,6 +68,8 @@ class BoxedImages(SplitImages):
     count pixels from 1 and include the last one: its minima are one more, its maxima the same); ``label``, int32 (N,),
     class numbers; ``difficult``, bool (N,), objects that are neither demanded nor counted as mistakes.
     """
+
+    beside = ("objects",)
 
     classes: tuple[str, ...]
     objects: tuple[tuple, ...]
@@ -81,6 +92,8 @@ class MaskedImages(SplitImages):
 
     ``masks`` are files, one for each image; ``ignore`` are values in them that count for nothing.
     """
+
+    beside = ("masks",)
 
     classes: tuple[str, ...]
     masks: tuple[str, ...]
