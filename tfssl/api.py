@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     Pathlike = str | os.PathLike[str]
 
-_NO_OPTIONS = ("encoder", "data", "networks", "out", "progress", "skipped", "trained", "references", "pretext")
-"""Arguments of tasks that are not the user's to give."""
+_NO_OPTIONS = ("networks", "out", "progress", "skipped")
+"""Arguments of what `visualize` draws that are not the user's to give."""
 
 
 def load(source: Pathlike = "colorizer") -> tuple[Method, keras.Model]:
@@ -217,15 +217,13 @@ def _named(sources, open_one):
 def _check_evaluation(source, task, options):
     """What can be known to be wrong before TensorFlow is imported."""
     if task is not None:
-        known, what = task_options(task) | {"pretext_data": None}, f"the task {task}"
+        known, what = task_options(task), f"the task {task}"
         _find_encoder(source)
     else:
         name = method_of(source)
         if name is None:
             return  # loading it says what is wrong
-        found = inspect.signature(methods.get(name).evaluate).parameters.values()
-        known, what = {p.name: p.default for p in found if p.kind == p.KEYWORD_ONLY}, f"the metrics of {name}"
-    known = {name: default for name, default in known.items() if name not in _NO_OPTIONS}
+        known, what = methods.get(name).metric_options(), f"the metrics of {name}"
     check(options, known, what)
 
 
@@ -261,7 +259,7 @@ def visualize(
     from tfssl.report import kinds
 
     known, out, compare = kinds.kind_options(kind), as_path("out", out), _as_list(compare)
-    check(options, {n: value for n, value in known.items() if n == "data" or n not in _NO_OPTIONS}, kind)
+    check(options, {name: default for name, default in known.items() if name not in _NO_OPTIONS}, kind)
     for name, value in options.items():
         if isinstance(value, list) and name in ("tap", "photo") and (kind, name) not in _LISTS:
             raise ConfigError(f"`{name}` can be given once for {kind}. Received: {', '.join(map(str, value))}")

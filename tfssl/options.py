@@ -3,6 +3,7 @@
 import ast
 import numbers
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,12 +27,47 @@ def declared(module: str, function: str) -> dict[str, object]:
     Returns:
         ``{argument: default}``; :data:`REQUIRED` where there is none, None where it is no literal.
     """
-    file = _PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    (found,) = (n.args for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function)
+    found = _definition(module, function).args
     positional = [*found.posonlyargs, *found.args]
     defaults = [None] * (len(positional) - len(found.defaults)) + list(found.defaults) + list(found.kw_defaults)
-    return {a.arg: _literal(d) for a, d in zip([*positional, *found.kwonlyargs], defaults, strict=True)}
+    named = _constants(module)
+    return {a.arg: _literal(d, named) for a, d in zip([*positional, *found.kwonlyargs], defaults, strict=True)}
+
+
+def meanings(module: str, *function: str) -> dict[str, str]:
+    """What the docstring of a function below ``tfssl``, a method of a class (two names) or a module says of arguments.
+
+    Returns:
+        ``{argument: text}`` of its ``Args:``, read from the source; without those that only refer to another place.
+    """
+    return described(ast.get_docstring(_definition(module, *function)) or "")
+
+
+def described(docstring: str) -> dict[str, str]:
+    """``{argument: text}`` of the ``Args:`` of a docstring, in one line each and without markup."""
+    _, _, rest = docstring.partition("Args:\n")
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in rest.splitlines():
+        if line.strip() and not line.startswith("    "):
+            break  # the next part
+        entry = re.fullmatch(r"    (\w+(?:, \w+)*): (.*)", line)
+        if entry:
+            names = entry[1].split(", ")
+        for name in names:
+            found[name] = f"{found.get(name, '')} {entry[2] if entry else line}".strip()
+    plain = {name: re.sub(r":\w+:`~?([\w.]*\.)?(\w+)`", r"\2", text).replace("`", "") for name, text in found.items()}
+    return {name: " ".join(text.split()) for name, text in plain.items() if not found[name].startswith("see :")}
+
+
+def _definition(module, *names):
+    """The syntax tree of a module below ``tfssl``, or of what has these names in it."""
+    file = _PACKAGE.joinpath(*module.split(".")[1:])
+    file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+    node: ast.AST = ast.parse(file.read_text(encoding="utf-8"))
+    for name in names:
+        (node,) = (n for n in node.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name == name)
+    return node
 
 
 def check(given: Mapping[str, object], known: Mapping[str, object], what: str) -> None:
@@ -53,11 +89,17 @@ def check(given: Mapping[str, object], known: Mapping[str, object], what: str) -
             raise ConfigError(f"{what}: `{name}` is missing; give {name}=VALUE")
 
 
-def _literal(node):
+def _constants(module):
+    """What names that a module sets on its top level are set to: ``{name: syntax tree}``."""
+    assigned = (node for node in _definition(module).body if isinstance(node, ast.Assign))
+    return {node.targets[0].id: node.value for node in assigned if isinstance(node.targets[0], ast.Name)}
+
+
+def _literal(node, named):
     if node is None:
         return REQUIRED
     try:
-        return ast.literal_eval(node)
+        return ast.literal_eval(named.get(node.id, node) if isinstance(node, ast.Name) else node)
     except ValueError:
         return None
 

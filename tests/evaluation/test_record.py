@@ -43,11 +43,14 @@ def test_a_record_is_a_mapping_of_metrics():
     assert float(RECORD["accuracy"]) == 0.5 and RECORD["accuracy"].gain == pytest.approx(0.2)
     assert RECORD["loss"].gain is None
     assert list(RECORD.lines()) == [
-        "accuracy     0.5 ± 0.01  (untrained 0.3, chance 0.1)",
+        "knn: accuracy 0.5 ± 0.01  (untrained 0.3, chance 0.1)",
+        "",
         "loss         2 nats",
         "images_test  800",
         "tap          conv3",
     ]
+    assert next(RECORD.of("random:small").lines()).startswith("knn of random:small: accuracy 0.5 ")
+    assert next(Record("", {"pixels": Metric(24860.0)}).lines()) == ": pixels 24,860", "whole numbers stay whole"
     assert RECORD.flat() == {
         "accuracy": 0.5,
         "accuracy_std": 0.01,

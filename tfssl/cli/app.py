@@ -23,9 +23,20 @@ DATA_HELP = "builtin, a folder, a glob, *.tfrecord or tfds:NAME:SPLIT"
 
 
 class TakesOptions(typer.core.TyperCommand):
-    """A command whose last argument is ``[NAME=VALUE]...``: every ``--name value`` that it does not know is one."""
+    """A command whose last argument is ``[NAME=VALUE]...``: every ``--name value`` that it does not know is one.
+
+    What follows the decorator's ``cls`` may name the options: :meth:`options_help`, for ``--help``.
+    """
+
+    def options_help(self, words):
+        """Text about the options of what the words of a command line are about; empty where they do not say it."""
+        return ""
+
+    def get_help(self, ctx):
+        return "\n\n".join(filter(None, (super().get_help(ctx), self.options_help(ctx.meta.get(_WORDS, [])))))
 
     def parse_args(self, ctx, args):
+        ctx.meta[_WORDS] = list(args)
         flags = {flag: parameter for parameter in self.get_params(ctx) for flag in parameter.opts}
         kept, more, rest = [], {}, list(args)
         while rest:
@@ -46,7 +57,7 @@ class TakesOptions(typer.core.TyperCommand):
         return super().parse_args(ctx, kept)
 
 
-_FLAGS = "tfssl.flags"
+_FLAGS, _WORDS = "tfssl.flags", "tfssl.words"
 
 TEXT_OPTIONS = ("test", "train_split", "test_split", "pretext_data", "cache", "proposals")
 """Options of tasks that are names and paths: taken as they are, a folder 2024 too."""

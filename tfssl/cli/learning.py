@@ -19,6 +19,7 @@ from tfssl.cli.app import (
     report_skipped,
     report_written,
 )
+from tfssl.cli.option_help import EvaluateCommand
 from tfssl.errors import ConfigError
 from tfssl.evaluation import task_names
 from tfssl.files import check_folder, read_json
@@ -88,7 +89,7 @@ def _tensorboard(run):
     return [keras.callbacks.TensorBoard(run / "tensorboard", update_freq=10)]
 
 
-@app.command(cls=TakesOptions)
+@app.command(cls=EvaluateCommand)
 def evaluate(
     context: typer.Context,
     run: Annotated[
@@ -107,8 +108,9 @@ def evaluate(
 ):
     """The method's own metrics, or a transfer task on labeled data, with baselines beside them.
 
-    Options are written as limit=100 or --limit 100.
+    Options are written as limit=100 or --limit 100. With --task TASK, or RUN, --help lists them.
 
+    Example: tfssl evaluate --task knn --help
     Example: tfssl evaluate colorizer --data photos/ --out results/ limit=100
     Example: tfssl evaluate runs/mine --task linear_probe --data classes/train --out results/ test=classes/test
     Example: tfssl evaluate runs/mine --task segmentation --data camvid/ strategy=fine_tune steps=2000

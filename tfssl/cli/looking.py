@@ -85,7 +85,9 @@ def report(
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task to evaluate on --classes; repeatable.")] = None,
     classes: Annotated[str | None, typer.Option(help="Labeled images for --task.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N images of --data.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most N images of --data, and of each split of --classes.")
+    ] = None,
 ):
     """Write one page about runs that opens offline: samples, curves, evaluations with their baselines.
 
@@ -105,11 +107,12 @@ def report(
     from tfssl.report import write_report
     from tfssl.report.runs import read_runs
 
+    options = {} if limit is None else {"limit": limit}
     for run in read_runs(runs) if data or task else ():
         if data:
-            _measure(run, None, data, out, {"limit": limit} if limit else {})
+            _measure(run, None, data, out, options)
         for name in task or ():
-            _measure(run, name, classes, out, {})
+            _measure(run, name, classes, out, options)
     page = write_report(runs, out, evaluations=evaluations or (), visualizations=visualizations or (), data=data)
     typer.echo(f"written to {page} ({page.stat().st_size / 1e6:.1f} MB)")
 

@@ -22,6 +22,8 @@ _LEAST_SPREAD = 1e-6  # of the second variance to the first: points on a line sp
 class NormalsImages(SplitImages):
     """Images with ``normals``, float32 (H, W, 3), of length 1, or 0 where nothing is known; turned upright as these."""
 
+    beside = ("files",)
+
     files: tuple[str, ...]
 
     def annotation(self, index):

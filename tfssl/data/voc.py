@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +28,8 @@ class SplitImages(Source):
     """One split of a set of image files with something beside each: ``{"image": PIL.Image, ...}``, at full size."""
 
     noun = "images"
+    beside: ClassVar[tuple[str, ...]]
+    """Fields that hold something for each image."""
 
     root: str
     split: str
@@ -45,6 +48,12 @@ class SplitImages(Source):
         """
         raise NotImplementedError
 
+    def take(self, indices):
+        """The examples at these positions, as a set of their own."""
+        beside = {field: tuple(getattr(self, field)[i] for i in indices) for field in self.beside}
+        images = dataclasses.replace(self.images, paths=tuple(self.images.paths[i] for i in indices))
+        return dataclasses.replace(self, images=images, **beside)
+
     def name(self, index):
         return self.images.name(index)
 
@@ -61,6 +70,8 @@ class BoxedImages(SplitImages):
     numbers count pixels from 1 and include the last one: its minima are one more, its maxima the same); ``label``,
     int32 (N,), class numbers; ``difficult``, bool (N,), objects that are neither demanded nor counted as mistakes.
     """
+
+    beside = ("objects",)
 
     classes: tuple[str, ...]
     objects: tuple[Annotation, ...]
@@ -93,6 +104,8 @@ class MaskedImages(SplitImages):
 
     ``masks`` are files, one for each image; ``ignore`` are values in them that count for nothing.
     """
+
+    beside = ("masks",)
 
     classes: tuple[str, ...]
     masks: tuple[str, ...]

@@ -12,7 +12,7 @@ from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
 from tfssl.data.labeled import LabeledImages, labeled_batches, train_and_test
 from tfssl.errors import ConfigError, ModelError, SourceError
-from tfssl.evaluation.runner import Progress, compared, finish, run_all, values_by_tap
+from tfssl.evaluation.runner import Progress, compared, finish, limited, run_all, values_by_tap
 from tfssl.ops.geometry import cell_weights
 from tfssl.transfer.strategies import check_taps
 from tfssl.visualization.line_plot import line_plot
@@ -45,6 +45,7 @@ class LabeledSets:
     batches: tuple[tf.data.Dataset, tf.data.Dataset]
     skipped: Skipped
     image_size: int
+    limit: int | None = None
     ten_crops: tuple[tf.data.Dataset, ...] = ()
 
     def readable_labels(self, part):
@@ -66,7 +67,8 @@ class LabeledSets:
 
     @property
     def protocol(self):
-        return {"train": self.sources[0].root, "test": self.sources[1].root, "image_size": self.image_size}
+        found = {"train": self.sources[0].root, "test": self.sources[1].root, "image_size": self.image_size}
+        return found | ({} if self.limit is None else {"limit": self.limit})
 
     def finish(self, task, runs, **options):
         return finish(task, runs, counts=self.counts, skipped=self.skipped.reasons, **options)
@@ -104,7 +106,7 @@ class LabeledSets:
         return run_all(encoders, seeds, measured)
 
 
-def labeled_sets(data, test=None, *, image_size=96, crops=1):
+def labeled_sets(data, test=None, *, image_size=96, crops=1, limit=None):
     """The :class:`LabeledSets` of a benchmark: of folders, see :mod:`tfssl.evaluation`, or of two sources with labels.
 
     With ``crops=10`` the shorter side is scaled to 256 / 227 of ``image_size``, as for AlexNet's crops of 227 pixels.
@@ -114,6 +116,11 @@ def labeled_sets(data, test=None, *, image_size=96, crops=1):
     if crops not in (1, 10):
         raise ConfigError(f"`crops` must be 1 or 10. Received: crops={crops!r}")
     sources = (data, test) if isinstance(data, LabeledImages) else train_and_test(data, test)
+    sources = tuple(limited(source, limit) for source in sources)
+    missing = sorted(set(range(len(sources[0].classes))) - set(np.ravel(sources[0].labels).tolist()))
+    if missing and limit is not None and np.ndim(sources[0].labels) == 1:
+        name = sources[0].classes[missing[0]]
+        raise ConfigError(f"`limit` leaves no training image of class {name!r}; give a larger one. Received: {limit=}")
     skipped = Skipped()
     resize = image_size if crops == 1 else round(image_size * 256 / 227)
 
@@ -122,7 +129,7 @@ def labeled_sets(data, test=None, *, image_size=96, crops=1):
 
     centers = tuple(batches(source, image_size) for source in sources)
     tens = () if crops == 1 else ten_crops(batches(sources[1], resize), resize, image_size)
-    return LabeledSets(sources, centers, skipped, image_size, tens)
+    return LabeledSets(sources, centers, skipped, image_size, limit, tens)
 
 
 def ten_crops(batches, whole, size):

@@ -16,6 +16,7 @@ from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.average_precision import average_precision
 from tfssl.evaluation.features import grid_size
 from tfssl.evaluation.logistic import Rows
+from tfssl.evaluation.runner import limited
 from tfssl.layers.pooling import PoolToGrid
 
 RULES = ("area", "11point")  # average precisions that are computed
@@ -30,7 +31,7 @@ CROPS = 10  # random windows of a test image whose scores are summed
 DEVIATION, BIAS, DROPOUT = 0.01, 0.1, 0.5  # of new layers: of the weights, initial, fraction of hidden units dropped
 
 
-def presence_images(root, train_split, test_split, *, classes=None):
+def presence_images(root, train_split, test_split, *, classes=None, limit=None):
     """The two splits of a VOC directory, see :func:`tfssl.data.voc.boxed_images`.
 
     Returns two :class:`~tfssl.data.labeled.LabeledImages`, whose labels are int32 (classes,): 1, 0, or 255 where it
@@ -38,12 +39,15 @@ def presence_images(root, train_split, test_split, *, classes=None):
     """
     if train_split == test_split:
         raise ConfigError(f"`test_split` must not be the training set. Received: test_split={test_split!r}")
-    found = [boxed_images(root, split, classes=classes) for split in (train_split, test_split)]
+    found = [limited(boxed_images(root, split, classes=classes), limit) for split in (train_split, test_split)]
     warn_of_copies(*found)
     train, test = (LabeledImages(f.root, f.images, tuple(f.presence()), f.classes) for f in found)
     for name, row in zip(train.classes, np.transpose(train.labels), strict=True):
         if not (row == 1).any() or not (row == 0).any():
-            raise SourceError(f"`data`: class {name!r} is in none or in all images of split {train_split!r}")
+            images = (
+                f"images of split {train_split!r}" if limit is None else f"training images that limit={limit} leaves"
+            )
+            raise SourceError(f"`data`: class {name!r} is in none or in all {images}")
     return train, test
 
 

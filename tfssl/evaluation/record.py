@@ -82,16 +82,25 @@ class Record(Mapping):
         return dataclasses.replace(self, about=self.about | model_of(source))
 
     def lines(self):
-        """The metrics as text, a line each: name, value ± deviation, and what stands beside it."""
-        width = max(map(len, self.metrics), default=0)
+        """The metrics as text, name, value ± deviation and what stands beside it: the headline after the name of what
+        was measured, an empty line, then the rest, a line each."""
+        about = f"{self.task} of {self.about['model']}" if self.about.get("model") else self.task
+        texts = list(self._texts().items())
+        width = max((len(name) for name, _ in texts), default=0)
+        for number, (name, text) in enumerate(texts):
+            if number == 1:
+                yield ""
+            yield f"{name:{width}}  {text}" if number else f"{about}: {name} {text}"
+
+    def _texts(self):
+        """``{name: text}`` of the metrics, the headline first, and the details that are texts."""
+        found = {}
         for name, metric in self.metrics.items():
             text = _number(metric.value) + (f" ± {_number(metric.std)}" if metric.std is not None else "")
             text += f" {metric.unit}" if metric.unit not in ("", "fraction") else ""
             beside = ", ".join(f"{key} {_number(value)}" for key, value in metric.baselines.items())
-            yield f"{name:{width}}  {text}" + (f"  ({beside})" if beside else "")
-        for name, value in self.details.items():
-            if isinstance(value, str):
-                yield f"{name:{width}}  {value}"
+            found[name] = text + (f"  ({beside})" if beside else "")
+        return found | {name: value for name, value in self.details.items() if isinstance(value, str)}
 
     def flat(self):
         """``{name: number or text}``: ``NAME``, ``NAME_std``, ``BASELINE_NAME``, and the details that are texts."""
@@ -224,4 +233,6 @@ def _old_record(values):
 
 
 def _number(value):
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) and not value.is_integer() else f"{value:,.0f}"

@@ -293,6 +293,16 @@ def spread(count, number):
     return np.unique(np.linspace(0, count - 1, min(count, number)).round().astype(int)).tolist()
 
 
+def limited(source, limit):
+    """At most ``limit`` examples of a source, see :mod:`tfssl.evaluation`; all of them for None."""
+    check_counts(limit=limit)
+    if limit is None or limit >= len(source):
+        return source
+    labels = np.asarray(getattr(source, "labels", np.zeros(len(source))))
+    ordered = np.argsort(labels, kind="stable") if labels.ndim == 1 else np.arange(len(source))
+    return source.take(np.sort(ordered[spread(len(source), limit)]).tolist())
+
+
 def check_counts(**counts):
     """Raise ConfigError unless each value is a positive integer or None."""
     for name, value in counts.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -242,11 +243,11 @@ class Method(pydantic.BaseModel):
             model: of :meth:`model`, or loaded.
             data: what :meth:`open` takes; it should not have trained the model.
             out: folder for ``metrics.json`` and pictures; None writes nothing.
-            limit: use only the first so many readable items; None for all.
+            limit: use at most so many items, the first readable ones, at least 1; None for all.
+            batch_size: examples that the network sees at a time; changes nothing but memory. Not every method has it.
             progress: called with (items done, items in all).
 
-        Options of a method's own stand in its signature, where the command line finds them; ``batch_size``, how many
-        examples the network sees at a time, changes nothing but memory.
+        Options of a method's own stand in its signature, where the command line finds them.
 
         Returns:
             :class:`~tfssl.evaluation.record.Record`.
@@ -257,6 +258,12 @@ class Method(pydantic.BaseModel):
             ModelError: if the model predicts NaN.
         """
         raise NotImplementedError
+
+    @classmethod
+    def metric_options(cls) -> dict[str, object]:
+        """``{option: default}`` that a user can give to :meth:`evaluate`."""
+        found = inspect.signature(cls.evaluate).parameters.values()
+        return {p.name: p.default for p in found if p.kind == p.KEYWORD_ONLY and p.name not in ("out", "progress")}
 
     def served(self, model: keras.Model) -> keras.Model:
         """The network that an export stores: the encoder, where the rest serves the pretext task only."""

@@ -29,6 +29,7 @@ def evaluate(
     batch_size=64,
     learning_rate=0.01,
     seeds=1,
+    limit=None,
     compare=None,
     trained=True,
     pretext=None,
@@ -52,7 +53,7 @@ def evaluate(
     training = Training(*options)
     if not 0 < fraction <= 1:
         raise ConfigError(f"`fraction` must be in (0, 1]. Received: fraction={fraction!r}")
-    sets = labeled_sets(data, test, image_size=image_size)
+    sets = labeled_sets(data, test, image_size=image_size, limit=limit)
     encoders = compared(encoder, taps=tap and [tap], trained=trained, compare=compare, pixels=False)
     work = Progress(progress, len(encoders) * seeds * steps)
 

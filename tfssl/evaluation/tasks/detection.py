@@ -38,6 +38,7 @@ from tfssl.evaluation.runner import (
     compared,
     final_loss,
     finish,
+    limited,
     run_all,
     spread,
     write_classes,
@@ -81,6 +82,7 @@ def evaluate(
     proposals=None,
     cache=None,
     seeds=3,
+    limit=None,
     compare=None,
     trained=True,
     pretext=None,
@@ -95,16 +97,18 @@ def evaluate(
     Args:
         data: a VOC directory, see :func:`tfssl.data.voc.boxed_images`.
         tap: the map that regions are pooled from; None for the last one (paper: conv5).
-        strategy: with ``"freeze"`` maps are computed once for each image and its mirror image and kept in a file.
-        train_from: the paper's conv1 stays fixed: ``"conv2"``.
-        steps: batches of training (paper: 40 000).
-        learning_rate: x0.1 after three quarters of the steps (paper: the same).
-        short_size, long_size: images are scaled until the shorter side has the one or the longer side the other
-            number of pixels (paper: 600, 1000, on a map of stride 16; small encoders have 4 to 8).
+        strategy: ``"freeze"``, ``"fine_tune"``, ``"augment"`` or ``"joint"``; with ``"freeze"`` maps are computed once
+            for each image and its mirror image and kept in a file.
+        train_from: with ``"fine_tune"``, the first tap whose layers are trained; None trains all (paper: ``"conv2"``).
+        steps: batches of training, at least 1 (paper: 40 000).
+        learning_rate: above 0, x0.1 after three quarters of the steps (paper: the same).
+        short_size, long_size: 16 or more; images are scaled until the shorter side has the one or the longer side the
+            other number of pixels (paper: 600, 1000, on a map of stride 16; small encoders have 4 to 8).
         batch_size: images in a batch (paper: 2).
         regions: of an image in a batch, a quarter of them with an object (paper: 64).
         units: of fc6 and fc7 (CaffeNet: 4096).
-        dropout: fraction of these units dropped in training (CaffeNet: 0.5, which needs more steps than the default).
+        dropout: fraction of these units dropped in training, in [0, 1) (CaffeNet: 0.5, which needs more steps than the
+            default).
         flip: also train on mirror images, as the paper.
         proposals: ``"selective_search"`` (paper; extra ``detection``), ``"sliding_windows"``, or None for the first
             where it is installed and else the second.
@@ -130,9 +134,9 @@ def evaluate(
     if train_split == test_split:
         raise ConfigError(f"`test_split` must not be the training split. Received: test_split={test_split!r}")
     kind, frozen = regions_of.choose_source(proposals), strategy == "freeze"
-    sources = [boxed_images(data, train_split, classes=classes)]
+    sources = [limited(boxed_images(data, train_split, classes=classes), limit)]
     classes = sources[0].classes
-    sources.append(boxed_images(data, test_split, classes=classes))
+    sources.append(limited(boxed_images(data, test_split, classes=classes), limit))
     warn_of_copies(*sources)
     found = compared(encoder, taps=[tap], trained=trained, compare=compare, pixels=False)
     stored = sum(seeds if entry.redrawn else 1 for entry in found) if frozen else 0
@@ -208,6 +212,7 @@ def evaluate(
 
     about = {"data": sources[0].root, "train_split": train_split, "test_split": test_split, "classes": classes}
     about |= {"tap": tap, **training.record(), "short_size": short_size, "long_size": long_size, "regions": regions}
+    about |= {} if limit is None else {"limit": limit}
     about |= {"units": units, "dropout": dropout, "flip": flip, "sampling": dataclasses.asdict(sampling)}
     return finish(
         "detection",

@@ -25,6 +25,7 @@ def evaluate(
     strength=STRENGTH,
     pool=None,
     image_size=96,
+    limit=None,
     compare=None,
     trained=True,
     out=None,
@@ -37,9 +38,10 @@ def evaluate(
     accuracy on training images that were not drawn, meant over all k and draws that leave some.
 
     Args:
-        shots: values of k, rising; None: those of :data:`SHOTS` that the smallest class has.
-        draws: how many times k images are drawn, with seeds 0, 1, ...; an untrained network has new weights in each.
-        strength: C of the regression, as in scikit-learn: larger is less regularized.
+        shots: values of k, rising, at least 1; None: those of 1, 2, 4, 8, 16 that the smallest class has.
+        draws: at least 1; how many times k images are drawn, with seeds 0, 1, ...; an untrained network has new weights
+            in each.
+        strength: C of the regression, above 0, as in scikit-learn: larger is less regularized.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`: ``accuracy_K`` on the test set for each k, mean over the draws, and
@@ -48,7 +50,7 @@ def evaluate(
     check_counts(draws=draws, pool=pool)
     if not strength > 0:
         raise ConfigError(f"`strength` must be above 0. Received: strength={strength!r}")
-    sets = labeled_sets(data, test, image_size=image_size)
+    sets = labeled_sets(data, test, image_size=image_size, limit=limit)
     shots = _checked_shots(shots, np.bincount(sets.sources[0].labels).min())
     options = {"taps": taps, "pool": pool, "seeds": draws, "compare": compare, "trained": trained, "progress": progress}
     runs = sets.measure(functools.partial(few_shot, shots=shots, strength=strength), encoder, **options)

@@ -19,6 +19,7 @@ def evaluate(
     pool=None,
     image_size=96,
     seeds=3,
+    limit=None,
     compare=None,
     trained=True,
     out=None,
@@ -38,7 +39,7 @@ def evaluate(
         CVPR 2018, section 3.4.
     """
     check_counts(seeds=seeds, pool=pool)
-    sets = labeled_sets(data, test, image_size=image_size)
+    sets = labeled_sets(data, test, image_size=image_size, limit=limit)
     options = {"taps": taps, "pool": pool, "seeds": seeds, "compare": compare, "trained": trained, "progress": progress}
     runs = sets.measure(_vote_by_tap, encoder, **options)
     protocol = {

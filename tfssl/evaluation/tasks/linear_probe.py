@@ -26,6 +26,7 @@ def evaluate(
     image_size=96,
     crops=1,
     seeds=3,
+    limit=None,
     compare=None,
     trained=True,
     references=None,
@@ -52,7 +53,7 @@ def evaluate(
     for name, value in references.items():
         if not 0 <= value <= 1:
             raise ConfigError(f"`references` must be accuracies in [0, 1]. Received: {name}={value!r}")
-    sets = labeled_sets(data, test, image_size=image_size, crops=crops)
+    sets = labeled_sets(data, test, image_size=image_size, crops=crops, limit=limit)
     options = {"taps": taps, "pool": pool, "seeds": seeds, "compare": compare, "trained": trained, "progress": progress}
     runs = sets.measure(probe, encoder, **options)
     protocol = {

@@ -14,7 +14,7 @@ from tfssl.data.examples import Skipped
 from tfssl.data.voc import IGNORE, masked_images
 from tfssl.evaluation.dense.head import pixel_mean
 from tfssl.evaluation.dense.task import DenseTask, DenseTraining, evaluate_dense
-from tfssl.evaluation.runner import write_classes
+from tfssl.evaluation.runner import limited, write_classes
 
 _FONT_SIZE = 14
 
@@ -34,6 +34,7 @@ def evaluate(
     batch_size=8,
     learning_rate=None,
     seeds=3,
+    limit=None,
     compare=None,
     trained=True,
     pretext=None,
@@ -46,10 +47,11 @@ def evaluate(
     Args:
         data: a VOC directory or folders in CamVid's layout, see :func:`tfssl.data.voc.masked_images`.
         head: ``"32s"`` scores the deepest tap, ``"16s"`` adds the scores of the next finer one, ``"8s"`` of two, see
-            :func:`tfssl.evaluation.dense.head.head_taps`.
-        steps: the default suits a few hundred images; FCN-AlexNet had 100 000 batches of 20.
+            :func:`~tfssl.evaluation.dense.head.head_taps`.
+        steps: of the training, at least 1; the default suits a few hundred images; FCN-AlexNet had 100 000 batches of
+            20.
         crop_size: of the random training crops, in pixels, rounded up to a multiple of the deepest tap's stride.
-        learning_rate: None: 0.1 for ``"freeze"``, where the head alone is trained, 0.01 for the others.
+        learning_rate: above 0; None: 0.1 for ``"freeze"``, where the head alone is trained, 0.01 for the others.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` of :meth:`Confusion.metrics` over the whole test set, beside them the
@@ -61,7 +63,7 @@ def evaluate(
     training = DenseTraining(
         strategy, train_from, steps, batch_size, learning_rate, seeds, pretext, pretext_weight, trained, head, crop_size
     )
-    task = segmentation_task(masked_images(data, train_split), masked_images(data, test_split))
+    task = segmentation_task(*(limited(masked_images(data, split), limit) for split in (train_split, test_split)))
     warn_of_copies(task.train, task.test)
     classes, skipped = task.tally().classes, Skipped()
     majority = int(class_pixels(task, skipped).argmax())
@@ -71,7 +73,7 @@ def evaluate(
         training,
         skipped=skipped,
         constants={"majority": majority},
-        about={"classes": classes},
+        about={"classes": classes} | ({} if limit is None else {"limit": limit}),
         details={"majority_class": classes[majority]},
         legend=legend(classes),
         write=lambda folder, runs: write_classes(folder, runs, _by_class),

@@ -9,7 +9,7 @@ from tfssl.data.normals import normals_images
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.dense.head import pixel_mean
 from tfssl.evaluation.dense.task import DenseTask, DenseTraining, evaluate_dense, readable
-from tfssl.evaluation.runner import check_counts
+from tfssl.evaluation.runner import check_counts, limited
 
 SAMPLE = 20_000  # directions of the training set that are clustered, as many from each image
 WITHIN = (11.25, 22.5, 30.0)  # degrees below which an angle counts as small (Fouhey, Gupta and Hebert, ICCV 2013)
@@ -34,6 +34,7 @@ def evaluate(
     batch_size=8,
     learning_rate=None,
     seeds=3,
+    limit=None,
     compare=None,
     trained=True,
     pretext=None,
@@ -48,8 +49,11 @@ def evaluate(
         predict: ``"codewords"``: each pixel is classified by the nearest codeword, and the answer is the normalized
             sum of the codewords weighted by their probabilities; ``"regression"``: three numbers, brought to length 1,
             with the loss 1 - cosine, half the squared distance of unit vectors.
-        codewords: K of the k-means; 40 as in the benchmark of Goyal et al. (2019), 20 in Wang et al. (2015).
-        head, steps, crop_size, learning_rate: as :func:`tfssl.evaluation.tasks.segmentation.evaluate`.
+        codewords: K of the k-means, at least 2; 40 as in the benchmark of Goyal et al. (2019), 20 in Wang et al.
+            (2015).
+        head: ``"32s"`` scores the deepest tap, ``"16s"`` adds the scores of the next finer one, ``"8s"`` of two.
+        crop_size: of the random training crops, in pixels, rounded up to a multiple of the deepest tap's stride.
+        learning_rate: above 0; None: 0.1 for ``"freeze"``, where the head alone is trained, 0.01 for the others.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` of :meth:`NormalAngles.metrics` over all known pixels of the test set,
@@ -66,10 +70,11 @@ def evaluate(
     check_counts(codewords=codewords)
     if predict not in ("codewords", "regression"):
         raise ConfigError(f"`predict` must be 'codewords' or 'regression'. Received: predict={predict!r}")
-    train, test, skipped = normals_images(data, train_split), normals_images(data, test_split), Skipped()
+    train, test = (limited(normals_images(data, split), limit) for split in (train_split, test_split))
     warn_of_copies(train, test)
+    skipped = Skipped()
     mean, sample = training_directions(train, skipped)
-    about = {"predict": predict, "mean_normal": mean.tolist()}
+    about = {"predict": predict, "mean_normal": mean.tolist()} | ({} if limit is None else {"limit": limit})
     if predict == "codewords":
         words = codebook(sample, codewords)
         about |= {"codewords": codewords, "clustered_normals": len(sample), "codebook": words.tolist()}

@@ -39,6 +39,7 @@ def evaluate(
     learning_rate=0.001,
     batch_size=16,
     seeds=3,
+    limit=None,
     compare=None,
     trained=True,
     pretext=None,
@@ -52,15 +53,15 @@ def evaluate(
 
     Args:
         data: a VOC directory, see :func:`tfssl.data.voc.boxed_images`.
-        classifier: one of :data:`CLASSIFIERS`. The linear ones see every tap of the center squares, and choose C, one
-            for all classes, and the tap that counts on a random fifth of the training images, another one for each
-            seed. ``"network"`` is trained on random windows, on the last of the taps.
-        image_size: height and width of the squares in pixels (AlexNet: 227).
+        classifier: ``"svm"``, ``"logistic"`` or ``"network"``. The linear ones see every tap of the center squares, and
+            choose C, one for all classes, and the tap that counts on a random fifth of the training images, another one
+            for each seed. ``"network"`` is trained on random windows, on the last of the taps.
+        image_size: height and width of the squares in pixels, 8 to 2048 (AlexNet: 227).
         crops: 10 also sums the scores of ten crops of each test image: for linear classifiers four corners, the
             center and their mirror images, for a network random windows as in training.
         hidden: of ``"network"``: units of fully connected layers before the scores (AlexNet's fc6 and fc7: 4096, 4096).
-        strategy, train_from, steps, learning_rate, batch_size: of ``"network"`` (paper: 80 000 steps, 0.001 halved
-            seven times, 16).
+        steps: of the training of ``"network"``, at least 1 (paper: 80 000).
+        learning_rate: of ``"network"``, above 0, halved seven times, as in the paper.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`: ``map_area`` and ``map_11point`` (and with ``_10crop``), beside them
@@ -80,7 +81,7 @@ def evaluate(
     training = Training(*options)
     if classifier != "network" and (strategy != "freeze" or hidden):
         raise ConfigError("`strategy` and `hidden` belong to classifier='network'; linear classifiers train no network")
-    train, test = presence.presence_images(data, train_split, test_split, classes=classes)
+    train, test = presence.presence_images(data, train_split, test_split, classes=classes, limit=limit)
     sets = labeled_sets(train, test, image_size=image_size, crops=crops)
     options = {"taps": taps, "trained": trained, "compare": compare}
 
@@ -107,6 +108,7 @@ def evaluate(
         plot_taps(folder / "taps.png", runs, "map_area", "mean average precision (area) on the test set")
 
     protocol = {"data": train.root, "train_split": train_split, "test_split": test_split, "classes": train.classes}
+    protocol |= {} if limit is None else {"limit": limit}
     protocol |= {"classifier": classifier, "image_size": image_size, "crops": crops, "pool": pool}
     if classifier == "network":
         encoders = compared(encoder, **options, pixels=False)

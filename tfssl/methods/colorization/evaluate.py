@@ -47,7 +47,7 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
             written too.
         temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
         compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
-            ``(method, model)``, which are then named after their objectives.
+            ``(method, model)``, which are then named after their objectives; on the command line sources, as RUN.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` with the names of :meth:`tfssl.color.tally.ColorTally.result`

@@ -33,7 +33,7 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
 
     Args:
         method, model, data, out, limit, batch_size, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
-        repeats: puzzles cut from each image.
+        repeats: puzzles cut from each image, at least 1.
         seed: of the puzzles; the same seed gives the same.
 
     Returns:

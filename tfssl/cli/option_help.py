@@ -1,0 +1,63 @@
+"""The options of a task and of a method's metrics, as ``--help`` lists them."""
+
+import importlib.util
+import inspect
+import shutil
+import textwrap
+
+from tfssl import methods
+from tfssl.cli.app import TakesOptions
+from tfssl.errors import TfsslError
+from tfssl.evaluation import task_meanings, task_options
+from tfssl.options import REQUIRED, described, meanings
+from tfssl.resources import method_of
+
+
+class EvaluateCommand(TakesOptions):
+    """``tfssl evaluate``: ``--task TASK --help`` lists the options of the task, ``RUN --help`` those of its metrics."""
+
+    def options_help(self, words):
+        task, word = _task(words), next((word for word in words if not word.startswith("-")), None)
+        if task is not None:
+            return _listed(f"Options of the task {task}", task_options(task), task_meanings(task))
+        name = word if word in methods.names() else _method(word)
+        if name is None:
+            return "Options: of a task, tfssl evaluate --task TASK --help; of a method's, tfssl evaluate RUN --help"
+        return _listed(f"Options of the metrics of {name}", methods.get(name).metric_options(), method_meanings(name))
+
+
+def method_meanings(name):
+    """``{option: what it means}`` of the metrics of a method, as its docstrings have it."""
+    own = described(inspect.getdoc(methods.get(name).evaluate) or "")
+    if ":" not in name and importlib.util.find_spec(f"tfssl.methods.{name}.evaluate"):
+        own |= meanings(f"tfssl.methods.{name}.evaluate", "evaluate")
+    return meanings("tfssl.methods.base", "Method", "evaluate") | own
+
+
+def _task(words):
+    """What a command line gives to ``--task``."""
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        flag, equals, value = word.partition("=")
+        if flag == "--task":
+            return value if equals else following
+    return None
+
+
+def _method(source):
+    try:
+        return None if source is None else method_of(source)
+    except TfsslError:
+        return None
+
+
+def _listed(heading, known, texts):
+    width = min(100, shutil.get_terminal_size((100, 24)).columns)
+    lines = [f"{heading}, written as NAME=VALUE or --NAME VALUE:"]
+    for name, default in known.items():
+        lines.append(f"  {name}" + ("" if default is REQUIRED else f"={_text(default)}"))
+        lines += textwrap.wrap(texts.get(name, ""), width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+def _text(default):
+    return "none" if default is None else str(default).lower() if isinstance(default, bool) else default
