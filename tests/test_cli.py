@@ -280,6 +280,8 @@ def test_colorize_a_nested_folder_with_a_bad_file(run, tmp_path, capsys):
     (source / "broken.jpg").unlink()
     assert call("colorize", source, "--out", out, "--model", run) == 0
     assert "2 already there" in capsys.readouterr().out
+    assert call("colorize", source, "--out", out, "--model", run, "--temperature", 0.9) == 0
+    assert "2 of those already there made with other settings; --overwrite" in capsys.readouterr().err
 
 
 def test_shipped_colorizer_works_from_another_folder(tmp_path):

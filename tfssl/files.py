@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and their fingerprints."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -17,14 +18,16 @@ except ImportError:  # Windows: nothing abandoned is removed
     fcntl = None  # type: ignore[assignment]
 
 _YOUNG = 5.0  # seconds
+_MAX_NAME = 255  # bytes, of all common file systems
 
 
 @contextlib.contextmanager
-def writing(path, mode="wb", **options):
+def writing(path, mode="wb", *, replace=True, **options):
     """Open a file that takes the place of ``path`` when the block ends, and is gone if it fails.
 
     Missing folders are made. ``mode`` is ``"wb"`` or ``"w"`` (text is UTF-8); further options are those of ``open``.
-    Several processes may write the same file at once: the last to end wins. OSError names ``path``.
+    Several processes may write the same file at once: the last to end wins, or with ``replace=False`` the first, the
+    others get FileExistsError. OSError names ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,12 +43,34 @@ def writing(path, mode="wb", **options):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        if replace or not _linked(unfinished, path):
+            os.replace(unfinished, path)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(unfinished)):
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
+
+
+def _linked(unfinished, path):
+    """Give a file its name unless somebody has it: a link is atomic. False where the file system has none."""
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    except OSError:  # FAT and some network drives: two that write it within this instant are not told apart
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        return False
+    os.unlink(unfinished)
+    return True
+
+
+def fitting(stem, ending):
+    """The file name ``stem + ending``, its stem cut where it would have more than 255 bytes."""
+    while len(os.fsencode(stem + ending)) > _MAX_NAME:
+        stem = stem[:-1]
+    return stem + ending
 
 
 def _lock(descriptor):

@@ -1,5 +1,6 @@
 """Commands that make images of images, or look at their colors: colorize, inpaint, prior."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped
 from tfssl.files import writing
 from tfssl.options import check_temperature
+from tfssl.resources import model_digest
 from tfssl.training.progress import CountProgress
 
 
@@ -42,7 +44,8 @@ def colorize(
             compiled_predictor(method, network),
             image_size=method.image_size,
             stride=method.output_stride,
-            temperature=temperature,
+            temperature=method.temperature if temperature is None else temperature,
+            model=model_digest(model),
             overwrite=overwrite,
             format=format,
             progress=progress,
@@ -73,12 +76,26 @@ def inpaint(
     method, network = load(model)
     with CountProgress("images") as progress:
         predictor = Inpainter(method, network)
-        report = inpaint_paths(inputs, out, predictor, mask=mask, overwrite=overwrite, format=format, progress=progress)
+        report = inpaint_paths(
+            inputs,
+            out,
+            predictor,
+            mask=mask,
+            model=model_digest(model),
+            overwrite=overwrite,
+            format=format,
+            progress=progress,
+        )
     _report(report, "filled", out)
 
 
 def _report(report, done, out):
+    """Say what became of the images; exit 1 where some failed."""
     typer.echo(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
+    for reason, number in Counter(report.outdated.values()).items():
+        typer.echo(f"{number} of those already there {reason}; --overwrite makes them anew", err=True)
+    for source, target in report.renamed.items():
+        typer.echo(f"{source} as {target}: its name is taken by another image", err=True)
     for path, reason in report.failed.items():
         typer.echo(f"failed {path}: {reason}", err=True)
     if report.failed:
