@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
-from tfssl.data.images import EXTENSIONS, FileSource
-from tfssl.data.listing import log, printable, short
+from tfssl.data.images import FileSource
+from tfssl.data.listing import EXTENSIONS, log, printable, short
 from tfssl.errors import SourceError
 
 _TABLES = ("captions.tsv", "captions.csv", "captions.txt", "captions.json", "Flickr8k.token.txt")

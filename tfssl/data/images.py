@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfssl.data.decode import array_to_image, check_header, decode_image
-from tfssl.data.listing import PathSource, expand, short
+from tfssl.data.listing import EXTENSIONS, PathSource, expand, short, taken
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""File names that count as images in folders, lower case."""
 
 # The split may hold colons itself, as in train[:10%].
 _TFDS = re.compile(r"tfds:(?P<name>[^:]+(:\d+\.\d+\.\d+)?):(?P<split>[^:]+(\[.*\])?)")
@@ -126,7 +123,7 @@ def _from_text(text):
     if text.startswith("tfds:"):
         return tfds_source(text)
     found = expand(text)
-    paths = tuple(p for p in found if p.lower().endswith(EXTENSIONS) or _SHARD.search(p))
+    paths = taken(found, lambda path: path.lower().endswith(EXTENSIONS) or _SHARD.search(path), text)
     if found and not paths:
         raise SourceError(
             f"`data` holds {len(found)} files but no {' '.join(EXTENSIONS)} or .tfrecord. Received: data={text!r}"

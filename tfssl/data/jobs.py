@@ -9,8 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfssl.data.images import EXTENSIONS
-from tfssl.data.listing import printable
+from tfssl.data.listing import EXTENSIONS, printable
 from tfssl.data.origin import CHANGED, OTHER, SAME, SETTINGS, Origin, compare, origin_of
 from tfssl.data.photo import save_photo
 from tfssl.errors import ConfigError, SourceError

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.crop import Crop
-from tfssl.data.images import FileSource, image_source, tfds_labels, tfds_source
+from tfssl.data.images import FileSource, tfds_labels, tfds_source
+from tfssl.data.listing import EXTENSIONS, expand, taken
 from tfssl.data.source import Source, check_source
 from tfssl.errors import SourceError
 
@@ -82,14 +83,16 @@ def labeled_images(root, *, classes=None, argument="data"):
         raise SourceError(f"`{argument}` has a class {strange[0]!r} that the training set lacks. {received}")
     if len(known) < 2 or not names:
         raise SourceError(f"`{argument}` must hold at least two class folders, it holds {len(names)}. {received}")
-    paths, labels = [], []
-    for name in names:
-        found = _class_paths(root / name, argument)
-        paths += found
-        labels += [known.index(name)] * len(found)
-    images = FileSource(tuple(paths))
+    files = [(path, name) for name in names for path in expand(os.fspath(root / name))]
+    images = set(taken([path for path, _ in files], lambda path: path.lower().endswith(EXTENSIONS), root))
+    files = [(path, name) for path, name in files if path in images]
+    empty = sorted(set(names) - {name for _, name in files})
+    if empty:
+        raise SourceError(f"`{argument}`: class folder {str(root / empty[0])!r} holds no images; fill or remove it")
+    labels = tuple(known.index(name) for _, name in files)
+    images = FileSource(tuple(path for path, _ in files))
     check_source(images)
-    return LabeledImages(str(root), images, tuple(labels), known)
+    return LabeledImages(str(root), images, labels, known)
 
 
 def train_and_test(data, test=None):
@@ -161,13 +164,3 @@ def _from_tfds(text):
     if len(classes) < 2 or not labels:
         raise SourceError(f"`data` must hold images of at least two classes. Received: data={text!r}")
     return LabeledImages(text, source, labels, classes)
-
-
-def _class_paths(folder, argument):
-    try:
-        found = image_source(folder)
-    except SourceError:
-        found = None
-    if not isinstance(found, FileSource):
-        raise SourceError(f"`{argument}`: class folder {str(folder)!r} holds no images; fill or remove it")
-    return found.paths

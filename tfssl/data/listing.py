@@ -1,5 +1,6 @@
 """Which files a folder, a glob or a list stands for, which of them belong together, and sources of them."""
 
+import collections
 import dataclasses
 import glob
 import logging
@@ -14,7 +15,13 @@ from tfssl.errors import SourceError
 
 log = logging.getLogger("tfssl")
 
-_SHOWN = 3
+_SHOWN, _SHOWN_KINDS = 3, 6
+
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+"""File names that count as images in folders, lower case: all that the formats which are read go by."""
+
+_ENDING = re.compile(r"\.\w{1,12}", re.ASCII)
+_told: set[tuple[str, str]] = set()
 
 
 def printable(path):
@@ -40,7 +47,7 @@ def list_files(data, extensions, noun):
         paths = tuple(os.fspath(item) for item in data)
     elif isinstance(data, (str, os.PathLike)):
         found = expand(os.fspath(data))
-        paths = tuple(path for path in found if path.lower().endswith(extensions))
+        paths = taken(found, lambda path: path.lower().endswith(extensions), data)
         if found and not paths:
             raise SourceError(
                 f"`data` holds {len(found)} files but no {' '.join(extensions)}. Received: data={short(data)}"
@@ -68,6 +75,43 @@ def expand(text):
     if not matches:
         raise SourceError(f"`data` is no folder, file or matching glob. Received: data={text!r}")
     return files
+
+
+def ignored_kinds(folder):
+    """How many files of a folder (or glob) are no images by their names: ``{ending: count}``, the most frequent first.
+
+    Hidden files do not count. The ending is lower case, ``""`` where there is none.
+    """
+    return _kinds(path for path in expand(os.fspath(folder)) if not path.lower().endswith(EXTENSIONS))
+
+
+def _kinds(paths):
+    counts = collections.Counter(os.path.splitext(path)[1].lower() for path in paths)
+    named = collections.Counter()
+    for ending, count in counts.items():
+        named[ending if _ENDING.fullmatch(ending) else ""] += count
+    return dict(sorted(named.items(), key=lambda item: (-item[1], not item[0], item[0])))
+
+
+def ignored_line(kinds):
+    """What to tell of :func:`ignored_kinds`, one line; empty where there are none."""
+    if not kinds:
+        return ""
+    total, shown = sum(kinds.values()), list(kinds.items())[:_SHOWN_KINDS]
+    parts = [f"{ending or 'without ending'} {count}" for ending, count in shown]
+    parts += [f"others {total - sum(count for _, count in shown)}"] if len(kinds) > len(shown) else []
+    return f"{total} file{'s' if total > 1 else ''} of other kinds ignored: {', '.join(parts)}"
+
+
+def taken(found, wanted, data):
+    """Those of the files ``found`` in ``data`` that are ``wanted`` (a function of a path); tells once of the others."""
+    chosen = {path for path in found if wanted(path)}
+    line = ignored_line(_kinds(path for path in found if path not in chosen)) if chosen else ""
+    where = os.path.abspath(os.path.expanduser(os.fspath(data)))
+    if line and (where, line) not in _told:
+        _told.add((where, line))
+        log.warning("%s: %s", printable(data), line)
+    return tuple(path for path in found if path in chosen)
 
 
 def _walk(folder, above):

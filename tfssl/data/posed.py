@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.decode import check_header, decode_image
-from tfssl.data.images import EXTENSIONS
-from tfssl.data.listing import by_stem, folder, printable, short
+from tfssl.data.listing import EXTENSIONS, by_stem, folder, printable, short
 from tfssl.data.maps import same_size
 from tfssl.data.source import Source
 from tfssl.errors import SourceError

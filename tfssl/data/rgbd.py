@@ -6,7 +6,7 @@ import numpy as np
 
 from tfssl.data import listing, maps
 from tfssl.data.decode import decode_image
-from tfssl.data.images import EXTENSIONS
+from tfssl.data.listing import EXTENSIONS
 
 FOLDERS = (("color", "depth"), ("rgb", "depth"), ("image", "depth"), ("images", "depth"))
 """Pairs of folders that are known."""

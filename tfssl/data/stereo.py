@@ -4,7 +4,7 @@ import dataclasses
 
 from tfssl.data import listing, maps
 from tfssl.data.decode import decode_image
-from tfssl.data.images import EXTENSIONS
+from tfssl.data.listing import EXTENSIONS
 from tfssl.errors import SourceError
 
 FOLDERS = (("left", "right"), ("image_l", "image_r"), ("image_2", "image_3"), ("image_0", "image_1"))

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tfssl.data.images import EXTENSIONS, FileSource
+from tfssl.data.images import FileSource
+from tfssl.data.listing import EXTENSIONS
 from tfssl.data.maps import same_size
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
