@@ -166,7 +166,8 @@ def test_interrupted_is_said_and_exit_130(interruption, capsys, tmp_path, monkey
 
     monkeypatch.setattr("tfssl.training.fit.fit", stop)
     assert call("train", "jigsaw/cpu", "--out", tmp_path / "run") == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "tfssl: interrupted"
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "tfssl: interrupted; the same command goes on from the last checkpoint"
 
 
 def test_tensorboard_is_a_flag(photos, tmp_path):

@@ -4,8 +4,10 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import math
 import os
+import re
 import secrets
 import time
 from pathlib import Path
@@ -17,6 +19,8 @@ try:
 except ImportError:  # Windows: nothing abandoned is removed
     fcntl = None  # type: ignore[assignment]
 
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.IGNORECASE)
 _YOUNG = 5.0  # seconds
 _MAX_NAME = 255  # bytes, of all common file systems
 
@@ -95,6 +99,32 @@ def _remove_abandoned(folder, stem):
                     os.unlink(folder / name)
             finally:
                 os.close(descriptor)
+
+
+def printable(text):
+    """A path or text as it goes to terminals, logs and tables: on one line, without what steers them.
+
+    File names may hold anything: control characters (line breaks, ESC), marks that turn the direction of writing and
+    bytes that are no UTF-8 become escapes.
+    """
+    text = os.fsdecode(text) if isinstance(text, (bytes, os.PathLike)) else str(text)
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class OneLine(logging.Formatter):
+    """Log messages as :func:`printable`: they hold names of files."""
+
+    def formatMessage(self, record):
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+def cell(value):
+    """A value for a CSV file: a text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if not isinstance(value, str):
+        return value
+    value = printable(value)
+    return f"'{value}" if value.startswith(("=", "+", "-", "@")) and not _NUMBER.fullmatch(value) else value
 
 
 def check_folder(path, name="out"):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped
+from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
 from tfssl.files import writing
 from tfssl.options import check_temperature
 from tfssl.resources import model_digest
@@ -91,13 +91,13 @@ def inpaint(
 
 def _report(report, done, out):
     """Say what became of the images; exit 1 where some failed."""
-    typer.echo(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
+    say(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
     for reason, number in Counter(report.outdated.values()).items():
-        typer.echo(f"{number} of those already there {reason}; --overwrite makes them anew", err=True)
+        say(f"{number} of those already there {reason}; --overwrite makes them anew", err=True)
     for source, target in report.renamed.items():
-        typer.echo(f"{source} as {target}: its name is taken by another image", err=True)
+        say(f"{source} as {target}: its name is taken by another image", err=True)
     for path, reason in report.failed.items():
-        typer.echo(f"failed {path}: {reason}", err=True)
+        say(f"failed {path}: {reason}", err=True)
     if report.failed:
         raise typer.Exit(1)
 
@@ -127,7 +127,7 @@ def prior(
     smooth = smooth_prior(estimate, sigma)
     with writing(out) as file:
         np.save(file, smooth)
-    typer.echo(
+    say(
         f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
         f"occur, smoothed fraction of gray {smooth.max():.3f}"
     )

@@ -18,6 +18,7 @@ from tfssl.cli.app import (
     print_record,
     report_skipped,
     report_written,
+    say,
 )
 from tfssl.errors import ConfigError
 from tfssl.evaluation import task_names
@@ -77,7 +78,7 @@ def train(
         fit(loaded, run, callbacks=_tensorboard(run) if tensorboard else (), reporter=reporter)
     finally:
         reporter.stop()
-    typer.echo(f"run {run}: " + ", ".join(f"{k} {v:.6g}" for k, v in read_json(run / "metrics.json").items()))
+    say(f"run {run}: " + ", ".join(f"{k} {v:.6g}" for k, v in read_json(run / "metrics.json").items()))
 
 
 def _tensorboard(run):
@@ -158,5 +159,5 @@ def discover(
     summary = find(method, model, data, out, mining=mining, progress=CountProgress, **options)
     report_skipped(summary.pop("skipped"))
     for name, value in summary.items():
-        typer.echo(f"{name:40s} {value:.6g}")
+        say(f"{name:40s} {value:.6g}")
     report_written(out, before)

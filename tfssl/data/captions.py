@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from tfssl.data.images import FileSource
-from tfssl.data.listing import EXTENSIONS, log, printable, short
+from tfssl.data.listing import EXTENSIONS, log, short
 from tfssl.errors import SourceError
+from tfssl.files import printable
 
 _TABLES = ("captions.tsv", "captions.csv", "captions.txt", "captions.json", "Flickr8k.token.txt")
 _FOLDERS = (".", "images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")

@@ -9,11 +9,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfssl.data.listing import EXTENSIONS, printable
+from tfssl.data.listing import EXTENSIONS
 from tfssl.data.origin import CHANGED, OTHER, SAME, SETTINGS, Origin, compare, origin_of
 from tfssl.data.photo import save_photo
 from tfssl.errors import ConfigError, SourceError
-from tfssl.files import fitting
+from tfssl.files import fitting, printable
 
 _JPEG = (".jpg", ".jpeg")
 _WRITABLE = (*_JPEG, ".png")
