@@ -49,7 +49,9 @@ def test_folder(tmp_path):
     whole = (source / "b.jpg").read_bytes()
     (source / "deep" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (source / "notes.txt").write_text("no image")
+    (source / "deep" / "phone.HEIC").touch()
     report = run([source], out)
+    assert report.ignored == {".heic": 1, ".txt": 1}
     outputs = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert outputs == {"b.jpg", "gray.png", "deep/cmyk.JPEG", "deep/er/alpha.png", "deep/sixteen.png"}
     assert list(report.failed) == [str(source / "deep" / "cut.jpg")]

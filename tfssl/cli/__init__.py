@@ -1,6 +1,7 @@
 """The command line. Each command is a thin call of a Python function; heavy imports happen inside it."""
 
 import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from tfssl.cli import exporting, images, learning, looking  # noqa: F401
 from tfssl.cli.app import app, say
 from tfssl.cli.streams import open_streams
 from tfssl.errors import TfsslError
-from tfssl.files import OneLine
+from tfssl.files import OneLine, printable
 from tfssl.imports import around_import
 from tfssl.interrupts import exit_on_signals
 from tfssl.quiet import quiet_stderr
@@ -56,8 +57,8 @@ def _run(arguments):
     except TfsslError as error:
         return _complain(str(error))
     except OSError as error:
-        where = "" if error.filename is None else f": {os.fsdecode(error.filename)}"
-        return _complain(f"{error.strerror or error}{where}")
+        where = _out(arguments) if error.filename is None else error.filename
+        return _complain(f"{error.strerror or error}{'' if where is None else f': {printable(where)}'}")
     except (KeyboardInterrupt, typer.Abort):
         return _complain(f"interrupted; {_RESUME.get(command, _AGAIN)}", _INTERRUPTED)
     except SystemExit as stop:
@@ -69,6 +70,12 @@ def _run(arguments):
         if not hasattr(error, "format_message"):
             raise
         return _complain(f"{error.format_message()} (see tfssl --help)")
+
+
+def _out(arguments):
+    """The folder of results that a command was given, None without one: where a disk is full that says no more."""
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--out=") else [word])]
+    return next((value for word, value in itertools.pairwise(words) if word == "--out"), None)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
+from tfssl.data.listing import ignored_line
 from tfssl.files import writing
 from tfssl.options import check_temperature
 from tfssl.resources import model_digest
@@ -37,6 +38,8 @@ def colorize(
 
     method: Any
     method, network = load(model)
+    temperature = method.temperature if temperature is None else temperature
+    say(f"colorize: model {model}, temperature {temperature:g}, to {out}", err=True)
     with CountProgress("images") as progress:
         report = colorize_paths(
             inputs,
@@ -44,7 +47,7 @@ def colorize(
             compiled_predictor(method, network),
             image_size=method.image_size,
             stride=method.output_stride,
-            temperature=method.temperature if temperature is None else temperature,
+            temperature=temperature,
             model=model_digest(model),
             overwrite=overwrite,
             format=format,
@@ -74,6 +77,7 @@ def inpaint(
     from tfssl.methods.context_encoder.inpaint import Inpainter, inpaint_paths
 
     method, network = load(model)
+    say(f"inpaint: model {model}, mask {mask}, to {out}", err=True)
     with CountProgress("images") as progress:
         predictor = Inpainter(method, network)
         report = inpaint_paths(
@@ -92,8 +96,10 @@ def inpaint(
 def _report(report, done, out):
     """Say what became of the images; exit 1 where some failed."""
     say(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
+    if report.ignored:
+        say(ignored_line(report.ignored), err=True)
     for reason, number in Counter(report.outdated.values()).items():
-        say(f"{number} of those already there {reason}; --overwrite makes them anew", err=True)
+        say(f"already there, but {reason}: {number}; --overwrite makes them anew", err=True)
     for source, target in report.renamed.items():
         say(f"{source} as {target}: its name is taken by another image", err=True)
     for path, reason in report.failed.items():

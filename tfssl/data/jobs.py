@@ -1,5 +1,6 @@
 """From images, folders and globs to a list of files and where the result of each one goes."""
 
+import collections
 import contextlib
 import dataclasses
 import errno
@@ -9,13 +10,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfssl.data.listing import EXTENSIONS
+from tfssl.data.listing import EXTENSIONS, ignored_kinds, ignored_line
 from tfssl.data.origin import CHANGED, OTHER, SAME, SETTINGS, Origin, compare, origin_of
 from tfssl.data.photo import save_photo
 from tfssl.errors import ConfigError, SourceError
 from tfssl.files import fitting, printable
 
 _JPEG = (".jpg", ".jpeg")
+_ALSO_JPEG = (".jfif", ".jpe")
 _WRITABLE = (*_JPEG, ".png")
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -70,6 +72,7 @@ class Report:
         outdated: ``{source: reason}`` of those among the skipped that are another result than asked for.
         renamed: ``{source: target}`` of those among the done whose own name belongs to another image.
         failed: ``{source: reason}``.
+        ignored: ``{ending: count}`` of the files in input folders that are no images by their names.
     """
 
     done: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -77,6 +80,7 @@ class Report:
     outdated: dict[str, str] = dataclasses.field(default_factory=dict)
     renamed: dict[str, str] = dataclasses.field(default_factory=dict)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    ignored: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, overwrite=False, progress=None):
@@ -104,7 +108,7 @@ def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, over
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SourceError(f"`out` {str(out)!r} cannot be made: {error.strerror}; choose another folder") from None
-    report = Report(failed=failed)
+    report = Report(failed=failed, ignored=_ignored(inputs))
     if not overwrite:
         for job in jobs:
             if job.there:
@@ -172,8 +176,8 @@ def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
         for source, relative in _expand(text, out.resolve(), failed):
             found.setdefault(source, relative)
     if not found:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        listing = reasons or f"none among {', '.join(map(str, inputs)) or 'no inputs'}"
+        reasons = [*(f"{name}: {reason}" for name, reason in failed.items()), ignored_line(_ignored(inputs))]
+        listing = "; ".join(filter(None, reasons)) or f"none among {', '.join(map(str, inputs)) or 'no inputs'}"
         raise SourceError(f"no images ({' '.join(EXTENSIONS)}) to work on: {listing}")
     jobs = _name_outputs(found, out, format, settings)
     itself = [source for source in found if source not in jobs]
@@ -222,6 +226,16 @@ def _walk(folder, out, failed):
             if not name.startswith(".") and name.lower().endswith(EXTENSIONS):
                 file = Path(root, name)
                 yield file, file.relative_to(folder)
+
+
+def _ignored(inputs):
+    """``{ending: count}`` of all files in the folders among the inputs that are no images by their names."""
+    folders = {path.resolve() for path in (Path(text).expanduser() for text in inputs) if path.is_dir()}
+    counts = collections.Counter()
+    for folder in folders:
+        with contextlib.suppress(SourceError):  # it cannot be listed, which is told as a failure
+            counts.update(ignored_kinds(folder))
+    return dict(counts.most_common())
 
 
 def _fixed_part(pattern):
@@ -283,6 +297,6 @@ def _names(relative, suffix):
 def _suffix(suffix, format):
     lower = suffix.lower()
     if format is None:
-        return suffix if lower in _WRITABLE else ".png"
+        return suffix if lower in _WRITABLE else ".jpg" if lower in _ALSO_JPEG else ".png"
     fits = lower in _JPEG if format == "jpg" else lower == ".png"
     return suffix if fits else f".{format}"
