@@ -1,6 +1,7 @@
 """The command line as a user types it: what it prints, what it writes, its exit codes."""
 
 import csv
+import errno
 import json
 import os
 import subprocess
@@ -75,6 +76,7 @@ WRONG = {
     "train colorization/cpu --bach-size 4": "did you mean `batch_size`",
     "train colorization/cpu --batch-size": "`--batch-size` needs a value",
     "train colorization/cpu batch_size=0": "Received: batch_size=0",
+    "train colorization/cpu objective=rebalnced": "did you mean `rebalanced`",
     "train colorization/cpu --data /no/such/folder": "/no/such/folder",
     "train colorization/cpu validation=/no/such/folder": "/no/such/folder",
     "evaluate no-such-run": "no model 'no-such-run'",
@@ -159,6 +161,29 @@ def test_methods_says_the_baseline_loss(answers):
     assert "4.76" in answers[0]["methods"][1]
 
 
+def test_home_in_any_path_option(tmp_path, monkeypatch):
+    """Shells leave the ~ of --out=~/run to the program."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = []
+    monkeypatch.setattr("tfssl.training.fit.fit", lambda config, run, **options: found.append(run) or 1 / 0)
+    for words in (["--out=~/run"], ["--out", "~/run"]):
+        with pytest.raises(ZeroDivisionError):
+            main(["train", "jigsaw/cpu", *words])
+    assert found == [tmp_path / "run"] * 2
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_full_disk_is_one_line(named, tmp_path, monkeypatch, capsys):
+    def fill(*arguments, **options):
+        file = [str(tmp_path / "model.keras")] if named else []
+        raise OSError(errno.ENOSPC, "No space left on device", *file)
+
+    monkeypatch.setattr("tfssl.training.fit.fit", fill)
+    assert call("train", "jigsaw/cpu", "--out", tmp_path / "run") == 2
+    where = tmp_path / ("model.keras" if named else "run")
+    assert capsys.readouterr().err == f"tfssl: No space left on device: {where}\n"
+
+
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, typer.Abort])
 def test_interrupted_is_said_and_exit_130(interruption, capsys, tmp_path, monkeypatch):
     def stop(*arguments, **options):
@@ -166,7 +191,8 @@ def test_interrupted_is_said_and_exit_130(interruption, capsys, tmp_path, monkey
 
     monkeypatch.setattr("tfssl.training.fit.fit", stop)
     assert call("train", "jigsaw/cpu", "--out", tmp_path / "run") == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "tfssl: interrupted"
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "tfssl: interrupted; the same command goes on from the last checkpoint"
 
 
 def test_tensorboard_is_a_flag(photos, tmp_path):
@@ -280,6 +306,8 @@ def test_colorize_a_nested_folder_with_a_bad_file(run, tmp_path, capsys):
     (source / "broken.jpg").unlink()
     assert call("colorize", source, "--out", out, "--model", run) == 0
     assert "2 already there" in capsys.readouterr().out
+    assert call("colorize", source, "--out", out, "--model", run, "--temperature", 0.9) == 0
+    assert "already there, but made with other settings: 2; --overwrite" in capsys.readouterr().err
 
 
 def test_shipped_colorizer_works_from_another_folder(tmp_path):

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from tfssl.files import read_table, write_text, writing
+from tfssl.files import cell, printable, read_table, write_text, writing
 
 
 def test_a_name_of_the_longest_kind(tmp_path):
@@ -99,3 +100,36 @@ def test_damaged_tables_give_their_whole_rows(tmp_path, caplog, content, wanted,
     told = [record.getMessage() for record in caplog.records]
     assert told == ([f"{tmp_path / 'history.csv'}: 1 damaged line is left out"] if damaged else [])
     assert read_table(tmp_path / "gone.csv") == []
+
+
+def test_printable_names():
+    assert printable("Müll 写真 🦊 a\\b.jpg") == "Müll 写真 🦊 a\\b.jpg"
+    assert printable(Path("a\x1b[2J\r\nb\u202e\udcff")) == r"a\x1b[2J\r\nb\u202e\udcff"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@SUM(A1)", "-2+3"])
+def test_cells_are_no_formulas(text):
+    assert cell(text) == cell(cell(text)) == f"'{text}"
+
+
+def test_numbers_stay_cells():
+    assert [cell(value) for value in (-1.5, "-1.5", "+3e-05", "-inf", "a=b", None)] == [
+        *(-1.5, "-1.5", "+3e-05", "-inf", "a=b", None)
+    ]
+
+
+def test_the_first_of_two_writers_keeps_the_file(tmp_path, monkeypatch):
+    for links in (True, False):
+        if not links:
+            monkeypatch.setattr(os, "link", raise_permission)
+        path = tmp_path / f"{links}.txt"
+        with writing(path, "w", replace=False) as file:
+            file.write("first")
+        with pytest.raises(FileExistsError, match="txt"), writing(path, "w", replace=False) as file:
+            file.write("second")
+        assert path.read_text() == "first"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def raise_permission(*paths):
+    raise PermissionError(errno.EPERM, "Operation not permitted")

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import re
 import secrets
 import time
 import zipfile
@@ -28,14 +29,18 @@ log = logging.getLogger("tfssl")
 _YOUNG = 5.0  # seconds
 _INFLATED = 2**28  # bytes that any archive may hold,
 _EXPANSION = 20  # and a larger one so many times its own size: Keras and NumPy store arrays as they are
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf", re.IGNORECASE)
+_MAX_NAME = 255  # bytes, of all common file systems
 
 
 @contextlib.contextmanager
-def writing(path, mode="wb", **options):
+def writing(path, mode="wb", *, replace=True, **options):
     """Open a file that takes the place of ``path`` when the block ends, and is gone if it fails.
 
     Missing folders are made. ``mode`` is ``"wb"`` or ``"w"`` (text is UTF-8); further options are those of ``open``.
-    Several processes may write the same file at once: the last to end wins. OSError names ``path``.
+    Several processes may write the same file at once: the last to end wins, or with ``replace=False`` the first, the
+    others get FileExistsError. OSError names ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +56,8 @@ def writing(path, mode="wb", **options):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        if replace or not _linked(unfinished, path):
+            os.replace(unfinished, path)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(unfinished)):
@@ -71,6 +77,27 @@ def disk_errors(path):
         if code is None:
             raise
         raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def _linked(unfinished, path):
+    """Give a file its name unless somebody has it: a link is atomic. False where the file system has none."""
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    except OSError:  # FAT and some network drives: two that write it within this instant are not told apart
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        return False
+    os.unlink(unfinished)
+    return True
+
+
+def fitting(stem, ending):
+    """The file name ``stem + ending``, its stem cut where it would have more than 255 bytes."""
+    while len(os.fsencode(stem + ending)) > _MAX_NAME:
+        stem = stem[:-1]
+    return stem + ending
 
 
 def _lock(descriptor):
@@ -95,6 +122,32 @@ def _remove_abandoned(folder, stem):
                     os.unlink(folder / name)
             finally:
                 os.close(descriptor)
+
+
+def printable(text):
+    """A path or text as it goes to terminals, logs and tables: on one line, without what steers them.
+
+    File names may hold anything: control characters (line breaks, ESC), marks that turn the direction of writing and
+    bytes that are no UTF-8 become escapes.
+    """
+    text = os.fsdecode(text) if isinstance(text, (bytes, os.PathLike)) else str(text)
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class OneLine(logging.Formatter):
+    """Log messages as :func:`printable`: they hold names of files."""
+
+    def formatMessage(self, record):
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+def cell(value):
+    """A value for a CSV file: a text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if not isinstance(value, str):
+        return value
+    value = printable(value)
+    return f"'{value}" if value.startswith(("=", "+", "-", "@")) and not _NUMBER.fullmatch(value) else value
 
 
 def check_folder(path, name="out"):

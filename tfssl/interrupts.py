@@ -1,21 +1,59 @@
 """Ctrl-C, SIGTERM and SIGHUP: what they end, and where work that would be lost is saved first."""
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+_RETRY = 0.2  # seconds
+_received = threading.Event()  # a KeyboardInterrupt was raised: whoever still runs has lost it
+
+
+@contextlib.contextmanager
 def exit_on_signals():
-    """Let SIGTERM and SIGHUP raise SystemExit, so that temporary files go; the code is 128 and the signal's number."""
+    """Within the block SIGTERM and SIGHUP raise SystemExit, so that temporary files go; 128 + their number is the code.
+
+    SIGINT raises KeyboardInterrupt as ever, also where a library loses it: Python drops what is raised in the
+    destructors and callbacks that run while a network is built, and bare ``except:`` does the same.
+    """
 
     def leave(number, frame):
         raise SystemExit(128 + number)
 
-    for number in _SIGNALS:
-        if number != signal.SIGINT and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, leave)
+    def interrupt(number, frame):
+        _received.set()
+        raise KeyboardInterrupt
+
+    before, hook = {}, sys.unraisablehook
+    for number in _SIGNALS if threading.current_thread() is threading.main_thread() else ():
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            before[number] = signal.signal(number, interrupt if number == signal.SIGINT else leave)
+
+    def again(lost):
+        if isinstance(lost.exc_value, KeyboardInterrupt):  # Python would only report it
+            threading.Timer(_RETRY, signal.raise_signal, [signal.SIGINT]).start()
+        else:
+            hook(lost)
+
+    sys.unraisablehook = again
+    try:
+        yield
+        check_interrupted()
+    finally:
+        sys.unraisablehook = hook
+        _received.clear()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check_interrupted():
+    """Raise the KeyboardInterrupt that was lost on its way, if there was one: between two pieces of work."""
+    if _received.is_set():
+        raise KeyboardInterrupt
 
 
 class Deferred:
@@ -29,6 +67,7 @@ class Deferred:
         self._before = {}
 
     def __enter__(self):
+        check_interrupted()
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):

@@ -1,10 +1,12 @@
 """Where configurations and models are: those that ship lie beside the package in a checkout, inside it in a wheel."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 from tfssl.errors import ModelError, suggest
+from tfssl.files import sha256
 from tfssl.options import as_path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -57,10 +59,20 @@ def model_state(name: str, source: str | os.PathLike) -> tuple[str, tuple]:
     Arguments and errors as :func:`find_model`.
     """
     path = find_model(source, name).resolve()
+    stats = ((str(file), file.stat()) for file in _files_of(path))
+    return str(path), tuple((file, stat.st_mtime_ns, stat.st_size, stat.st_ino) for file, stat in stats)
+
+
+def model_digest(source: str | os.PathLike) -> str:
+    """Fingerprint of a model's files: the same for a copy elsewhere, another one when it was trained on."""
+    return hashlib.sha256(" ".join(map(sha256, _files_of(find_model(source)))).encode()).hexdigest()
+
+
+def _files_of(path):
+    """The files that say what the model at ``path`` is, in a fixed order."""
     folder = path if path.is_dir() else path.parent
     found = {path, *(file for pattern in _STATE for file in folder.glob(pattern))}
-    stats = ((str(file), file.stat()) for file in sorted(found) if file.is_file())
-    return str(path), tuple((file, stat.st_mtime_ns, stat.st_size, stat.st_ino) for file, stat in stats)
+    return [file for file in sorted(found) if file.is_file()]
 
 
 def method_of(source: str | os.PathLike) -> str | None:

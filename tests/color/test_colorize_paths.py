@@ -10,6 +10,7 @@ from PIL import Image
 
 from tfssl.color import colorize
 from tfssl.color.colorize import colorize_image, colorize_paths
+from tfssl.data import jobs
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError, ModelError, SourceError
 
@@ -48,7 +49,9 @@ def test_folder(tmp_path):
     whole = (source / "b.jpg").read_bytes()
     (source / "deep" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (source / "notes.txt").write_text("no image")
+    (source / "deep" / "phone.HEIC").touch()
     report = run([source], out)
+    assert report.ignored == {".heic": 1, ".txt": 1}
     outputs = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert outputs == {"b.jpg", "gray.png", "deep/cmyk.JPEG", "deep/er/alpha.png", "deep/sixteen.png"}
     assert list(report.failed) == [str(source / "deep" / "cut.jpg")]
@@ -96,6 +99,70 @@ def test_existing_outputs(tmp_path):
     assert len(run([source], out, overwrite=True).done) == 2 and (out / "a.png").read_bytes() != b"mine"
 
 
+def test_a_name_of_another_image_is_left_to_it(tmp_path):
+    """An output says which image it was made from, and how: a second photo.jpg, a photo.png where photo.tif was."""
+    out = tmp_path / "out"
+    for seed, name in enumerate(["x/photo.jpg", "y/photo.jpg", "z/photo.tif", "z/photo.bmp"]):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        random_image(40, 40, seed=seed).save(tmp_path / name)
+    x, y, tif, bmp = (tmp_path / name for name in ("x/photo.jpg", "y/photo.jpg", "z/photo.tif", "z/photo.bmp"))
+    assert run([x], out).done == {str(x): str(out / "photo.jpg")}
+    first = (out / "photo.jpg").read_bytes()
+    report = run([y], out)
+    assert report.done == report.renamed == {str(y): str(out / "photo-2.jpg")}
+    assert run([bmp], out).done == {str(bmp): str(out / "photo.png")}
+    assert run([tif], out).renamed == {str(tif): str(out / "photo.tif.png")}
+    again = run([tif, y, x, bmp], out)
+    assert len(again.skipped) == 4 and not (again.done or again.outdated or again.failed)
+    assert len(run([y], out, overwrite=True).done) == 1 and len(list(out.iterdir())) == 4
+    assert (out / "photo.jpg").read_bytes() == first
+    moved = x.rename(tmp_path / "photo.jpg")
+    assert run([moved], out).skipped == {str(moved): str(out / "photo.jpg")}
+
+
+def test_results_of_other_settings_are_told(tmp_path):
+    source, out = tmp_path / "a.png", tmp_path / "out"
+    random_image(40, 40).save(source)
+    run([source], out, temperature=0.5)
+    assert not run([source], out, temperature=0.5).outdated
+    assert run([source], out, temperature=0.4).outdated == {str(source): "made with other settings"}
+    assert run([source], out, temperature=0.5, model="other").outdated == {str(source): "made with other settings"}
+    random_image(40, 40, seed=1).save(source)
+    assert run([source], out, temperature=0.5).outdated == {str(source): "made before the image was changed"}
+    (out / "a.png").write_bytes(b"mine")
+    assert run([source], out, temperature=0.5).outdated == {str(source): "of unknown origin"}
+    run([source], out, temperature=0.4, overwrite=True)
+    assert not run([source], out, temperature=0.4).outdated
+
+
+def test_two_commands_in_one_folder_share_the_work_and_the_names(tmp_path):
+    """What another command wrote after this one had planned its names."""
+    source, other, out = tmp_path / "in", tmp_path / "other", tmp_path / "out"
+    for folder, seed in ((source, 0), (other, 1)):
+        folder.mkdir()
+        random_image(40, 40, seed=seed).save(folder / "b.png")
+    random_image(40, 40).save(source / "a.png")
+
+    def predict(L, temperature=None):
+        if not any(out.iterdir()):
+            run([source / "a.png", other / "b.png"], out)
+        return patterned(L)
+
+    report = run([source], out, predict)
+    assert not report.failed and report.renamed == {str(source / "b.png"): str(out / "b-2.png")}
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "b-2.png", "b.png"]
+
+
+def test_long_names_are_cut_where_they_grow(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for ending in (".bmp", ".png", ".tif"):
+        random_image(40, 40).save(source / ("ä" * 125 + "n" + ending))
+    assert len(run([source], out).done) == 3 and len(run([source], out).skipped) == 3
+    names = [path.name for path in out.iterdir()]
+    assert len(names) == 3 and all(name.endswith(".png") and len(os.fsencode(name)) <= 255 for name in names)
+
+
 def test_failures_are_reported_and_the_rest_is_done(tmp_path):
     random_image(40, 40).save(tmp_path / "good.png")
     (tmp_path / "empty.jpg").touch()
@@ -104,10 +171,10 @@ def test_failures_are_reported_and_the_rest_is_done(tmp_path):
     random_image(40, 40).save(tmp_path / "taken.png")
     names = ["empty.jpg", "text", "missing.jpg", "taken.png", "good.png"]
     report = run([tmp_path / name for name in names], tmp_path / "out", overwrite=True)
-    assert list(report.done) == [str(tmp_path / "good.png")]
-    assert set(report.failed) == {str(tmp_path / name) for name in names[:4]}
+    assert list(report.done) == [str(tmp_path / name) for name in names[3:]]
+    assert report.renamed == {str(tmp_path / "taken.png"): str(tmp_path / "out" / "taken-2.png")}
+    assert set(report.failed) == {str(tmp_path / name) for name in names[:3]}
     assert "empty" in report.failed[str(tmp_path / "empty.jpg")]
-    assert "directory" in report.failed[str(tmp_path / "taken.png")]
     assert all("\n" not in reason for reason in report.failed.values())
     assert not list((tmp_path / "out").glob(".*"))
 
@@ -119,13 +186,12 @@ def test_full_disk_stops_and_leaves_no_half_file(tmp_path, monkeypatch):
         random_image(40, 40).save(source / f"{i}.png")
     written = []
 
-    def replace(temporary, path, original=os.replace):
-        written.append(path)
+    def fsync(descriptor):
+        written.append(descriptor)
         if len(written) > 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        original(temporary, path)
 
-    monkeypatch.setattr("tfssl.files.os.replace", replace)
+    monkeypatch.setattr("tfssl.files.os.fsync", fsync)
     with pytest.raises(OSError, match="No space left on device; make room"):
         run([source], out)
     assert len(list(out.iterdir())) == 2
@@ -173,7 +239,7 @@ def test_batches_follow_from_the_list_alone(tmp_path, monkeypatch):
     """However long writing takes, and however little room there is, the network sees the same batches."""
     for i in range(21):
         random_image(64, 40 if i == 10 else 48, seed=i).save(tmp_path / f"{i:02d}.png")
-    save_photo, batches = colorize.save_photo, []
+    save_photo, batches = jobs.save_photo, []
 
     def predict(L, temperature=None):
         batches[-1].append(len(L))
@@ -186,7 +252,7 @@ def test_batches_follow_from_the_list_alone(tmp_path, monkeypatch):
             save_photo(*arguments, **options)
 
         monkeypatch.setattr(colorize, "MAX_MEGAPIXELS", room)
-        monkeypatch.setattr(colorize, "save_photo", slow)
+        monkeypatch.setattr(jobs, "save_photo", slow)
         batches.append([])
         assert len(run([tmp_path], tmp_path / "out", predict, overwrite=True).done) == 21
     assert batches == [[8, 2, 1, 8, 2]] * 3

@@ -9,9 +9,17 @@ import typer
 import typer.core
 
 from tfssl.errors import ConfigError, ModelError, SourceError, suggest
+from tfssl.files import printable
+from tfssl.options import as_path
 from tfssl.resources import method_of
 
-app = typer.Typer(
+
+class _App(typer.Typer):
+    def command(self, name=None, *, cls=None, **options):
+        return super().command(name, cls=cls or Command, **options)
+
+
+app = _App(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Learn to see without labels, and colorize photographs.",
@@ -22,7 +30,18 @@ app = typer.Typer(
 DATA_HELP = "builtin, a folder, a glob, *.tfrecord or tfds:NAME:SPLIT"
 
 
-class TakesOptions(typer.core.TyperCommand):
+class Command(typer.core.TyperCommand):
+    """A command whose paths may begin with ``~``: shells leave it in ``--out=~/here``."""
+
+    def parse_args(self, ctx, args):
+        rest = super().parse_args(ctx, args)
+        for name, value in ctx.params.items():
+            if isinstance(value, Path):
+                ctx.params[name] = as_path(f"--{name}", value)
+        return rest
+
+
+class TakesOptions(Command):
     """A command whose last argument is ``[NAME=VALUE]...``: every ``--name value`` that it does not know is one.
 
     What follows the decorator's ``cls`` may name the options: :meth:`options_help`, for ``--help``.
@@ -110,17 +129,22 @@ def check_model(source, method):
         raise ModelError(f"`--model` {source!r} is a {found} model; give a {method} model")
 
 
+def say(text, err=False):
+    """Print a line: names of files in it do not steer the terminal."""
+    typer.echo(printable(text), err=err)
+
+
 def print_record(record):
     """The metrics of an evaluation, one a line, and on stderr what was skipped."""
     for line in record.lines():
-        typer.echo(line)
+        say(line)
     report_skipped(record.skipped)
 
 
 def report_skipped(reasons):
     """Name each unreadable file and why, on stderr."""
     for name, reason in reasons.items():
-        typer.echo(f"skipped {name}: {reason}", err=True)
+        say(f"skipped {name}: {reason}", err=True)
 
 
 def listing(out):
@@ -132,4 +156,4 @@ def listing(out):
 def report_written(out, before):
     """Name what was written to a folder of results since it had the listing ``before``: what is older stays unsaid."""
     written = sorted(name for name, when in listing(out).items() if before.get(name) != when)
-    typer.echo(f"written to {out}: " + ", ".join(written))
+    say(f"written to {out}: " + ", ".join(written))

@@ -1,13 +1,16 @@
 """Commands that make images of images, or look at their colors: colorize, inpaint, prior."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped
+from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
+from tfssl.data.listing import ignored_line
 from tfssl.files import writing
 from tfssl.options import check_temperature
+from tfssl.resources import model_digest
 from tfssl.training.progress import CountProgress
 
 
@@ -35,6 +38,8 @@ def colorize(
 
     method: Any
     method, network = load(model)
+    temperature = method.temperature if temperature is None else temperature
+    say(f"colorize: model {model}, temperature {temperature:g}, to {out}", err=True)
     with CountProgress("images") as progress:
         report = colorize_paths(
             inputs,
@@ -43,6 +48,7 @@ def colorize(
             image_size=method.image_size,
             stride=method.output_stride,
             temperature=temperature,
+            model=model_digest(model),
             overwrite=overwrite,
             format=format,
             progress=progress,
@@ -71,16 +77,33 @@ def inpaint(
     from tfssl.methods.context_encoder.inpaint import Inpainter, inpaint_paths
 
     method, network = load(model)
+    say(f"inpaint: model {model}, mask {mask}, to {out}", err=True)
     with CountProgress("images") as progress:
         predictor = Inpainter(method, network)
-        report = inpaint_paths(inputs, out, predictor, mask=mask, overwrite=overwrite, format=format, progress=progress)
+        report = inpaint_paths(
+            inputs,
+            out,
+            predictor,
+            mask=mask,
+            model=model_digest(model),
+            overwrite=overwrite,
+            format=format,
+            progress=progress,
+        )
     _report(report, "filled", out)
 
 
 def _report(report, done, out):
-    typer.echo(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
+    """Say what became of the images; exit 1 where some failed."""
+    say(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
+    if report.ignored:
+        say(ignored_line(report.ignored), err=True)
+    for reason, number in Counter(report.outdated.values()).items():
+        say(f"already there, but {reason}: {number}; --overwrite makes them anew", err=True)
+    for source, target in report.renamed.items():
+        say(f"{source} as {target}: its name is taken by another image", err=True)
     for path, reason in report.failed.items():
-        typer.echo(f"failed {path}: {reason}", err=True)
+        say(f"failed {path}: {reason}", err=True)
     if report.failed:
         raise typer.Exit(1)
 
@@ -110,7 +133,7 @@ def prior(
     smooth = smooth_prior(estimate, sigma)
     with writing(out) as file:
         np.save(file, smooth)
-    typer.echo(
+    say(
         f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
         f"occur, smoothed fraction of gray {smooth.max():.3f}"
     )

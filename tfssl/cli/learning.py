@@ -18,6 +18,7 @@ from tfssl.cli.app import (
     print_record,
     report_skipped,
     report_written,
+    say,
 )
 from tfssl.cli.option_help import EvaluateCommand
 from tfssl.errors import ConfigError
@@ -78,7 +79,7 @@ def train(
         fit(loaded, run, callbacks=_tensorboard(run) if tensorboard else (), reporter=reporter)
     finally:
         reporter.stop()
-    typer.echo(f"run {run}: " + ", ".join(f"{k} {v:.6g}" for k, v in read_json(run / "metrics.json").items()))
+    say(f"run {run}: " + ", ".join(f"{k} {v:.6g}" for k, v in read_json(run / "metrics.json").items()))
 
 
 def _tensorboard(run):
@@ -160,5 +161,5 @@ def discover(
     summary = find(method, model, data, out, mining=mining, progress=CountProgress, **options)
     report_skipped(summary.pop("skipped"))
     for name, value in summary.items():
-        typer.echo(f"{name:40s} {value:.6g}")
+        say(f"{name:40s} {value:.6g}")
     report_written(out, before)

@@ -15,6 +15,7 @@ from tfssl.cli.app import (
     listing,
     report_skipped,
     report_written,
+    say,
 )
 from tfssl.errors import ConfigError
 from tfssl.files import check_folder, read_json, write_json
@@ -64,10 +65,10 @@ def _print_columns(numbers):
 
     rows = list(dict.fromkeys(key for column in numbers.values() for key in column))
     widths = [max(12, len(name)) for name in numbers]
-    typer.echo(" " * 24 + "".join(f"  {name:>{width}}" for name, width in zip(numbers, widths, strict=True)))
+    say(" " * 24 + "".join(f"  {name:>{width}}" for name, width in zip(numbers, widths, strict=True)))
     for key in rows:
         cells = (format_cell(column.get(key)) for column in numbers.values())
-        typer.echo(f"{key:24s}" + "".join(f"  {c:>{width}}" for c, width in zip(cells, widths, strict=True)))
+        say(f"{key:24s}" + "".join(f"  {c:>{width}}" for c, width in zip(cells, widths, strict=True)))
 
 
 @app.command()
@@ -114,7 +115,7 @@ def report(
         for name in task or ():
             _measure(run, name, classes, out, options)
     page = write_report(runs, out, evaluations=evaluations or (), visualizations=visualizations or (), data=data)
-    typer.echo(f"written to {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    say(f"written to {page} ({page.stat().st_size / 1e6:.1f} MB)")
 
 
 def _measure(run, task, data, out, options):
@@ -123,7 +124,7 @@ def _measure(run, task, data, out, options):
 
     folder = out / "evaluations" / run.name.replace("/", "-") / (task or "own")
     if run.weights is None:
-        typer.echo(f"{run.name} is not finished: not evaluated", err=True)
+        say(f"{run.name} is not finished: not evaluated", err=True)
         return
     asked = {"task": task, "data": data, "weights_sha256": run.fingerprint, **options}
     stamp = folder / "asked.json"

@@ -13,7 +13,7 @@ from PIL import Image
 from tfssl.color.join import Join
 from tfssl.color.predict import network_size
 from tfssl.data.jobs import Job, run_jobs
-from tfssl.data.photo import Header, decode_photo, read_header, save_photo
+from tfssl.data.photo import Header, decode_photo, read_header
 from tfssl.errors import ModelError
 from tfssl.ops.bytes_lab import lightness
 from tfssl.options import check_temperature
@@ -50,15 +50,18 @@ def colorize_image(predict, image, *, image_size, stride, temperature=None):
     return joined if image.mode == "RGBA" else joined.convert("RGB")
 
 
-def colorize_paths(inputs, out, predict, *, image_size, stride, temperature=None, **options):
+def colorize_paths(inputs, out, predict, *, image_size, stride, temperature=None, model="", **options):
     """Colorize files, folders and globs into a folder; decoding, network and encoding overlap.
 
     Args:
         predict, image_size, stride, temperature: as :func:`colorize_image`.
+        model: text that says which model ``predict`` is, to tell its results from those of others.
         inputs, out, **options: as :func:`tfssl.data.jobs.run_jobs`, also what it returns and raises.
     """
     check_temperature(temperature)
-    return run_jobs(inputs, out, _Line(predict, image_size, stride, temperature).run, **options)
+    settings = f"colorize {model} image_size={image_size} temperature={temperature}"
+    line = _Line(predict, image_size, stride, temperature)
+    return run_jobs(inputs, out, line.run, settings=lambda source: settings, **options)
 
 
 def network_lightness(image, image_size):
@@ -189,7 +192,7 @@ class _Line:
     def _write(self, item, cells, size, threads):
         image, metadata, _ = item.decoded.result()
         join = Join(image, cells, size, self.stride)
-        save_photo(join.rows, join.size, item.job.target, threads=threads, **metadata)
+        item.job.save(join.rows, join.size, threads=threads, **metadata)
 
     def _finish(self, item):
         return self._result(item, item.written.exception())

@@ -60,7 +60,7 @@ def estimate_prior(source, *, size=64, skipped=None, progress=None):
         if progress is not None:
             progress(done)
     if used == 0:
-        raise SourceError(f"`source` has no readable color image among {len(source)}; give photographs in color")
+        raise SourceError(f"`data` has no readable color image among {len(source)}; give photographs in color")
     return total / total.sum()
 
 

@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 
 from tfssl.data.images import FileSource
-from tfssl.data.listing import EXTENSIONS, check_inside, lines_of, log, printable, short
+from tfssl.data.listing import EXTENSIONS, check_inside, lines_of, log, short
 from tfssl.errors import SourceError
+from tfssl.files import printable
 
 _TABLES = ("captions.tsv", "captions.csv", "captions.txt", "captions.json", "Flickr8k.token.txt")
 _FOLDERS = (".", "images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")

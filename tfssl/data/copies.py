@@ -3,7 +3,8 @@
 import hashlib
 import os
 
-from tfssl.data.listing import log, printable
+from tfssl.data.listing import log
+from tfssl.files import printable
 
 _PART = 4096  # bytes from the middle of a file, compared before all of it is
 

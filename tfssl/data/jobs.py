@@ -1,48 +1,98 @@
 """From images, folders and globs to a list of files and where the result of each one goes."""
 
+import collections
 import contextlib
 import dataclasses
 import errno
 import glob
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from tfssl.data.listing import EXTENSIONS
+from tfssl.data.listing import EXTENSIONS, ignored_kinds, ignored_line
+from tfssl.data.origin import CHANGED, OTHER, SAME, SETTINGS, Origin, compare, origin_of
+from tfssl.data.photo import save_photo
 from tfssl.errors import ConfigError, SourceError
+from tfssl.files import fitting, printable
 
 _JPEG = (".jpg", ".jpeg")
+_ALSO_JPEG = (".jfif", ".jpe")
 _WRITABLE = (*_JPEG, ".png")
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(eq=False)
 class Job:
-    """One image to read and the file to write."""
+    """One image to read and the file to write.
+
+    Args:
+        source, target: the two; :meth:`save` may choose another target.
+        settings: text that says how the image is worked on, see :mod:`tfssl.data.origin`.
+        renamed: whether the name that it would have had belongs to another image.
+        there: what is at ``target`` already: "" for nothing, :data:`SAME` for just this result, else why it is another.
+        names: more names that the result may have, in order of preference.
+    """
 
     source: Path
     target: Path
+    settings: str = ""
+    renamed: bool = False
+    there: str = ""
+    names: Iterator[Path] = dataclasses.field(default_factory=lambda: iter(()))
+
+    def save(self, rows, size, **options):
+        """Write the result with its origin: :func:`tfssl.data.photo.save_photo`.
+
+        Other commands may work into the same folder at once: a name that one of them has taken meanwhile for another
+        image is left to it, and where it has made just this result, that stays.
+        """
+        origin = origin_of(self.source, self.settings)
+        while True:
+            try:
+                save_photo(rows, size, self.target, comment=origin.comment(), replace=bool(self.there), **options)
+                return
+            except FileExistsError:
+                if not os.path.lexists(self.target):  # it is a folder above that exists as a file
+                    raise
+            found = compare(self.target, origin)
+            if found == SAME:
+                return
+            if found in (CHANGED, SETTINGS):
+                raise ValueError(f"another command has just made {printable(self.target)!r}, {found}")
+            self.target, self.renamed = next(self.names), True
 
 
 @dataclasses.dataclass
 class Report:
-    """What became of each image, in the order of the inputs: outputs, those that were there before, and reasons."""
+    """What became of each image, in the order of the inputs.
+
+    Args:
+        done, skipped: ``{source: target}`` of the outputs, and of those that were there before.
+        outdated: ``{source: reason}`` of those among the skipped that are another result than asked for.
+        renamed: ``{source: target}`` of those among the done whose own name belongs to another image.
+        failed: ``{source: reason}``.
+        ignored: ``{ending: count}`` of the files in input folders that are no images by their names.
+    """
 
     done: dict[str, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    outdated: dict[str, str] = dataclasses.field(default_factory=dict)
+    renamed: dict[str, str] = dataclasses.field(default_factory=dict)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    ignored: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def run_jobs(inputs, out, work, *, format=None, overwrite=False, progress=None):
+def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, overwrite=False, progress=None):
     """Work on files, folders and globs into a folder.
 
     Outputs appear whole or not at all, so the same call goes on where an earlier one was interrupted. An image that
     cannot be read or written is reported and the others are done.
 
     Args:
-        inputs, out, format: as :func:`plan_jobs`; ``out`` is made if missing.
+        inputs, out, settings, format: as :func:`plan_jobs`; ``out`` is made if missing.
         work: function of a list of :class:`Job` that yields ``(job, error or None, note)`` as each one ends.
-        overwrite: replace outputs that are there; otherwise they are skipped.
+        overwrite: replace outputs of the same images; otherwise they are skipped.
         progress: called as ``progress(done, total, note)`` after each image.
 
     Returns:
@@ -52,15 +102,20 @@ def run_jobs(inputs, out, work, *, format=None, overwrite=False, progress=None):
         ConfigError, SourceError: as :func:`plan_jobs`, or if ``out`` cannot be made.
         OSError: if the disk is full; nothing more could be written.
     """
-    jobs, failed = plan_jobs(inputs, out, format)
+    out = Path(out).expanduser()
+    jobs, failed = plan_jobs(inputs, out, format, settings)
     try:
-        Path(out).mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SourceError(f"`out` {str(out)!r} cannot be made: {error.strerror}; choose another folder") from None
-    report = Report(failed=failed)
+    report = Report(failed=failed, ignored=_ignored(inputs))
     if not overwrite:
-        report.skipped = {str(job.source): str(job.target) for job in jobs if job.target.exists()}
-        jobs = [job for job in jobs if str(job.source) not in report.skipped]
+        for job in jobs:
+            if job.there:
+                report.skipped[str(job.source)] = str(job.target)
+                if job.there != SAME:
+                    report.outdated[str(job.source)] = job.there
+        jobs = [job for job in jobs if not job.there]
     reasons = {}
     with contextlib.closing(work(jobs)) as results:
         for job, raised, note in results:
@@ -70,6 +125,8 @@ def run_jobs(inputs, out, work, *, format=None, overwrite=False, progress=None):
     for job in jobs:
         if reasons[job] is None:
             report.done[str(job.source)] = str(job.target)
+            if job.renamed:
+                report.renamed[str(job.source)] = str(job.target)
         else:
             report.failed[str(job.source)] = reasons[job]
     return report
@@ -88,7 +145,7 @@ def _failure(error, target):
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
-def plan_jobs(inputs, out, format=None):
+def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
     """Plan the outputs of a list of inputs.
 
     Folders are searched recursively and keep their structure under ``out``; so do globs, from their first part
@@ -98,14 +155,16 @@ def plan_jobs(inputs, out, format=None):
         inputs: paths of files and folders, and glob patterns.
         out: folder of the outputs.
         format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
+        settings: function of an image's path; text that says how it will be worked on.
 
     Returns:
         ``(jobs, failed)``: :class:`Job` in the order of the inputs, sorted within folders, each target once (where
-        two would meet, the later one gets another name); ``{input: reason}`` of those that cannot be read.
+        two would meet, or another image's result is there already, the later one gets another name);
+        ``{input: reason}`` of those that cannot be read.
 
     Raises:
         ConfigError: for an unknown format.
-        SourceError: if there is no image at all, or an output would replace an input.
+        SourceError: if there is no image at all, or each output would replace its input.
     """
     if format not in (None, "jpg", "png"):
         raise ConfigError(f"`format` must be 'jpg', 'png' or None to keep each input's. Received: format={format!r}")
@@ -117,15 +176,15 @@ def plan_jobs(inputs, out, format=None):
         for source, relative in _expand(text, out.resolve(), failed):
             found.setdefault(source, relative)
     if not found:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        listing = reasons or f"none among {', '.join(map(str, inputs)) or 'no inputs'}"
+        reasons = [*(f"{name}: {reason}" for name, reason in failed.items()), ignored_line(_ignored(inputs))]
+        listing = "; ".join(filter(None, reasons)) or f"none among {', '.join(map(str, inputs)) or 'no inputs'}"
         raise SourceError(f"no images ({' '.join(EXTENSIONS)}) to work on: {listing}")
-    jobs = [Job(source, out / target) for source, target in _targets(found, format).items()]
-    inputs = {os.path.realpath(job.source) for job in jobs}
-    for job in jobs:
-        if os.path.realpath(job.target) in inputs:
-            raise SourceError(f"`out` {str(out)!r} would replace the input {str(job.target)!r}; choose another folder")
-    return jobs, failed
+    jobs = _name_outputs(found, out, format, settings)
+    itself = [source for source in found if source not in jobs]
+    if itself and (not jobs or out.resolve() in [Path(text).expanduser().resolve() for text in inputs]):
+        raise SourceError(f"`out` {str(out)!r} would replace the input {str(itself[0])!r}; choose another folder")
+    failed |= {str(source): "would be replaced by its own result; choose another folder for it" for source in itself}
+    return [jobs[source] for source in found if source in jobs], failed
 
 
 def _expand(text, out, failed):
@@ -169,6 +228,16 @@ def _walk(folder, out, failed):
                 yield file, file.relative_to(folder)
 
 
+def _ignored(inputs):
+    """``{ending: count}`` of all files in the folders among the inputs that are no images by their names."""
+    folders = {path.resolve() for path in (Path(text).expanduser() for text in inputs) if path.is_dir()}
+    counts = collections.Counter()
+    for folder in folders:
+        with contextlib.suppress(SourceError):  # it cannot be listed, which is told as a failure
+            counts.update(ignored_kinds(folder))
+    return dict(counts.most_common())
+
+
 def _fixed_part(pattern):
     fixed = Path(pattern.anchor)
     for part in pattern.parts[len(fixed.parts) : -1]:
@@ -178,32 +247,56 @@ def _fixed_part(pattern):
     return fixed
 
 
-def _targets(found, format):
-    """``{source: target relative to out}``, all different also where upper and lower case are the same."""
+def _name_outputs(found, out, format, settings):
+    """``{source: Job}``, all targets different also where upper and lower case are the same, and none an input.
+
+    Without those whose target would be the source itself.
+    """
     suffixes = {source: _suffix(source.suffix, format) for source in found}
+    inputs = {os.path.realpath(source) for source in found}
+    taken, jobs = set(), {}
     # Files that keep their name come first, so that a.png stays a.png whether or not there is an a.tif.
-    kept_first = sorted(found, key=lambda source: suffixes[source] != source.suffix)
-    taken, targets = set(), {}
-    for source in kept_first:
-        names = _names(found[source], suffixes[source], suffixes[source] == source.suffix)
-        targets[source] = next(name for name in names if str(name).casefold() not in taken)
-        taken.add(str(targets[source]).casefold())
-    return {source: targets[source] for source in found}
+    for source in sorted(found, key=lambda source: suffixes[source] != source.suffix):
+        names = (out / name for name in _names(found[source], suffixes[source]))
+        job = Job(source, next(names), settings(source), names=names)
+        if os.path.realpath(job.target) == os.path.realpath(source):
+            continue
+        origin = None
+        while True:
+            if str(job.target).casefold() not in taken and os.path.realpath(job.target) not in inputs:
+                if not os.path.lexists(job.target):
+                    break
+                origin = origin or _readable_origin(job)
+                job.there = compare(job.target, origin)
+                if job.there != OTHER:
+                    break
+            job.target, job.renamed, job.there = next(names), True, ""
+        taken.add(str(job.target).casefold())
+        jobs[source] = job
+    return jobs
 
 
-def _names(relative, suffix, kept):
+def _readable_origin(job):
+    try:
+        return origin_of(job.source, job.settings)
+    except OSError:  # working on it will say why
+        return Origin("", os.path.realpath(job.source), "")
+
+
+def _names(relative, suffix):
     """Names for an output in order of preference: a.tif beside a.png becomes a.tif.png; a second a.png a-2.png."""
-    yield relative.with_suffix(suffix)
-    if not kept:
-        yield relative.with_name(relative.name + suffix)
-    stem = relative.stem if kept else relative.name
+    stem, ending = os.path.splitext(relative.name)
+    yield relative.with_name(fitting(stem, suffix))
+    if ending != suffix:
+        stem = relative.name
+        yield relative.with_name(fitting(stem, suffix))
     for number in itertools.count(2):
-        yield relative.with_name(f"{stem}-{number}{suffix}")
+        yield relative.with_name(fitting(stem, f"-{number}{suffix}"))
 
 
 def _suffix(suffix, format):
     lower = suffix.lower()
     if format is None:
-        return suffix if lower in _WRITABLE else ".png"
+        return suffix if lower in _WRITABLE else ".jpg" if lower in _ALSO_JPEG else ".png"
     fits = lower in _JPEG if format == "jpg" else lower == ".png"
     return suffix if fits else f".{format}"

@@ -12,6 +12,7 @@ from typing import ClassVar
 from tfssl.data.decode import check_header
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
+from tfssl.files import printable
 
 log = logging.getLogger("tfssl")
 
@@ -22,11 +23,6 @@ EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp"
 
 _ENDING = re.compile(r"\.\w{1,12}", re.ASCII)
 _told: set[tuple[str, str]] = set()
-
-
-def printable(path):
-    """A file name as text: names need not be, and what cannot be written to a table is shown as an escape."""
-    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def short(data):
@@ -122,7 +118,7 @@ def _walk(folder, above):
     except OSError as error:
         if not above:
             raise SourceError(f"`data` cannot be listed ({error.strerror}). Received: data={folder!r}") from None
-        log.warning("left out folder %s: %s", folder, error.strerror)
+        log.warning("left out folder %s: %s", printable(folder), error.strerror)
         return
     here = (status.st_dev, status.st_ino)
     if here in above:

@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from tfssl.data.listing import printable
 from tfssl.errors import SourceError
+from tfssl.files import printable
 
 # FFmpeg also follows playlists to other files and to the network; such text passing for a clip stays closed.
 _FORMATS = (

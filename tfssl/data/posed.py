@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.decode import check_header, decode_image
-from tfssl.data.listing import EXTENSIONS, by_stem, folder, printable, refuse_options, short
+from tfssl.data.listing import EXTENSIONS, by_stem, folder, refuse_options, short
 from tfssl.data.maps import same_size
 from tfssl.data.orientation import check_unturned
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
+from tfssl.files import printable
 
 # Folder of the left images, of the right ones, and the rows of calib.txt that belong to them.
 _CAMERAS = (("image_l", "image_r", 0, 1), ("image_2", "image_3", 2, 3), ("image_0", "image_1", 0, 1))

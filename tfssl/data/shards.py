@@ -15,7 +15,7 @@ from tfssl.data.decode import decode_image
 from tfssl.data.images import FileSource, ImageSource, image_source
 from tfssl.data.tfrecord import Example
 from tfssl.errors import ConfigError, SourceError
-from tfssl.files import disk_errors, writing
+from tfssl.files import cell, disk_errors, writing
 from tfssl.options import as_path
 
 _MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG"}
@@ -93,7 +93,7 @@ def write_shards(
         with writing(out / f"{name}-labels.txt", "w") as file:
             file.writelines(f"{label}\n" for label in classes)
     with writing(out / f"{name}-skipped.csv", "w", newline="") as file:
-        csv.writer(file).writerows([("file", "reason"), *skipped.items()])
+        csv.writer(file).writerows([("file", "reason"), *(map(cell, item) for item in skipped.items())])
     return skipped
 
 

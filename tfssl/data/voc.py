@@ -10,11 +10,12 @@ import numpy as np
 
 from tfssl.data.decode import open_image
 from tfssl.data.images import FileSource
-from tfssl.data.listing import EXTENSIONS, check_inside, lines_of, printable
+from tfssl.data.listing import EXTENSIONS, check_inside, lines_of
 from tfssl.data.orientation import annotation_turn, read_layout, turn, turn_boxes, upright
 from tfssl.data.source import Source
 from tfssl.data.voc_xml import Annotation, annotation_files, outside, read_annotation
 from tfssl.errors import SourceError
+from tfssl.files import printable
 
 IGNORE = 255
 """In masks and in :meth:`BoxedImages.presence`: counts for nothing."""

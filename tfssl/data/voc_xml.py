@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tfssl.data.listing import check_inside, printable
+from tfssl.data.listing import check_inside
 from tfssl.errors import SourceError
+from tfssl.files import printable
 
 _FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 _DECLARATION = re.compile(rb"\s*<\?xml[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)[\"'][^>]*\?>", re.ASCII)

@@ -17,7 +17,7 @@ import numpy as np
 
 from tfssl.errors import ConfigError
 from tfssl.evaluation.record import Metric, Record
-from tfssl.files import writing
+from tfssl.files import cell, writing
 from tfssl.transfer import STRATEGIES, transfer
 from tfssl.transfer.strategies import check_taps, unchanged
 from tfssl.transfer.training import Pretext, train_head
@@ -319,7 +319,7 @@ def check_choice(known, **given):
 
 def _write_csv(path, frame):
     with writing(path, "w", newline="") as file:
-        frame.to_csv(file, index=False)
+        frame.map(cell).to_csv(file, index=False)
 
 
 def _metric(values, kind):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tfssl.errors import ConfigError
 from tfssl.evaluation.record import now
-from tfssl.files import check_folder, read_json, write_json, write_text
+from tfssl.files import cell, check_folder, read_json, write_json, write_text
 
 try:
     import fcntl
@@ -196,7 +196,7 @@ def _csv_text(rows):
     text, names = io.StringIO(), dict.fromkeys(name for row in rows for name in row)
     writer = csv.DictWriter(text, list(names), restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: "" if v is None or v != v else v for name, v in row.items()} for row in rows)
+    writer.writerows({name: "" if v is None or v != v else cell(v) for name, v in row.items()} for row in rows)
     return text.getvalue()
 
 

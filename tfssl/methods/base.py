@@ -6,9 +6,11 @@ Importing a method imports neither Keras nor TensorFlow: the verbs that need the
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -331,6 +333,9 @@ def describe(error, cls, names=None):
     if first["type"] == "extra_forbidden":
         return f"unknown key `{key}`: {suggest(key, names, 'known keys')}"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        close = difflib.get_close_matches(first["input"], re.findall(r"'([^']*)'", message), n=1)
+        message += f" (did you mean `{close[0]}`?)" if close else ""
     if not key:  # a rule between several fields names them itself
         return message
     try:

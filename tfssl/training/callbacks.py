@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import TrainingError
-from tfssl.files import read_table, write_json, writing
+from tfssl.files import cell, read_table, write_json, writing
 from tfssl.training import checkpoint
 from tfssl.training.directory import DIVERGED
 from tfssl.training.optimizers import optimizers_of
@@ -38,6 +38,7 @@ class SkippedTable:
             csv.writer(file).writerows([["file", "reason"], *self.known.items()])
 
     def add(self, name, reason):
+        name, reason = cell(name), cell(reason)
         if name not in self.known:
             self.known[name] = reason
             self._write([name, reason])

@@ -18,7 +18,7 @@ from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, TrainingError, reason_of
-from tfssl.files import write_json, writing
+from tfssl.files import OneLine, write_json, writing
 from tfssl.interrupts import Deferred
 from tfssl.options import as_path
 from tfssl.training import checkpoint
@@ -243,7 +243,7 @@ def _reading(source, workers):
 @contextlib.contextmanager
 def _log_file(path):
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:

@@ -3,6 +3,9 @@
 import sys
 import time
 
+from tfssl.files import printable
+from tfssl.interrupts import check_interrupted
+
 
 class Reporter:
     """Progress of a run: a bar on a terminal, a plain line every so many seconds elsewhere; default standard error."""
@@ -29,7 +32,7 @@ class Reporter:
             print(f"step {step}/{total}  {note}  {left / 60:.1f} min left", file=self.stream, flush=True)
 
     def message(self, text):
-        print(text, file=self.stream, flush=True)
+        print(printable(text), file=self.stream, flush=True)
 
     def stop(self):
         if self._bar is not None:
@@ -57,9 +60,10 @@ class CountProgress:
             self._bar.stop()
 
     def __call__(self, done, total, note=""):
+        check_interrupted()
         now = time.monotonic()
         rate = done / max(now - self._started, 1e-9)
-        text = f"{rate:.1f} {self.unit}/s  {note}".rstrip()
+        text = f"{rate:.1f} {self.unit}/s  {printable(note)}".rstrip()
         if self.stream.isatty():
             if self._bar is None:
                 self._bar, self._task = _start_bar(self.stream, total)
@@ -73,9 +77,15 @@ class CountProgress:
 def _start_bar(stream, total, done=0, label=None):
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
-    bar = Progress(*((TextColumn(label),) if label else ()), *columns, console=Console(file=stream))
+    # The note comes last and takes the room that is left: a long name in it is cut, and its brackets are no markup.
+    note = TextColumn(
+        "{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+    )
+    columns = BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(), note
+    console = Console(file=stream)
+    bar = Progress(*((TextColumn(label),) if label else ()), *columns, console=console, expand=True)
     task = bar.add_task("", total=total, completed=done, note="")
     bar.start()
     return bar, task

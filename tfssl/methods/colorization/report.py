@@ -11,7 +11,7 @@ from tfssl.color.metrics import join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photograph
 from tfssl.color.tally import IMAGE_METRICS, MIN_PIXELS, SAMPLING
 from tfssl.data.images import image_source
-from tfssl.files import writing
+from tfssl.files import cell, writing
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.visualization.sheet import picture_sheet
 
@@ -48,7 +48,7 @@ def image_table(out, prefixes):
             if photograph.reason is None:
                 height, width = photograph.rgb.shape[:2]
                 line |= {"status": "measured" if row else "gray", "width": width, "height": height}
-            table.writerow(line | row)
+            table.writerow({key: cell(value) for key, value in (line | row).items()})
 
         yield add
 

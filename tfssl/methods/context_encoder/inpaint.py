@@ -11,11 +11,13 @@ from PIL import Image
 
 from tfssl.data.decode import decode_image
 from tfssl.data.jobs import run_jobs
-from tfssl.data.photo import decode_photo, save_photo
+from tfssl.data.photo import decode_photo
 from tfssl.data.profiles import from_srgb, to_srgb
 from tfssl.errors import ConfigError, ModelError
+from tfssl.files import fitting, sha256
 from tfssl.methods.context_encoder.fill import compiled_filler, hole_fraction, square_around
 from tfssl.ops.masks import random_blocks
+from tfssl.options import as_path
 from tfssl.visualization.sheet import picture_sheet
 
 DRAWN_MASKS = ("center", "random")
@@ -105,7 +107,7 @@ def _inside(first, side, size):
     return slice(max(first, 0), min(first + side, size))
 
 
-def inpaint_paths(inputs, out, predictor, *, mask="center", **options):
+def inpaint_paths(inputs, out, predictor, *, mask="center", model="", **options):
     """Fill holes of files, folders and globs into a folder, and draw masked | filled | truth of each.
 
     Outside of the hole every pixel is that of the input until it is encoded: PNG keeps it, JPEG changes it as it always
@@ -115,6 +117,7 @@ def inpaint_paths(inputs, out, predictor, *, mask="center", **options):
     Args:
         inputs, out, **options: as :func:`tfssl.data.jobs.run_jobs`, also what it returns and raises.
         predictor: an :class:`Inpainter`.
+        model: text that says which model ``predictor`` has, to tell its results from those of others.
         mask: an image of the same size that is white where the hole is; a folder of such images, each named as its
             input (``photo.jpg``: ``photo.png``); or ``"center"`` or ``"random"``, see :meth:`Inpainter.draw_mask`.
     """
@@ -125,16 +128,25 @@ def inpaint_paths(inputs, out, predictor, *, mask="center", **options):
             f"Received: mask={mask!r}, which does not exist"
         )
 
+    out = as_path("out", out)
+
+    def mask_file(source):
+        return path / f"{source.stem}.png" if path.is_dir() else path
+
+    def settings(source):
+        file = mask_file(source)
+        return f"inpaint {model} {sha256(file) if file.is_file() else mask}"
+
     def hole_of(source, size):
-        if not path.exists():
+        if mask in DRAWN_MASKS and not path.exists():
             # By name, so that the same image gets the same blocks in any list.
             return predictor.draw_mask(mask, size, zlib.crc32(source.name.encode("utf-8", "replace")))
-        return read_mask(path / f"{source.stem}.png" if path.is_dir() else path, size)
+        return read_mask(mask_file(source), size)
 
     def work(jobs):
         for job in jobs:
             try:
-                _fill_file(job, hole_of, predictor, Path(out))
+                _fill_file(job, hole_of, predictor, out)
             except ModelError:
                 raise
             except Exception as error:  # whatever is wrong with one image, the others are done
@@ -142,7 +154,7 @@ def inpaint_paths(inputs, out, predictor, *, mask="center", **options):
             else:
                 yield job, None, job.source.name
 
-    return run_jobs(inputs, out, work, **options)
+    return run_jobs(inputs, out, work, settings=settings, **options)
 
 
 def _fill_file(job, hole_of, predictor, out):
@@ -158,12 +170,12 @@ def _fill_file(job, hole_of, predictor, out):
         result.paste(own.convert(result.mode), mask=Image.fromarray(~hole))
     if image.mode == "RGBA":
         result.putalpha(image.getchannel("A"))
-    save_photo(lambda top, bottom: result.crop((0, top, result.width, bottom)), result.size, job.target, **metadata)
+    job.save(lambda top, bottom: result.crop((0, top, result.width, bottom)), result.size, **metadata)
     masked = np.where(hole[..., None], np.uint8(_MARK), rgb)
     sheet = out / SHEETS / job.target.relative_to(out)
     picture_sheet(
         [[masked, filled, rgb]],
-        sheet.with_name(f"{sheet.name}.png"),
+        sheet.with_name(fitting(sheet.name, ".png")),
         titles=["masked", "filled", "truth"],
         cell=min(_SHEET_CELL, max(result.size)),
     )

@@ -11,7 +11,7 @@ from tfssl.data.examples import spread_examples
 from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.record import method_record
-from tfssl.files import writing
+from tfssl.files import cell, writing
 from tfssl.layers.corruption import Damage
 from tfssl.methods.spot_artifacts.loss import mask_loss, spotting_loss
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
@@ -102,7 +102,7 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
         with writing(Path(out) / "per_image.csv", "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
         write_sheet(method, model, source, Path(out) / "sheet.png")
     return record
 
