@@ -59,6 +59,7 @@ class CountProgress:
     def __call__(self, done, total, note=""):
         now = time.monotonic()
         rate = done / max(now - self._started, 1e-9)
+        note = "".join(c if c.isprintable() else "?" for c in note)  # of a file's name, which may hold anything
         text = f"{rate:.1f} {self.unit}/s  {note}".rstrip()
         if self.stream.isatty():
             if self._bar is None:
@@ -73,9 +74,13 @@ class CountProgress:
 def _start_bar(stream, total, done=0, label=None):
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
-    bar = Progress(*((TextColumn(label),) if label else ()), *columns, console=Console(file=stream))
+    # The note gets what the others leave, and is cut off there; a name in it may look like markup.
+    room = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    note = TextColumn("{task.fields[note]}", markup=False, table_column=room)
+    columns = BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn(), note
+    bar = Progress(*((TextColumn(label),) if label else ()), *columns, console=Console(file=stream), expand=True)
     task = bar.add_task("", total=total, completed=done, note="")
     bar.start()
     return bar, task
