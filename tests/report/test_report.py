@@ -123,8 +123,17 @@ def test_everything_is_escaped(make_run, make_evaluation, tmp_path):
     run = make_run("a<b>&", data=attack)
     made = {attack: metric(1, **{attack: 2})}
     make_evaluation("runs/a<b>&/evaluations/knn", task=attack, model=attack, metrics=made, protocol={attack: attack})
-    page = Reader(write_report([run], tmp_path / "out"))
+    drawn = run / "visualizations" / "<i>x"
+    drawn.mkdir(parents=True)
+    (drawn / "index.html").write_text("")
+    Image.new("RGB", (9, 9)).save(drawn / "<script>alert(1)<.png")
+    made = {"title": attack, "numbers": {attack: {attack: 1.0}}, "protocol": {attack: attack}}
+    (drawn / "numbers.json").write_text(json.dumps(made))
+    file = write_report([run], tmp_path / "out")
+    page = Reader(file)
     assert attack in page.text and "a<b>&" in page.text
+    text = file.read_text(encoding="utf-8")
+    assert "<script" not in text and "<i>" not in text and "onerror=alert(1)>" not in text
 
 
 def test_what_visualize_wrote(make_run, tmp_path):
