@@ -225,3 +225,13 @@ def test_wrong_use_is_one_line_and_exit_2(arguments, words, capsys, tmp_path, mo
     assert call(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["--evaluations", "--visualizations"])
+def test_folders_are_checked_before_anything_is_measured(option, make_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tfssl.api.evaluate", lambda *_, **__: pytest.fail("the work began"))
+    (tmp_path / "empty").mkdir()
+    asked = ["report", make_run(), "--out", tmp_path / "out", "--data", "builtin", option, tmp_path / "empty"]
+    assert call(*asked) == 2
+    error = capsys.readouterr().err
+    assert f"`{option[2:]}`" in error and error.count("\n") == 1
