@@ -123,8 +123,17 @@ def test_everything_is_escaped(make_run, make_evaluation, tmp_path):
     run = make_run("a<b>&", data=attack)
     made = {attack: metric(1, **{attack: 2})}
     make_evaluation("runs/a<b>&/evaluations/knn", task=attack, model=attack, metrics=made, protocol={attack: attack})
-    page = Reader(write_report([run], tmp_path / "out"))
+    drawn = run / "visualizations" / "<i>x"
+    drawn.mkdir(parents=True)
+    (drawn / "index.html").write_text("")
+    Image.new("RGB", (9, 9)).save(drawn / "<script>alert(1)<.png")
+    made = {"title": attack, "numbers": {attack: {attack: 1.0}}, "protocol": {attack: attack}}
+    (drawn / "numbers.json").write_text(json.dumps(made))
+    file = write_report([run], tmp_path / "out")
+    page = Reader(file)
     assert attack in page.text and "a<b>&" in page.text
+    text = file.read_text(encoding="utf-8")
+    assert "<script" not in text and "<i>" not in text and "onerror=alert(1)>" not in text
 
 
 def test_what_visualize_wrote(make_run, tmp_path):
@@ -216,3 +225,13 @@ def test_wrong_use_is_one_line_and_exit_2(arguments, words, capsys, tmp_path, mo
     assert call(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["--evaluations", "--visualizations"])
+def test_folders_are_checked_before_anything_is_measured(option, make_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("tfssl.api.evaluate", lambda *_, **__: pytest.fail("the work began"))
+    (tmp_path / "empty").mkdir()
+    asked = ["report", make_run(), "--out", tmp_path / "out", "--data", "builtin", option, tmp_path / "empty"]
+    assert call(*asked) == 2
+    error = capsys.readouterr().err
+    assert f"`{option[2:]}`" in error and error.count("\n") == 1

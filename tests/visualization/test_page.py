@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure as Plot
 from PIL import Image
 
+from tfssl.data.builtin import builtin_photographs
 from tfssl.visualization.page import (
     Cell,
     Code,
@@ -24,6 +25,7 @@ from tfssl.visualization.page import (
     write_gallery,
     write_page,
 )
+from tfssl.visualization.sheet import picture_sheet
 
 VOID = {"img", "meta", "br"}
 
@@ -117,7 +119,26 @@ def test_large_photographs_become_smaller(tmp_path):
     path = tmp_path / "photo.png"
     Image.fromarray(photo).resize((600, 600), Image.Resampling.BICUBIC).save(path)
     (source,) = Reader(write_page(tmp_path / "index.html", "T", [Section("", [Figure(path)])])).sources
-    assert source.startswith("data:image/jpeg") and len(source) < path.stat().st_size
+    assert source.startswith("data:image/webp") and len(source) < path.stat().st_size / 4
+
+
+def test_large_drawings_become_smaller_and_keep_every_pixel(tmp_path):
+    drawing = np.kron(
+        np.random.default_rng(0).integers(0, 2, (200, 200, 1), np.uint8) * 255, np.ones((3, 3, 3), np.uint8)
+    )
+    path = tmp_path / "drawing.png"
+    Image.fromarray(drawing).save(path, compress_level=0, dpi=(192, 192))
+    figure = Figure(path)
+    (image,) = Reader(write_page(tmp_path / "index.html", "T", [Section("", [figure])])).images
+    np.testing.assert_array_equal(np.asarray(image), drawing)
+    assert figure.encoded[1:] == (300, 300) and len(figure.encoded[0]) < path.stat().st_size / 4
+
+
+def test_a_sheet_of_photographs_takes_a_fifth_of_its_png(tmp_path):
+    """What makes reports of several runs small: such sheets are most of them."""
+    photos = [Image.open(path) for path in builtin_photographs()[:8]]
+    picture_sheet([photos[:4], photos[4:]], tmp_path / "sheet.png", titles=list("abcd"))
+    assert len(Figure(tmp_path / "sheet.png").encoded[0]) < (tmp_path / "sheet.png").stat().st_size / 5
 
 
 def test_refusals(tmp_path):

@@ -105,11 +105,13 @@ def report(
         find_model(run)
     check_folder(out)
 
-    from tfssl.report import write_report
+    from tfssl.report import find_evaluations, find_galleries, write_report
     from tfssl.report.runs import read_runs
 
-    options = {} if limit is None else {"limit": limit}
-    for run in read_runs(runs) if data or task else ():
+    records, options = read_runs(runs), {} if limit is None else {"limit": limit}
+    find_evaluations(records, evaluations or ())  # refused now, not after the measuring
+    find_galleries(records, visualizations or ())
+    for run in records if data or task else ():
         if data:
             _measure(run, None, data, out, options)
         for name in task or ():

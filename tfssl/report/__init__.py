@@ -50,7 +50,7 @@ def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
     records = read_runs(runs)
     here = [out / "evaluations"] if any(out.glob("evaluations/**/metrics.json")) else []
     measured, problems = find_evaluations(records, [*evaluations, *here])
-    galleries = _find_galleries(records, visualizations)
+    galleries = find_galleries(records, visualizations)
     with tempfile.TemporaryDirectory() as folder:
         drawn = {} if data is None else _draw(records, data, Path(folder), problems)
         sections = [
@@ -110,7 +110,7 @@ def _glance(runs, measured):
     return page.Section("At a glance", [table], "glance")
 
 
-def _find_galleries(runs, folders):
+def find_galleries(runs, folders):
     """Folders that ``tfssl visualize`` wrote, those of the runs first."""
     found = {folder: None for run in runs for folder in _search(run.folder / "visualizations")}
     for folder in folders:
