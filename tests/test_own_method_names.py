@@ -23,7 +23,7 @@ def module(tmp_path, monkeypatch):
 def test_one_of_a_package_is_found(module):
     name = module("good", "from tfssl.methods.jigsaw import Jigsaw\nclass Mine(Jigsaw):\n    pass\n")
     assert issubclass(methods.get(f"{name}:Mine"), Jigsaw)
-    with pytest.raises(ConfigError, match="Mime does not exist .*did you mean `Mine`"):
+    with pytest.raises(ConfigError, match=r"Mime does not exist .*did you mean `Mine`"):
         methods.get(f"{name}:Mime")
 
 
