@@ -8,6 +8,8 @@ import warnings
 
 import numpy as np
 
+from tfssl.ops.arguments import check_shapes
+
 AUC_LIMIT = 150.0
 """Distance in ab units at which a pixel's score reaches zero (Zhang et al. 2016, section 3.1)."""
 
@@ -17,6 +19,7 @@ _SSIM_WINDOW = 11
 
 def ab_error(true, predicted):
     """Euclidean distance ``d = |ab - ab'|`` of each pixel, float64 (...), of arrays (..., 2) in ab units."""
+    check_shapes(true=(true, "... 2"), predicted=(predicted, "... 2"))
     difference = np.asarray(predicted, np.float64) - np.asarray(true, np.float64)
     return np.sqrt(np.sum(np.square(difference), axis=-1))
 
@@ -55,6 +58,7 @@ def rmse(error):
 
 def mse(true, predicted):
     """Mean squared difference of images, uint8 (H, W, 3), over pixels and channels, in squared levels."""
+    check_shapes(true=(true, "H W 3"), predicted=(predicted, "H W 3"))
     return float(np.mean(np.square(np.asarray(true, np.float64) - np.asarray(predicted, np.float64))))
 
 
@@ -74,6 +78,7 @@ def ssim(true, predicted):
     """
     from skimage.metrics import structural_similarity
 
+    check_shapes(true=(true, "H W 3"), predicted=(predicted, "H W 3"))
     if min(true.shape[:2]) < _SSIM_WINDOW:
         return float("nan")
     # scikit-image's defaults are another metric: a 7 x 7 uniform window and the sample covariance.
@@ -98,6 +103,7 @@ def colorfulness(rgb):
     Reference:
         D. Hasler, S. Suesstrunk: Measuring colorfulness in natural images. SPIE 2003.
     """
+    check_shapes(rgb=(rgb, "H W 3"))
     red, green, blue = np.moveaxis(np.asarray(rgb, np.float64), -1, 0)
     red_green, yellow_blue = red - green, (red + green) / 2.0 - blue
     spread = np.hypot(np.std(red_green), np.std(yellow_blue))
@@ -108,6 +114,7 @@ def ciede2000(true, predicted):
     """Mean CIEDE2000 color difference of Lab (..., 3); about 1 is just noticeable (CIE 142:2001, scikit-image)."""
     from skimage.color import deltaE_ciede2000
 
+    check_shapes(true=(true, "... 3"), predicted=(predicted, "... 3"))
     return float(np.mean(deltaE_ciede2000(np.asarray(true, np.float64), np.asarray(predicted, np.float64))))
 
 
@@ -115,6 +122,7 @@ def join_lab(lightness, ab):
     """L (H, W) in [0, 100] and ab (H, W, 2) as an image, uint8 (H, W, 3), clipped to the sRGB gamut."""
     from skimage.color import lab2rgb
 
+    check_shapes(lightness=(lightness, "H W"), ab=(ab, "H W 2"))
     with warnings.catch_warnings():
         # Said of each image with a strong blue outside the gamut; clipping is what is wanted here.
         warnings.filterwarnings("ignore", message=".*negative Z values")

@@ -18,6 +18,10 @@ class GroupedConv2D(layers.Conv2D):
     Input: float (B, H, W, C), C a multiple of ``groups``. Output: (B, H', W', filters).
     """
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.input_spec = layers.InputSpec(ndim=4, axes=self.input_spec.axes)  # Keras' own takes more axes as batches
+
     def convolution_op(self, inputs, kernel):
         axis = -1 if self.data_format == "channels_last" else 1
         options = list(self.strides), self.padding, self.data_format, self.dilation_rate
@@ -90,7 +94,7 @@ class DilatedStack(Layer):
             x = convolution(x)
         return x if self.normalization is None else self.normalization(x, training=training)
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
 
@@ -108,6 +112,8 @@ class RepairBlock(Layer):
 
     Inputs: ``[h, m]``, float (B, H, W, C) and (B, H, W, 1), 1 where intact and 0 where damaged. Output: the shape of h.
     """
+
+    takes = (("h", "B H W C"), ("m", "B H W 1"))
 
     def __init__(self, momentum=0.975, kernel_initializer="glorot_uniform", epsilon=1e-3, **kwargs):
         super().__init__(**kwargs)
@@ -138,5 +144,5 @@ class RepairBlock(Layer):
         x = self.norm(self.sees(ops.concatenate([h, mask], axis=-1)), training=training)
         return h + (1 - mask) * self.adds(ops.leaky_relu(x, 0.2))
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         return input_shape[0]

@@ -27,6 +27,10 @@ class Corrupt(Layer):
         # A name of its own: the automatic one counts, and files of weights know variables by name.
         self.generator = keras.random.SeedGenerator(seed, name=f"{self.name}_generator")
 
+    @property
+    def takes(self):
+        return (("inputs", "B H W C" if self.kind in ("pixel", "block") else "... B n"),)
+
     def call(self, inputs, training=False):
         if not training:
             return inputs, ops.zeros_like(inputs)
@@ -37,7 +41,7 @@ class Corrupt(Layer):
             xp=ops,
         )
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         return input_shape, input_shape
 
 
@@ -54,6 +58,8 @@ class Damage(Layer):
     Inputs: ``[x, m]``, float (B, h, w, C) and (B, h, w, 1), 1 where kept and 0 where dropped. Output: the shape of x.
     """
 
+    takes = (("x", "B h w C"), ("m", "B h w 1"))
+
     def __init__(self, size=3, **kwargs):
         super().__init__(**kwargs)
         check_odd(size=size)
@@ -64,5 +70,5 @@ class Damage(Layer):
         mean = ops.average_pool(x, self.size, strides=1, padding="same")  # Keras leaves padding out of the average
         return mask * x + (1 - mask) * mean
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         return input_shape[0]

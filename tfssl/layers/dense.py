@@ -6,6 +6,7 @@ import keras
 from keras import initializers, ops
 
 from tfssl.layers.layer import Layer, check_positive
+from tfssl.ops.arguments import check_shapes
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
@@ -28,8 +29,13 @@ class ChannelwiseDense(Layer):
     def __init__(self, use_bias=True, kernel_initializer="lecun_normal", bias_initializer="zeros", **kwargs):
         super().__init__(**kwargs)
         self.use_bias = use_bias
+        self._shape = "B h w C"
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+
+    @property
+    def takes(self):
+        return (("inputs", self._shape),)
 
     def build(self, input_shape):
         if len(input_shape) != 4 or None in input_shape[1:]:
@@ -37,6 +43,7 @@ class ChannelwiseDense(Layer):
                 f"ChannelwiseDense needs maps (B, h, w, C) of known h, w and C. Received: input_shape={input_shape}"
             )
         _, height, width, maps = input_shape
+        self._shape = f"B {height} {width} {maps}"
         self.kernel = self.add_weight((maps, height * width, height * width), self._draw_kernel, name="kernel")
         self.bias = None
         if self.use_bias:
@@ -79,6 +86,10 @@ class PairDense(Layer):
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 
+    @property
+    def takes(self):
+        return ("rows", f"B P {self.kernel.shape[0] // 2 if self.built else 'D'}"), ("pairs", "B Q 2")
+
     def build(self, input_shape):
         features = input_shape[0][-1]
         self.kernel = self.add_weight((2 * features, self.units), self.kernel_initializer, name="kernel")
@@ -94,7 +105,7 @@ class PairDense(Layer):
             picked = picked + ops.matmul(pick, products)  # (B, Q, units)
         return picked + self.bias
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         return (*input_shape[1][:2], self.units)
 
 
@@ -120,6 +131,8 @@ class TiedDense(Layer):
         self.tied = tied
         self.kernel_initializer = None if kernel_initializer is None else initializers.get(kernel_initializer)
 
+    takes = (("inputs", "... B n"),)
+
     def build(self, input_shape):
         inputs = input_shape[-1]
         self.inputs_size = inputs
@@ -132,12 +145,14 @@ class TiedDense(Layer):
             )
 
     def call(self, inputs, transposed=False):
+        check_shapes(inputs=(inputs, f"... {self.units if transposed else self.inputs_size}"))
         if not transposed:
             return ops.matmul(inputs, self.kernel) + self.bias
         kernel = ops.transpose(self.kernel) if self.tied else self.transposed_kernel
         return ops.matmul(inputs, kernel) + self.transposed_bias
 
     def compute_output_shape(self, input_shape, transposed=False):
+        super().compute_output_shape(input_shape)
         return (*input_shape[:-1], self.inputs_size if transposed else self.units)
 
     def compute_output_spec(self, inputs, transposed=False):

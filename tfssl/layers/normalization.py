@@ -58,6 +58,8 @@ class LocalResponseNormalization(Layer):
     Input: float (B, ..., C). Output: the same shape.
     """
 
+    takes = (("inputs", "... B C"),)
+
     def __init__(self, size=5, alpha=1e-4, beta=0.75, bias=1.0, divide_by_size=True, **kwargs):
         super().__init__(**kwargs)
         check_odd(size=size)
@@ -98,6 +100,10 @@ class ScaleToRMS(Layer):
         self.rms = rms
         self.matrix = None if matrix is None else [[float(value) for value in row] for row in matrix]
 
+    @property
+    def takes(self):
+        return (("inputs", f"B H W {'C' if self.matrix is None else len(self.matrix)}"),)
+
     def call(self, inputs):
         x = inputs
         if self.matrix is not None:
@@ -130,6 +136,10 @@ class Standardize(Layer):
             raise ValueError(f"`epsilon` must be positive, or flat images give NaN. Received: epsilon={epsilon!r}")
         self.axis = axis
         self.epsilon = epsilon
+
+    @property
+    def takes(self):
+        return (("inputs", " ".join(("...", "B", *(f"n{axis}" for axis in range(1, max(self.axis) + 1))))),)
 
     def call(self, inputs):
         centered = inputs - ops.mean(inputs, axis=self.axis, keepdims=True)

@@ -65,7 +65,7 @@ class CaffeMaxPooling2D(Layer):
             return self.padding + self.strides - 1
         return max(0, (self.output_size(n) - 1) * self.strides + self.pool_size - n - self.padding)
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         return (batch, self.output_size(height), self.output_size(width), channels)
 
@@ -98,7 +98,7 @@ class PoolToGrid(Layer):
         inside = ops.minimum(borders[1:, None], pixels + 1.0) - ops.maximum(borders[:-1, None], pixels)
         return ops.cast(ops.maximum(inside, 0.0) / width, dtype)
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         return (input_shape[0], self.cells, self.cells, input_shape[-1])
 
 
@@ -123,6 +123,8 @@ class RoIPooling(Layer):
     Inputs: ``[maps, boxes]``: float (B, H, W, C), any size, also one known only inside a graph, minus infinity where a
         map is padded; and (B, R, 4), boxes of :mod:`tfssl.ops.boxes`. Output: (B, R, P, P, C).
     """
+
+    takes = (("maps", "B H W C"), ("boxes", "B R 4"))
 
     def __init__(self, pool_size=6, stride=16, max_cells=16, **kwargs):
         super().__init__(**kwargs)
@@ -168,7 +170,7 @@ class RoIPooling(Layer):
         end = first - (-(cell + 1) * count // self.pool_size)
         return ops.clip(start, 0, side), ops.clip(end, 0, side)
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         maps, boxes = input_shape
         return (*boxes[:2], self.pool_size, self.pool_size, maps[-1])
 

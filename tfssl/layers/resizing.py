@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from tfssl.layers.layer import Layer, check_positive
+from tfssl.ops.arguments import check_shapes
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
@@ -12,6 +13,8 @@ class ResizeToStride(Layer):
 
     Inputs: ``[x, reference]``, (B, h, w, C) and (B, H, W, any). Output: (B, ceil(H/stride), ceil(W/stride), C).
     """
+
+    takes = (("x", "B h w C"), ("reference", "B H W D"))
 
     def __init__(self, stride, **kwargs):
         super().__init__(**kwargs)
@@ -24,7 +27,7 @@ class ResizeToStride(Layer):
         height, width = ((shape[axis] + self.stride - 1) // self.stride for axis in (1, 2))
         return resize_bilinear(x, height, width)
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         x, reference = input_shape
         size = tuple(None if n is None else -(-n // self.stride) for n in reference[1:3])
         return (x[0], *size, x[-1])
@@ -42,7 +45,7 @@ class Upsample(Layer):
     def call(self, inputs):
         return upsample(inputs, self.factor)
 
-    def compute_output_shape(self, input_shape):
+    def _output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         return (batch, *(None if n is None else n * self.factor for n in (height, width)), channels)
 
@@ -54,6 +57,8 @@ def upsample(x, factor, first=None):
     (factor - 1) / 2, the half-pixel convention of image resizing; 0 puts input pixel i on output pixel ``factor * i``.
     Beyond the outermost pixels their values are repeated.
     """
+    check_shapes(x=(x, "B h w C"))
+    check_positive(factor=factor)
     first = (factor - 1) / 2 if first is None else first
     for axis in (1, 2):
         x = _upsample_axis(x, factor, first, axis)
@@ -82,6 +87,7 @@ def _upsample_axis(x, factor, first, axis):
 
 def resize_bilinear(x, height, width):
     """Resize (B, h, w, C) bilinearly to any size, ints or scalar tensors: half-pixel convention, no antialiasing."""
+    check_shapes(x=(x, "B h w C"))
     for axis, size in ((1, height), (2, width)):
         old = ops.shape(x)[axis]
         scale = ops.cast(old, "float32") / ops.cast(size, "float32")

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssl.errors import ConfigError
+from tfssl.ops.arguments import check_floating, check_shapes, check_values
 from tfssl.visualization.maps import answer
 
 LEAST_SIZE = 16
@@ -29,7 +30,7 @@ class Amplifier:
 
     def objective(self, image):
         """``1/2 ||phi(image)||^2`` over all cells and units alike, a float."""
-        return float(self._compute(np.asarray(image, np.float32))[0])
+        return float(self._compute(_checked(image))[0])
 
     def step(self, image, step, shift=(0, 0)):
         """One step ``image + step * g / mean|g|`` of float32 (H, W, 3) in [0, 1]; not clipped.
@@ -37,12 +38,19 @@ class Amplifier:
         g is the gradient at the image shifted in a circle by ``shift`` rows and columns, shifted back; where it is zero
         the image stays.
         """
-        image = np.asarray(image, np.float32)
+        image = _checked(image)
         gradient = self._compute(np.roll(image, shift, (0, 1)))[1].numpy()
         mean = np.abs(gradient, dtype=np.float64).mean()
         if not mean > 0:
             return image
         return image + np.roll((step / mean * gradient).astype(np.float32), (-shift[0], -shift[1]), (0, 1))
+
+
+def _checked(image):
+    check_shapes(image=(image, "H W 3"))
+    check_floating(image=image)
+    check_values(0, 1, "RGB", "divide levels of 0 to 255 by 255", image=image)
+    return np.asarray(image, np.float32)
 
 
 def octave_sizes(height, width, octaves=4, scale=1.4):
@@ -74,7 +82,7 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
     Raises:
         ConfigError: if an argument is outside its range, or the smallest octave is shorter than :data:`LEAST_SIZE`.
     """
-    image = np.asarray(image, np.float32)
+    image = _checked(image)
     leasts = {"octaves": 1, "scale": 1, "iterations": 1, "step": 0, "jitter": 0}
     values = (octaves, scale, iterations, step, jitter)
     for (name, least), value in zip(leasts.items(), values, strict=True):

@@ -14,6 +14,7 @@ from tfssl.ops.arguments import check_shapes
 
 def colored_mask(ab, threshold=GRAY_THRESHOLD):
     """1 for images of ab (B, h, w, 2) with color, 0 for those that nowhere exceed ``threshold``; float32 (B, 1, 1)."""
+    check_shapes(ab=(ab, "B h w 2"))
     largest = ops.max(ops.abs(ab), axis=(1, 2, 3), keepdims=True)
     return ops.cast(largest[..., 0] > threshold, "float32")
 

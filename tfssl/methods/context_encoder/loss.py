@@ -6,6 +6,8 @@ Targets hold the true colors in [-1, 1] in their first three channels, and in th
 import keras
 from keras import ops
 
+from tfssl.ops.arguments import check_shapes
+
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class MaskedL2(keras.losses.Loss):
@@ -28,6 +30,7 @@ class MaskedL2(keras.losses.Loss):
         self.visible_weight = visible_weight
 
     def call(self, y_true, y_pred):
+        check_shapes(y_true=(y_true, "B h w 4"), y_pred=(y_pred, "B h w 3"))
         dropped = y_true[..., 3:]
         weights = dropped + self.visible_weight * (1.0 - dropped)
         return ops.mean(weights * ops.square(y_true[..., :3] - y_pred), axis=(1, 2, 3))
@@ -38,6 +41,7 @@ class MaskedL2(keras.losses.Loss):
 
 def hole_error(y_true, y_pred):
     """Mean squared error of the dropped pixels alone, (B,), in units of [-1, 1]; shapes as :class:`MaskedL2`."""
+    check_shapes(y_true=(y_true, "B h w 4"), y_pred=(y_pred, "B h w 3"))
     dropped = y_true[..., 3:]
     total = ops.sum(dropped * ops.square(y_true[..., :3] - y_pred), axis=(1, 2, 3))
     return total / ops.maximum(3.0 * ops.sum(dropped, axis=(1, 2, 3)), 1.0)
@@ -48,6 +52,7 @@ def discriminator_loss(real, fake):
 
     2 ln 2 where the discriminator cannot tell.
     """
+    check_shapes(real=(real, "B 1"), fake=(fake, "B 1"))
     return ops.squeeze(ops.softplus(-real) + ops.softplus(fake), axis=-1)
 
 
@@ -56,6 +61,7 @@ def fooling_loss(fake):
 
     The released code's form, which does not saturate; ln 2 where the discriminator cannot tell.
     """
+    check_shapes(fake=(fake, "B 1"))
     return ops.squeeze(ops.softplus(-fake), axis=-1)
 
 

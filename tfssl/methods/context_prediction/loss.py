@@ -3,7 +3,11 @@
 import keras
 from keras import ops
 
+from tfssl.ops.arguments import check_shapes
 from tfssl.ops.patches import NO_PAIR
+
+NEIGHBORS = 8
+"""Positions that a second patch can have around the first."""
 
 _REDUCTIONS = {"sum": "sum", "mean": "sum_over_batch_size"}
 
@@ -27,6 +31,7 @@ class NeighborCrossEntropy(keras.losses.Loss):
         self.pairs = pairs
 
     def call(self, y_true, y_pred):
+        check_shapes(y_true=(y_true, "B Q"), y_pred=(y_pred, f"B Q {NEIGHBORS}"))
         labels, valid = split_labels(y_true)
         losses = ops.sparse_categorical_crossentropy(labels, ops.cast(y_pred, "float32"), from_logits=True)
         total = ops.sum(losses * valid, axis=-1)  # (B,)
@@ -44,6 +49,7 @@ class NeighborAccuracy(keras.metrics.Mean):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
+        check_shapes(y_true=(y_true, "B Q"), y_pred=(y_pred, f"B Q {NEIGHBORS}"))
         labels, valid = split_labels(y_true)
         right = ops.cast(ops.equal(ops.argmax(y_pred, axis=-1), labels), "float32")
         super().update_state(right, sample_weight=valid)
@@ -51,6 +57,7 @@ class NeighborAccuracy(keras.metrics.Mean):
 
 def split_labels(y_true):
     """Labels with 0 in place of -1, int32 (B, Q), and 1.0 where there is a pair, float32 (B, Q)."""
+    check_shapes(y_true=(y_true, "B Q"))
     labels = ops.cast(y_true, "int32")
     valid = ops.cast(ops.not_equal(labels, NO_PAIR), "float32")
     return ops.maximum(labels, 0), valid

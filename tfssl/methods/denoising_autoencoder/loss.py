@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from tfssl.ops.arguments import check_shapes
+
 EPSILON = 1e-7
 """Reconstructions are kept that far from 0 and 1 in the cross-entropy."""
 
@@ -37,6 +39,7 @@ class ReconstructionLoss(keras.losses.Loss):
         self.components = components
 
     def call(self, y_true, y_pred):
+        check_shapes(y_true=(y_true, "... B n"), y_pred=(y_pred, "... B n"))
         x, z = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
         losses = ops.square(x - z) if self.kind == "squared" else cross_entropy(x, z)
         if self.components == "mean":
@@ -50,5 +53,6 @@ class ReconstructionLoss(keras.losses.Loss):
 
 def cross_entropy(x, z):
     """``-x log z - (1 - x) log(1 - z)`` of each component, z clipped to [1e-7, 1 - 1e-7]."""
+    check_shapes(x=(x, "... n"), z=(z, "... n"))
     z = ops.clip(z, EPSILON, 1.0 - EPSILON)
     return -(x * ops.log(z) + (1.0 - x) * ops.log(1.0 - z))

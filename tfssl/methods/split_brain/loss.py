@@ -5,6 +5,7 @@ from keras import ops
 
 from tfssl.methods.split_brain.network import LIGHTNESS_BINS
 from tfssl.ops.ab_bins import NUM_BINS, soft_encode
+from tfssl.ops.arguments import check_shapes
 
 AB_SCALE, LIGHTNESS_SCALE = 110.0, 50.0
 """Regression predicts ab / 110 and (L - 50) / 50 (the paper does not state its scale)."""
@@ -60,6 +61,7 @@ class CrossChannelLoss(keras.losses.Loss):
 
     def parts(self, y_true, y_pred):
         """``{"ab": loss of each cell (B, h, w), "lightness": ...}``, of what is predicted."""
+        check_shapes(y_true=(y_true, "B h w 3"), y_pred=(y_pred, f"B h w {self._channels()}"))
         lab = ops.cast(y_true, "float32")
         losses = {}
         for name, scores in self.split_scores(y_pred).items():
@@ -73,12 +75,17 @@ class CrossChannelLoss(keras.losses.Loss):
 
     def split_scores(self, scores):
         """``{"ab": float32 (B, h, w, channels), "lightness": ...}``, of what is predicted."""
+        check_shapes(scores=(scores, f"B h w {self._channels()}"))
         scores, first, found = ops.cast(scores, "float32"), 0, {}
         for name, channels in output_channels(self.ab, self.lightness).items():
             if getattr(self, name) is not None:
                 found[name] = scores[..., first : first + channels]
                 first += channels
         return found
+
+    def _channels(self):
+        channels = output_channels(self.ab, self.lightness)
+        return sum(n for name, n in channels.items() if getattr(self, name) is not None)
 
     def get_config(self):
         return {**super().get_config(), "ab": self.ab, "lightness": self.lightness}

@@ -3,12 +3,14 @@
 from keras import ops
 
 from tfssl.methods.spot_artifacts.network import CORRUPT, REAL
+from tfssl.ops.arguments import check_shapes
 
 _IMAGENET_DEVIATION = (58.40, 57.12, 57.38)  # of R, G, B in levels of 0 ... 255
 
 
 def class_loss(logits, label):
     """Cross-entropy of logits (B, 2) with the same label, 0 or 1, for all: float32 (B,)."""
+    check_shapes(logits=(logits, "B 2"))
     return -ops.log_softmax(ops.cast(logits, "float32"), axis=-1)[:, label]
 
 
@@ -17,6 +19,7 @@ def spotting_loss(real, corrupt):
 
     Its swap, what the repair network is after, is ``spotting_loss(corrupt, real)``.
     """
+    check_shapes(real=(real, "B 2"), corrupt=(corrupt, "B 2"))
     return 0.5 * (class_loss(real, REAL) + class_loss(corrupt, CORRUPT))
 
 
@@ -25,6 +28,7 @@ def mask_loss(real, corrupt, omega):
 
     ``omega`` is 1 where the features of the corrupt images were intact, 0 where dropped; those of real ones are intact.
     """
+    check_shapes(real=(real, "B h w 1"), corrupt=(corrupt, "B h w 1"), omega=(omega, "B h w 1"))
     return 0.5 * (_mask_entropy(real, ops.ones_like(omega)) + _mask_entropy(corrupt, omega))
 
 
@@ -40,6 +44,7 @@ def intact_error(images, repaired, omega):
     The released code divides by the number of intact values in the batch, this by that in each image, so that the mean
     over a batch does not depend on how it is divided; an image without any counts as 0.
     """
+    check_shapes(images=(images, "B H W C"), repaired=(repaired, "B H W C"), omega=(omega, "B h w 1"))
     factors = [images.shape[axis] // omega.shape[axis] for axis in (1, 2)]
     weights = ops.cast(omega, "float32")
     for axis, factor in zip((1, 2), factors, strict=True):

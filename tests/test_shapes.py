@@ -1,0 +1,215 @@
+"""Every public layer, loss, metric and operation refuses arrays of a wrong rank or of wrong channels, by name."""
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+
+import keras
+import numpy as np
+import pytest
+
+from tfssl import layers, methods, ops
+from tfssl.color import metrics
+from tfssl.layers import color, convolution, corruption, dense, normalization, pooling, resizing
+from tfssl.methods.colorization import loss as colorization
+from tfssl.methods.context_encoder import loss as context_encoder
+from tfssl.methods.context_prediction import loss as context_prediction
+from tfssl.methods.denoising_autoencoder import loss as denoising_autoencoder
+from tfssl.methods.jigsaw import loss as jigsaw
+from tfssl.methods.split_brain import loss as split_brain
+from tfssl.methods.spot_artifacts import loss as spot_artifacts
+from tfssl.ops import (
+    ab_bins,
+    boxes,
+    bytes_lab,
+    color as color_ops,
+    corruption as corruption_ops,
+    permutations,
+    whitening,
+)
+
+SIZES = {"B": 2, "h": 4, "w": 4, "H": 16, "W": 16, "C": 5, "Q": 3, "P": 4, "R": 3, "N": 3, "M": 2, "n": 6, "D": 4}
+
+
+def listed(layer):
+    return lambda *inputs: layer(list(inputs))
+
+
+CROSS = {"ab": "classification", "lightness": "regression"}
+
+# Callable, from what it is made, the shapes of its arrays, its other arguments. "..." is any number of axes.
+TAKES = [
+    (color.Lab, lambda: color.Lab(), ["B H W 3"]),
+    (color.Lightness, lambda: color.Lightness(), ["B H W 3"]),
+    (color.Whitening, lambda: color.Whitening(), ["B H W 1"]),
+    (convolution.GroupedConv2D, lambda: built(convolution.GroupedConv2D(6, 3, groups=2), 4), ["B H W 4"]),
+    (convolution.DilatedStack, lambda: built(convolution.DilatedStack(2), 4), ["B H W 4"]),
+    (convolution.RepairBlock, lambda: listed(convolution.RepairBlock()), ["B H W C", "B H W 1"]),
+    (corruption.Corrupt, lambda: corruption.Corrupt("pixel"), ["B H W C"]),
+    (corruption.Damage, lambda: listed(corruption.Damage()), ["B h w C", "B h w 1"]),
+    (dense.ChannelwiseDense, lambda: built(dense.ChannelwiseDense(), 4, size=4), ["B h w 4"]),
+    (dense.PairDense, lambda: listed(dense.PairDense(2)), ["B P D", "int B Q 2"]),
+    (dense.TiedDense, lambda: built_on(dense.TiedDense(3), (2, 7)), ["... 7"]),
+    (normalization.LocalResponseNormalization, lambda: normalization.LocalResponseNormalization(), ["... C"]),
+    (normalization.ScaleToRMS, lambda: normalization.ScaleToRMS(matrix=np.eye(3)), ["B H W 3"]),
+    (normalization.Standardize, lambda: normalization.Standardize((1, 2, 3)), ["... H W C"]),
+    (pooling.CaffeMaxPooling2D, lambda: pooling.CaffeMaxPooling2D(), ["B H W C"]),
+    (pooling.PoolToGrid, lambda: pooling.PoolToGrid(2), ["B H W C"]),
+    (pooling.RoIPooling, lambda: listed(pooling.RoIPooling(2, 4)), ["B H W C", "B R 4"]),
+    (resizing.ResizeToStride, lambda: listed(resizing.ResizeToStride(2)), ["B h w C", "B H W C"]),
+    (resizing.Upsample, lambda: resizing.Upsample(2), ["B h w C"]),
+    (resizing.upsample, lambda: resizing.upsample, ["B h w C"], 2),
+    (resizing.resize_bilinear, lambda: resizing.resize_bilinear, ["B h w C"], 3, 3),
+    (colorization.colored_mask, lambda: colorization.colored_mask, ["B h w 2"]),
+    (colorization.ColorCrossEntropy, lambda: colorization.ColorCrossEntropy(), ["B h w 2", "B h w 313"]),
+    (colorization.ColorRegression, lambda: colorization.ColorRegression(), ["B h w 2", "B h w 2"]),
+    (context_encoder.MaskedL2, lambda: context_encoder.MaskedL2(1), ["B h w 4", "B h w 3"]),
+    (context_encoder.hole_error, lambda: context_encoder.hole_error, ["B h w 4", "B h w 3"]),
+    (context_encoder.discriminator_loss, lambda: context_encoder.discriminator_loss, ["B 1", "B 1"]),
+    (context_encoder.fooling_loss, lambda: context_encoder.fooling_loss, ["B 1"]),
+    (context_prediction.NeighborCrossEntropy, lambda: context_prediction.NeighborCrossEntropy(), ["int B Q", "B Q 8"]),
+    (context_prediction.NeighborAccuracy, lambda: context_prediction.NeighborAccuracy(), ["int B Q", "B Q 8"]),
+    (context_prediction.split_labels, lambda: context_prediction.split_labels, ["int B Q"]),
+    (denoising_autoencoder.ReconstructionLoss, lambda: denoising_autoencoder.ReconstructionLoss(), ["B n", "B n"]),
+    (denoising_autoencoder.cross_entropy, lambda: denoising_autoencoder.cross_entropy, ["B n", "B n"]),
+    (split_brain.CrossChannelLoss, lambda: split_brain.CrossChannelLoss(**CROSS), ["B h w 3", "B h w 314"]),
+    (split_brain.ab_class, lambda: split_brain.ab_class, ["... 2"]),
+    (spot_artifacts.class_loss, lambda: spot_artifacts.class_loss, ["B 2"], 0),
+    (spot_artifacts.spotting_loss, lambda: spot_artifacts.spotting_loss, ["B 2", "B 2"]),
+    (spot_artifacts.mask_loss, lambda: spot_artifacts.mask_loss, ["B h w 1", "B h w 1", "B h w 1"]),
+    (spot_artifacts.intact_error, lambda: spot_artifacts.intact_error, ["B H W 3", "B H W 3", "B h w 1"]),
+    (ab_bins.soft_encode, lambda: ab_bins.soft_encode, ["... 2"]),
+    (ab_bins.soft_encode_reference, lambda: ab_bins.soft_encode_reference, ["... 2"]),
+    (ab_bins.nearest_bin, lambda: ab_bins.nearest_bin, ["... 2"]),
+    (ab_bins.annealed_mean, lambda: ab_bins.annealed_mean, ["... 313"]),
+    (boxes.iou, lambda: boxes.iou, ["N 4", "M 4"]),
+    (boxes.area, lambda: boxes.area, ["... 4"]),
+    (boxes.encode, lambda: boxes.encode, ["N 4", "N 4"]),
+    (boxes.decode, lambda: boxes.decode, ["N 4", "N 4"]),
+    (boxes.clip, lambda: boxes.clip, ["... 4"], 9, 9),
+    (boxes.mirror, lambda: boxes.mirror, ["... 4"], 9),
+    (boxes.non_maximum_suppression, lambda: boxes.non_maximum_suppression, ["N 4", "N"]),
+    (bytes_lab.lightness, lambda: bytes_lab.lightness, ["byte ... 3"]),
+    (bytes_lab.ab, lambda: bytes_lab.ab, ["byte ... 3"]),
+    (bytes_lab.is_gray, lambda: bytes_lab.is_gray, ["byte ... 3"]),
+    (color_ops.rgb_to_lab, lambda: color_ops.rgb_to_lab, ["... 3"]),
+    (color_ops.lab_to_rgb, lambda: color_ops.lab_to_rgb, ["... 3"]),
+    (color_ops.rgb_to_lightness, lambda: color_ops.rgb_to_lightness, ["... 3"]),
+    (corruption_ops.Corruption, lambda: corrupt, ["B H W C"]),
+    (permutations.hamming, lambda: permutations.hamming, ["int ... n", "int ... n"]),
+    (permutations.permutation_statistics, lambda: permutations.permutation_statistics, ["int N n"]),
+    (whitening.whiten, lambda: whitening.whiten, ["B H W 1"]),
+    (metrics.ab_error, lambda: metrics.ab_error, ["... 2", "... 2"]),
+    (metrics.mse, lambda: metrics.mse, ["H W 3", "H W 3"]),
+    (metrics.ssim, lambda: metrics.ssim, ["byte H W 3", "byte H W 3"]),
+    (metrics.colorfulness, lambda: metrics.colorfulness, ["H W 3"]),
+    (metrics.ciede2000, lambda: metrics.ciede2000, ["... 3", "... 3"]),
+    (metrics.join_lab, lambda: metrics.join_lab, ["H W", "H W 2"]),
+]
+
+# What takes no arrays, or arrays of any shape: element by element.
+ANY = {
+    *("batch_norm", "set_batch_norm", "Layer", "check_positive", "check_odd", "puzzle_loss", "puzzle_accuracy"),
+    *("output_channels", "lightness_class", "l2_penalty", "mean_color_loss", "joint_loss", "lab_f", "channel_shares"),
+    *("srgb_to_linear", "linear_to_srgb", "auc", "auc_score", "rmse", "psnr", "check_shapes", "static_shape"),
+    *("check_floating", "check_bytes", "dtype_name", "check_values", "check_integers", "pooled_size", "cell_weights"),
+    *("center_mask", "random_blocks", "random_region", "pattern_noise", "pattern_mask", "grid_pairs", "grid_size"),
+    *("grid_cells", "corners", "small_side", "down_up_matrix", "projection_matrix", "permutation_set"),
+    *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
+    *("grid_centers", "bin_centers"),
+}
+
+
+def corrupt(x):
+    return corruption_ops.Corruption("pixel").apply(
+        x, uniform=np.random.default_rng(0).random, normal=np.random.default_rng(0).standard_normal, xp=np
+    )
+
+
+def built(layer, channels, size=16):
+    return built_on(layer, (2, size, size, channels))
+
+
+def built_on(layer, shape):
+    layer(np.zeros(shape, np.float32))
+    return layer
+
+
+def array(pattern, axes=0, channels=0):
+    """Random values of a shape, one axis fewer or more, or with more channels."""
+    kind = "byte" if pattern.startswith("byte") else "int" if pattern.startswith("int") else "float"
+    words = pattern.removeprefix(kind).replace("...", "B").split()
+    shape = [int(word) if word.isdigit() else SIZES[word] for word in words]
+    shape[-1] += channels
+    shape = shape[:-1] if axes < 0 else [2] * axes + shape
+    drawn = np.random.default_rng(0).random(shape)
+    drawn = np.cumsum(drawn, axis=-1) if words[-1] == "4" else drawn  # boxes that have an area
+    return {"byte": np.uint8(255 * drawn), "int": np.int32(2 * drawn), "float": np.float32(drawn)}[kind]
+
+
+def public(package):
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        yield importlib.import_module(found.name)
+
+
+def callables():
+    losses = [importlib.import_module(f"tfssl.methods.{name}.loss") for name in methods.names()]
+    for module in (*public(layers), *public(ops), *losses, metrics):
+        for name, value in vars(module).items():
+            if not name.startswith("_") and callable(value) and getattr(value, "__module__", "") == module.__name__:
+                yield name, value
+
+
+def test_every_public_callable_is_listed():
+    listed_ones = {inspect.unwrap(row[0]) for row in TAKES}
+    missing = [n for n, value in callables() if n not in ANY and inspect.unwrap(value) not in listed_ones]
+    assert not missing, "say in TAKES which arrays they take"
+
+
+@pytest.mark.parametrize("row", TAKES, ids=lambda row: f"{row[0].__module__.split('.')[-2]}-{row[0].__name__}")
+def test_wrong_rank_and_wrong_channels_are_refused(row):
+    _, make, patterns, *rest = row
+    right = [array(pattern) for pattern in patterns]
+    make()(*right, *rest)
+    last = [pattern.split()[-1] for pattern in patterns]
+    for place, pattern in enumerate(patterns):
+        wrong = {} if "... " in pattern else {"rank less": {"axes": -1}, "rank more": {"axes": 1}}
+        if last[place].isdigit() or last.count(last[place]) > 1:
+            wrong["channels"] = {"channels": 1}
+        if row[0] in (resizing.ResizeToStride, convolution.RepairBlock, corruption.Damage, dense.PairDense):
+            wrong = {what: change for what, change in wrong.items() if what != "channels" or last[place].isdigit()}
+        for change in wrong.values():
+            given = [array(p, **change) if i == place else right[i] for i, p in enumerate(patterns)]
+            with pytest.raises(ValueError, match=r"shape|ndim|axis|must"):
+                make()(*given, *rest)
+
+
+OWN = [row for row in TAKES if row[0].__module__.startswith("tfssl.layers.") and inspect.isclass(row[0])]
+
+
+@pytest.mark.parametrize("row", OWN, ids=lambda row: row[0].__name__)
+def test_layers_check_the_shapes_that_they_are_asked_about(row):
+    layer = row[1]()
+    layer = inspect.getclosurevars(layer).nonlocals["layer"] if inspect.isfunction(layer) else layer
+    shapes = [array(pattern).shape for pattern in row[2]]
+    one = len(shapes) == 1
+    layer.compute_output_shape(shapes[0] if one else shapes)
+    wrong = [*shapes[:-1], (2,)]
+    with pytest.raises(ValueError) as caught:
+        layer.compute_output_shape(wrong[0] if one else wrong)
+    if row[0] is not convolution.GroupedConv2D:  # Keras' own
+        assert row[0].__name__ in str(caught.value) and "(2,)" in str(caught.value)
+    if not one:
+        with pytest.raises(ValueError, match="takes a list of"):
+            layer(array(row[2][0]))
+
+
+def test_shapes_that_a_graph_does_not_know_pass():
+    for layer, size in itertools.product([resizing.Upsample(2), pooling.PoolToGrid(2), color.Lab()], [None, 8]):
+        assert layer(keras.Input((size, size, 3))).shape[0] is None
+
+
+def test_jigsaw_takes_keras_own_loss():
+    with pytest.raises(ValueError, match="shape"):
+        jigsaw.puzzle_loss()(np.zeros((3, 2), np.int32), np.zeros((3, 5), np.float32))
