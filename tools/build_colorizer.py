@@ -2,9 +2,9 @@
 
 python tools/build_colorizer.py --shared ARCHIVES --work WORK
 
-Unpacks the archives, keeps photographs out, trains configs/colorization/colorizer.yaml (resuming WORK/run if it was
-interrupted), chooses share and temperature of the decoding on half of the kept-out photographs, exports, checks the
-export, measures it on all kept-out photographs and on the untouched half, and writes MANIFEST.json.
+Unpacks the archives, keeps three sets of photographs out, trains the configuration (resuming WORK/run if it was
+interrupted), chooses share and temperature of the decoding on half of the varied set, exports, checks the export,
+measures it on the other half and the other sets, and writes MANIFEST.json.
 """
 
 import argparse
@@ -24,16 +24,30 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "colorization" / "colorizer.yaml"
 TARGET = ROOT / "savedmodels" / "colorizer"
 
-HELD_OUT = 500
 TRAINING_ARCHIVES = (
     "photos_128_a.tar",
     "photos_128_b.tar",
+    "photos_128_c.tar",
+    "flickr8k_128.tar",
     "imagenet_sample_256.tar",
     "vocstyle_mini_256.tar",
     "caltech101_96.tar",
     "bsds500_25.tar",
-    "indoor_boxes.tar",
 )
+FIRST_KEPT_OUT = "photos_128_keepout_500.txt"  # beside the archives: most of them are landscapes, animals, flowers
+VARIED, IMAGENET = 400, 300  # kept out of photos_128_c, and of imagenet_sample_256
+GROUPS = {
+    "nature": ("mountain", "forest", "coast", "glacier", "snow", "weather"),
+    "town": ("street", "buildings", "vehicle", "night"),
+    "people": ("people", "sport", "flickr8k_128"),
+    "animals": ("animals",),
+    "objects": ("object", "train"),  # train: of caltech101_96
+    "indoor": ("indoor",),
+    "flowers and food": ("flowers", "food"),
+    "mixed": ("mixed", "imagenet_sample_256", "images", "JPEGImages"),
+}
+"""Group -> folders that hold it: a theme of photos_128, or another set."""
+SMALLEST_GROUP = 0.1  # of all photographs: a smaller group is shown twice
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 TEMPERATURES = (0.38, 0.5, 0.6, 0.8, 1.0)
 RAW_GAIN = 0.0075  # half a point is asked of the shipped model; the rest is a margin for photographs not tuned on
@@ -45,29 +59,77 @@ LICENSE = (
 
 
 def prepare(shared, work):
-    """Unpack the archives into ``work/train`` and ``work/heldout``.
+    """Unpack the archives into ``work/train`` and ``work/heldout/{first,varied,imagenet}``.
 
-    Kept out are 500 pictures of photos_128, drawn with seed 0 from the sorted file names. The test half of
+    ``first`` are the 500 of the published list, ``varied`` 400 of photos_128_c in proportion to its themes, ``imagenet``
+    300 of imagenet_sample_256; the latter are those whose names have the smallest sha256. The test half of
     caltech101_96 is left out of training because the feature probes are measured on it; masks are no photographs.
     """
-    folders = {name: work / name for name in ("train", "heldout")}
+    train, heldout = work / "train", work / "heldout"
     if (work / "prepared").exists():
-        return folders
-    for folder in folders.values():
+        return train, heldout
+    for folder in (train, heldout):
         shutil.rmtree(folder, ignore_errors=True)
-    train = folders["train"]
-    for name in TRAINING_ARCHIVES:
-        with tarfile.open(shared / name) as archive:
-            for member in archive:
-                if member.name.lower().endswith(".jpg") and not member.name.startswith("caltech101_96/test/"):
-                    archive.extract(member, train, filter="data")
-    photos = sorted(p.relative_to(train) for p in (train / "photos_128").rglob("*.jpg"))
-    for index in np.sort(np.random.default_rng(0).permutation(len(photos))[:HELD_OUT]):
-        target = folders["heldout"] / photos[index]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (train / photos[index]).rename(target)
+    names = {}
+    for archive_name in TRAINING_ARCHIVES:
+        with tarfile.open(shared / archive_name) as archive:
+            members = [m for m in archive if _is_training(m.name)]
+            archive.extractall(train, members, filter="data")
+            names[archive_name] = [m.name for m in members]
+    kept_out = {
+        "first": (shared / FIRST_KEPT_OUT).read_text().split(),
+        "varied": stratified(names["photos_128_c.tar"], VARIED),
+        "imagenet": by_hash(names["imagenet_sample_256.tar"])[:IMAGENET],
+    }
+    for name, chosen in kept_out.items():
+        for photo in chosen:
+            target = heldout / name / photo
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (train / photo).rename(target)
+    balance(train)
     (work / "prepared").touch()
-    return folders
+    return train, heldout
+
+
+def _is_training(name):
+    return name.lower().endswith(".jpg") and not name.startswith("caltech101_96/test/")
+
+
+def by_hash(names):
+    """Names in the order of their sha256: at random, and the same on every machine."""
+    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+
+
+def stratified(names, count):
+    """``count`` of the names ``photos_128/<theme>/...``, from each theme in proportion to its size."""
+    themes = {}
+    for name in by_hash(names):
+        themes.setdefault(name.split("/")[1], []).append(name)
+    wanted = {theme: count * len(members) / len(names) for theme, members in themes.items()}
+    taken = {theme: int(n) for theme, n in wanted.items()}
+    largest_remainder = sorted(themes, key=lambda theme: (taken[theme] - wanted[theme], theme))
+    for theme in largest_remainder[: count - sum(taken.values())]:
+        taken[theme] += 1
+    return [name for theme, members in sorted(themes.items()) for name in members[: taken[theme]]]
+
+
+def groups(train):
+    """``{group: its files}`` of a training folder; every photograph is in one group."""
+    group_of = {folder: group for group, folders in GROUPS.items() for folder in folders}
+    found = {group: [] for group in GROUPS}
+    for path in sorted(train.rglob("*.jpg")):
+        parts = path.relative_to(train).parts
+        found[next(group_of[part] for part in reversed(parts[:-1]) if part in group_of)].append(path)
+    return found
+
+
+def balance(train):
+    """Show groups below :data:`SMALLEST_GROUP` of all photographs twice, by a second link to each of their files."""
+    found = groups(train)
+    total = sum(map(len, found.values()))
+    for members in found.values():
+        for path in members if len(members) < SMALLEST_GROUP * total else ():
+            path.with_name(f"again_{path.name}").hardlink_to(path)
 
 
 def tfssl(*arguments):
