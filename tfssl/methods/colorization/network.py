@@ -1,7 +1,8 @@
 """Colorization networks: lightness in, scores over the 313 ab bins (or ab itself) out.
 
 Every network takes L in [0, 100] as (B, H, W, 1) and scales it itself: to (L - 50) / 100, the convention of the
-authors' PyTorch port, or as the weights that it starts from want it. Blocks are named conv1, conv2, ...: their outputs are the taps of the encoder.
+Every network takes L in [0, 100] as (B, H, W, 1) and scales it itself: to (L - 50) / 100, the convention of the
+authors' PyTorch port, or as the weights that it starts from want it.
 """
 
 from keras import Model, layers
