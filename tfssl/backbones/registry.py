@@ -9,6 +9,7 @@ from keras import layers
 
 from tfssl.backbones.alexnet import alexnet, caffenet, zf
 from tfssl.backbones.blocks import nearest
+from tfssl.backbones.efficientnet import efficientnet_lite0
 from tfssl.backbones.encoder import Encoder
 from tfssl.backbones.googlenet import googlenet
 from tfssl.backbones.small import alexnet_s, inception_s, vgg_s
@@ -22,6 +23,7 @@ BACKBONES = {
     "vgg16": functools.partial(vgg, depth=16),
     "vgg19": functools.partial(vgg, depth=19),
     "googlenet": googlenet,
+    "efficientnet_lite0": efficientnet_lite0,
     "alexnet_s": alexnet_s,
     "vgg_s": vgg_s,
     "inception_s": inception_s,

@@ -13,6 +13,12 @@ from tfssl.ops.arguments import check_shapes
 AUC_LIMIT = 150.0
 """Distance in ab units at which a pixel's score reaches zero (Zhang et al. 2016, section 3.1)."""
 
+NEUTRAL_CHROMA = 5.0
+"""Pixels of smaller chroma look neutral: white walls, snow, paper, shadows."""
+
+LIGHTNESS_BANDS = (0.0, 25.0, 50.0, 75.0, 100.0)
+"""Borders of the bands of L in which neutral pixels are told apart."""
+
 _MAX_8_BIT = 255.0
 _SSIM_WINDOW = 11
 
@@ -54,6 +60,25 @@ def rmse(error):
     The mean runs over pixels; the root mean square over pixels and both channels is smaller by sqrt(2).
     """
     return float(np.sqrt(np.mean(np.square(np.asarray(error, np.float64)))))
+
+
+def neutral_chroma(lab, predicted):
+    """Chroma that a prediction gives to truly neutral pixels, by lightness: what tints white walls and snow.
+
+    Args:
+        lab: true Lab (..., 3).
+        predicted: ab (..., 2).
+
+    Returns:
+        float64 (2, 4): for each band of :data:`LIGHTNESS_BANDS` the sum of ``sqrt(a'^2 + b'^2)`` over the pixels whose
+        true chroma is below :data:`NEUTRAL_CHROMA`, and their number. A gray image has sums of 0.
+    """
+    lab = np.asarray(lab, np.float64)
+    neutral = np.hypot(lab[..., 1], lab[..., 2]) < NEUTRAL_CHROMA
+    band = np.digitize(lab[..., 0][neutral], LIGHTNESS_BANDS[1:-1])
+    chroma = np.hypot(*np.moveaxis(np.asarray(predicted, np.float64)[neutral], -1, 0))
+    bands = len(LIGHTNESS_BANDS) - 1
+    return np.stack([np.bincount(band, weights, minlength=bands) for weights in (chroma, np.ones_like(chroma))])
 
 
 def mse(true, predicted):

@@ -13,6 +13,7 @@ from tfssl.ops.ab_bins import CENTERS, GRAY_THRESHOLD, NUM_BINS, SIGMA, nearest_
 _FOLDER = Path(__file__).parent
 
 SHIPPED = {
+    "varied": (_FOLDER / "prior_varied.npy", SIGMA),
     "photographs": (_FOLDER / "prior_photographs.npy", SIGMA),
     "imagenet": (_FOLDER / "prior_imagenet.npy", 0.0),
 }

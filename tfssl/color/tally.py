@@ -1,5 +1,6 @@
 """Color metrics over a set of images, in memory that does not grow with their number."""
 
+import itertools
 import math
 
 import numpy as np
@@ -15,6 +16,11 @@ MIN_PIXELS = 100
 
 IMAGE_METRICS = ("auc_raw", "rmse_ab", "mse", "psnr", "ssim", "ciede2000", "colorfulness")
 """What :meth:`ColorTally.add` returns for one image."""
+
+NEUTRAL_BANDS = tuple(
+    f"neutral_chroma_{low:.0f}_{high:.0f}" for low, high in itertools.pairwise(color_metrics.LIGHTNESS_BANDS)
+)
+"""Names of the mean predicted chroma of truly neutral pixels in each band of lightness."""
 
 
 class RebalancedAuc:
@@ -67,14 +73,16 @@ class RebalancedAuc:
 class ColorTally:
     """All color metrics of one predictor over a set of images.
 
-    AuC, rebalanced AuC and RMSE are of the ab field before it is clipped to the sRGB gamut, pooled over the sampled
-    pixels of all images (every :data:`SAMPLING`-th in both directions). PSNR, SSIM, CIEDE2000 (at the same
-    pixels) and colorfulness are of the clipped 8-bit image, whose L is the true one, and averaged over images.
+    AuC, rebalanced AuC, RMSE and the chroma of neutral pixels are of the ab field before it is clipped to the sRGB
+    gamut, pooled over the sampled pixels of all images (every :data:`SAMPLING`-th in both directions). PSNR, SSIM,
+    CIEDE2000 (at the same pixels) and colorfulness are of the clipped 8-bit image, whose L is the true one, and
+    averaged over images.
     """
 
     def __init__(self):
         self.auc = RebalancedAuc()
         self._squares = 0.0
+        self._neutral = np.zeros((2, len(NEUTRAL_BANDS)))
         self._sums, self._counts = {}, {}  # of the finite values of each metric
 
     def add(self, rgb, lab, predicted):
@@ -90,6 +98,7 @@ class ColorTally:
         error = color_metrics.ab_error(true[..., 1:], predicted[grid])
         self.auc.update(true[..., 1:], error)
         self._squares += float(np.sum(np.square(error)))
+        self._neutral += color_metrics.neutral_chroma(true, predicted[grid])
         result = color_metrics.join_lab(lab[..., 0], predicted)
         squared = color_metrics.mse(rgb, result)
         color, true_color = color_metrics.colorfulness(result), color_metrics.colorfulness(rgb)
@@ -114,8 +123,9 @@ class ColorTally:
 
         Returns:
             ``{name: float}``: ``auc_raw``, ``auc_macro`` (:meth:`RebalancedAuc.macro`), ``auc_inverse_frequency``
-            (p of the evaluated pixels), ``auc_inverse_prior`` (p given), ``rmse_ab``; means over images ``psnr``
-            (of the finite ones; ``psnr_infinite`` counts the others), ``psnr_of_mean_mse``, ``ssim``,
+            (p of the evaluated pixels), ``auc_inverse_prior`` (p given), ``rmse_ab``; ``neutral_chroma``, mean
+            predicted chroma of truly neutral pixels, and the same in each of :data:`NEUTRAL_BANDS`; means over images
+            ``psnr`` (of the finite ones; ``psnr_infinite`` counts the others), ``psnr_of_mean_mse``, ``ssim``,
             ``ciede2000``, ``colorfulness`` and ``colorfulness_error`` (mean of |M' - M|); and
             ``colorfulness_ratio``, mean predicted over mean true.
         """
@@ -128,6 +138,8 @@ class ColorTally:
             "auc_inverse_frequency": self.auc.inverse_frequency(),
             **given,
             "rmse_ab": math.sqrt(_ratio(self._squares, self.auc.pixels.sum())),
+            "neutral_chroma": _ratio(*self._neutral.sum(axis=1)),
+            **{name: _ratio(*band) for name, band in zip(NEUTRAL_BANDS, self._neutral.T, strict=True)},
             "psnr": math.inf if infinite == images > 0 else self._mean("psnr"),
             "psnr_infinite": float(infinite),
             "psnr_of_mean_mse": color_metrics.psnr(self._mean("mse")) if images else math.nan,

@@ -206,6 +206,10 @@ class Method(pydantic.BaseModel):
         """A new, compiled model. ``optimizer`` None is the paper's."""
         raise NotImplementedError
 
+    def start(self, model: keras.Model, weights: str) -> bool:
+        """Load published weights into a new model by their name; False if the method knows none of that name."""
+        return False
+
     def encoder(self, model: keras.Model) -> Encoder:
         """Features of a trained model: of images, RGB in [0, 1] or uint8, (B, H, W, 3) -> ``{tap: (B, h, w, c)}``."""
         raise NotImplementedError

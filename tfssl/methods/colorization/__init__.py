@@ -6,12 +6,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from tfssl.color.prior import class_weights, load_prior
+from tfssl.errors import ConfigError
 from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import BatchNormEpsilon, BatchNormMomentum, CropArea, Method, Paper, check_resize
 from tfssl.methods.colorization import data
 from tfssl.methods.opened import check_batch_norm
 from tfssl.ops.ab_bins import CENTERS, SIGMA
-from tfssl.ops.bytes_lab import is_gray
+from tfssl.ops.bytes_lab import ab, is_gray
 
 
 class Colorization(Method):
@@ -20,8 +21,9 @@ class Colorization(Method):
     Defaults are the paper's full method as the released code has it.
 
     Args:
-        backbone: ``"paper"`` (32.2 million parameters, dilated), ``"alexnet"`` (the representation variant) or
-            ``"small"`` (3.2 million, for CPUs and phones).
+        backbone: ``"paper"`` (32.2 million parameters, dilated), ``"alexnet"`` (the representation variant),
+            ``"small"`` (3.2 million, for CPUs and phones) or ``"efficientnet_lite0"`` (4.4 million, likewise; with
+            the run's ``weights: imagenet`` it starts from a classifier of ImageNet, which is supervised).
         objective: ``"rebalanced"`` (the full method), ``"classification"`` (no rebalancing) or ``"regression"``
             (L2 on ab).
         resize: images are scaled so that their shorter side has this many pixels (paper: 256); None keeps their size.
@@ -29,6 +31,8 @@ class Colorization(Method):
         crop_area: (smallest, largest) fraction of the image a training crop covers, then scaled to crop_size;
             None cuts crop_size pixels without scaling, as the paper.
         lightness_jitter: strength of the exposure and contrast jitter on the input; 0 for none, as the paper.
+        aging: fraction of the training crops whose lightness is aged, see :func:`tfssl.color.aging.age`; 0 for none,
+            as the paper.
         neighbors: k of the soft encoding (released code: 10, paper: 5).
         sigma: width of the soft encoding in ab units (paper: 5).
         lookup: ``"exact"``, or ``"table"`` of ab rounded to 1 unit (faster, see ``tfssl.ops.ab_bins``).
@@ -41,7 +45,7 @@ class Colorization(Method):
         image_size: whole images are scaled for the network so that their shorter side has this many pixels; colors
             are joined with the full-size lightness. None is ``resize``, or 4/3 of crop_size without it.
         batch_norm_epsilon: of all batch normalizations; null: Caffe's 1e-5 as the released code, for ``"small"``
-            Keras' 1e-3.
+            and ``"efficientnet_lite0"`` Keras' 1e-3.
         batch_norm_momentum: of their moving statistics, in [0, 1); null: 0.999 and 0.99.
     """
 
@@ -50,12 +54,13 @@ class Colorization(Method):
     export_name: ClassVar[str | None] = "colorizer"
     prepares_in_graph: ClassVar[bool] = False
 
-    backbone: Annotated[Any, Backbone("paper", "alexnet", "small")] = "paper"
+    backbone: Annotated[Any, Backbone("paper", "alexnet", "small", "efficientnet_lite0")] = "paper"
     objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
     resize: int | None = Field(256, ge=8)
     crop_size: int = Field(176, ge=16)
     crop_area: CropArea = None
     lightness_jitter: float = Field(0.0, ge=0.0, le=1.0)
+    aging: float = Field(0.0, ge=0.0, le=1.0)
     neighbors: int = Field(10, ge=1, le=50)
     sigma: float = Field(SIGMA, gt=0)
     lookup: Literal["exact", "table"] = "exact"
@@ -105,11 +110,22 @@ class Colorization(Method):
     def sample(self, example, rng, training):
         return data.cut(self, example["image"], rng, training)
 
-    def blank(self, pixels, exposure):
+    def blank(self, pixels, light):
         return "the crop is gray" if is_gray(pixels[:: self.output_stride, :: self.output_stride]) else None
 
-    def prepare(self, pixels, exposure):
-        return data.to_example(pixels, exposure, self.output_stride)
+    def prepare(self, pixels, light):
+        # Point sampling, as the released code: pixels 0, stride, 2 stride, ...
+        return light, ab(pixels[:, :: self.output_stride, :: self.output_stride])
+
+    def start(self, model, weights):
+        if weights != "imagenet":
+            return False
+        if self.backbone != "efficientnet_lite0":
+            raise ConfigError(f"`weights: imagenet` needs backbone: efficientnet_lite0. Received: {self.backbone!r}")
+        from tfssl.backbones.efficientnet import load_imagenet
+
+        load_imagenet(model)
+        return True
 
     def smoothed_prior(self):
         """Smoothed prior over the bins, float64 (313,)."""

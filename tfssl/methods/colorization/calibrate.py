@@ -5,7 +5,7 @@ import numpy as np
 from tfssl.color.prior import class_weights
 from tfssl.errors import ConfigError
 
-_SCORES = {"paper": "scores", "small": "scores", "alexnet": "fc8"}
+_SCORES = {"paper": "scores", "small": "scores", "efficientnet_lite0": "scores", "alexnet": "fc8"}
 
 
 def undo_rebalancing(method, model, fraction):

@@ -8,7 +8,7 @@ import numpy as np
 from tfssl.color.metrics import colorfulness, join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photographs
 from tfssl.color.predict import Colorizer, GrayBaseline, predict_ab
-from tfssl.color.tally import SAMPLING, ColorTally
+from tfssl.color.tally import NEUTRAL_BANDS, SAMPLING, ColorTally
 from tfssl.data.examples import spread_examples
 from tfssl.data.images import image_source
 from tfssl.data.source import check_source
@@ -22,6 +22,7 @@ from tfssl.visualization.sheet import picture_sheet
 _GAINS = ("auc_raw", "auc_macro", "auc_inverse_frequency", "auc_inverse_prior")
 _KINDS = dict.fromkeys(_GAINS, ("fraction", True)) | {
     "rmse_ab": ("", False),
+    **dict.fromkeys(("neutral_chroma", *NEUTRAL_BANDS), ("", False)),
     "psnr": ("dB", True),
     "psnr_infinite": ("", None),
     "psnr_of_mean_mse": ("dB", True),

@@ -1,13 +1,16 @@
 """Colorization networks: lightness in, scores over the 313 ab bins (or ab itself) out.
 
-Every network takes L in [0, 100] as (B, H, W, 1) and scales it to (L - 50) / 100 itself, the convention of the
-authors' PyTorch port. Blocks are named conv1, conv2, ...: their outputs are the taps of the encoder.
+Every network takes L in [0, 100] as (B, H, W, 1) and scales it itself: to (L - 50) / 100, the convention of the
+Every network takes L in [0, 100] as (B, H, W, 1) and scales it itself: to (L - 50) / 100, the convention of the
+authors' PyTorch port, or as the weights that it starts from want it.
 """
 
 from keras import Model, layers
 
 from tfssl.backbones.adapter import strides, trunk
 from tfssl.backbones.decoding import decode_maps
+from tfssl.backbones.efficientnet import efficientnet_lite0
+from tfssl.layers.color import StretchLightness
 from tfssl.layers.convolution import DilatedStack
 from tfssl.layers.normalization import CAFFE, batch_norm, set_batch_norm
 from tfssl.layers.resizing import ResizeToStride, Upsample
@@ -18,6 +21,7 @@ TAPS = {
     "paper": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "conv7"),
     "alexnet": ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"),
     "small": ("conv1", "conv2", "conv3", "conv4", "conv5"),
+    "efficientnet_lite0": ("conv2", "conv3", "conv4", "conv5"),
 }
 """Layer names that an encoder of the network exposes."""
 
@@ -26,7 +30,7 @@ def build_network(backbone, outputs="bins"):
     """Build a colorization network.
 
     Args:
-        backbone: ``"paper"``, ``"alexnet"`` or ``"small"``.
+        backbone: ``"paper"``, ``"alexnet"``, ``"small"`` or ``"efficientnet_lite0"``.
         outputs: ``"bins"`` for 313 logits, ``"ab"`` for two channels in ab units (the regression baseline).
 
     Returns:
@@ -34,7 +38,12 @@ def build_network(backbone, outputs="bins"):
         :data:`~tfssl.methods.colorization.data.OUTPUT_STRIDE` and ``INPUT_MULTIPLE`` there.
     """
     lightness = layers.Input((None, None, 1), name="lightness")
-    x = layers.Rescaling(1 / 100, offset=-0.5, name="center")(lightness)
+    if backbone == "efficientnet_lite0":
+        # Of gray, L is nearly proportional to the 8-bit level: the scale (level - 127) / 128 that the weights know.
+        x = StretchLightness(dtype="float32", name="stretch")(lightness)
+        x = layers.Rescaling(2.55 / 128, offset=-127 / 128, name="center")(x)
+    else:
+        x = layers.Rescaling(1 / 100, offset=-0.5, name="center")(lightness)
     channels = NUM_BINS if outputs == "bins" else 2
     if is_open(backbone):
         stem = layers.Rescaling(4.0, name="standardize")  # L / 100 has a deviation of about 1/4
@@ -47,7 +56,7 @@ def build_network(backbone, outputs="bins"):
         x = layers.Conv2D(channels, 1, dtype="float32", name="fc8")(x)
         x = ResizeToStride(8, dtype="float32", name="to_grid")([x, lightness])
     else:
-        x = {"paper": _paper_trunk, "small": _small_trunk}[backbone](x)
+        x = {"paper": _paper_trunk, "small": _small_trunk, "efficientnet_lite0": _lite_trunk}[backbone](x)
         x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
     if outputs == "ab":
         x = layers.Rescaling(110.0, dtype="float32", name="ab")(x)
@@ -165,6 +174,21 @@ def _join(x, skip, filters, name):
     x = layers.Concatenate(name=f"{name}_join")([x, skip])
     x = _conv3(x, filters, f"{name}_conv")
     return layers.ReLU(name=name)(batch_norm(name=f"{name}_bn")(x))
+
+
+def _lite_trunk(x):
+    """EfficientNet-Lite0 and a light decoder, 4.4 million parameters in all, for CPUs and phones.
+
+    The trunk knows objects if it starts from ImageNet's classes. The scene vector joins at the coarsest map, as in
+    :func:`_small_trunk`; bottlenecks of the trunk bring edges back at 1/16, 1/8 and 1/4.
+    """
+    taps = efficientnet_lite0(x, head=False)
+    x = _conv3(taps["conv5"], 192, "decode32_conv")
+    x = layers.ReLU(name="decode32")(batch_norm(name="decode32_bn")(x))
+    x = _add_scene(x, 192, "scene")
+    for tap, filters, stride in (("conv4", 160, 16), ("conv3", 128, 8), ("conv2", 96, 4)):
+        x = _join(x, taps[tap], filters, f"decode{stride}")
+    return x
 
 
 def encoder_taps(model, backbone):
