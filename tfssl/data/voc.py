@@ -187,9 +187,9 @@ def read_indices(path):
             if image.mode not in ("P", "L", "1", "I;16", "I"):
                 raise SourceError(f"mask {str(path)!r} is {image.mode}; masks are indexed or gray images")
             return np.asarray(upright(image)).astype(np.int32)
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, SourceError):
-            raise
+    except SourceError:
+        raise
+    except Exception as error:  # on damaged files Pillow's readers raise almost anything
         raise SourceError(f"mask {str(path)!r} cannot be read: {error}") from None
 
 
