@@ -10,8 +10,10 @@ from PIL import Image
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped, _Order
 from tfssl.data.images import ArraySource, image_source
+from tfssl.data.normals import read_normals
 from tfssl.data.pipeline import batches
-from tfssl.errors import SourceError
+from tfssl.data.voc import read_indices
+from tfssl.errors import SourceError, reason_of
 
 CROP = Crop(16, area=(0.3, 1.0))
 FLAT = Crop(8, flip=False)  # of images in one color: tells which image it was
@@ -289,3 +291,34 @@ def test_fewer_images_than_a_batch_are_refused():
     stream = tf.data.Dataset.from_tensor_slices(np.zeros((7, 8, 8, 3), np.uint8))
     with pytest.raises(SourceError, match="holds 7 examples"):
         batches(stream, Crop(8).sample, 32, training=True)
+
+
+class _Spoils:
+    """A sampler with a fault, for one image."""
+
+    def __call__(self, example, rng, training):
+        if example["image"].width == 13:
+            raise KeyError("no such\nfield")
+        return (np.zeros(3, np.float32),)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_error_of_the_program_names_the_file_in_one_line(tmp_path, training):
+    for name, width in (("a", 12), ("b", 13)):
+        Image.new("RGB", (width, 12)).save(tmp_path / f"{name}.png")
+    with pytest.raises(tf.errors.OpError) as raised:
+        list(batches(image_source(tmp_path), _Spoils(), 2, training=training))
+    reason = reason_of(raised.value)
+    assert reason == f"`data`: '{tmp_path / 'b.png'}' cannot be used (KeyError: 'no such\\nfield')"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\x93NUMPY\1\0\xff\xff{", b"PK\3\4" + b"x" * 40]
+)
+def test_damaged_annotations_are_reasons(tmp_path, content):
+    for name in ("normals.npy", "normals.png", "mask.png"):
+        (tmp_path / name).write_bytes(content)
+        read = read_indices if name == "mask.png" else read_normals
+        with pytest.raises(SourceError, match=name.partition(".")[0]) as raised:
+            read(str(tmp_path / name))
+        assert name in str(raised.value)

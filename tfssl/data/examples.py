@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from tfssl.errors import ConfigError, SourceError
+from tfssl.errors import ConfigError, SourceError, TfsslError
 
 log = logging.getLogger("tfssl")
 
@@ -117,6 +117,11 @@ class Examples:
         except (ValueError, OSError) as error:
             skipped.add(self.source.name(index), str(error))
             return None
+        except TfsslError:
+            raise
+        except Exception as error:  # a fault of the program: the graph would keep of it neither traceback nor file
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise SourceError(f"`data`: {self.source.name(index)!r} cannot be used ({reason})") from error
         finally:
             self.after_each()
 

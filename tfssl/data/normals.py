@@ -89,7 +89,7 @@ def _read_array(path):
     try:
         check_file(path)
         vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # of damaged files zipfile and NumPy raise almost anything
         raise SourceError(f"normals {str(path)!r} cannot be read: {error}") from None
     if vectors.ndim != 3 or vectors.shape[-1] != 3 or vectors.dtype.kind != "f":
         raise SourceError(f"normals {str(path)!r} must be floats (H, W, 3); found {vectors.dtype} {vectors.shape}")
@@ -101,7 +101,7 @@ def _read_png(path):
         check_unturned(path, "normals would point elsewhere then")
         high = _unpacked(path, "B")
         low = _unpacked(path, "L")
-    except ValueError as error:
+    except Exception as error:  # as Pillow's readers do
         raise SourceError(f"normals {str(path)!r} cannot be read: {error}") from None
     return (256.0 * high + low) / 32767.5 - 1.0
 
