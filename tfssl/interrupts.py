@@ -34,8 +34,11 @@ def exit_on_signals():
             before[number] = signal.signal(number, interrupt if number == signal.SIGINT else leave)
 
     def again(lost):
-        if isinstance(lost.exc_value, KeyboardInterrupt):  # Python would only report it
+        error = lost.exc_value  # Python would only report it
+        if isinstance(error, KeyboardInterrupt):
             threading.Timer(_RETRY, signal.raise_signal, [signal.SIGINT]).start()
+        elif isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
+            threading.Timer(_RETRY, signal.raise_signal, [error.code - 128]).start()
         else:
             hook(lost)
 
