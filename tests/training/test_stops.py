@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -172,6 +173,34 @@ def test_weights_of_an_unfinished_run_are_those_of_its_last_good_checkpoint(tmp_
     assert "not finished: these are its weights of step 6" in caplog.text
     with pytest.raises(ModelError, match="fits 0 of 2 weights"):
         load_weights(network(units=5), tmp_path)
+
+
+@pytest.mark.parametrize("stage", ["savez", "fsync", "replace", "unlink"])
+def test_a_kill_inside_the_write_of_a_checkpoint_leaves_a_whole_one(tmp_path, monkeypatch, stage):
+    """What a killed process has half written stays where it is: here too."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("sgd")
+    for step in (1, 2):
+        checkpoint.save(model, checkpoint.TrainingState(step=step), tmp_path)
+
+    def die(*arguments, **options):
+        if stage == "savez":
+            arguments[0].write(b"PK half of it")
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", die if stage == "unlink" else lambda *arguments, **options: None)
+        if stage != "unlink":
+            patch.setattr(np if stage == "savez" else files.os, stage, die)
+        with pytest.raises(Killed):
+            checkpoint.save(model, checkpoint.TrainingState(step=3), tmp_path)
+    left = [path for path in tmp_path.iterdir() if not path.match("step_*.npz")]
+    assert len(left) == (stage != "unlink")
+    state, arrays = checkpoint.newest(tmp_path)
+    assert state.step == (3 if stage == "unlink" else 2)
+    np.testing.assert_array_equal(arrays[0], model.layers[0].kernel)
+    checkpoint.save(model, checkpoint.TrainingState(step=3), tmp_path)
+    assert checkpoint.newest(tmp_path)[0].step == 3 and len(list(tmp_path.glob("step_*.npz"))) == 2
 
 
 def test_a_checkpoint_never_holds_nan(tmp_path):
