@@ -13,9 +13,10 @@ import pytest
 from tests.training.stopping import weights
 from tests.training.test_fit import configuration
 from tfssl import files
+from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
 from tfssl.training import checkpoint, directory
-from tfssl.training.fit import fit
+from tfssl.training.fit import _tell_start, fit
 from tfssl.training.runs import load_weights
 
 TIMES = ("seconds", "wait_fraction")
@@ -173,6 +174,14 @@ def test_weights_of_an_unfinished_run_are_those_of_its_last_good_checkpoint(tmp_
     assert "not finished: these are its weights of step 6" in caplog.text
     with pytest.raises(ModelError, match="fits 0 of 2 weights"):
         load_weights(network(units=5), tmp_path)
+
+
+def test_a_run_begins_with_what_it_will_do(photos, tmp_path):
+    told = []
+    reporter, source = type("R", (), {"message": lambda self, text: told.append(text)})(), image_source(str(photos))
+    _tell_start(configuration(photos), tmp_path, source, 3, 8, reporter)
+    words = f"jigsaw: {len(source)} images ({photos}), 1 CPU, steps 3 to 8 of 4 examples, to {tmp_path}"
+    assert [line.replace("GPU", "CPU") for line in told] == [words]
 
 
 @pytest.mark.parametrize("stage", ["savez", "fsync", "replace", "unlink"])
