@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 from tests.training.stopping import weights
 from tests.training.test_fit import configuration
 from tfssl import files
+from tfssl.data.images import image_source
 from tfssl.errors import ConfigError, ModelError, SourceError, TrainingError
 from tfssl.training import checkpoint, directory
-from tfssl.training.fit import fit
+from tfssl.training.fit import _tell_start, fit
 from tfssl.training.runs import load_weights
 
 TIMES = ("seconds", "wait_fraction")
@@ -172,6 +174,42 @@ def test_weights_of_an_unfinished_run_are_those_of_its_last_good_checkpoint(tmp_
     assert "not finished: these are its weights of step 6" in caplog.text
     with pytest.raises(ModelError, match="fits 0 of 2 weights"):
         load_weights(network(units=5), tmp_path)
+
+
+def test_a_run_begins_with_what_it_will_do(photos, tmp_path):
+    told = []
+    reporter, source = type("R", (), {"message": lambda self, text: told.append(text)})(), image_source(str(photos))
+    _tell_start(configuration(photos), tmp_path, source, 3, 8, reporter)
+    words = f"jigsaw: {len(source)} images ({photos}), 1 CPU, steps 3 to 8 of 4 examples, to {tmp_path}"
+    assert [line.replace("GPU", "CPU") for line in told] == [words]
+
+
+@pytest.mark.parametrize("stage", ["savez", "fsync", "replace", "unlink"])
+def test_a_kill_inside_the_write_of_a_checkpoint_leaves_a_whole_one(tmp_path, monkeypatch, stage):
+    """What a killed process has half written stays where it is: here too."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("sgd")
+    for step in (1, 2):
+        checkpoint.save(model, checkpoint.TrainingState(step=step), tmp_path)
+
+    def die(*arguments, **options):
+        if stage == "savez":
+            arguments[0].write(b"PK half of it")
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", die if stage == "unlink" else lambda *arguments, **options: None)
+        if stage != "unlink":
+            patch.setattr(np if stage == "savez" else files.os, stage, die)
+        with pytest.raises(Killed):
+            checkpoint.save(model, checkpoint.TrainingState(step=3), tmp_path)
+    left = [path for path in tmp_path.iterdir() if not path.match("step_*.npz")]
+    assert len(left) == (stage != "unlink")
+    state, arrays = checkpoint.newest(tmp_path)
+    assert state.step == (3 if stage == "unlink" else 2)
+    np.testing.assert_array_equal(arrays[0], model.layers[0].kernel)
+    checkpoint.save(model, checkpoint.TrainingState(step=3), tmp_path)
+    assert checkpoint.newest(tmp_path)[0].step == 3 and len(list(tmp_path.glob("step_*.npz"))) == 2
 
 
 def test_a_checkpoint_never_holds_nan(tmp_path):
