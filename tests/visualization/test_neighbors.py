@@ -6,6 +6,7 @@ from PIL import Image
 
 from tfssl.data.examples import Skipped
 from tfssl.errors import ConfigError
+from tfssl.visualization.embedding import embedding
 from tfssl.visualization.neighbors import (
     chance_purity,
     cosine_neighbors,
@@ -14,6 +15,7 @@ from tfssl.visualization.neighbors import (
     neighbors,
     purity_at_k,
 )
+from tfssl.visualization.units import units
 
 from .conftest import weights_hash
 
@@ -96,3 +98,22 @@ def test_distance_of_images(tmp_path, networks, classes):
     assert "1.png" in (tmp_path / "index.html").read_text(encoding="utf-8")
     with pytest.raises(ConfigError, match="at least twice"):
         distance(networks, photos[:1], out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("draw", "names"),
+    [
+        (neighbors, ("image_size", "limit", "k", "queries", "grid", "cells")),
+        (embedding, ("image_size", "limit", "cells")),
+        (units, ("image_size", "limit", "top", "shown", "occluder", "stride")),
+    ],
+)
+def test_counts_below_one_are_named(draw, names, tmp_path):
+    for name in names:
+        for value in (0, -3):
+            with pytest.raises(ConfigError, match=f"`{name}` must be at least 1. Received: {name}={value}"):
+                draw({}, "builtin", out=tmp_path, **{name: value})
+    with pytest.raises(ConfigError, match="`cells` must be at least 1"):
+        distance({}, ["a.jpg", "b.jpg"], out=tmp_path, cells=0)
+    with pytest.raises(ConfigError, match="`fields` must be at least 0"):
+        units({}, "builtin", out=tmp_path, fields=-1)

@@ -14,6 +14,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler, minmax_scale
 
 from tfssl.errors import ConfigError
+from tfssl.options import at_least_one
 from tfssl.visualization.line_plot import COLORS, save_figure
 from tfssl.visualization.maps import pick_taps, read_images, tap_names, vectors
 from tfssl.visualization.page import file_stem, write_gallery
@@ -115,6 +116,7 @@ def embedding(
         ``{name: {"divergence": KL(P || Q)}}``, with classes also ``silhouette_map``, ``silhouette_features`` and
         ``silhouette_shuffled``.
     """
+    at_least_one(image_size=image_size, limit=limit, cells=cells)
     taps = pick_taps(networks, tap)
     images = read_images(data, image_size=image_size, limit=limit, least=6, skipped=skipped)
     shown: dict = {"Map": {}, "Grid": {}}

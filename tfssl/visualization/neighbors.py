@@ -11,6 +11,7 @@ from sklearn.metrics.pairwise import cosine_distances
 from tfssl.data.crop import Crop
 from tfssl.data.decode import decode_image
 from tfssl.errors import ConfigError, SourceError
+from tfssl.options import at_least_one
 from tfssl.visualization.maps import pick_taps, read_images, tap_names, vectors
 from tfssl.visualization.page import Table, file_stem, write_gallery
 from tfssl.visualization.sheet import BAD, GOOD, picture_sheet, tile
@@ -106,6 +107,7 @@ def neighbors(
         ``{name: {"images_distance", "patches_distance"}}``, the median distance of the nearest; with classes also
         ``images_purity``, ``patches_purity`` and ``chance_purity``.
     """
+    at_least_one(image_size=image_size, limit=limit, k=k, queries=queries, grid=grid, cells=cells)
     taps = pick_taps(networks, tap)
     found = read_images(data, image_size=image_size, limit=limit, least=k + 1, skipped=skipped)
     patches, owner = cut_patches(found.images, grid)
@@ -157,6 +159,7 @@ def distance(networks, photo, *, out, tap=None, image_size=96, cells=3):
     """
     if len(photo) < 2:
         raise ConfigError(f"`photo` must be given at least twice, the query first. Received: {len(photo)} images")
+    at_least_one(image_size=image_size, cells=cells)
     taps = pick_taps(networks, tap)
     names = [
         str(getattr(one, "filename", f"image {n}") if isinstance(one, (bytes, Image.Image)) else one)

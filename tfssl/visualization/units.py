@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.stats import mode
 
 from tfssl.errors import ConfigError, ModelError
+from tfssl.options import at_least_one
 from tfssl.visualization.maps import batches, map_function, pick_taps, read_images, tap_names
 from tfssl.visualization.page import file_stem, write_gallery
 from tfssl.visualization.receptive_field import FIELD_THRESHOLD, FieldProbe, receptive_field
@@ -129,8 +130,9 @@ def units(
         ``{name: {"units", "dead_units", "field_theory", "field_measured"}}``, fields in pixels of ``image_size``; with
         classes also ``selective_60``, ``selective_75``, ``shuffled_60``, ``shuffled_75``, counts of units.
     """
-    if shown < 1:
-        raise ConfigError(f"`shown` must be at least 1. Received: shown={shown}")
+    at_least_one(shown=shown, top=top, image_size=image_size, limit=limit, occluder=occluder, stride=stride)
+    if fields < 0:
+        raise ConfigError(f"`fields` must be at least 0. Received: fields={fields}")
     taps = pick_taps(networks, tap)
     images = read_images(data, image_size=image_size, limit=limit, least=top, skipped=skipped)
     files, numbers, copies = {}, {}, 0
