@@ -60,17 +60,3 @@ def test_arrays_that_are_no_image_are_refused(case):
     with pytest.raises(TfsslError, match=r"array|image") as caught:
         tfssl.colorize(IMAGES[case])
     assert "\n" not in str(caught.value)
-
-
-def test_a_missing_file_is_named(tmp_path):
-    for call in (
-        lambda path: tfssl.colorize(path),
-        lambda path: tfssl.load(path),
-        lambda path: tfssl.load_encoder(path),
-        lambda path: tfssl.evaluate(path, str(tmp_path)),
-        lambda path: tfssl.colorize(np.zeros((8, 8, 3), np.uint8), model=path),
-        lambda path: visualize(path, "dream", out=tmp_path / "out"),
-    ):
-        with pytest.raises(TfsslError, match=r"nope\.jpg"):
-            call(tmp_path / "nope.jpg")
-    assert not (tmp_path / "out").exists()
