@@ -65,9 +65,8 @@ def load_encoder(source: Pathlike) -> keras.Model:
             by (x - 0.5) / 0.25) or ``"pixels"``.
 
     Returns:
-        :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1] or uint8 (which is divided by 255),
-        (B, H, W, 3) -> ``{tap: (B, h, w, c)}``. Called with other integers or with values far outside [0, 1] it raises
-        ConfigError.
+        :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1] or uint8, (B, H, W, 3) ->
+        ``{tap: (B, h, w, c)}``; other values are a ConfigError when it is called.
 
     Raises:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
@@ -332,14 +331,13 @@ def colorize(
     from tfssl.color.colorize import colorize_image
     from tfssl.data.images import array_to_image, decode_image
 
-    if isinstance(image, (str, bytes, os.PathLike, Image.Image)):
+    if isinstance(image, (str, bytes, os.PathLike, Image.Image, np.ndarray)):
         path = as_path("image", image) if isinstance(image, (str, os.PathLike)) else None
+        read = array_to_image if isinstance(image, np.ndarray) else functools.partial(decode_image, srgb=True)
         try:
-            found = decode_image(image if path is None else path, srgb=True)
+            found = read(image if path is None else path)
         except ValueError as error:
             raise SourceError(f"`image`{'' if path is None else f' {str(path)!r}'} cannot be read: {error}") from None
-    elif isinstance(image, np.ndarray):
-        found = array_to_image(image)
     else:
         raise ArgumentError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
     method, predict = _predictor(source, state)

@@ -49,7 +49,6 @@ class Amplifier:
 def _checked(image):
     check_shapes(image=(image, "H W 3"))
     check_floating(image=image)
-    check_values(0, 1, "RGB", "divide levels of 0 to 255 by 255", image=image)
     return np.asarray(image, np.float32)
 
 
@@ -83,6 +82,7 @@ def amplify(amplifier, image, *, octaves=4, scale=1.4, iterations=10, step=1.5 /
         ConfigError: if an argument is outside its range, or the smallest octave is shorter than :data:`LEAST_SIZE`.
     """
     image = _checked(image)
+    check_values(0, 1, "RGB", "divide levels of 0 to 255 by 255", image=image)
     leasts = {"octaves": 1, "scale": 1, "iterations": 1, "step": 0, "jitter": 0}
     values = (octaves, scale, iterations, step, jitter)
     for (name, least), value in zip(leasts.items(), values, strict=True):
