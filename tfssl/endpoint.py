@@ -93,8 +93,12 @@ class Endpoint:
         if run is None:
             import tensorflow as tf
 
+            # Headers are read and images decoded in hundreds of small steps, which are slow one at a time.
+            takes_files = self.max_megapixels is not None
+            function = tf.function(self.__call__, input_signature=self.signature) if takes_files else self
+
             def run(**call):
-                return self(*(tf.constant(call[spec.name]) for spec in self.signature))
+                return function(*(tf.constant(call[spec.name]) for spec in self.signature))
 
         return [{key: np.asarray(value) for key, value in run(**call).items()} for call in calls]
 
