@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import types
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
+from tfssl import __main__
 from tfssl.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,3 +152,22 @@ def test_wrong_use_is_one_line_and_exit_2_before_tensorflow_starts(line, answers
 
 def test_methods_says_the_baseline_loss(answers):
     assert "4.76" in answers[0]["methods"][1]
+
+
+def test_interrupted_while_it_is_imported_is_one_line_and_exit_130(monkeypatch, capsys):
+    def interrupt(name):
+        raise KeyboardInterrupt
+
+    module = types.ModuleType("tfssl.cli")
+    module.__getattr__ = interrupt
+    monkeypatch.setitem(sys.modules, "tfssl.cli", module)
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "tfssl: interrupted; the same command begins anew\n"
+
+
+def test_the_installed_command_begins_there():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["options.entry_points"]["console_scripts"].strip() == "tfssl = tfssl.__main__:main"
