@@ -12,6 +12,7 @@ import pytest
 
 from tfssl import __main__
 from tfssl.cli import main
+from tfssl.errors import counted
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -171,3 +172,11 @@ def test_the_installed_command_begins_there():
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     assert setup["options.entry_points"]["console_scripts"].strip() == "tfssl = tfssl.__main__:main"
+
+
+def test_one_is_no_plural():
+    assert [counted(number, "stereo pairs") for number in (0, 1, 2)] == [
+        "0 stereo pairs",
+        "1 stereo pair",
+        "2 stereo pairs",
+    ]

@@ -8,6 +8,7 @@ import typer
 
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
 from tfssl.data.listing import ignored_line
+from tfssl.errors import counted
 from tfssl.files import writing
 from tfssl.options import check_temperature
 from tfssl.resources import model_digest
@@ -138,8 +139,9 @@ def prior(
     smooth = smooth_prior(estimate, sigma)
     with writing(out) as file:
         np.save(file, smooth)
+    images = counted(len(source) - len(skipped.reasons), "images")
     say(
-        f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
+        f"{out}: {images}, {int((estimate > 0).sum())} of {len(estimate)} bins "
         f"occur, smoothed fraction of gray {smooth.max():.3f}"
     )
     report_skipped(skipped.reasons)
