@@ -175,7 +175,7 @@ def test_sources(tmp_path, make_clip):
     for data in (str(tmp_path), tmp_path, f"{tmp_path}/*/*.MP4", path, [path]):
         assert clip_source(data).paths == (path,)
     (tmp_path / "deep" / "b.MP4").unlink()
-    with pytest.raises(SourceError, match=r"holds 1 files but no .mp4"):
+    with pytest.raises(SourceError, match=r"holds 1 file but no .mp4"):
         clip_source(tmp_path)
     with pytest.raises(SourceError, match=r"list of files. Received: data of type int"):
         clip_source(3)

@@ -108,7 +108,7 @@ def test_names_that_are_no_text(tmp_path):
         (lambda root: "", "no folder, file or matching glob"),
         (lambda root: root / "empty", "holds no images"),
         (lambda root: root / "texts", r"holds 2 files but no \.jpg"),
-        (lambda root: root / "texts" / "a.txt", r"holds 1 files but no \.jpg"),
+        (lambda root: root / "texts" / "a.txt", r"holds 1 file but no \.jpg"),
         (lambda root: root / "mixed", r"mixes 1 \.tfrecord shards with 1 other"),
         (lambda root: [], "holds no images"),
         (lambda root: None, "data of type NoneType"),
