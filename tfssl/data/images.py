@@ -11,7 +11,7 @@ import numpy as np
 from tfssl.data.decode import array_to_image, check_file, check_header, decode_image
 from tfssl.data.listing import EXTENSIONS, PathSource, expand, short, taken
 from tfssl.data.source import Source
-from tfssl.errors import SourceError
+from tfssl.errors import SourceError, counted
 
 # The split may hold colons itself, as in train[:10%].
 _TFDS = re.compile(r"tfds:(?P<name>[^:]+(:\d+\.\d+\.\d+)?):(?P<split>[^:]+(\[.*\])?)")
@@ -127,7 +127,7 @@ def _from_text(text):
     paths = taken(found, lambda path: path.lower().endswith(EXTENSIONS) or _SHARD.search(path), text)
     if found and not paths:
         raise SourceError(
-            f"`data` holds {len(found)} files but no {' '.join(EXTENSIONS)} or .tfrecord. Received: data={text!r}"
+            f"`data` holds {counted(len(found), 'files')} but no {' '.join(EXTENSIONS)} or .tfrecord. Received: data={text!r}"
         )
     return _from_paths(paths, text)
 
