@@ -127,7 +127,8 @@ def _from_text(text):
     paths = taken(found, lambda path: path.lower().endswith(EXTENSIONS) or _SHARD.search(path), text)
     if found and not paths:
         raise SourceError(
-            f"`data` holds {counted(len(found), 'files')} but no {' '.join(EXTENSIONS)} or .tfrecord. Received: data={text!r}"
+            f"`data` holds {counted(len(found), 'files')} but no {' '.join(EXTENSIONS)} or .tfrecord. "
+            f"Received: data={text!r}"
         )
     return _from_paths(paths, text)
 
