@@ -32,7 +32,7 @@ Args:
     pretext_weight: of the pretext task's loss (lambda), with strategy ``"joint"``.
     pretext_data: of :func:`tfssl.evaluate`: images that the pretext task goes on with; ``"joint"`` needs them.
     out: folder for ``metrics.json``, ``runs.csv``, and the pictures and tables of the task; None writes nothing.
-    progress: called with (units of work done, in all, what).
+    progress: called with (units of work done, in all, what), at first with none done, once the arguments are checked.
 
 Raises:
     SourceError: if ``data`` is not what the task needs.
