@@ -152,6 +152,7 @@ def evaluate(
         check_folder(out)
     if table is not None:
         check_table(table)
+    runtime.check_backend()
     if task is None:
         method, model = load(source)
         run = method.evaluate
@@ -272,6 +273,7 @@ def visualize(
     for item in (source, *compare):
         _find_encoder(item)
     check_folder(out)
+    runtime.check_backend()
     networks = _beside_untrained(names[0], source, seed)
     networks |= {name: load_encoder(other) for name, other in zip(names[1:], compare, strict=True)}
     given = {"seed": seed, "skipped": skipped, "progress": progress}
