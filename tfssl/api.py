@@ -152,6 +152,7 @@ def evaluate(
         check_folder(out)
     if table is not None:
         check_table(table)
+    runtime.check_backend()
     if task is None:
         method, model = load(source)
         run = method.evaluate
@@ -270,6 +271,7 @@ def visualize(
     for item in (source, *compare):
         _find_encoder(item)
     check_folder(out)
+    runtime.check_backend()
     from tfssl.data.pipeline import pipeline_errors
 
     networks = _beside_untrained(names[0], source, seed)

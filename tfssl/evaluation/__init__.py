@@ -45,6 +45,7 @@ import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
+from tfssl import runtime
 from tfssl.errors import ConfigError, suggest
 from tfssl.options import declared, meanings
 
@@ -61,7 +62,7 @@ def task_names() -> list[str]:
 
 def get_task(name: str) -> Callable:
     """The ``evaluate`` function of a task; a ConfigError names the nearest task if there is none of that name."""
-    return importlib.import_module(_module(name)).evaluate
+    return runtime.measuring()(importlib.import_module(_module(name)).evaluate)
 
 
 def task_options(name: str) -> dict[str, object]:
