@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
 from tfssl.evaluation.record import Record
 from tfssl.resources import savedmodels
 
-ROOT = Path(__file__).resolve().parent.parent
 TINY = ["resize=48", "crop_size=32", "batch_size=4", "steps_per_epoch=2", "epochs=1", "warmup_steps=0"]
 
 
@@ -44,121 +42,6 @@ def run(photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
     assert call("train", "colorization/cpu", "--data", photos, "--out", out, *TINY) == 0
     return out
-
-
-COMMANDS = (
-    "methods", "train", "evaluate", "discover", "colorize", "inpaint", "prior", "visualize", "report", "export",
-    "check-export", "prepare shards",
-)  # fmt: skip
-
-
-def test_help_of_every_command_has_an_example(capsys):
-    assert call("--help") == 0
-    listing = capsys.readouterr().out
-    for command in COMMANDS:
-        assert command.split()[0] in listing
-        assert call(*command.split(), "--help") == 0
-        assert f"Example: tfssl {command}" in capsys.readouterr().out
-
-
-# Answered before TensorFlow starts: it takes seconds.
-QUICK = {
-    "--version": "tfssl 0.",
-    "--help": "Learn to see without labels",
-    "evaluate --help": "Example: tfssl evaluate",
-    "methods": "Zhang, Isola, Efros",
-}
-WRONG = {
-    "colorise": "colorise",
-    "train": "config",
-    "train colorization/cup": "shipped ones: ",
-    "train colorization/cpu bach_size=4": "did you mean `batch_size`",
-    "train colorization/cpu --bach-size 4": "did you mean `batch_size`",
-    "train colorization/cpu --batch-size": "`--batch-size` needs a value",
-    "train colorization/cpu batch_size=0": "Received: batch_size=0",
-    "train colorization/cpu objective=rebalnced": "did you mean `rebalanced`",
-    "train colorization/cpu --data /no/such/folder": "/no/such/folder",
-    "train colorization/cpu validation=/no/such/folder": "/no/such/folder",
-    "evaluate no-such-run": "no model 'no-such-run'",
-    "evaluate colorizer --data /no/such/folder": "/no/such/folder",
-    "evaluate colorizer --limt 3": "did you mean `limit`",
-    "evaluate colorizer limit=x": "`limit` must be a number. Received: limit='x'",
-    "evaluate random:small --task knn --side 64": "it is now called `image_size`",
-    "evaluate random:small --task knnn": "did you mean `knn`",
-    "evaluate random:small --task knn pol=2": "did you mean `pool`",
-    "evaluate no-such-run --task knn": "no model 'no-such-run'",
-    "export no-such-run --out x": "no-such-run",
-    "export colorizer --out x --format tflit": "did you mean `tflite`",
-    "export colorizer --out x --quantize int8": "known: none, float16",
-    "discover no-such-run --data builtin --out x": "no-such-run",
-    "visualize random:small filtres --out x": "did you mean `filters`",
-    "visualize random:small units --out x --data builtin limt=2": "did you mean `limit`",
-    "visualize random:small units --out x": "`data` is missing",
-    "report no-such-run --out x": "no-such-run",
-    "colorize x.jpg": "--out",
-    "colorize /no/such/folder --out y": "/no/such/folder",
-    "colorize builtin --out y --temperature 3": "--temperature",
-    "colorize builtin --out y --format gif": "known: jpg, jpeg, png",
-    "colorize builtin --out y --model no-such-run": "no-such-run",
-    "inpaint builtin --out y --model colorizer": "give a context_encoder model",
-    "prior /no/such/folder --out x.npy": "/no/such/folder",
-    "prepare shards /no/such/folder --out x": "/no/such/folder",
-    "prepare shards builtin --out x --shards 1000": "Received: shards=1000",
-}
-_WITHOUT_TENSORFLOW = """
-import contextlib, io, json, sys
-import tfssl.cli
-
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "keras"):
-            raise AssertionError(f"imports {name}")
-
-sys.meta_path.insert(0, Blocker())
-for line in json.load(sys.stdin):
-    out, err, code = io.StringIO(), io.StringIO(), None
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            tfssl.cli.main(line.split())
-        except SystemExit as stop:
-            code = stop.code
-        except BaseException as error:
-            code = repr(error)
-    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "_Finder"]
-    print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
-
-
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory):
-    """What each command answers in a process that can import neither TensorFlow nor Keras, and where it ran."""
-    folder = tmp_path_factory.mktemp("empty")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    lines = [*QUICK, *WRONG]
-    command = [sys.executable, "-c", _WITHOUT_TENSORFLOW]
-    done = subprocess.run(
-        command, input=json.dumps(lines), cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(zip(lines, map(json.loads, done.stdout.splitlines()), strict=True)), folder
-
-
-@pytest.mark.parametrize("line", QUICK)
-def test_what_needs_no_tensorflow_does_not_import_it(line, answers):
-    code, out, _ = answers[0][line]
-    assert code == 0 and QUICK[line] in out
-
-
-@pytest.mark.parametrize("line", WRONG)
-def test_wrong_use_is_one_line_and_exit_2_before_tensorflow_starts(line, answers):
-    code, _, error = answers[0][line]
-    assert code == 2 and WRONG[line] in error
-    assert error.count("\n") == 1 and "Traceback" not in error
-    assert not list(answers[1].iterdir()), "nothing is left behind"
-
-
-def test_methods_says_the_baseline_loss(answers):
-    assert "4.76" in answers[0]["methods"][1]
 
 
 def test_home_in_any_path_option(tmp_path, monkeypatch):

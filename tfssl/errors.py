@@ -35,6 +35,11 @@ def suggest(name: object, known: Iterable[str], noun: str = "known") -> str:
     return f"did you mean `{close[0]}`?" if close else f"{noun}: {', '.join(known) or 'none'}"
 
 
+def counted(number: int, noun: str) -> str:
+    """``3 images``, ``1 image``: a number and what is counted, a plural that ends in s."""
+    return f"{number} {noun.removesuffix('s') if number == 1 else noun}"
+
+
 def reason_of(error: BaseException) -> str:
     """One line of an error that was raised inside a data pipeline, without what the graph wraps around it."""
     lines = str(error).splitlines() or [type(error).__name__]

@@ -163,6 +163,12 @@ def test_long_names_are_cut_where_they_grow(tmp_path):
     assert len(names) == 3 and all(name.endswith(".png") and len(os.fsencode(name)) <= 255 for name in names)
 
 
+def test_a_link_to_nothing_says_where_it_leads(tmp_path):
+    (tmp_path / "photo.jpg").symlink_to("moved.jpg")
+    report = run([tmp_path / "photo.jpg"], tmp_path / "out")
+    assert report.failed == {str(tmp_path / "photo.jpg"): "a link to 'moved.jpg', which is not there"}
+
+
 def test_failures_are_reported_and_the_rest_is_done(tmp_path):
     random_image(40, 40).save(tmp_path / "good.png")
     (tmp_path / "empty.jpg").touch()

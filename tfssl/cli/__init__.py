@@ -10,8 +10,8 @@ import warnings
 
 import typer
 
-# Each registers its commands, in the order of --help.
-from tfssl.cli import exporting, images, learning, looking  # noqa: F401
+# Each registers its commands, in the order of --help: what a newcomer wants first.
+from tfssl.cli import images, learning, looking, exporting  # noqa: F401  # isort: skip
 from tfssl.cli.app import app, say
 from tfssl.cli.streams import open_streams
 from tfssl.errors import TfsslError
@@ -51,7 +51,7 @@ def _run(arguments):
     command = next((word for word in arguments if not word.startswith("-")), None)
     try:
         with exit_on_signals():
-            code = app(args=arguments, standalone_mode=False) or 0
+            code = app(args=arguments, prog_name="tfssl", standalone_mode=False) or 0
             if code == _INTERRUPTED:  # Typer takes Ctrl-C for itself and says nothing
                 raise KeyboardInterrupt
             sys.stdout.flush()
@@ -71,7 +71,9 @@ def _run(arguments):
         # Typer's own usage errors; their classes are not public and moved between its releases.
         if not hasattr(error, "format_message"):
             raise
-        return _complain(f"{error.format_message()} (see tfssl --help)")
+        context = getattr(error, "ctx", None)
+        path = "tfssl" if context is None else context.command_path
+        return _complain(f"{error.format_message().rstrip('.')} (see {path} --help)")
 
 
 def _out(arguments):

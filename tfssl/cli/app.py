@@ -9,7 +9,7 @@ import typer
 import typer.core
 
 from tfssl.errors import ConfigError, ModelError, SourceError, suggest
-from tfssl.files import printable
+from tfssl.files import check_folder, printable
 from tfssl.options import as_path
 from tfssl.resources import method_of
 
@@ -24,7 +24,7 @@ app = _App(
     pretty_exceptions_enable=False,
     help="Learn to see without labels, and colorize photographs.",
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 DATA_HELP = "builtin, a folder, a glob, *.tfrecord or tfds:NAME:SPLIT"
@@ -32,6 +32,11 @@ DATA_HELP = "builtin, a folder, a glob, *.tfrecord or tfds:NAME:SPLIT"
 
 class Command(typer.core.TyperCommand):
     """A command whose paths may begin with ``~``: shells leave it in ``--out=~/here``."""
+
+    def __init__(self, *arguments, help=None, **options):
+        # Each example stays a line of its own, to be copied: \b keeps a paragraph from being filled.
+        help = None if help is None else help.replace("\n\nExample:", "\n\n\b\nExample:")
+        super().__init__(*arguments, help=help, **options)
 
     def parse_args(self, ctx, args):
         rest = super().parse_args(ctx, args)
@@ -44,7 +49,7 @@ class Command(typer.core.TyperCommand):
 class TakesOptions(Command):
     """A command whose last argument is ``[NAME=VALUE]...``: every ``--name value`` that it does not know is one.
 
-    What follows the decorator's ``cls`` may name the options: :meth:`options_help`, for ``--help``.
+    A subclass may list them for ``--help``: :meth:`options_help`.
     """
 
     def options_help(self, words):
@@ -101,11 +106,15 @@ def _common(
 
 
 def check_data(data, name="--data", fix=""):
-    """Refuse a folder, file or glob that is not there, before TensorFlow starts; ``fix`` ends the message."""
+    """Refuse data that is not there, before TensorFlow starts; ``fix`` ends the message."""
     if data not in (None, "builtin") and not data.startswith("tfds:"):
-        path = os.path.expanduser(data)
-        if not os.path.exists(path) and next(glob.iglob(path, recursive=True), None) is None:
-            raise SourceError(f"`{name}` is no folder, file or matching glob. Received: {name}={data!r}{fix}")
+        _check_files(data, name, fix)
+
+
+def _check_files(text, name, fix=""):
+    path = os.path.expanduser(text)
+    if not os.path.exists(path) and next(glob.iglob(path, recursive=True), None) is None:
+        raise SourceError(f"`{name}` is no folder, file or matching glob. Received: {name}={text!r}{fix}")
 
 
 def check_choice(name, value, known):
@@ -114,12 +123,13 @@ def check_choice(name, value, known):
         raise ConfigError(f"`{name}` {value!r} is unknown; {suggest(value, known)}")
 
 
-def check_inputs(inputs, format, model, method):
-    """Refuse inputs that are not there, another format, another method's model, before TensorFlow starts."""
-    check_choice("--format", format, ("jpg", "jpeg", "png"))
+def check_inputs(inputs, out, format, model, method):
+    """Refuse what cannot be read, written, or is another method's model, before TensorFlow starts."""
+    check_choice("--format", format, ("jpg", "png"))
     for source in inputs:
-        check_data(source, "IN")
+        _check_files(source, "IN")
     check_model(model, method)
+    check_folder(out, "--out")
 
 
 def check_model(source, method):

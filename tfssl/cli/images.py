@@ -8,6 +8,7 @@ import typer
 
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
 from tfssl.data.listing import ignored_line
+from tfssl.errors import counted
 from tfssl.files import writing
 from tfssl.options import check_temperature
 from tfssl.resources import model_digest
@@ -16,21 +17,24 @@ from tfssl.training.progress import CountProgress
 
 @app.command()
 def colorize(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders or globs, gray or color.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images, folders or globs, gray or color.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
     model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
     temperature: Annotated[
-        float | None, typer.Option(help="Lower is more vivid, 1 most cautious; default the model's.")
+        float | None,
+        typer.Option(help="Above 0, at most 1: lower is more vivid, 1 most cautious; default the model's."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
-    format: Annotated[str | None, typer.Option(help="jpg or png; default as each input.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="jpg or png; default each input's own, png for other kinds.")
+    ] = None,
 ):
     """Colorize photographs of any size.
 
     Example: tfssl colorize photos/ --out color/
     """
     check_temperature(temperature, "--temperature")
-    check_inputs(inputs, format, model, "colorization")
+    check_inputs(inputs, out, format, model, "colorization")
 
     from tfssl.api import load
     from tfssl.color.colorize import colorize_paths
@@ -58,20 +62,22 @@ def colorize(
 
 @app.command()
 def inpaint(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders or globs.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; sheets/ in it shows masked, filled, truth.")],
     model: Annotated[str, typer.Option(help="A run directory of context_encoder, an export, or a shipped model.")],
     mask: Annotated[
         str, typer.Option(help="An image, white where the hole is, or a folder of such (NAME.png); center; random.")
     ] = "center",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
-    format: Annotated[str | None, typer.Option(help="jpg or png; default as each input.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="jpg or png; default each input's own, png for other kinds.")
+    ] = None,
 ):
     """Fill holes of photographs of any size from their surroundings.
 
     Example: tfssl inpaint photo.jpg --mask hole.png --model runs/inpainter --out filled/
     """
-    check_inputs(inputs, format, model, "context_encoder")
+    check_inputs(inputs, out, format, model, "context_encoder")
 
     from tfssl.api import load
     from tfssl.methods.context_encoder.inpaint import Inpainter, inpaint_paths
@@ -133,8 +139,9 @@ def prior(
     smooth = smooth_prior(estimate, sigma)
     with writing(out) as file:
         np.save(file, smooth)
+    images = counted(len(source) - len(skipped.reasons), "images")
     say(
-        f"{out}: {len(source) - len(skipped.reasons)} images, {int((estimate > 0).sum())} of {len(estimate)} bins "
+        f"{out}: {images}, {int((estimate > 0).sum())} of {len(estimate)} bins "
         f"occur, smoothed fraction of gray {smooth.max():.3f}"
     )
     report_skipped(skipped.reasons)

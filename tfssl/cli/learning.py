@@ -51,10 +51,14 @@ def methods():
 @app.command(cls=TakesOptions)
 def train(
     context: typer.Context,
-    config: Annotated[str, typer.Argument(help="A YAML file, or a shipped one such as colorization/cpu.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Replace values.")] = None,
-    data: Annotated[str | None, typer.Option(help=f"What to learn from: {DATA_HELP}.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run directory; resumes an interrupted run.")] = None,
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A YAML file, or a shipped one such as colorization/cpu.")
+    ],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Replace values of it.")] = None,
+    data: Annotated[str | None, typer.Option(help=f"What to learn from: {DATA_HELP}; default as CONFIG says.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run directory, resumed if it was interrupted; default runs/METHOD-CONFIG.")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs to OUT/tensorboard.")] = False,
 ):
     """Train a method. The same command again resumes an interrupted run.
@@ -94,11 +98,14 @@ def _tensorboard(run):
 def evaluate(
     context: typer.Context,
     run: Annotated[
-        str, typer.Argument(help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels.")
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels."
+        ),
     ],
     options: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[OPTION=VALUE]...", help="Options of the method's metrics or of the task."),
+        typer.Argument(metavar="OPTION=VALUE", help="Options of the method's metrics or of the task."),
     ] = None,
     task: Annotated[
         str | None, typer.Option(help=f"{', '.join(task_names())}; default the method's own metrics.")
@@ -146,15 +153,19 @@ class _Announced(CountProgress):
 
 @app.command()
 def discover(
-    run: Annotated[str, typer.Argument(help="A run directory of context_prediction.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory of context_prediction.")],
     data: Annotated[str, typer.Option(help=f"Images; class folders give purity: {DATA_HELP}.")],
     out: Annotated[Path, typer.Option(help="Folder for index.html, sheet.png, clusters.json, purity_coverage.*.")],
     constellations: Annotated[int, typer.Option(help="Squares of four patches to look for (paper: 16384).")] = 1000,
     top: Annotated[int, typer.Option(help="Best matching images that are checked.")] = 100,
     set_size: Annotated[int, typer.Option(help="Images that a cluster must be verified in.")] = 10,
     steps: Annotated[int, typer.Option(help="Grid positions per patch side.")] = 2,
-    scale: Annotated[list[float] | None, typer.Option(help="Patch size as a multiple; repeatable. Default 1.")] = None,
-    baseline: Annotated[list[str] | None, typer.Option(help="untrained, pixels or hog; repeatable.")] = None,
+    scale: Annotated[
+        list[float] | None, typer.Option(metavar="FACTOR", help="Patch size as a multiple; repeatable. Default 1.")
+    ] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="untrained, pixels or hog; repeatable.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
     seed: Annotated[int, typer.Option(help="Of the constellations drawn.")] = 0,
 ):

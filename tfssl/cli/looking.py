@@ -26,16 +26,24 @@ from tfssl.training.progress import CountProgress
 @app.command(cls=TakesOptions)
 def visualize(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(help="A run directory, an export, a shipped model, a .keras file of one.")],
-    what: Annotated[str, typer.Argument(help="filters, dream, neighbors, units, embedding or distance.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run directory, an export, a shipped model, a .keras file, random:BACKBONE, pixels."
+        ),
+    ],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="filters, dream, neighbors, units, embedding or distance.")
+    ],
     options: Annotated[
-        list[str] | None, typer.Argument(metavar="[OPTION=VALUE]...", help="See docs/visualization.md.")
+        list[str] | None, typer.Argument(metavar="OPTION=VALUE", help="Of WHAT, see docs/visualization.md.")
     ] = None,
     *,  # --out has no default
     out: Annotated[Path, typer.Option(help="Folder for images, index.html and numbers.json.")],
     data: Annotated[str | None, typer.Option(help=f"Images for neighbors, units, embedding: {DATA_HELP}.")] = None,
     compare: Annotated[
-        list[str] | None, typer.Option(help="Another run, or random:BACKBONE, to set beside; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="RUN", help="Another run, or random:BACKBONE, to set beside; repeatable."),
     ] = None,
 ):
     """Show what a network learned, beside the same network untrained, and the numbers that go with it.
@@ -73,18 +81,20 @@ def _print_columns(numbers):
 
 @app.command()
 def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run directories, shown side by side.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.html, and for evaluations/ with --data.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Run directories, shown side by side.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, and for evaluations/ with --data or --task.")],
     evaluations: Annotated[
-        list[str] | None, typer.Option(help="Folder of evaluations, searched to the bottom; repeatable.")
+        list[str] | None, typer.Option(metavar="DIR", help="Folder of evaluations, searched to the bottom; repeatable.")
     ] = None,
     visualizations: Annotated[
-        list[str] | None, typer.Option(help="Folder that tfssl visualize wrote; repeatable.")
+        list[str] | None, typer.Option(metavar="DIR", help="Folder that tfssl visualize wrote; repeatable.")
     ] = None,
     data: Annotated[
         str | None, typer.Option(help=f"Draw new samples and measure the methods' own metrics: {DATA_HELP}.")
     ] = None,
-    task: Annotated[list[str] | None, typer.Option(help="A task to evaluate on --classes; repeatable.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(metavar="TASK", help="A task to evaluate on --classes; repeatable.")
+    ] = None,
     classes: Annotated[str | None, typer.Option(help="Labeled images for --task.")] = None,
     limit: Annotated[
         int | None, typer.Option(help="At most N images of --data, and of each split of --classes.")

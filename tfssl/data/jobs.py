@@ -119,7 +119,7 @@ def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, over
     reasons = {}
     with contextlib.closing(work(jobs)) as results:
         for job, raised, note in results:
-            reasons[job] = None if raised is None else _failure(raised, job.target)
+            reasons[job] = None if raised is None else _failure(raised, job)
             if progress is not None:
                 progress(len(reasons), len(jobs), note)
     for job in jobs:
@@ -132,11 +132,13 @@ def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, over
     return report
 
 
-def _failure(error, target):
+def _failure(error, job):
     """The reason of one image's failure in one line; raises OSError for a full disk, which ends the whole job."""
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         note = f"{error.strerror}; make room and start again, what is there already is whole and is kept"
-        raise OSError(error.errno, note, str(Path(target).parent)) from None
+        raise OSError(error.errno, note, str(job.target.parent)) from None
+    if job.source.is_symlink() and not job.source.exists():
+        return f"a link to {os.readlink(job.source)!r}, which is not there"
     if isinstance(error, MemoryError):
         return "not enough memory for an image of this size"
     if isinstance(error, OSError) and error.strerror:

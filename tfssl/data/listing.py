@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from tfssl.data.decode import check_header
 from tfssl.data.source import Source
-from tfssl.errors import SourceError
+from tfssl.errors import SourceError, counted
 from tfssl.files import printable
 
 log = logging.getLogger("tfssl")
@@ -46,7 +46,8 @@ def list_files(data, extensions, noun):
         paths = taken(found, lambda path: path.lower().endswith(extensions), data)
         if found and not paths:
             raise SourceError(
-                f"`data` holds {len(found)} files but no {' '.join(extensions)}. Received: data={short(data)}"
+                f"`data` holds {counted(len(found), 'files')} but no {' '.join(extensions)}. "
+                f"Received: data={short(data)}"
             )
     else:
         raise SourceError(
@@ -96,7 +97,7 @@ def ignored_line(kinds):
     total, shown = sum(kinds.values()), list(kinds.items())[:_SHOWN_KINDS]
     parts = [f"{ending or 'without ending'} {count}" for ending, count in shown]
     parts += [f"others {total - sum(count for _, count in shown)}"] if len(kinds) > len(shown) else []
-    return f"{total} file{'s' if total > 1 else ''} of other kinds ignored: {', '.join(parts)}"
+    return f"{counted(total, 'files')} of other kinds ignored: {', '.join(parts)}"
 
 
 def taken(found, wanted, data):

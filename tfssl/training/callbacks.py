@@ -135,10 +135,10 @@ class Recorder(keras.callbacks.Callback):
         """Act on a signal that came meanwhile, after a checkpoint."""
         if self.signals.received:
             self.save()
-            text = f"stopped at step {self.state.step} of {self.total}, saved; the same command goes on from there"
-            log.info(text)
-            if self.reporter is not None:
-                self.reporter.message(text)
+            # For the run's log file: on the terminal the command line says what ended it and what comes next.
+            log.info(
+                "stopped at step %d of %d, saved; the same command goes on from there", self.state.step, self.total
+            )
             self.signals.check()
 
     def diverged(self, what):

@@ -17,7 +17,7 @@ from tfssl.data.images import FileSource
 from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
-from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, TrainingError, reason_of
+from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, TrainingError, counted, reason_of
 from tfssl.files import OneLine, write_json, writing
 from tfssl.interrupts import Deferred
 from tfssl.options import as_path
@@ -133,10 +133,10 @@ def _train(config, out, source, steps_per_epoch, first, callbacks, reporter):
 def _tell_start(config, out, source, step, total, reporter):
     settings = config.settings
     gpus = tf.config.list_physical_devices("GPU")
-    devices = f"{settings.devices} {'GPU' if gpus else 'CPU'}{'s' if settings.devices > 1 else ''}"
+    devices = counted(settings.devices, "GPUs" if gpus else "CPUs")
     where = "the builtin ones, for a try; --data FOLDER takes yours" if settings.data == "builtin" else settings.data
     text = (
-        f"{config.method.name()}: {len(source)} {source.noun} ({where}), {devices}, "
+        f"{config.method.name()}: {counted(len(source), source.noun)} ({where}), {devices}, "
         f"steps {step} to {total} of {settings.batch_size} examples, to {out}"
     )
     log.info(text)
