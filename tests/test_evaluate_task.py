@@ -60,8 +60,10 @@ def test_each_kind_of_encoder(root, encoder_file, tmp_path, capsys, source, task
     source = encoder_file if source == "file" else source
     options = ["image_size=32", "pool=1", "seeds=1", "--out", tmp_path]
     assert call("evaluate", source, "--task", task, "--data", root / "train", "--test", root / "test", *options) == 0
-    printed = capsys.readouterr().out
+    printed, started = capsys.readouterr()
     record = read_record(tmp_path)
+    start = re.escape(f"the task {task} of {source} on {root / 'train'}: ")
+    assert re.match(rf"{start}\d+ fits; results go to {re.escape(str(tmp_path))}\n", started)
     assert record.task == task and record.about["model"] == str(source)
     assert next(record.lines()) in printed
     assert ("untrained" in record["accuracy"].baselines) == (source not in ("random:alexnet_s", "pixels"))
@@ -225,8 +227,10 @@ def test_an_error_inside_the_data_pipeline_is_one_line(root, encoder_file, capsy
 
     monkeypatch.setattr(LabeledCrop, "__call__", broken)
     assert call("evaluate", encoder_file, "--task", "knn", "--data", root, "image_size=32") == 2
-    error = capsys.readouterr().err
-    assert "the mask is of another size" in error and error.count("\n") == 1
+    start, error = capsys.readouterr().err.splitlines()
+    assert (
+        start.startswith("the task knn of") and error.startswith("tfssl: ") and "the mask is of another size" in error
+    )
 
 
 def test_docs_name_every_task():

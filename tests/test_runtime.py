@@ -52,6 +52,29 @@ def test_models_are_loaded_in_float32(settings):
         assert (settings.floatx(), settings.dtype_policy().name) == (floatx, policy)
 
 
+def test_evaluations_and_drawings_compute_in_float32(settings, tmp_path, monkeypatch):
+    """What `tfssl.evaluate` and `tfssl.api.visualize` call, also where it is called directly."""
+    seen = []
+
+    def note(*arguments, **options):
+        seen.append((settings.floatx(), settings.dtype_policy().name))
+        return {}
+
+    monkeypatch.setattr("tfssl.evaluation.tasks.knn.evaluate", note)
+    monkeypatch.setattr("tfssl.visualization.filters.filters", note)
+
+    class Own(tfssl.methods.Jigsaw):
+        evaluate = note
+
+    settings.set_floatx("float64")
+    settings.set_dtype_policy("mixed_bfloat16")
+    tfssl.evaluation.get_task("knn")(None, None)
+    Own().evaluate(None, None)
+    tfssl.api.visualize("pixels", "filters", out=tmp_path)
+    assert seen == [("float32", "float32")] * 3
+    assert (settings.floatx(), settings.dtype_policy().name) == ("float64", "mixed_bfloat16")
+
+
 CALLS = {
     "model": lambda method: method.model(),
     "dataset": lambda method: method.dataset("builtin", batch_size=2),
@@ -68,11 +91,18 @@ def test_channels_first_is_refused(settings, call):
         call(load_config("jigsaw/cpu").method)
 
 
-def test_training_and_colorizing_need_tensorflow(monkeypatch):
+def test_all_that_runs_networks_needs_tensorflow(monkeypatch):
     from tfssl.color.predict import compiled_predictor
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    for call in (lambda: tfssl.train("jigsaw/cpu", out="nowhere"), lambda: compiled_predictor(None, None)):
+    for call in (
+        lambda: tfssl.train("jigsaw/cpu", out="nowhere"),
+        lambda: compiled_predictor(None, None),
+        lambda: tfssl.evaluate("colorizer", "builtin"),
+        lambda: tfssl.evaluate("pixels", "builtin", task="knn"),
+        lambda: tfssl.api.visualize("pixels", "filters", out="nowhere"),
+        lambda: load_config("jigsaw/cpu").method.evaluate(None, "builtin"),
+    ):
         with pytest.raises(ConfigError, match=r"set KERAS_BACKEND=tensorflow .*KERAS_BACKEND=jax"):
             call()
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tfssl import methods, runtime
-from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, reason_of
+from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError
 from tfssl.evaluation import get_task, task_options
 from tfssl.evaluation.table import append_result, check_table
 from tfssl.files import check_folder
@@ -152,6 +152,7 @@ def evaluate(
         check_folder(out)
     if table is not None:
         check_table(table)
+    runtime.check_backend()
     if task is None:
         method, model = load(source)
         run = method.evaluate
@@ -167,12 +168,10 @@ def evaluate(
         options["trained"] = not is_random(source)
     if "progress" in inspect.signature(run).parameters:
         options["progress"] = progress
-    import tensorflow as tf
+    from tfssl.data.pipeline import pipeline_errors
 
-    try:
+    with pipeline_errors("be measured on"):
         record = run(model, data, out=out, **options).of(source)
-    except tf.errors.OpError as error:  # from inside the data pipeline, where the graph wraps it
-        raise SourceError(f"`data` cannot be measured on: {reason_of(error)}") from error
     if out is not None:
         record.write(out)
     if table is not None:
@@ -272,11 +271,15 @@ def visualize(
     for item in (source, *compare):
         _find_encoder(item)
     check_folder(out)
+    runtime.check_backend()
+    from tfssl.data.pipeline import pipeline_errors
+
     networks = _beside_untrained(names[0], source, seed)
     networks |= {name: load_encoder(other) for name, other in zip(names[1:], compare, strict=True)}
     given = {"seed": seed, "skipped": skipped, "progress": progress}
     options |= {name: value for name, value in given.items() if name in known}
-    return kinds.draw(kind, networks, out=out, **options)
+    with pipeline_errors("be drawn from"):
+        return kinds.draw(kind, networks, out=out, **options)
 
 
 _LISTS = (("dream", "tap"), ("distance", "photo"))

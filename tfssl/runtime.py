@@ -1,6 +1,7 @@
 """What this library needs of the process it runs in: Keras as it comes, and TensorFlow that was not forked."""
 
 import contextlib
+import functools
 import os
 import sys
 
@@ -29,6 +30,17 @@ def check() -> None:
         )
 
 
+def checked(build):
+    """``build``, run only after :func:`check`."""
+
+    @functools.wraps(build)
+    def run(*arguments, **options):
+        check()
+        return build(*arguments, **options)
+
+    return run
+
+
 def check_backend() -> None:
     """:func:`check`, and ConfigError where Keras does not compute with TensorFlow."""
     check()
@@ -55,6 +67,14 @@ def precision(policy: str = "float32"):
     finally:
         keras.config.set_floatx(before[0])
         keras.config.set_dtype_policy(before[1])
+
+
+@contextlib.contextmanager
+def measuring():
+    """:func:`check_backend`; then :func:`precision`, in which a network is run and new layers are trained on it."""
+    check_backend()
+    with precision():
+        yield
 
 
 def ignore_user_settings() -> None:

@@ -225,7 +225,8 @@ def test_progress_counts_images_then_constellations(pixels, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"baselines": ["sift"]}, "`baseline` must be one of untrained, pixels, hog. Received: baseline='sift'"),
+        ({"baselines": ["sift"]}, "`baseline` 'sift' is unknown; known: untrained, pixels, hog"),
+        ({"baselines": ["pixel"]}, "`baseline` 'pixel' is unknown; did you mean `pixels`"),
         ({"shown": 0}, "`shown` must be at least 1"),
         ({"limit": 0}, "`limit` must be at least 1"),
         ({"steps": 13}, r"`steps` must lie in \[1, 12\]"),

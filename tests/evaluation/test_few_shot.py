@@ -80,7 +80,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
     assert record.protocol["shots"] == (1, 2, 4) and record.protocol["strength"] == STRENGTH
     with open(tmp_path / "runs.csv", newline="") as file:
         table = list(csv.DictReader(file))
-    assert len(table) == len(seen) == (2 + 2 + 1) * 2 and seen[-1][:2] == (10, 10)
+    assert len(table) == len(seen) - 1 == (2 + 2 + 1) * 2 and seen[0][:2] == (0, 10) and seen[-1][:2] == (10, 10)
     own = [float(r["accuracy_1"]) for r in table if (r["encoder"], r["tap"]) == ("encoder", record.details["tap"])]
     assert record["accuracy_1"].value == pytest.approx(np.mean(own)) and record["accuracy_1"].n == len(own) == 2
     with Image.open(tmp_path / "shots.png") as picture:

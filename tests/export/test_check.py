@@ -196,7 +196,7 @@ def test_a_damaged_tflite_is_named(copy):
 def test_exit_status(copy, tmp_path, capsys):
     assert main([str(tmp_path / "nowhere")]) == 2
     assert (
-        capsys.readouterr().err.strip() == f"error: {str(tmp_path / 'nowhere')!r} is no export: it has no export.json"
+        capsys.readouterr().err.strip() == f"tfssl: {str(tmp_path / 'nowhere')!r} is no export: it has no export.json"
     )
     assert main([]) == 2
     report = json.loads((copy / "export.json").read_text())
@@ -204,6 +204,9 @@ def test_exit_status(copy, tmp_path, capsys):
     assert main([str(copy)]) == 2
     assert "is damaged: 'version'" in capsys.readouterr().err
     del report["savedmodel"], report["tflite"]
+    report["files"] = {"\x1b[2Jgone": {"bytes": 0, "sha256": ""}}
     (copy / "export.json").write_text(json.dumps(report))
     assert main([str(copy)]) == 1
-    assert "FAILED  export.json lists neither" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "FAILED  export.json lists neither" in out
+    assert r"missing: \x1b[2Jgone" in out and "\x1b" not in out

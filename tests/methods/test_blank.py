@@ -30,6 +30,20 @@ def test_a_source_without_anything_to_learn_from_is_refused(name):
     method(name).dataset(np.stack([worthless, worthless, COLOR]), batch_size=2)
 
 
+class Own(methods.Jigsaw):
+    """A user's own method: what is the same for all is so for it too."""
+
+
+@pytest.mark.parametrize("name", [*NAMES, "own"])
+def test_fewer_examples_than_a_batch_are_refused(name):
+    asked = Own() if name == "own" else method(name)
+    data = np.stack([COLOR] * 7)
+    if asked.examples_per_item > 1:  # several crops of an image, so that seven images make a batch
+        data = data[: max(1, 7 // asked.examples_per_item)]
+    with pytest.raises(SourceError, match=r"holds \d+ examples, fewer than batch_size 32; lower batch_size or"):
+        asked.dataset(data, batch_size=32)
+
+
 def test_black_images_cannot_be_whitened():
     black = np.zeros((2, 120, 120, 3), np.uint8)
     whitening = method("denoising_autoencoder", "preprocess=whiten", "color=false", "backbone=dense")

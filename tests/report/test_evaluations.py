@@ -1,10 +1,12 @@
 """Evaluations are given to the run that they measured, and how that is known is said."""
 
+import numpy as np
 import pytest
 
 from tfssl.errors import SourceError
+from tfssl.evaluation.record import method_record
 from tfssl.files import sha256
-from tfssl.report.evaluations import find_evaluations, headline
+from tfssl.report.evaluations import Evaluation, find_evaluations, headline
 from tfssl.report.runs import read_runs, verdict
 
 
@@ -95,3 +97,14 @@ def test_runs_are_no_evaluations_and_nothing_is_refused(runs, tmp_path):
 
 def test_the_fingerprint_is_that_of_the_weights_file(runs):
     assert runs[0].fingerprint == sha256(runs[0].folder / "model.keras") != runs[1].fingerprint
+
+
+def test_the_autoencoder_stands_beside_the_corrupted_image(tmp_path):
+    from tfssl.methods import DenoisingAutoencoder
+    from tfssl.methods.denoising_autoencoder.evaluate import METRICS, denoising_metrics
+
+    errors = {"noisy": [0.04], "denoised": [0.01], "clean": [0.005]}
+    metrics = denoising_metrics({name: np.array(values) for name, values in errors.items()})
+    record = method_record(DenoisingAutoencoder(), metrics, METRICS)
+    _, value, gain, beside = headline(Evaluation(tmp_path, record, "run", "", own=True))
+    assert (value.below, beside.below, beside.value) == ("mse denoised", "noisy", 0.04) and gain.text.endswith("better")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, report_skipped
+from tfssl.cli.app import DATA_HELP, app, check_choice, check_data, report_skipped, say
 from tfssl.errors import ConfigError
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
@@ -48,7 +48,7 @@ def export(
     options |= {} if data is None else {"representative": data}
     report = export_run(run, out, format=format, quantize=quantize, overwrite=overwrite, **options)
     for line in report:
-        typer.echo(line)
+        say(line)
 
 
 @app.command("check-export")
@@ -96,7 +96,7 @@ def shards(
             max_bytes=max_bytes,
             progress=progress,
         )
-    typer.echo(f"written to {out}: {shards} shards, {len(skipped)} images left out")
+    say(f"written to {out}: {shards} shards, {len(skipped)} images left out")
     report_skipped(skipped)
     if skipped:
         raise typer.Exit(1)

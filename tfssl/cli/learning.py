@@ -128,11 +128,27 @@ def evaluate(
 
     check_data(data)
     given, before = read_overrides(given_options(context, options), TEXT_OPTIONS), listing(out)
-    with CountProgress("fits" if task else "images") as progress:
+    what = f"{f'the task {task}' if task else 'its own metrics'} of {run} on {data}"
+    where = "no --out: only shown here" if out is None else f"results go to {out}"
+    with _Announced("fits" if task else "images", what, where) as progress:
         record = measure(run, data, task=task, out=out, table=table, progress=progress, **given)
     print_record(record)
     if out is not None:
         report_written(out, before)
+
+
+class _Announced(CountProgress):
+    """Says once what is measured: at the first call, for then the arguments are known to be right."""
+
+    def __init__(self, unit, what, where):
+        super().__init__(unit)
+        self._what, self._where = what, where
+
+    def __call__(self, done, total, note=""):
+        if self._what:
+            say(f"{self._what}: {total} {self.unit}; {self._where}", err=True)
+            self._what = ""
+        super().__call__(done, total, note)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """From a source to a ``tf.data.Dataset`` of batches, reproducible at every position; see :mod:`tfssl.data.examples`."""
 
+import contextlib
 import itertools
 import os
 
@@ -10,11 +11,20 @@ from tfssl.data.decode import array_to_image
 from tfssl.data.examples import Examples, Skipped
 from tfssl.data.images import ArraySource
 from tfssl.data.workers import ParallelSource
-from tfssl.errors import SourceError
+from tfssl.errors import SourceError, reason_of
 
 # A call from TensorFlow into Python costs a third of what decoding a small photograph does.
 _ITEMS_PER_CALL = 8
 _BUFFER = 1024  # examples, not images: 1024 photographs of 12 megapixels would take 37 GB
+
+
+@contextlib.contextmanager
+def pipeline_errors(what):
+    """An error from inside a pipeline, where the graph wraps it, as a SourceError of one line: what ``data`` cannot."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise SourceError(f"`data` cannot {what}: {reason_of(error)}") from error
 
 
 def batches(

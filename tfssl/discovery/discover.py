@@ -2,11 +2,12 @@
 
 from tfssl.data.images import image_source
 from tfssl.data.labeled import folder_labels
+from tfssl.data.pipeline import pipeline_errors
 from tfssl.discovery.embedding import BASELINES, baseline_descriptor, embed
 from tfssl.discovery.findings import write_findings
 from tfssl.discovery.mining import Mining, mine
 from tfssl.discovery.patch_index import Grid
-from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.errors import ConfigError, ModelError, SourceError, suggest
 from tfssl.options import as_path
 
 
@@ -48,7 +49,7 @@ def discover(
         raise ModelError(f"the model is a {method.name()} model; discovery needs one of context_prediction")
     for name in baselines:
         if name not in BASELINES:
-            raise ConfigError(f"`baseline` must be one of {', '.join(BASELINES)}. Received: baseline={name!r}")
+            raise ConfigError(f"`baseline` {name!r} is unknown; {suggest(name, BASELINES)}")
     for name, value in (("shown", shown), ("limit", limit)):
         if value is not None and value < 1:
             raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
@@ -56,13 +57,17 @@ def discover(
     source, mining = image_source(data), mining or Mining()
     grid = Grid(method.patch_size, steps, tuple(scales), method.area)
     labels = folder_labels(source)
-    found = {"": mine(source, embed(method, model), grid, mining, limit=limit, progress=progress)}
+
+    def searched(descriptor):
+        with pipeline_errors("be searched"):
+            return mine(source, descriptor, grid, mining, limit=limit, progress=progress)
+
+    found = {"": searched(embed(method, model))}
     if not found[""].clusters:
         raise SourceError(
             f"no constellation was verified in {mining.set_size} images (the best in {found[''].scores[0]}); give "
             f"more images, more `constellations` or a smaller `set_size`"
         )
     for name in baselines:
-        descriptor = baseline_descriptor(name, method, mining.seed)
-        found[name] = mine(source, descriptor, grid, mining, limit=limit, progress=progress)
+        found[name] = searched(baseline_descriptor(name, method, mining.seed))
     return write_findings(out, source, labels, found, grid, mining, shown)

@@ -20,7 +20,8 @@ def embed(method, model):
     ``keras.Model`` of patches in [0, 1].
     """
     embedder = method.embedder(model)
-    run = tf.function(lambda patches: embedder(patches, training=False), reduce_retracing=True)
+    patches = tf.TensorSpec((None, method.patch_size, method.patch_size, 3))
+    run = tf.function(lambda patches: embedder(patches, training=False)).get_concrete_function(patches)
 
     def vectors(patches):
         parts = [patches[first : first + _AT_ONCE] for first in range(0, len(patches), _AT_ONCE)]

@@ -32,7 +32,7 @@ Args:
     pretext_weight: of the pretext task's loss (lambda), with strategy ``"joint"``.
     pretext_data: of :func:`tfssl.evaluate`: images that the pretext task goes on with; ``"joint"`` needs them.
     out: folder for ``metrics.json``, ``runs.csv``, and the pictures and tables of the task; None writes nothing.
-    progress: called with (units of work done, in all, what).
+    progress: called with (units of work done, in all, what), at first with none done, once the arguments are checked.
 
 Raises:
     SourceError: if ``data`` is not what the task needs.
@@ -45,6 +45,7 @@ import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
+from tfssl import runtime
 from tfssl.errors import ConfigError, suggest
 from tfssl.options import declared, meanings
 
@@ -61,7 +62,7 @@ def task_names() -> list[str]:
 
 def get_task(name: str) -> Callable:
     """The ``evaluate`` function of a task; a ConfigError names the nearest task if there is none of that name."""
-    return importlib.import_module(_module(name)).evaluate
+    return runtime.measuring()(importlib.import_module(_module(name)).evaluate)
 
 
 def task_options(name: str) -> dict[str, object]:

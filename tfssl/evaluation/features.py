@@ -191,7 +191,7 @@ class _Pooled:
             pooled = {name: pool_to_grid(tf.reshape(maps[name], (-1, *sizes[name])), cells[name]) for name in sizes}
             return {name: tf.reshape(x, (-1, np.prod(x.shape[1:]))) for name, x in pooled.items()}
 
-        self._compute = compute
+        self._compute = compute.get_concrete_function()
 
     def features(self, batches, folder=None):
         paths = {name: None if folder is None else Path(folder) / f"{name}.npy" for name in self._sizes}

@@ -171,6 +171,8 @@ def score_windows(model, source, size, *, crops, skipped):
     def predict(rgb):
         return model(tf.cast(rgb, tf.float32) / 255.0, training=False)
 
+    predict = predict.get_concrete_function()
+
     def scores(window, seed=0):
         dataset = batches(source, window, 32, training=False, seed=seed, skipped=skipped)
         found = [(predict(rgb).numpy(), presence.numpy()) for rgb, presence in dataset]

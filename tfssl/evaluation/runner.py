@@ -62,10 +62,12 @@ class Run:
 
 
 class Progress:
-    """Counts units of work, and calls ``report`` with (done, ``total``, what) if there is one."""
+    """Counts units of work, and calls ``report`` with (done, ``total``, what) if there is one, for the first time at
+    once: tasks make it when their arguments are checked."""
 
     def __init__(self, report, total):
         self._report, self._total, self._done = report, total, 0
+        self._tell(0, "")
 
     def add(self, what, count=1):
         self._done += count

@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from tfssl.errors import ModelError, TfsslError, suggest
+from tfssl.files import printable, sha256
 from tfssl.options import as_path
 
 OPERATORS = "operators"
@@ -83,8 +84,6 @@ def _attempt(name, step):
 
 
 def _check_files(folder, report):
-    from tfssl.files import sha256
-
     files = report["files"]
     missing = [name for name in files if not (folder / name).is_file()]
     changed = [name for name in files if name not in missing and sha256(folder / name) != files[name]["sha256"]]
@@ -304,12 +303,12 @@ def main(arguments=None):
     try:
         findings = check_export(arguments[0])
     except TfsslError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"tfssl: {printable(error)}", file=sys.stderr)
         return 2
     for finding in findings:
-        print(finding)
+        print(printable(finding))
     failed = sum(not finding.passed for finding in findings)
-    print(f"{arguments[0]}: {len(findings) - failed} checks passed, {failed} failed")
+    print(f"{printable(arguments[0])}: {len(findings) - failed} checks passed, {failed} failed")
     return 1 if failed else 0
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import functools
 import importlib
 import inspect
 import re
@@ -99,7 +98,9 @@ class Method(pydantic.BaseModel):
     def __pydantic_init_subclass__(cls, **options: Any):
         super().__pydantic_init_subclass__(**options)
         if "model" in vars(cls):  # every method's, those of users too
-            cls.model = _checked(cls.model)  # type: ignore[method-assign]
+            cls.model = runtime.checked(cls.model)  # type: ignore[method-assign]
+        if "evaluate" in vars(cls):
+            cls.evaluate = runtime.measuring()(cls.evaluate)  # type: ignore[method-assign]
 
     # Data
 
@@ -298,15 +299,6 @@ class Method(pydantic.BaseModel):
         if not cls.__module__.startswith("tfssl.methods."):
             return f"{cls.__module__}:{cls.__name__}"
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
-
-
-def _checked(build):
-    @functools.wraps(build)
-    def checked(*arguments, **options):
-        runtime.check()
-        return build(*arguments, **options)
-
-    return checked
 
 
 def _check_area(area):

@@ -70,6 +70,7 @@ def write_report(runs, out, *, evaluations=(), visualizations=(), data=None):
 
 def _draw(runs, data, folder, problems):
     """Images of the pretext tasks of all finished runs, ``{name: file}``."""
+    from tfssl.data.pipeline import pipeline_errors
     from tfssl.data.source import check_source
     from tfssl.training.runs import load_run
 
@@ -80,7 +81,8 @@ def _draw(runs, data, folder, problems):
         file = folder / f"{number}.png"
         try:
             method, model = load_run(run.folder)
-            method.sample_sheet(model, data, file)
+            with pipeline_errors("be drawn from"):
+                method.sample_sheet(model, data, file)
         except (TfsslError, ValueError, OSError) as error:  # the page shows the runs that are whole
             problems.append(f"No image of {run.name} was drawn: {' '.join(str(error).split())}")
         else:

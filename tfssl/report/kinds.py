@@ -2,6 +2,7 @@
 
 import importlib
 
+from tfssl import runtime
 from tfssl.errors import ConfigError, ModelError, suggest
 from tfssl.options import declared
 
@@ -23,7 +24,8 @@ def draw(kind: str, networks, **options):
         modality = getattr(network, "modality", "image")
         if modality != "image":
             raise ModelError(f"{name} is an encoder of modality {modality!r}; {kind} needs one of images")
-    return getattr(importlib.import_module(_module(kind)), kind)(networks, **options)
+    with runtime.measuring():
+        return getattr(importlib.import_module(_module(kind)), kind)(networks, **options)
 
 
 def kind_options(kind: str) -> dict[str, object]:

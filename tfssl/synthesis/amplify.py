@@ -26,7 +26,7 @@ class Amplifier:
                 objective = 0.5 * tf.reduce_sum(tf.square(answer(network, tap, image[None])))
             return objective, tape.gradient(objective, image)
 
-        self._compute = compute
+        self._compute = compute.get_concrete_function()
 
     def objective(self, image):
         """``1/2 ||phi(image)||^2`` over all cells and units alike, a float."""

@@ -90,10 +90,11 @@ def train_head(
     optimizer = keras.optimizers.SGD(schedule, momentum=momentum)
     optimizer.build(variables)
 
-    def step(inputs, targets, others):
+    @tf.function
+    def step(inputs, targets, *others):
         with tf.GradientTape() as tape:
             value = total = loss(targets, model(inputs, training=True))
-            if others is not None:
+            if others:
                 predicted = pretext.model(others[0], training=True)
                 total = value + weight * pretext.model.compute_loss(*others, predicted, training=True)
         gradients = tape.gradient(total, [v.value for v in variables])
@@ -102,11 +103,13 @@ def train_head(
         optimizer.apply_gradients(_caffe_steps(pairs, weight_decay, clip_norm, bias_learning_rate_scale))
         return value
 
-    compiled = tf.function(step, reduce_retracing=True)
+    # Traced once, for batches of any size; a function that TensorFlow traces at the call would warn after a few runs.
+    specs = () if pretext is None else pretext.batches.element_spec
+    step = step.get_concrete_function(*batches.element_spec, *specs)
     others = iter(pretext.batches) if pretext is not None else None
     losses = []
     for number, (inputs, targets) in zip(range(1, steps + 1), batches, strict=False):
-        value = compiled(inputs, targets, next(others) if others is not None else None)
+        value = step(inputs, targets, *(next(others) if others is not None else ()))
         if number % _REPORT_EVERY == 0 or number == steps:
             losses.append(float(value))
             if not np.isfinite(losses[-1]):

@@ -99,7 +99,7 @@ def map_function(network, tap):
     def compute(images):
         return answer(network, tap, tf.cast(images, tf.float32) / 255.0)
 
-    return compute
+    return compute.get_concrete_function()
 
 
 def batches(images):

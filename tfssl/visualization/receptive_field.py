@@ -239,7 +239,7 @@ class FieldProbe:
         def activation(images, where):
             return answer(network, tap, tf.cast(images, tf.float32) / 255.0)[:, where[0], where[1], where[2]]
 
-        self._activation = activation
+        self._activation = activation.get_concrete_function()
 
     def measure(self, unit, images, cells):
         """The :class:`EmpiricalField` of a unit from its top images, uint8 (K, S, S, 3).

@@ -224,6 +224,7 @@ def measure(task, model, stride, skipped):
         scores = model(tf.cast(rgb, tf.float32) / 255.0, training=False)
         return task.answer(full_size(scores, tf.shape(rgb)[1], tf.shape(rgb)[2]))[0]
 
+    predict = predict.get_concrete_function()
     tally, answers = task.tally(), {}
     wanted = spread(len(task.test), SHOWN)
     for index, example in readable(task.test, skipped):

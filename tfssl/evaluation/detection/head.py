@@ -85,7 +85,7 @@ def answer_function(model, channels):
         outputs = model([x, regions], training=False)
         return tf.nn.softmax(outputs["scores"])[0], outputs["offsets"][0]
 
-    return answer
+    return answer.get_concrete_function()
 
 
 def detections(regions, probabilities, offsets, statistics, size, *, nms=0.3):

@@ -177,7 +177,7 @@ def _join(x, skip, filters, name):
 
 
 def _lite_trunk(x):
-    """EfficientNet-Lite0 and a light decoder, 4.4 million parameters in all, for CPUs and phones.
+    """EfficientNet-Lite0 and a light decoder, 4,456,953 parameters in all, for CPUs and phones.
 
     The trunk knows objects if it starts from ImageNet's classes. The scene vector joins at the coarsest map, as in
     :func:`_small_trunk`; bottlenecks of the trunk bring edges back at 1/16, 1/8 and 1/4.
