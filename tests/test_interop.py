@@ -1,10 +1,12 @@
 """Layers and networks of Keras, keras-cv and keras-hub, used as they are."""
 
 import importlib.util
+from contextlib import nullcontext
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import tfssl
@@ -45,6 +47,26 @@ def test_layers_augment_the_source_by_position_alone(spec, images):
     ]
     assert all(np.array_equal(*pair) and pair[0].dtype == np.uint8 for pair in zip(there, back, strict=True))
     assert any(not np.array_equal(*pair) for pair in zip(there, images, strict=True))
+
+
+@pytest.mark.parametrize("way", ["mixed precision", "compiled by XLA", "two devices"])
+def test_a_user_script_trains_in_the_ways_of_keras(way, images):
+    """`model.fit` of a model that is built under a dtype policy or a strategy, or asked to be compiled."""
+    method = tfssl.methods.SplitBrain(backbone="small", crop_size=32, resize=32, fc=8)
+    scope = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope() if way == "two devices" else nullcontext()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if way == "mixed precision" else before)
+    try:
+        with scope:
+            model = method.model(keras.optimizers.Adam(1e-3))
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.jit_compile = way == "compiled by XLA"
+    batch = next(iter(method.dataset(images, batch_size=4)))
+    data = tf.data.Dataset.from_tensors(batch).repeat(4)
+    losses = [model.fit(data, verbose=0).history["loss"][0] for _ in range(2)]
+    assert losses[1] < losses[0]
+    assert (way == "mixed precision") == ("bfloat16" in {layer.compute_dtype for layer in model._flatten_layers()})
 
 
 RESNET = {
