@@ -1,5 +1,8 @@
 """What an encoder says of itself, and that it says it after everything Keras does to models."""
 
+import functools
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -96,7 +99,8 @@ def encoders():
         method = load_config(f"{name}/cpu").method
         yield name, lambda method=method: method.encoder(method.model(keras.optimizers.SGD(0.1)))
     for name in BACKBONES:
-        yield name, lambda name=name: build(name, input_shape=(None, None, 3), value_range=(0, 1), fc=False)
+        options = {"fc": False} if "fc" in inspect.signature(BACKBONES[name]).parameters else {}
+        yield name, functools.partial(build, name, input_shape=(None, None, 3), value_range=(0, 1), **options)
     yield "random", lambda: tfssl.load_encoder("random:alexnet_s")
     yield "pixels", lambda: tfssl.load_encoder("pixels")
 

@@ -149,7 +149,7 @@ def test_progress_counts_units_and_trainings():
     step = work.steps("encoder", 5)
     step(3, 5, "loss 1.0")
     work.steps("untrained", 5)(5, 5)
-    assert seen == [(2, 12, "images"), (5, 12, "encoder loss 1.0"), (12, 12, "untrained")]
+    assert seen == [(0, 12, ""), (2, 12, "images"), (5, 12, "encoder loss 1.0"), (12, 12, "untrained")]
     Progress(None, 1).add("nobody asks")
 
 

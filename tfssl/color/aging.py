@@ -8,6 +8,7 @@ import io
 import numpy as np
 from PIL import Image, ImageFilter
 
+from tfssl.data.decode import open_image
 from tfssl.ops.bytes_lab import lightness
 
 GRAIN = 0.06
@@ -108,7 +109,8 @@ def _blur(light, sigma):
 def _jpeg(light, quality):
     stream = io.BytesIO()
     Image.fromarray(_bytes(light)).save(stream, "JPEG", quality=quality)
-    return np.asarray(Image.open(stream), np.float32) / 255
+    with open_image(stream) as image:
+        return np.asarray(image, np.float32) / 255
 
 
 def _bytes(light):
