@@ -39,8 +39,8 @@ TRAINING_ARCHIVES = (
     "caltech101_96.tar",
     "bsds500_25.tar",
 )
-FIRST_KEPT_OUT = "photos_128_keepout_500.txt"  # beside the archives: most of them are landscapes, animals, flowers
-HELD_OUT = ("first", "varied", "imagenet")
+NATURE_KEPT_OUT = "photos_128_keepout_500.txt"  # beside the archives: most of them are landscapes, animals, flowers
+HELD_OUT = ("nature", "varied", "imagenet")
 VARIED, IMAGENET = 400, 300  # kept out of photos_128_c, and of imagenet_sample_256
 GROUPS = {
     "nature": ("mountain", "forest", "coast", "glacier", "snow", "weather"),
@@ -70,9 +70,9 @@ LICENSE = (
 
 
 def prepare(shared, work):
-    """Unpack the archives into ``work/train`` and ``work/heldout/{first,varied,imagenet}``.
+    """Unpack the archives into ``work/train`` and ``work/heldout/{nature,varied,imagenet}``.
 
-    ``first`` are the 500 of the published list, ``varied`` 400 of photos_128_c in proportion to its themes,
+    ``nature`` are the 500 of the published list, ``varied`` 400 of photos_128_c in proportion to its themes,
     ``imagenet`` 300 of imagenet_sample_256; the latter are those whose names have the smallest sha256. The test half of
     caltech101_96 is left out of training because the feature probes are measured on it; masks are no photographs.
     """
@@ -88,7 +88,7 @@ def prepare(shared, work):
             archive.extractall(train, members, filter="data")
             names[archive_name] = [m.name for m in members]
     kept_out = {
-        "first": (shared / FIRST_KEPT_OUT).read_text().split(),
+        "nature": (shared / NATURE_KEPT_OUT).read_text().split(),
         "varied": stratified(names["photos_128_c.tar"], VARIED),
         "imagenet": by_hash(names["imagenet_sample_256.tar"])[:IMAGENET],
     }

@@ -43,7 +43,7 @@ def shared(tmp_path, monkeypatch):
                 info = tarfile.TarInfo(file)
                 info.size = len(stream.getvalue())
                 archive.addfile(info, io.BytesIO(stream.getvalue()))
-    (tmp_path / build_colorizer.FIRST_KEPT_OUT).write_text("photos_128/coast/a3.jpg\nphotos_128/coast/a7.jpg\n")
+    (tmp_path / build_colorizer.NATURE_KEPT_OUT).write_text("photos_128/coast/a3.jpg\nphotos_128/coast/a7.jpg\n")
     monkeypatch.setattr(build_colorizer, "TRAINING_ARCHIVES", tuple(members))
     monkeypatch.setattr(build_colorizer, "VARIED", 4)
     monkeypatch.setattr(build_colorizer, "IMAGENET", 2)
@@ -53,8 +53,8 @@ def shared(tmp_path, monkeypatch):
 def test_kept_out_photographs_are_in_no_training_folder(shared, tmp_path):
     train, heldout = prepare(shared, tmp_path / "work")
     kept = {name: {p.name for p in (heldout / name).rglob("*.jpg")} for name in build_colorizer.HELD_OUT}
-    assert kept["first"] == {"a3.jpg", "a7.jpg"}
-    assert {name: len(files) for name, files in kept.items()} == {"first": 2, "varied": 4, "imagenet": 2}
+    assert kept["nature"] == {"a3.jpg", "a7.jpg"}
+    assert {name: len(files) for name, files in kept.items()} == {"nature": 2, "varied": 4, "imagenet": 2}
     trained = {p.name.removeprefix("again_") for p in train.rglob("*.jpg")}
     assert not trained & set.union(*kept.values())
     assert "2.jpg" not in trained

@@ -70,12 +70,12 @@ def test_colorizer_table_stands_beside_gray(checkout):
     folder.mkdir(parents=True)
     metrics = {"temperature": 0.5, "images": 500, "pixels": 12345, "bins": 99}
     metrics |= {prefix + key: 0.5 for _, key, _ in _QUALITY for prefix in ("", "gray_")}
-    manifest = {"metrics": {"first": metrics | {"auc_raw": 0.8975}, "varied": metrics | {"images": 200}}}
+    manifest = {"metrics": {"nature": metrics | {"auc_raw": 0.8975}, "varied": metrics | {"images": 200}}}
     (folder / "MANIFEST.json").write_text(json.dumps(manifest))
     text = fill("<!-- table:colorizer -->\n<!-- end -->", checkout)
-    assert "| Gray, first | Ours, first | Gray, varied | Ours, varied |" in text
+    assert "| Gray, nature | Ours, nature | Gray, varied | Ours, varied |" in text
     assert "| AuC, raw (%) | 50 | 89.8 | 50 | 50 |" in text
-    assert "T = 0.5; first: 500 photographs, 12,345 pixels in 99 bins; varied: 200 photographs" in text
+    assert "T = 0.5; nature: 500 photographs, 12,345 pixels in 99 bins; varied: 200 photographs" in text
 
 
 def test_numbers_are_aligned_right():
