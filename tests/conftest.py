@@ -1,6 +1,7 @@
 """Set-up of all tests: quiet TensorFlow, two logical CPU devices, the shared data, slow tests on request."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers that each start a thread for every core get in each other's way.
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in background jobs; tests send it, children inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import tensorflow as tf
 

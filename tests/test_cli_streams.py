@@ -80,7 +80,6 @@ def lose_in_bare_except():
 def terminate():
     signal.raise_signal(signal.SIGTERM)
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 tfssl.cli.app.__class__.__call__ = lambda app, args, **options: globals()[sys.argv[1]]()
 tfssl.cli.main(sys.argv[2:])
 """
