@@ -161,7 +161,7 @@ def test_wheel_states_name_license_and_command(wheel):
     assert f"\nVersion: {tfssl.__version__}\n" in metadata
     assert re.search(r"^License(-Expression)?: Apache-2.0$", metadata, re.MULTILINE)
     assert any(name.startswith(f"{info}/") and name.endswith("LICENSE") for name in archive.namelist())
-    assert "tfssl = tfssl.cli:main" in archive.read(f"{info}/entry_points.txt").decode()
+    assert "tfssl = tfssl.__main__:main" in archive.read(f"{info}/entry_points.txt").decode()
 
 
 def test_installed_wheel_works_outside_the_checkout(wheel, tmp_path):

@@ -42,6 +42,7 @@ CROSS = {"ab": "classification", "lightness": "regression"}
 TAKES = [
     (color.Lab, lambda: color.Lab(), ["B H W 3"]),
     (color.Lightness, lambda: color.Lightness(), ["B H W 3"]),
+    (color.StretchLightness, lambda: color.StretchLightness(), ["B H W 1"]),
     (color.Whitening, lambda: color.Whitening(), ["B H W 1"]),
     (convolution.GroupedConv2D, lambda: built(convolution.GroupedConv2D(6, 3, groups=2), 4), ["B H W 4"]),
     (convolution.DilatedStack, lambda: built(convolution.DilatedStack(2), 4), ["B H W 4"]),
@@ -101,6 +102,7 @@ TAKES = [
     (permutations.permutation_statistics, lambda: permutations.permutation_statistics, ["int N n"]),
     (whitening.whiten, lambda: whitening.whiten, ["B H W 1"]),
     (metrics.ab_error, lambda: metrics.ab_error, ["... 2", "... 2"]),
+    (metrics.neutral_chroma, lambda: metrics.neutral_chroma, ["... 3", "... 2"]),
     (metrics.mse, lambda: metrics.mse, ["H W 3", "H W 3"]),
     (metrics.ssim, lambda: metrics.ssim, ["byte H W 3", "byte H W 3"]),
     (metrics.colorfulness, lambda: metrics.colorfulness, ["H W 3"]),

@@ -73,6 +73,7 @@ def neutral_chroma(lab, predicted):
         float64 (2, 4): for each band of :data:`LIGHTNESS_BANDS` the sum of ``sqrt(a'^2 + b'^2)`` over the pixels whose
         true chroma is below :data:`NEUTRAL_CHROMA`, and their number. A gray image has sums of 0.
     """
+    check_shapes(lab=(lab, "... 3"), predicted=(predicted, "... 2"))
     lab = np.asarray(lab, np.float64)
     neutral = np.hypot(lab[..., 1], lab[..., 2]) < NEUTRAL_CHROMA
     band = np.digitize(lab[..., 0][neutral], LIGHTNESS_BANDS[1:-1])

@@ -44,6 +44,8 @@ class StretchLightness(Layer):
     Input: float (B, H, W, 1), L in [0, 100], at least 4x4 pixels. Output: the same shape.
     """
 
+    takes = (("inputs", "B H W 1"),)
+
     def __init__(self, least=25.0, **kwargs):
         super().__init__(**kwargs)
         if not 0 < least <= 100:
