@@ -60,7 +60,10 @@ def compiled_predictor(method, model):
     runtime.check_backend()
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32), tf.TensorSpec((), tf.float32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32), tf.TensorSpec((), tf.float32)],
+        autograph=False,
+    )
     def run(lightness, temperature):
         with runtime.precision():  # traced when it is first called
             return predict_cells(method, model, lightness, temperature)
@@ -151,7 +154,7 @@ def _decoder(method, model, temperatures):
     # One temperature for each row of a batch: logits (1, h, w, 313) / T (n, 1, 1, 1) decode to n fields at once.
     column = tf.reshape(tf.constant(temperatures, tf.float32), (-1, 1, 1, 1))
 
-    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 1), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 1), tf.float32)], autograph=False)
     def run(lightness):
         return predict_cells(method, model, lightness, column)
 
