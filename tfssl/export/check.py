@@ -172,16 +172,18 @@ def check_signatures(version, rebuilt):
 
     method, model = rebuilt()
     endpoints = method.serving(model)
-    endpoints = {**endpoints, "serving_default": next(iter(endpoints.values()))}
+    calls = {name: endpoint.samples(sample_images(SAMPLE_SIZE, IMAGES), None) for name, endpoint in endpoints.items()}
+    wanted = {name: endpoint.answers(calls[name]) for name, endpoint in endpoints.items()}
+    aliases = {**{name: name for name in endpoints}, "serving_default": next(iter(endpoints))}
     with GraphModel(version) as served:
-        missing = sorted(set(endpoints) - set(served.signatures))
+        missing = sorted(set(aliases) - set(served.signatures))
         if missing:
             raise ModelError(f"the SavedModel has no signature {', '.join(missing)}")
-        for name, endpoint in endpoints.items():
+        for name, alias in aliases.items():
+            endpoint = endpoints[alias]
             served.check_inputs(name, endpoint.signature)
-            calls = endpoint.samples(sample_images(SAMPLE_SIZE, IMAGES), None)
-            answers = endpoint.answers(calls, lambda name=name, **call: served.run(name, call))
-            found = endpoint.deviations(calls, endpoint.answers(calls), answers)
+            answers = endpoint.answers(calls[alias], lambda name=name, **call: served.run(name, call))
+            found = endpoint.deviations(calls[alias], wanted[alias], answers)
             endpoint.judge(found, "float32", f"{name}: ")  # stored and rebuilt weights are the same
             yield f"{name} runs in graph mode; {_agreement(endpoint, found)}"
 
