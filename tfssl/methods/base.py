@@ -85,6 +85,8 @@ class Method(pydantic.BaseModel):
     """Under which an export is served, and of its files; None is :meth:`name`."""
     prepares_in_graph: ClassVar[bool] = True
     """Whether :meth:`prepare` is a function of tensors, or of NumPy arrays, called where the files are read."""
+    output_layers: ClassVar[tuple[str, ...]] = ()
+    """Layers that start anew where ``weights`` are of a run that predicts something else."""
 
     _statistics: dict = pydantic.PrivateAttr(default_factory=dict)
 

@@ -25,7 +25,8 @@ class Colorization(Method):
             ``"small"`` (3.2 million, for CPUs and phones) or ``"efficientnet_lite0"`` (4.4 million, likewise; with
             the run's ``weights: imagenet`` it starts from a classifier of ImageNet, which is supervised).
         objective: ``"rebalanced"`` (the full method), ``"classification"`` (no rebalancing) or ``"regression"``
-            (L2 on ab).
+            (L2 on ab; the run's ``weights: RUN`` of a classification start all but its last layer, the paper's "L2,
+            ft").
         resize: images are scaled so that their shorter side has this many pixels (paper: 256); None keeps their size.
         crop_size: of the training crops in pixels, a multiple of the network's stride (paper: 176).
         crop_area: (smallest, largest) fraction of the image a training crop covers, then scaled to crop_size;
@@ -53,6 +54,7 @@ class Colorization(Method):
     inputs: ClassVar[str] = "color photographs"
     export_name: ClassVar[str | None] = "colorizer"
     prepares_in_graph: ClassVar[bool] = False
+    output_layers: ClassVar[tuple[str, ...]] = ("scores", "fc8")
 
     backbone: Annotated[Any, Backbone("paper", "alexnet", "small", "efficientnet_lite0")] = "paper"
     objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
