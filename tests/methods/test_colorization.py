@@ -309,11 +309,11 @@ def test_regression_starts_from_a_classification_but_for_its_last_layer(tmp_path
     ours = Colorization(backbone="small", resize=40, crop_size=32, objective="regression")
     classes, colors = ours.model_copy(update={"objective": "classification"}).model(), ours.model()
     classes.save(tmp_path / "classes.keras")
-    before = {v.path: np.asarray(v) for v in colors.weights}
+    before = {v.path: v.numpy() for v in colors.weights}
     with pytest.raises(ModelError, match="scores/kernel"):
         load_weights(colors, tmp_path / "classes.keras")
     load_weights(colors, tmp_path / "classes.keras", ours.output_layers)
-    wanted = {v.path: np.asarray(v) for v in classes.weights}
+    wanted = {v.path: v.numpy() for v in classes.weights}
     for variable in colors.weights:
         kept = variable.path.startswith("scores/")
         np.testing.assert_array_equal(

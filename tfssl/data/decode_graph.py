@@ -31,7 +31,7 @@ def decode_rgb(data, max_megapixels):
 
 @functools.cache
 def _decoder(max_megapixels):
-    """:func:`decode_rgb` as a function of its own: its thousands of operators are traced once, not for each endpoint."""
+    """:func:`decode_rgb` as a function of its own: its thousands of operators are traced once for all endpoints."""
     decode = functools.partial(_decode_checked, max_megapixels=max_megapixels)
     return tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 
