@@ -34,7 +34,7 @@ ALLOWED = {
     "transfer": {"ops", "layers", "losses", "backbones", "data"},
     "evaluation": {"ops", "layers", "data", "transfer", "visualization"},  # it draws what it measures
     "visualization": {"ops", "layers", "data"},
-    "color": {"ops", "layers", "data", "visualization"},
+    "color": {"ops", "layers", "data", "endpoint", "visualization"},
     "discovery": {"ops", "layers", "data", "visualization"},
     "synthesis": {"ops", "layers", "data", "visualization"},
     "endpoint": {"data"},  # sample inputs are made of the builtin photographs

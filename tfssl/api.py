@@ -301,9 +301,9 @@ def _predictor(source, state):
     from tfssl.color.predict import compiled_predictor
 
     method, model = load(source)
-    if method.name() != "colorization":
+    if not method.colorizes:
         raise ModelError(f"model {str(source)!r} is a {method.name()} model; colorizing needs a colorization model")
-    return method, compiled_predictor(method, model)
+    return method, compiled_predictor(method, method.served(model))
 
 
 def colorize(

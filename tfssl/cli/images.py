@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfssl import methods
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
 from tfssl.data.listing import ignored_line
 from tfssl.errors import counted
@@ -34,7 +35,7 @@ def colorize(
     Example: tfssl colorize photos/ --out color/
     """
     check_temperature(temperature, "--temperature")
-    check_inputs(inputs, out, format, model, "colorization")
+    check_inputs(inputs, out, format, model, *(name for name in methods.names() if methods.get(name).colorizes))
 
     from tfssl.api import load
     from tfssl.color.colorize import colorize_paths
@@ -48,7 +49,7 @@ def colorize(
         report = colorize_paths(
             inputs,
             out,
-            compiled_predictor(method, network),
+            compiled_predictor(method, method.served(network)),
             image_size=method.image_size,
             stride=method.output_stride,
             temperature=temperature,

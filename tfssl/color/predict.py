@@ -1,6 +1,7 @@
 """From lightness to ab with a trained network: on tensors, on arrays, and on whole photographs.
 
-``method`` is what says ``image_size``, ``input_multiple``, ``output_stride``, ``objective`` and ``temperature``.
+``method`` is what says ``image_size``, ``input_multiple``, ``output_stride`` and ``temperature``, with the functions
+``served`` and ``decode``, see :class:`~tfssl.methods.Colorization`.
 """
 
 import numpy as np
@@ -10,7 +11,6 @@ from PIL import Image
 from tfssl import runtime
 from tfssl.errors import ModelError
 from tfssl.layers.resizing import upsample
-from tfssl.ops.ab_bins import annealed_mean
 
 MAX_ASPECT = 4
 """The network sees at most this many times ``image_size`` pixels along the longer side of an image."""
@@ -31,11 +31,10 @@ def predict_cells(method, model, lightness, temperature=None):
     lightness = ops.convert_to_tensor(lightness)
     height, width = ops.shape(lightness)[1], ops.shape(lightness)[2]
     multiple, stride = method.input_multiple, method.output_stride
-    output = model(_extend(lightness, -height % multiple, -width % multiple), training=False)
-    output = output[:, : (height + stride - 1) // stride, : (width + stride - 1) // stride]
-    if method.objective == "regression":
-        return ops.cast(output, "float32")
-    return annealed_mean(output, method.temperature if temperature is None else temperature)
+    lightness = _extend(lightness, -height % multiple, -width % multiple)
+    output = model(lightness, training=False)
+    ab = method.decode(output, lightness, method.temperature if temperature is None else temperature)
+    return ab[:, : (height + stride - 1) // stride, : (width + stride - 1) // stride]
 
 
 def predict_ab(method, model, lightness, temperature=None):
@@ -80,14 +79,14 @@ class Colorizer:
     """A model as a function of :class:`~tfssl.color.photographs.Photograph`, at one temperature or several.
 
     Args:
-        method, model: a colorizer and its network.
+        method, model: a colorizer and its network, as it was trained or as it is served.
         prefixes: ``{prefix of the names of its metrics: T, or None for the method's}``; all T decode the same logits.
     """
 
     def __init__(self, method, model, prefixes):
         self.method = method
         self.prefixes = list(prefixes)
-        self._predict = _decoder(method, model, list(prefixes.values()))
+        self._predict = _decoder(method, method.served(model), list(prefixes.values()))
 
     def __call__(self, photograph):
         """Predicted ab at each pixel, ``{prefix: (H, W, 2)}``."""

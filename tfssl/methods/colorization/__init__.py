@@ -53,6 +53,7 @@ class Colorization(Method):
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
     inputs: ClassVar[str] = "color photographs"
     export_name: ClassVar[str | None] = "colorizer"
+    colorizes: ClassVar[bool] = True
     prepares_in_graph: ClassVar[bool] = False
     output_layers: ClassVar[tuple[str, ...]] = ("scores", "fc8")
 
@@ -186,11 +187,21 @@ class Colorization(Method):
         options = {"temperature": temperature, "limit": limit, "compare": compare, "progress": progress}
         return evaluate(self, model, data, out=out, **options)
 
+    def decode(self, output, lightness, temperature):
+        """Colors of the network's output: ab, float32 (B, h, w, 2), of scores (B, h, w, 313) or of ab themselves."""
+        from keras import ops
+
+        from tfssl.ops.ab_bins import annealed_mean
+
+        if self.objective == "regression":
+            return ops.cast(output, "float32")
+        return annealed_mean(output, temperature)
+
     def served(self, model):
         """The whole network: coloring is what is served."""
         return model
 
     def serving(self, network):
-        from tfssl.methods.colorization.serving import endpoints
+        from tfssl.color.serving import endpoints
 
         return endpoints(self, network)
