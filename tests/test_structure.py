@@ -37,6 +37,7 @@ ALLOWED = {
     "color": {"ops", "layers", "data", "endpoint", "visualization"},
     "discovery": {"ops", "layers", "data", "visualization"},
     "synthesis": {"ops", "layers", "data", "visualization"},
+    "realism": {"ops", "data", "visualization", "color"},
     "endpoint": {"data"},  # sample inputs are made of the builtin photographs
     "methods.base": {"backbones", "data", "endpoint"},
     "methods.*": {

@@ -108,10 +108,11 @@ def _common(
 def check_data(data, name="--data", fix=""):
     """Refuse data that is not there, before TensorFlow starts; ``fix`` ends the message."""
     if data not in (None, "builtin") and not data.startswith("tfds:"):
-        _check_files(data, name, fix)
+        check_files(data, name, fix)
 
 
-def _check_files(text, name, fix=""):
+def check_files(text, name, fix=""):
+    """Refuse a path or glob of files that are not there."""
     path = os.path.expanduser(text)
     if not os.path.exists(path) and next(glob.iglob(path, recursive=True), None) is None:
         raise SourceError(f"`{name}` is no folder, file or matching glob. Received: {name}={text!r}{fix}")
@@ -127,7 +128,7 @@ def check_inputs(inputs, out, format, model, *wanted):
     """Refuse what cannot be read, written, or is another method's model, before TensorFlow starts."""
     check_choice("--format", format, ("jpg", "png"))
     for source in inputs:
-        _check_files(source, "IN")
+        check_files(source, "IN")
     check_model(model, *wanted)
     check_folder(out, "--out")
 
