@@ -28,14 +28,19 @@ def predict_cells(method, model, lightness, temperature=None):
         float32 (B, ceil(H / s), ceil(W / s), 2) in ab units with s = ``method.output_stride``. Cell (i, j) is the
         color at pixel (s i, s j), where its training target was sampled.
     """
+    output = _predict_output(method, model, lightness)
+    if method.objective == "regression":
+        return ops.cast(output, "float32")
+    return annealed_mean(output, method.temperature if temperature is None else temperature)
+
+
+def _predict_output(method, model, lightness):
+    """What the network says on its own grid: (B, ceil(H / s), ceil(W / s), 313) scores of bins, or 2 for ab."""
     lightness = ops.convert_to_tensor(lightness)
     height, width = ops.shape(lightness)[1], ops.shape(lightness)[2]
     multiple, stride = method.input_multiple, method.output_stride
     output = model(_extend(lightness, -height % multiple, -width % multiple), training=False)
-    output = output[:, : (height + stride - 1) // stride, : (width + stride - 1) // stride]
-    if method.objective == "regression":
-        return ops.cast(output, "float32")
-    return annealed_mean(output, method.temperature if temperature is None else temperature)
+    return output[:, : (height + stride - 1) // stride, : (width + stride - 1) // stride]
 
 
 def predict_ab(method, model, lightness, temperature=None):
@@ -71,6 +76,36 @@ def compiled_predictor(method, model):
         return run(tf.constant(lightness, tf.float32), tf.constant(temperature, tf.float32)).numpy()
 
     return predict
+
+
+def compiled_scores(method, model):
+    """The network's scores of the 313 bins as a function of NumPy arrays, compiled for all sizes.
+
+    Args:
+        method, model: a colorizer and its network; ModelError for one that predicts no distribution (regression).
+
+    Returns:
+        Function of L, float (B, H, W, 1) in [0, 100]; float32 (B, h, w, 313), unnormalized log-probabilities on the
+        grid of :func:`predict_cells`.
+    """
+    if method.objective == "regression":
+        raise ModelError(
+            "other colorings and hints need a model that predicts a distribution of colors; this one was trained with "
+            "objective: regression, give one of objective: rebalanced or classification"
+        )
+    runtime.check_backend()
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32)])
+    def run(lightness):
+        with runtime.precision():
+            return ops.cast(_predict_output(method, model, lightness), "float32")
+
+    def scores(lightness):
+        runtime.check()
+        return run(tf.constant(lightness, tf.float32)).numpy()
+
+    return scores
 
 
 class Colorizer:
