@@ -28,13 +28,18 @@ def predict_cells(method, model, lightness, temperature=None):
         float32 (B, ceil(H / s), ceil(W / s), 2) in ab units with s = ``method.output_stride``. Cell (i, j) is the
         color at pixel (s i, s j), where its training target was sampled.
     """
+    output, seen, (height, width) = _predict_output(method, model, lightness)
+    return method.decode(output, seen, method.temperature if temperature is None else temperature)[:, :height, :width]
+
+
+def _predict_output(method, model, lightness):
+    """``(output, L, size)``: what the network says of L that is filled up to whole cells, and the cells that count."""
     lightness = ops.convert_to_tensor(lightness)
     height, width = ops.shape(lightness)[1], ops.shape(lightness)[2]
     multiple, stride = method.input_multiple, method.output_stride
     lightness = _extend(lightness, -height % multiple, -width % multiple)
-    output = model(lightness, training=False)
-    ab = method.decode(output, lightness, method.temperature if temperature is None else temperature)
-    return ab[:, : (height + stride - 1) // stride, : (width + stride - 1) // stride]
+    size = (height + stride - 1) // stride, (width + stride - 1) // stride
+    return model(lightness, training=False), lightness, size
 
 
 def predict_ab(method, model, lightness, temperature=None):
@@ -73,6 +78,37 @@ def compiled_predictor(method, model):
         return run(tf.constant(lightness, tf.float32), tf.constant(temperature, tf.float32)).numpy()
 
     return predict
+
+
+def compiled_scores(method, model):
+    """The network's scores of the 313 bins as a function of NumPy arrays, compiled for all sizes.
+
+    Args:
+        method, model: a colorizer and its network; ModelError for one that predicts no distribution (regression).
+
+    Returns:
+        Function of L, float (B, H, W, 1) in [0, 100]; float32 (B, h, w, 313), unnormalized log-probabilities on the
+        grid of :func:`predict_cells`.
+    """
+    if getattr(method, "objective", None) not in ("rebalanced", "classification"):
+        raise ModelError(
+            "other colorings and hints need a model that predicts a distribution over the 313 colors: one of "
+            "method: colorization with objective: rebalanced or classification"
+        )
+    runtime.check_backend()
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32)], autograph=False)
+    def run(lightness):
+        with runtime.precision():
+            output, _, (height, width) = _predict_output(method, model, lightness)
+            return ops.cast(output[:, :height, :width], "float32")
+
+    def scores(lightness):
+        runtime.check()
+        return run(tf.constant(lightness, tf.float32)).numpy()
+
+    return scores
 
 
 class Colorizer:

@@ -83,14 +83,14 @@ class Report:
     ignored: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, overwrite=False, progress=None):
+def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, mark="", overwrite=False, progress=None):
     """Work on files, folders and globs into a folder.
 
     Outputs appear whole or not at all, so the same call goes on where an earlier one was interrupted. An image that
     cannot be read or written is reported and the others are done.
 
     Args:
-        inputs, out, settings, format: as :func:`plan_jobs`; ``out`` is made if missing.
+        inputs, out, settings, format, mark: as :func:`plan_jobs`; ``out`` is made if missing.
         work: function of a list of :class:`Job` that yields ``(job, error or None, note)`` as each one ends.
         overwrite: replace outputs of the same images; otherwise they are skipped.
         progress: called as ``progress(done, total, note)`` after each image.
@@ -103,7 +103,7 @@ def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, over
         OSError: if the disk is full; nothing more could be written.
     """
     out = Path(out).expanduser()
-    jobs, failed = plan_jobs(inputs, out, format, settings)
+    jobs, failed = plan_jobs(inputs, out, format, settings, mark)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -147,7 +147,7 @@ def _failure(error, job):
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
-def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
+def plan_jobs(inputs, out, format=None, settings=lambda source: "", mark=""):
     """Plan the outputs of a list of inputs.
 
     Folders are searched recursively and keep their structure under ``out``; so do globs, from their first part
@@ -158,6 +158,7 @@ def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
         out: folder of the outputs.
         format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
         settings: function of an image's path; text that says how it will be worked on.
+        mark: ends the name of each output: ``"_2"`` makes ``photo_2.jpg`` of ``photo.jpg``.
 
     Returns:
         ``(jobs, failed)``: :class:`Job` in the order of the inputs, sorted within folders, each target once (where
@@ -181,7 +182,7 @@ def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
         reasons = [*(f"{name}: {reason}" for name, reason in failed.items()), ignored_line(_ignored(inputs))]
         listing = "; ".join(filter(None, reasons)) or f"none among {', '.join(map(str, inputs)) or 'no inputs'}"
         raise SourceError(f"no images ({' '.join(EXTENSIONS)}) to work on: {listing}")
-    jobs = _name_outputs(found, out, format, settings)
+    jobs = _name_outputs(found, out, format, settings, mark)
     itself = [source for source in found if source not in jobs]
     if itself and (not jobs or out.resolve() in [Path(text).expanduser().resolve() for text in inputs]):
         raise SourceError(f"`out` {str(out)!r} would replace the input {str(itself[0])!r}; choose another folder")
@@ -249,7 +250,7 @@ def _fixed_part(pattern):
     return fixed
 
 
-def _name_outputs(found, out, format, settings):
+def _name_outputs(found, out, format, settings, mark):
     """``{source: Job}``, all targets different also where upper and lower case are the same, and none an input.
 
     Without those whose target would be the source itself.
@@ -259,7 +260,7 @@ def _name_outputs(found, out, format, settings):
     taken, jobs = set(), {}
     # Files that keep their name come first, so that a.png stays a.png whether or not there is an a.tif.
     for source in sorted(found, key=lambda source: suffixes[source] != source.suffix):
-        names = (out / name for name in _names(found[source], suffixes[source]))
+        names = (out / name for name in _names(found[source], mark + suffixes[source]))
         job = Job(source, next(names), settings(source), names=names)
         if os.path.realpath(job.target) == os.path.realpath(source):
             continue
