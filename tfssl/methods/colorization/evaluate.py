@@ -7,7 +7,7 @@ import numpy as np
 
 from tfssl.color.metrics import colorfulness, join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photographs
-from tfssl.color.predict import Colorizer, GrayBaseline, predict_ab
+from tfssl.color.predict import Colorizer, GrayBaseline, RandomColors, predict_ab
 from tfssl.color.tally import NEUTRAL_BANDS, SAMPLING, ColorTally
 from tfssl.data.examples import spread_examples
 from tfssl.data.images import image_source
@@ -15,6 +15,7 @@ from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.colorization.report import PROTOCOL, image_table, name_of, write_comparison
+from tfssl.methods.colorization.semantic import SemanticMeasures
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.options import at_least_one, check_temperature
 from tfssl.visualization.sheet import picture_sheet
@@ -35,7 +36,9 @@ _KINDS = dict.fromkeys(_GAINS, ("fraction", True)) | {
 _GAIN_KINDS: dict = {f"{name}_gain": ("fraction", True, {}) for name in _GAINS}
 
 
-def evaluate(method, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):
+def evaluate(
+    method, model, data, *, out=None, temperature=None, limit=None, compare=None, semantic=False, progress=None
+):
     """Colorize photographs from their lightness and compare with their true colors.
 
     Each image is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
@@ -49,6 +52,9 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
         temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
         compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
             ``(method, model)``, which are then named after their objectives; on the command line sources, as RUN.
+        semantic: also ask pretrained networks what they see in the predicted colors, beside the true ones, gray and
+            random colors (:class:`tfssl.methods.colorization.semantic.SemanticMeasures`). Needs the extra
+            ``pretrained``; what is not installed is left out, and said.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` with the names of :meth:`tfssl.color.tally.ColorTally.result`
@@ -59,22 +65,30 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
     temperature = method.temperature if temperature is None else temperature
     _check(temperature, limit)
     colorizers = {"": Colorizer(method, model, {"": temperature}), "gray": GrayBaseline()}
+    if semantic:
+        colorizers["random"] = RandomColors(image_source(data, min_size=LONGEST_SIDE), limit)
     for name, (other, network) in _named(compare).items():
         colorizers[name] = Colorizer(other, network, {f"{name}_": None})
     others = [name for name in colorizers if name]
     kinds = {name: (*kind, {other: f"{other}_{name}" for other in others}) for name, kind in _KINDS.items()}
-    gains = []
-    with image_table(out, [prefix for colorizer in colorizers.values() for prefix in colorizer.prefixes]) as write:
+    gains, prefixes = [], [prefix for colorizer in colorizers.values() for prefix in colorizer.prefixes]
+    measures = SemanticMeasures(prefixes) if semantic else None
+    with image_table(out, prefixes) as write:
         survey = _Survey(data, colorizers.values(), limit)
-        for photograph, row in survey.rows(progress):
+        for photograph, row, fields in survey.rows(progress):
             write(photograph, row)
             if row:
                 gains.append((row["auc_raw"] - row["gray_auc_raw"], photograph.index))
-    metrics, title = survey.metrics(method.smoothed_prior()), "ours"
+                if measures is not None:
+                    measures.add(photograph, fields)
+    metrics, title, details = survey.metrics(method.smoothed_prior()), "ours", {}
     if method.objective != "regression":
         metrics["temperature"] = float(temperature)
         title = f"ours, T = {temperature:g}"
-    about = {"skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
+    if measures is not None:
+        more, more_kinds, details = measures.result()
+        metrics, kinds = metrics | more, kinds | more_kinds
+    about = {"details": details, "skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
     record = method_record(method, metrics, kinds | _GAIN_KINDS, **about)
     if out is not None:
         write_comparison(colorizers, data, gains, Path(out) / "sheet.png", title)
@@ -133,9 +147,9 @@ class _Survey:
         self.skipped = {}
 
     def rows(self, progress):
-        """Measure; yields (photograph, ``{prefixed name: float}``), an empty dict if it is gray or unreadable."""
+        """Measure; yields (photograph, ``{prefixed name: float}``, ``{prefix: ab}``), empty if gray or unreadable."""
         for done, photograph in enumerate(read_photographs(self.source, range(self.total)), start=1):
-            yield photograph, self._measure(photograph)
+            yield photograph, *self._measure(photograph)
             if progress is not None:
                 progress(done, self.total)
         if self.images == 0:
@@ -147,17 +161,17 @@ class _Survey:
     def _measure(self, photograph):
         if photograph.reason is not None:
             self.skipped[photograph.name] = photograph.reason
-            return {}
+            return {}, {}
         rgb, lab = photograph.rgb, photograph.lab
         if np.abs(lab[..., 1:]).max() <= GRAY_THRESHOLD:
             self.gray += 1
-            return {}
+            return {}, {}
         self.images += 1
         row = {"pixels": lab[::SAMPLING, ::SAMPLING, 0].size, "colorfulness_true": colorfulness(rgb)}
-        for colorizer in self.colorizers:
-            for prefix, ab in colorizer(photograph).items():
-                row |= {prefix + name: value for name, value in self.tallies[prefix].add(rgb, lab, ab).items()}
-        return row
+        fields = {prefix: ab for colorizer in self.colorizers for prefix, ab in colorizer(photograph).items()}
+        for prefix, ab in fields.items():
+            row |= {prefix + name: value for name, value in self.tallies[prefix].add(rgb, lab, ab).items()}
+        return row, fields
 
     def metrics(self, prior, ours="", others=None):
         """The numbers of :func:`evaluate`; ``others`` are the prefixes of the predictors to put beside."""
@@ -191,8 +205,10 @@ def _named(compare):
         named[f"{objective}-{alike + 1}" if alike else objective] = pair
     for name, pair in named.items():
         _check_pair(pair)
-        if name == "gray" or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-            raise ConfigError(f"`compare`: a name must be letters, digits, '-', and not 'gray'. Received: {name!r}")
+        if name in ("gray", "random", "true") or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            raise ConfigError(
+                f"`compare`: a name must be letters, digits, '-', and not 'gray', 'random', 'true'. Received: {name!r}"
+            )
     return named
 
 
