@@ -56,6 +56,10 @@ class TakesOptions(Command):
         """Text about the options of what the words of a command line are about; empty where they do not say it."""
         return ""
 
+    def is_switch(self, name, words):
+        """Whether an option of what the words are about is off by default: ``--name`` alone turns it on."""
+        return False
+
     def get_help(self, ctx):
         return "\n\n".join(filter(None, (super().get_help(ctx), self.options_help(ctx.meta.get(_WORDS, [])))))
 
@@ -72,11 +76,14 @@ class TakesOptions(Command):
                     kept += rest[:1]
                     del rest[:1]
                 continue
-            if not equals:
+            name = flag[2:].replace("-", "_")
+            if not equals and (not rest or rest[0] not in ("true", "false")) and self.is_switch(name, args):
+                value = "true"
+            elif not equals:
                 if not rest or rest[0].startswith("--"):
                     raise ConfigError(f"`{flag}` needs a value: {flag} VALUE, see tfssl {ctx.info_name} --help")
                 value = rest.pop(0)
-            more.setdefault(flag[2:].replace("-", "_"), []).append(value)
+            more.setdefault(name, []).append(value)
         ctx.meta[_FLAGS] = [(name, v[0] if len(v) == 1 else v) for name, v in more.items()]
         return super().parse_args(ctx, kept)
 

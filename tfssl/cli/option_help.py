@@ -1,5 +1,6 @@
 """The options of a task and of a method's metrics, as ``--help`` lists them."""
 
+import contextlib
 import importlib.util
 import inspect
 import shutil
@@ -16,11 +17,17 @@ from tfssl.resources import method_of
 class EvaluateCommand(TakesOptions):
     """``tfssl evaluate``: ``--task TASK --help`` lists the options of the task, ``RUN --help`` those of its metrics."""
 
+    def is_switch(self, name, words):
+        task, method = _task(words), _method(words)
+        if task is None and method is None:
+            return False
+        known = task_options(task) if task is not None else methods.get(method).metric_options()
+        return known.get(name) is False
+
     def options_help(self, words):
-        task, word = _task(words), next((word for word in words if not word.startswith("-")), None)
+        task, name = _task(words), _method(words)
         if task is not None:
             return _listed(f"Options of the task {task}", task_options(task), task_meanings(task))
-        name = word if word in methods.names() else _method(word)
         if name is None:
             return "Options: of a task, tfssl evaluate --task TASK --help; of a method's, tfssl evaluate RUN --help"
         return _listed(f"Options of the metrics of {name}", methods.get(name).metric_options(), method_meanings(name))
@@ -43,11 +50,15 @@ def _task(words):
     return None
 
 
-def _method(source):
-    try:
-        return None if source is None else method_of(source)
-    except TfsslError:
-        return None
+def _method(words):
+    """Name of the method that a command line is about: of the first word that names one or a model; None without."""
+    for word in words:
+        if word in methods.names():
+            return word
+        with contextlib.suppress(TfsslError):
+            if not word.startswith("-"):
+                return method_of(word)
+    return None
 
 
 def _listed(heading, known, texts):

@@ -9,11 +9,15 @@ from keras import ops
 from PIL import Image
 
 from tfssl import runtime
-from tfssl.errors import ModelError
+from tfssl.color.photographs import read_photograph
+from tfssl.errors import ModelError, SourceError
 from tfssl.layers.resizing import upsample
+from tfssl.ops.ab_bins import GRAY_THRESHOLD
 
 MAX_ASPECT = 4
 """The network sees at most this many times ``image_size`` pixels along the longer side of an image."""
+
+_SEED = 0
 
 
 def predict_cells(method, model, lightness, temperature=None):
@@ -146,6 +150,32 @@ class GrayBaseline:
 
     def __call__(self, photograph):
         return {"gray_": np.zeros((*photograph.rgb.shape[:2], 2))}
+
+
+class RandomColors:
+    """The baseline that gives each photograph the true colors of another one of the set, drawn by chance but always the
+    same: as vivid as photographs are, and wrong (Zhang et al. 2016, section 3.1: "random").
+
+    Args:
+        source: the images, see :func:`tfssl.data.images.image_source`.
+        limit: only the first so many of them take part; None for all.
+    """
+
+    prefixes = ("random_",)
+
+    def __init__(self, source, limit=None):
+        self._source, self._count = source, min(len(source), limit or len(source))
+
+    def __call__(self, photograph):
+        size = photograph.rgb.shape[1::-1]
+        order = np.random.default_rng((_SEED, photograph.index)).permutation(self._count)
+        for index in order[order != photograph.index].tolist():
+            other = read_photograph(self._source, index)
+            if other.reason is None and np.abs(other.lab[..., 1:]).max() > GRAY_THRESHOLD:
+                planes = np.moveaxis(other.lab[..., 1:].astype(np.float32), -1, 0)
+                resized = [Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR) for plane in planes]
+                return {"random_": np.stack([np.asarray(plane, np.float64) for plane in resized], axis=-1)}
+        raise SourceError("`data` has one readable image in color; random colors are those of another one: give more")
 
 
 def network_size(size, image_size):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfssl.color.metrics import colorfulness, join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photographs
-from tfssl.color.predict import Colorizer, GrayBaseline, predict_ab
+from tfssl.color.predict import Colorizer, GrayBaseline, RandomColors, predict_ab
 from tfssl.color.report import PROTOCOL, image_table, name_of, write_comparison
 from tfssl.color.tally import NEUTRAL_BANDS, SAMPLING, ColorTally
 from tfssl.data.examples import spread_examples
@@ -34,7 +34,7 @@ _KINDS = dict.fromkeys(_GAINS, ("fraction", True)) | {
 _GAIN_KINDS: dict = {f"{name}_gain": ("fraction", True, {}) for name in _GAINS}
 
 
-def measure(colorizer, data, *, prior, title, out=None, limit=None, compare=None, progress=None):
+def measure(colorizer, data, *, prior, title, out=None, limit=None, compare=None, more=None, progress=None):
     """Colorize photographs from their lightness and compare with their true colors.
 
     Each image is judged at its own size, or at 512 pixels on its longer side where it is larger. The network sees
@@ -50,6 +50,9 @@ def measure(colorizer, data, *, prior, title, out=None, limit=None, compare=None
             are written.
         compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
             ``(method, model)``, which are then named after their objectives.
+        more: function that makes further measures of prefixes (``""``, ``"gray_"``, ``"random_"``, ...):
+            an object with ``add(photograph, {prefix: ab})`` and ``result()``, ``(metrics, kinds, details)``. Random
+            colors are measured too then.
 
     Returns:
         ``(metrics, kinds, about)``, of which :func:`tfssl.evaluation.record.method_record` makes a record: the names
@@ -59,21 +62,27 @@ def measure(colorizer, data, *, prior, title, out=None, limit=None, compare=None
     """
     at_least_one(limit=limit)
     colorizers = {"": colorizer, "gray": GrayBaseline()}
+    if more is not None:
+        colorizers["random"] = RandomColors(image_source(data, min_size=LONGEST_SIDE), limit)
     for name, (other, network) in _named(compare).items():
         colorizers[name] = Colorizer(other, network, {f"{name}_": None})
     others = [name for name in colorizers if name]
     kinds = {name: (*kind, {other: f"{other}_{name}" for other in others}) for name, kind in _KINDS.items()}
-    gains = []
-    with image_table(out, [prefix for colorizer in colorizers.values() for prefix in colorizer.prefixes]) as write:
+    gains, prefixes = [], [prefix for one in colorizers.values() for prefix in one.prefixes]
+    measures = more(prefixes) if more is not None else None
+    with image_table(out, prefixes) as write:
         survey = Survey(data, colorizers.values(), limit)
-        for photograph, row in survey.rows(progress):
+        for photograph, row, fields in survey.rows(progress):
             write(photograph, row)
             if row:
                 gains.append((row["auc_raw"] - row["gray_auc_raw"], photograph.index))
+                if measures is not None:
+                    measures.add(photograph, fields)
     if out is not None:
         write_comparison(colorizers, data, gains, Path(out) / "sheet.png", title)
-    about = {"skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
-    return survey.metrics(prior), kinds | _GAIN_KINDS, about
+    others, other_kinds, details = ({}, {}, {}) if measures is None else measures.result()
+    about = {"details": details, "skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
+    return survey.metrics(prior) | others, kinds | _GAIN_KINDS | other_kinds, about
 
 
 class Survey:
@@ -89,9 +98,9 @@ class Survey:
         self.skipped = {}
 
     def rows(self, progress):
-        """Measure; yields (photograph, ``{prefixed name: float}``), an empty dict if it is gray or unreadable."""
+        """Measure; yields (photograph, ``{prefixed name: float}``, ``{prefix: ab}``), empty if gray or unreadable."""
         for done, photograph in enumerate(read_photographs(self.source, range(self.total)), start=1):
-            yield photograph, self._measure(photograph)
+            yield photograph, *self._measure(photograph)
             if progress is not None:
                 progress(done, self.total)
         if self.images == 0:
@@ -103,17 +112,17 @@ class Survey:
     def _measure(self, photograph):
         if photograph.reason is not None:
             self.skipped[photograph.name] = photograph.reason
-            return {}
+            return {}, {}
         rgb, lab = photograph.rgb, photograph.lab
         if np.abs(lab[..., 1:]).max() <= GRAY_THRESHOLD:
             self.gray += 1
-            return {}
+            return {}, {}
         self.images += 1
         row = {"pixels": lab[::SAMPLING, ::SAMPLING, 0].size, "colorfulness_true": colorfulness(rgb)}
-        for colorizer in self.colorizers:
-            for prefix, ab in colorizer(photograph).items():
-                row |= {prefix + name: value for name, value in self.tallies[prefix].add(rgb, lab, ab).items()}
-        return row
+        fields = {prefix: ab for colorizer in self.colorizers for prefix, ab in colorizer(photograph).items()}
+        for prefix, ab in fields.items():
+            row |= {prefix + name: value for name, value in self.tallies[prefix].add(rgb, lab, ab).items()}
+        return row, fields
 
     def metrics(self, prior, ours="", others=None):
         """The numbers of :func:`measure`; ``others`` are the prefixes of the predictors to put beside."""
@@ -157,8 +166,10 @@ def _named(compare):
         named[f"{objective}-{alike + 1}" if alike else objective] = pair
     for name, pair in named.items():
         _check_pair(pair)
-        if name == "gray" or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-            raise ConfigError(f"`compare`: a name must be letters, digits, '-', and not 'gray'. Received: {name!r}")
+        if name in ("gray", "random", "true") or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            raise ConfigError(
+                f"`compare`: a name must be letters, digits, '-', and not 'gray', 'random', 'true'. Received: {name!r}"
+            )
     return named
 
 

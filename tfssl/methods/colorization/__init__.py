@@ -181,11 +181,13 @@ class Colorization(Method):
         occurs = weighted > 0
         return float(-np.sum(weighted[occurs] * np.log(weighted[occurs])))
 
-    def evaluate(self, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):
+    def evaluate(
+        self, model, data, *, out=None, temperature=None, limit=None, compare=None, semantic=False, progress=None
+    ):
         from tfssl.methods.colorization.evaluate import evaluate
 
-        options = {"temperature": temperature, "limit": limit, "compare": compare, "progress": progress}
-        return evaluate(self, model, data, out=out, **options)
+        options = {"temperature": temperature, "limit": limit, "compare": compare, "semantic": semantic}
+        return evaluate(self, model, data, out=out, progress=progress, **options)
 
     def decode(self, output, lightness, temperature):
         """Colors of the network's output: ab, float32 (B, h, w, 2), of scores (B, h, w, 313) or of ab themselves."""

@@ -4,12 +4,15 @@ from tfssl.color.predict import Colorizer, GrayBaseline
 from tfssl.color.survey import Survey, measure, write_sheet
 from tfssl.errors import ConfigError
 from tfssl.evaluation.record import method_record
+from tfssl.methods.colorization.semantic import SemanticMeasures
 from tfssl.options import at_least_one, check_temperature
 
 __all__ = ["evaluate", "sweep_temperature", "write_sheet"]
 
 
-def evaluate(method, model, data, *, out=None, temperature=None, limit=None, compare=None, progress=None):
+def evaluate(
+    method, model, data, *, out=None, temperature=None, limit=None, compare=None, semantic=False, progress=None
+):
     """Colorize photographs from their lightness and compare with their true colors.
 
     Args:
@@ -17,6 +20,9 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
             written too.
         temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
         compare: as :func:`tfssl.color.survey.measure`; on the command line sources, as RUN.
+        semantic: also ask pretrained networks what they see in the predicted colors, beside the true ones, gray and
+            random colors (:class:`tfssl.methods.colorization.semantic.SemanticMeasures`). Needs the extra
+            ``pretrained``; what is not installed is left out, and said.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` with the names of :func:`tfssl.color.survey.measure` (``prior`` is the
@@ -33,6 +39,7 @@ def evaluate(method, model, data, *, out=None, temperature=None, limit=None, com
         out=out,
         limit=limit,
         compare=compare,
+        more=SemanticMeasures if semantic else None,
         progress=progress,
     )
     if not regression:

@@ -1,0 +1,62 @@
+"""ImageNet's 1000 classes, and a classifier that knows them: a judge of whether colors make sense."""
+
+import functools
+import re
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from tfssl.backbones.efficientnet import efficientnet_lite0, load_imagenet
+from tfssl.backbones.registry import classifier
+
+IMAGE_SIZE, RESIZE = 224, 256
+"""Pixels of the square that the classifier sees, cut from the center of an image whose shorter side was scaled."""
+
+_CLASSES = Path(__file__).with_name("imagenet_classes.txt")
+_WNID = re.compile(r"(?<![0-9A-Za-z])n\d{8}(?![0-9])")
+
+
+@functools.cache
+def imagenet_classes():
+    """``((WordNet id, name), ...)`` of the 1000 classes of ILSVRC 2012, in the order of classifiers: sorted by id.
+
+    Names are the first synonym of WordNet's; two occur twice (crane, maillot). From the package imagenet-classes 0.2.1.
+    """
+    lines = _CLASSES.read_text(encoding="utf-8").splitlines()
+    return tuple((wnid, name) for wnid, _, name in (line.partition(" ") for line in lines))
+
+
+@functools.cache
+def _numbers():
+    return {wnid: number for number, (wnid, _) in enumerate(imagenet_classes())}
+
+
+def imagenet_class(path):
+    """Number of the class in [0, 1000) that a path names by a WordNet id, or None.
+
+    ImageNet's files and folders begin with it: ``n01440764/n01440764_10026.JPEG``, ``n01440764_tench.jpg``. Of several
+    ids the last one counts.
+    """
+    known = [wnid for wnid in _WNID.findall(str(path)) if wnid in _numbers()]
+    return _numbers()[known[-1]] if known else None
+
+
+def imagenet_classifier():
+    """EfficientNet-Lite0 with the ImageNet weights of the extra ``pretrained``, trained on photographs in color.
+
+    Returns:
+        ``keras.Model``: RGB in 8-bit levels, float (B, 224, 224, 3) in [0, 255], to ``{"logits": (B, 1000), "features":
+        (B, 1280)}``; features are the averaged last map.
+
+    Raises:
+        ConfigError: with the fix, where the package of the weights is not installed.
+    """
+    pictures = layers.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="pictures")
+    scaled = layers.Rescaling(1 / 128, offset=-127 / 128, name="scaled")(pictures)
+    logits = classifier(efficientnet_lite0(scaled, initializer="zeros"), len(imagenet_classes()), initializer="zeros")
+    model = keras.Model(pictures, logits)
+    features = model.get_layer("fc8_pool").output
+    model = keras.Model(pictures, {"logits": logits, "features": features}, name="imagenet_classifier")
+    load_imagenet(model)
+    return model
