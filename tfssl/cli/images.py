@@ -8,6 +8,7 @@ import typer
 
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
 from tfssl.data.listing import ignored_line
+from tfssl.data.recode import check_film, names_film
 from tfssl.errors import counted
 from tfssl.files import writing
 from tfssl.options import check_temperature
@@ -17,8 +18,10 @@ from tfssl.training.progress import CountProgress
 
 @app.command()
 def colorize(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images, folders or globs, gray or color.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images, films, folders or globs, gray or color.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results; keeps the structure of input folders. Of one film: a film.")
+    ],
     model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
     temperature: Annotated[
         float | None,
@@ -29,12 +32,16 @@ def colorize(
         str | None, typer.Option(help="jpg or png; default each input's own, png for other kinds.")
     ] = None,
 ):
-    """Colorize photographs of any size.
+    """Colorize photographs and films of any size.
 
     Example: tfssl colorize photos/ --out color/
+
+    Example: tfssl colorize film.mp4 --out film_color.mp4
     """
     check_temperature(temperature, "--temperature")
-    check_inputs(inputs, out, format, model, "colorization")
+    if names_film(out):
+        check_film(inputs, out)
+    check_inputs(inputs, out.parent if names_film(out) else out, format, model, "colorization")
 
     from tfssl.api import load
     from tfssl.color.colorize import colorize_paths

@@ -10,10 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
+from tfssl.color.film import FilmColorizer
 from tfssl.color.join import Join
 from tfssl.color.predict import network_size
 from tfssl.data.jobs import Job, run_jobs
 from tfssl.data.photo import Header, decode_photo, read_header
+from tfssl.data.recode import names_film
 from tfssl.errors import ModelError
 from tfssl.ops.bytes_lab import lightness
 from tfssl.options import check_temperature
@@ -51,7 +53,9 @@ def colorize_image(predict, image, *, image_size, stride, temperature=None):
 
 
 def colorize_paths(inputs, out, predict, *, image_size, stride, temperature=None, model="", **options):
-    """Colorize files, folders and globs into a folder; decoding, network and encoding overlap.
+    """Colorize images and films, folders and globs into a folder; decoding, network and encoding overlap.
+
+    Films come after the images; one film may be given a film as ``out``.
 
     Args:
         predict, image_size, stride, temperature: as :func:`colorize_image`.
@@ -61,7 +65,13 @@ def colorize_paths(inputs, out, predict, *, image_size, stride, temperature=None
     check_temperature(temperature)
     settings = f"colorize {model} image_size={image_size} temperature={temperature}"
     line = _Line(predict, image_size, stride, temperature)
-    return run_jobs(inputs, out, line.run, settings=lambda source: settings, **options)
+    films = FilmColorizer(lambda seen: _predict(predict, seen, temperature), image_size, stride)
+
+    def work(jobs):
+        yield from line.run([job for job in jobs if not names_film(job.source)])
+        yield from films.run([job for job in jobs if names_film(job.source)])
+
+    return run_jobs(inputs, out, work, settings=lambda source: settings, films=True, **options)
 
 
 def network_lightness(image, image_size):
