@@ -9,7 +9,8 @@ import typer
 from tfssl import methods
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
 from tfssl.data.listing import ignored_line
-from tfssl.errors import counted
+from tfssl.data.recode import check_film, names_film
+from tfssl.errors import ConfigError, counted
 from tfssl.files import writing
 from tfssl.options import check_strength, check_temperature, check_variant
 from tfssl.resources import model_digest
@@ -18,8 +19,10 @@ from tfssl.training.progress import CountProgress
 
 @app.command()
 def colorize(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images, folders or globs, gray or color.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images, films, folders or globs, gray or color.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results; keeps the structure of input folders. Of one film: a film.")
+    ],
     model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
     temperature: Annotated[
         float | None,
@@ -43,16 +46,24 @@ def colorize(
         str | None, typer.Option(help="jpg or png; default each input's own, png for other kinds.")
     ] = None,
 ):
-    """Colorize photographs of any size.
+    """Colorize photographs and films of any size.
 
     Example: tfssl colorize photos/ --out color/ --preview
 
     Example: tfssl colorize photo.jpg --out color/ --variants 3 --strength 0.7
+
+    Example: tfssl colorize film.mp4 --out film_color.mp4
     """
     check_temperature(temperature, "--temperature")
     check_strength(strength, "--strength")
     check_variant(variants, "--variants")
-    check_inputs(inputs, out, format, model, *(name for name in methods.names() if methods.get(name).colorizes))
+    film = names_film(out)
+    if film:
+        check_film(inputs, out)
+        if variants or hints or preview:
+            raise ConfigError(f"`--variants`, `--hints` and `--preview` are of images; leave them out for {str(out)!r}")
+    folder, colorizers = out.parent if film else out, (n for n in methods.names() if methods.get(n).colorizes)
+    check_inputs(inputs, folder, format, model, *colorizers)
 
     from tfssl.api import load
     from tfssl.color.colorize import colorize_paths
@@ -99,7 +110,7 @@ def _preview(reports, out):
 
     targets = [report.done | report.skipped for report in reports]
     rows = []
-    for source in sorted(set().union(*targets)):
+    for source in sorted(source for source in set().union(*targets) if not names_film(source)):
         label = "\n".join([Path(source).name, *{r.outdated[source]: 0 for r in reports if source in r.outdated}])
         rows.append((label, [source, *(found.get(source) for found in targets)]))
     if rows:

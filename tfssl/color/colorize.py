@@ -11,12 +11,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
+from tfssl.color.film import FilmColorizer
 from tfssl.color.hints import apply_hints
 from tfssl.color.join import Join
 from tfssl.color.predict import network_size
 from tfssl.color.variants import variant_cells
 from tfssl.data.jobs import Job, run_jobs
 from tfssl.data.photo import Header, decode_photo, read_header
+from tfssl.data.recode import names_film
 from tfssl.errors import ConfigError, ModelError
 from tfssl.ops.bytes_lab import lightness
 from tfssl.options import check_strength, check_temperature, check_variant
@@ -132,7 +134,10 @@ def colorize_paths(
     hints=None,
     **options,
 ):
-    """Colorize files, folders and globs into a folder; decoding, network and encoding overlap.
+    """Colorize images and films, folders and globs into a folder; decoding, network and encoding overlap.
+
+    Films come after the images; one film may be given a film as ``out``. They have no variants and no hints: what is
+    not the usual coloring leaves them out.
 
     Args:
         predict, image_size, stride, temperature, strength, variant, scores: of a :class:`Painter`; variant k of
@@ -148,13 +153,16 @@ def colorize_paths(
         text = hints.settings(source) if hints else ""
         return f"{own} hints={text}" if text else own
 
+    films = FilmColorizer(lambda seen: np.stack(painter.cells(seen, [((), None)] * len(seen))), image_size, stride)
+
     def work(jobs):
         if hints:
             hints.check_used()
-        yield from _Line(painter, hints).run(jobs)
+        yield from _Line(painter, hints).run([job for job in jobs if not names_film(job.source)])
+        yield from films.run([job for job in jobs if names_film(job.source)])
 
     mark = f"_{variant}" if variant else ""
-    return run_jobs(inputs, out, work, settings=settings, mark=mark, **options)
+    return run_jobs(inputs, out, work, settings=settings, mark=mark, films=not (variant or hints), **options)
 
 
 def network_lightness(image, image_size):
