@@ -37,10 +37,10 @@ class Colorization(Method):
         neighbors: k of the soft encoding (released code: 10, paper: 5).
         sigma: width of the soft encoding in ab units (paper: 5).
         lookup: ``"exact"``, or ``"table"`` of ab rounded to 1 unit (faster, see ``tfssl.ops.ab_bins``).
-        prior: ``"imagenet"``, the paper's own numbers; ``"photographs"``, of the shipped colorizer's training
-            photographs; or a .npy file written by ``tfssl prior``.
-        prior_sigma: width of a smoothing of the prior in ab units; None for what it needs: 5 (paper) for
-            ``"photographs"``, none for the others, which are smoothed already.
+        prior: ``"imagenet"``, the paper's own numbers; ``"varied"``, of the shipped colorizer's training photographs;
+            ``"photographs"``, of 12,645 others, mostly landscapes; or a .npy file written by ``tfssl prior``.
+        prior_sigma: width of a smoothing of the prior in ab units; None for what it needs: 5 (paper) for ``"varied"``
+            and ``"photographs"``, none for the others, which are smoothed already.
         rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
         image_size: whole images are scaled for the network so that their shorter side has this many pixels; colors
