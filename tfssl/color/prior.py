@@ -20,8 +20,8 @@ SHIPPED = {
 """Priors that ship: name -> (file, width of the smoothing that it still needs).
 
 ``"varied"``: counts of the shipped colorizer's training photographs. ``"photographs"``: of those of
-configs/colorization/small.yaml, mostly landscapes. ``"imagenet"``: the numbers of Zhang, Isola and Efros for 1.3 million
-ImageNet photographs, as published with their code (prior_probs.npy), which are smoothed.
+configs/colorization/small.yaml, mostly landscapes. ``"imagenet"``: the numbers of Zhang, Isola and Efros for 1.3
+million ImageNet photographs, as published with their code (prior_probs.npy), which are smoothed.
 """
 
 
