@@ -15,15 +15,8 @@ from pathlib import Path
 from machine import save, slim
 
 DECODINGS = {
-    "hue_chroma": (
-        {},
-        {"fading": 0.0},
-        {"decoder": "median"},
-        {"decoder": "expectation"},
-        {"decoder": "expectation", "fading": 0.0},
-        {"decoder": "mode"},
-    ),
-    "lab_histogram": ({}, {"decoder": "interpolated_median"}),
+    "hue_chroma": ({}, {"fading": 0.0}, {"decoder": "expectation"}, {"decoder": "mode"}),
+    "lab_histogram": ({},),
     "lab_regression": ({},),
 }
 """Options of ``Method.evaluate`` for each target, besides the run's own fields."""
