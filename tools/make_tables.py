@@ -137,6 +137,7 @@ TABLES = {
     "discovery": learned_tables.discovery,
     "encoding-error": encoding_error,
     "filters": learned_tables.filters,
+    "hypercolumns": learned_tables.hypercolumns,
     "literature": learned_tables.literature,
     "methods": methods,
     "mobile": mobile,

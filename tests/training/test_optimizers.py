@@ -11,8 +11,8 @@ from tfssl.config import load_config, parse_config
 from tfssl.errors import ConfigError
 from tfssl.methods.adversarial import _scaled_copy
 from tfssl.methods.colorization import Colorization
-from tfssl.methods.jigsaw import paper_optimizer
 from tfssl.methods.hypercolumn_colorization import released_optimizer
+from tfssl.methods.jigsaw import paper_optimizer
 from tfssl.methods.split_brain import borrowed_optimizer
 from tfssl.resources import configs
 from tfssl.training.optimizers import WarmupLinear, build_optimizer
