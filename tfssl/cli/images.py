@@ -53,12 +53,13 @@ def colorize(
     check_variant(variants, "--variants")
     check_inputs(inputs, out, format, model, "colorization")
 
-    from tfssl.api import load
-    from tfssl.color.colorize import colorize_paths
     from tfssl.color.hints import open_hints
-    from tfssl.color.predict import compiled_predictor, compiled_scores
 
     given = None if hints is None else open_hints(hints)
+    from tfssl.api import load
+    from tfssl.color.colorize import colorize_paths
+    from tfssl.color.predict import compiled_predictor, compiled_scores
+
     method: Any
     method, network = load(model)
     temperature = method.temperature if temperature is None else temperature
@@ -99,8 +100,8 @@ def _preview(reports, out):
     targets = [report.done | report.skipped for report in reports]
     rows = []
     for source in sorted(set().union(*targets)):
-        label = "\n".join([Path(source).name, *{r.outdated[source]: 0 for r in reports if source in r.outdated}])
-        rows.append((label, [source, *(found.get(source) for found in targets)]))
+        reasons = dict.fromkeys(report.outdated[source] for report in reports if source in report.outdated)
+        rows.append(("\n".join([Path(source).name, *reasons]), [source, *(found.get(source) for found in targets)]))
     if rows:
         sheets = draw_previews(rows, out, ["before", "after", *(f"variant {k}" for k in range(1, len(reports)))])
         say(f"preview: {', '.join(map(str, sheets))}")
