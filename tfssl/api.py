@@ -329,7 +329,7 @@ def colorize(
     check_variant(variant)
     from tfssl.color.hints import read_hints
 
-    given = read_hints(list(hints))
+    given = read_hints(hints)
     source, state = model_state("model", model)
     from tfssl.color.colorize import colorize_image
     from tfssl.data.images import any_image

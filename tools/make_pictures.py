@@ -1,6 +1,6 @@
 """Draw docs/images/*.png: the shipped colorizer on the photographs inside scikit-image and scikit-learn.
 
-None of them is in the training archives. All suitable ones are shown, not the best ones.
+None of them is in the training archives. All suitable ones are shown, not the best ones; of variants the first three.
 """
 
 import argparse
@@ -39,6 +39,9 @@ def main():
     gray = [small(p) for p in builtin_gray_photographs()]
     rows = pairs([[image, tfssl.colorize(image)] for image in gray])
     picture_sheet(rows, IMAGES / "gray.png", titles=["black and white", "tfssl colorize"] * 2, cell=240)
+    rows = [[image, *(tfssl.colorize(image, variant=number) for number in range(4))] for image in gray[:3]]
+    titles = ["black and white", "tfssl colorize", "variant 1", "variant 2", "variant 3"]
+    picture_sheet(rows, IMAGES / "variants.png", titles=titles, cell=150)
     print(*sorted(IMAGES.iterdir()), sep="\n")
 
 

@@ -92,6 +92,29 @@ def colorizer(root):
     return markdown(["Metric", *header], rows) + f"\nT = {temperature:g}; {sizes}.\n"
 
 
+def hints(root):
+    """How far a few true colors help, beside the same hints spread over the gray photograph without the network."""
+    metrics = read(root, "benchmarks/results/hints.json")["metrics"]
+    rows = [
+        (
+            folder,
+            int(count),
+            100 * values["auc"],
+            values["rmse_ab"],
+            ways["gray"][count]["rmse_ab"],
+            figure(values["error_at_hints"]) if int(count) else "",
+            100 * values["made_worse"],
+        )
+        for folder, ways in metrics.items()
+        for count, values in ways["model"].items()
+    ]
+    header = [
+        "Photographs", "Hints", "AuC, raw (%)", "RMSE in ab", "RMSE without the network", "error at the hints (ab)",
+        "pixels made worse by more than 5 ab (%)"
+    ]  # fmt: skip
+    return markdown(header, rows)
+
+
 _STORED = {
     "none": "float32",
     "float16": "kernels float16",
@@ -137,6 +160,7 @@ TABLES = {
     "discovery": learned_tables.discovery,
     "encoding-error": encoding_error,
     "filters": learned_tables.filters,
+    "hints": hints,
     "hypercolumns": learned_tables.hypercolumns,
     "literature": learned_tables.literature,
     "methods": methods,

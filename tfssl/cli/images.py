@@ -65,12 +65,13 @@ def colorize(
     folder, colorizers = out.parent if film else out, (n for n in methods.names() if methods.get(n).colorizes)
     check_inputs(inputs, folder, format, model, *colorizers)
 
-    from tfssl.api import load
-    from tfssl.color.colorize import colorize_paths
     from tfssl.color.hints import open_hints
-    from tfssl.color.predict import compiled_predictor, compiled_scores
 
     given = None if hints is None else open_hints(hints)
+    from tfssl.api import load
+    from tfssl.color.colorize import colorize_paths
+    from tfssl.color.predict import compiled_predictor, compiled_scores
+
     method: Any
     method, network = load(model)
     temperature = method.temperature if temperature is None else temperature
@@ -111,8 +112,8 @@ def _preview(reports, out):
     targets = [report.done | report.skipped for report in reports]
     rows = []
     for source in sorted(source for source in set().union(*targets) if not names_film(source)):
-        label = "\n".join([Path(source).name, *{r.outdated[source]: 0 for r in reports if source in r.outdated}])
-        rows.append((label, [source, *(found.get(source) for found in targets)]))
+        reasons = dict.fromkeys(report.outdated[source] for report in reports if source in report.outdated)
+        rows.append(("\n".join([Path(source).name, *reasons]), [source, *(found.get(source) for found in targets)]))
     if rows:
         sheets = draw_previews(rows, out, ["before", "after", *(f"variant {k}" for k in range(1, len(reports)))])
         say(f"preview: {', '.join(map(str, sheets))}")

@@ -28,7 +28,8 @@ _NOISE = 0.03  # of the asked change, the variance left to hints that contradict
 
 _PAINTED = 12.0  # ab units from the original: more than JPEG changes a copy by
 _MOST_PAINTED = 0.25  # of a copy; more is another image
-_STROKES = 40  # squares along the shorter side, each of which is a hint where it is painted
+_DOT = 9  # pixels of the smallest dot: JPEG makes smaller ones around it
+_STROKES = 16  # squares along the shorter side: a longer stroke is a hint in each of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ def read_hints(entries, name="hints"):
 
     Colors are what CSS writes: ``"#a03020"``, ``"rgb(160, 48, 32)"``, ``"teal"``. ConfigError for anything else.
     """
-    if not isinstance(entries, list):
+    if not isinstance(entries, (list, tuple)):
         raise ConfigError(f"`{name}` must be a list of {{x, y, color}}. Received: {entries!r:.80}")
     return [_read_hint(entry, name) for entry in entries]
 
@@ -157,7 +158,7 @@ def painted_hints(image, copy):
         image, copy: ``PIL.Image`` of the same size, upright sRGB; ValueError if their sizes differ, nothing is painted,
             or more than a quarter of the copy.
     """
-    from skimage.measure import regionprops
+    from skimage.measure import label, regionprops
 
     if copy.size != image.size:
         raise ValueError(
@@ -172,17 +173,18 @@ def painted_hints(image, copy):
         raise ValueError(
             f"its painted copy differs from it in {painted.mean():.1%} of its pixels; paint a few dots on a copy"
         )
-    # A stroke is cut into squares; pale pixels along the edge of a brush are left out.
     step = max(1, min(image.size) // _STROKES)
-    rows, columns = np.nonzero(painted)
-    squares = np.zeros(painted.shape, np.intp)
-    squares[rows, columns] = 1 + rows // step * (image.width // step + 1) + columns // step
     hints = []
-    for square in regionprops(squares, intensity_image=np.dstack([change, colors])):
-        inside = square.image_intensity[square.image]
-        strong = inside[:, 0] >= 0.8 * inside[:, 0].max()
-        y, x = square.coords[strong].mean(axis=0)
-        hints.append(Hint(float(x), float(y), tuple(inside[strong, 1:].mean(axis=0).tolist())))
+    for dot in regionprops(label(painted, connectivity=2), intensity_image=np.dstack([change, colors])):
+        if dot.num_pixels < _DOT:
+            continue
+        inside = dot.image_intensity[dot.image]
+        strong = inside[:, 0] >= 0.7 * np.quantile(inside[:, 0], 0.9)  # without what is pale along a brush's edge
+        inside, coordinates = inside[strong, 1:], dot.coords[strong]
+        squares = np.unique(coordinates // step, axis=0, return_inverse=True)[1].ravel()
+        for square in range(squares.max() + 1):
+            (y, x), color = coordinates[squares == square].mean(axis=0), np.median(inside[squares == square], axis=0)
+            hints.append(Hint(float(x), float(y), tuple(color.tolist())))
     return hints
 
 
