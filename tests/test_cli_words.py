@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = (
     "methods", "train", "evaluate", "discover", "colorize", "inpaint", "prior", "visualize", "report", "export",
-    "check-export", "prepare shards",
+    "check-export", "prepare shards", "realism-test make", "realism-test score",
 )  # fmt: skip
 
 
@@ -106,6 +106,10 @@ WRONG = {
     "prior /no/such/folder --out x.npy": "/no/such/folder",
     "prepare shards /no/such/folder --out x": "/no/such/folder",
     "prepare shards builtin --out x --shards 1000": "Received: shards=1000",
+    "realism-test make /no/such/folder --out x": "/no/such/folder",
+    "realism-test make builtin --out x --pairs 0": "Received: pairs=0",
+    "realism-test make builtin --out x --model colorizzer": "did you mean `colorizer`",
+    "realism-test score /no/such/file": "/no/such/file",
 }
 _WITHOUT_TENSORFLOW = """
 import contextlib, io, json, sys

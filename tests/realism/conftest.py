@@ -91,6 +91,13 @@ class Browser:
         actions = [{"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]
         self._ask("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
 
+    def tap(self, name):
+        """Touch the middle of the element with this id."""
+        place = "const r = $(arguments[0]).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]"
+        x, y = self.run(f"$(arguments[0]).scrollIntoView(); {place}", name)
+        self.devtools("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.devtools("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def until(self, condition, seconds=20):
         """Wait for an expression to hold."""
         end = time.monotonic() + seconds

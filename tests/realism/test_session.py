@@ -1,6 +1,7 @@
 """The page in a headless Chromium, from file:// and by keyboard alone: a session, and the score of its file."""
 
 import json
+import time
 
 import pytest
 
@@ -55,11 +56,10 @@ def test_a_session_by_keyboard_is_scored(opened, page, tmp_path, capsys):
     browser.until("!$('end').hidden")
     assert browser.run("return document.activeElement.textContent") == "Thank you!"
     browser.press("Tab", "Enter")
-    for _ in range(200):
-        files = list(tmp_path.glob("*.json"))
-        if files:
-            break
-        browser.until("true")
+    end = time.monotonic() + 10
+    while not (files := list(tmp_path.glob("*.json"))):
+        assert time.monotonic() < end, "nothing was saved"
+        time.sleep(0.05)
     assert len(files) == 1 and files[0].name.endswith("-ada_7.json")
 
     (session,) = read_answers([str(tmp_path)]).sessions
@@ -67,7 +67,7 @@ def test_a_session_by_keyboard_is_scored(opened, page, tmp_path, capsys):
     assert [(t.kind, t.image, t.left_is_real) for t in session.trials] == [
         (t["kind"], t["image"], t["left_is_real"]) for t in expected["trials"]
     ]
-    assert all(90 <= ms < 500 for trial in session.trials for ms in trial.shown_ms)
+    assert all(ms >= 90 for trial in session.trials for ms in trial.shown_ms)
     assert not any(t.fooled for t in [*session.of("practice"), *session.of("check")])
     with pytest.raises(SystemExit) as stop:
         main(["realism-test", "score", str(files[0]), "--out", str(tmp_path / "scores")])
@@ -76,6 +76,9 @@ def test_a_session_by_keyboard_is_scored(opened, page, tmp_path, capsys):
     assert row.split()[:3] == [session.algorithm, "100.0", "%"]
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert scores["models"][session.algorithm]["fooled"] == 1.0
+
+    loaded = browser.run("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert not [name for name in loaded if not name.startswith(("file:", "blob:"))]  # nothing from a network
 
     browser.open(page.as_uri())  # opened again, the answers are still there
     assert visible(browser) == ["end"] and browser.run("return JSON.parse($('answers').value).participant") == "ada 7"
@@ -96,21 +99,55 @@ def test_words_of_participants_draw_models_sides_and_photographs_evenly(opened):
     assert set(position) == {1, 2, 3, 4}
 
 
+@pytest.fixture
+def phone(opened):
+    """Function that makes the browser a phone of so many pixels across."""
+
+    def of(width):
+        sizes = {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+        opened.devtools("Emulation.setDeviceMetricsOverride", **sizes)
+        opened.devtools("Emulation.setTouchEmulationEnabled", enabled=True)
+        return opened
+
+    yield of
+    opened.run("removeEventListener('beforeunload', leaving)")
+    opened.devtools("Emulation.clearDeviceMetricsOverride")
+    opened.devtools("Emulation.setTouchEmulationEnabled", enabled=False)
+
+
 @pytest.mark.parametrize("width", [320, 390, 1100])
-def test_nothing_is_wider_than_the_screen(width, opened):
-    browser = opened
-    browser.devtools("Emulation.setDeviceMetricsOverride", width=width, height=700, deviceScaleFactor=1, mobile=True)
-    try:
-        for section in ("welcome", "trial", "end"):
-            browser.run("show(arguments[0]); $('question').hidden = $('feedback').hidden = false", section)
-            assert browser.run("return document.documentElement.scrollWidth") <= width
-            sizes = browser.run(
-                "return [...document.querySelectorAll('button, a.button')].filter(b => b.offsetParent)"
-                ".map(b => b.getBoundingClientRect().height)"
-            )
-            assert sizes and min(sizes) >= 44  # a thumb
-    finally:
-        browser.devtools("Emulation.clearDeviceMetricsOverride")
+def test_nothing_is_wider_than_the_screen(width, phone):
+    browser = phone(width)
+    for section in ("welcome", "trial", "end"):
+        browser.run("show(arguments[0]); $('question').hidden = $('feedback').hidden = false", section)
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+        sizes = browser.run(
+            "return [...document.querySelectorAll('button, a.button')].filter(b => b.offsetParent)"
+            ".map(b => b.getBoundingClientRect().height)"
+        )
+        assert sizes and min(sizes) >= 44  # a thumb
+
+
+def test_a_phone_is_answered_by_touch(phone):
+    browser = phone(390)
+    browser.run("document.querySelector('#begin button').id = 'send'")
+    browser.tap("send")
+    browser.until("!$('pause').hidden")
+    browser.tap("go")
+    places = []
+    for figure in ("first", "second"):
+        browser.until(f"$('{figure}').querySelector('img')")
+        places.append(
+            browser.run("const r = document.querySelector('#frames img').getBoundingClientRect(); return [r.x, r.y]")
+        )
+    assert places[0] == places[1]  # one place for both
+    browser.until("!$('question').hidden")
+    real = browser.run("return schedule('ada 7').trials[0].left_is_real")
+    browser.tap("right")
+    browser.until("!$('feedback').hidden")
+    fake = "second" if real else "first"
+    said = f"{'Correct' if real else 'Not correct'}: the {fake} one is fake."
+    assert browser.run("return $('verdict').textContent") == said
 
 
 def test_missing_images_are_said(opened, page):
