@@ -1,0 +1,109 @@
+// The page: takes a photograph, hands it to the worker, shows the result.
+const $ = (id) => document.getElementById(id);
+const settings = globalThis.SETTINGS;
+const base = new URL("./", document.baseURI).href;
+let title = "photograph";
+let ready = false;
+
+// A worker from a file would have no policy; one from a blob: inherits that of this page, which lets nothing out.
+const code = `importScripts(${JSON.stringify(base + "worker.js")})`;
+const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+
+const handlers = {
+  progress({ text, fraction }) {
+    say(`${text} ...`);
+    $("progress").hidden = false;
+    $("progress").value = fraction;
+  },
+  colorized({ before, after }) {
+    draw($("before"), before);
+    draw($("after"), after);
+    $("compare").style.setProperty("--width", after.width); // before close(), after which it is 0
+    $("compare").style.setProperty("--height", after.height);
+    before.close();
+    after.close();
+    $("result").hidden = false;
+    split(50);
+    say(`Colored ${title}. Colors are plausible guesses, not those that were there.`);
+  },
+  encoded({ blob }) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = `${title.replace(/\.[^.]*$/, "")}-colorized.${blob.type === "image/jpeg" ? "jpg" : "png"}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    say(`Saved ${link.download}.`);
+  },
+  done({ of }) {
+    $("progress").hidden = true;
+    if (of === "open") {
+      ready = true;
+      say("Ready. The photograph stays on this device.");
+    }
+    document.body.dataset.done = of;
+  },
+  failed({ of, text }) {
+    $("progress").hidden = true;
+    const what = { open: "The network cannot be loaded", colorize: `${title} cannot be colored`, encode: "Not saved" };
+    say(`${what[of]}: ${text}.`, true);
+  },
+};
+worker.onmessage = ({ data }) => handlers[data.kind](data);
+worker.onerror = (event) => handlers.failed({ of: "open", text: event.message || "this browser refuses the worker" });
+
+function say(text, wrong = false) {
+  $("status").textContent = text;
+  $("status").classList.toggle("wrong", wrong);
+}
+
+function draw(canvas, bitmap) {
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+}
+
+function split(percent) {
+  $("split").value = percent;
+  $("compare").style.setProperty("--split", `${percent}%`);
+}
+
+function take(files) {
+  const file = [...files].find(({ type }) => type.startsWith("image/"));
+  if (!file) return say("That is no photograph: give a JPEG, PNG, WebP or another image that this browser shows.", true);
+  title = file.name || "photograph";
+  if (!ready) say(`${title} is next, when the network is loaded.`);
+  worker.postMessage({ kind: "colorize", file });
+}
+
+for (const id of ["file", "camera"]) {
+  $(id).addEventListener("change", ({ target }) => {
+    if (target.files.length) take(target.files);
+    target.value = ""; // the same file again is a change too
+  });
+}
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("over");
+});
+addEventListener("dragleave", (event) => event.relatedTarget ?? document.body.classList.remove("over"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("over");
+  take(event.dataTransfer.files);
+});
+addEventListener("paste", ({ clipboardData }) => clipboardData.files.length && take(clipboardData.files));
+$("split").addEventListener("input", ({ target }) => split(target.value));
+$("save").addEventListener("click", () => worker.postMessage({ kind: "encode" }));
+
+// First the service worker, so that the network is fetched through it, once. There is none on plain http (but localhost).
+async function keep() {
+  if (!navigator.serviceWorker) return;
+  const controlled = new Promise((go) => navigator.serviceWorker.addEventListener("controllerchange", go));
+  await navigator.serviceWorker.register("sw.js");
+  if (!navigator.serviceWorker.controller) await Promise.race([controlled, new Promise((go) => setTimeout(go, 3000))]);
+}
+$("served").remove();
+$("tool").hidden = false;
+keep()
+  .catch((error) => console.warn(`works online only: ${error.message}`))
+  .then(() => worker.postMessage({ kind: "open", settings: { ...settings, base } }));
