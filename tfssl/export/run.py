@@ -81,7 +81,8 @@ def _sizes(out, report, names):
 
 def _page(out, report):
     web = report["web"]
-    yield f"{out / 'index.html'}  with LiteRT.js {web['litert']}; a first visit loads {web['first_load_bytes'] / 1e6:.1f} MB"
+    size = f"a first visit loads {web['first_load_bytes'] / 1e6:.1f} MB"
+    yield f"{out / 'index.html'}  with LiteRT.js {web['litert']}; {size}"
     yield f"to see it: python -m http.server --directory {out}, then http://localhost:8000"
 
 

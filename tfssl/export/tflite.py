@@ -72,7 +72,7 @@ def tflite_name(method, quantize):
 
 
 def write_tflite(path, report, network, name, endpoint, quantize, representative):
-    """Convert an endpoint of :func:`mobile_endpoint` to the file ``path``, and enter it into the report of an export."""
+    """Convert an endpoint of :func:`mobile_endpoint` to the file ``path``, and enter it into an export's report."""
     size = endpoint.signature[0].shape[1]
     content = _convert(name, endpoint)
     if quantize != "none":

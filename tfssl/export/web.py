@@ -93,7 +93,8 @@ def litert_package(folder=None):
         raise ModelError(f"the page needs LiteRT.js, which npm fetches, and there is no npm: install Node.js, or {fix}")
     with tempfile.TemporaryDirectory() as scratch:
         wanted = [f"{name}@{LITERT_VERSION}" for name in _PACKAGES]
-        options = ["--prefix", scratch, "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        options = ["--prefix", scratch, "--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
+        options += ["--prefer-offline", "--loglevel=error"]  # a version never changes: npm's cache is as good
         command = [npm, "install", *options, *wanted]
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -151,7 +152,7 @@ def _write_settings(stage, model, side):
         digest.update((stage / name).read_bytes())
     settings = {
         "version": digest.hexdigest()[:16],
-        "page": [name for name in PAGE if name != "sw.js"],
+        "page": ["settings.js", *(name for name in PAGE if name != "sw.js")],
         "model": model,
         "wasm": wasm,
         "side": side,

@@ -5,10 +5,6 @@ const base = new URL("./", document.baseURI).href;
 let title = "photograph";
 let ready = false;
 
-// A worker from a file would have no policy; one from a blob: inherits that of this page, which lets nothing out.
-const code = `importScripts(${JSON.stringify(base + "worker.js")})`;
-const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
-
 const handlers = {
   progress({ text, fraction }) {
     say(`${text} ...`);
@@ -48,8 +44,16 @@ const handlers = {
     say(`${what[of]}: ${text}.`, true);
   },
 };
-worker.onmessage = ({ data }) => handlers[data.kind](data);
-worker.onerror = (event) => handlers.failed({ of: "open", text: event.message || "this browser refuses the worker" });
+
+function start() {
+  // A worker from a file would have no policy; one from a blob: inherits that of this page, which lets nothing out.
+  const code = `importScripts(${JSON.stringify(base + "worker.js")})`;
+  const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  worker.onmessage = ({ data }) => handlers[data.kind](data);
+  worker.onerror = ({ message }) => handlers.failed({ of: "open", text: message || "this browser refuses its worker" });
+  worker.postMessage({ kind: "open", settings: { ...settings, base } });
+  return worker;
+}
 
 function say(text, wrong = false) {
   $("status").textContent = text;
@@ -72,7 +76,7 @@ function take(files) {
   if (!file) return say("That is no photograph: give a JPEG, PNG, WebP or another image that this browser shows.", true);
   title = file.name || "photograph";
   if (!ready) say(`${title} is next, when the network is loaded.`);
-  worker.postMessage({ kind: "colorize", file });
+  ask({ kind: "colorize", file });
 }
 
 for (const id of ["file", "camera"]) {
@@ -93,9 +97,9 @@ addEventListener("drop", (event) => {
 });
 addEventListener("paste", ({ clipboardData }) => clipboardData.files.length && take(clipboardData.files));
 $("split").addEventListener("input", ({ target }) => split(target.value));
-$("save").addEventListener("click", () => worker.postMessage({ kind: "encode" }));
+$("save").addEventListener("click", () => ask({ kind: "encode" }));
 
-// First the service worker, so that the network is fetched through it, once. There is none on plain http (but localhost).
+// Pages of plain http have no service worker, localhost excepted; they work as long as their server does.
 async function keep() {
   if (!navigator.serviceWorker) return;
   const controlled = new Promise((go) => navigator.serviceWorker.addEventListener("controllerchange", go));
@@ -104,6 +108,11 @@ async function keep() {
 }
 $("served").remove();
 $("tool").hidden = false;
-keep()
+// First the service worker, so that the network is fetched through it: once, and kept.
+const started = keep()
   .catch((error) => console.warn(`works online only: ${error.message}`))
-  .then(() => worker.postMessage({ kind: "open", settings: { ...settings, base } }));
+  .then(start);
+
+async function ask(task) {
+  (await started).postMessage(task);
+}

@@ -44,7 +44,9 @@ async function predict(L) {
 
 async function colorize(file) {
   report("Reading the photograph", 0);
-  const bitmap = await createImageBitmap(file); // upright: browsers apply the EXIF orientation
+  const bitmap = await createImageBitmap(file).catch(() => {
+    throw new Error("this browser cannot decode it"); // its own words say less
+  }); // upright: browsers apply the EXIF orientation
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
