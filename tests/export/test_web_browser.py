@@ -1,20 +1,16 @@
 """The web page in a headless Chromium, with LiteRT.js as npm has it in its cache: nothing is fetched."""
 
-import functools
-import http.server
-import threading
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import chromium
 from tfssl.color.colorize import network_lightness
 from tfssl.color.join import Join
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ModelError
 from tfssl.export.tflite import run_tflite
 from tfssl.export.web import export_web, litert_package
+from tools.browser import NoBrowser, Server, chromium
 
 MAX_FIRST_LOAD = 16e6  # bytes
 SIDE = 64
@@ -33,39 +29,18 @@ def site(method, model, tmp_path_factory):
     return out
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder, and counts the bytes of what it serves."""
-
-    def __init__(self, folder):
-        self.served = {}
-        server = self
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def copyfile(self, source, output):
-                content = source.read()
-                server.served[self.path] = server.served.get(self.path, 0) + len(content)
-                output.write(content)
-
-            def log_message(self, *arguments):
-                pass
-
-        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-        self.url = f"http://127.0.0.1:{self.server_port}/"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.shutdown()
-        self.server_close()
-
-
 @pytest.fixture(scope="module")
 def opened(site):
     """``(browser, server)``, the network loaded."""
-    with chromium() as browser:
-        server = Server(site)
-        browser.open(server.url)
-        browser.until("document.body.dataset.done === 'open'")
-        yield browser, server
+    server = Server(site)
+    try:
+        with chromium() as browser:
+            browser.open(server.url)
+            browser.until("document.body.dataset.done === 'open'")
+            yield browser, server
+    except NoBrowser as error:
+        pytest.skip(str(error))
+    finally:
         server.close()
 
 

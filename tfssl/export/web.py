@@ -45,7 +45,7 @@ def export_web(
     """Write a folder for a server of static files: a page that colorizes photographs in the browser.
 
     It holds the page, LiteRT.js (fetched by npm now, copied into ``litert/``) and the network as a .tflite file, and
-    loads nothing from elsewhere. See docs/mobile.md.
+    loads nothing from elsewhere. See docs/web.md.
 
     Args:
         method: the :class:`~tfssl.methods.base.Method` the model belongs to, a colorizer.

@@ -14,8 +14,8 @@ const handlers = {
   colorized({ before, after }) {
     draw($("before"), before);
     draw($("after"), after);
-    $("compare").style.setProperty("--width", after.width); // before close(), after which it is 0
-    $("compare").style.setProperty("--height", after.height);
+    $("result").style.setProperty("--width", after.width); // before close(), after which it is 0
+    $("result").style.setProperty("--height", after.height);
     before.close();
     after.close();
     $("result").hidden = false;

@@ -132,7 +132,7 @@ export function lightness(rgb) {
 
 // The network takes squares only. An oblong image is covered by overlapping ones, each at the scale that
 // `tfssl colorize` has for the whole; where they overlap, colors fade from one into the next. (Squeezed or padded
-// into one square, an image gets colors further from those of the whole: docs/mobile.md has the numbers.)
+// into one square, an image gets colors further from those of the whole: docs/web.md has the numbers.)
 export function tiles(width, height, side) {
   const long = Math.max(width, height);
   const count = long <= side ? 1 : Math.ceil((long - side) / (0.75 * side)) + 1;
