@@ -24,6 +24,7 @@ from tools.browser import Server, chromium
 
 OBLONG = 1.15  # least aspect ratio of the photographs that ways are compared on
 RUNS = 15
+IDLE = "document.querySelector('#result[aria-busy=false]')"
 
 
 def ways(predict, image, side):
@@ -156,14 +157,13 @@ def measure_page(site, report):
         photograph.save(path, quality=92)
         start = time.perf_counter()
         browser.open(server.url)
-        browser.until("document.body.dataset.done === 'open'", 120)
+        browser.until(IDLE, 120)
         opening = time.perf_counter() - start
         first_load = sum(server.served.values())
         for _ in range(RUNS):
-            browser.run("document.body.dataset.done = ''")
             start = time.perf_counter()
             browser.choose("#file", path)
-            browser.until("document.body.dataset.done === 'colorize'", 120)
+            browser.until(IDLE, 120)
             seconds.append(round(time.perf_counter() - start, 4))
         network, ab = browser.run(PREDICT, server.url, lightness.ravel().tolist())
     server.close()

@@ -45,12 +45,12 @@ def web_page(site, photograph, path):
         with chromium() as browser:
             browser.open(server.url)
             browser.choose("#file", photograph)
-            browser.until("document.body.dataset.done === 'colorize'", 120)
+            browser.until("document.querySelector('#result[aria-busy=false]')", 120)
             browser.screenshot(path)
     finally:
         server.close()
     with Image.open(path) as image:
-        image.convert("RGB").quantize(128).save(path, optimize=True)
+        image.convert("RGB").quantize(256).save(path, optimize=True)
 
 
 def main():

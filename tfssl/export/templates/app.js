@@ -2,16 +2,14 @@
 const $ = (id) => document.getElementById(id);
 const settings = globalThis.SETTINGS;
 const base = new URL("./", document.baseURI).href;
-let title = "photograph";
-let ready = false;
+let waiting = 1; // tasks of the worker that are not done: the first is to load the network
 
 const handlers = {
   progress({ text, fraction }) {
     say(`${text} ...`);
-    $("progress").hidden = false;
     $("progress").value = fraction;
   },
-  colorized({ before, after }) {
+  colorized({ name, before, after }) {
     draw($("before"), before);
     draw($("after"), after);
     $("result").style.setProperty("--width", after.width); // before close(), after which it is 0
@@ -20,28 +18,24 @@ const handlers = {
     after.close();
     $("result").hidden = false;
     split(50);
-    say(`Colored ${title}. Colors are plausible guesses, not those that were there.`);
+    say(`Colored ${name}. Colors are plausible guesses, not those that were there.`);
   },
-  encoded({ blob }) {
+  encoded({ name, blob }) {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
-    link.download = `${title.replace(/\.[^.]*$/, "")}-colorized.${blob.type === "image/jpeg" ? "jpg" : "png"}`;
+    link.download = `${name.replace(/\.[^.]*$/, "")}-colorized.${blob.type === "image/jpeg" ? "jpg" : "png"}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     say(`Saved ${link.download}.`);
   },
   done({ of }) {
-    $("progress").hidden = true;
-    if (of === "open") {
-      ready = true;
-      say("Ready. The photograph stays on this device.");
-    }
-    document.body.dataset.done = of;
+    if (of === "open") say("Ready. The photograph stays on this device.");
+    busy(-1);
   },
-  failed({ of, text }) {
-    $("progress").hidden = true;
-    const what = { open: "The network cannot be loaded", colorize: `${title} cannot be colored`, encode: "Not saved" };
+  failed({ of, name, text }) {
+    const what = { open: "The network cannot be loaded", colorize: `${name} cannot be colored`, encode: "Not saved" };
     say(`${what[of]}: ${text}.`, true);
+    busy(-1);
   },
 };
 
@@ -53,6 +47,12 @@ function start() {
   worker.onerror = ({ message }) => handlers.failed({ of: "open", text: message || "this browser refuses its worker" });
   worker.postMessage({ kind: "open", settings: { ...settings, base } });
   return worker;
+}
+
+function busy(more) {
+  waiting += more;
+  $("progress").hidden = waiting === 0;
+  $("result").setAttribute("aria-busy", waiting > 0);
 }
 
 function say(text, wrong = false) {
@@ -74,8 +74,6 @@ function split(percent) {
 function take(files) {
   const file = [...files].find(({ type }) => type.startsWith("image/"));
   if (!file) return say("That is no photograph: give a JPEG, PNG, WebP or another image that this browser shows.", true);
-  title = file.name || "photograph";
-  if (!ready) say(`${title} is next, when the network is loaded.`);
   ask({ kind: "colorize", file });
 }
 
@@ -89,7 +87,9 @@ addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("over");
 });
-addEventListener("dragleave", (event) => event.relatedTarget ?? document.body.classList.remove("over"));
+addEventListener("dragleave", ({ relatedTarget }) => {
+  if (!relatedTarget) document.body.classList.remove("over"); // it has left the window
+});
 addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
@@ -103,7 +103,7 @@ $("save").addEventListener("click", () => ask({ kind: "encode" }));
 async function keep() {
   if (!navigator.serviceWorker) return;
   const controlled = new Promise((go) => navigator.serviceWorker.addEventListener("controllerchange", go));
-  await navigator.serviceWorker.register("sw.js");
+  await navigator.serviceWorker.register("sw.js", { updateViaCache: "none" });
   if (!navigator.serviceWorker.controller) await Promise.race([controlled, new Promise((go) => setTimeout(go, 3000))]);
 }
 $("served").remove();
@@ -114,5 +114,6 @@ const started = keep()
   .then(start);
 
 async function ask(task) {
+  busy(1);
   (await started).postMessage(task);
 }

@@ -4,11 +4,13 @@ importScripts("settings.js");
 
 const PREFIX = `tfssl ${self.registration.scope} `; // several pages may share a server
 const CACHE = PREFIX + SETTINGS.version;
+const FRESH = { cache: "no-cache" }; // not what the browser keeps of an earlier version
 
 self.addEventListener("install", (event) => {
   self.skipWaiting();
   // The small files only: the network comes through fetch below, where its progress is seen, and once.
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(["./", ...SETTINGS.page])));
+  const files = ["./", ...SETTINGS.page].map((name) => new Request(name, FRESH));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(files)));
 });
 
 self.addEventListener("activate", (event) => {
@@ -23,14 +25,15 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const { request } = event;
-  if (request.method === "GET" && request.url.startsWith(self.registration.scope)) event.respondWith(answer(request));
+  if (request.method === "GET" && request.url.startsWith(self.registration.scope)) event.respondWith(answer(event));
 });
 
-async function answer(request) {
+async function answer(event) {
+  const { request } = event;
   const cache = await caches.open(CACHE);
   const kept = await cache.match(request, { ignoreSearch: true });
   if (kept) return kept;
-  const fetched = await fetch(request);
-  if (fetched.status === 200) cache.put(request, fetched.clone());
+  const fetched = await fetch(request, FRESH);
+  if (fetched.status === 200) event.waitUntil(cache.put(request, fetched.clone()));
   return fetched;
 }

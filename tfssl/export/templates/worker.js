@@ -43,6 +43,7 @@ async function predict(L) {
 }
 
 async function colorize(file) {
+  if (!model) throw new Error("there is no network");
   report("Reading the photograph", 0);
   const bitmap = await createImageBitmap(file).catch(() => {
     throw new Error("this browser cannot decode it"); // its own words say less
@@ -79,9 +80,9 @@ async function colorize(file) {
     color.join(image.data, top, rows, width, height, field, size);
     context.putImageData(image, 0, top);
   }
-  result = { canvas, type: file.type === "image/jpeg" ? "image/jpeg" : "image/png" };
+  result = { canvas, name: file.name, type: file.type === "image/jpeg" ? "image/jpeg" : "image/png" };
   const after = await createImageBitmap(canvas);
-  postMessage({ kind: "colorized", before: bitmap, after }, [bitmap, after]);
+  postMessage({ kind: "colorized", name: file.name, before: bitmap, after }, [bitmap, after]);
 }
 
 // [first row, rows] of parts of about a megapixel: buffers that any phone has.
@@ -91,8 +92,8 @@ function* strips(width, height) {
 }
 
 async function encode() {
-  const blob = await result.canvas.convertToBlob({ type: result.type, quality: 0.95 });
-  postMessage({ kind: "encoded", blob });
+  const { canvas, name, type } = result;
+  postMessage({ kind: "encoded", name, blob: await canvas.convertToBlob({ type, quality: 0.95 }) });
 }
 
 function report(text, fraction) {
@@ -107,7 +108,7 @@ self.onmessage = ({ data }) => {
       await tasks[data.kind](data);
       postMessage({ kind: "done", of: data.kind });
     } catch (error) {
-      postMessage({ kind: "failed", of: data.kind, text: error.message });
+      postMessage({ kind: "failed", of: data.kind, name: data.file?.name, text: error.message });
     }
   });
 };
