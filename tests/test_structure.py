@@ -57,8 +57,8 @@ ALLOWED = {
     },
     "config": {"methods.base"},
     "training": {"methods.base", "data", "config", "optimizers"},
-    # data: int8 needs representative images.
-    "export": {"backbones", "endpoint", "methods.base", "data", "config", "training"},
+    # data: int8 needs representative images; color: the page colorizes as `tfssl colorize` does.
+    "export": {"backbones", "color", "endpoint", "methods.base", "data", "config", "training"},
     "report": {"config", "data", "evaluation", "methods.base", "synthesis", "training", "visualization"},
     "api": {"*"},
     "cli": {"*"},
