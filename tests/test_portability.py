@@ -18,6 +18,7 @@ def compute(names):
     import keras
 
     from tfssl.backbones import build
+    from tfssl.backbones.lpips import build_lpips
     from tfssl.backbones.rebuilding import fold_batch_normalization
     from tfssl.config import load_config
     from tfssl.layers.color import Lightness
@@ -42,7 +43,8 @@ def compute(names):
         "caffenet", input_shape=(None, None, 3), fc=False, widths=(8,) * 5, conv1_stride=2, normalization="lrn_batch"
     )
     inception = build("inception_s", input_shape=(48, 32, 3))
-    for model in (stack, small, tower, inception):
+    lpips = build_lpips("alex")
+    for model in (stack, small, tower, inception, lpips):
         fill(model, rng)
     results = {
         "lab": lab,
@@ -56,6 +58,7 @@ def compute(names):
         "small": small(lab[..., :1]),
         "caffenet": tower(rgb)["pool5"],
         "inception": inception(rgb)["fc6"],
+        "lpips": lpips([rgb, rgb[::-1]])["distance"],
         "cross_entropy": ColorCrossEntropy(np.linspace(0.5, 2.0, 313))(ab, scores),
         "regression": ColorRegression()(ab, scores[..., :2]),
         "cross_channel": CrossChannelLoss("classification", "regression")(
