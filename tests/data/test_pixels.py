@@ -118,9 +118,9 @@ def test_colorize_of_an_opened_file(tmp_path, monkeypatch):
     seen = []
 
     class Shape:
-        image_size, output_stride = 32, 4
+        image_size, output_stride, temperature = 32, 4, 0.5
 
-    monkeypatch.setattr("tfssl.api._predictor", lambda *_: (Shape, None))
+    monkeypatch.setattr("tfssl.api._predictor", lambda *_: (Shape, None, None))
     monkeypatch.setattr("tfssl.color.colorize.colorize_image", lambda _, image, **__: seen.append(image) or image)
     exif = Image.Exif()
     exif[0x0112] = 6
