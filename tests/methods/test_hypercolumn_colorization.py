@@ -288,3 +288,16 @@ class TestUse:
     def test_the_paper_configuration_is_the_defaults_with_batch_normalization(self):
         method = load_config("hypercolumn_colorization/paper").method
         assert method == HypercolumnColorization(normalization="batch_without_affine", decoder="median")
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "target, kind", [("hue_chroma", "none"), ("hue_chroma", "dynamic"), ("lab_regression", "none")]
+    )
+    def test_the_dense_form_runs_on_phones(self, target, kind, tmp_path):
+        """``export_tflite`` refuses files whose answers lie too far from the Keras model's."""
+        from tfssl.export.tflite import export_tflite
+
+        method = HypercolumnColorization(**TINY, target=target)
+        report = export_tflite(method, method.model(), tmp_path / "export", quantize=kind)
+        (file,) = report["tflite"].values()
+        assert file["side"] == 32 and file["signature"] == "predict_ab"

@@ -18,7 +18,6 @@ INPUT_MULTIPLE = {"vgg16": 32, "small": 16}
 
 _SMALL_WIDTHS, _SMALL_DEPTHS = (16, 32, 64, 64, 64), (2, 2, 2, 2, 1)
 _MEAN_GRAY = 0.4488  # of ImageNet, as the released files have it
-_H_FC1 = {"vgg16": keras.initializers.RandomNormal(stddev=1e-4), "small": "he_normal"}
 
 
 def map_strides(backbone):
@@ -53,7 +52,8 @@ def build_network(backbone, channels, *, fc=4096, hidden=1024, dropout=0.5, norm
         SampleMap(n, name=f"{name}_sample")([taps[name], locations]) for name, n in map_strides(backbone).items()
     ]
     x = layers.Concatenate(name="hypercolumn")(sampled)
-    x = layers.Dense(hidden, activation="relu", kernel_initializer=_H_FC1[backbone], name="h_fc1")(x)
+    initializer = keras.initializers.RandomNormal(stddev=1e-4) if backbone == "vgg16" else "he_normal"
+    x = layers.Dense(hidden, activation="relu", kernel_initializer=initializer, name="h_fc1")(x)
     x = layers.Dropout(dropout, name="h_fc1_dropout")(x) if dropout else x
     # float32 keeps softmax and loss exact under mixed precision.
     x = layers.Dense(channels, kernel_initializer="lecun_uniform", dtype="float32", name="scores")(x)
