@@ -27,7 +27,8 @@ SIGNATURE = "predict_ab"  # what the page runs: L of a square in, ab of each of 
 
 PAGE = ("index.html", "style.css", "app.js", "worker.js", "color.js", "sw.js")
 
-# WebAssembly with SIMD but without its relaxed form, which Safari lacks; one variant, of 9 MB, is enough.
+# WebAssembly with SIMD but without its relaxed form, which not every browser has. One variant of 9 MB is enough: with
+# relaxed SIMD a colorizer was no faster.
 _WASM = "litert_wasm_compat_internal"
 _PACKAGES = ("@litertjs/core", "@litertjs/wasm-utils")
 _IMPORT = '"@litertjs/wasm-utils"'  # a bare name, which a worker cannot resolve: browsers give it no import map
