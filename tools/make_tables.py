@@ -161,13 +161,14 @@ def web_page(root):
     """What the page was measured to take."""
     record = read(root, "benchmarks/results/web.json")
     page, seconds = record["page"], record["median_seconds"]
+    load = f"other programs running (load average {record['machine']['load_at_start']:g})"
     rows = [
         ("Bytes of a first visit", f"{page['first_load_bytes'] / 1e6:.1f} MB"),
         ("Largest difference from LiteRT in Python, same input", f"{page['largest_difference_ab']:.1g} ab units"),
         ("A photograph of one megapixel, from choosing to seeing it", f"{seconds['one megapixel']:.2g} s"),
         ("Of it the network, for each square", f"{seconds['network, one square']:.2g} s"),
     ]
-    return markdown(["With the shipped colorizer", "Value"], rows) + f"\n{_machine(record)}, median.\n"
+    return markdown(["With the shipped colorizer", "Value"], rows) + f"\n{_machine(record)}; medians, {load}.\n"
 
 
 def methods(root):

@@ -1,6 +1,7 @@
 """One small exported colorizer for all tests of this folder."""
 
 import importlib.util
+import json
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from tfssl.export.savedmodel import export_savedmodel
 from tfssl.export.tflite import export_tflite
+from tfssl.export.web import export_web
 from tfssl.methods import Colorization
 
 
@@ -53,6 +55,32 @@ def exported(method, model, tmp_path_factory):
     out = tmp_path_factory.mktemp("export") / "colorizer"
     export_savedmodel(method, model, out, weights="float16")
     export_tflite(method, model, out, quantize="int8", image_size=64)
+    return out
+
+
+@pytest.fixture(scope="session")
+def litert(tmp_path_factory):
+    """A stand-in for node_modules/@litertjs/core, which runs nothing."""
+    scope = tmp_path_factory.mktemp("node_modules") / "@litertjs"
+    files = {
+        "core/package.json": json.dumps({"name": "@litertjs/core", "version": "2.5.3"}),
+        "core/dist/index.js": 'import { createWasmLib } from "@litertjs/wasm-utils";\n',
+        "core/wasm/litert_wasm_compat_internal.js": "var ModuleFactory;\n",
+        "core/wasm/litert_wasm_compat_internal.wasm": "\0asm" + 1000 * " ",
+        "core/wasm/litert_wasm_threaded_internal.wasm": "not taken along",
+        "wasm-utils/dist/index.js": "export const createWasmLib = 0;\n",
+    }
+    for name, text in files.items():
+        (scope / name).parent.mkdir(parents=True, exist_ok=True)
+        (scope / name).write_text(text)
+    return scope / "core"
+
+
+@pytest.fixture(scope="session")
+def site(method, model, litert, tmp_path_factory):
+    """A web page, with the stand-in for LiteRT.js. Read only: damage a copy."""
+    out = tmp_path_factory.mktemp("site") / "site"
+    export_web(method, model, out, litert=litert)
     return out
 
 

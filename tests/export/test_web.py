@@ -17,53 +17,28 @@ from tfssl.color.predict import network_size
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ModelError
 from tfssl.export.check import check_export
-from tfssl.export.web import LITERT_VERSION, PAGE, export_web
+from tfssl.export.web import LITERT_VERSION, PAGE, export_web, write_settings
 from tfssl.methods import ContextEncoder, Jigsaw
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    """A stand-in for node_modules/@litertjs/core."""
-    scope = tmp_path_factory.mktemp("node_modules") / "@litertjs"
-    files = {
-        "core/package.json": json.dumps({"name": "@litertjs/core", "version": "2.5.3"}),
-        "core/dist/index.js": 'import { createWasmLib } from "@litertjs/wasm-utils";\n',
-        "core/wasm/litert_wasm_compat_internal.js": "var ModuleFactory;\n",
-        "core/wasm/litert_wasm_compat_internal.wasm": "\0asm" + 1000 * " ",
-        "core/wasm/litert_wasm_threaded_internal.wasm": "not taken along",
-        "wasm-utils/dist/index.js": "export const createWasmLib = 0;\n",
-    }
-    for name, text in files.items():
-        (scope / name).parent.mkdir(parents=True, exist_ok=True)
-        (scope / name).write_text(text)
-    return scope / "core"
-
-
-@pytest.fixture(scope="module")
-def site(method, model, package, tmp_path_factory):
-    out = tmp_path_factory.mktemp("site") / "site"
-    export_web(method, model, out, quantize="none", litert=package)
-    return out
 
 
 def settings(site):
     return json.loads((site / "settings.js").read_text().partition("self.SETTINGS = ")[2].rstrip().rstrip(";"))
 
 
-def test_the_folder_holds_page_runtime_and_network(site, package):
+def test_the_folder_holds_page_runtime_and_network(site, litert):
     wasm = "litert/litert_wasm_compat_internal"
     runtime = {"litert/index.js", "litert/wasm-utils.js", f"{wasm}.js", f"{wasm}.wasm.gz"}
-    loaded = {*PAGE, "settings.js", "colorizer_float32.tflite", *runtime}
+    loaded = {*PAGE, "settings.js", "colorizer_float16.tflite", *runtime}
     found = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
     assert found == loaded | {"export.json", "litert/NOTICE.txt"}
     assert (site / "litert/index.js").read_text() == 'import { createWasmLib } from "./wasm-utils.js";\n'
     packed = (site / f"{wasm}.wasm.gz").read_bytes()
-    assert gzip.decompress(packed) == (package / "wasm" / "litert_wasm_compat_internal.wasm").read_bytes()
+    assert gzip.decompress(packed) == (litert / "wasm" / "litert_wasm_compat_internal.wasm").read_bytes()
     web = json.loads((site / "export.json").read_text())["web"]
     assert set(web["files"]) == loaded and web["litert"] == "2.5.3"
     assert web["first_load_bytes"] == sum((site / name).stat().st_size for name in loaded)
     told = settings(site)
-    assert (told["model"], told["side"]) == ("colorizer_float32.tflite", 64)
+    assert (told["model"], told["side"]) == ("colorizer_float16.tflite", 64)
     assert set(told["page"]) < loaded, "a service worker is not installed if one of its files is missing"
 
 
@@ -78,16 +53,21 @@ def test_the_page_names_no_other_server(site):
         assert (site / name).is_file()
 
 
-def test_another_network_gets_another_version(site, method, lively, package, tmp_path):
+def test_another_network_gets_another_version(site, tmp_path):
     """Browsers keep the files of a version; see sw.js."""
-    export_web(method, lively(method.model(), seed=1), tmp_path / "b", quantize="none", litert=package)
-    assert settings(site)["version"] != settings(tmp_path / "b")["version"]
+    other = shutil.copytree(site, tmp_path / "other")
+    write_settings(other, "colorizer_float16.tflite", 64)
+    assert settings(site) == settings(other)
+    with open(other / "colorizer_float16.tflite", "ab") as file:
+        file.write(b" ")
+    write_settings(other, "colorizer_float16.tflite", 64)
+    assert settings(site)["version"] != settings(other)["version"]
 
 
 def test_check_export_knows_the_page(site, tmp_path):
     findings = check_export(site)
     assert all(finding.passed for finding in findings)
-    assert re.match(r"page: LiteRT.js 2.5.3 runs colorizer_float32.tflite; a first visit", findings[-1].text)
+    assert re.match(r"page: LiteRT.js 2.5.3 runs colorizer_float16.tflite; a first visit", findings[-1].text)
     damaged = shutil.copytree(site, tmp_path / "damaged")
     (damaged / "color.js").unlink()
     assert "missing: color.js" in check_export(damaged)[0].text
@@ -153,17 +133,17 @@ def test_pixels_are_treated_as_tfssl_colorize_treats_them(site, tmp_path, size, 
     assert np.abs(found - joined).max() <= 1 and np.abs(found - joined).mean() < 0.02
 
 
-def test_what_is_no_colorizer_or_no_package_is_refused(method, model, package, tmp_path, monkeypatch):
+def test_what_is_no_colorizer_or_no_package_is_refused(method, model, litert, tmp_path, monkeypatch):
     out = tmp_path / "site"
     inpainter = ContextEncoder(network="small", resize=40, crop_size=32, overlap=2)
     with pytest.raises(ModelError, match="colorizes photographs, context_encoder does not; give a colorizer"):
-        export_web(inpainter, inpainter.model(), out, litert=package)
+        export_web(inpainter, inpainter.model(), out, litert=litert)
     jigsaw = Jigsaw(backbone="small", permutations=4)
     with pytest.raises(ModelError, match=r"jigsaw has no \.tflite form"):
-        export_web(jigsaw, jigsaw.model(), out, litert=package)
-    changed = shutil.copytree(package.parent, tmp_path / "@litertjs") / "core"
+        export_web(jigsaw, jigsaw.model(), out, litert=litert)
+    changed = shutil.copytree(litert.parent, tmp_path / "@litertjs") / "core"
     (changed / "dist" / "index.js").write_text("import {} from 'elsewhere'")
-    for wrong in (tmp_path / "nowhere", package.parent, changed):
+    for wrong in (tmp_path / "nowhere", litert.parent, changed):
         with pytest.raises(ModelError, match=f"must be a folder of @litertjs/core {LITERT_VERSION} .* litert="):
             export_web(method, model, out, litert=wrong)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,5 +1,7 @@
 """The web page in a headless Chromium, with LiteRT.js as npm has it in its cache: nothing is fetched."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,31 +11,34 @@ from tfssl.color.join import Join
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ModelError
 from tfssl.export.tflite import run_tflite
-from tfssl.export.web import export_web, litert_package
+from tfssl.export.web import LITERT_VERSION, litert_package, write_litert, write_settings
 from tools.browser import NoBrowser, Server, chromium
 
 MAX_FIRST_LOAD = 16e6  # bytes
-SIDE = 64
+MODEL, SIDE = "colorizer_float16.tflite", 64
 IDLE = "document.querySelector('#result[aria-busy=false]')"  # the worker has done all that it was asked for
 
 
 @pytest.fixture(scope="module")
-def site(method, model, tmp_path_factory):
-    out = tmp_path_factory.mktemp("site")
+def page(site, tmp_path_factory):
+    """The folder of the page with LiteRT.js in it."""
+    folder = shutil.copytree(site, tmp_path_factory.mktemp("page") / "page")
+    shutil.rmtree(folder / "litert")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("npm_config_offline", "true")
         try:
             with litert_package() as package:
-                export_web(method, model, out, litert=package)
+                write_litert(package, folder / "litert")
         except ModelError as error:
-            pytest.skip(f"no LiteRT.js ({error}); npm install @litertjs/core puts it into npm's cache")
-    return out
+            pytest.skip(f"no LiteRT.js ({error}); npm cache add @litertjs/core@{LITERT_VERSION}, and wasm-utils")
+    write_settings(folder, MODEL, SIDE)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def opened(site):
+def opened(page):
     """``(browser, server)``, the network loaded."""
-    server = Server(site)
+    server = Server(page)
     try:
         with chromium() as browser:
             browser.open(server.url)
@@ -63,14 +68,14 @@ def pixels(browser, canvas):
     return np.array(data).reshape(shape)[..., :3]
 
 
-def test_a_first_visit_loads_little_and_the_network_once(opened, site):
+def test_a_first_visit_loads_little_and_the_network_once(opened, page):
     _, server = opened
-    size = (site / "colorizer_float16.tflite").stat().st_size
-    assert server.served["/colorizer_float16.tflite"] == size
+    size = (page / MODEL).stat().st_size
+    assert server.served[f"/{MODEL}"] == size
     assert size < sum(server.served.values()) < MAX_FIRST_LOAD
 
 
-def test_the_network_answers_as_in_python(opened, site):
+def test_the_network_answers_as_in_python(opened, page):
     """The worker's own functions, on an input that both get."""
     browser, server = opened
     lightness = network_lightness(Image.open(builtin_photographs()[0]).convert("RGB"), SIDE)
@@ -89,13 +94,13 @@ def test_the_network_answers_as_in_python(opened, site):
         });
     """
     found = np.array(browser.run(script, server.url, lightness.ravel().tolist()))
-    path = site / "colorizer_float16.tflite"
+    path = page / MODEL
     (answer,) = run_tflite(path, "predict_ab", [{"lightness": lightness[None, ..., None]}])
     assert np.ptp(answer["ab"]) > 5
     assert np.abs(found - answer["ab"].ravel()).max() < 1e-3
 
 
-def test_a_photograph_is_colored_as_in_python(opened, site):
+def test_a_photograph_is_colored_as_in_python(opened, page):
     browser, _ = opened
     path = builtin_photographs()[1]
     image = Image.open(path).convert("RGB")
@@ -104,7 +109,7 @@ def test_a_photograph_is_colored_as_in_python(opened, site):
 
     L = network_lightness(image, SIDE)
     assert L.shape == (64, 96)
-    model = site / "colorizer_float16.tflite"
+    model = page / MODEL
     tiles = [{"lightness": L[None, :, start : start + SIDE, None]} for start in (0, 32)]
     left, right = (answer["ab"][0] for answer in run_tflite(model, "predict_ab", tiles))
     ramp = np.minimum(np.arange(SIDE) + 0.5, SIDE - 0.5 - np.arange(SIDE))[:, None]
@@ -193,12 +198,12 @@ def test_a_phone_needs_no_sideways_scrolling(opened):
         browser.devtools("Emulation.clearDeviceMetricsOverride")
 
 
-def test_works_without_its_server_and_says_what_a_file_cannot(opened, site, tmp_path):
+def test_works_without_its_server_and_says_what_a_file_cannot(opened, page, tmp_path):
     """The last one of this file: the server is gone afterwards."""
     browser, server = opened
     server.close()
     browser.open(server.url)
     browser.until(IDLE)
     assert colorize(browser, builtin_photographs()[1]).startswith("Colored chelsea.png")
-    browser.open((site / "index.html").as_uri())
+    browser.open((page / "index.html").as_uri())
     assert browser.run("return document.body.innerText").count("python -m http.server") == 1

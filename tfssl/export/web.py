@@ -27,7 +27,8 @@ SIGNATURE = "predict_ab"  # what the page runs: L of a square in, ab of each of 
 
 PAGE = ("index.html", "style.css", "app.js", "worker.js", "color.js", "sw.js")
 
-# WebAssembly with SIMD but without its relaxed form, which Safari lacks; one variant, of 9 MB, is enough.
+# WebAssembly with SIMD but without its relaxed form, which not every browser has. One variant of 9 MB is enough: with
+# relaxed SIMD a colorizer was no faster.
 _WASM = "litert_wasm_compat_internal"
 _PACKAGES = ("@litertjs/core", "@litertjs/wasm-utils")
 _IMPORT = '"@litertjs/wasm-utils"'  # a bare name, which a worker cannot resolve: browsers give it no import map
@@ -75,9 +76,9 @@ def export_web(
             write_tflite(stage / file, report, network, name, endpoint, quantize, representative)
             for part in PAGE:
                 shutil.copyfile(_TEMPLATES / part, stage / part)
-            _write_litert(package, stage / "litert", version)
-            side = report["tflite"][file]["side"]
-            report["web"] = {"model": file, "litert": version, **_write_settings(stage, file, side)}
+            write_litert(package, stage / "litert")
+            settings = write_settings(stage, file, report["tflite"][file]["side"])
+            report["web"] = {"model": file, "litert": version, **settings}
     return report
 
 
@@ -130,7 +131,8 @@ def _litert_files(package):
     }
 
 
-def _write_litert(package, folder, version):
+def write_litert(package, folder):
+    """Copy what the page takes from a folder of LiteRT.js into a new folder."""
     folder.mkdir()
     for name, path in _litert_files(package).items():
         content = path.read_bytes()
@@ -139,17 +141,18 @@ def _write_litert(package, folder, version):
         if name.endswith(".wasm"):  # a third of its size, whatever the server can do; the page unpacks it
             name, content = f"{name}.gz", gzip.compress(content, mtime=0)
         (folder / name).write_bytes(content)
-    (folder / "NOTICE.txt").write_text(_NOTICE.format(version=version, packages=", ".join(_PACKAGES)), encoding="utf-8")
+    text = _NOTICE.format(version=check_litert(package), packages=", ".join(_PACKAGES))
+    (folder / "NOTICE.txt").write_text(text, encoding="utf-8")
 
 
-def _write_settings(stage, model, side):
-    """settings.js, which says what the other files need to know; what export.json says of it."""
+def write_settings(folder, model, side):
+    """Write settings.js, which says what the other files need to know; returns what export.json says of it."""
     wasm = f"litert/{_WASM}"
     network = [f"{wasm}.wasm.gz", model]
     files = [*PAGE, "litert/index.js", "litert/wasm-utils.js", f"{wasm}.js", *network]
     digest = hashlib.sha256()
     for name in files:
-        digest.update((stage / name).read_bytes())
+        digest.update((folder / name).read_bytes())
     settings = {
         "version": digest.hexdigest()[:16],
         "page": ["settings.js", *(name for name in PAGE if name != "sw.js")],
@@ -157,9 +160,9 @@ def _write_settings(stage, model, side):
         "wasm": wasm,
         "side": side,
         "maxAspect": MAX_ASPECT,
-        "bytes": sum((stage / name).stat().st_size for name in network),
+        "bytes": sum((folder / name).stat().st_size for name in network),
     }
     text = "// Written by tfssl export.\n" + f"self.SETTINGS = {json.dumps(settings, indent=2)};\n"
-    (stage / "settings.js").write_text(text, encoding="utf-8")
+    (folder / "settings.js").write_text(text, encoding="utf-8")
     files.append("settings.js")
-    return {"files": files, "first_load_bytes": sum((stage / name).stat().st_size for name in files)}
+    return {"files": files, "first_load_bytes": sum((folder / name).stat().st_size for name in files)}

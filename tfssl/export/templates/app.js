@@ -50,13 +50,13 @@ function start() {
 }
 
 function busy(more) {
-  waiting += more;
+  waiting = Math.max(0, waiting + more);
   $("progress").hidden = waiting === 0;
   $("result").setAttribute("aria-busy", waiting > 0);
 }
 
 function say(text, wrong = false) {
-  $("status").textContent = text;
+  if ($("status").textContent !== text) $("status").textContent = text; // said once by screen readers
   $("status").classList.toggle("wrong", wrong);
 }
 
