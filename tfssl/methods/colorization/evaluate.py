@@ -16,6 +16,7 @@ from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.record import method_record
 from tfssl.methods.colorization.report import PROTOCOL, image_table, name_of, write_comparison
 from tfssl.methods.colorization.semantic import SemanticMeasures
+from tfssl.methods.colorization.semantic_sheets import write_sheets
 from tfssl.ops.ab_bins import GRAY_THRESHOLD
 from tfssl.options import at_least_one, check_temperature
 from tfssl.visualization.sheet import picture_sheet
@@ -52,15 +53,16 @@ def evaluate(
         temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
         compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
             ``(method, model)``, which are then named after their objectives; on the command line sources, as RUN.
-        semantic: also ask pretrained networks what they see in the predicted colors, beside the true ones, gray and
-            random colors (:class:`tfssl.methods.colorization.semantic.SemanticMeasures`). Needs the extra
-            ``pretrained``; what is not installed is left out, and said.
+        semantic: also ask pretrained networks what they see in the predicted colors, beside true, gray and random ones,
+            and try simple stimuli. Needs the extra ``pretrained``; what is not installed is left out, and said. Takes
+            20 kB of memory an image; draws ``answers.png``, ``stimuli.png``, ``isoluminant.png``, ``temperature.png``.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` with the names of :meth:`tfssl.color.tally.ColorTally.result`
         (``prior`` is the method's smoothed one), beside the prediction ab = 0, ``gray``, and each compared model;
         ``auc_raw_gain`` and so on, over gray; the counts ``images``, ``images_gray``, ``images_skipped``, ``pixels``
-        and ``bins`` (that ``auc_macro`` averages over).
+        and ``bins`` (that ``auc_macro`` averages over). With ``semantic`` also the names of
+        :meth:`tfssl.methods.colorization.semantic.SemanticMeasures.result`, and everything of ``random`` colors.
     """
     temperature = method.temperature if temperature is None else temperature
     _check(temperature, limit)
@@ -72,26 +74,29 @@ def evaluate(
     others = [name for name in colorizers if name]
     kinds = {name: (*kind, {other: f"{other}_{name}" for other in others}) for name, kind in _KINDS.items()}
     gains, prefixes = [], [prefix for colorizer in colorizers.values() for prefix in colorizer.prefixes]
-    measures = SemanticMeasures(prefixes) if semantic else None
+    survey = _Survey(data, colorizers.values(), limit)
+    measures = SemanticMeasures(colorizers, survey.total) if semantic else None
     with image_table(out, prefixes) as write:
-        survey = _Survey(data, colorizers.values(), limit)
         for photograph, row, fields in survey.rows(progress):
             write(photograph, row)
             if row:
                 gains.append((row["auc_raw"] - row["gray_auc_raw"], photograph.index))
                 if measures is not None:
                     measures.add(photograph, fields)
-    metrics, title, details = survey.metrics(method.smoothed_prior()), "ours", {}
+    metrics, title = survey.metrics(method.smoothed_prior()), "ours"
     if method.objective != "regression":
         metrics["temperature"] = float(temperature)
         title = f"ours, T = {temperature:g}"
+    about = {"skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
     if measures is not None:
-        more, more_kinds, details = measures.result()
+        more, more_kinds, about["details"] = measures.result()
         metrics, kinds = metrics | more, kinds | more_kinds
-    about = {"details": details, "skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
+        about["protocol"] = PROTOCOL | measures.protocol
     record = method_record(method, metrics, kinds | _GAIN_KINDS, **about)
     if out is not None:
         write_comparison(colorizers, data, gains, Path(out) / "sheet.png", title)
+        if measures is not None:
+            write_sheets(method, model, data, colorizers, measures, out)
         record.write(out)
     return record
 
