@@ -58,6 +58,7 @@ tables: install
 	$(BIN)/python tools/make_tables.py
 
 colorizer: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[pretrained]"
 	$(BIN)/python tools/build_colorizer.py --shared $(SHARED)
 
 clean:

@@ -18,7 +18,7 @@ from tfssl.resources import model_state
 
 MODEL = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 GRAY = np.zeros((9, 9), np.uint8)
-METHOD = types.SimpleNamespace(image_size=32, output_stride=4)
+METHOD = types.SimpleNamespace(image_size=32, output_stride=4, temperature=0.5)
 
 NO_PATHS = {
     "colorize image": ("image", lambda: tfssl.colorize(MODEL)),
@@ -57,6 +57,18 @@ def test_what_is_no_path_is_refused_by_its_name(name, tmp_path, monkeypatch):
 def test_temperature_is_checked(temperature):
     with pytest.raises(ConfigError, match=r"`temperature` must be a number in \(0, 1\]"):
         tfssl.colorize(GRAY, temperature=temperature)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 2.1, float("nan"), True, "much"])
+def test_strength_is_checked(strength):
+    with pytest.raises(ConfigError, match=r"`strength` must be a number in \[0, 2\]"):
+        tfssl.colorize(GRAY, strength=strength)
+
+
+@pytest.mark.parametrize("variant", [-1, 9, 1.5, True, "first"])
+def test_variant_is_checked(variant):
+    with pytest.raises(ConfigError, match="`variant` must be a whole number from 0 to 8"):
+        tfssl.colorize(GRAY, variant=variant)
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path):
@@ -108,7 +120,9 @@ def test_a_model_that_was_written_anew_is_another_state(tmp_path, monkeypatch):
 def test_a_predictor_is_kept_as_long_as_its_model_is_the_same(monkeypatch):
     loaded, states = [], iter([1, 1, 2])
     monkeypatch.setattr(api, "model_state", lambda name, source: ("m", next(states)))
-    monkeypatch.setattr(api, "_predictor", lambda source, state: loaded.append((source, state)) or (METHOD, _predict))
+    monkeypatch.setattr(
+        api, "_predictor", lambda source, state: loaded.append((source, state)) or (METHOD, _predict, None)
+    )
     for _ in range(3):
         tfssl.colorize(GRAY, model="m")
     assert loaded == [("m", 1), ("m", 1), ("m", 2)], "the state is part of the key of the cache"

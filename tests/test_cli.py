@@ -193,6 +193,21 @@ def test_colorize_a_nested_folder_with_a_bad_file(run, tmp_path, capsys):
     assert "already there, but made with other settings: 2; --overwrite" in capsys.readouterr().err
 
 
+def test_colorize_with_all_options(run, tmp_path, capsys):
+    photo, out = builtin_gray_photographs()[0], tmp_path / "out"
+    (tmp_path / "hints.json").write_text(json.dumps({photo.name: [{"x": 9, "y": 9, "color": "teal"}]}))
+    options = ["--strength", 0.5, "--variants", 1, "--hints", tmp_path / "hints.json", "--preview"]
+    assert call("colorize", photo, "--out", out, "--model", run, *options) == 0
+    captured = capsys.readouterr()
+    assert "1 colorized, 0 already there" in captured.out and "1 colorized as variant 1" in captured.out
+    assert "preview/001.png" in captured.out
+    names = {photo.name, f"{photo.stem}_1{photo.suffix}", "preview/001.png"}
+    assert {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} == names
+    (out / "preview" / "001.png").unlink()
+    assert call("colorize", photo, "--out", out, "--model", run, *options) == 0
+    assert "1 already there" in capsys.readouterr().out and (out / "preview" / "001.png").is_file()
+
+
 def test_shipped_colorizer_works_from_another_folder(tmp_path):
     """A fresh process, elsewhere, with the model's name only."""
     assert (savedmodels() / "colorizer" / "MANIFEST.json").is_file()

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = (
     "methods", "train", "evaluate", "discover", "colorize", "inpaint", "prior", "visualize", "report", "export",
-    "check-export", "prepare shards",
+    "check-export", "prepare shards", "realism-test make", "realism-test score",
 )  # fmt: skip
 
 
@@ -90,6 +90,10 @@ WRONG = {
     "prepare shard": "(see tfssl prepare --help)",
     "colorize /no/such/folder --out y": "/no/such/folder",
     "colorize /dev --out y --temperature 3": "--temperature",
+    "colorize /dev --out y --strength -1": "`--strength` must be a number in [0, 2]",
+    "colorize /dev --out y --variants 9": "`--variants` must be a whole number from 0 to 8",
+    "colorize /dev --out y --hints x.json": "`hints` 'x.json' is no readable JSON file",
+    "colorize /dev --out y --hints x.txt": "`hints` must be a .json file or a folder",
     "colorize /dev --out y --format gif": "known: jpg, png",
     "colorize /dev --out y --format jpeg": "did you mean `jpg`",
     "colorize /dev --out y --model no-such-run": "no-such-run",
@@ -102,6 +106,10 @@ WRONG = {
     "prior /no/such/folder --out x.npy": "/no/such/folder",
     "prepare shards /no/such/folder --out x": "/no/such/folder",
     "prepare shards builtin --out x --shards 1000": "Received: shards=1000",
+    "realism-test make /no/such/folder --out x": "/no/such/folder",
+    "realism-test make builtin --out x --pairs 0": "Received: pairs=0",
+    "realism-test make builtin --out x --model colorizzer": "did you mean `colorizer`",
+    "realism-test score /no/such/file": "/no/such/file",
 }
 _WITHOUT_TENSORFLOW = """
 import contextlib, io, json, sys

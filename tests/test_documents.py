@@ -84,6 +84,7 @@ def trainable(model):
 
 # File, text with a group for the number, configuration, part of its model or None for all of it.
 CLAIMS = [
+    ("docs/hypercolumn_colorization.md", r"\| `small`, .*\| ([\d.]+ million)", "hypercolumn_colorization/cpu", None),
     ("docs/jigsaw.md", r"\| `small` \|.*\| ([\d.]+ million)", "jigsaw/cpu", None),
     ("tfssl/methods/jigsaw/__init__.py", r'``"small"`` \(([\d.]+ million)', "jigsaw/cpu", None),
     ("docs/context_prediction.md", r"\| `small` \|.*\| ([\d.]+ million)", "context_prediction/cpu", None),
@@ -109,6 +110,14 @@ CLAIMS = [
     ("configs/context_encoder/features.yaml", r"([\d.]+ million) weights", "context_encoder/features", None),
 ]
 LARGE = [
+    ("docs/hypercolumn_colorization.md", r"\| `vgg16`, .*\| ([\d,]+) \|", "hypercolumn_colorization/paper", None),
+    ("configs/hypercolumn_colorization/paper.yaml", r"([\d.]+ million) w", "hypercolumn_colorization/paper", None),
+    (
+        "tfssl/methods/hypercolumn_colorization/__init__.py",
+        r"([\d.]+ million) parameters",
+        "hypercolumn_colorization/paper",
+        None,
+    ),
     ("configs/jigsaw/paper.yaml", r"([\d.]+ million) weights", "jigsaw/paper", None),
     ("configs/split_brain/paper.yaml", r"([\d.]+ million) weights", "split_brain/paper", None),
     ("docs/split_brain.md", r"\| ([\d,]+): ", "split_brain/paper", None),

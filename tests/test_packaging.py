@@ -144,7 +144,7 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_every_file_that_runs(wheel):
     copy, file = wheel
     names = set(zipfile.ZipFile(file).namelist())
-    kinds = (".py", ".npy", ".txt", ".typed", ".html")
+    kinds = (".py", ".npy", ".txt", ".typed", ".html", ".css", ".js")
     expected = {str(p.relative_to(copy)) for p in (copy / "tfssl").rglob("*") if p.suffix in kinds}
     for folder in ("configs", "savedmodels"):
         expected |= {f"tfssl/{p.relative_to(copy)}" for p in (copy / folder).rglob("*") if p.is_file()}

@@ -16,6 +16,7 @@ from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
 from tfssl.methods.denoising_autoencoder import loss as denoising_autoencoder
+from tfssl.methods.hypercolumn_colorization import loss as hypercolumn
 from tfssl.methods.jigsaw import loss as jigsaw
 from tfssl.methods.split_brain import loss as split_brain
 from tfssl.methods.spot_artifacts import loss as spot_artifacts
@@ -25,6 +26,7 @@ from tfssl.ops import (
     bytes_lab,
     color as color_ops,
     corruption as corruption_ops,
+    hue_chroma,
     permutations,
     whitening,
 )
@@ -42,6 +44,7 @@ CROSS = {"ab": "classification", "lightness": "regression"}
 TAKES = [
     (color.Lab, lambda: color.Lab(), ["B H W 3"]),
     (color.Lightness, lambda: color.Lightness(), ["B H W 3"]),
+    (color.GrayLevel, lambda: color.GrayLevel(), ["B H W 1"]),
     (color.StretchLightness, lambda: color.StretchLightness(), ["B H W 1"]),
     (color.Whitening, lambda: color.Whitening(), ["B H W 1"]),
     (convolution.GroupedConv2D, lambda: built(convolution.GroupedConv2D(6, 3, groups=2), 4), ["B H W 4"]),
@@ -59,6 +62,7 @@ TAKES = [
     (pooling.PoolToGrid, lambda: pooling.PoolToGrid(2), ["B H W C"]),
     (pooling.RoIPooling, lambda: listed(pooling.RoIPooling(2, 4)), ["B H W C", "B R 4"]),
     (resizing.ResizeToStride, lambda: listed(resizing.ResizeToStride(2)), ["B h w C", "B H W C"]),
+    (resizing.SampleMap, lambda: listed(resizing.SampleMap(2)), ["B h w C", "B N 2"]),
     (resizing.Upsample, lambda: resizing.Upsample(2), ["B h w C"]),
     (resizing.upsample, lambda: resizing.upsample, ["B h w C"], 2),
     (resizing.resize_bilinear, lambda: resizing.resize_bilinear, ["B h w C"], 3, 3),
@@ -74,6 +78,10 @@ TAKES = [
     (context_prediction.split_labels, lambda: context_prediction.split_labels, ["int B Q"]),
     (denoising_autoencoder.ReconstructionLoss, lambda: denoising_autoencoder.ReconstructionLoss(), ["B n", "B n"]),
     (denoising_autoencoder.cross_entropy, lambda: denoising_autoencoder.cross_entropy, ["B n", "B n"]),
+    (hypercolumn.divergence, lambda: hypercolumn.divergence, ["... 5", "... 5"]),
+    (hypercolumn.HueChromaDivergence, lambda: hypercolumn.HueChromaDivergence(4), ["B N 10", "B N 8"]),
+    (hypercolumn.HistogramDivergence, lambda: hypercolumn.HistogramDivergence((3, 4)), ["B N 7", "B N 7"]),
+    (hypercolumn.AbRegression, lambda: hypercolumn.AbRegression(), ["B N 2", "B N 2"]),
     (split_brain.CrossChannelLoss, lambda: split_brain.CrossChannelLoss(**CROSS), ["B h w 3", "B h w 314"]),
     (split_brain.ab_class, lambda: split_brain.ab_class, ["... 2"]),
     (spot_artifacts.class_loss, lambda: spot_artifacts.class_loss, ["B 2"], 0),
@@ -92,12 +100,16 @@ TAKES = [
     (boxes.mirror, lambda: boxes.mirror, ["... 4"], 9),
     (boxes.non_maximum_suppression, lambda: boxes.non_maximum_suppression, ["N 4", "N"]),
     (bytes_lab.lightness, lambda: bytes_lab.lightness, ["byte ... 3"]),
+    (bytes_lab.mean_lightness, lambda: bytes_lab.mean_lightness, ["byte ... 3"]),
     (bytes_lab.ab, lambda: bytes_lab.ab, ["byte ... 3"]),
     (bytes_lab.is_gray, lambda: bytes_lab.is_gray, ["byte ... 3"]),
     (color_ops.rgb_to_lab, lambda: color_ops.rgb_to_lab, ["... 3"]),
     (color_ops.lab_to_rgb, lambda: color_ops.lab_to_rgb, ["... 3"]),
     (color_ops.rgb_to_lightness, lambda: color_ops.rgb_to_lightness, ["... 3"]),
     (corruption_ops.Corruption, lambda: corrupt, ["B H W C"]),
+    (hue_chroma.rgb_to_hcv, lambda: hue_chroma.rgb_to_hcv, ["... 3"]),
+    (hue_chroma.hcv_to_rgb, lambda: hue_chroma.hcv_to_rgb, ["... 3"]),
+    (hue_chroma.match_lightness, lambda: hue_chroma.match_lightness, ["... 3", "... 1"]),
     (permutations.hamming, lambda: permutations.hamming, ["int ... n", "int ... n"]),
     (permutations.permutation_statistics, lambda: permutations.permutation_statistics, ["int N n"]),
     (whitening.whiten, lambda: whitening.whiten, ["B H W 1"]),
@@ -119,7 +131,8 @@ ANY = {
     *("center_mask", "random_blocks", "random_region", "pattern_noise", "pattern_mask", "grid_pairs", "grid_size"),
     *("grid_cells", "corners", "small_side", "down_up_matrix", "projection_matrix", "permutation_set"),
     *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
-    *("grid_centers", "bin_centers"),
+    *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
+    *("quantile_edges", "quantile_centers"),
 }
 
 

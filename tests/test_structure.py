@@ -34,9 +34,10 @@ ALLOWED = {
     "transfer": {"ops", "layers", "losses", "backbones", "data"},
     "evaluation": {"ops", "layers", "data", "transfer", "visualization"},  # it draws what it measures
     "visualization": {"ops", "layers", "data"},
-    "color": {"ops", "layers", "data", "visualization"},
+    "color": {"ops", "layers", "data", "endpoint", "visualization"},
     "discovery": {"ops", "layers", "data", "visualization"},
     "synthesis": {"ops", "layers", "data", "visualization"},
+    "realism": {"ops", "data", "visualization", "color"},
     "endpoint": {"data"},  # sample inputs are made of the builtin photographs
     "methods.base": {"backbones", "data", "endpoint"},
     "methods.*": {
@@ -56,8 +57,8 @@ ALLOWED = {
     },
     "config": {"methods.base"},
     "training": {"methods.base", "data", "config", "optimizers"},
-    # data: int8 needs representative images.
-    "export": {"backbones", "endpoint", "methods.base", "data", "config", "training"},
+    # data: int8 needs representative images; color: the page colorizes as `tfssl colorize` does.
+    "export": {"backbones", "color", "endpoint", "methods.base", "data", "config", "training"},
     "report": {"config", "data", "evaluation", "methods.base", "synthesis", "training", "visualization"},
     "api": {"*"},
     "cli": {"*"},

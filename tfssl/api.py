@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from tfssl import methods, runtime
-from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError
+from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation import get_task, task_options
 from tfssl.evaluation.table import append_result, check_table
 from tfssl.files import check_folder
-from tfssl.options import as_path, check, check_temperature
+from tfssl.options import as_path, check, check_strength, check_temperature, check_variant
 from tfssl.resources import find_model, method_of, model_state
 
 if TYPE_CHECKING:
@@ -48,10 +48,8 @@ def load(source: Pathlike = "colorizer") -> tuple[Method, keras.Model]:
 
     method, model = load_source(source)
     if isinstance(model, Encoder):
-        raise ModelError(
-            f"{str(source)!r} holds only the encoder of a {method.name()} model: give the run directory, or take "
-            f"tfssl.load_encoder"
-        )
+        what = f"holds only the encoder of a {method.name()} model"
+        raise ModelError(f"{str(source)!r} {what}: give the run directory, or take tfssl.load_encoder")
     return method, model
 
 
@@ -73,6 +71,7 @@ def load_encoder(source: Pathlike) -> keras.Model:
         ConfigError: for an unknown backbone.
     """
     from tfssl.backbones.encoder import Encoder, as_encoder
+    from tfssl.backbones.registry import random_encoder
     from tfssl.evaluation.runner import pixel_encoder
     from tfssl.export.run import load_source
     from tfssl.training.runs import read_network
@@ -82,7 +81,7 @@ def load_encoder(source: Pathlike) -> keras.Model:
     if source == "pixels":
         return as_encoder(pixel_encoder())
     if is_random(source):
-        return _random_encoder(source.removeprefix("random:"))
+        return random_encoder(source.removeprefix("random:"))
     if source.endswith(".keras"):
         return as_encoder(read_network(as_path("source", source)), f"{source!r}")
     method, model = load_source(source)
@@ -92,17 +91,6 @@ def load_encoder(source: Pathlike) -> keras.Model:
 def is_random(source: Pathlike) -> bool:
     """Whether a source of :func:`load_encoder` names random weights."""
     return os.fspath(source).startswith("random:")
-
-
-def _random_encoder(backbone):
-    import keras
-
-    from tfssl.backbones import Encoder, build
-
-    keras.utils.set_random_seed(0)
-    rgb = keras.Input((None, None, 3), name="rgb")
-    taps = build(backbone, input_shape=(None, None, 3), fc=False)(keras.layers.Rescaling(4.0, offset=-2.0)(rgb))
-    return Encoder(rgb, {name: tap for name, tap in taps.items() if name.startswith("conv")}, name=backbone)
 
 
 def _find_encoder(source):
@@ -298,12 +286,13 @@ def _beside_untrained(name, source, seed):
 @functools.lru_cache(maxsize=2)
 def _predictor(source, state):
     """The colorizer at ``source``; ``state`` is there for the cache: what is trained or exported anew is read anew."""
-    from tfssl.color.predict import compiled_predictor
+    from tfssl.color import predict
 
     method, model = load(source)
-    if method.name() != "colorization":
+    if not method.colorizes:
         raise ModelError(f"model {str(source)!r} is a {method.name()} model; colorizing needs a colorization model")
-    return method, compiled_predictor(method, model)
+    colors = predict.compiled_predictor(method, method.served(model))
+    return method, colors, functools.cache(lambda: predict.compiled_scores(method, model))
 
 
 def colorize(
@@ -311,6 +300,9 @@ def colorize(
     *,
     model: Pathlike = "colorizer",
     temperature: float | None = None,
+    strength: float = 1.0,
+    variant: int = 0,
+    hints: Sequence[dict] = (),
 ) -> Image.Image:
     """Colorize one image at its own size.
 
@@ -320,29 +312,38 @@ def colorize(
             [0, 1]. The colors of a color image are ignored, only its lightness is used.
         model: see :func:`load`.
         temperature: T of the annealed mean in (0, 1]: lower is more vivid, 1 most cautious. None is the model's.
+        strength: factor of the predicted chroma in [0, 2]: 0 is gray, 1 as predicted.
+        variant: 0 is the usual coloring, 1 to 8 are other plausible ones: :mod:`tfssl.color.variants`.
+        hints: colors that are known, ``[{"x": 120, "y": 80, "color": "#a03020"}, ...]``: :mod:`tfssl.color.hints`.
 
     Returns:
         ``PIL.Image``, RGB, as large as the input.
 
     Raises:
         SourceError, ArgumentError: if the image cannot be read, or is none.
-        ConfigError: for a temperature outside (0, 1].
-        ModelError: if the model cannot be loaded.
+        ConfigError: for a temperature, strength, variant or hint that there cannot be.
+        ModelError: if the model cannot be loaded, or predicts no distribution, which variants and hints need.
     """
     check_temperature(temperature)
+    check_strength(strength)
+    check_variant(variant)
+    from tfssl.color.hints import read_hints
+
+    given = read_hints(hints)
     source, state = model_state("model", model)
     from tfssl.color.colorize import colorize_image
-    from tfssl.data.images import array_to_image, decode_image
+    from tfssl.data.images import any_image
 
-    if isinstance(image, (str, bytes, os.PathLike, Image.Image, np.ndarray)):
-        path = as_path("image", image) if isinstance(image, (str, os.PathLike)) else None
-        read = array_to_image if isinstance(image, np.ndarray) else functools.partial(decode_image, srgb=True)
-        try:
-            found = read(image if path is None else path)
-        except ValueError as error:
-            raise SourceError(f"`image`{'' if path is None else f' {str(path)!r}'} cannot be read: {error}") from None
-    else:
-        raise ArgumentError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
-    method, predict = _predictor(source, state)
-    sizes = {"image_size": method.image_size, "stride": method.output_stride}
-    return colorize_image(predict, found, temperature=temperature, **sizes)
+    found = any_image(image)
+    method, predict, scores = _predictor(source, state)
+    return colorize_image(
+        predict,
+        found,
+        image_size=method.image_size,
+        stride=method.output_stride,
+        temperature=method.temperature if temperature is None else temperature,
+        strength=strength,
+        variant=variant,
+        hints=given,
+        scores=scores() if variant or given else None,
+    )

@@ -95,7 +95,9 @@ class Endpoint:
 
             # Headers are read and images decoded in hundreds of small steps, which are slow one at a time.
             takes_files = self.max_megapixels is not None
-            function = tf.function(self.__call__, input_signature=self.signature) if takes_files else self
+            function = (
+                tf.function(self.__call__, input_signature=self.signature, autograph=False) if takes_files else self
+            )
 
             def run(**call):
                 return function(*(tf.constant(call[spec.name]) for spec in self.signature))

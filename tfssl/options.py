@@ -117,6 +117,26 @@ def check_temperature(value: float | None, name: str = "temperature") -> None:
         raise ConfigError(f"`{name}` must be a number in (0, 1]. Received: {name}={value!r}")
 
 
+MAX_STRENGTH = 2.0
+"""Beyond it colors leave what a screen can show."""
+
+
+def check_strength(value: float, name: str = "strength") -> None:
+    """Raise ConfigError for a factor of chroma outside [0, 2]."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= MAX_STRENGTH:
+        raise ConfigError(f"`{name}` must be a number in [0, {MAX_STRENGTH:g}]. Received: {name}={value!r}")
+
+
+MAX_VARIANTS = 8
+"""Other colorings of an image that can be asked for, see :mod:`tfssl.color.variants`."""
+
+
+def check_variant(value: int, name: str = "variant") -> None:
+    """Raise ConfigError for what is no whole number from 0, the usual coloring, to 8."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 <= value <= MAX_VARIANTS:
+        raise ConfigError(f"`{name}` must be a whole number from 0 to {MAX_VARIANTS}. Received: {name}={value!r}")
+
+
 def as_path(name: str, value: str | os.PathLike) -> Path:
     """The path that an argument gives; ``~`` is the user's home.
 

@@ -275,7 +275,10 @@ def publish(train, heldout, run, work):
     # Measured on what ships, not on what it was made from; `varied` on the half that chose nothing.
     method, model = load(str(TARGET))
     metrics = {
-        name: method.evaluate(model, photographs[name], out=work / f"evaluation_{name}").flat() for name in HELD_OUT
+        name: method.evaluate(
+            model, photographs[name], out=work / f"evaluation_{name}", semantic=name == "imagenet"
+        ).flat()
+        for name in HELD_OUT
     }
     write_manifest(manifest(config, train, heldout, run, decoding, metrics))
     print(f"sheets in {work}/evaluation_*")

@@ -136,6 +136,42 @@ def learned(root, method):
     return markdown(header, rows)
 
 
+_TARGETS = {
+    "hue_chroma": "hue and chroma",
+    "lab_histogram": "histograms of a and b",
+    "lab_regression": "a and b, L2",
+}
+_COLOR_METRICS = (
+    ("RMSE ab", "rmse_ab", 1),
+    ("PSNR (dB)", "psnr", 1),
+    ("AuC (%)", "auc_raw", 100),
+    ("rebalanced AuC (%)", "auc_macro", 100),
+    ("colorfulness", "colorfulness_ratio", 1),
+)
+
+
+def hypercolumns(root):
+    """Forms and decoders of hypercolumn_colorization on two sets of kept-out photographs, beside the gray image."""
+    runs = read(root, "benchmarks/results/hypercolumns.json")["runs"]
+    blocks = []
+    for name, metrics in runs[0]["metrics"].items():
+        rows = [("the gray image", *(_color(metrics, key, scale, "gray") for _, key, scale in _COLOR_METRICS))]
+        for run in runs:
+            decoding = run["decoding"]
+            words = [_TARGETS[run["target"]], decoding.get("decoder", "").replace("_", " ")]
+            words.append("no fading" if decoding.get("fading") == 0 else "faded" if "fading" in decoding else "")
+            found = (_color(run["metrics"][name], key, scale) for _, key, scale in _COLOR_METRICS)
+            rows.append((", ".join(filter(None, words)), *found))
+        header = [f"{metrics['images']['value']:.0f} photographs, {name}", *(what for what, *_ in _COLOR_METRICS)]
+        blocks.append(markdown(header, rows))
+    return "\n".join(blocks)
+
+
+def _color(metrics, key, scale, baseline=None):
+    value = metrics[key]["value"] if baseline is None else metrics[key]["baselines"][baseline]
+    return f"{scale * value:.2f}"
+
+
 def aberration(root):
     """How well a patch's colors tell its place in photographs, before and after each treatment."""
     record = read(root, "benchmarks/results/aberration.json")

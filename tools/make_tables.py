@@ -92,6 +92,29 @@ def colorizer(root):
     return markdown(["Metric", *header], rows) + f"\nT = {temperature:g}; {sizes}.\n"
 
 
+def hints(root):
+    """How far a few true colors help, beside the same hints spread over the gray photograph without the network."""
+    metrics = read(root, "benchmarks/results/hints.json")["metrics"]
+    rows = [
+        (
+            folder,
+            int(count),
+            100 * values["auc"],
+            values["rmse_ab"],
+            ways["gray"][count]["rmse_ab"],
+            figure(values["error_at_hints"]) if int(count) else "",
+            100 * values["made_worse"],
+        )
+        for folder, ways in metrics.items()
+        for count, values in ways["model"].items()
+    ]
+    header = [
+        "Photographs", "Hints", "AuC, raw (%)", "RMSE in ab", "RMSE without the network", "error at the hints (ab)",
+        "pixels made worse by more than 5 ab (%)"
+    ]  # fmt: skip
+    return markdown(header, rows)
+
+
 _STORED = {
     "none": "float32",
     "float16": "kernels float16",
@@ -119,6 +142,34 @@ def mobile(root):
     return markdown(header, rows)
 
 
+def web(root):
+    """How far the colors of an oblong photograph are from those of `tfssl colorize`, by the way it is made square."""
+    ways = read(root, "benchmarks/results/web.json")["ways"]
+    rows = [(way, *(figure(part[key][value]) for key, value in _WAYS.values())) for way, part in ways.items()]
+    count = next(iter(ways.values()))["from_truth"]["n"]
+    return markdown(["Way", *_WAYS], rows) + f"\n{count} oblong color photographs, the shipped colorizer.\n"
+
+
+_WAYS = {
+    "From `tfssl colorize`, mean": ("from_colorize", "mean"),
+    "95th percentile": ("from_colorize", "p95"),
+    "From the true colors, mean": ("from_truth", "mean"),
+}
+
+
+def web_page(root):
+    """What the page was measured to take."""
+    record = read(root, "benchmarks/results/web.json")
+    page, seconds = record["page"], record["median_seconds"]
+    rows = [
+        ("Bytes of a first visit", f"{page['first_load_bytes'] / 1e6:.1f} MB"),
+        ("Largest difference from LiteRT in Python, same input", f"{page['largest_difference_ab']:.1g} ab units"),
+        ("A photograph of one megapixel, from choosing to seeing it", f"{seconds['one megapixel']:.2g} s"),
+        ("Of it the network, for each square", f"{seconds['network, one square']:.2g} s"),
+    ]
+    return markdown(["With the shipped colorizer", "Value"], rows) + f"\n{_machine(record)}, median.\n"
+
+
 def methods(root):
     """The methods that the library holds: paper, year, what they learn from."""
     import tfssl.methods
@@ -137,6 +188,8 @@ TABLES = {
     "discovery": learned_tables.discovery,
     "encoding-error": encoding_error,
     "filters": learned_tables.filters,
+    "hints": hints,
+    "hypercolumns": learned_tables.hypercolumns,
     "literature": learned_tables.literature,
     "methods": methods,
     "mobile": mobile,
@@ -144,6 +197,8 @@ TABLES = {
     "shortcuts": learned_tables.shortcuts,
     "speed": speed,
     "transfer": learned_tables.transfer,
+    "web": web,
+    "web-page": web_page,
     **{method: functools.partial(learned_tables.learned, method=method) for method in learned_tables.PRETEXT},
 }
 

@@ -44,7 +44,7 @@ def test_an_export_can_be_written_there(method, model, tmp_path, monkeypatch):
 
 
 def serving(method, network):
-    from tfssl.methods.colorization.serving import endpoints
+    from tfssl.color.serving import endpoints
 
     return endpoints(method, network)
 

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from tfssl.color.colorize import colorize_image
 from tfssl.color.predict import compiled_predictor
+from tfssl.color.serving import network_size
 from tfssl.data.decode_graph import decode_rgb
 from tfssl.endpoint import encode
-from tfssl.methods.colorization.serving import network_size
 from tfssl.ops.color import rgb_to_lab, rgb_to_lightness
 
 

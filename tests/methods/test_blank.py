@@ -15,7 +15,7 @@ GRAY = np.repeat(RAMP[..., None], 3, axis=-1)
 COLOR = GRAY * np.array([1, 0, 0], np.uint8)
 FLAT = np.full((120, 120, 3), (0, 90, 200), np.uint8)
 NAMES = [name for name in methods.names() if (configs() / name / "cpu.yaml").is_file()]
-NEEDS_COLOR = ("colorization", "split_brain")
+NEEDS_COLOR = ("colorization", "hypercolumn_colorization", "split_brain")
 
 
 def method(name, *overrides):

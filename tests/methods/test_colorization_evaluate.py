@@ -13,13 +13,13 @@ from skimage.color import rgb2lab
 
 from tfssl.color.photographs import Photograph
 from tfssl.color.predict import Colorizer, network_lightness, predict_ab
+from tfssl.color.report import choose
 from tfssl.data.builtin import builtin_photographs
 from tfssl.data.images import decode_image
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.record import read_record
 from tfssl.methods import Colorization
 from tfssl.methods.colorization.evaluate import evaluate, sweep_temperature, write_sheet
-from tfssl.methods.colorization.report import choose
 from tfssl.ops.ab_bins import NUM_BINS, nearest_bin
 
 SOLID = [(255, 0, 0), (0, 200, 0), (200, 120, 60), (40, 60, 220), (250, 230, 80)]

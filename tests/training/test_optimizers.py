@@ -11,6 +11,7 @@ from tfssl.config import load_config, parse_config
 from tfssl.errors import ConfigError
 from tfssl.methods.adversarial import _scaled_copy
 from tfssl.methods.colorization import Colorization
+from tfssl.methods.hypercolumn_colorization import released_optimizer
 from tfssl.methods.jigsaw import paper_optimizer
 from tfssl.methods.split_brain import borrowed_optimizer
 from tfssl.resources import configs
@@ -108,6 +109,7 @@ def test_decay_alone_for_a_thousand_steps(form, kernel):
     [
         ("jigsaw/paper", paper_optimizer),
         ("split_brain/paper", borrowed_optimizer),
+        ("hypercolumn_colorization/paper", released_optimizer),
         ("colorization/paper", lambda: Colorization(backbone="small").model().optimizer),
     ],
 )

@@ -73,6 +73,14 @@ def build(name, *, input_shape, classes=None, value_range=None, **options):
     return keras.Model(pictures, logits if len(logits) > 1 else logits["logits"], name=name)
 
 
+def random_encoder(name):
+    """An untrained backbone as an encoder of RGB in [0, 1], shifted and scaled by (x - 0.5) / 0.25; always the same."""
+    keras.utils.set_random_seed(0)
+    rgb = keras.Input((None, None, 3), name="rgb")
+    taps = build(name, input_shape=(None, None, 3), fc=False)(layers.Rescaling(4.0, offset=-2.0)(rgb))
+    return Encoder(rgb, {tap: x for tap, x in taps.items() if tap.startswith("conv")}, name=name)
+
+
 def classifier(taps, classes, *, initializer=None, name="fc8"):
     """The last layer of a classifier, on the deepest tap there is: fc7, fc6, or the average of pool5 or conv5.
 

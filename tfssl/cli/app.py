@@ -115,10 +115,11 @@ def _common(
 def check_data(data, name="--data", fix=""):
     """Refuse data that is not there, before TensorFlow starts; ``fix`` ends the message."""
     if data not in (None, "builtin") and not data.startswith("tfds:"):
-        _check_files(data, name, fix)
+        check_files(data, name, fix)
 
 
-def _check_files(text, name, fix=""):
+def check_files(text, name, fix=""):
+    """Refuse a path or glob of files that are not there."""
     path = os.path.expanduser(text)
     if not os.path.exists(path) and next(glob.iglob(path, recursive=True), None) is None:
         raise SourceError(f"`{name}` is no folder, file or matching glob. Received: {name}={text!r}{fix}")
@@ -130,20 +131,20 @@ def check_choice(name, value, known):
         raise ConfigError(f"`{name}` {value!r} is unknown; {suggest(value, known)}")
 
 
-def check_inputs(inputs, out, format, model, method):
+def check_inputs(inputs, out, format, model, *wanted):
     """Refuse what cannot be read, written, or is another method's model, before TensorFlow starts."""
     check_choice("--format", format, ("jpg", "png"))
     for source in inputs:
-        _check_files(source, "IN")
-    check_model(model, method)
+        check_files(source, "IN")
+    check_model(model, *wanted)
     check_folder(out, "--out")
 
 
-def check_model(source, method):
-    """Refuse a model that is not there, or belongs to another method, before it is loaded."""
+def check_model(source, *wanted):
+    """Refuse a model that is not there, or belongs to none of the methods wanted, before it is loaded."""
     found = method_of(source)
-    if found not in (None, method):
-        raise ModelError(f"`--model` {source!r} is a {found} model; give a {method} model")
+    if found is not None and found not in wanted:
+        raise ModelError(f"`--model` {source!r} is a {found} model; give a {' or '.join(wanted)} model")
 
 
 def say(text, err=False):

@@ -11,7 +11,12 @@ from tfssl.errors import ConfigError
 from tfssl.resources import find_model
 from tfssl.training.progress import CountProgress
 
-_FORMATS = {"savedmodel": ("none", "float16"), "tflite": ("none", "float16", "dynamic", "int8")}
+# Format -> what --quantize may say, its default first.
+_FORMATS = {
+    "savedmodel": ("none", "float16"),
+    "tflite": ("none", "float16", "dynamic", "int8"),
+    "web": ("float16", "none", "dynamic", "int8"),
+}
 
 prepare = typer.Typer(help="Write data for training once, to read it often: shards.", rich_markup_mode=None)
 app.add_typer(prepare, name="prepare")
@@ -21,24 +26,34 @@ app.add_typer(prepare, name="prepare")
 def export(
     run: Annotated[str, typer.Argument(help="A run directory, or a shipped model's name.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    format: Annotated[str, typer.Option(help="savedmodel or tflite.")] = "savedmodel",
-    quantize: Annotated[str, typer.Option(help="none, float16; with tflite also dynamic or int8.")] = "none",
+    format: Annotated[str, typer.Option(help="savedmodel, tflite or web.")] = "savedmodel",
+    quantize: Annotated[
+        str | None,
+        typer.Option(help="none (default), float16 (default of web); with tflite and web also dynamic or int8."),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Representative images, for int8 only; default builtin.")] = None,
     max_megapixels: Annotated[
         float | None, typer.Option(help="Largest image that a SavedModel decodes; default 25.")
     ] = None,
+    litert: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With web: node_modules/@litertjs/core; default: npm fetches it."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
 ):
-    """Write a SavedModel for TensorFlow Serving or a .tflite file for phones.
+    """Write a SavedModel for TensorFlow Serving, a .tflite file for phones, or a page that colorizes in the browser.
 
     Example: tfssl export runs/mine --out export/ --format tflite --quantize int8
     """
     check_choice("--format", format, _FORMATS)
     check_choice(f"--quantize with --format {format}", quantize, _FORMATS[format])
+    quantize = quantize or _FORMATS[format][0]
     if data is not None and quantize != "int8":
         raise ConfigError(f"--data {data} is read for --quantize int8 only; leave it out")
     if max_megapixels is not None and format != "savedmodel":
         raise ConfigError(f"--max-megapixels goes with --format savedmodel only. Received: --format {format}")
+    if litert is not None and format != "web":
+        raise ConfigError(f"--litert {litert} goes with --format web only. Received: --format {format}")
     check_data(data or "builtin")
     find_model(run)
 
@@ -46,7 +61,7 @@ def export(
 
     options: dict = {} if max_megapixels is None else {"max_megapixels": max_megapixels}
     options |= {} if data is None else {"representative": data}
-    report = export_run(run, out, format=format, quantize=quantize, overwrite=overwrite, **options)
+    report = export_run(run, out, format=format, quantize=quantize, litert=litert, overwrite=overwrite, **options)
     for line in report:
         say(line)
 

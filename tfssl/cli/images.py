@@ -6,58 +6,117 @@ from typing import Annotated, Any
 
 import typer
 
+from tfssl import methods
 from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
 from tfssl.data.listing import ignored_line
-from tfssl.errors import counted
+from tfssl.data.recode import check_film, names_film
+from tfssl.errors import ConfigError, counted
 from tfssl.files import writing
-from tfssl.options import check_temperature
+from tfssl.options import check_strength, check_temperature, check_variant
 from tfssl.resources import model_digest
 from tfssl.training.progress import CountProgress
 
 
 @app.command()
 def colorize(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images, folders or globs, gray or color.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; keeps the structure of input folders.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images, films, folders or globs, gray or color.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results; keeps the structure of input folders. Of one film: a film.")
+    ],
     model: Annotated[str, typer.Option(help="A run directory, an export, or a shipped model's name.")] = "colorizer",
     temperature: Annotated[
         float | None,
         typer.Option(help="Above 0, at most 1: lower is more vivid, 1 most cautious; default the model's."),
     ] = None,
+    strength: Annotated[
+        float, typer.Option(help="Of the colors, 0 to 2: 0 gray, 1 as predicted, above more vivid.")
+    ] = 1.0,
+    variants: Annotated[
+        int, typer.Option(help="So many other plausible colorings of each image, at most 8: NAME_1, NAME_2, ...")
+    ] = 0,
+    hints: Annotated[
+        Path | None,
+        typer.Option(help="Colors that are known: a .json file, or a folder of copies with colored dots painted on."),
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Draw all images before and after on sheets, in preview/ of the results.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")] = False,
     format: Annotated[
         str | None, typer.Option(help="jpg or png; default each input's own, png for other kinds.")
     ] = None,
 ):
-    """Colorize photographs of any size.
+    """Colorize photographs and films of any size.
 
-    Example: tfssl colorize photos/ --out color/
+    Example: tfssl colorize photos/ --out color/ --preview
+
+    Example: tfssl colorize photo.jpg --out color/ --variants 3 --strength 0.7
+
+    Example: tfssl colorize film.mp4 --out film_color.mp4
     """
     check_temperature(temperature, "--temperature")
-    check_inputs(inputs, out, format, model, "colorization")
+    check_strength(strength, "--strength")
+    check_variant(variants, "--variants")
+    film = names_film(out)
+    if film:
+        check_film(inputs, out)
+        if variants or hints or preview:
+            raise ConfigError(f"`--variants`, `--hints` and `--preview` are of images; leave them out for {str(out)!r}")
+    folder, colorizers = out.parent if film else out, (n for n in methods.names() if methods.get(n).colorizes)
+    check_inputs(inputs, folder, format, model, *colorizers)
 
+    from tfssl.color.hints import open_hints
+
+    given = None if hints is None else open_hints(hints)
     from tfssl.api import load
     from tfssl.color.colorize import colorize_paths
-    from tfssl.color.predict import compiled_predictor
+    from tfssl.color.predict import compiled_predictor, compiled_scores
 
     method: Any
     method, network = load(model)
     temperature = method.temperature if temperature is None else temperature
+    predict, scores = compiled_predictor(method, method.served(network)), None
+    if variants or given:
+        scores = compiled_scores(method, network)
     say(f"colorize: model {model}, temperature {temperature:g}, to {out}", err=True)
-    with CountProgress("images") as progress:
-        report = colorize_paths(
-            inputs,
-            out,
-            compiled_predictor(method, network),
-            image_size=method.image_size,
-            stride=method.output_stride,
-            temperature=temperature,
-            model=model_digest(model),
-            overwrite=overwrite,
-            format=format,
-            progress=progress,
-        )
-    _report(report, "colorized", out)
+    reports = []
+    for variant in range(variants + 1):
+        with CountProgress(f"images, variant {variant}" if variant else "images") as progress:
+            report = colorize_paths(
+                inputs,
+                out,
+                predict,
+                image_size=method.image_size,
+                stride=method.output_stride,
+                temperature=temperature,
+                strength=strength,
+                variant=variant,
+                scores=scores,
+                hints=given,
+                model=model_digest(model),
+                overwrite=overwrite,
+                format=format,
+                progress=progress,
+            )
+        _say_report(report, f"colorized as variant {variant}" if variant else "colorized", out)
+        reports.append(report)
+    if preview:
+        _preview(reports, out)
+    _end(*reports)
+
+
+def _preview(reports, out):
+    """Draw what became of the images, older results too."""
+    from tfssl.color.preview import draw_previews
+
+    targets = [report.done | report.skipped for report in reports]
+    rows = []
+    for source in sorted(source for source in set().union(*targets) if not names_film(source)):
+        reasons = dict.fromkeys(report.outdated[source] for report in reports if source in report.outdated)
+        rows.append(("\n".join([Path(source).name, *reasons]), [source, *(found.get(source) for found in targets)]))
+    if rows:
+        sheets = draw_previews(rows, out, ["before", "after", *(f"variant {k}" for k in range(1, len(reports)))])
+        say(f"preview: {', '.join(map(str, sheets))}")
 
 
 @app.command()
@@ -96,11 +155,12 @@ def inpaint(
             format=format,
             progress=progress,
         )
-    _report(report, "filled", out)
+    _say_report(report, "filled", out)
+    _end(report)
 
 
-def _report(report, done, out):
-    """Say what became of the images; exit 1 where some failed."""
+def _say_report(report, done, out):
+    """Say what became of the images."""
     say(f"{len(report.done)} {done}, {len(report.skipped)} already there, {len(report.failed)} failed: {out}")
     if report.ignored:
         say(ignored_line(report.ignored), err=True)
@@ -110,7 +170,11 @@ def _report(report, done, out):
         say(f"{source} as {target}: its name is taken by another image", err=True)
     for path, reason in report.failed.items():
         say(f"failed {path}: {reason}", err=True)
-    if report.failed:
+
+
+def _end(*reports):
+    """Exit 1 where some images failed."""
+    if any(report.failed for report in reports):
         raise typer.Exit(1)
 
 

@@ -5,18 +5,23 @@ import itertools
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
 
+from tfssl.color.film import FilmColorizer
+from tfssl.color.hints import apply_hints
 from tfssl.color.join import Join
 from tfssl.color.predict import network_size
+from tfssl.color.variants import variant_cells
 from tfssl.data.jobs import Job, run_jobs
 from tfssl.data.photo import Header, decode_photo, read_header
-from tfssl.errors import ModelError
+from tfssl.data.recode import names_film
+from tfssl.errors import ConfigError, ModelError
 from tfssl.ops.bytes_lab import lightness
-from tfssl.options import check_temperature
+from tfssl.options import check_strength, check_temperature, check_variant
 
 MAX_MEGAPIXELS = 64
 """Images in work at once, all together; a larger one is worked on alone. Each pixel takes 8 bytes."""
@@ -26,42 +31,138 @@ MAX_MEGAPIXELS = 64
 _BATCH, _BATCH_MEGAPIXELS = 8, 8
 
 
-def colorize_image(predict, image, *, image_size, stride, temperature=None):
-    """Colorize one image at its own size; its own colors are not looked at, only its lightness.
+@dataclasses.dataclass(frozen=True)
+class Painter:
+    """A network and how its predictions become colors.
 
     Args:
         predict: from :func:`tfssl.color.predict.compiled_predictor`.
-        image: ``PIL.Image``, RGB or RGBA.
         image_size: pixels of the shorter side as the network sees it.
         stride: the method's ``output_stride``.
         temperature: T of the annealed mean; None for the method's.
+        strength: factor of the predicted chroma, 0 to 2: 0 is gray, 1 as predicted. It leaves hints alone.
+        variant: 0 for the usual coloring, from 1 on others, see :func:`tfssl.color.variants.variant_cells`.
+        scores: from :func:`tfssl.color.predict.compiled_scores`; a variant and hints need it, and a temperature.
+
+    Raises:
+        ConfigError: for a temperature outside (0, 1], another strength or variant.
+    """
+
+    predict: Callable
+    image_size: int
+    stride: int
+    temperature: float | None = None
+    strength: float = 1.0
+    variant: int = 0
+    scores: Callable | None = None
+
+    def __post_init__(self):
+        check_temperature(self.temperature)
+        check_strength(self.strength)
+        check_variant(self.variant)
+
+    def settings(self, model):
+        """Text that tells the results from others: what is as usual is left out, so that older ones stay known."""
+        text = f"colorize {model} image_size={self.image_size} temperature={self.temperature}"
+        text += f" strength={float(self.strength):g}" if self.strength != 1 else ""
+        return text + (f" variant={self.variant}" if self.variant else "")
+
+    def cells(self, batch, hints):
+        """Colors on the network's grid.
+
+        Args:
+            batch: list of float32 (H, W), L of images of one size.
+            hints: ``(list of Hint, size of its image)`` of each.
+
+        Returns:
+            List of float (h, w, 2) in ab units; a ConfigError in place of those whose hints do not fit.
+        """
+        lightness = np.stack(batch)[..., None]
+        scores = self.scores(lightness) if self.variant or any(given for given, _ in hints) else None
+        if self.variant:
+            cells = np.stack([variant_cells(one, self.temperature, self.variant) for one in scores])
+        else:
+            cells = self.predict(lightness, self.temperature)
+        if not np.isfinite(cells).all():
+            raise ModelError("the model predicts NaN; its training has failed, use another one")
+        cells = list(cells * np.float32(self.strength))
+        for index, (given, size) in enumerate(hints):
+            if given:
+                try:
+                    cells[index] = apply_hints(cells[index], scores[index], batch[index], given, size, self.stride)
+                except ConfigError as error:
+                    cells[index] = error
+        return cells
+
+
+def colorize_image(predict, image, *, hints=(), **painting):
+    """Colorize one image at its own size; its own colors are not looked at, only its lightness.
+
+    Args:
+        predict, **painting: of a :class:`Painter`.
+        image: ``PIL.Image``, RGB or RGBA.
+        hints: list of :class:`tfssl.color.hints.Hint`.
 
     Returns:
         ``PIL.Image`` of the same mode and size, with the same alpha.
 
     Raises:
-        ConfigError: for a temperature outside (0, 1].
+        ConfigError: as :class:`Painter`, and for a hint outside of the image.
         ModelError: if the network predicts NaN.
     """
-    check_temperature(temperature)
-    scaled = network_lightness(image, image_size)
-    cells = _predict(predict, [scaled], temperature)[0]
-    joined = Join(image, cells, scaled.shape[::-1], stride).whole()
+    painter = Painter(predict, **painting)
+    scaled = network_lightness(image, painter.image_size)
+    (cells,) = painter.cells([scaled], [(hints, image.size)])
+    if isinstance(cells, ConfigError):
+        raise cells
+    joined = Join(image, cells, scaled.shape[::-1], painter.stride).whole()
     return joined if image.mode == "RGBA" else joined.convert("RGB")
 
 
-def colorize_paths(inputs, out, predict, *, image_size, stride, temperature=None, model="", **options):
-    """Colorize files, folders and globs into a folder; decoding, network and encoding overlap.
+def colorize_paths(
+    inputs,
+    out,
+    predict,
+    *,
+    image_size,
+    stride,
+    temperature=None,
+    strength=1.0,
+    variant=0,
+    scores=None,
+    model="",
+    hints=None,
+    **options,
+):
+    """Colorize images and films, folders and globs into a folder; decoding, network and encoding overlap.
+
+    Films come after the images; one film may be given a film as ``out``. They have no variants and no hints: what is
+    not the usual coloring leaves them out.
 
     Args:
-        predict, image_size, stride, temperature: as :func:`colorize_image`.
+        predict, image_size, stride, temperature, strength, variant, scores: of a :class:`Painter`; variant k of
+            ``photo.jpg`` becomes ``photo_k.jpg``.
         model: text that says which model ``predict`` is, to tell its results from those of others.
+        hints: from :func:`tfssl.color.hints.open_hints`, or None.
         inputs, out, **options: as :func:`tfssl.data.jobs.run_jobs`, also what it returns and raises.
     """
-    check_temperature(temperature)
-    settings = f"colorize {model} image_size={image_size} temperature={temperature}"
-    line = _Line(predict, image_size, stride, temperature)
-    return run_jobs(inputs, out, line.run, settings=lambda source: settings, **options)
+    painter = Painter(predict, image_size, stride, temperature, strength, variant, scores)
+    own = painter.settings(model)
+
+    def settings(source):
+        text = hints.settings(source) if hints else ""
+        return f"{own} hints={text}" if text else own
+
+    films = FilmColorizer(lambda seen: np.stack(painter.cells(seen, [((), None)] * len(seen))), image_size, stride)
+
+    def work(jobs):
+        if hints:
+            hints.check_used()
+        yield from _Line(painter, hints).run([job for job in jobs if not names_film(job.source)])
+        yield from films.run([job for job in jobs if names_film(job.source)])
+
+    mark = f"_{variant}" if variant else ""
+    return run_jobs(inputs, out, work, settings=settings, mark=mark, films=not (variant or hints), **options)
 
 
 def network_lightness(image, image_size):
@@ -78,13 +179,6 @@ def network_lightness(image, image_size):
         white.paste(small, mask=small.getchannel("A"))
         small = white
     return lightness(np.asarray(small))
-
-
-def _predict(predict, batch, temperature):
-    cells = predict(np.stack(batch)[..., None], temperature)
-    if not np.isfinite(cells).all():
-        raise ModelError("the model predicts NaN; its training has failed, use another one")
-    return cells
 
 
 @dataclasses.dataclass
@@ -106,8 +200,8 @@ class _Line:
     depend on the list alone, never on timing, so that results repeat bit for bit.
     """
 
-    def __init__(self, predict, image_size, stride, temperature):
-        self.predict, self.image_size, self.stride, self.temperature = predict, image_size, stride, temperature
+    def __init__(self, painter, hints=None):
+        self.painter, self.hints, self.image_size = painter, hints, painter.image_size
         self.decoding, self.writing = deque(), deque()  # batches, images
         self.open_batch = None  # the last batch of `decoding`, while images may still join it
         self.readers = ThreadPoolExecutor(2, "decode")
@@ -176,22 +270,33 @@ class _Line:
         for item in batch:
             try:
                 scaled = item.draft.result() if item.draft else item.decoded.result()[2]
+                hints = self._hints_of(item)
             except Exception as error:  # whatever is wrong with one image, the others are done
                 yield self._result(item, error)
             else:
-                by_shape.setdefault(scaled.shape, []).append((item, scaled))
+                by_shape.setdefault(scaled.shape, []).append((item, scaled, hints))
         for same in by_shape.values():
-            cells = _predict(self.predict, [scaled for _, scaled in same], self.temperature)
+            cells = self.painter.cells([scaled for _, scaled, _ in same], [hints for _, _, hints in same])
             # An image alone in the line is written by all cores, otherwise each core has an image of its own.
             alone = len(same) == 1 and not self.decoding and not self.writing
             threads = min(4, os.cpu_count() or 1) if alone else 1
-            for (item, scaled), own_cells in zip(same, cells, strict=True):
+            for (item, scaled, _), own_cells in zip(same, cells, strict=True):
+                if isinstance(own_cells, ConfigError):
+                    yield self._result(item, own_cells)
+                    continue
                 item.written = self.writers.submit(self._write, item, own_cells, scaled.shape[::-1], threads)
                 self.writing.append(item)
 
+    def _hints_of(self, item):
+        """The hints of an image, and its size: only for those that have some all pixels are waited for."""
+        if not (self.hints and self.hints.settings(item.job.source)):
+            return (), None
+        image = item.decoded.result()[0]
+        return self.hints.of(item.job.source, image), image.size
+
     def _write(self, item, cells, size, threads):
         image, metadata, _ = item.decoded.result()
-        join = Join(image, cells, size, self.stride)
+        join = Join(image, cells, size, self.painter.stride)
         item.job.save(join.rows, join.size, threads=threads, **metadata)
 
     def _finish(self, item):

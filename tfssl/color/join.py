@@ -42,8 +42,8 @@ class Join:
         self.size = image.size
         self._image = image
         self._mode = "RGBX" if image.mode == "RGB" else "RGBA"
-        across = _positions(image.width, network_size[0], stride, cells.shape[1])
-        self._down = _positions(image.height, network_size[1], stride, cells.shape[0])
+        across = cell_positions(image.width, network_size[0], stride, cells.shape[1])
+        self._down = cell_positions(image.height, network_size[1], stride, cells.shape[0])
         # a / 500 and -b / 200 are what is added to f(Y) to give f(X) and f(Z).
         self._offsets = _interpolate(np.asarray(cells, np.float32) * np.float32([1 / 500, -1 / 200]), across)
         self._threads = threading.local()
@@ -83,7 +83,7 @@ class Join:
         return known[rows]
 
 
-def _positions(size, network_size, stride, cells):
+def cell_positions(size, network_size, stride, cells):
     """Cell coordinate of each pixel's center, float32 (size,), held at the outermost cells beyond them."""
     network_pixel = (np.arange(size) + 0.5) * (network_size / size) - 0.5
     return np.clip(network_pixel / stride, 0, cells - 1).astype(np.float32)

@@ -1,6 +1,7 @@
 """From lightness to ab with a trained network: on tensors, on arrays, and on whole photographs.
 
-``method`` is what says ``image_size``, ``input_multiple``, ``output_stride``, ``objective`` and ``temperature``.
+``method`` is what says ``image_size``, ``input_multiple``, ``output_stride`` and ``temperature``, with the functions
+``served`` and ``decode``, see :class:`~tfssl.methods.Colorization`.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from tfssl import runtime
 from tfssl.color.photographs import read_photograph
 from tfssl.errors import ModelError, SourceError
 from tfssl.layers.resizing import upsample
-from tfssl.ops.ab_bins import GRAY_THRESHOLD, annealed_mean
+from tfssl.ops.ab_bins import GRAY_THRESHOLD
 
 MAX_ASPECT = 4
 """The network sees at most this many times ``image_size`` pixels along the longer side of an image."""
@@ -31,14 +32,18 @@ def predict_cells(method, model, lightness, temperature=None):
         float32 (B, ceil(H / s), ceil(W / s), 2) in ab units with s = ``method.output_stride``. Cell (i, j) is the
         color at pixel (s i, s j), where its training target was sampled.
     """
+    output, seen, (height, width) = _predict_output(method, model, lightness)
+    return method.decode(output, seen, method.temperature if temperature is None else temperature)[:, :height, :width]
+
+
+def _predict_output(method, model, lightness):
+    """``(output, L, size)``: what the network says of L that is filled up to whole cells, and the cells that count."""
     lightness = ops.convert_to_tensor(lightness)
     height, width = ops.shape(lightness)[1], ops.shape(lightness)[2]
     multiple, stride = method.input_multiple, method.output_stride
-    output = model(_extend(lightness, -height % multiple, -width % multiple), training=False)
-    output = output[:, : (height + stride - 1) // stride, : (width + stride - 1) // stride]
-    if method.objective == "regression":
-        return ops.cast(output, "float32")
-    return annealed_mean(output, method.temperature if temperature is None else temperature)
+    lightness = _extend(lightness, -height % multiple, -width % multiple)
+    size = (height + stride - 1) // stride, (width + stride - 1) // stride
+    return model(lightness, training=False), lightness, size
 
 
 def predict_ab(method, model, lightness, temperature=None):
@@ -63,7 +68,10 @@ def compiled_predictor(method, model):
     runtime.check_backend()
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32), tf.TensorSpec((), tf.float32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32), tf.TensorSpec((), tf.float32)],
+        autograph=False,
+    )
     def run(lightness, temperature):
         with runtime.precision():  # traced when it is first called
             return predict_cells(method, model, lightness, temperature)
@@ -76,18 +84,49 @@ def compiled_predictor(method, model):
     return predict
 
 
+def compiled_scores(method, model):
+    """The network's scores of the 313 bins as a function of NumPy arrays, compiled for all sizes.
+
+    Args:
+        method, model: a colorizer and its network; ModelError for one that predicts no distribution (regression).
+
+    Returns:
+        Function of L, float (B, H, W, 1) in [0, 100]; float32 (B, h, w, 313), unnormalized log-probabilities on the
+        grid of :func:`predict_cells`.
+    """
+    if getattr(method, "objective", None) not in ("rebalanced", "classification"):
+        raise ModelError(
+            "other colorings and hints need a model that predicts a distribution over the 313 colors: one of "
+            "method: colorization with objective: rebalanced or classification"
+        )
+    runtime.check_backend()
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32)], autograph=False)
+    def run(lightness):
+        with runtime.precision():
+            output, _, (height, width) = _predict_output(method, model, lightness)
+            return ops.cast(output[:, :height, :width], "float32")
+
+    def scores(lightness):
+        runtime.check()
+        return run(tf.constant(lightness, tf.float32)).numpy()
+
+    return scores
+
+
 class Colorizer:
     """A model as a function of :class:`~tfssl.color.photographs.Photograph`, at one temperature or several.
 
     Args:
-        method, model: a colorizer and its network.
+        method, model: a colorizer and its network, as it was trained or as it is served.
         prefixes: ``{prefix of the names of its metrics: T, or None for the method's}``; all T decode the same logits.
     """
 
     def __init__(self, method, model, prefixes):
         self.method = method
         self.prefixes = list(prefixes)
-        self._predict = _decoder(method, model, list(prefixes.values()))
+        self._predict = _decoder(method, method.served(model), list(prefixes.values()))
 
     def __call__(self, photograph):
         """Predicted ab at each pixel, ``{prefix: (H, W, 2)}``."""
@@ -180,7 +219,7 @@ def _decoder(method, model, temperatures):
     # One temperature for each row of a batch: logits (1, h, w, 313) / T (n, 1, 1, 1) decode to n fields at once.
     column = tf.reshape(tf.constant(temperatures, tf.float32), (-1, 1, 1, 1))
 
-    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 1), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 1), tf.float32)], autograph=False)
     def run(lightness):
         return predict_cells(method, model, lightness, column)
 

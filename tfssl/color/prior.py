@@ -19,8 +19,9 @@ SHIPPED = {
 }
 """Priors that ship: name -> (file, width of the smoothing that it still needs).
 
-``"photographs"``: counts of the shipped colorizer's training photographs. ``"imagenet"``: the numbers of Zhang, Isola
-and Efros for 1.3 million ImageNet photographs, as published with their code (prior_probs.npy), which are smoothed.
+``"varied"``: counts of the shipped colorizer's training photographs. ``"photographs"``: of those of
+configs/colorization/small.yaml, mostly landscapes. ``"imagenet"``: the numbers of Zhang, Isola and Efros for 1.3
+million ImageNet photographs, as published with their code (prior_probs.npy), which are smoothed.
 """
 
 

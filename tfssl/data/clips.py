@@ -148,7 +148,7 @@ class ClipSource(PathSource):
 
     def check(self, index):
         with container(self.paths[index]) as opened:
-            _stream(opened, self.paths[index])
+            video_stream(opened, self.paths[index])
 
 
 def clip_source(data, min_size=None):
@@ -161,7 +161,7 @@ def clip_source(data, min_size=None):
     return source if min_size is None else source.sized(min_size)
 
 
-def _stream(opened, path):
+def video_stream(opened, path):
     """The first video track that is no cover image, decoded by one thread: clips are what is decoded in parallel."""
     av = require("av", "video")
     for stream in opened.streams.video:
@@ -180,7 +180,7 @@ def _stream(opened, path):
 @functools.lru_cache(maxsize=1024)
 def _index(path, _):
     with container(path) as opened:
-        stream = _stream(opened, path)
+        stream = video_stream(opened, path)
         announced, base, rate = stream.frames, float(stream.time_base), float(stream.guessed_rate or 25)
         packets, broken = [], False
         try:
@@ -210,7 +210,7 @@ def _index(path, _):
 
 def _decoded_times(path):
     with container(path) as opened:
-        times = [frame.pts for frame in _frames(opened, _stream(opened, path), path)]
+        times = [frame.pts for frame in _frames(opened, video_stream(opened, path), path)]
     if not times:
         raise ValueError(f"{title(path)}: none of its frames can be decoded")
     return times
@@ -236,7 +236,7 @@ def _frames(opened, stream, path):
 def _decode(path, index, wanted, min_size):
     """Yield the frames of these numbers, which are sorted and unique, as arrays."""
     with container(path) as opened:
-        stream = _stream(opened, path)
+        stream = video_stream(opened, path)
         frames, number, key, keys = None, -1, 0, index.key_times
         for target in wanted:
             nearest = max(int(np.searchsorted(keys, index.times[target], side="right")) - 1, 0)

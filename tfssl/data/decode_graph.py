@@ -4,6 +4,8 @@ What :mod:`tfssl.data.image_headers` reads of a file comes first: nothing is dec
 decoders of TensorFlow leave out (transparency, orientation, the canvas of a GIF) is done as Pillow does it.
 """
 
+import functools
+
 import tensorflow as tf
 
 from tfssl.data.image_headers import read_header
@@ -24,6 +26,17 @@ def decode_rgb(data, max_megapixels):
         uint8 (H, W, 3), sRGB, and ``"ok"``; or no pixels, (0, 0, 3), and the reason in words: not a JPEG, PNG,
         BMP (8, 24 or 32 bits a pixel), GIF or WebP; more than ``max_megapixels``, of which none was decoded; damaged.
     """
+    return _decoder(max_megapixels)(data)
+
+
+@functools.cache
+def _decoder(max_megapixels):
+    """:func:`decode_rgb` as a function of its own: its thousands of operators are traced once for all endpoints."""
+    decode = functools.partial(_decode_checked, max_megapixels=max_megapixels)
+    return tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+
+
+def _decode_checked(data, max_megapixels):
     header = read_header(data)
     nothing = tf.zeros((0, 0, 3), tf.uint8)
     count, max_pixels = header["height"] * header["width"], round(max_megapixels * 1e6)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from tfssl.data.decode import array_to_image, check_file, check_header, decode_image
 from tfssl.data.listing import EXTENSIONS, PathSource, expand, short, taken
 from tfssl.data.source import Source
-from tfssl.errors import SourceError, counted
+from tfssl.errors import ArgumentError, SourceError, counted
+from tfssl.options import as_path
 
 # The split may hold colons itself, as in train[:10%].
 _TFDS = re.compile(r"tfds:(?P<name>[^:]+(:\d+\.\d+\.\d+)?):(?P<split>[^:]+(\[.*\])?)")
@@ -62,6 +64,28 @@ class ArraySource(ImageSource):
 
     def example(self, index):
         return {"image": array_to_image(self.images[index])}
+
+
+def any_image(image) -> Image.Image:
+    """One upright 8-bit RGB image from whatever holds it.
+
+    Args:
+        image: a path, encoded bytes, a ``PIL.Image`` of any mode, or an array, see
+            :func:`tfssl.data.decode.array_to_image`; files in sRGB, see :func:`tfssl.data.decode.decode_image`.
+
+    Raises:
+        SourceError: if it cannot be read.
+        ArgumentError: if it is something else.
+    """
+    if not isinstance(image, (str, bytes, os.PathLike, Image.Image, np.ndarray)):
+        raise ArgumentError(f"`image` must be a path, bytes, PIL.Image or array. Received: {type(image).__name__}")
+    path = as_path("image", image) if isinstance(image, (str, os.PathLike)) else None
+    try:
+        if isinstance(image, np.ndarray):
+            return array_to_image(image)
+        return decode_image(image if path is None else path, srgb=True)
+    except ValueError as error:
+        raise SourceError(f"`image`{'' if path is None else f' {str(path)!r}'} cannot be read: {error}") from None
 
 
 def image_source(data, min_size=None):

@@ -1,4 +1,4 @@
-"""From images, folders and globs to a list of files and where the result of each one goes."""
+"""From images, films, folders and globs to a list of files and where the result of each one goes."""
 
 import collections
 import contextlib
@@ -10,9 +10,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfssl.data.clips import EXTENSIONS as CLIPS
 from tfssl.data.listing import EXTENSIONS, ignored_kinds, ignored_line
 from tfssl.data.origin import CHANGED, OTHER, SAME, SETTINGS, Origin, compare, origin_of
 from tfssl.data.photo import save_photo
+from tfssl.data.recode import FORMATS, check_film, names_film
 from tfssl.errors import ConfigError, SourceError
 from tfssl.files import fitting, printable
 
@@ -24,7 +26,7 @@ _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclasses.dataclass(eq=False)
 class Job:
-    """One image to read and the file to write.
+    """One image, or film, to read and the file to write.
 
     Args:
         source, target: the two; :meth:`save` may choose another target.
@@ -42,7 +44,11 @@ class Job:
     names: Iterator[Path] = dataclasses.field(default_factory=lambda: iter(()))
 
     def save(self, rows, size, **options):
-        """Write the result with its origin: :func:`tfssl.data.photo.save_photo`.
+        """Write an image with its origin: :func:`tfssl.data.photo.save_photo`."""
+        self.place(lambda target, **origin: save_photo(rows, size, target, **origin, **options))
+
+    def place(self, write):
+        """Have ``write(target, comment=text, replace=bool)`` write the result; the comment says its origin.
 
         Other commands may work into the same folder at once: a name that one of them has taken meanwhile for another
         image is left to it, and where it has made just this result, that stays.
@@ -50,7 +56,7 @@ class Job:
         origin = origin_of(self.source, self.settings)
         while True:
             try:
-                save_photo(rows, size, self.target, comment=origin.comment(), replace=bool(self.there), **options)
+                write(self.target, comment=origin.comment(), replace=bool(self.there))
                 return
             except FileExistsError:
                 if not os.path.lexists(self.target):  # it is a folder above that exists as a file
@@ -83,15 +89,18 @@ class Report:
     ignored: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, overwrite=False, progress=None):
+def run_jobs(
+    inputs, out, work, *, settings=lambda source: "", format=None, mark="", films=False, overwrite=False, progress=None
+):
     """Work on files, folders and globs into a folder.
 
     Outputs appear whole or not at all, so the same call goes on where an earlier one was interrupted. An image that
     cannot be read or written is reported and the others are done.
 
     Args:
-        inputs, out, settings, format: as :func:`plan_jobs`; ``out`` is made if missing.
-        work: function of a list of :class:`Job` that yields ``(job, error or None, note)`` as each one ends.
+        inputs, out, settings, format, mark, films: as :func:`plan_jobs`; ``out`` is made if missing.
+        work: function of a list of :class:`Job` that yields ``(job, error or None, note)`` as each one ends, and may
+            yield ``(None, fraction, note)`` while one takes long, with the fraction of it that is done.
         overwrite: replace outputs of the same images; otherwise they are skipped.
         progress: called as ``progress(done, total, note)`` after each image.
 
@@ -103,12 +112,16 @@ def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, over
         OSError: if the disk is full; nothing more could be written.
     """
     out = Path(out).expanduser()
-    jobs, failed = plan_jobs(inputs, out, format, settings)
+    jobs, failed = plan_jobs(inputs, out, format, settings, mark, films)
+    if films and names_film(out):
+        if jobs[0].there not in ("", SAME) and not overwrite:
+            raise SourceError(f"`--out` {str(out)!r} is there already, {jobs[0].there}; --overwrite replaces it")
+        out = out.parent
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SourceError(f"`out` {str(out)!r} cannot be made: {error.strerror}; choose another folder") from None
-    report = Report(failed=failed, ignored=_ignored(inputs))
+    report = Report(failed=failed, ignored=_ignored(inputs, films))
     if not overwrite:
         for job in jobs:
             if job.there:
@@ -119,9 +132,11 @@ def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, over
     reasons = {}
     with contextlib.closing(work(jobs)) as results:
         for job, raised, note in results:
-            reasons[job] = None if raised is None else _failure(raised, job)
+            fraction = raised if job is None else 0
+            if job is not None:
+                reasons[job] = None if raised is None else _failure(raised, job)
             if progress is not None:
-                progress(len(reasons), len(jobs), note)
+                progress(len(reasons) + fraction, len(jobs), note)
     for job in jobs:
         if reasons[job] is None:
             report.done[str(job.source)] = str(job.target)
@@ -147,7 +162,7 @@ def _failure(error, job):
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
-def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
+def plan_jobs(inputs, out, format=None, settings=lambda source: "", mark="", films=False):
     """Plan the outputs of a list of inputs.
 
     Folders are searched recursively and keep their structure under ``out``; so do globs, from their first part
@@ -156,8 +171,11 @@ def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
     Args:
         inputs: paths of files and folders, and glob patterns.
         out: folder of the outputs.
-        format: ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
+        format: of images, ``"jpg"`` or ``"png"``; None keeps JPEG and PNG and writes PNG for all others.
         settings: function of an image's path; text that says how it will be worked on.
+        mark: ends the name of each output: ``"_2"`` makes ``photo_2.jpg`` of ``photo.jpg``.
+        films: whether video files count too; those of kinds that are not written become .mkv. If ``out`` is a film by
+            its name, the inputs are one film.
 
     Returns:
         ``(jobs, failed)``: :class:`Job` in the order of the inputs, sorted within folders, each target once (where
@@ -171,17 +189,22 @@ def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
     if format not in (None, "jpg", "png"):
         raise ConfigError(f"`format` must be 'jpg', 'png' or None to keep each input's. Received: format={format!r}")
     out = Path(out)
+    if films and names_film(out):
+        check_film(inputs, out)
+        job = Job(Path(inputs[0]).expanduser(), out, settings(inputs[0]))
+        job.there = compare(out, _readable_origin(job)) if os.path.lexists(out) else ""
+        return [job], {}
     if out.exists() and not out.is_dir():
         raise SourceError(f"`out` must be a folder. Received: the file {str(out)!r}")
     found, failed = {}, {}
     for text in map(os.fspath, inputs):
-        for source, relative in _expand(text, out.resolve(), failed):
+        for source, relative in _expand(text, out.resolve(), failed, films):
             found.setdefault(source, relative)
     if not found:
-        reasons = [*(f"{name}: {reason}" for name, reason in failed.items()), ignored_line(_ignored(inputs))]
+        reasons = [*(f"{name}: {reason}" for name, reason in failed.items()), ignored_line(_ignored(inputs, films))]
         listing = "; ".join(filter(None, reasons)) or f"none among {', '.join(map(str, inputs)) or 'no inputs'}"
-        raise SourceError(f"no images ({' '.join(EXTENSIONS)}) to work on: {listing}")
-    jobs = _name_outputs(found, out, format, settings)
+        raise SourceError(f"no images ({' '.join(_endings(films))}) to work on: {listing}")
+    jobs = _name_outputs(found, out, format, settings, mark)
     itself = [source for source in found if source not in jobs]
     if itself and (not jobs or out.resolve() in [Path(text).expanduser().resolve() for text in inputs]):
         raise SourceError(f"`out` {str(out)!r} would replace the input {str(itself[0])!r}; choose another folder")
@@ -189,10 +212,14 @@ def plan_jobs(inputs, out, format=None, settings=lambda source: ""):
     return [jobs[source] for source in found if source in jobs], failed
 
 
-def _expand(text, out, failed):
+def _endings(films):
+    return EXTENSIONS + CLIPS if films else EXTENSIONS
+
+
+def _expand(text, out, failed, films):
     path = Path(text).expanduser()
     if path.is_dir():
-        yield from _walk(path, out, failed)
+        yield from _walk(path, out, failed, films)
     elif path.exists():
         yield path, Path(path.name)  # named by the user: tried whatever it is called
     else:
@@ -202,16 +229,16 @@ def _expand(text, out, failed):
         root = _fixed_part(path)
         for match in matches:
             if match.is_dir():
-                inside = ((file, match / relative) for file, relative in _walk(match, out, failed))
+                inside = ((file, match / relative) for file, relative in _walk(match, out, failed, films))
             else:
-                inside = [(match, match)] if match.suffix.lower() in EXTENSIONS else []
+                inside = [(match, match)] if match.suffix.lower() in _endings(films) else []
             for file, relative in inside:
                 if not (root.resolve() in out.parents and out in file.resolve().parents):
                     yield file, relative.relative_to(root)
 
 
-def _walk(folder, out, failed):
-    """Yield the images of a folder, sorted; follows links, but into each folder once."""
+def _walk(folder, out, failed, films):
+    """Yield the images, and perhaps films, of a folder, sorted; follows links, but into each folder once."""
 
     def unreadable(error):
         failed[error.filename] = error.strerror or str(error)
@@ -225,19 +252,19 @@ def _walk(folder, out, failed):
         visited.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and name.lower().endswith(EXTENSIONS):
+            if not name.startswith(".") and name.lower().endswith(_endings(films)):
                 file = Path(root, name)
                 yield file, file.relative_to(folder)
 
 
-def _ignored(inputs):
-    """``{ending: count}`` of all files in the folders among the inputs that are no images by their names."""
+def _ignored(inputs, films):
+    """``{ending: count}`` of all files in the folders among the inputs that are no images, or films, by their names."""
     folders = {path.resolve() for path in (Path(text).expanduser() for text in inputs) if path.is_dir()}
     counts = collections.Counter()
     for folder in folders:
         with contextlib.suppress(SourceError):  # it cannot be listed, which is told as a failure
             counts.update(ignored_kinds(folder))
-    return dict(counts.most_common())
+    return {ending: count for ending, count in counts.most_common() if ending not in _endings(films)}
 
 
 def _fixed_part(pattern):
@@ -249,7 +276,7 @@ def _fixed_part(pattern):
     return fixed
 
 
-def _name_outputs(found, out, format, settings):
+def _name_outputs(found, out, format, settings, mark):
     """``{source: Job}``, all targets different also where upper and lower case are the same, and none an input.
 
     Without those whose target would be the source itself.
@@ -259,7 +286,7 @@ def _name_outputs(found, out, format, settings):
     taken, jobs = set(), {}
     # Files that keep their name come first, so that a.png stays a.png whether or not there is an a.tif.
     for source in sorted(found, key=lambda source: suffixes[source] != source.suffix):
-        names = (out / name for name in _names(found[source], suffixes[source]))
+        names = (out / name for name in _names(found[source], mark + suffixes[source]))
         job = Job(source, next(names), settings(source), names=names)
         if os.path.realpath(job.target) == os.path.realpath(source):
             continue
@@ -298,6 +325,8 @@ def _names(relative, suffix):
 
 def _suffix(suffix, format):
     lower = suffix.lower()
+    if lower in CLIPS:
+        return suffix if lower in FORMATS else ".mkv"
     if format is None:
         return suffix if lower in _WRITABLE else ".jpg" if lower in _ALSO_JPEG else ".png"
     fits = lower in _JPEG if format == "jpg" else lower == ".png"

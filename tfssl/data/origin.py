@@ -1,11 +1,13 @@
-"""What a written image was made from, and how: a comment inside the file, so that it holds after a kill or a move."""
+"""What a written image or film was made from, and how: a comment inside the file, so that it holds after a kill or a move."""
 
 import dataclasses
 import hashlib
 import os
 import re
 
+from tfssl.data.clips import EXTENSIONS as CLIPS
 from tfssl.data.decode import open_image
+from tfssl.data.media import container
 from tfssl.files import sha256
 
 SAME = "the same"
@@ -40,10 +42,15 @@ def origin_of(source, settings):
 
 
 def read_origin(file):
-    """The :class:`Origin` that a file was written with; None for files of others, and what is no image."""
+    """The :class:`Origin` that a file was written with; None for files of others, and what is no image or film."""
     try:
-        with open_image(file) as image:
-            comment = image.info.get("comment", image.info.get("Comment", ""))
+        if str(file).lower().endswith(CLIPS):
+            with container(file) as film:
+                tags = {name.lower(): text for name, text in film.metadata.items()}
+            comment = tags.get("comment", "").rpartition("\n")[2]  # a film keeps its own comment, above this one
+        else:
+            with open_image(file) as image:
+                comment = image.info.get("comment", image.info.get("Comment", ""))
     except ValueError:
         return None
     if isinstance(comment, bytes):

@@ -21,7 +21,7 @@ def embed(method, model):
     """
     embedder = method.embedder(model)
     patches = tf.TensorSpec((None, method.patch_size, method.patch_size, 3))
-    run = tf.function(lambda patches: embedder(patches, training=False)).get_concrete_function(patches)
+    run = tf.function(lambda patches: embedder(patches, training=False), autograph=False).get_concrete_function(patches)
 
     def vectors(patches):
         parts = [patches[first : first + _AT_ONCE] for first in range(0, len(patches), _AT_ONCE)]

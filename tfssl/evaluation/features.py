@@ -185,7 +185,7 @@ class _Pooled:
         self._cells = cells = {name: (min(sides[name], s[0]), min(sides[name], s[1])) for name, s in sizes.items()}
         scale = 255.0 if spec.dtype == tf.uint8 else 1.0
 
-        @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape[1:]), spec.dtype)])
+        @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape[1:]), spec.dtype)], autograph=False)
         def compute(inputs):
             maps = encoder(tf.cast(inputs, tf.float32) / scale, training=False)
             pooled = {name: pool_to_grid(tf.reshape(maps[name], (-1, *sizes[name])), cells[name]) for name in sizes}

@@ -167,7 +167,7 @@ def score_windows(model, source, size, *, crops, skipped):
     Scores are those of the center square, and with 10 crops also the sum over random windows.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)], autograph=False)
     def predict(rgb):
         return model(tf.cast(rgb, tf.float32) / 255.0, training=False)
 

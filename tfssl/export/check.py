@@ -55,6 +55,7 @@ def check_export(folder):
       runs on its samples and agrees with the Keras model rebuilt from the files.
     - The warm-up requests parse and run; model.config parses as the server's configuration message.
     - Each .tflite holds only builtin operators, runs in the interpreter and agrees with the Keras model.
+    - All that a web page loads is there; no browser is started.
 
     Returns:
         List of :class:`Finding`, passes and failures; a step that cannot be taken is a failure.
@@ -64,6 +65,7 @@ def check_export(folder):
     folder = as_path("folder", folder)
     report = read_report(folder)
     steps = [*savedmodel_steps(folder, report), *tflite_steps(folder, report)]
+    steps += [("page", functools.partial(_check_page, report))] if "web" in report else []
     findings = list(_attempt("files", functools.partial(_check_files, folder, report)))
     if not steps:
         findings.append(Finding(False, "export.json lists neither a SavedModel nor a .tflite file"))
@@ -172,16 +174,18 @@ def check_signatures(version, rebuilt):
 
     method, model = rebuilt()
     endpoints = method.serving(model)
-    endpoints = {**endpoints, "serving_default": next(iter(endpoints.values()))}
+    calls = {name: endpoint.samples(sample_images(SAMPLE_SIZE, IMAGES), None) for name, endpoint in endpoints.items()}
+    wanted = {name: endpoint.answers(calls[name]) for name, endpoint in endpoints.items()}
+    aliases = {**{name: name for name in endpoints}, "serving_default": next(iter(endpoints))}
     with GraphModel(version) as served:
-        missing = sorted(set(endpoints) - set(served.signatures))
+        missing = sorted(set(aliases) - set(served.signatures))
         if missing:
             raise ModelError(f"the SavedModel has no signature {', '.join(missing)}")
-        for name, endpoint in endpoints.items():
+        for name, alias in aliases.items():
+            endpoint = endpoints[alias]
             served.check_inputs(name, endpoint.signature)
-            calls = endpoint.samples(sample_images(SAMPLE_SIZE, IMAGES), None)
-            answers = endpoint.answers(calls, lambda name=name, **call: served.run(name, call))
-            found = endpoint.deviations(calls, endpoint.answers(calls), answers)
+            answers = endpoint.answers(calls[alias], lambda name=name, **call: served.run(name, call))
+            found = endpoint.deviations(calls[alias], wanted[alias], answers)
             endpoint.judge(found, "float32", f"{name}: ")  # stored and rebuilt weights are the same
             yield f"{name} runs in graph mode; {_agreement(endpoint, found)}"
 
@@ -284,6 +288,15 @@ def _check_tflite_answers(path, entry, report, served):
     found = endpoint.deviations(calls, endpoint.answers(calls), answers)
     endpoint.judge(found, kind, slack=slack)
     yield f"runs in LiteRT; {_agreement(endpoint, found)}"
+
+
+def _check_page(report):
+    web, files = report["web"], report["files"]
+    missing = [name for name in [*web["files"], web["model"]] if name not in files]
+    if missing:
+        raise ModelError(f"it loads {', '.join(missing)}, which the export does not hold")
+    size = sum(files[name]["bytes"] for name in web["files"])
+    yield f"LiteRT.js {web['litert']} runs {web['model']}; a first visit loads {size / 1e6:.2f} MB"
 
 
 def main(arguments=None):

@@ -73,6 +73,7 @@ def read_report(folder):
         report = read_json(path)
         required = [(report, "method"), (report, "config"), (report, "files")]
         required += [(report["savedmodel"], key) for key in ("version", "weights")] if "savedmodel" in report else []
+        required += [(report["web"], key) for key in ("model", "litert", "files")] if "web" in report else []
         required += [(e, key) for e in report.get("tflite", {}).values() for key in ("quantize", "side", "signature")]
         for part, key in required:
             part[key]

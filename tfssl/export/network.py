@@ -46,7 +46,7 @@ def _unread(network):
     Such as the bias of the way back of a tied layer, in an encoder.
     """
     specs = keras.tree.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), network.input)
-    traced = tf.function(lambda inputs: network(inputs, training=False)).get_concrete_function(specs)
+    traced = tf.function(lambda inputs: network(inputs, training=False), autograph=False).get_concrete_function(specs)
     read = {id(variable) for variable in traced.graph.variables}
     return {variable.path: variable for variable in network.weights if id(variable.value) not in read}
 

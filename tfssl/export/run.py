@@ -4,7 +4,8 @@ from tfssl.endpoint import MAX_MEGAPIXELS, TOLERANCE
 from tfssl.errors import ConfigError
 from tfssl.export.folder import REPORT
 from tfssl.export.savedmodel import WEIGHTS, export_savedmodel, load_savedmodel
-from tfssl.export.tflite import export_tflite, needs
+from tfssl.export.tflite import export_tflite, needs, tflite_name
+from tfssl.export.web import export_web
 from tfssl.options import as_path
 from tfssl.resources import find_model
 from tfssl.training.runs import load_run
@@ -21,20 +22,22 @@ def export_run(
     image_size=None,
     representative="builtin",
     max_megapixels=MAX_MEGAPIXELS,
+    litert=None,
     overwrite=False,
 ):
     """Export a trained model; returns lines for the user: what was written and how far it lies from the Keras model.
 
     Args:
         run: a run directory, the folder of an export, or the name of a shipped model.
-        out: folder to write. Both formats of one model may share a folder.
-        format: ``"savedmodel"`` or ``"tflite"``.
+        out: folder to write. All formats of one model may share a folder.
+        format: ``"savedmodel"``, ``"tflite"`` or ``"web"``.
         quantize: ``"none"``, ``"float16"``, ``"dynamic"`` or ``"int8"``; a SavedModel takes the first two.
         image_size: as ``representative`` and ``overwrite`` of :func:`~tfssl.export.export_tflite`.
         max_megapixels: of :func:`~tfssl.export.export_savedmodel`.
+        litert: of :func:`~tfssl.export.export_web`.
     """
-    if format not in ("savedmodel", "tflite"):
-        raise ConfigError(f"`format` must be savedmodel or tflite. Received: format={format!r}")
+    if format not in ("savedmodel", "tflite", "web"):
+        raise ConfigError(f"`format` must be savedmodel, tflite or web. Received: format={format!r}")
     if quantize not in QUANTIZE:
         raise ConfigError(f"`quantize` must be one of {', '.join(QUANTIZE)}. Received: quantize={quantize!r}")
     out = as_path("out", out)
@@ -49,10 +52,13 @@ def export_run(
     else:
         needs(quantize)
         options = {"image_size": image_size, "representative": representative, "overwrite": overwrite}
-        report = export_tflite(*load_source(run), out, quantize=quantize, **options)
-        names = [name for name, part in report["tflite"].items() if part["quantize"] == quantize]
+        options |= {"litert": litert} if format == "web" else {}
+        method, model = load_source(run)
+        export = export_web if format == "web" else export_tflite
+        report = export(method, model, out, quantize=quantize, **options)
+        names = [tflite_name(method, quantize)]
         parity = {report["tflite"][names[0]]["signature"]: report["tflite"][names[0]]["parity"]}
-    return [*_sizes(out, report, names), *_errors(parity)]
+    return [*_sizes(out, report, names), *_errors(parity), *(_page(out, report) if format == "web" else ())]
 
 
 def load_source(source):
@@ -71,6 +77,13 @@ def _sizes(out, report, names):
     for name in names:
         size = sum(entry["bytes"] for file, entry in report["files"].items() if file.startswith(name))
         yield f"{out / name}  {size / 1e6:.2f} MB"
+
+
+def _page(out, report):
+    web = report["web"]
+    size = f"a first visit loads {web['first_load_bytes'] / 1e6:.1f} MB"
+    yield f"{out / 'index.html'}  with LiteRT.js {web['litert']}; {size}"
+    yield f"to see it: python -m http.server --directory {out}, then http://localhost:8000"
 
 
 def _errors(parity):

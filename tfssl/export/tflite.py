@@ -50,27 +50,42 @@ def export_tflite(method, model, out, *, quantize="none", image_size=None, repre
     """
     needs(quantize)
     network = served_network(method, model)
+    name, endpoint = mobile_endpoint(method, network, image_size)
+    file = tflite_name(method, quantize)
+    with write_export(out, method, network, [file], overwrite=overwrite) as (stage, report):
+        write_tflite(stage / file, report, network, name, endpoint, quantize, representative)
+    return report
+
+
+def mobile_endpoint(method, network, image_size=None):
+    """``(name, endpoint)`` of what a method offers to phones, for a batch of one and a fixed size."""
     endpoints = method.serving(StoredNetwork(network))
     name = next((name for name, endpoint in endpoints.items() if endpoint.mobile), None)
     if name is None:
         raise ModelError(f"{method.name()} has no .tflite form, it exports {', '.join(endpoints)}; export a SavedModel")
-    size = endpoints[name].mobile if image_size is None else image_size
-    endpoint = _fixed_endpoint(endpoints[name], size)
-    file = f"{served_name(method)}_{'float32' if quantize == 'none' else quantize}.tflite"
-    with write_export(out, method, network, [file], overwrite=overwrite) as (stage, report):
-        content = _convert(name, endpoint)
-        if quantize != "none":
-            calibration = _calibration(representative, endpoint, size) if quantize == "int8" else []
-            content = _quantize(content, quantize, network, name, calibration)
-        (stage / file).write_bytes(content)
-        report.setdefault("tflite", {})[file] = {
-            "quantize": quantize,
-            "side": size,
-            "signature": name,
-            "inputs": {s.name: {"dtype": s.dtype.name, "shape": s.shape.as_list()} for s in endpoint.signature},
-            "parity": _parity(stage / file, name, endpoint, size, quantize),
-        }
-    return report
+    return name, _fixed_endpoint(endpoints[name], endpoints[name].mobile if image_size is None else image_size)
+
+
+def tflite_name(method, quantize):
+    """Name of the file that ``quantize`` gives."""
+    return f"{served_name(method)}_{'float32' if quantize == 'none' else quantize}.tflite"
+
+
+def write_tflite(path, report, network, name, endpoint, quantize, representative):
+    """Convert an endpoint of :func:`mobile_endpoint` to the file ``path``, and enter it into an export's report."""
+    size = endpoint.signature[0].shape[1]
+    content = _convert(name, endpoint)
+    if quantize != "none":
+        calibration = _calibration(representative, endpoint, size) if quantize == "int8" else []
+        content = _quantize(content, quantize, network, name, calibration)
+    path.write_bytes(content)
+    report.setdefault("tflite", {})[path.name] = {
+        "quantize": quantize,
+        "side": size,
+        "signature": name,
+        "inputs": {s.name: {"dtype": s.dtype.name, "shape": s.shape.as_list()} for s in endpoint.signature},
+        "parity": _parity(path, name, endpoint, size, quantize),
+    }
 
 
 def needs(quantize):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from tfssl.layers.layer import Layer
-from tfssl.ops.color import rgb_to_lab, rgb_to_lightness
+from tfssl.ops.color import lightness_to_level, rgb_to_lab, rgb_to_lightness
 from tfssl.ops.whitening import MARGIN, check_room, whitening_kernel
 
 
@@ -29,6 +29,16 @@ class Lightness(Layer):
 
     def _output_shape(self, input_shape):
         return (*input_shape[:-1], 1)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class GrayLevel(Layer):
+    """sRGB level of gray images: (B, H, W, 1), L in [0, 100] -> (B, H, W, 1) in [0, 1]."""
+
+    takes = (("inputs", "B H W 1"),)
+
+    def call(self, inputs):
+        return lightness_to_level(inputs)
 
 
 @keras.saving.register_keras_serializable(package="tfssl")

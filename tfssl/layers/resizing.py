@@ -50,6 +50,52 @@ class Upsample(Layer):
         return (batch, *(None if n is None else n * self.factor for n in (height, width)), channels)
 
 
+@keras.saving.register_keras_serializable(package="tfssl")
+class SampleMap(Layer):
+    """Values of a map at a few pixels of the image that it was made of, bilinearly between its cells.
+
+    Cell (i, j) lies at pixel (stride i, stride j), as in the sparse hypercolumns of Larsson et al. (2016), section 5.1:
+    a pixel at (y, x) reads the map at (y / stride, x / stride), held at the last cell beyond it. Each value's gradient
+    goes to the four cells that it is made of, with the same weights.
+
+    Args:
+        stride: pixels per cell, at least 1.
+
+    Inputs: ``[map, locations]``, float (B, h, w, C), and int or float (B, N, 2), pixels (y, x). Under mixed precision
+    give integers: floats are rounded. Output: (B, N, C).
+    """
+
+    takes = (("map", "B h w C"), ("locations", "B N 2"))
+
+    def __init__(self, stride=1, **kwargs):
+        super().__init__(**kwargs)
+        check_positive(stride=stride)
+        self.stride = stride
+
+    def call(self, inputs):
+        x, locations = inputs
+        shape = ops.shape(x)
+        position = ops.cast(locations, "float32") / self.stride
+        last = ops.cast(ops.stack([shape[1] - 1, shape[2] - 1]), "float32")
+        position = ops.clip(position, 0.0, last)
+        low = ops.floor(position)
+        weight = ops.cast(position - low, x.dtype)
+        low, last = ops.cast(low, "int32"), ops.cast(last, "int32")
+        high = ops.minimum(low + 1, last)
+        cells = ops.reshape(x, (-1, shape[3]))
+        first = ops.expand_dims(ops.arange(shape[0], dtype="int32") * (shape[1] * shape[2]), 1)
+        sampled = 0
+        for row, along_y in ((low[..., 0], 1 - weight[..., :1]), (high[..., 0], weight[..., :1])):
+            for column, along_x in ((low[..., 1], 1 - weight[..., 1:]), (high[..., 1], weight[..., 1:])):
+                values = ops.take(cells, first + row * shape[2] + column, axis=0)
+                sampled = sampled + along_y * along_x * values
+        return sampled
+
+    def _output_shape(self, input_shape):
+        x, locations = input_shape
+        return (*locations[:2], x[-1])
+
+
 def upsample(x, factor, first=None):
     """Upsample bilinearly by an integer factor: (B, h, w, C) -> (B, h * factor, w * factor, C).
 

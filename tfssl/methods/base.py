@@ -83,8 +83,12 @@ class Method(pydantic.BaseModel):
     """What :meth:`open` opens: ``"images"``, ``"clips"``, ``"sounds"``, ``"captions"``, ``"pairs"``."""
     export_name: ClassVar[str | None] = None
     """Under which an export is served, and of its files; None is :meth:`name`."""
+    colorizes: ClassVar[bool] = False
+    """Whether ``tfssl colorize`` takes its models: they are what :mod:`tfssl.color.predict` asks for."""
     prepares_in_graph: ClassVar[bool] = True
     """Whether :meth:`prepare` is a function of tensors, or of NumPy arrays, called where the files are read."""
+    output_layers: ClassVar[tuple[str, ...]] = ()
+    """Layers that start anew where ``weights`` are of a run that predicts something else."""
 
     _statistics: dict = pydantic.PrivateAttr(default_factory=dict)
 

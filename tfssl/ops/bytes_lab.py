@@ -44,6 +44,19 @@ def lightness(pixels):
     return result.reshape(pixels.shape[:-1])
 
 
+def mean_lightness(pixels):
+    """L in [0, 100] of the gray image whose level is the mean of R, G and B: uint8 (..., 3) -> float32 (...)."""
+    check_shapes(pixels=(pixels, "... 3"))
+    check_bytes(pixels=pixels)
+    return _lightness_of_sums()[pixels.sum(axis=-1, dtype=np.intp)]
+
+
+@functools.lru_cache(maxsize=1)
+def _lightness_of_sums():
+    """L of the gray image of each sum of R, G and B, 0 to 765."""
+    return 116 * lab_f(_linear(np.arange(766) / 765).astype(np.float32)) - 16
+
+
 def ab(pixels):
     """a and b of 8-bit sRGB: uint8 (..., 3) -> float32 (..., 2)."""
     check_shapes(pixels=(pixels, "... 3"))
@@ -76,9 +89,12 @@ def lab_f(relative):
 @functools.lru_cache(maxsize=1)
 def channel_shares():
     """What each value of R, G, B adds to X, Y, Z relative to white: float32 (3, 3, 256), [row, channel, value]."""
-    srgb = np.arange(256) / 255
-    linear = np.where(srgb > 0.04045, ((srgb + 0.055) / 1.055) ** 2.4, srgb / 12.92)
+    linear = _linear(np.arange(256) / 255)
     return ((XYZ_FROM_RGB / np.array(WHITE_D65)[:, None])[..., None] * linear).astype(np.float32)
+
+
+def _linear(srgb):
+    return np.where(srgb > 0.04045, ((srgb + 0.055) / 1.055) ** 2.4, srgb / 12.92)
 
 
 class _Workspace(threading.local):

@@ -80,3 +80,11 @@ def rgb_to_lightness(rgb):
     rgb = _floats(rgb=rgb)
     luminance = ops.matmul(srgb_to_linear(rgb), ops.cast(_WHITE_XYZ_FROM_RGB[:, 1:2], rgb.dtype))
     return 116.0 * _lab_f(luminance) - 16.0
+
+
+def lightness_to_level(lightness):
+    """sRGB level in [0, 1] of the gray with lightness L in [0, 100], of any shape: the inverse for gray images."""
+    check_floating(lightness=lightness)
+    f = (ops.convert_to_tensor(lightness) + 16.0) / 116.0
+    linear = ops.where(f > _LAB_F_EPSILON, f * f * f, (f - _LAB_OFFSET) / _LAB_SLOPE)
+    return ops.clip(linear_to_srgb(linear), 0.0, 1.0)

@@ -19,7 +19,7 @@ class Amplifier:
     """
 
     def __init__(self, network, tap):
-        @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.float32)])
+        @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.float32)], autograph=False)
         def compute(image):
             with tf.GradientTape() as tape:
                 tape.watch(image)

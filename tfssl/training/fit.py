@@ -181,7 +181,7 @@ def _build(config, part, steps_per_epoch, previous, fresh=True):
         for changes, variables in optimizers_of(model):
             changes.build(variables)
     if settings.weights is not None and fresh and not config.method.start(model, settings.weights):
-        load_weights(model, settings.weights)
+        load_weights(model, settings.weights, config.method.output_layers)
     return model
 
 

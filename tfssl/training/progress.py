@@ -42,7 +42,7 @@ class Reporter:
 class CountProgress:
     """Progress over a list of items: ``with CountProgress("images") as progress: progress(done, total)``.
 
-    A bar with rate and time left on a terminal, a plain line every ten seconds elsewhere.
+    ``done`` may hold a fraction, of an item that takes long. A bar with rate and time left on a terminal, a plain line every ten seconds elsewhere.
     """
 
     def __init__(self, unit, stream=None):
@@ -71,7 +71,7 @@ class CountProgress:
         elif now - self._last >= 10:
             self._last = now
             left = (total - done) / max(rate, 1e-9)
-            print(f"{done}/{total} {self.unit}  {text}  {left / 60:.1f} min left", file=self.stream, flush=True)
+            print(f"{int(done)}/{total} {self.unit}  {text}  {left / 60:.1f} min left", file=self.stream, flush=True)
 
 
 def _start_bar(stream, total, done=0, label=None):

@@ -46,17 +46,17 @@ def model_file(source):
     raise ModelError(f"{str(source)!r} is no run directory and no .keras file")
 
 
-def load_weights(model, source):
+def load_weights(model, source, own=()):
     """Load all weights of a built model from a run or .keras file, see :func:`assign_weights`.
 
     Of a run that is not finished they are those of its newest good checkpoint.
     """
     run = as_path("source", source)
     if (run / "config.yaml").is_file() and not (run / "model.keras").is_file():
-        assign_weights(model, _checkpoint_weights(model, run), source)
+        assign_weights(model, _checkpoint_weights(model, run), source, own)
         return
     path = model_file(source)
-    assign_weights(model, {v.path: v for v in read_network(path).weights}, path)
+    assign_weights(model, {v.path: v for v in read_network(path).weights}, path, own)
 
 
 def _checkpoint_weights(model, run):
@@ -128,13 +128,18 @@ def _counts(path):
         return 0, 0
 
 
-def assign_weights(model, values, source):
+def assign_weights(model, values, source, own=()):
     """Assign every weight of ``model`` from ``{variable path: value}``; refuses a partial match by a ModelError.
 
-    The state of dropout's random generators is no weight: it is left, and its path differs from build to build.
+    The state of dropout's random generators is no weight: it is left, and its path differs from build to build. Layers
+    named in ``own`` keep their weights where those of ``values`` have another shape, and the log says so.
     """
     weights = model.weights
     missing = [v.path for v in weights if v.path not in values or values[v.path].shape != v.shape]
+    kept = [path for path in missing if path.split("/")[0] in own and path in values]
+    if kept and kept == missing:
+        log.warning("%s predicts something else: %s start anew", source, ", ".join(kept))
+        weights, missing = [v for v in weights if v.path not in kept], []
     if missing:
         raise ModelError(
             f"{str(source)!r} fits {len(weights) - len(missing)} of {len(weights)} weights; "

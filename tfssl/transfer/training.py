@@ -90,7 +90,7 @@ def train_head(
     optimizer = keras.optimizers.SGD(schedule, momentum=momentum)
     optimizer.build(variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(inputs, targets, *others):
         with tf.GradientTape() as tape:
             value = total = loss(targets, model(inputs, training=True))

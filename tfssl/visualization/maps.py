@@ -95,7 +95,7 @@ def answer(network, tap, images):
 def map_function(network, tap):
     """A compiled function of images, uint8 (B, H, W, 3), to the map of a tap, float32 (B, h, w, c)."""
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)], autograph=False)
     def compute(images):
         return answer(network, tap, tf.cast(images, tf.float32) / 255.0)
 

@@ -235,7 +235,10 @@ class FieldProbe:
         self._noise = np.random.default_rng(seed).integers(0, 256, (occluder, occluder, 3), np.uint8)
         self._theory, self._centers = _theory(network, tap, image_size)
 
-        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8), tf.TensorSpec((3,), tf.int32)])
+        @tf.function(
+            input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8), tf.TensorSpec((3,), tf.int32)],
+            autograph=False,
+        )
         def activation(images, where):
             return answer(network, tap, tf.cast(images, tf.float32) / 255.0)[:, where[0], where[1], where[2]]
 

@@ -219,7 +219,7 @@ def measure(task, model, stride, skipped):
     Returns ``(tally, {index: answer})``, the answers for :data:`SHOWN` images spread over the set.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), tf.uint8)], autograph=False)
     def predict(rgb):
         scores = model(tf.cast(rgb, tf.float32) / 255.0, training=False)
         return task.answer(full_size(scores, tf.shape(rgb)[1], tf.shape(rgb)[2]))[0]

@@ -80,7 +80,9 @@ def answer_function(model, channels):
     """Compile a detector for one image at a time: function (x (1, H, W, channels), regions (1, R, 4)) -> probabilities
     (R, classes + 1), offsets (R, classes + 1, 4)."""
 
-    @tf.function(input_signature=[tf.TensorSpec((1, None, None, channels)), tf.TensorSpec((1, None, 4))])
+    @tf.function(
+        input_signature=[tf.TensorSpec((1, None, None, channels)), tf.TensorSpec((1, None, 4))], autograph=False
+    )
     def answer(x, regions):
         outputs = model([x, regions], training=False)
         return tf.nn.softmax(outputs["scores"])[0], outputs["offsets"][0]

@@ -135,7 +135,7 @@ def _batches(sets, seed, fraction, batch_size):
 
 
 def _accuracy(model, sets):
-    predict = tf.function(lambda x: model(tf.cast(x, tf.float32) / 255.0, training=False))
+    predict = tf.function(lambda x: model(tf.cast(x, tf.float32) / 255.0, training=False), autograph=False)
     predict = predict.get_concrete_function(sets.batches[1].element_spec[0])
     right = [np.argmax(predict(images), axis=-1) == labels for images, labels in sets.batches[1]]
     return float(np.mean(np.concatenate(right)))

@@ -190,7 +190,9 @@ def evaluate(
                 make = tempfile.TemporaryDirectory(prefix="tfssl-maps-", ignore_cleanup_errors=True)
                 folder, body = Path(stack.enter_context(make)), trunk(network, "freeze", taps=[tap])
                 signature = tf.TensorSpec((1, None, None, 3))
-                compute = tf.function(lambda x: body(x, training=False)[tap]).get_concrete_function(signature)
+                compute = tf.function(lambda x: body(x, training=False)[tap], autograph=False).get_concrete_function(
+                    signature
+                )
                 parts = ((train, folder / "train", flip), (test, folder / "test", False))
                 inputs = [StoredMaps(compute, *part, progress=lambda: work.add("maps")) for part in parts]
             options = {"taps": [tap], "work": work, "build": build, **DESCENT}

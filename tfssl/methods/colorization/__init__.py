@@ -25,7 +25,8 @@ class Colorization(Method):
             ``"small"`` (3.2 million, for CPUs and phones) or ``"efficientnet_lite0"`` (4.4 million, likewise; with
             the run's ``weights: imagenet`` it starts from a classifier of ImageNet, which is supervised).
         objective: ``"rebalanced"`` (the full method), ``"classification"`` (no rebalancing) or ``"regression"``
-            (L2 on ab).
+            (L2 on ab; the run's ``weights: RUN`` of a classification start all but its last layer, the paper's "L2,
+            ft").
         resize: images are scaled so that their shorter side has this many pixels (paper: 256); None keeps their size.
         crop_size: of the training crops in pixels, a multiple of the network's stride (paper: 176).
         crop_area: (smallest, largest) fraction of the image a training crop covers, then scaled to crop_size;
@@ -36,10 +37,10 @@ class Colorization(Method):
         neighbors: k of the soft encoding (released code: 10, paper: 5).
         sigma: width of the soft encoding in ab units (paper: 5).
         lookup: ``"exact"``, or ``"table"`` of ab rounded to 1 unit (faster, see ``tfssl.ops.ab_bins``).
-        prior: ``"imagenet"``, the paper's own numbers; ``"photographs"``, of the shipped colorizer's training
-            photographs; or a .npy file written by ``tfssl prior``.
-        prior_sigma: width of a smoothing of the prior in ab units; None for what it needs: 5 (paper) for
-            ``"photographs"``, none for the others, which are smoothed already.
+        prior: ``"imagenet"``, the paper's own numbers; ``"varied"``, of the shipped colorizer's training photographs;
+            ``"photographs"``, of 12,645 others, mostly landscapes; or a .npy file written by ``tfssl prior``.
+        prior_sigma: width of a smoothing of the prior in ab units; None for what it needs: 5 (paper) for ``"varied"``
+            and ``"photographs"``, none for the others, which are smoothed already.
         rebalance_mix: lambda of the rebalancing weights in [0, 1] (paper: 1/2); 1 is no rebalancing.
         temperature: T of the annealed mean in (0, 1] (paper: 0.38).
         image_size: whole images are scaled for the network so that their shorter side has this many pixels; colors
@@ -52,7 +53,9 @@ class Colorization(Method):
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
     inputs: ClassVar[str] = "color photographs"
     export_name: ClassVar[str | None] = "colorizer"
+    colorizes: ClassVar[bool] = True
     prepares_in_graph: ClassVar[bool] = False
+    output_layers: ClassVar[tuple[str, ...]] = ("scores", "fc8")
 
     backbone: Annotated[Any, Backbone("paper", "alexnet", "small", "efficientnet_lite0")] = "paper"
     objective: Literal["rebalanced", "classification", "regression"] = "rebalanced"
@@ -186,11 +189,21 @@ class Colorization(Method):
         options = {"temperature": temperature, "limit": limit, "compare": compare, "semantic": semantic}
         return evaluate(self, model, data, out=out, progress=progress, **options)
 
+    def decode(self, output, lightness, temperature):
+        """Colors of the network's output: ab, float32 (B, h, w, 2), of scores (B, h, w, 313) or of ab themselves."""
+        from keras import ops
+
+        from tfssl.ops.ab_bins import annealed_mean
+
+        if self.objective == "regression":
+            return ops.cast(output, "float32")
+        return annealed_mean(output, temperature)
+
     def served(self, model):
         """The whole network: coloring is what is served."""
         return model
 
     def serving(self, network):
-        from tfssl.methods.colorization.serving import endpoints
+        from tfssl.color.serving import endpoints
 
         return endpoints(self, network)

@@ -14,6 +14,7 @@ from tfssl.color.tally import SAMPLING
 from tfssl.data.crop import Crop
 from tfssl.data.decode import array_to_image
 from tfssl.errors import ConfigError
+from tfssl.methods.colorization.semantic_sheets import CLASSIFIER_CROP, write_sheets
 
 LPIPS_SIZE = 128
 """Pixels of the center square, scaled to it, that LPIPS compares."""
@@ -21,7 +22,6 @@ LPIPS_SIZE = 128
 LPIPS_IMAGES, PERTURBED_IMAGES = 100, 32
 """So many images at most, spread evenly, are compared by LPIPS and seen with another lightness, which take long."""
 
-CLASSIFIER_CROP = Crop(IMAGE_SIZE, resize=RESIZE, flip=False)
 _LPIPS_CROP = Crop(LPIPS_SIZE, resize=LPIPS_SIZE, flip=False)
 
 PROTOCOL = {
@@ -42,13 +42,15 @@ class SemanticMeasures:
     The classifier's features take 5 kB of memory an image and predictor.
 
     Args:
+        method, model: what is evaluated.
         colorizers: ``{name: predictor}``: ``""`` is what is evaluated; ``"gray"``, ``"random"`` and compared models.
         count: number of images, about.
     """
 
     protocol = PROTOCOL
 
-    def __init__(self, colorizers, count):
+    def __init__(self, method, model, colorizers, count):
+        self._method, self._model, self._colorizers = method, model, colorizers
         self._models = [colorizer for colorizer in colorizers.values() if isinstance(colorizer, Colorizer)]
         self._prefixes = [prefix for colorizer in colorizers.values() for prefix in colorizer.prefixes]
         self._count = count
@@ -134,6 +136,10 @@ class SemanticMeasures:
         kinds["isoluminant_recovered"] = ("fraction", True, self._beside("isoluminant_recovered"))
         kinds["checker_rmse_ab"] = ("", None, self._beside("checker_rmse_ab"))
         return values, kinds, details
+
+    def draw(self, data, out):
+        """Draw to a folder what :func:`~tfssl.methods.colorization.semantic_sheets.write_sheets` does."""
+        write_sheets(self._method, self._model, data, self._colorizers, self, out)
 
     def _frechet(self):
         true = gaussian(self._features["true_"])

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-from tfssl.backbones.imagenet import imagenet_classes
+from tfssl.backbones.imagenet import IMAGE_SIZE, RESIZE, imagenet_classes
 from tfssl.color.metrics import join_lab
 from tfssl.color.photographs import LONGEST_SIDE, read_photograph
 from tfssl.color.predict import Colorizer
 from tfssl.color.stimuli import cell, checker, perturbed
+from tfssl.data.crop import Crop
 from tfssl.data.decode import array_to_image
 from tfssl.data.images import image_source
-from tfssl.methods.colorization.semantic import CLASSIFIER_CROP
 from tfssl.visualization.sheet import BAD, GOOD, picture_sheet, tile
+
+CLASSIFIER_CROP = Crop(IMAGE_SIZE, resize=RESIZE, flip=False)
+"""What the classifier sees of an image."""
 
 TEMPERATURES = (0.1, 0.25, 0.38, 0.5, 0.7, 1.0)
 """T of the strip, from the mode nearly to the mean."""
@@ -69,7 +72,7 @@ def _answer(image, answers, number, version, names):
     answer, odds = answers.answer(number, version)
     frame = GOOD if answer == answers.reference(number) else BAD
     crop = CLASSIFIER_CROP.apply(array_to_image(image))
-    return tile(crop, _CELL, text=f"{names[answer]} {100 * odds:.0f} %", frame=frame)
+    return tile(crop, _CELL, text=f"{100 * odds:.0f} % {names[answer]}", frame=frame)
 
 
 def _class_name(number, names):

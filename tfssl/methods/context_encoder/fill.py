@@ -140,7 +140,7 @@ def compiled_filler(method, network):
     """:func:`fill_hole` as a function ``(rgb, unknown, hole, square)`` of NumPy arrays, images uint8, for all sizes."""
     pixels, mask = tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((None, None), tf.bool)
 
-    @tf.function(input_signature=[pixels, mask, mask, tf.TensorSpec((3,), tf.int32)])
+    @tf.function(input_signature=[pixels, mask, mask, tf.TensorSpec((3,), tf.int32)], autograph=False)
     def run(rgb, unknown, hole, square):
         filled = fill_hole(method, network, tf.cast(rgb, tf.float32) / 255.0, unknown, hole, tf.unstack(square))
         return tf.cast(tf.round(filled * 255.0), tf.uint8), tf.reduce_all(tf.math.is_finite(filled))

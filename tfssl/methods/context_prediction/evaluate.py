@@ -84,7 +84,7 @@ def count_answers(method, model, source, *, limit, progress=None):
         cross-entropy of a pair; number of images; ``{name: reason}``.
     """
     skipped = Skipped()
-    run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    run = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False)
     confusion, total_loss, done = np.zeros((NUM_LABELS, NUM_LABELS), np.int64), 0.0, 0
     for inputs, targets in method.dataset(source, batch_size=_BATCH, training=False, skipped=skipped, limit=limit):
         logits, labels = run(inputs), targets.numpy()
