@@ -73,7 +73,7 @@ def test_the_distance_of_maps_by_hand():
 def test_only_arrays_are_unpickled(tmp_path):
     path, ran = tmp_path / "w.ckpt", tmp_path / "ran"
     arrays = {"a": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}}
-    text = pickle.dumps(arrays, protocol=2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    text = pickle.dumps(arrays, protocol=3).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     path.write_bytes(text)
     np.testing.assert_array_equal(read_arrays(path)["a"]["kernel"], arrays["a"]["kernel"])
     with pytest.raises(ModelError, match=r"w\.ckpt.*does not hold LPIPS"):

@@ -5,7 +5,7 @@ import pytest
 from skimage.color import rgb2lab
 
 from tfssl.color.photographs import Photograph
-from tfssl.color.stimuli import CHECKER, IsoluminantPairs, checker, perturbed
+from tfssl.color.stimuli import CHECKER, IsoluminantPairs, cell, checker, perturbed
 
 
 def test_perturbed_photographs_are_gray_and_as_much_lighter_as_said():
@@ -32,26 +32,30 @@ def image(lightness, ab, size=16):
 
 def test_how_much_of_the_true_differences_is_predicted():
     pairs = IsoluminantPairs()
-    for lab in (image(50, (30, 0)), image(50.1, (-30, 0))):
+    for number, lab in enumerate((image(50, (30, 0)), image(50.1, (-30, 0)))):
         true = lab[..., 1:]
-        pairs.add(lab, {"": true, "half_": true / 2 + 7, "gray_": 0 * true, "wrong_": -true})
+        pairs.add(number, lab, {"": true, "half_": true / 2 + 7, "gray_": 0 * true, "wrong_": -true})
     found, count = pairs.result()
     assert count == 1  # only where one image's cells meet the other's
     assert found == {"": 1, "half_": pytest.approx(0.5), "gray_": 0, "wrong_": -1}
+    assert pairs.widest(3) == [((0, 7, 7), (1, 0, 0))]
 
 
 def test_alike_colors_make_no_pairs():
     pairs = IsoluminantPairs()
-    pairs.add(image(50, (30, 0)), {"": np.zeros((16, 16, 2))})
-    pairs.add(image(50, (30, 0))[:5], {"": np.zeros((5, 16, 2))})  # too small for cells
+    pairs.add(0, image(50, (30, 0)), {"": np.zeros((16, 16, 2))})
+    pairs.add(1, image(50, (30, 0))[:5], {"": np.zeros((5, 16, 2))})  # too small for cells
     found, count = pairs.result()
-    assert count == 0 and np.isnan(found[""])
+    assert count == 0 and np.isnan(found[""]) and pairs.widest(3) == []
 
 
 def test_cells_of_a_size_that_eight_does_not_divide():
     pairs = IsoluminantPairs()
     rng = np.random.default_rng(0)
     lab = np.concatenate([rng.uniform(0, 100, (19, 29, 1)), rng.uniform(-90, 90, (19, 29, 2))], axis=-1)
-    pairs.add(lab, {"": lab[..., 1:]})
+    pairs.add(0, lab, {"": lab[..., 1:]})
     found, count = pairs.result()
     assert count > 5 and found[""] == pytest.approx(1)
+    assert pairs.widest(3) == []  # all in one image
+    assert sum(cell(lab, row, column).size for row in range(8) for column in range(8)) == lab.size
+    assert cell(lab, 7, 7)[-1, -1].tolist() == lab[-1, -1].tolist()

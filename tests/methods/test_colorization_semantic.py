@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.color import rgb2lab
 
 from tfssl.color.photographs import read_photograph
 from tfssl.color.predict import RandomColors
@@ -34,6 +35,13 @@ def red_or_not():
     return model
 
 
+def mean_difference(net):
+    """Stands for LPIPS: the mean absolute difference."""
+    images = [keras.Input((None, None, 3)) for _ in range(2)]
+    difference = keras.ops.mean(keras.ops.abs(images[0] - images[1]), axis=(1, 2, 3))
+    return keras.Model(images, {"distance": difference, "layers": [difference]})
+
+
 @pytest.fixture(scope="module")
 def method():
     return Colorization(backbone="small", objective="regression", resize=None, crop_size=32, image_size=48)
@@ -55,6 +63,7 @@ def photos(tmp_path):
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch):
     monkeypatch.setattr(semantic, "imagenet_classifier", red_or_not)
+    monkeypatch.setattr(semantic, "lpips", mean_difference)
 
 
 def test_classifier_on_true_gray_and_predicted_colors(method, photos):
@@ -67,6 +76,31 @@ def test_classifier_on_true_gray_and_predicted_colors(method, photos):
     assert all(set(row) == {"class", "answer", "change"} for row in worse)
 
 
+def test_the_right_colors_are_nearer_than_gray_by_every_measure(method, photos, tmp_path):
+    red = rgb2lab(np.uint8([[[190, 50, 55]]]))[0, 0, 1:]
+    for path in photos.glob(f"{SECOND}*"):
+        path.unlink()
+    record = evaluate(method, network(*red), str(photos), out=tmp_path / "out", semantic=True)
+    for name in ("lpips_alex", "lpips_vgg", "fd_efficientnet_lite0", "hue_distance"):
+        assert record[name].value < record[name].baselines["gray"] and record[name].higher_is_better is False
+    assert record["hue_distance"].baselines["gray"] == 1
+    assert record["drift_darker"].value == record["drift_blurred"].value == 0  # this network knows one color
+    assert record["checker_rmse_ab"].value > record["checker_rmse_ab"].baselines["gray"]
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"metrics.json", "per_image.csv", "sheet.png", "stimuli.png", "answers.png"}
+
+
+def bins(lightness, training=False):
+    return keras.ops.zeros_like(lightness[:, ::4, ::4]) * np.zeros(313, np.float32)
+
+
+def test_a_strip_over_temperature_is_drawn_of_bins(photos, tmp_path):
+    method = Colorization(backbone="small", resize=None, crop_size=32, image_size=48)
+    evaluate(method, bins, str(photos), out=tmp_path / "out", semantic=True, limit=2)
+    sheet = Image.open(tmp_path / "out" / "temperature.png")
+    assert sheet.width > 7 * 192 and sheet.height > 2 * 150
+
+
 def test_names_without_a_class_give_agreement(method, photos, tmp_path):
     for path in list(photos.glob("n*.png")):
         path.rename(path.with_name(path.name[10:]))
@@ -77,7 +111,10 @@ def test_names_without_a_class_give_agreement(method, photos, tmp_path):
 
 def test_a_missing_package_is_said_and_the_rest_is_measured(method, photos, monkeypatch):
     monkeypatch.setattr(semantic, "imagenet_classifier", missing)
+    monkeypatch.setattr(semantic, "lpips", missing)
     record = evaluate(method, network(0.0, 0.0), str(photos), semantic=True)
+    assert {"classifier", "lpips_alex", "lpips_vgg"} <= set(record.details)
+    assert "lpips_alex" not in record and record["hue_distance"].baselines["gray"] == record["hue_distance"].value
     assert record.details["classifier"].startswith("skipped: ") and "pip install" in record.details["classifier"]
     assert record["auc_raw"].baselines["random"] < record["auc_raw"].baselines["gray"]
     assert sum("skipped" in line for line in record.lines()) >= 1

@@ -52,7 +52,7 @@ class AnswerTally:
                 found = self._found(version)[counted, :depth]
                 hits[version] = np.any(found == reference[:, None], axis=1).astype(float)
                 values[version + name] = _mean(hits[version])
-            for version in hits.keys() - {"true_", "gray_"}:
+            for version in (v for v in hits if v not in ("true_", "gray_")):
                 fraction, error = _recovered(hits[version], hits["gray_"], hits["true_"])
                 values |= {f"{version}{name}_recovered": fraction, f"{version}{name}_recovered_error": error}
         return values | {"images_classified": float(counted.sum())}
@@ -82,9 +82,18 @@ class AnswerTally:
             "better": [(*pair, change) for change, _, pair in ordered[::-1][:count] if change < 0],
         }
 
+    @property
+    def images(self):
+        """Number of images added."""
+        return len(self._labels)
+
+    def reference(self, index):
+        """Number of the class of image ``index``, of those added, as it counts; -1 where it is not known."""
+        return self._labels[index] if self.kind == "classifier" else self.answer(index, "true_")[0]
+
     def turned(self, index, before, after=""):
-        """+1 where the first answer for image ``index``, of those added, is right after but not before; -1; or 0."""
-        right = self._labels[index] if self.kind == "classifier" else self.answer(index, "true_")[0]
+        """+1 where the first answer for image ``index`` is right after but not before, -1 the reverse, or 0."""
+        right = self.reference(index)
         return int(self.answer(index, after)[0] == right) - int(self.answer(index, before)[0] == right)
 
     def answer(self, index, version):

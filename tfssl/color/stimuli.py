@@ -70,13 +70,14 @@ class IsoluminantPairs:
     """
 
     def __init__(self):
-        self._lightness, self._true, self._predicted = [], [], {}
+        self._places, self._lightness, self._true, self._predicted = [], [], [], {}
 
-    def add(self, lab, fields):
-        """Add an image: Lab (H, W, 3) and predicted ab, ``{prefix: (H, W, 2)}``; one under 8 pixels has no cells."""
+    def add(self, image, lab, fields):
+        """Add an image: its number, Lab (H, W, 3), predicted ab ``{prefix: (H, W, 2)}``; none under 8 pixels a side."""
         if min(lab.shape[:2]) < CELLS:
             return
         true = _cells(lab)
+        self._places.extend((image, *divmod(cell, CELLS)) for cell in range(CELLS * CELLS))
         self._lightness.extend(true[:, 0])
         self._true.extend(true[:, 1:])
         for prefix, ab in fields.items():
@@ -88,8 +89,7 @@ class IsoluminantPairs:
         ``sum <d', d> / sum <d, d>`` of predicted and true differences d', d of ab: 1 is perfect, 0 a function of the
         lightness alone; NaN without pairs.
         """
-        order = np.argsort(self._lightness, kind="stable")
-        true = np.diff(np.array(self._true).reshape(-1, 2)[order], axis=0)
+        order, true = self._differences()
         pairs = np.hypot(*true.T) >= LEAST_DIFFERENCE
         whole = np.sum(np.square(true[pairs]))
         found = {}
@@ -97,6 +97,31 @@ class IsoluminantPairs:
             differences = np.diff(np.array(cells)[order], axis=0)
             found[prefix] = float(np.sum(differences[pairs] * true[pairs]) / whole) if whole else float("nan")
         return found, int(pairs.sum())
+
+    def widest(self, count):
+        """The ``count`` pairs whose true colors differ most, no image twice: ``[((image, row, column), ...), ...]``."""
+        order, true = self._differences()
+        distance, chosen, taken = np.hypot(*true.T), [], set()
+        for i in np.argsort(-distance, kind="stable").tolist():
+            pair = self._places[order[i]], self._places[order[i + 1]]
+            images = {place[0] for place in pair}
+            if len(chosen) < count and distance[i] >= LEAST_DIFFERENCE and len(images) == 2 and not images & taken:
+                chosen.append(pair)
+                taken |= images
+        return chosen
+
+    def _differences(self):
+        """Order of the cells by lightness, and the true differences between neighbors in it."""
+        order = np.argsort(self._lightness, kind="stable")
+        return order, np.diff(np.array(self._true).reshape(-1, 2)[order], axis=0)
+
+
+def cell(values, row, column):
+    """The cell of an array (H, W, C) in this row and column of :data:`CELLS`."""
+    (top, bottom), (left, right) = (
+        np.linspace(0, n, CELLS + 1).astype(int)[i : i + 2] for n, i in zip(values.shape, (row, column), strict=False)
+    )
+    return values[top:bottom, left:right]
 
 
 def _cells(values):

@@ -50,9 +50,9 @@ def measure(colorizer, data, *, prior, title, out=None, limit=None, compare=None
             are written.
         compare: other trained models to measure on the same pixels, ``{name: (method, model)}``, or a list of
             ``(method, model)``, which are then named after their objectives.
-        more: function that makes further measures of prefixes (``""``, ``"gray_"``, ``"random_"``, ...):
-            an object with ``add(photograph, {prefix: ab})`` and ``result()``, ``(metrics, kinds, details)``. Random
-            colors are measured too then.
+        more: function that makes further measures of ``{name: predictor}`` (``""``, ``"gray"``, ``"random"``, ...) and
+            the number of images: an object with ``add(photograph, {prefix: ab})``, ``result()`` -> ``(metrics, kinds,
+            details)``, ``draw(data, out)`` and the constants ``protocol``. Random colors are measured too then.
 
     Returns:
         ``(metrics, kinds, about)``, of which :func:`tfssl.evaluation.record.method_record` makes a record: the names
@@ -69,9 +69,9 @@ def measure(colorizer, data, *, prior, title, out=None, limit=None, compare=None
     others = [name for name in colorizers if name]
     kinds = {name: (*kind, {other: f"{other}_{name}" for other in others}) for name, kind in _KINDS.items()}
     gains, prefixes = [], [prefix for one in colorizers.values() for prefix in one.prefixes]
-    measures = more(prefixes) if more is not None else None
+    survey = Survey(data, colorizers.values(), limit)
+    measures = more(colorizers, survey.total) if more is not None else None
     with image_table(out, prefixes) as write:
-        survey = Survey(data, colorizers.values(), limit)
         for photograph, row, fields in survey.rows(progress):
             write(photograph, row)
             if row:
@@ -80,9 +80,14 @@ def measure(colorizer, data, *, prior, title, out=None, limit=None, compare=None
                     measures.add(photograph, fields)
     if out is not None:
         write_comparison(colorizers, data, gains, Path(out) / "sheet.png", title)
-    others, other_kinds, details = ({}, {}, {}) if measures is None else measures.result()
-    about = {"details": details, "skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
-    return survey.metrics(prior) | others, kinds | _GAIN_KINDS | other_kinds, about
+    about = {"skipped": survey.skipped, "protocol": PROTOCOL, "source": name_of(data)}
+    if measures is None:
+        return survey.metrics(prior), kinds | _GAIN_KINDS, about
+    found, found_kinds, details = measures.result()
+    if out is not None:
+        measures.draw(data, out)
+    about |= {"details": details, "protocol": PROTOCOL | measures.protocol}
+    return survey.metrics(prior) | found, kinds | _GAIN_KINDS | found_kinds, about
 
 
 class Survey:

@@ -1,5 +1,7 @@
 """How well a colorizer does on photographs it is shown in gray, and the choice of its temperature."""
 
+import functools
+
 from tfssl.color.predict import Colorizer, GrayBaseline
 from tfssl.color.survey import Survey, measure, write_sheet
 from tfssl.errors import ConfigError
@@ -20,13 +22,14 @@ def evaluate(
             written too.
         temperature: T of the annealed mean in (0, 1]; None is the method's. Compared models keep their own.
         compare: as :func:`tfssl.color.survey.measure`; on the command line sources, as RUN.
-        semantic: also ask pretrained networks what they see in the predicted colors, beside the true ones, gray and
-            random colors (:class:`tfssl.methods.colorization.semantic.SemanticMeasures`). Needs the extra
-            ``pretrained``; what is not installed is left out, and said.
+        semantic: also ask pretrained networks what they see in the predicted colors, beside true, gray and random ones,
+            and try simple stimuli. Needs the extra ``pretrained``; what is not installed is left out, and said. Takes
+            20 kB of memory an image; draws ``answers.png``, ``stimuli.png``, ``isoluminant.png``, ``temperature.png``.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` with the names of :func:`tfssl.color.survey.measure` (``prior`` is the
-        method's smoothed one).
+        method's smoothed one); with ``semantic`` also of
+        :meth:`tfssl.methods.colorization.semantic.SemanticMeasures.result`.
     """
     temperature = method.temperature if temperature is None else temperature
     check_temperature(temperature)
@@ -39,7 +42,7 @@ def evaluate(
         out=out,
         limit=limit,
         compare=compare,
-        more=SemanticMeasures if semantic else None,
+        more=functools.partial(SemanticMeasures, method, model) if semantic else None,
         progress=progress,
     )
     if not regression:
