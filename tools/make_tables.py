@@ -119,6 +119,17 @@ def mobile(root):
     return markdown(header, rows)
 
 
+def film(root):
+    """Flicker and error of color clips made gray: frame by frame, and steady."""
+    sets = read(root, "benchmarks/results/film.json")["sets"]
+    rows = [
+        (f"`{name}`, {entry['clips']} clips", kind, m["flicker"], m["change"], m["rmse_ab"], 100 * m["auc"])
+        for name, entry in sets.items()
+        for kind, m in entry["mean"].items()
+    ]
+    return markdown(["Clips", "Colors", "Flicker", "Change", "RMSE in ab", "AuC, raw (%)"], rows)
+
+
 def methods(root):
     """The methods that the library holds: paper, year, what they learn from."""
     import tfssl.methods
@@ -136,6 +147,7 @@ TABLES = {
     "colorizer": colorizer,
     "discovery": learned_tables.discovery,
     "encoding-error": encoding_error,
+    "film": film,
     "filters": learned_tables.filters,
     "literature": learned_tables.literature,
     "methods": methods,

@@ -89,7 +89,9 @@ class Report:
     ignored: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-def run_jobs(inputs, out, work, *, settings=lambda source: "", format=None, films=False, overwrite=False, progress=None):
+def run_jobs(
+    inputs, out, work, *, settings=lambda source: "", format=None, films=False, overwrite=False, progress=None
+):
     """Work on files, folders and globs into a folder.
 
     Outputs appear whole or not at all, so the same call goes on where an earlier one was interrupted. An image that
