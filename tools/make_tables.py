@@ -171,6 +171,17 @@ def web_page(root):
     return markdown(["With the shipped colorizer", "Value"], rows) + f"\n{_machine(record)}; medians, {load}.\n"
 
 
+def film(root):
+    """Flicker and error of color clips made gray: frame by frame, and steady."""
+    sets = read(root, "benchmarks/results/film.json")["sets"]
+    rows = [
+        (f"`{name}`, {entry['clips']} clips", kind, m["flicker"], m["change"], m["rmse_ab"], 100 * m["auc"])
+        for name, entry in sets.items()
+        for kind, m in entry["mean"].items()
+    ]
+    return markdown(["Clips", "Colors", "Flicker", "Change", "RMSE in ab", "AuC, raw (%)"], rows)
+
+
 def methods(root):
     """The methods that the library holds: paper, year, what they learn from."""
     import tfssl.methods
@@ -188,6 +199,7 @@ TABLES = {
     "colorizer": colorizer,
     "discovery": learned_tables.discovery,
     "encoding-error": encoding_error,
+    "film": film,
     "filters": learned_tables.filters,
     "hints": hints,
     "hypercolumns": learned_tables.hypercolumns,

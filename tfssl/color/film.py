@@ -124,7 +124,8 @@ def _segments_folder(job):
 def network_lightness(frame, layout, image_size):
     """L of a frame as the network sees it, upright, with square pixels: float32 (h, w) in [0, 100]."""
     gray = Image.fromarray(_upright(_levels(_plane(frame, 0), layout), layout))
-    stretch = (float(layout.aspect), 1) if layout.rotation % 180 == 0 else (1, float(layout.aspect))
+    aspect = float(layout.aspect or 1)
+    stretch = (aspect, 1) if layout.rotation % 180 == 0 else (1, aspect)
     size = network_size([max(1, round(n * s)) for n, s in zip(gray.size, stretch, strict=True)], image_size)
     small = np.asarray(gray.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
     return lightness(np.repeat(small[..., None], 3, axis=-1))

@@ -1,4 +1,4 @@
-"""What a written image or film was made from, and how: a comment inside the file, so that it holds after a kill or a move."""
+"""What an image or film was made from, and how: a comment inside the file, so that it holds after a kill or a move."""
 
 import dataclasses
 import hashlib

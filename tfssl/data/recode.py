@@ -1,7 +1,7 @@
 """Video files written anew, in segments: frames that were changed, beside all else copied packet by packet.
 
-Segments are small MP4 files of frames only, each begun with a key frame, so that work on a long film is kept as it goes.
-Joined they make the film with the sound, subtitles, chapters and fonts of its source. Frames keep their time stamps,
+Segments are small MP4 files of frames only, each begun with a key frame: work on a long film is kept as it goes. Joined
+they make the film with the sound, subtitles, chapters and fonts of its source. Frames keep their time stamps,
 pixel aspect and rotation, and the brightness plane as it was decoded (Y' of YCbCr) where the source has one.
 """
 
@@ -10,6 +10,7 @@ import dataclasses
 import heapq
 import io
 import os
+import platform
 from fractions import Fraction
 
 from tfssl.data.clips import EXTENSIONS, video_stream
@@ -21,10 +22,10 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".we
 """Endings of the files that can be written, and FFmpeg's names of their containers; all keep time stamps."""
 
 # H.264 is what plays everywhere; WebM allows only VP8, VP9 and AV1. CRF 18 (x264) and 24 (VP9) are taken for visually
-# lossless. Threads are fixed: encoders divide a frame by their number, and results would differ.
-_CODEC = ("libx264", {"crf": "18", "preset": "veryfast"})
+# lossless. x264's AVX-512 code gives other bytes for the same frames in 7 of 20 trials, its SSE4.2 code in none.
+_X86 = {"x264-params": "asm=SSE4.2"} if platform.machine().lower() in ("x86_64", "amd64") else {}
+_CODEC = ("libx264", {"crf": "18", "preset": "veryfast", **_X86})
 _CODECS = {".webm": ("libvpx-vp9", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"})}
-_THREADS = 4
 
 # Red and blue shares of Y' for the matrices that a file may name (ITU-T H.273, table 4).
 _SHARES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087)}
@@ -45,7 +46,7 @@ class Layout:
 
     Args:
         size: (width, height) in stored pixels.
-        aspect: width of a pixel / its height.
+        aspect: width of a pixel / its height; None where the source does not say, and pixels are square.
         rotation: degrees, counterclockwise, a multiple of 90, by which players turn the stored frame.
         pixels: FFmpeg's name of the pixel format: planar YCbCr, 8 or 10 bits.
         depth: bits of a sample.
@@ -58,7 +59,7 @@ class Layout:
     """
 
     size: tuple[int, int]
-    aspect: Fraction
+    aspect: Fraction | None
     rotation: int
     pixels: str
     depth: int
@@ -84,8 +85,7 @@ def read_layout(path):
         if frame is None:
             raise ValueError(f"{title(path)}: none of its frames can be decoded")
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        return _layout(frame, rate, aspect, stream.time_base)
+        return _layout(frame, rate, stream.sample_aspect_ratio, stream.time_base)
 
 
 def _layout(frame, rate, aspect, time_base):
@@ -136,7 +136,7 @@ def read_frames(path, layout, start=0):
 
 
 def _decoded(opened, stream):
-    """The frames of a stream; what cannot be decoded is left out, and the end of a file that was cut off is not lost."""
+    """The frames of a stream; what cannot be decoded is left out. Of a file that was cut off all that is there."""
     error_class = require("av", "video").FFmpegError
     packets = opened.demux(stream)
     while True:
@@ -146,10 +146,8 @@ def _decoded(opened, stream):
             return
         except error_class:
             packet = None  # cut off: what the decoder still holds
-        try:
+        with contextlib.suppress(error_class):
             yield from stream.decode(packet)
-        except error_class:
-            pass
         if packet is None:
             return
 
@@ -177,14 +175,14 @@ class SegmentWriter:
 
     def __init__(self, path, layout, ending):
         self._path, self._layout, self._ending = path, layout, ending
-        self._stack = contextlib.ExitStack()
+        self._stack, self._durations = contextlib.ExitStack(), {}
 
     def __enter__(self):
         av = require("av", "video")
         with self._stack as stack:
             file = stack.enter_context(writing(self._path))
             self._out = stack.enter_context(av.open(file, "w", "mp4", container_options=_EXACT))
-            self._stream = self._add_stream()
+            self._stream = _add_film(self._out, self._layout, self._ending)
             stack.push(self._flush)
             self._stack = stack.pop_all()
         return self
@@ -194,25 +192,34 @@ class SegmentWriter:
 
     def write(self, frame):
         """Encode a frame, of :func:`read_frames`."""
-        self._out.mux(self._stream.encode(frame))
+        self._durations[frame.pts] = frame.duration
+        self._mux(self._stream.encode(frame))
 
     def _flush(self, error, *_):
         if error is None:
-            self._out.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
 
-    def _add_stream(self):
-        layout = self._layout
-        codec, options = _CODECS.get(self._ending.lower(), _CODEC)
-        stream = self._out.add_stream(codec, rate=layout.rate, options=options)
-        context = stream.codec_context
-        context.width, context.height = layout.size
-        context.pix_fmt, context.thread_count = layout.pixels, _THREADS
-        context.max_b_frames = 0  # packets in the order of showing: segments follow each other without overlap
+    def _mux(self, packets):
+        for packet in packets:
+            # The encoder takes each frame for as long as the mean one, which makes the last one's end wrong.
+            packet.duration = self._durations.pop(packet.pts) or packet.duration
+            self._out.mux(packet)
+
+
+def _add_film(out, layout, ending):
+    """A stream of ``out`` that encodes frames of this layout."""
+    codec, options = _CODECS.get(ending.lower(), _CODEC)
+    stream = out.add_stream(codec, rate=layout.rate, options=options)
+    context = stream.codec_context
+    context.width, context.height = layout.size
+    context.pix_fmt, context.thread_count = layout.pixels, 1
+    context.max_b_frames = 0  # packets in the order of showing: segments follow each other without overlap
+    if layout.aspect:
         context.sample_aspect_ratio = layout.aspect
-        context.color_range, context.colorspace = _FULL if layout.full else _LIMITED, layout.matrix
-        context.color_primaries, context.color_trc = layout.primaries, layout.transfer
-        stream.time_base = context.time_base = layout.time_base
-        return stream
+    context.color_range, context.colorspace = _FULL if layout.full else _LIMITED, layout.matrix
+    context.color_primaries, context.color_trc = layout.primaries, layout.transfer
+    stream.time_base = context.time_base = layout.time_base
+    return stream
 
 
 def names_film(path):
@@ -284,7 +291,7 @@ def join_segments(source, segments, target, layout, *, comment, replace=True):
         out.metadata.update(_tags(opened))
         out.metadata["comment"] = "\n".join(filter(None, [out.metadata.get("comment"), comment]))
         video = out.add_stream_from_template(first.streams.video[0])
-        video.time_base = layout.time_base
+        video.time_base, video.codec_context.framerate = layout.time_base, layout.rate
         video.metadata.update(_tags(video_stream(opened, source)))
         video.set_display_matrix(layout.turned)
         copies = {}

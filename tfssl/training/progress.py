@@ -42,7 +42,8 @@ class Reporter:
 class CountProgress:
     """Progress over a list of items: ``with CountProgress("images") as progress: progress(done, total)``.
 
-    ``done`` may hold a fraction, of an item that takes long. A bar with rate and time left on a terminal, a plain line every ten seconds elsewhere.
+    A bar with rate and time left on a terminal, a plain line every ten seconds elsewhere. ``done`` may hold a fraction,
+    of an item that takes long.
     """
 
     def __init__(self, unit, stream=None):
