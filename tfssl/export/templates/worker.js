@@ -45,9 +45,10 @@ async function predict(L) {
 async function colorize(file) {
   if (!model) throw new Error("there is no network");
   report("Reading the photograph", 0);
+  // Upright: browsers apply the EXIF orientation.
   const bitmap = await createImageBitmap(file).catch(() => {
     throw new Error("this browser cannot decode it"); // its own words say less
-  }); // upright: browsers apply the EXIF orientation
+  });
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
