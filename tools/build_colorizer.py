@@ -54,7 +54,7 @@ GROUPS = {
 }
 """Group -> folders that hold it: a theme of photos_128, or another set."""
 SMALLEST_GROUP = 0.1  # of all photographs: a smaller group is shown twice
-FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 TEMPERATURES = (0.38, 0.5, 0.6, 0.8, 1.0)
 IMAGENET_START = (
     "Supervised: the trunk started from ImageNet's classes, EfficientNet-Lite0 of the package "

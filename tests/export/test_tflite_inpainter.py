@@ -182,3 +182,12 @@ def test_a_bottleneck_is_not_kept_in_float():
     colorizer = Colorization(backbone="small", resize=None, crop_size=48, image_size=64).model()
     vectors = [layer.name for layer in colorizer.layers if tuple(layer.output.shape[1:3]) == (1, 1) and layer.weights]
     assert len(vectors) == 2 and set(vectors) <= set(sensitive_layers(colorizer))
+
+
+def test_depthwise_and_small_kernels_are_kept_in_float():
+    network = Colorization(backbone="efficientnet_lite0", resize=None, crop_size=32).model()
+    kept, depthwise = sensitive_layers(network), keras.layers.DepthwiseConv2D
+    assert {layer.name for layer in network.layers if isinstance(layer, depthwise)} <= set(kept)
+    assert "block2_1_expand_conv" in kept and not {"block7_1_project_conv", "scores"} & set(kept)
+    counts = {layer.name: layer.count_params() for layer in network.layers}
+    assert sum(counts[name] for name in kept) < 0.1 * network.count_params()
