@@ -73,6 +73,7 @@ _QUALITY = (
     ("SSIM", "ssim", 1),
     ("CIEDE2000", "ciede2000", 1),
     ("Colorfulness, share of the truth's", "colorfulness_ratio", 1),
+    ("Chroma of neutral pixels", "neutral_chroma", 1),
 )
 
 
