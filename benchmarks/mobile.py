@@ -4,6 +4,8 @@ Each is exported in all four kinds. An error is the mean difference from the Ker
 which export itself measures, in units of ab (colors of [0, 1] count 100 times: ab are on the scale of L).
 
     python benchmarks/mobile.py --inpainter runs/inpainting
+
+Without --inpainter the figures of the inpainter stay those on record.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from machine import save
+from machine import RESULTS, save
 
 KINDS = ("none", "float16", "dynamic", "int8")
 
@@ -41,12 +43,16 @@ def measure(run, kind):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inpainter", required=True, help="run directory of context_encoder/cpu")
+    parser.add_argument("--inpainter", help="run directory of context_encoder/cpu")
     parser.add_argument("--out", default=None, help="folder of the results")
     arguments = parser.parse_args()
-    files = {}
-    for name, run in (("colorizer", "colorizer"), ("inpainter", arguments.inpainter)):
-        files[name] = [measure(run, kind) for kind in KINDS]
+    runs = {"colorizer": "colorizer", "inpainter": arguments.inpainter}
+    files = (
+        json.loads((RESULTS / "mobile.json").read_text(encoding="utf-8"))["files"] if not arguments.inpainter else {}
+    )
+    for name, run in runs.items():
+        if run:
+            files[name] = [measure(run, kind) for kind in KINDS]
         for row in files[name]:
             print(name, row, flush=True)
     save(

@@ -116,6 +116,44 @@ def hints(root):
     return markdown(header, rows)
 
 
+_SEMANTIC = (
+    ("Classifier, top-1 (%)", "classifier_top1", 100),
+    ("Classifier, top-5 (%)", "classifier_top5", 100),
+    ("LPIPS (AlexNet)", "lpips_alex", 1),
+    ("LPIPS (VGG-16)", "lpips_vgg", 1),
+    ("Frechet distance (EfficientNet-Lite0)", "fd_efficientnet_lite0", 1),
+    ("Distance of hue histograms", "hue_distance", 1),
+)
+
+
+def semantic(root):
+    """What pretrained networks say of the shipped colorizer's ImageNet photographs, from its MANIFEST."""
+    found = read(root, "savedmodels/colorizer/MANIFEST.json")["metrics"]["imagenet"]
+    prefixes = {"True colors": "true_", "Ours": "", "Gray": "gray_", "Another photograph's colors": "random_"}
+    rows = [
+        (name, *(figure(found[p + key] * scale) if p + key in found else "-" for p in prefixes.values()))
+        for name, key, scale in _SEMANTIC
+    ]
+    return markdown(["Metric", *prefixes], rows)
+
+
+def old_photographs(root):
+    """What damage to the lightness does to the shipped colorizer and to the one before it."""
+    record = read(root, "benchmarks/results/old_photographs.json")
+    kinds = [name for name in next(iter(record["models"].values())) if name != "digest"]
+    rows = [
+        (
+            kind.replace("_", " "),
+            *(figure(found[kind]["rmse_ab"]) for found in record["models"].values()),
+            *(figure(100 * found[kind]["images_with_false_reds"]) for found in record["models"].values()),
+        )
+        for kind in kinds
+    ]
+    header = [f"{what}, {name}" for what in ("RMSE in ab", "False reds (%)") for name in record["models"]]
+    images, gray = record["config"]["images"], record["left_gray_rmse_ab"]
+    return markdown(["Lightness", *header], rows) + f"\n{images} photographs; left gray, RMSE {gray:g}.\n"
+
+
 _STORED = {
     "none": "float32",
     "float16": "kernels float16",
@@ -206,6 +244,8 @@ TABLES = {
     "hypercolumns": learned_tables.hypercolumns,
     "literature": learned_tables.literature,
     "methods": methods,
+    "old-photographs": old_photographs,
+    "semantic": semantic,
     "mobile": mobile,
     "pretraining": learned_tables.pretraining,
     "shortcuts": learned_tables.shortcuts,

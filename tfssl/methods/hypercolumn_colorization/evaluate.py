@@ -9,21 +9,33 @@ from tfssl.options import check_temperature
 __all__ = ["evaluate", "write_sheet"]
 
 
-def evaluate(method, model, data, *, out=None, limit=None, compare=None, progress=None, **decoding):
+def evaluate(
+    method,
+    model,
+    data,
+    *,
+    out=None,
+    decoder=None,
+    fading=None,
+    temperature=None,
+    limit=None,
+    compare=None,
+    progress=None,
+):
     """Colorize photographs from their lightness and compare with their true colors.
 
     Args:
         method, model, data, out, limit, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
         compare: as :func:`tfssl.color.survey.measure`; on the command line sources, as RUN.
-        **decoding: ``decoder``, ``fading`` and ``temperature`` in place of the method's fields; None for these.
+        decoder, fading, temperature: in place of the method's fields; None for these.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record` with the names of :func:`tfssl.color.survey.measure`, among them
         ``rmse_ab`` (in ab units, not the paper's scaled space); ``prior`` is that of ImageNet.
     """
-    check_temperature(decoding.get("temperature"))
-    given = {name: value for name, value in decoding.items() if value is not None}
-    method = type(method)(**method.model_dump() | given)
+    check_temperature(temperature)
+    given = {"decoder": decoder, "fading": fading, "temperature": temperature}
+    method = type(method)(**method.model_dump() | {name: value for name, value in given.items() if value is not None})
     metrics, kinds, about = measure(
         Colorizer(method, model, {"": method.temperature}),
         data,
