@@ -15,6 +15,10 @@ import time
 import urllib.request
 
 
+KEYS = {"Enter": "\ue007", "ArrowLeft": "\ue012", "ArrowRight": "\ue014", "Tab": "\ue004"}
+"""WebDriver's codes of keys without a character."""
+
+
 class NoBrowser(Exception):
     """chromedriver or Chromium is not installed."""
 
@@ -49,6 +53,18 @@ class Browser:
         """Give a file to an ``<input type="file">``."""
         (element,) = self._ask("/element", {"using": "css selector", "value": selector}).values()
         self._ask(f"/element/{element}/value", {"text": str(path)})
+
+    def press(self, *keys):
+        """Press keys one after the other, whatever has the focus; those of :data:`KEYS` by name."""
+        actions = [{"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]
+        self._ask("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+
+    def tap(self, name):
+        """Touch the middle of the element with this id."""
+        place = "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]"
+        x, y = self.run(f"const e = document.getElementById(arguments[0]); e.scrollIntoView(); {place}", name)
+        self.devtools("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.devtools("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def until(self, condition, seconds=30):
         """Wait for an expression to hold; AssertionError if it does not in that time."""

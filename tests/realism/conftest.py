@@ -1,17 +1,11 @@
-"""Simulated sessions, and a headless Chromium that is driven over WebDriver's own protocol: no further package."""
-
-import json
-import shutil
-import subprocess
-import time
-import urllib.error
-import urllib.request
+"""Simulated sessions, and a browser for real ones."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tfssl.realism.answers import Protocol, Session, Trial
+from tools.browser import NoBrowser, chromium
 
 
 @pytest.fixture(scope="session")
@@ -59,70 +53,11 @@ def _simulated():
     return simulated
 
 
-KEYS = {"Enter": "\ue007", "ArrowLeft": "\ue012", "ArrowRight": "\ue014", "Tab": "\ue004"}
-
-
-class Browser:
-    """A session of chromedriver: https://www.w3.org/TR/webdriver2/."""
-
-    def __init__(self, address):
-        options = {"args": ["--headless=new", "--no-sandbox", "--window-size=1100,800"]}
-        self._at = address
-        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
-        self._at += "/session/" + self._ask("/session", wanted)["sessionId"]
-
-    def _ask(self, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(self._at + path, data), timeout=60) as answer:
-            return json.load(answer)["value"]
-
-    def open(self, url):
-        self._ask("/url", {"url": url})
-
-    def run(self, script, *arguments):
-        """What a script returns."""
-        return self._ask("/execute/sync", {"script": script, "args": list(arguments)})
-
-    def devtools(self, command, **parameters):
-        return self._ask("/goog/cdp/execute", {"cmd": command, "params": parameters})
-
-    def press(self, *keys):
-        """Press keys one after the other, whatever has the focus."""
-        actions = [{"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]
-        self._ask("/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
-
-    def tap(self, name):
-        """Touch the middle of the element with this id."""
-        place = "const r = $(arguments[0]).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]"
-        x, y = self.run(f"$(arguments[0]).scrollIntoView(); {place}", name)
-        self.devtools("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
-        self.devtools("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
-
-    def until(self, condition, seconds=20):
-        """Wait for an expression to hold."""
-        end = time.monotonic() + seconds
-        while not self.run(f"return Boolean({condition})"):
-            assert time.monotonic() < end, f"never came true: {condition}"
-            time.sleep(0.02)
-
-    def close(self):
-        request = urllib.request.Request(self._at, method="DELETE")
-        with urllib.request.urlopen(request, timeout=60):
-            pass
-
-
 @pytest.fixture(scope="module")
 def browser():
-    """A :class:`Browser`; skips where chromedriver or Chromium is not installed."""
-    driver = shutil.which("chromedriver")
-    if driver is None or not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
-        pytest.skip("no Chromium; apt-get install chromium chromium-driver")
-    process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    """A :class:`tools.browser.Browser`; skips where chromedriver or Chromium is not installed."""
     try:
-        line = next(line for line in process.stdout if "started successfully on port" in line)
-        found = Browser(f"http://127.0.0.1:{int(line.rstrip().rstrip('.').rsplit(' ', 1)[1])}")
-        yield found
-        found.close()
-    finally:
-        process.terminate()
-        process.wait(10)
+        with chromium() as found:
+            yield found
+    except NoBrowser as error:
+        pytest.skip(str(error))
