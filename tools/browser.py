@@ -14,7 +14,6 @@ import threading
 import time
 import urllib.request
 
-
 KEYS = {"Enter": "\ue007", "ArrowLeft": "\ue012", "ArrowRight": "\ue014", "Tab": "\ue004"}
 """WebDriver's codes of keys without a character."""
 
