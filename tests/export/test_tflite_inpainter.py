@@ -140,7 +140,7 @@ def test_limits_are_those_of_colors_in_the_hole(model, tmp_path, monkeypatch):
     monkeypatch.setattr(tflite, "run_tflite", off)
     with pytest.raises(
         ModelError,
-        match=r"_float16\.tflite: output filled differs .* by 0\.001\d* units on average, more than 0\.0005 for float16",
+        match=r"output filled differs .* by 0\.001\d* units on average, more than 0\.0005 for float16",
     ):
         export_tflite(METHODS["blocks"], model, tmp_path / "out", quantize="float16")
     assert list(tmp_path.iterdir()) == []
