@@ -48,7 +48,7 @@ def test_layers_augment_the_source_by_position_alone(spec, images):
     assert any(not np.array_equal(*pair) for pair in zip(there, images, strict=True))
 
 
-@pytest.mark.parametrize("way", ["mixed precision", "compiled by XLA"])
+@pytest.mark.parametrize("way", [pytest.param("mixed precision", marks=pytest.mark.slow), "compiled by XLA"])
 def test_a_user_script_trains_in_the_ways_of_keras(way, images):
     """`model.fit` of a model that is built under a dtype policy, or asked to be compiled.
 

@@ -98,6 +98,7 @@ def test_what_int8_leaves_in_float(inpainter):
     assert {whole for name, whole in found if name in ("BATCH_MATMUL", "TANH", "SELECT_V2")} == {False}
 
 
+@pytest.mark.slow  # test_contract.py checks one with one file
 def test_its_check_passes(inpainter):
     findings = check_export(inpainter)
     assert all(finding.passed for finding in findings), "\n".join(map(str, findings))
