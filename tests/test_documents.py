@@ -104,7 +104,7 @@ CLAIMS = [
     ("docs/spot_artifacts.md", r"\| `small`, [^|]*\|[^|]*\| ([\d,]+)", "spot_artifacts/cpu", "repairer"),
     ("docs/spot_artifacts.md", r"\| `small`, .*\| ([\d,]+) \|", "spot_artifacts/cpu", "discriminator"),
     ("docs/colorization.md", r"\| `small` \| ([\d,]+)", "colorization/cpu", "convolutions"),
-    ("docs/colorization.md", r"\(([\d.]+ million) parameters\)", "colorization/cpu", None),
+    ("docs/colorization.md", r"\(([\d.]+ million) parameters\)", "colorization/colorizer", None),
     ("tfssl/methods/colorization/__init__.py", r'``"small"`` \(([\d.]+ million)', "colorization/cpu", None),
     ("tfssl/methods/colorization/network.py", r"([\d.]+ million) parameters", "colorization/cpu", None),
     ("configs/context_encoder/features.yaml", r"([\d.]+ million) weights", "context_encoder/features", None),
