@@ -24,7 +24,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="NAME=MODEL")
     parser.add_argument("--heldout", type=Path, required=True, help=f"a folder with {', '.join(SETS)}")
-    parser.add_argument("--limit", type=int, help="photographs of each set")
+    parser.add_argument("--limit", type=int, help="photographs of each set, evenly spread")
     arguments = parser.parse_args()
     for text in arguments.models:
         name, _, rest = text.partition("=")
@@ -45,7 +45,9 @@ def measure(name, source, changes, arguments):
         # On every second one of `varied`: the other half chose the decoding of the shipped model.
         photographs = sorted(str(path) for path in (arguments.heldout / one).rglob("*.jpg"))
         photographs = photographs[1::2] if one == "varied" else photographs
-        record = method.evaluate(model, photographs, limit=arguments.limit)
+        count = min(len(photographs), arguments.limit or len(photographs))
+        spread = [photographs[i * len(photographs) // count] for i in range(count)]
+        record = method.evaluate(model, spread)
         found[one] = slim(record)
         print(name, one, {k: round(v, 4) for k, v in record.flat().items() if k.endswith("gain")}, flush=True)
     seconds = {"image": _seconds(method, model)}

@@ -172,6 +172,30 @@ def _color(metrics, key, scale, baseline=None):
     return f"{scale * value:.2f}"
 
 
+_COMPARED = (("auc_raw_gain", 100), ("auc_macro_gain", 100), ("rmse_ab", 1), ("colorfulness_ratio", 1))
+
+
+def colorizers(root):
+    """Every colorizer of benchmarks/colorizers.py on the same photographs, the best by rebalanced AuC first."""
+    rows = []
+    for file in sorted((root / "benchmarks" / "results" / "colorizers").glob("*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        found = record["found"]
+        figures = [f"{scale * found['varied']['metrics'][key]['value']:.2f}" for key, scale in _COMPARED]
+        figures += [f"{scale * found['nature']['metrics'][key]['value']:.2f}" for key, scale in _COMPARED[:2]]
+        minutes = record["training"].get("seconds", 0) / 60
+        numbers = (f"{record['parameters']:,}", f"{record['milliseconds_an_image']:.0f}", f"{minutes:.0f}")
+        rows.append((file.stem.replace("_", " "), *figures, *numbers))
+    if not rows:
+        raise TableError("benchmarks/results/colorizers is empty; run benchmarks/colorizers.py")
+    rows.sort(key=lambda row: -float(row[2]))
+    header = ["Model", "raw, varied", "rebalanced", "RMSE in ab", "colorfulness", "raw, nature", "rebalanced"]
+    header += ["Parameters", "ms an image", "Minutes of training"]
+    limit = record["config"]["limit"]
+    text = f"AuC in points over the gray image; at most {limit} photographs of each set; the network at 256x256 pixels."
+    return markdown(header, rows) + f"\n{text}\n"
+
+
 def aberration(root):
     """How well a patch's colors tell its place in photographs, before and after each treatment."""
     record = read(root, "benchmarks/results/aberration.json")

@@ -236,6 +236,7 @@ TABLES = {
     "aberration": learned_tables.aberration,
     "bfloat16": bfloat16,
     "colorizer": colorizer,
+    "colorizers": learned_tables.colorizers,
     "discovery": learned_tables.discovery,
     "encoding-error": encoding_error,
     "film": film,
