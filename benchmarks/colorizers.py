@@ -69,7 +69,7 @@ def _seconds(method, model, rounds=15):
     """Seconds of the compiled network and its decoding for one image, after three that are dropped."""
     from tfssl.color.predict import compiled_predictor
 
-    predict, times = compiled_predictor(method, model), []
+    predict, times = compiled_predictor(method, method.served(model)), []
     lightness = np.random.default_rng(0).uniform(0, 100, (1, *SPEED_SIZE, 1)).astype(np.float32)
     for _ in range(rounds + 3):
         start = time.perf_counter()
