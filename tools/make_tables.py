@@ -186,7 +186,7 @@ def web(root):
     ways = read(root, "benchmarks/results/web.json")["ways"]
     rows = [(way, *(figure(part[key][value]) for key, value in _WAYS.values())) for way, part in ways.items()]
     count = next(iter(ways.values()))["from_truth"]["n"]
-    return markdown(["Way", *_WAYS], rows) + f"\n{count} oblong color photographs, the shipped colorizer.\n"
+    return markdown(["Way", *_WAYS], rows) + f"\n{count} oblong color photographs, the colorizer of `small.yaml`.\n"
 
 
 _WAYS = {
@@ -207,7 +207,7 @@ def web_page(root):
         ("A photograph of one megapixel, from choosing to seeing it", f"{seconds['one megapixel']:.2g} s"),
         ("Of it the network, for each square", f"{seconds['network, one square']:.2g} s"),
     ]
-    return markdown(["With the shipped colorizer", "Value"], rows) + f"\n{_machine(record)}; medians, {load}.\n"
+    return markdown(["With the colorizer of `small.yaml`", "Value"], rows) + f"\n{_machine(record)}; medians, {load}.\n"
 
 
 def film(root):
