@@ -103,6 +103,7 @@ WRONG = {
     "colorize tfds:mnist:train --out y": "IN='tfds:mnist:train'",
     "colorize  --out y": "IN",
     "inpaint /dev --out y --model colorizer": "give a context_encoder model",
+    "colorize a.mp4 --out b.mp4 --variants 2": "`--preview` are of images; leave them out for 'b.mp4'",
     "prior /no/such/folder --out x.npy": "/no/such/folder",
     "prepare shards /no/such/folder --out x": "/no/such/folder",
     "prepare shards builtin --out x --shards 1000": "Received: shards=1000",

@@ -59,9 +59,9 @@ def colorize(
     check_variant(variants, "--variants")
     film = names_film(out)
     if film:
-        check_film(inputs, out)
         if variants or hints or preview:
             raise ConfigError(f"`--variants`, `--hints` and `--preview` are of images; leave them out for {str(out)!r}")
+        check_film(inputs, out)
     folder, colorizers = out.parent if film else out, (n for n in methods.names() if methods.get(n).colorizes)
     check_inputs(inputs, folder, format, model, *colorizers)
 
