@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfssl.cli import main
 from tfssl.color import film
 from tfssl.color.colorize import colorize_paths
 from tfssl.color.film import FilmColorizer, put_colors
@@ -280,3 +281,16 @@ def test_sound_and_subtitles_of_a_real_film(tmp_path, shared_data):
     assert run(source, out).done
     for kind in ("audio", "subtitle"):
         assert packets(source, kind) and packets(out, kind) == packets(source, kind)
+
+
+def test_the_command_colorizes_a_film_with_the_shipped_model(tiny_data, tmp_path, capsys):
+    import av
+
+    clip = sorted(Path(tiny_data("clips")).glob("*.mp4"))[0]
+    with pytest.raises(SystemExit) as ended:
+        main(["colorize", str(clip), "--out", str(tmp_path / "color.mp4")])
+    assert ended.value.code in (0, None), capsys.readouterr().err
+    with av.open(str(clip)) as before, av.open(str(tmp_path / "color.mp4")) as after:
+        ours, theirs = (list(film.decode(video=0)) for film in (after, before))
+    assert [frame.pts * frame.time_base for frame in ours] == [frame.pts * frame.time_base for frame in theirs]
+    assert [p.name for p in tmp_path.iterdir()] == ["color.mp4"]
