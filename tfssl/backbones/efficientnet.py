@@ -12,6 +12,7 @@ from keras import layers
 
 from tfssl.backbones.torch_weights import read_state_dict
 from tfssl.errors import ConfigError, ModelError
+from tfssl.layers.convolution import DepthwiseConv2D
 from tfssl.layers.normalization import batch_norm
 
 STAGES = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 4, 2, 5),
@@ -71,7 +72,7 @@ def _inverted_residual(x, filters, name, initializer, *, expansion, kernel_size,
     y = x
     if expansion != 1:
         y = _convolve(y, x.shape[-1] * expansion, 1, f"{name}_expand", initializer)
-    y = layers.DepthwiseConv2D(
+    y = DepthwiseConv2D(
         kernel_size,
         strides=strides,
         padding="same",
@@ -159,7 +160,7 @@ def _values(state, name, layer):
         return [kernel, *(state[f"{name}.{part}"] for part in ("bias", "running_mean", "running_var"))]
     if kernel.ndim == 2:
         return [kernel.T, state[f"{name}.bias"]]
-    depthwise = isinstance(layer, layers.DepthwiseConv2D)
+    depthwise = isinstance(layer, DepthwiseConv2D)
     kernel = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
     if not depthwise and layer.kernel.shape[2] == 1 < kernel.shape[2]:
         kernel = np.sum(kernel, axis=2, keepdims=True)

@@ -30,6 +30,31 @@ class GroupedConv2D(layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
+class DepthwiseConv2D(layers.DepthwiseConv2D):
+    """``keras.layers.DepthwiseConv2D`` with the same arguments and weights, whose gradients are fast on CPUs.
+
+    EfficientNet-Lite0 trains 1.7 times as fast with it on TensorFlow without a GPU, see
+    :mod:`tfssl.ops.depthwise_gradient`. Square kernels, one stride, padding "same"; it is Keras' own layer elsewhere.
+
+    Input: float (B, H, W, C). Output: (B, H', W', C * depth_multiplier).
+    """
+
+    def call(self, inputs, training=None):
+        if not (training and self._has_fast_gradient()):
+            return super().call(inputs)
+        from tfssl.ops.depthwise_gradient import depthwise_conv
+
+        outputs = depthwise_conv(inputs, ops.convert_to_tensor(self.kernel), self.strides[0])
+        outputs = outputs + self.bias if self.use_bias else outputs
+        return self.activation(outputs)
+
+    def _has_fast_gradient(self):
+        square = len(set(self.kernel_size)) == len(set(self.strides)) == 1 and set(self.dilation_rate) == {1}
+        plain = self.padding == "same" and self.depth_multiplier == 1 and self.data_format == "channels_last"
+        return square and plain and keras.backend.backend() == "tensorflow"
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
 class DilatedStack(Layer):
     """``depth`` 3x3 convolutions of one width and dilation, each with a ReLU, then one batch normalization.
 

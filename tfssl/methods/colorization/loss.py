@@ -55,9 +55,8 @@ class ColorCrossEntropy(keras.losses.Loss):
         check_shapes(y_true=(y_true, "B h w 2"), y_pred=(y_pred, f"B h w {NUM_BINS}"))
         scores = ops.cast(y_pred, "float32")
         indices, weights = soft_encode(y_true, self.neighbors, self.sigma, self.lookup)
-        # -sum_k w_k log softmax(s)_k with sum w = 1, without forming the log-softmax of all bins.
-        target_scores = ops.take_along_axis(scores, indices, axis=-1)
-        loss = ops.logsumexp(scores, axis=-1) - ops.sum(weights * target_scores, axis=-1)
+        # -sum_q Z_q log softmax(s)_q with sum Z = 1. Taking only the k scores would have a slow gradient.
+        loss = ops.logsumexp(scores, axis=-1) - ops.sum(_dense(indices, weights) * scores, axis=-1)
         if self.class_weights is not None:
             loss = loss * ops.take(ops.convert_to_tensor(self.class_weights), indices[..., 0], axis=0)
         return loss * colored_mask(y_true)
@@ -66,6 +65,15 @@ class ColorCrossEntropy(keras.losses.Loss):
         weights = None if self.class_weights is None else self.class_weights.tolist()
         own = {"class_weights": weights, "neighbors": self.neighbors, "sigma": self.sigma, "lookup": self.lookup}
         return super().get_config() | own
+
+
+def _dense(indices, weights):
+    """Weights (B, h, w, k) of bins ``indices`` as (B, h, w, 313), zero elsewhere."""
+    shape = ops.shape(indices)
+    cells = shape[0] * shape[1] * shape[2]
+    flat = ops.reshape(indices, (-1, shape[3])) + NUM_BINS * ops.expand_dims(ops.arange(cells, dtype="int32"), 1)
+    dense = ops.scatter(ops.reshape(flat, (-1, 1)), ops.reshape(weights, (-1,)), (cells * NUM_BINS,))
+    return ops.reshape(dense, (*shape[:3], NUM_BINS))
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
