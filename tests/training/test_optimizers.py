@@ -177,3 +177,21 @@ def test_linear_schedule_by_hand():
     assert built.epsilon == 1e-5 and float(built._learning_rate(90)) == pytest.approx(0.02)
     with pytest.raises(ConfigError, match="schedule: linear"):
         build_optimizer(settings(schedule="linear", learning_rate=STEPS), 100)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_layers_learn_at_their_own_rate(name):
+    """Adam's first step is the rate itself, SGD's the rate times the gradient; of two patterns the first counts."""
+    layers = [keras.layers.Dense(1, kernel_initializer="zeros", name=n) for n in ("block1_a", "block2_a", "scores")]
+    for layer in layers:
+        layer.build((None, 1))
+    kernels = [layer.kernel for layer in layers]
+    scales = {"block2*": 0.25, "block*": 0.5}
+    optimizer = build_optimizer(settings(optimizer=name, learning_rate=0.1, learning_rate_scales=scales), 10)
+    optimizer.apply([keras.ops.ones((1, 1))] * 3, kernels)
+    moved = [-float(np.squeeze(kernel)) for kernel in kernels]
+    np.testing.assert_allclose(moved, [0.05, 0.025, 0.1], rtol=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert again.learning_rate_scales == scales
+    with pytest.raises(ConfigError, match="no layer's name matches the pattern 'trunk'"):
+        build_optimizer(settings(optimizer=name, learning_rate_scales={"trunk": 0.1}), 10).build(kernels)

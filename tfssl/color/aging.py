@@ -31,15 +31,15 @@ def age(pixels, rng):
     Returns:
         float32 (H, W), L in [0, 100].
     """
-    chosen = rng.random(8) < (0.25, 0.6, 0.4, 0.35, 0.35, 0.5, 0.6, 0.5)
+    chosen = rng.random(8) < (0.25, 0.6, 0.5, 0.35, 0.35, 0.5, 0.6, 0.5)
     film, curve, soft, uneven, vignette, grainy, faded, compressed = chosen
     light = _film(pixels, rng) if film else lightness(pixels) / np.float32(100)
     if curve:
-        light = light ** np.exp(rng.uniform(-0.45, 0.45))
+        light = light ** np.exp(rng.uniform(-0.5, 0.75))  # up to three stops too dark
         steep = rng.uniform(-0.4, 0.6)  # toward a smooth step: crushed shadows and blown lights, or the reverse
         light = light + steep * (light * light * (3 - 2 * light) - light)
     if soft:
-        light = _blur(light, rng.uniform(0.2, 0.009 * min(light.shape) + 0.2))
+        light = _blur(light, rng.uniform(0.2, 0.018 * min(light.shape) + 0.2))
     if uneven or vignette:
         light = light * _illumination(light.shape, rng, uneven, vignette)
     if grainy:
