@@ -4,7 +4,7 @@ python tools/build_colorizer.py --shared ARCHIVES --work WORK
 python tools/build_colorizer.py --export-again
 
 Unpacks the archives, keeps three sets of photographs out, trains the configuration (resuming WORK/run if it was
-interrupted), chooses share and temperature of the decoding on half of the varied set, exports, checks the export,
+interrupted), chooses image size, share and temperature of the decoding on half of the varied set, exports, checks the export,
 measures it on the other half and the other sets, and writes MANIFEST.json.
 
 With --export-again nothing is trained or measured: the weights that ship are exported by the present code, and what
@@ -54,6 +54,7 @@ GROUPS = {
 }
 """Group -> folders that hold it: a theme of photos_128, or another set."""
 SMALLEST_GROUP = 0.1  # of all photographs: a smaller group is shown twice
+IMAGE_SIZES = (128, 144, 160, 192)
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 TEMPERATURES = (0.38, 0.5, 0.6, 0.8, 1.0)
 IMAGENET_START = (
@@ -257,18 +258,25 @@ def publish(train, heldout, run, work):
     method, model = load_run(run)
     photographs = {name: sorted(str(p) for p in (heldout / name).rglob("*.jpg")) for name in HELD_OUT}
     tuning, photographs["varied"] = photographs["varied"][::2], photographs["varied"][1::2]
-    (fraction, temperature), table = choose_decoding(
-        method, model, tuning, fractions=FRACTIONS, temperatures=TEMPERATURES, raw_gain=RAW_GAIN
+    chosen, table = choose_decoding(
+        method,
+        model,
+        tuning,
+        image_sizes=IMAGE_SIZES,
+        fractions=FRACTIONS,
+        temperatures=TEMPERATURES,
+        raw_gain=RAW_GAIN,
     )
     decoding = {
-        "undone_share_of_rebalancing": fraction,
-        "temperature": temperature,
-        "rule": f"highest auc_macro of the pairs with auc_raw_gain >= {RAW_GAIN} on every second one of `varied`",
+        "image_size": chosen["image_size"],
+        "undone_share_of_rebalancing": chosen["share"],
+        "temperature": chosen["temperature"],
+        "rule": f"highest auc_macro of those with auc_raw_gain >= {RAW_GAIN} on every second one of `varied`",
         "candidates": table,
     }
     print(json.dumps(decoding, indent=1), flush=True)
-    undo_rebalancing(method, model, fraction)
-    method = method.model_copy(update={"temperature": temperature})
+    undo_rebalancing(method, model, chosen["share"])
+    method = method.model_copy(update={name: chosen[name] for name in ("image_size", "temperature")})
 
     export(method, model)
 

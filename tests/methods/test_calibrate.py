@@ -33,15 +33,18 @@ def test_choice_is_the_best_of_the_table_and_the_model_stays():
     model = method.model()
     before = np.asarray(model.get_layer("scores").bias).copy()
     source = [str(p) for p in builtin_photographs()[:2]]
-    pair, table = choose_decoding(method, model, source, fractions=(0.0, 1.0), temperatures=(0.5, 1.0), raw_gain=-1.0)
-    assert len(table) == 4
-    best = max(table, key=lambda row: row["auc_macro_gain"])
-    assert pair == (best["share"], best["temperature"])
+    candidates = {"image_sizes": (32, 64), "fractions": (0.0, 1.0), "temperatures": (0.5, 1.0)}
+    best, table = choose_decoding(method, model, source, **candidates, raw_gain=-1.0)
+    assert len(table) == 8 and best is max(table, key=lambda row: row["auc_macro_gain"])
     np.testing.assert_allclose(np.asarray(model.get_layer("scores").bias), before, atol=1e-5)
-    # A bar that nothing reaches: the pair that comes nearest to it.
-    pair, table = choose_decoding(method, model, source, fractions=(0.0, 1.0), temperatures=(0.5, 1.0), raw_gain=1.0)
-    best = max(table, key=lambda row: row["auc_raw_gain"])
-    assert pair == (best["share"], best["temperature"])
+    # A bar that nothing reaches: the one that comes nearest to it.
+    best, table = choose_decoding(method, model, source, **candidates, raw_gain=1.0)
+    assert best is max(table, key=lambda row: row["auc_raw_gain"])
+    # All figures come of one run of the network; they are those of the model so calibrated.
+    undo_rebalancing(method, model, 1.0)
+    again = method.model_copy(update={"image_size": best["image_size"]}).evaluate(model, source, temperature=1.0).flat()
+    row = next(r for r in table if (r["image_size"], r["share"], r["temperature"]) == (best["image_size"], 1.0, 1.0))
+    assert again["auc_macro"] - again["gray_auc_macro"] == pytest.approx(row["auc_macro_gain"], abs=1e-6)
 
 
 def test_wrong_use_is_named():

@@ -27,36 +27,61 @@ def undo_rebalancing(method, model, fraction):
         raise ConfigError(f"only a rebalanced model can be calibrated. Received: objective={method.objective!r}")
     if not -1 <= fraction <= 1:
         raise ConfigError(f"`fraction` must lie in [-1, 1]. Received: fraction={fraction}")
-    weights = class_weights(method.smoothed_prior(), method.rebalance_mix)
     bias = model.get_layer(_SCORES[method.backbone]).bias
-    bias.assign(np.asarray(bias) - fraction * np.log(weights).astype(np.float32))
+    bias.assign(np.asarray(bias) - fraction * _log_weights(method))
 
 
-def choose_decoding(method, model, source, *, fractions, temperatures, raw_gain):
-    """Measure every pair of fraction and temperature, and pick the best.
+def choose_decoding(method, model, source, *, image_sizes, fractions, temperatures, raw_gain, progress=None):
+    """Measure every combination of image size, fraction and temperature, and pick the best.
 
     Args:
-        method, model: as :func:`undo_rebalancing`; the model is left as it was.
+        method, model: as :func:`undo_rebalancing`; left as they were.
         source: photographs that trained nothing, see :func:`tfssl.data.images.image_source`.
+        image_sizes: candidates for the field of that name, pixels.
         fractions: candidates for :func:`undo_rebalancing`.
         temperatures: candidates for T.
-        raw_gain: smallest gain in raw AuC over the gray image, in [0, 1], that a pair must reach.
+        raw_gain: smallest gain in raw AuC over the gray image, in [0, 1], that a combination must reach.
+        progress: see :meth:`tfssl.methods.base.Method.evaluate`.
 
     Returns:
-        ``((fraction, temperature), table)``: of the pairs that reach raw_gain the one with the highest
-        class-rebalanced AuC (``auc_macro``), or the one with the highest raw gain if none does; and a list of dicts
-        with the figures of every pair.
+        ``(row, table)``: the combinations as dicts of ``image_size``, ``share``, ``temperature`` and their figures; and
+        of those that reach raw_gain the one with the highest class-rebalanced AuC (``auc_macro``), or the one with the
+        highest raw gain if none does.
     """
-    from tfssl.methods.colorization.evaluate import sweep_temperature
+    from tfssl.color.predict import Colorizer, GrayBaseline
+    from tfssl.color.survey import Survey
 
+    pairs = {f"{f!r}_{t!r}_": (f, t) for f in fractions for t in temperatures}
     keys = ("auc_raw_gain", "auc_macro_gain", "colorfulness_ratio")
     table = []
-    for fraction in fractions:
-        undo_rebalancing(method, model, fraction)
-        for temperature, metrics in sweep_temperature(method, model, source, temperatures).items():
-            table.append({"share": fraction, "temperature": temperature, **{k: metrics[k] for k in keys}})
-        undo_rebalancing(method, model, -fraction)
+    for size in image_sizes:
+        candidates = _Candidates(method.model_copy(update={"image_size": size}), [f for f, _ in pairs.values()])
+        colorizer = Colorizer(candidates, model, {prefix: t for prefix, (_, t) in pairs.items()})
+        survey = Survey(source, [colorizer, GrayBaseline()], None)
+        for _ in survey.rows(progress):
+            pass
+        for prefix, (fraction, temperature) in pairs.items():
+            metrics = survey.metrics(method.smoothed_prior(), prefix, ["gray_"])
+            row = {"image_size": size, "share": fraction, "temperature": temperature}
+            table.append(row | {key: metrics[key] for key in keys})
     good = [row for row in table if row["auc_raw_gain"] >= raw_gain]
-    candidates, figure = (good, "auc_macro_gain") if good else (table, "auc_raw_gain")
-    best = max(candidates, key=lambda row: row[figure])
-    return (best["share"], best["temperature"]), table
+    choices, figure = (good, "auc_macro_gain") if good else (table, "auc_raw_gain")
+    return max(choices, key=lambda row: row[figure]), table
+
+
+class _Candidates:
+    """A method that decodes the same scores with several fractions of the rebalancing undone: the network runs once."""
+
+    def __init__(self, method, fractions):
+        self._method = method
+        self._shifts = np.float32(fractions)[:, None, None, None] * _log_weights(method)
+
+    def __getattr__(self, name):
+        return getattr(self._method, name)
+
+    def decode(self, output, lightness, temperature):
+        return self._method.decode(output - self._shifts, lightness, temperature)
+
+
+def _log_weights(method):
+    return np.log(class_weights(method.smoothed_prior(), method.rebalance_mix)).astype(np.float32)
