@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = (
     "methods", "train", "evaluate", "discover", "colorize", "inpaint", "prior", "visualize", "report", "export",
-    "check-export", "prepare shards", "realism-test make", "realism-test score",
+    "check-export", "prepare shards", "prepare hha", "realism-test make", "realism-test score",
 )  # fmt: skip
 
 
@@ -106,6 +106,7 @@ WRONG = {
     "colorize a.mp4 --out b.mp4 --variants 2": "`--preview` are of images; leave them out for 'b.mp4'",
     "prior /no/such/folder --out x.npy": "/no/such/folder",
     "prepare shards /no/such/folder --out x": "/no/such/folder",
+    "prepare hha /no/such/folder --out x --camera 500 500 320 240": "/no/such/folder",
     "prepare shards builtin --out x --shards 1000": "Received: shards=1000",
     "realism-test make /no/such/folder --out x": "/no/such/folder",
     "realism-test make builtin --out x --pairs 0": "Received: pairs=0",

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.data.rgbd import read_depth, rgbd_source
+from tfssl.data.hha import encode_hha
+from tfssl.data.rgbd import hha_source, read_depth, rgbd_source, write_hha
 from tfssl.errors import SourceError
 
 METERS = np.linspace(0.5, 9, 24 * 16).reshape(16, 24)
@@ -106,3 +107,54 @@ def test_real_frames(unpack):
     assert np.nanmin(depth) == pytest.approx(351.3 / (1092.5 - 839))
     assert np.nanmax(depth) == pytest.approx(351.3 / (1092.5 - 1040))
     assert np.isnan(depth).mean() == pytest.approx(0.0723, abs=1e-3)
+
+
+CAMERA = {"fx": 20.0, "fy": 20.0, "cx": 11.5, "cy": 7.5}
+
+
+def scene(folder, count=2):
+    for i in range(count):
+        save(folder / "color" / f"{i}.png")
+        save_depth(folder / "depth" / f"{i}.png", np.rint(METERS * 1000).astype(np.uint16))
+    return folder
+
+
+def test_hha_is_written_once_and_read(tmp_path):
+    assert write_hha(scene(tmp_path / "scene"), tmp_path / "out", **CAMERA) == {}
+    source = hha_source(tmp_path / "out")
+    expected = encode_hha(rgbd_source(tmp_path / "scene")[1]["depth"], **CAMERA)
+    np.testing.assert_array_equal(np.asarray(source[1]["hha"]), expected)
+    assert len(source) == 2 and source[1]["image"].getpixel((0, 0)) == (255, 0, 0)
+    first, second = (tmp_path / "out" / "hha" / f"00000{i}.png" for i in range(2))
+    before = first.stat().st_mtime_ns
+    second.unlink()
+    write_hha(tmp_path / "scene", tmp_path / "out", **CAMERA)
+    assert second.exists() and first.stat().st_mtime_ns == before
+
+
+def test_hha_leaves_out_what_it_cannot_encode(tmp_path):
+    folder = scene(tmp_path / "scene")
+    save_depth(folder / "depth" / "0.png", np.zeros((16, 24), np.uint16))
+    save(folder / "color" / "2.png", (20, 16))
+    save_depth(folder / "depth" / "2.png", np.rint(METERS * 1000).astype(np.uint16))
+    skipped = write_hha(folder, tmp_path / "out", **CAMERA)
+    reasons = {name.rpartition("/")[2]: reason for name, reason in skipped.items()}
+    assert list(reasons) == ["0.png", "2.png"] and "known distance" in reasons["0.png"]
+    assert [path.name for path in (tmp_path / "out" / "color").iterdir()] == ["000001.png"]
+    with pytest.raises(SourceError, match="no readable images with depth"):
+        write_hha([(folder / "color" / "0.png", folder / "depth" / "0.png")], tmp_path / "none", **CAMERA)
+
+
+def test_hha_source_names_what_does_not_fit(tmp_path):
+    save(tmp_path / "rgb" / "1.png")
+    save(tmp_path / "hha" / "1.png", (24, 15))
+    save(tmp_path / "rgb" / "2.png")
+    source = hha_source(tmp_path)
+    with pytest.raises(ValueError, match="must have one size, not image 24x16 and hha 24x15"):
+        source.example(0)
+    with pytest.raises(ValueError, match=r"the hha of '2\.png'"):
+        source.example(1)
+    with pytest.raises(SourceError, match="rgb/ but no hha/"):
+        (tmp_path / "other" / "rgb").mkdir(parents=True)
+        hha_source(tmp_path / "other")
+    assert hha_source(source) is source and len(hha_source([(tmp_path / "a.png", tmp_path / "b.png")])) == 1

@@ -18,7 +18,7 @@ _FORMATS = {
     "web": ("float16", "none", "dynamic", "int8"),
 }
 
-prepare = typer.Typer(help="Write data for training once, to read it often: shards.", rich_markup_mode=None)
+prepare = typer.Typer(help="Write data for training once, to read it often: shards, HHA.", rich_markup_mode=None)
 app.add_typer(prepare, name="prepare")
 
 
@@ -112,6 +112,32 @@ def shards(
             progress=progress,
         )
     say(f"written to {out}: {shards} shards, {len(skipped)} images left out")
+    report_skipped(skipped)
+    if skipped:
+        raise typer.Exit(1)
+
+
+@prepare.command()
+def hha(
+    data: Annotated[str, typer.Argument(metavar="SRC", help="Images with depth: color/ and depth/, see docs/data.md.")],
+    out: Annotated[Path, typer.Option(help="Folder for color/ and hha/; train on it with task=rgbd.")],
+    camera: Annotated[
+        tuple[float, float, float, float], typer.Option(metavar="FX FY CX CY", help="Intrinsics in pixels.")
+    ],
+    scale: Annotated[
+        float | None, typer.Option(help="Units of the depth in a meter; default 1000 for whole numbers.")
+    ] = None,
+):
+    """Write the depth of images as HHA: disparity, height above the floor, angle to gravity.
+
+    Example: tfssl prepare hha scene/ --out hha/ --camera 525 525 319.5 239.5
+    """
+    from tfssl.data.rgbd import write_hha
+
+    fx, fy, cx, cy = camera
+    with CountProgress("images") as progress:
+        skipped = write_hha(data, out, fx=fx, fy=fy, cx=cx, cy=cy, scale=scale, progress=progress)
+    say(f"written to {out}: color/ and hha/, {len(skipped)} images left out")
     report_skipped(skipped)
     if skipped:
         raise typer.Exit(1)

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     )
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import PosedSource as PosedSource, posed_source as posed_source
-    from tfssl.data.rgbd import RGBDSource as RGBDSource, rgbd_source as rgbd_source
+    from tfssl.data.rgbd import (
+        HHASource as HHASource,
+        RGBDSource as RGBDSource,
+        hha_source as hha_source,
+        rgbd_source as rgbd_source,
+        write_hha as write_hha,
+    )
     from tfssl.data.shards import write_shards as write_shards
     from tfssl.data.sounds import Sound as Sound, SoundSource as SoundSource, sound_source as sound_source
     from tfssl.data.source import Source as Source, check_source as check_source

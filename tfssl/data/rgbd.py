@@ -1,16 +1,24 @@
-"""Color images with the depth of each pixel."""
+"""Color images with the depth of each pixel, or with their HHA."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from tfssl.data import listing, maps
 from tfssl.data.decode import decode_image
 from tfssl.data.listing import EXTENSIONS
 from tfssl.data.orientation import annotation_turn, turn
+from tfssl.errors import ConfigError, SourceError
+from tfssl.files import check_folder, printable, writing
+from tfssl.options import as_path
 
 FOLDERS = (("color", "depth"), ("rgb", "depth"), ("image", "depth"), ("images", "depth"))
 """Pairs of folders that are known."""
+
+HHA_FOLDERS = tuple((first, "hha") for first, _ in FOLDERS)
+"""Pairs of folders that are known of images with HHA."""
 
 _ENDINGS = (("color", "depth"), ("rgb", "depth"))  # of names in one folder
 _MILLIMETERS = 1000.0
@@ -55,6 +63,89 @@ def rgbd_source(data, *, scale=None):
         groups = _found(listing.folder(data, " or a list of (image, depth)"))
     listing.check_groups(groups, data, RGBDSource.noun)
     return RGBDSource(tuple(groups), scale)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HHASource(listing.GroupSource):
+    """``{"image": PIL.Image, "hha": PIL.Image}``, of one size: an image, and its depth as the channels of HHA."""
+
+    noun = "images with HHA"
+    roles = ("image", "hha")
+
+    def example(self, index):
+        group = self.groups[index]
+        listing.whole(group)
+        found = {role: decode_image(group[role]) for role in self.roles}
+        if found["image"].size != found["hha"].size:
+            sizes = " and ".join(f"{role} {part.width}x{part.height}" for role, part in found.items())
+            raise ValueError(f"an image and its HHA must have one size, not {sizes}; make the HHA anew")
+        return found
+
+
+def hha_source(data):
+    """Color images with HHA, as :class:`HHASource`.
+
+    Args:
+        data: a folder with two folders of equal names, ``color/`` (or as in :data:`FOLDERS`) and ``hha/``, as
+            :func:`write_hha` makes them; or a list of (image, hha).
+
+    Raises:
+        SourceError: if no pair is found; an image that lacks its partner is named when it is read.
+    """
+    if isinstance(data, HHASource):
+        return data
+    if isinstance(data, (list, tuple)):
+        groups = listing.listed_groups(data, HHASource.roles)
+    else:
+        root = listing.folder(data, " or a list of (image, hha)")
+        pair = listing.folder_pair(root, HHA_FOLDERS)
+        files = [listing.by_stem(root / name, EXTENSIONS) for name in pair or ()]
+        groups = list(listing.match(dict(zip(HHASource.roles, files, strict=True))).values()) if pair else []
+    listing.check_groups(groups, data, HHASource.noun)
+    return HHASource(tuple(groups))
+
+
+def write_hha(data, out, *, fx, fy, cx, cy, scale=None, progress=None):
+    """Write color images with their depth as HHA, ``OUT/color/000000.png`` and ``OUT/hha/000000.png`` and so on.
+
+    Encoding takes a second for 640x480 pixels: too long for each step of a training. Files that are there already are
+    kept, so that it goes on where it was. (The Python code for HHA that is around writes files whose channels
+    stand in the order of OpenCV; these are disparity, height, angle as red, green, blue.)
+
+    Args:
+        data: see :func:`rgbd_source`; also its ``scale``.
+        out: folder for the images.
+        fx, fy, cx, cy: intrinsics in pixels of the camera of the depth, see :func:`tfssl.data.hha.encode_hha`.
+        progress: called with images done and in all.
+
+    Returns:
+        ``{name: reason}`` of the images that were left out.
+
+    Raises:
+        SourceError: if no image can be read.
+    """
+    from tfssl.data.hha import encode_hha  # SciPy, which reading alone does not need
+
+    source, out, skipped = rgbd_source(data, scale=scale), as_path("out", out), {}
+    check_folder(out)
+    for index in range(len(source)):
+        color, hha = (Path(out) / folder / f"{index:06d}.png" for folder in HHA_FOLDERS[0])
+        try:
+            if not (color.exists() and hha.exists()):
+                example = source[index]
+                encoded = encode_hha(example["depth"], fx, fy, cx, cy)
+                if encoded.shape[1::-1] != example["image"].size:
+                    raise ValueError(f"the depth has {encoded.shape[1]}x{encoded.shape[0]} pixels, not as the image")
+                for path, image in ((hha, Image.fromarray(encoded)), (color, example["image"])):
+                    with writing(path) as file:
+                        image.save(file, "PNG")
+        except (ConfigError, ValueError, OSError) as error:
+            skipped[source.name(index)] = str(error)
+        if progress is not None:
+            progress(index + 1, len(source))
+    if len(skipped) == len(source):
+        raise SourceError(f"`data` holds no readable {source.noun}: {printable(next(iter(skipped.values())))}")
+    return skipped
 
 
 def read_depth(path, scale=None):
