@@ -320,3 +320,15 @@ def test_regression_starts_from_a_classification_but_for_its_last_layer(tmp_path
             np.asarray(variable), (before if kept else wanted)[variable.path], err_msg=variable.path
         )
     assert "scores/kernel, scores/bias start anew" in caplog.text
+
+
+def test_regression_starts_at_the_loss_of_gray():
+    """Whatever the trunk knows: random weights of the last layer, times 110, would begin far above any constant."""
+    method = Colorization(backbone="small", resize=40, crop_size=32, objective="regression")
+    rng = np.random.default_rng(0)
+    light = rng.uniform(0, 100, (4, 32, 32, 1)).astype(np.float32)
+    ab = CENTERS[rng.choice(NUM_BINS, (4, 8, 8), p=method.smoothed_prior())].astype(np.float32)
+    gray = float(method.loss()(ab, np.zeros_like(ab)))
+    model = method.model(keras.optimizers.Adam(1e-3))
+    assert float(method.loss()(ab, model(light, training=True))) == pytest.approx(gray, rel=1e-3)
+    assert method.baseline == pytest.approx(gray, rel=0.25)

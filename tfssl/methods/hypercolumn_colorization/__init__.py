@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from tfssl.errors import ConfigError
 from tfssl.methods.base import Method, Paper
 from tfssl.methods.hypercolumn_colorization import data
 from tfssl.ops.bytes_lab import is_gray
@@ -18,7 +19,8 @@ class HypercolumnColorization(Method):
     """Predict histograms of hue and chroma of a pixel from the activations of all layers above it, its hypercolumn.
 
     Trained at a few pixels of each image, used at every fourth one. Defaults are those of the released files; where the
-    paper differs, it is said.
+    paper differs, it is said. With the run's ``weights: imagenet`` VGG-16 starts from a classifier of ImageNet, as in
+    the paper, every map of the hypercolumn balanced to a mean square of 1; that is supervised.
 
     Args:
         target: ``"hue_chroma"``: a histogram of each (paper's best); ``"lab_histogram"``: of a and of b;
@@ -152,6 +154,23 @@ class HypercolumnColorization(Method):
     def prepare(self, pixels, locations):
         light = data.network_lightness(pixels, self.gray)
         return (light, locations), data.targets(self, pixels, locations)
+
+    def start(self, model, weights):
+        """``"imagenet"``: VGG-16's convolutions, balanced on the builtin photographs as training cuts them."""
+        if weights != "imagenet":
+            return False
+        if self.backbone != "vgg16" or self.normalization:
+            raise ConfigError(
+                "`weights: imagenet` needs backbone: vgg16 and normalization: null (maps are balanced instead). "
+                f"Received: backbone={self.backbone!r}, normalization={self.normalization!r}"
+            )
+        from tfssl.methods.hypercolumn_colorization.start import balance, load_imagenet
+
+        load_imagenet(model)
+        source, rng = self.open("builtin"), np.random.default_rng(0)
+        pixels = (self.sample(source.example(i), rng, False)[0] for i in range(len(source)))
+        balance(model, [data.network_lightness(crop[None], self.gray) for crop in pixels])
+        return True
 
     def loss(self):
         """The training loss of the target, a ``keras.losses.Loss``."""

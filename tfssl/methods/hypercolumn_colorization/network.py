@@ -17,7 +17,7 @@ INPUT_MULTIPLE = {"vgg16": 32, "small": 16}
 """Heights and widths of the dense form's input must be multiples of this."""
 
 _SMALL_WIDTHS, _SMALL_DEPTHS = (16, 32, 64, 64, 64), (2, 2, 2, 2, 1)
-_MEAN_GRAY = 0.4488  # of ImageNet, as the released files have it
+MEAN_GRAY = 0.4488  # of ImageNet, as the released files have it
 
 
 def map_strides(backbone):
@@ -45,7 +45,7 @@ def build_network(backbone, channels, *, fc=4096, hidden=1024, dropout=0.5, norm
     locations = layers.Input((None, 2), dtype="int32", name="locations")
     # Half precision has 256 levels between 1/2 and 1, as many as the image has.
     x = GrayLevel(dtype="float32", name="gray")(lightness)
-    x = layers.Rescaling(1.0, offset=-_MEAN_GRAY, dtype="float32", name="data")(x)
+    x = layers.Rescaling(1.0, offset=-MEAN_GRAY, dtype="float32", name="data")(x)
     taps = _vgg_taps(x, fc, dropout, normalization) if backbone == "vgg16" else _small_taps(x, normalization)
     taps["data"] = x
     sampled = [
