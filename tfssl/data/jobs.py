@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import errno
+import functools
 import glob
 import itertools
 import os
@@ -53,20 +54,32 @@ class Job:
         Other commands may work into the same folder at once: a name that one of them has taken meanwhile for another
         image is left to it, and where it has made just this result, that stays.
         """
-        origin = origin_of(self.source, self.settings)
-        while True:
+        while not self.made():
             try:
-                write(self.target, comment=origin.comment(), replace=bool(self.there))
+                write(self.target, comment=self.origin.comment(), replace=bool(self.there))
                 return
             except FileExistsError:
                 if not os.path.lexists(self.target):  # it is a folder above that exists as a file
                     raise
-            found = compare(self.target, origin)
+
+    def made(self):
+        """Whether another command has made just this result since it was planned.
+
+        Chooses another target where it has made one of another image; ValueError where it is of this one.
+        """
+        while not self.there and os.path.lexists(self.target):
+            found, name = compare(self.target, self.origin), next(self.names, None)
             if found == SAME:
-                return
-            if found in (CHANGED, SETTINGS):
+                return True
+            if found in (CHANGED, SETTINGS) or name is None:
                 raise ValueError(f"another command has just made {printable(self.target)!r}, {found}")
-            self.target, self.renamed = next(self.names), True
+            self.target, self.renamed = name, True
+        return False
+
+    @functools.cached_property
+    def origin(self):
+        """The :class:`Origin` of the result; OSError if the source cannot be read."""
+        return origin_of(self.source, self.settings)
 
 
 @dataclasses.dataclass
