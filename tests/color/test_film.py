@@ -10,67 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.color.films import COLOR, blue, run, write_film, write_sound
 from tfssl.cli import main
 from tfssl.color import film
-from tfssl.color.colorize import Painter, colorize_paths
+from tfssl.color.colorize import colorize_paths
 from tfssl.color.film import FilmColorizer, put_colors
+from tfssl.color.hints import open_hints
 from tfssl.data.clips import Clip
-from tfssl.data.jobs import Job
+from tfssl.data.job import Job
 from tfssl.data.recode import Layout
-from tfssl.errors import SourceError
+from tfssl.errors import ConfigError, SourceError
 from tfssl.ops.bytes_lab import ab
 
 av = pytest.importorskip("av", reason="films need the extra `video`")
-
-COLOR = (25.0, -20.0)
-
-
-def blue(L, temperature=None):
-    """A predictor of one color."""
-    return np.broadcast_to(np.float32(COLOR), (len(L), -(-L.shape[1] // 4), -(-L.shape[2] // 4), 2))
-
-
-def wavering(L, temperature=None):
-    """A predictor whose color depends on all that it sees."""
-    return blue(L) + np.sin(50 * L[:, ::4, ::4]) * 10
-
-
-def run(source, out, predict=blue, **options):
-    return colorize_paths([str(source)], out, predict, image_size=32, stride=4, **options)
-
-
-def write_film(path, count=20, *, pixels="yuv420p", size=(48, 32), codec="libx264", times=None, sound=None, **about):
-    """A film of a gray slope that moves; ``about``: attributes of the encoder, and ``rotation``."""
-    with av.open(str(path), "w") as out:
-        video = out.add_stream(codec, rate=25, options={"crf": "4"} if codec == "libx264" else {})
-        video.width, video.height, video.pix_fmt = *size, pixels
-        base = Fraction(1, 1000 if times else 25)
-        video.time_base = video.codec_context.time_base = base
-        if about.pop("rotation", 0):
-            video.set_display_rotation(90)
-        for name, value in about.items():
-            setattr(video.codec_context, name, value)
-        audio = out.add_stream(sound, rate=48000, layout="mono") if sound else None
-        for number in range(count):
-            slope = (60 + 2 * np.add.outer(np.arange(size[1]), np.arange(size[0])) + number) % 256
-            frame = av.VideoFrame.from_ndarray(np.repeat(slope[..., None], 3, 2).astype(np.uint8), "rgb24")
-            frame = frame.reformat(format=pixels)
-            frame.pts, frame.time_base = times[number] if times else number, base
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-        if sound:
-            write_sound(out, audio)
-    return path
-
-
-def write_sound(out, audio):
-    step = audio.codec_context.frame_size or 1024
-    for start in range(0, 38400, step):
-        part = np.random.default_rng(start).uniform(-0.5, 0.5, (1, step)).astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(part, "flt" if "opus" in audio.codec_context.name else "fltp", "mono")
-        frame.rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-        out.mux(audio.encode(frame))
-    out.mux(audio.encode(None))
 
 
 def packets(path, kind):
@@ -162,94 +114,6 @@ def test_every_kind_of_pixels(tmp_path, name, options):
     np.testing.assert_allclose(ab(frames).mean((0, 1, 2)), COLOR, atol=3)
 
 
-def test_stopped_and_gone_on_with_gives_the_same_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(film, "SEGMENT", 16)
-    source = write_film(tmp_path / "in.mp4", 70, sound="aac")
-    run(source, tmp_path / "whole.mp4", wavering)
-    whole, out = (tmp_path / "whole.mp4").read_bytes(), tmp_path / "out.mp4"
-
-    parts = stop(source, out, wavering)
-    assert not out.exists() and sorted(os.listdir(parts)) == ["000000.mp4", "000001.mp4", "origin.txt"]
-    (parts / ".0123-unfinished.mp4").write_bytes(b"of a command that was killed")
-    (parts / "000003.mp4").write_bytes(b"of one whose second file somebody has deleted")
-    seen = []
-    report = run(source, out, lambda L, T=None: seen.append(len(L)) or wavering(L))
-    assert report.done and out.read_bytes() == whole
-    assert sum(seen) == 70 - 32 + 8, "frames of whole segments are not colored again, but for the last ones"
-    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4", "whole.mp4"]
-
-
-@pytest.mark.parametrize("change", ["settings", "film", "the removal of its segments was stopped"])
-def test_segments_of_another_call_are_made_anew(tmp_path, monkeypatch, change):
-    monkeypatch.setattr(film, "SEGMENT", 16)
-    source, out = write_film(tmp_path / "in.mp4", 48), tmp_path / "out.mp4"
-    parts, options = stop(source, out, wavering), {}
-    if change == "film":
-        write_film(source, 44)
-    elif change == "settings":
-        options = {"model": "another"}
-    else:
-        (parts / "origin.txt").unlink()
-        (parts / "000000.mp4").rename(parts / "000001.mp4")
-    assert run(source, out, **options).done
-    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
-    frames = Clip(str(out)).frames(range(len(Clip(str(source)))))
-    np.testing.assert_allclose(ab(frames).mean((1, 2)), np.tile(COLOR, (len(frames), 1)), atol=3)
-
-
-def test_a_film_in_work_is_left_to_the_command_that_has_it(tmp_path):
-    source, other, out = (
-        write_film(tmp_path / "in.mp4", 20),
-        write_film(tmp_path / "other.mp4", 9),
-        tmp_path / "out.mp4",
-    )
-    found = {}
-
-    def meanwhile(done, total, note):
-        if "1/20" in note:
-            for film in (source, other):
-                found.update(run(film, out).failed)
-
-    assert run(source, out, progress=meanwhile).done
-    words = f"`out` '{out}' is in use by process {os.getpid()} on "
-    assert list(found) == [str(source), str(other)] and all(text.startswith(words) for text in found.values())
-    assert all(text.endswith("; wait for it or choose another") for text in found.values())
-    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "other.mp4", "out.mp4"] and len(Clip(str(out))) == 20
-
-
-@pytest.mark.parametrize("other", [False, True])
-def test_a_film_that_another_command_has_made_meanwhile(tmp_path, other):
-    """Both had found nothing there; the slower one begins when the faster one has ended."""
-    source, out, seen = write_film(tmp_path / "in.mp4", 9), tmp_path / "out.mp4", []
-    colors = FilmColorizer(lambda L: seen.append(len(L)) or blue(np.stack(L)), 32, 4)
-    run(source, out, model="another" if other else "")
-    first = out.read_bytes()
-    job = Job(source, out, Painter(blue, 32, 4).settings(""))
-    ((job, error, _),) = [entry for entry in colors.run([job]) if entry[0]]
-    assert out.read_bytes() == first and sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
-    if other:
-        assert "another command has just made" in str(error) and "made with other settings" in str(error)
-    else:
-        assert error is None and not seen
-
-
-class Killed(BaseException):
-    pass
-
-
-def stop(source, out, predict):
-    """Have a film colorized up to its 40th frame; the folder that is left."""
-
-    def kill(done, total, note):
-        if "40/" in note:
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(source, out, predict, progress=kill)
-    (parts,) = out.parent.glob(f".{out.name}*")
-    return parts
-
-
 def test_a_folder_of_images_and_films(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -266,6 +130,23 @@ def test_a_folder_of_images_and_films(tmp_path):
     again = run(folder, tmp_path / "out")
     assert len(again.skipped) == 2 and not again.done and not again.outdated
     assert list(run(folder, tmp_path / "out", temperature=0.9).outdated.values()) == ["made with other settings"] * 2
+
+
+def test_films_have_neither_variants_nor_hints(tmp_path):
+    """Whether they are named, or lie in a folder, or fit a glob."""
+    source, out = write_film(tmp_path / "in.mp4", 3), tmp_path / "out"
+    for given in (source, tmp_path, tmp_path / "*.mp4"):
+        report = run(given, out, variant=1)
+        assert report.left_out == {str(source): "films have no variants"} and not report.done and not report.ignored
+    hints = tmp_path / "hints.json"
+    hints.write_text('{"in.mp4": [{"x": 3, "y": 3, "color": "teal"}]}')
+    with pytest.raises(ConfigError, match=r"no image is called 'in\.mp4'"):
+        run(source, out, hints=open_hints(hints))
+    Image.new("RGB", (9, 9)).save(tmp_path / "in.png")  # a painted copy of another image
+    Image.new("RGB", (9, 9)).save(tmp_path / "out" / "in.png")
+    hints.unlink()
+    assert run(tmp_path, out, hints=open_hints(out)).done.get(str(source)) == str(out / "in.mp4")
+    assert run(source, out).skipped, "it is as without hints"
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_written(tmp_path):
