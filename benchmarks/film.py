@@ -7,16 +7,19 @@ tfssl/color/steady.py was chosen on `misc/` of videos_b.tar; the clips below are
 frames a second) and videos.tar (20 to 30). Frames per second are those of `tfssl colorize`, file to file.
 
     python benchmarks/film.py SHARED [--model RUN]      SHARED: folder with the archives videos.tar, videos_b.tar
+
+Stopped, the same command goes on after the last clip that it had measured with this model.
 """
 
 import argparse
+import functools
 import tarfile
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from machine import Comparison, save
+from machine import WORK, Comparison, kept, save
 from PIL import Image
 
 from tfssl.api import load
@@ -25,6 +28,7 @@ from tfssl.color.predict import compiled_predictor
 from tfssl.color.steady import RADIUS, cell_lightness, steady
 from tfssl.data.clips import Clip, clip_source
 from tfssl.ops.bytes_lab import ab
+from tfssl.resources import model_digest
 
 FRAMES = 120  # of each clip, at most
 SIZE = 144  # pixels of the shorter side at which colors are compared
@@ -108,18 +112,20 @@ def main():
     parser.add_argument("shared")
     parser.add_argument("--model", default="colorizer")
     parser.add_argument("--out", help="folder of the results; default benchmarks/results")
+    parser.add_argument("--work", type=Path, default=WORK / "film", help="folder of what it can go on from")
     args = parser.parse_args()
 
     method, model = load(args.model)
     predict = compiled_predictor(method, model)
-    sets, comparisons = {}, []
+    sets, comparisons, digest = {}, [], model_digest(args.model)
     with tempfile.TemporaryDirectory() as folder:
         for archive, part in SETS.items():
             with tarfile.open(Path(args.shared, archive)) as tar:
                 tar.extractall(folder, filter="data")
             clips = {}
             for path in clip_source(f"{folder}/{part}").paths:
-                found = measure_clip(path, method, predict)
+                measured = args.work / digest[:16] / part / f"{Path(path).name}.json"
+                found = kept(measured, functools.partial(measure_clip, path, method, predict))
                 print(Path(path).name, "black and white" if found is None else found["steady"], flush=True)
                 if found is not None:
                     clips[Path(path).name] = found
@@ -139,7 +145,13 @@ def main():
         rate = len(Clip(film)) / min(seconds)
     save(
         "film",
-        config={"model": args.model, "backbone": method.backbone, "image_size": method.image_size, "frames": FRAMES},
+        config={
+            "model": args.model,
+            "digest": digest,
+            "backbone": method.backbone,
+            "image_size": method.image_size,
+            "frames": FRAMES,
+        },
         packages=("tensorflow", "keras", "numpy", "pillow", "av"),
         seconds={"film": seconds},
         comparisons=comparisons,

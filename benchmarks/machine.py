@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+WORK = RESULTS.parent.parent / "work"
+"""Where benchmarks keep what they can go on from; git ignores it."""
 
 _LOAD_AT_START = os.getloadavg()[0]  # before the benchmark itself adds to it
 
@@ -98,6 +100,15 @@ class Comparison:
         limit = "at most" if self.at_most else "at least"
         figures = f"{self.measured:.3g}{self.unit} ({limit} {self.required:g}{self.unit})"
         return f"{self.what}, against {self.against}: {figures}"
+
+
+def kept(path, compute):
+    """``compute()``, kept as JSON at ``path``: a benchmark that was stopped goes on from what it had."""
+    from tfssl.files import read_json, write_json
+
+    if not Path(path).is_file():
+        write_json(path, compute())
+    return read_json(path)
 
 
 def slim(record):

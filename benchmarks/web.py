@@ -4,10 +4,13 @@ The network of the page takes squares. Ways to show it an oblong photograph (squ
 compared with `tfssl colorize`, whose network sees the whole at its own shape, and with the true colors.
 
     python benchmarks/web.py --photographs PHOTOS        (npm, Chromium and chromedriver are needed)
+
+Stopped, the same command goes on after the last photograph that it had measured with this model.
 """
 
 import argparse
 import functools
+import hashlib
 import statistics
 import sys
 import tempfile
@@ -15,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import Comparison, save
+from machine import WORK, Comparison, kept, save
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -76,42 +79,56 @@ def _resized(ab, size):
     return np.stack([np.asarray(c.resize(size, Image.Resampling.BILINEAR)) for c in channels], axis=-1)
 
 
-def compare_ways(model, photographs, count):
-    """``{way: {"from_colorize": [...], "from_truth": [...]}}``, RMSE in ab units of each photograph."""
+def compare_ways(model, photographs, count, work):
+    """``{way: {"from_colorize": summary, "from_truth": summary}}``, of RMSE in ab units of each photograph.
+
+    What is measured is kept in the folder ``work``.
+    """
     import tensorflow as tf
 
     import tfssl
     from tfssl.color.predict import predict_ab
     from tfssl.data.images import image_source
-    from tfssl.ops.bytes_lab import ab
 
     method, network = tfssl.load(model)
-    every_size = [tf.TensorSpec((None, None), tf.float32)]
+    network = method.served(network)
 
-    @tf.function(input_signature=every_size, autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32)], autograph=False)
     def predict(lightness):
         return predict_ab(method, network, lightness[None, ..., None])[0]
 
     source = image_source(photographs)
-    errors, used = {}, 0
+    measured = []
     for i in np.random.default_rng(0).permutation(len(source)):
-        image = source.example(i)["image"].convert("RGB")
-        pixels = np.asarray(image)
-        if max(image.size) < OBLONG * min(image.size) or (pixels == pixels[..., :1]).all():
-            continue
-        fields = ways(
-            lambda L: np.asarray(predict_ab(method, network, L[None, ..., None]))[0], image, method.image_size
-        )
-        reference = fields["tfssl colorize"]
-        truth = ab(np.asarray(image.resize(reference.shape[1::-1], Image.Resampling.BICUBIC, reducing_gap=2.0)))
-        for way, field in fields.items():
-            found = errors.setdefault(way, {"from_colorize": [], "from_truth": []})
-            for key, other in (("from_colorize", reference), ("from_truth", truth)):
-                found[key].append(float(np.sqrt(((field - other) ** 2).sum(-1).mean())))
-        used += 1
-        if used == count:
+        file = work / f"{hashlib.sha256(Path(source.name(i)).read_bytes()).hexdigest()[:16]}.json"
+        found = kept(file, lambda i=i: _errors(source.example(i)["image"], predict, method.image_size))
+        measured += [found] if found else []
+        if len(measured) == count:
             break
-    return {way: {key: _summary(values) for key, values in parts.items()} for way, parts in errors.items()}
+    return {
+        way: {key: _summary([found[way][key] for found in measured]) for key in parts}
+        for way, parts in measured[0].items()
+    }
+
+
+def _errors(image, predict, side):
+    """``{way: {"from_colorize": RMSE, "from_truth": RMSE}}`` of an oblong color photograph; None of another one."""
+    from tfssl.ops.bytes_lab import ab
+
+    image = image.convert("RGB")
+    pixels = np.asarray(image)
+    if max(image.size) < OBLONG * min(image.size) or (pixels == pixels[..., :1]).all():
+        return None
+    fields = ways(lambda lightness: predict(np.float32(lightness)).numpy(), image, side)
+    reference = fields["tfssl colorize"]
+    truth = ab(np.asarray(image.resize(reference.shape[1::-1], Image.Resampling.BICUBIC, reducing_gap=2.0)))
+    return {
+        way: {
+            key: float(np.sqrt(((field - other) ** 2).sum(-1).mean()))
+            for key, other in (("from_colorize", reference), ("from_truth", truth))
+        }
+        for way, field in fields.items()
+    }
 
 
 def _summary(values):
@@ -178,19 +195,26 @@ def main():
     parser.add_argument("--count", type=int, default=100, help="of them")
     parser.add_argument("--model", default="colorizer")
     parser.add_argument("--out", default=None, help="folder of the results")
+    parser.add_argument("--work", type=Path, default=WORK / "web", help="folder of what it can go on from")
     arguments = parser.parse_args()
 
     from tfssl.export import export_web
     from tfssl.export.run import load_source
+    from tfssl.resources import model_digest
 
+    digest = model_digest(arguments.model)
     model, count = arguments.model, arguments.count
     with tempfile.TemporaryDirectory() as folder:
-        report = export_web(*load_source(model), Path(folder) / "site")
+        method, network = load_source(model)
+        report = export_web(method, network, Path(folder) / "site")
         page, seconds = measure_page(Path(folder) / "site", report)
     save(
         "web",
         config={
             "model": arguments.model,
+            "digest": digest,
+            "backbone": method.backbone,
+            "photographs": Path(arguments.photographs).name,
             "count": arguments.count,
             "oblong": OBLONG,
             "litert": report["web"]["litert"],
@@ -212,7 +236,7 @@ def main():
         ],
         out=arguments.out,
         page=page,
-        ways=compare_ways(model, arguments.photographs, count),
+        ways=compare_ways(model, arguments.photographs, count, arguments.work / digest[:16]),
     )
 
 

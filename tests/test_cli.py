@@ -4,8 +4,10 @@ import csv
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,6 +208,21 @@ def test_colorize_with_all_options(run, tmp_path, capsys):
     (out / "preview" / "001.png").unlink()
     assert call("colorize", photo, "--out", out, "--model", run, *options) == 0
     assert "1 already there" in capsys.readouterr().out and (out / "preview" / "001.png").is_file()
+
+
+def test_what_films_have_not_is_said_once(run, tiny_data, tmp_path, capsys):
+    clip, out = sorted(Path(tiny_data("clips")).glob("*.mp4"))[0], tmp_path / "out"
+    (tmp_path / "in").mkdir()
+    for file in (clip, builtin_gray_photographs()[0]):
+        shutil.copy(file, tmp_path / "in")
+    options = ["--model", run, "--variants", 2, "--preview", "--format", "png"]
+    assert call("colorize", tmp_path / "in", "--out", out, *options) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("1 film colored without --variants, --preview, --format: of images only") == 1
+    assert "ignored" not in captured.err and captured.out.count("1 colorized as variant") == 2
+    assert [p.name for p in out.rglob("*.mp4")] == [clip.name] and len(list(out.glob("*.png"))) == 3
+    assert call("colorize", clip, "--out", out, *options) == 0
+    assert "variant" not in capsys.readouterr().out, "there is none to make"
 
 
 def test_shipped_colorizer_works_from_another_folder(tmp_path):

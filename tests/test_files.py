@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tfssl.files import cell, printable, read_table, write_text, writing
+from tfssl.errors import ConfigError
+from tfssl.files import cell, locked, printable, read_table, write_text, writing
 
 
 def test_a_name_of_the_longest_kind(tmp_path):
@@ -133,3 +134,16 @@ def test_the_first_of_two_writers_keeps_the_file(tmp_path, monkeypatch):
 
 def raise_permission(*paths):
     raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+    folder = tmp_path / "new"
+    words = rf"`out` is in use by process {os.getpid()} on \S+; wait for it or choose another"
+    with locked(folder, "`out`"), pytest.raises(ConfigError, match=words), locked(folder, "`out`"):
+        pass
+    with locked(folder, "`out`"):
+        folder.joinpath(".lock").unlink()
+        folder.rmdir()  # a holder may remove its folder
+    with locked(folder, "`out`"):
+        pass
+    assert not list(folder.iterdir())

@@ -12,6 +12,7 @@ import math
 import os
 import re
 import secrets
+import socket
 import time
 import zipfile
 from pathlib import Path
@@ -20,8 +21,11 @@ from tfssl.errors import ConfigError
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing abandoned is removed
+except ImportError:  # Windows: nothing is locked, nothing abandoned removed
     fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
+"""In a folder that :func:`locked` holds."""
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 log = logging.getLogger("tfssl")
@@ -109,6 +113,45 @@ def _lock(descriptor):
     except OSError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def locked(folder, what):
+    """Hold a folder alone, made if it is missing. Locks end with their process.
+
+    ConfigError that names the process which has it; ``what`` says there what the folder is.
+    """
+    if fcntl is None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        yield
+        return
+    file = Path(folder) / LOCK
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        except FileNotFoundError:  # its last holder removed the folder meanwhile
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 200).decode("utf-8", "replace") or "another process"
+            os.close(descriptor)
+            raise ConfigError(f"{what} is in use by {holder}; wait for it or choose another") from None
+        except OSError:  # a file system without locks
+            break
+        with contextlib.suppress(OSError):
+            if os.stat(file).st_ino == os.fstat(descriptor).st_ino:
+                break
+        os.close(descriptor)  # its holder removed it meanwhile
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(file)
+        os.close(descriptor)
 
 
 def _remove_abandoned(folder, stem):

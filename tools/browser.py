@@ -1,4 +1,4 @@
-"""A headless Chromium that is driven over WebDriver's own protocol, and a server for its pages: no further package.
+"""Headless Chromium and Firefox, driven over their own protocols, and a server for their pages: no further package.
 
 For tests, benchmarks and the pictures of pages in the documents.
 """
@@ -9,24 +9,38 @@ import functools
 import http.server
 import json
 import shutil
+import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 KEYS = {"Enter": "\ue007", "ArrowLeft": "\ue012", "ArrowRight": "\ue014", "Tab": "\ue004"}
 """WebDriver's codes of keys without a character."""
 
 
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+"""Options that give Chromium a camera of its own, which shows a test picture, and leave to use it."""
+
+_PREFERENCES = {
+    "marionette.port": 0,  # any that is free
+    "media.navigator.streams.fake": True,  # a camera of its own, as CAMERA
+    "media.navigator.permission.disabled": True,
+    "datareporting.policy.dataSubmissionEnabled": False,
+}
+
+
 class NoBrowser(Exception):
-    """chromedriver or Chromium is not installed."""
+    """A browser, or chromedriver, is not installed."""
 
 
 class Browser:
     """A session of chromedriver: https://www.w3.org/TR/webdriver2/."""
 
-    def __init__(self, address):
-        options = {"args": ["--headless=new", "--no-sandbox", "--window-size=1100,800"]}
+    def __init__(self, address, *options):
+        options = {"args": ["--headless=new", "--no-sandbox", "--window-size=1100,800", *options]}
         wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
         self._at = address
         self._at += "/session/" + self._ask("/session", wanted)["sessionId"]
@@ -82,16 +96,77 @@ class Browser:
             pass
 
 
+class Firefox(Browser):
+    """Firefox by Marionette, the protocol that its WebDriver translates to; without :meth:`devtools`."""
+
+    def __init__(self, port):
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self._stream, self._count = self._socket.makefile("rb"), 0
+        self._receive()  # its greeting
+        self._command("NewSession", {})
+
+    def _receive(self):
+        length = b"".join(iter(lambda: self._stream.read(1), b":"))
+        return json.loads(self._stream.read(int(length)))
+
+    def _command(self, name, parameters):
+        self._count += 1
+        text = json.dumps([0, self._count, f"WebDriver:{name}", parameters]).encode()
+        self._socket.sendall(b"%d:%s" % (len(text), text))
+        _, _, error, result = self._receive()
+        if error:
+            raise RuntimeError(f"{error['error']}: {error['message']}")
+        return result.get("value") if isinstance(result, dict) else result
+
+    def _ask(self, path, body=None):
+        if path.endswith("/value"):
+            return self._command("ElementSendKeys", {"id": path.split("/")[2], **body})
+        names = {"/url": "Navigate", "/execute/sync": "ExecuteScript", "/element": "FindElement"}
+        names |= {"/actions": "PerformActions", "/screenshot": "TakeScreenshot"}
+        return self._command(names[path], body or {})
+
+    def close(self):
+        """End the session."""
+        self._socket.close()
+
+
 @contextlib.contextmanager
-def chromium():
-    """A :class:`Browser`; NoBrowser where chromedriver or Chromium is not installed."""
+def firefox():
+    """A :class:`Firefox` that has a camera; NoBrowser where it is not installed."""
+    program = shutil.which("firefox") or shutil.which("firefox-esr")
+    if program is None:
+        raise NoBrowser("no Firefox; apt-get install firefox-esr")
+    with tempfile.TemporaryDirectory() as folder:
+        lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in _PREFERENCES.items())
+        Path(folder, "user.js").write_text("".join(lines))
+        command = [program, "--headless", "--marionette", "--no-remote", "--profile", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            port, end = Path(folder, "MarionetteActivePort"), time.monotonic() + 120
+            while not (port.exists() and port.read_text()):
+                assert process.poll() is None and time.monotonic() < end, "Firefox does not start"
+                time.sleep(0.1)
+            browser = Firefox(int(port.read_text()))
+            try:
+                yield browser
+            finally:
+                browser.close()
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@contextlib.contextmanager
+def chromium(*options):
+    """A :class:`Browser` with these options; NoBrowser where chromedriver or Chromium is not installed."""
     driver = shutil.which("chromedriver")
     if driver is None or not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         raise NoBrowser("no Chromium; apt-get install chromium chromium-driver")
     process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         line = next(line for line in process.stdout if "started successfully on port" in line)
-        browser = Browser(f"http://127.0.0.1:{int(line.rstrip().rstrip('.').rsplit(' ', 1)[1])}")
+        port = int(line.rstrip().rstrip(".").rsplit(" ", 1)[1])
+        browser = Browser(f"http://127.0.0.1:{port}", *options)
         try:
             yield browser
         finally:

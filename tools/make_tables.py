@@ -183,10 +183,11 @@ def mobile(root):
 
 def web(root):
     """How far the colors of an oblong photograph are from those of `tfssl colorize`, by the way it is made square."""
-    ways = read(root, "benchmarks/results/web.json")["ways"]
+    record = read(root, "benchmarks/results/web.json")
+    ways = record["ways"]
     rows = [(way, *(figure(part[key][value]) for key, value in _WAYS.values())) for way, part in ways.items()]
     count = next(iter(ways.values()))["from_truth"]["n"]
-    return markdown(["Way", *_WAYS], rows) + f"\n{count} oblong color photographs, the colorizer of `small.yaml`.\n"
+    return markdown(["Way", *_WAYS], rows) + f"\n{count} oblong color photographs, {_model(record)}.\n"
 
 
 _WAYS = {
@@ -207,18 +208,25 @@ def web_page(root):
         ("A photograph of one megapixel, from choosing to seeing it", f"{seconds['one megapixel']:.2g} s"),
         ("Of it the network, for each square", f"{seconds['network, one square']:.2g} s"),
     ]
-    return markdown(["With the colorizer of `small.yaml`", "Value"], rows) + f"\n{_machine(record)}; medians, {load}.\n"
+    table = markdown([f"With {_model(record)}", "Value"], rows)
+    return table + f"\n{_machine(record)}; medians, {load}.\n"
+
+
+def _model(record):
+    """Which colorizer was measured."""
+    return f"the model `{record['config']['model']}`, trunk `{record['config']['backbone']}`"
 
 
 def film(root):
     """Flicker and error of color clips made gray: frame by frame, and steady."""
-    sets = read(root, "benchmarks/results/film.json")["sets"]
+    record = read(root, "benchmarks/results/film.json")
     rows = [
         (f"`{name}`, {entry['clips']} clips", kind, m["flicker"], m["change"], m["rmse_ab"], 100 * m["auc"])
-        for name, entry in sets.items()
+        for name, entry in record["sets"].items()
         for kind, m in entry["mean"].items()
     ]
-    return markdown(["Clips", "Colors", "Flicker", "Change", "RMSE in ab", "AuC, raw (%)"], rows)
+    table = markdown(["Clips", "Colors", "Flicker", "Change", "RMSE in ab", "AuC, raw (%)"], rows)
+    return table + f"\nWith {_model(record)}.\n"
 
 
 def methods(root):

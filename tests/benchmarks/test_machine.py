@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.machine import Comparison, alternate, ratio, save
+from benchmarks.machine import Comparison, alternate, kept, ratio, save
 
 
 def test_candidates_take_turns():
@@ -16,6 +16,12 @@ def test_candidates_take_turns():
 
 def test_ratio_is_of_medians():
     assert ratio({"slow": [9.0, 1.0, 3.0], "fast": [1.0, 100.0, 1.5]}, "slow", "fast") == pytest.approx(2.0)
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path):
+    for value in (None, {"a": [1.5]}):
+        assert kept(tmp_path / "new" / f"{value}.json", lambda value=value: value) == value
+        assert kept(tmp_path / "new" / f"{value}.json", lambda: pytest.fail("measured again")) == value
 
 
 def test_result_says_where_it_comes_from(tmp_path):

@@ -10,67 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.color.films import COLOR, blue, run, write_film, write_sound
 from tfssl.cli import main
 from tfssl.color import film
 from tfssl.color.colorize import colorize_paths
 from tfssl.color.film import FilmColorizer, put_colors
+from tfssl.color.hints import open_hints
 from tfssl.data.clips import Clip
-from tfssl.data.jobs import Job
+from tfssl.data.job import Job
 from tfssl.data.recode import Layout
-from tfssl.errors import SourceError
+from tfssl.errors import ConfigError, SourceError
 from tfssl.ops.bytes_lab import ab
 
 av = pytest.importorskip("av", reason="films need the extra `video`")
-
-COLOR = (25.0, -20.0)
-
-
-def blue(L, temperature=None):
-    """A predictor of one color."""
-    return np.broadcast_to(np.float32(COLOR), (len(L), -(-L.shape[1] // 4), -(-L.shape[2] // 4), 2))
-
-
-def wavering(L, temperature=None):
-    """A predictor whose color depends on all that it sees."""
-    return blue(L) + np.sin(50 * L[:, ::4, ::4]) * 10
-
-
-def run(source, out, predict=blue, **options):
-    return colorize_paths([str(source)], out, predict, image_size=32, stride=4, **options)
-
-
-def write_film(path, count=20, *, pixels="yuv420p", size=(48, 32), codec="libx264", times=None, sound=None, **about):
-    """A film of a gray slope that moves; ``about``: attributes of the encoder, and ``rotation``."""
-    with av.open(str(path), "w") as out:
-        video = out.add_stream(codec, rate=25, options={"crf": "4"} if codec == "libx264" else {})
-        video.width, video.height, video.pix_fmt = *size, pixels
-        base = Fraction(1, 1000 if times else 25)
-        video.time_base = video.codec_context.time_base = base
-        if about.pop("rotation", 0):
-            video.set_display_rotation(90)
-        for name, value in about.items():
-            setattr(video.codec_context, name, value)
-        audio = out.add_stream(sound, rate=48000, layout="mono") if sound else None
-        for number in range(count):
-            slope = (60 + 2 * np.add.outer(np.arange(size[1]), np.arange(size[0])) + number) % 256
-            frame = av.VideoFrame.from_ndarray(np.repeat(slope[..., None], 3, 2).astype(np.uint8), "rgb24")
-            frame = frame.reformat(format=pixels)
-            frame.pts, frame.time_base = times[number] if times else number, base
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-        if sound:
-            write_sound(out, audio)
-    return path
-
-
-def write_sound(out, audio):
-    step = audio.codec_context.frame_size or 1024
-    for start in range(0, 38400, step):
-        part = np.random.default_rng(start).uniform(-0.5, 0.5, (1, step)).astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(part, "flt" if "opus" in audio.codec_context.name else "fltp", "mono")
-        frame.rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-        out.mux(audio.encode(frame))
-    out.mux(audio.encode(None))
 
 
 def packets(path, kind):
@@ -162,30 +114,6 @@ def test_every_kind_of_pixels(tmp_path, name, options):
     np.testing.assert_allclose(ab(frames).mean((0, 1, 2)), COLOR, atol=3)
 
 
-def test_stopped_and_gone_on_with_gives_the_same_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(film, "SEGMENT", 16)
-    source = write_film(tmp_path / "in.mp4", 70, sound="aac")
-    run(source, tmp_path / "whole.mp4", wavering)
-    whole, out = (tmp_path / "whole.mp4").read_bytes(), tmp_path / "out.mp4"
-
-    class Killed(BaseException):
-        pass
-
-    def kill(done, total, note):
-        if "40/" in note:
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(source, out, wavering, progress=kill)
-    (parts,) = tmp_path.glob(".out.mp4*")
-    assert not out.exists() and sorted(os.listdir(parts)) == ["000000.mp4", "000001.mp4"]
-    seen = []
-    report = run(source, out, lambda L, T=None: seen.append(len(L)) or wavering(L))
-    assert report.done and out.read_bytes() == whole
-    assert sum(seen) == 70 - 32 + 8, "frames of whole segments are not colored again, but for the last ones"
-    assert not parts.exists()
-
-
 def test_a_folder_of_images_and_films(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -202,6 +130,23 @@ def test_a_folder_of_images_and_films(tmp_path):
     again = run(folder, tmp_path / "out")
     assert len(again.skipped) == 2 and not again.done and not again.outdated
     assert list(run(folder, tmp_path / "out", temperature=0.9).outdated.values()) == ["made with other settings"] * 2
+
+
+def test_films_have_neither_variants_nor_hints(tmp_path):
+    """Whether they are named, or lie in a folder, or fit a glob."""
+    source, out = write_film(tmp_path / "in.mp4", 3), tmp_path / "out"
+    for given in (source, tmp_path, tmp_path / "*.mp4"):
+        report = run(given, out, variant=1)
+        assert report.left_out == {str(source): "films have no variants"} and not report.done and not report.ignored
+    hints = tmp_path / "hints.json"
+    hints.write_text('{"in.mp4": [{"x": 3, "y": 3, "color": "teal"}]}')
+    with pytest.raises(ConfigError, match=r"no image is called 'in\.mp4'"):
+        run(source, out, hints=open_hints(hints))
+    Image.new("RGB", (9, 9)).save(tmp_path / "in.png")  # a painted copy of another image
+    Image.new("RGB", (9, 9)).save(tmp_path / "out" / "in.png")
+    hints.unlink()
+    assert run(tmp_path, out, hints=open_hints(out)).done.get(str(source)) == str(out / "in.mp4")
+    assert run(source, out).skipped, "it is as without hints"
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_written(tmp_path):

@@ -1,4 +1,4 @@
-"""The web page in a headless Chromium, with LiteRT.js as npm has it in its cache: nothing is fetched."""
+"""The web page in a headless Chromium and in Firefox; LiteRT.js as npm has it in its cache: nothing is fetched."""
 
 import shutil
 
@@ -12,7 +12,7 @@ from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ModelError
 from tfssl.export.tflite import run_tflite
 from tfssl.export.web import LITERT_VERSION, litert_package, write_litert, write_settings
-from tools.browser import NoBrowser, Server, chromium
+from tools.browser import CAMERA, NoBrowser, Server, chromium, firefox
 
 MAX_FIRST_LOAD = 16e6  # bytes
 MODEL, SIDE = "colorizer_float16.tflite", 64
@@ -40,7 +40,7 @@ def opened(page):
     """``(browser, server)``, the network loaded."""
     server = Server(page)
     try:
-        with chromium() as browser:
+        with chromium(*CAMERA) as browser:
             browser.open(server.url)
             browser.until(IDLE)
             yield browser, server
@@ -100,8 +100,8 @@ def test_the_network_answers_as_in_python(opened, page):
     assert np.abs(found - answer["ab"].ravel()).max() < 1e-3
 
 
-def test_a_photograph_is_colored_as_in_python(opened, page):
-    browser, _ = opened
+def check_colors(browser, page):
+    """A photograph is colored as in Python."""
     path = builtin_photographs()[1]
     image = Image.open(path).convert("RGB")
     assert colorize(browser, path) == "Colored chelsea.png. Colors are plausible guesses, not those that were there."
@@ -109,9 +109,8 @@ def test_a_photograph_is_colored_as_in_python(opened, page):
 
     L = network_lightness(image, SIDE)
     assert L.shape == (64, 96)
-    model = page / MODEL
     tiles = [{"lightness": L[None, :, start : start + SIDE, None]} for start in (0, 32)]
-    left, right = (answer["ab"][0] for answer in run_tflite(model, "predict_ab", tiles))
+    left, right = (answer["ab"][0] for answer in run_tflite(page / MODEL, "predict_ab", tiles))
     ramp = np.minimum(np.arange(SIDE) + 0.5, SIDE - 0.5 - np.arange(SIDE))[:, None]
     weighted = np.zeros((64, 96, 2)), np.zeros((96, 1))
     for ab, start in ((left, 0), (right, 32)):
@@ -121,6 +120,72 @@ def test_a_photograph_is_colored_as_in_python(opened, page):
     difference = np.abs(pixels(browser, "after") - wanted)
     # Where the reduced image is off by one level of 255, so are a few colors.
     assert difference.mean() < 0.05 and np.percentile(difference, 99.9) <= 1
+
+
+def check_camera(browser):
+    """The page shows what the camera sees, takes a picture of it, and lets go of it."""
+    shown = "return ['look', 'camera'].map((id) => document.getElementById(id).checkVisibility())"
+    assert browser.run(shown) == [True, False]
+    for button, status in (("cancel", ""), ("shoot", "Colored photograph.jpg.")):
+        browser.run("document.getElementById('status').textContent = ''; document.getElementById('look').click()")
+        browser.until("!document.getElementById('shoot').disabled")
+        size = browser.run("""
+            const view = document.getElementById("view");
+            [document.track] = view.srcObject.getTracks();
+            return [view.videoHeight, view.videoWidth, 3];
+        """)
+        browser.run("document.getElementById(arguments[0]).click()", button)
+        browser.until("document.track.readyState === 'ended' && !document.getElementById('viewfinder').open")
+        browser.until(f"document.getElementById('status').textContent.startsWith('{status}')")
+    browser.until(IDLE)
+    assert browser.run("const { height, width } = document.getElementById('after'); return [height, width, 3]") == size
+
+
+def test_a_photograph_is_colored_as_in_python(opened, page):
+    check_colors(opened[0], page)
+
+
+def test_a_photograph_is_taken(opened):
+    browser, _ = opened
+    check_camera(browser)
+    browser.run("""
+        const refuse = () => Promise.reject(new DOMException("Permission denied", "NotAllowedError"));
+        navigator.mediaDevices.getUserMedia = refuse;
+        document.getElementById("look").click();
+    """)
+    browser.until("document.getElementById('status').textContent === 'The camera cannot be used: Permission denied.'")
+
+
+def test_phones_open_their_own_camera(opened):
+    """Their browsers know `capture`; here the page is told that this one does."""
+    browser, server = opened
+    known = "Object.defineProperty(HTMLInputElement.prototype, 'capture', { value: '' })"
+    script = browser.devtools("Page.addScriptToEvaluateOnNewDocument", source=known)
+    try:
+        browser.open(server.url)
+        browser.until(IDLE)
+        shown = "return ['look', 'camera'].map((id) => document.getElementById(id).checkVisibility())"
+        assert browser.run(shown) == [False, True]
+        browser.choose("#camera", builtin_photographs()[1])
+        browser.until(IDLE)
+        assert browser.run("return document.getElementById('status').textContent").startswith("Colored chelsea.png.")
+    finally:
+        browser.devtools("Page.removeScriptToEvaluateOnNewDocument", **script)
+
+
+@pytest.mark.slow
+def test_firefox(page):
+    server = Server(page)
+    try:
+        with firefox() as browser:
+            browser.open(server.url)
+            browser.until(IDLE)
+            check_colors(browser, page)
+            check_camera(browser)
+    except NoBrowser as error:
+        pytest.skip(str(error))
+    finally:
+        server.close()
 
 
 def test_exif_orientation_and_files_that_are_no_image(opened, tmp_path):

@@ -273,15 +273,6 @@ def test_other_data_is_refused(photos, tmp_path, monkeypatch):
     claim()
 
 
-def test_two_processes_do_not_share_a_run(tmp_path):
-    words = rf"in use by process {os.getpid()} on \S+"
-    with directory.locked(tmp_path), pytest.raises(ModelError, match=words), directory.locked(tmp_path):
-        pass
-    with directory.locked(tmp_path):
-        pass
-    assert not list(tmp_path.iterdir())
-
-
 def test_damaged_tables_are_read_as_far_as_they_go(tmp_path):
     from tfssl.files import read_table
     from tfssl.training.callbacks import SkippedTable

@@ -57,17 +57,19 @@ def colorize(
     check_temperature(temperature, "--temperature")
     check_strength(strength, "--strength")
     check_variant(variants, "--variants")
+    given = {"--variants": variants, "--hints": hints, "--preview": preview, "--format": format}
+    of_images = [name for name, value in given.items() if value]
     film = names_film(out)
     if film:
-        if variants or hints or preview:
-            raise ConfigError(f"`--variants`, `--hints` and `--preview` are of images; leave them out for {str(out)!r}")
+        if of_images:
+            raise ConfigError(f"`{of_images[0]}` is of images, not of films; leave it out for {str(out)!r}")
         check_film(inputs, out)
     folder, colorizers = out.parent if film else out, (n for n in methods.names() if methods.get(n).colorizes)
     check_inputs(inputs, folder, format, model, *colorizers)
 
     from tfssl.color.hints import open_hints
 
-    given = None if hints is None else open_hints(hints)
+    known = None if hints is None else open_hints(hints)
     from tfssl.api import load
     from tfssl.color.colorize import colorize_paths
     from tfssl.color.predict import compiled_predictor, compiled_scores
@@ -76,7 +78,7 @@ def colorize(
     method, network = load(model)
     temperature = method.temperature if temperature is None else temperature
     predict, scores = compiled_predictor(method, method.served(network)), None
-    if variants or given:
+    if variants or known:
         scores = compiled_scores(method, network)
     say(f"colorize: model {model}, temperature {temperature:g}, to {out}", err=True)
     reports = []
@@ -92,7 +94,7 @@ def colorize(
                 strength=strength,
                 variant=variant,
                 scores=scores,
-                hints=given,
+                hints=known,
                 model=model_digest(model),
                 overwrite=overwrite,
                 format=format,
@@ -100,6 +102,12 @@ def colorize(
             )
         _say_report(report, f"colorized as variant {variant}" if variant else "colorized", out)
         reports.append(report)
+        sources = [*report.done, *report.skipped, *report.failed, *report.left_out]
+        films = [source for source in sources if names_film(source)]
+        if variant == 0 and films and of_images:
+            say(f"{counted(len(films), 'films')} colored without {', '.join(of_images)}: of images only", err=True)
+        if len(films) == len(sources):
+            break
     if preview:
         _preview(reports, out)
     _end(*reports)

@@ -16,7 +16,8 @@ from tfssl.color.hints import apply_hints
 from tfssl.color.join import Join
 from tfssl.color.predict import network_size
 from tfssl.color.variants import variant_cells
-from tfssl.data.jobs import Job, run_jobs
+from tfssl.data.job import Job
+from tfssl.data.jobs import run_jobs
 from tfssl.data.photo import Header, decode_photo, read_header
 from tfssl.data.recode import names_film
 from tfssl.errors import ConfigError, ModelError
@@ -136,8 +137,8 @@ def colorize_paths(
 ):
     """Colorize images and films, folders and globs into a folder; decoding, network and encoding overlap.
 
-    Films come after the images; one film may be given a film as ``out``. They have no variants and no hints: what is
-    not the usual coloring leaves them out.
+    Films come after the images; one film may be given a film as ``out``. They have no variants, which leave them out,
+    and no hints.
 
     Args:
         predict, image_size, stride, temperature, strength, variant, scores: of a :class:`Painter`; variant k of
@@ -150,8 +151,11 @@ def colorize_paths(
     own = painter.settings(model)
 
     def settings(source):
-        text = hints.settings(source) if hints else ""
+        text = hints.settings(source) if hints and not names_film(source) else ""
         return f"{own} hints={text}" if text else own
+
+    def leave_out(source):
+        return "films have no variants" if variant and names_film(source) else ""
 
     films = FilmColorizer(lambda seen: np.stack(painter.cells(seen, [((), None)] * len(seen))), image_size, stride)
 
@@ -162,7 +166,7 @@ def colorize_paths(
         yield from films.run([job for job in jobs if names_film(job.source)])
 
     mark = f"_{variant}" if variant else ""
-    return run_jobs(inputs, out, work, settings=settings, mark=mark, films=not (variant or hints), **options)
+    return run_jobs(inputs, out, work, settings=settings, leave_out=leave_out, mark=mark, films=True, **options)
 
 
 def network_lightness(image, image_size):

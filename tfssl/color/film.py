@@ -7,9 +7,9 @@ import contextlib
 import dataclasses
 import itertools
 import os
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -19,14 +19,16 @@ from tfssl.color.predict import network_size
 from tfssl.color.steady import RADIUS, cell_lightness, steady
 from tfssl.data.clips import Clip
 from tfssl.data.media import title
-from tfssl.data.origin import origin_of
 from tfssl.data.recode import SegmentWriter, check_holds, join_segments, read_frames, read_layout
 from tfssl.errors import ModelError
-from tfssl.files import fitting
+from tfssl.files import LOCK, fitting, locked, printable, write_text
 from tfssl.ops.bytes_lab import lightness
 
 SEGMENT = 240
 """Frames that a stopped command may have to do again: some ten seconds of film; a multiple of :data:`RADIUS`."""
+
+
+_NAME = "{:06}.mp4"
 
 
 class FilmColorizer:
@@ -63,19 +65,19 @@ class FilmColorizer:
         """Colorize one film; yields ``(frames done, frames in all)`` as it goes."""
         check_holds(job.source, job.target)
         total, layout = len(Clip(os.fspath(job.source))), read_layout(job.source)
-        folder = _segments_folder(job)
-        segments = sorted(folder.glob("*.mp4"))
-        done = len(segments) * SEGMENT
-        with contextlib.closing(self._colored(job.source, layout, done)) as frames:
-            while (frame := next(frames, None)) is not None:
-                segments.append(folder / f"{len(segments):06}.mp4")
-                with SegmentWriter(segments[-1], layout, job.target.suffix) as writer:
-                    for shown in itertools.chain([frame], itertools.islice(frames, SEGMENT - 1)):
-                        writer.write(shown)
-                        done += 1
-                        yield done, max(done, total)
-        job.place(lambda target, **origin: join_segments(job.source, segments, target, layout, **origin))
-        shutil.rmtree(folder)
+        with _segments(job) as (folder, segments):
+            if job.made():
+                return
+            done = len(segments) * SEGMENT
+            with contextlib.closing(self._colored(job.source, layout, done)) as frames:
+                while (frame := next(frames, None)) is not None:
+                    segments.append(folder / _NAME.format(len(segments)))
+                    with SegmentWriter(segments[-1], layout, job.target.suffix) as writer:
+                        for shown in itertools.chain([frame], itertools.islice(frames, SEGMENT - 1)):
+                            writer.write(shown)
+                            done += 1
+                            yield done, max(done, total)
+            job.place(lambda target, **origin: join_segments(job.source, segments, target, layout, **origin))
 
     def _colored(self, source, layout, start):
         """Yield the frames from number ``start`` on with their new colors."""
@@ -113,12 +115,41 @@ class _Batch:
     size: tuple[int, int]
 
 
-def _segments_folder(job):
-    """Where the segments of a film lie until it is whole, hidden beside it: those of this film and these settings."""
-    origin = origin_of(job.source, job.settings)
-    folder = job.target.with_name(fitting(f".{job.target.name}", f".{origin.image}{origin.settings}.parts"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+@contextlib.contextmanager
+def _segments(job):
+    """Hold the hidden folder beside a film where its segments lie until it is whole; yields it and those in it.
+
+    Segments of an earlier call with other settings, or of what the film held before, are removed; all are at the end.
+    A film that fails or is stopped leaves its own.
+    """
+    folder = job.target.with_name(fitting(f".{job.target.name}", ".parts"))
+    record, origin = folder / "origin.txt", job.origin
+    text = f"image {origin.image}, settings {origin.settings}, segments of {SEGMENT} frames\n"
+    try:
+        with locked(folder, f"`out` {printable(job.target)!r}"):
+            if not record.is_file() or record.read_text(encoding="utf-8", errors="replace") != text:
+                _empty(folder, record)
+                write_text(record, text)
+            try:
+                # A killed command may leave others, unfinished.
+                names = (folder / _NAME.format(number) for number in itertools.count())
+                yield folder, list(itertools.takewhile(Path.is_file, names))
+            except BaseException:
+                if not (folder / _NAME.format(0)).is_file():
+                    _empty(folder, record)
+                raise
+            _empty(folder, record)
+    finally:
+        with contextlib.suppress(OSError):  # it is not empty
+            folder.rmdir()
+
+
+def _empty(folder, record):
+    """Remove all files but the lock; the record first: without it, nobody takes what is left for whole."""
+    record.unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            path.unlink()
 
 
 def network_lightness(frame, layout, image_size):

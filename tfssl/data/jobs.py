@@ -7,66 +7,20 @@ import errno
 import glob
 import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from tfssl.data.clips import EXTENSIONS as CLIPS
+from tfssl.data.job import Job
 from tfssl.data.listing import EXTENSIONS, ignored_kinds, ignored_line
-from tfssl.data.origin import CHANGED, OTHER, SAME, SETTINGS, Origin, compare, origin_of
-from tfssl.data.photo import save_photo
+from tfssl.data.origin import OTHER, SAME, Origin, compare, origin_of
 from tfssl.data.recode import FORMATS, check_film, names_film
 from tfssl.errors import ConfigError, SourceError
-from tfssl.files import fitting, printable
+from tfssl.files import fitting
 
 _JPEG = (".jpg", ".jpeg")
 _ALSO_JPEG = (".jfif", ".jpe")
 _WRITABLE = (*_JPEG, ".png")
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclasses.dataclass(eq=False)
-class Job:
-    """One image, or film, to read and the file to write.
-
-    Args:
-        source, target: the two; :meth:`save` may choose another target.
-        settings: text that says how the image is worked on, see :mod:`tfssl.data.origin`.
-        renamed: whether the name that it would have had belongs to another image.
-        there: what is at ``target`` already: "" for nothing, :data:`SAME` for just this result, else why it is another.
-        names: more names that the result may have, in order of preference.
-    """
-
-    source: Path
-    target: Path
-    settings: str = ""
-    renamed: bool = False
-    there: str = ""
-    names: Iterator[Path] = dataclasses.field(default_factory=lambda: iter(()))
-
-    def save(self, rows, size, **options):
-        """Write an image with its origin: :func:`tfssl.data.photo.save_photo`."""
-        self.place(lambda target, **origin: save_photo(rows, size, target, **origin, **options))
-
-    def place(self, write):
-        """Have ``write(target, comment=text, replace=bool)`` write the result; the comment says its origin.
-
-        Other commands may work into the same folder at once: a name that one of them has taken meanwhile for another
-        image is left to it, and where it has made just this result, that stays.
-        """
-        origin = origin_of(self.source, self.settings)
-        while True:
-            try:
-                write(self.target, comment=origin.comment(), replace=bool(self.there))
-                return
-            except FileExistsError:
-                if not os.path.lexists(self.target):  # it is a folder above that exists as a file
-                    raise
-            found = compare(self.target, origin)
-            if found == SAME:
-                return
-            if found in (CHANGED, SETTINGS):
-                raise ValueError(f"another command has just made {printable(self.target)!r}, {found}")
-            self.target, self.renamed = next(self.names), True
 
 
 @dataclasses.dataclass
@@ -78,6 +32,7 @@ class Report:
         outdated: ``{source: reason}`` of those among the skipped that are another result than asked for.
         renamed: ``{source: target}`` of those among the done whose own name belongs to another image.
         failed: ``{source: reason}``.
+        left_out: ``{source: reason}`` of those that are not worked on so.
         ignored: ``{ending: count}`` of the files in input folders that are no images by their names.
     """
 
@@ -86,11 +41,22 @@ class Report:
     outdated: dict[str, str] = dataclasses.field(default_factory=dict)
     renamed: dict[str, str] = dataclasses.field(default_factory=dict)
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     ignored: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def run_jobs(
-    inputs, out, work, *, settings=lambda source: "", format=None, mark="", films=False, overwrite=False, progress=None
+    inputs,
+    out,
+    work,
+    *,
+    settings=lambda source: "",
+    leave_out=lambda source: "",
+    format=None,
+    mark="",
+    films=False,
+    overwrite=False,
+    progress=None,
 ):
     """Work on files, folders and globs into a folder.
 
@@ -101,6 +67,7 @@ def run_jobs(
         inputs, out, settings, format, mark, films: as :func:`plan_jobs`; ``out`` is made if missing.
         work: function of a list of :class:`Job` that yields ``(job, error or None, note)`` as each one ends, and may
             yield ``(None, fraction, note)`` while one takes long, with the fraction of it that is done.
+        leave_out: function of a path; why it is not worked on, "" for what is.
         overwrite: replace outputs of the same images; otherwise they are skipped.
         progress: called as ``progress(done, total, note)`` after each image.
 
@@ -122,6 +89,8 @@ def run_jobs(
     except OSError as error:
         raise SourceError(f"`out` {str(out)!r} cannot be made: {error.strerror}; choose another folder") from None
     report = Report(failed=failed, ignored=_ignored(inputs, films))
+    report.left_out = {str(job.source): reason for job in jobs if (reason := leave_out(job.source))}
+    jobs = [job for job in jobs if str(job.source) not in report.left_out]
     if not overwrite:
         for job in jobs:
             if job.there:

@@ -1,15 +1,8 @@
 """The run directory: who uses it, and what it was made from."""
 
-import contextlib
 import hashlib
 import os
-import socket
 from pathlib import Path
-
-try:
-    import fcntl
-except ImportError:  # Windows: runs are not locked there
-    fcntl = None  # type: ignore[assignment]
 
 from tfssl.config import load_config
 from tfssl.errors import ModelError
@@ -38,40 +31,6 @@ def _is_empty(path):
     return path.is_dir() and not any(path.iterdir())
 
 
-@contextlib.contextmanager
-def locked(out):
-    """Hold a run directory alone; ModelError that names the process which has it. Locks end with their process."""
-    out.mkdir(parents=True, exist_ok=True)
-    file = out / ".lock"
-    if fcntl is None:
-        yield
-        return
-    while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 200).decode("utf-8", "replace") or "another process"
-            os.close(descriptor)
-            raise ModelError(
-                f"`out` {str(out)!r} is in use by {holder}; wait for it or choose another folder"
-            ) from None
-        except OSError:  # a file system without locks
-            break
-        with contextlib.suppress(OSError):
-            if os.stat(file).st_ino == os.fstat(descriptor).st_ino:
-                break
-        os.close(descriptor)  # its holder removed it meanwhile
-    try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(file)
-        os.close(descriptor)
-
-
 def data_record(settings, source):
     """What tells the data of a run from others: absolute path, count, and a digest of names and sizes."""
     names = list(getattr(source, "paths", None) or (source.name(index) for index in range(len(source))))
@@ -97,7 +56,8 @@ def _absolute(data):
 
 
 def claim(config, out, data, steps_per_epoch):
-    """Make a run directory, or check that it is one of the same configuration and data; see :func:`locked`.
+    """Make a run directory, or check that it is one of the same configuration and data; its caller has
+    locked it.
 
     ``data`` is of :func:`data_record`. A run may get more epochs where its schedule does not depend on them, and
     after it diverged another learning rate.

@@ -18,12 +18,12 @@ from tfssl.data.source import check_source
 from tfssl.data.tfrecord import TFRecordSource
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ArgumentError, ConfigError, ModelError, SourceError, TrainingError, counted, reason_of
-from tfssl.files import OneLine, write_json, writing
+from tfssl.files import OneLine, locked, write_json, writing
 from tfssl.interrupts import Deferred
 from tfssl.options import as_path
 from tfssl.training import checkpoint
 from tfssl.training.callbacks import Recorder, SkippedTable, measure_wait
-from tfssl.training.directory import DIVERGED, check_free, claim, data_record, locked
+from tfssl.training.directory import DIVERGED, check_free, claim, data_record
 from tfssl.training.distribution import make_strategy
 from tfssl.training.optimizers import build_optimizer, optimizers_of
 from tfssl.training.parts import divide, part_of
@@ -67,7 +67,7 @@ def fit(config: RunConfig, out: str | os.PathLike, *, callbacks=(), reporter=Non
             statistics = config.method.adapt(source)
             config = RunConfig(config.method.adapted(statistics), settings)
             first = _build(config, divide(config.method.phases, settings.epochs)[0], steps_per_epoch, previous=None)
-        with locked(out):
+        with locked(out, f"`out` {str(out)!r}"):
             claim(config, out, data, steps_per_epoch)
             if first is not None and statistics:
                 with writing(out / STATISTICS) as file:

@@ -99,6 +99,51 @@ addEventListener("paste", ({ clipboardData }) => clipboardData.files.length && t
 $("split").addEventListener("input", ({ target }) => split(target.value));
 $("save").addEventListener("click", () => ask({ kind: "encode" }));
 
+// A photograph from a camera. Phones and tablets open their own camera application for an input with `capture`, and only
+// their browsers know that attribute; elsewhere the page shows what the camera sees, and takes a picture of that.
+async function offerCamera() {
+  const own = "capture" in HTMLInputElement.prototype;
+  $("camera").parentElement.hidden = !own;
+  const devices = own ? [] : ((await navigator.mediaDevices?.enumerateDevices()) ?? []); // undefined on plain http
+  $("look").hidden = !devices.some(({ kind }) => kind === "videoinput");
+}
+
+async function look() {
+  $("look").disabled = true;
+  try {
+    const video = { facingMode: "environment", width: { ideal: 3840 }, height: { ideal: 2160 } };
+    $("view").srcObject = await navigator.mediaDevices.getUserMedia({ video });
+    $("viewfinder").showModal();
+  } catch (error) {
+    say(`The camera cannot be used: ${error.message.replace(/\.$/, "")}.`, true);
+  }
+  $("look").disabled = false;
+}
+
+async function shoot() {
+  const view = $("view");
+  const canvas = new OffscreenCanvas(view.videoWidth, view.videoHeight);
+  canvas.getContext("2d").drawImage(view, 0, 0);
+  $("viewfinder").close();
+  const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
+  take([new File([blob], "photograph.jpg", { type: blob.type })]);
+}
+
+$("look").addEventListener("click", look);
+$("shoot").addEventListener("click", shoot);
+$("cancel").addEventListener("click", () => $("viewfinder").close());
+$("view").addEventListener("loadeddata", () => {
+  $("shoot").disabled = false;
+  $("shoot").focus();
+});
+$("viewfinder").addEventListener("close", () => {
+  for (const track of $("view").srcObject.getTracks()) track.stop(); // its light goes out
+  $("view").srcObject = null;
+  $("shoot").disabled = true;
+});
+navigator.mediaDevices?.addEventListener("devicechange", offerCamera);
+offerCamera();
+
 // Pages of plain http have no service worker, localhost excepted; they work as long as their server does.
 async function keep() {
   if (!navigator.serviceWorker) return;
