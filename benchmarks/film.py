@@ -13,6 +13,7 @@ Stopped, the same command goes on after the last clip that it had measured with 
 
 import argparse
 import functools
+import shutil
 import tarfile
 import tempfile
 import time
@@ -159,6 +160,7 @@ def main():
         sets=sets,
         speed={"film": SPEED, "frames_per_second": rate},
     )
+    shutil.rmtree(args.work / digest[:16])
 
 
 if __name__ == "__main__":
