@@ -47,8 +47,7 @@ def build_network(backbone, outputs="bins", channels=1):
     else:
         x = layers.Rescaling(1 / 100, offset=[-0.5, 0.0, 0.0][:channels], name="center")(lightness)
     filters = NUM_BINS if outputs == "bins" else 2
-    # ab starts at gray. Random weights, times 110, would start 40 times as far from the truth as gray is, and the
-    # gradients of that error spoil a trunk that knows something.
+    # ab starts at gray. Random weights, times 110, start far outside of all colors: training has to undo that first.
     last = {"dtype": "float32", "kernel_initializer": "zeros" if outputs == "ab" else "glorot_uniform"}
     if is_open(backbone):
         stem = layers.Rescaling(4.0, name="standardize")  # L / 100 has a deviation of about 1/4
