@@ -155,7 +155,8 @@ def hypercolumns(root):
     runs = read(root, "benchmarks/results/hypercolumns.json")["runs"]
     blocks = []
     for name, metrics in runs[0]["metrics"].items():
-        rows = [("the gray image", *(_color(metrics, key, scale, "gray") for _, key, scale in _COLOR_METRICS))]
+        gray = (_color(metrics, key, scale, "gray") for _, key, scale in _COLOR_METRICS)
+        rows = [("the gray image", *gray, "-")]
         for run in runs:
             decoding = run["decoding"]
             target = "one histogram of pairs of a and b" if run.get("joint") else _TARGETS[run["target"]]
