@@ -29,7 +29,8 @@ def depthwise_conv(x, kernel, stride):
 
     if tf.config.list_physical_devices("GPU"):
         return convolve(x, kernel)[0]
-    return tf.custom_gradient(convolve)(x, kernel)
+    # Of a variable itself, outside of a graph, the rule would have to speak as well.
+    return tf.custom_gradient(convolve)(x, tf.convert_to_tensor(kernel))
 
 
 def _padding(size, cells, kernel_size, stride):
