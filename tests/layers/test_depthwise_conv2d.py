@@ -1,4 +1,4 @@
-"""Depthwise convolution with fast gradients: the numbers of TensorFlow and Keras, and their own where it does not apply."""
+"""Depthwise convolution with fast gradients: the numbers of TensorFlow and Keras, whose own it is elsewhere."""
 
 import itertools
 

@@ -24,7 +24,7 @@ _STRIP_PIXELS = 64_000  # 6 MB of buffers, of which each step uses a part that f
 _PIXEL = np.dtype("<u4")  # red is the lowest byte, as in Pillow's memory
 
 # a / 500 and -b / 200 are what is added to f(Y) to give f(X) and f(Z).
-_ADDED = np.float32([1 / 500, -1 / 200])
+_ADDED = np.array([1 / 500, -1 / 200], np.float32)
 
 _STEP = 0.5  # ab units between the colors of a palette: less than what one level of red, green or blue makes
 _LEVELS_OF_GRAY = 256
