@@ -29,8 +29,8 @@ def depthwise_conv(x, kernel, stride):
 
     if tf.config.list_physical_devices("GPU"):
         return convolve(x, kernel)[0]
-    # Tensors: outside of a graph a custom gradient takes no variables.
-    return tf.custom_gradient(convolve)(tf.convert_to_tensor(x), tf.convert_to_tensor(kernel))
+    # Of a variable itself, outside of a graph, the rule would have to speak as well.
+    return tf.custom_gradient(convolve)(x, tf.convert_to_tensor(kernel))
 
 
 def _padding(size, cells, kernel_size, stride):
