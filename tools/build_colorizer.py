@@ -4,8 +4,8 @@ python tools/build_colorizer.py --shared ARCHIVES --work WORK
 python tools/build_colorizer.py --export-again
 
 Unpacks the archives, keeps three sets of photographs out, trains the configuration (resuming WORK/run if it was
-interrupted), chooses image size, share and temperature of the decoding on half of the varied set, exports, checks the export,
-measures it on the other half and the other sets, and writes MANIFEST.json.
+interrupted), chooses image size, share and temperature of the decoding on half of the varied set, exports, checks the
+export, measures it on the other half and the other sets, and writes MANIFEST.json.
 
 With --export-again nothing is trained or measured: the weights that ship are exported by the present code, and what
 MANIFEST.json says of the files is brought up to date.
