@@ -48,7 +48,7 @@ def main():
         colorize_files(network, paths[:1], theirs)  # what the first call alone takes
         steps.together(paths[:1], Path(folder, "tfssl"))
         seconds = alternate(runs, arguments.rounds, warmup=0)
-    what = f"`tfssl colorize` of {arguments.photos} photographs of 1 megapixel"
+    what = f"`tfssl colorize` of {arguments.photos} photographs of 1 megapixel, threads: {arguments.threads}"
     against = f"the paper's network in PyTorch {torch.__version__.split('+')[0]} with Pillow and scikit-image"
     save(
         "colorize_torch",

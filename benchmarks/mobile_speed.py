@@ -74,7 +74,7 @@ def main():
     differences = {kind: float(np.abs(run() - expected).mean()) for kind, run in runs.items()}
     repeated = {kind: lambda run=run: [run() for _ in range(CALLS)] for kind, run in runs.items()}
     seconds = alternate(repeated, arguments.repeats)
-    what = f"The shipped .tflite file, one image of {spec.shape[1]} px, {arguments.threads} threads"
+    what = f"The shipped .tflite file, one image of {spec.shape[1]} px, threads: {arguments.threads}"
     save(
         "mobile_speed",
         config={**vars(arguments), "calls": CALLS, "backbone": method.backbone},

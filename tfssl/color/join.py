@@ -58,14 +58,18 @@ class Join:
         scaled = self._palette.steps(cells) if self._palette else np.asarray(cells, np.float32) * _ADDED
         self._offsets = _interpolate(scaled, across)
         if self._palette:
-            weights, cells = _vertical(self._down[::_SAMPLED], self._offsets.shape[1])
-            sampled = np.ascontiguousarray(self._offsets[:, cells, ::_SAMPLED])  # else NumPy multiplies without BLAS
-            self._palette.prepare(np.matmul(weights, sampled))
+            self._palette.prepare(_interpolate(self._offsets[..., ::_SAMPLED].T, self._down[::_SAMPLED]))
         self._threads = threading.local()
 
     def rows(self, top, bottom):
-        """Rows ``top`` to ``bottom`` as a ``PIL.Image``: RGBX (the fourth byte is unused), or RGBA."""
-        output = np.empty((bottom - top, self.size[0]), _PIXEL)
+        """Rows ``top`` to ``bottom`` as a ``PIL.Image``: RGBX (the fourth byte is unused), or RGBA.
+
+        It is good until the same thread asks again: fresh memory each time would take half as long as the join.
+        """
+        known, count = vars(self._threads), bottom - top
+        if "output" not in known or len(known["output"]) < count:
+            known["output"] = np.empty((count, self.size[0]), _PIXEL)
+        output = known["output"][:count]
         self._fill(top, output)
         return Image.frombuffer(self._mode, (self.size[0], bottom - top), output, "raw", self._mode, 0, 1)
 
@@ -258,7 +262,7 @@ class _Palette:
 
     def _work_out(self, colors):
         with self._lock:
-            count = min(len(colors), _STRIP_PIXELS // _LEVELS_OF_GRAY)
+            count = min(len(colors), 64)  # buffers that fit the second-level cache
             buffers = _Buffers(count, _LEVELS_OF_GRAY, "L")
             grays = np.tile(np.arange(_LEVELS_OF_GRAY, dtype=_PIXEL) * 0x010101, (count, 1))
             codes = np.empty_like(grays)
