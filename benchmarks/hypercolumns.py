@@ -1,9 +1,9 @@
 """Forms and decoders of hypercolumn_colorization: finished runs, measured on photographs that none of them has seen.
 
-tfssl train hypercolumn_colorization/cpu --data TRAIN --out runs/hue-0 epochs=2 seed=0
-tfssl train ... --out runs/lab-0 epochs=2 seed=0 target=lab_histogram decoder=expectation
-tfssl train ... --out runs/joint-0 epochs=2 seed=0 target=lab_histogram decoder=expectation joint=true
-tfssl train ... --out runs/ab-0 epochs=2 seed=0 target=lab_regression decoder=null
+tfssl train hypercolumn_colorization/cpu --data TRAIN --out runs/hue-0 seed=0
+tfssl train ... --out runs/lab-0 seed=0 target=lab_histogram decoder=expectation
+tfssl train ... --out runs/joint-0 seed=0 target=lab_histogram decoder=expectation joint=true
+tfssl train ... --out runs/ab-0 seed=0 target=lab_regression decoder=null
 python benchmarks/hypercolumns.py runs/* --data varied=FOLDER --data nature=FOLDER
 
 Writes results/hypercolumns.json: each form and decoder beside the gray image, on each set of photographs; runs that
