@@ -60,7 +60,7 @@ def rgbd(root):
         for what, key in _ERRORS
     ]
     rooms, steps = runs[0]["rooms"], runs[0]["training"]["steps"]
-    text = f"{rooms['held_out']} rooms, after {steps:,} steps on {rooms['learned_from']} others; {len(runs)} runs."
+    text = f"{rooms['held_out']} rooms, after {steps:,} steps on {rooms['learned_from']} others; runs: {len(runs)}."
     return markdown(["Predicted", "Error", "Always the constant"], rows) + f"\n{text}\n"
 
 
@@ -72,7 +72,7 @@ def rgbd_fusion(root):
         for name, what in (("color", "color"), ("depth (HHA)", "hha"), ("both, probabilities averaged", "both"))
     ]
     tested, chance = runs[0]["rooms"]["tested"], 100 * runs[0]["probe"]["trained"]["chance"]
-    text = f"{tested} rooms, of {len(runs)} runs; chance is {chance:g}."
+    text = f"{tested} rooms; chance is {chance:g}; runs: {len(runs)}."
     return markdown(["Linear probe of", "Trained (%)", "Untrained (%)"], rows) + f"\n{text}\n"
 
 
