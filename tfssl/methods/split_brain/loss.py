@@ -41,7 +41,7 @@ def lightness_class(lightness):
     return ops.clip(bins, 0, LIGHTNESS_BINS - 1)
 
 
-def standardized(name, truth):
+def _standardized(name, truth):
     """What regression is to predict, (B, h, w, channels), of Lab or Lab and HHA, (B, h, w, 3 or 6)."""
     if name == "ab":
         return truth[..., 1:3] / AB_SCALE
@@ -107,7 +107,7 @@ class CrossChannelLoss(keras.losses.Loss):
                 classes = ab_class(truth[..., 1:3]) if of == "ab" else lightness_class(truth[..., 0])
                 losses[name] = ops.sparse_categorical_crossentropy(classes, scores, from_logits=True)
             else:
-                losses[name] = 0.5 * ops.sum(ops.square(scores - standardized(of, truth)), axis=-1)
+                losses[name] = 0.5 * ops.sum(ops.square(scores - _standardized(of, truth)), axis=-1)
         return losses
 
     def split_scores(self, scores):
