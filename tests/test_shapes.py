@@ -125,7 +125,16 @@ TAKES = [
 # What takes no arrays, or arrays of any shape: element by element.
 ANY = {
     *("batch_norm", "set_batch_norm", "Layer", "check_positive", "check_odd", "puzzle_loss", "puzzle_accuracy"),
-    *("output_channels", "lightness_class", "l2_penalty", "mean_color_loss", "joint_loss", "lab_f", "channel_shares"),
+    *(
+        "output_channels",
+        "channels_of",
+        "lightness_class",
+        "l2_penalty",
+        "mean_color_loss",
+        "joint_loss",
+        "lab_f",
+        "channel_shares",
+    ),
     *("srgb_to_linear", "linear_to_srgb", "auc", "auc_score", "rmse", "psnr", "check_shapes", "static_shape"),
     *("check_floating", "check_bytes", "dtype_name", "check_values", "check_integers", "pooled_size", "cell_weights"),
     *("center_mask", "random_blocks", "random_region", "pattern_noise", "pattern_mask", "grid_pairs", "grid_size"),
