@@ -6,6 +6,8 @@ kernel, and strides take 10 to 70 times as long for the gradient of the input wh
 
 import tensorflow as tf
 
+from tfssl.ops.arguments import check_shapes
+
 _FAST = 3
 """Largest kernel whose gradient is fast; larger ones are covered by several of this size."""
 
@@ -20,6 +22,7 @@ def depthwise_conv(x, kernel, stride):
         kernel: float (k, k, C, 1) of the same type.
         stride: pixels between positions, an int.
     """
+    check_shapes(x=(x, "B H W C"), kernel=(kernel, "k k C 1"))
 
     def convolve(x, kernel):
         def gradient(upstream):
