@@ -57,7 +57,7 @@ TAKES = [
     (dense.TiedDense, lambda: built_on(dense.TiedDense(3), (2, 7)), ["... 7"]),
     (gating.BilinearGate, lambda: gate(gating.BilinearGate(3)), ["... B 7", "... B 5"]),
     (gating.FactoredGate, lambda: gate(gating.FactoredGate(3, 4)), ["... B 7", "... B 5"]),
-    (gating.ThresholdedLinear, lambda: gating.ThresholdedLinear(), ["... n"]),
+    (gating.ThresholdedLinear, lambda: gating.ThresholdedLinear(), ["... B n"]),
     (normalization.LocalResponseNormalization, lambda: normalization.LocalResponseNormalization(), ["... C"]),
     (normalization.ScaleToRMS, lambda: normalization.ScaleToRMS(matrix=np.eye(3)), ["B H W 3"]),
     (normalization.Standardize, lambda: normalization.Standardize((1, 2, 3)), ["... H W C"]),

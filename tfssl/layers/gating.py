@@ -133,13 +133,13 @@ class ThresholdedLinear(Layer):
     Args:
         threshold: of the square, positive (1.0, the paper's; its form of TLin is recalled, not checked).
 
-    Input: float of any shape. Output: the same shape.
+    Input: float (..., n), at least two axes. Output: the same shape.
 
     Reference:
         K. Konda, R. Memisevic, D. Krueger: Zero-bias Autoencoders and the Benefits of Co-adapting Features. ICLR 2015.
     """
 
-    takes = (("inputs", "... n"),)
+    takes = (("inputs", "... B n"),)
 
     def __init__(self, threshold=1.0, **kwargs):
         super().__init__(**kwargs)
