@@ -11,7 +11,7 @@ import pytest
 
 from tfssl import layers, methods, ops
 from tfssl.color import metrics
-from tfssl.layers import color, convolution, corruption, dense, normalization, pooling, resizing
+from tfssl.layers import color, convolution, corruption, dense, gating, normalization, pooling, resizing
 from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
@@ -57,6 +57,9 @@ TAKES = [
     (dense.ChannelwiseDense, lambda: built(dense.ChannelwiseDense(), 4, size=4), ["B h w 4"]),
     (dense.PairDense, lambda: listed(dense.PairDense(2)), ["B P D", "int B Q 2"]),
     (dense.TiedDense, lambda: built_on(dense.TiedDense(3), (2, 7)), ["... 7"]),
+    (gating.BilinearGate, lambda: gate(gating.BilinearGate(3)), ["... B 7", "... B 5"]),
+    (gating.FactoredGate, lambda: gate(gating.FactoredGate(3, 4)), ["... B 7", "... B 5"]),
+    (gating.ThresholdedLinear, lambda: gating.ThresholdedLinear(), ["... B n"]),
     (normalization.LocalResponseNormalization, lambda: normalization.LocalResponseNormalization(), ["... C"]),
     (normalization.ScaleToRMS, lambda: normalization.ScaleToRMS(matrix=np.eye(3)), ["B H W 3"]),
     (normalization.Standardize, lambda: normalization.Standardize((1, 2, 3)), ["... H W C"]),
@@ -144,7 +147,7 @@ ANY = {
     *("grid_cells", "corners", "small_side", "down_up_matrix", "projection_matrix", "permutation_set"),
     *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
     *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
-    *("quantile_edges", "quantile_centers"),
+    *("quantile_edges", "quantile_centers", "FilterNormalization"),
 }
 
 
@@ -161,6 +164,11 @@ def built(layer, channels, size=16):
 def built_on(layer, shape):
     layer(np.zeros(shape, np.float32))
     return layer
+
+
+def gate(layer):
+    layer([np.zeros((2, 7), np.float32), np.zeros((2, 5), np.float32)])
+    return listed(layer)
 
 
 def array(pattern, axes=0, channels=0):
