@@ -27,6 +27,7 @@ from tfssl.ops import (
     bytes_lab,
     color as color_ops,
     corruption as corruption_ops,
+    depthwise_gradient,
     hue_chroma,
     permutations,
     whitening,
@@ -49,6 +50,7 @@ TAKES = [
     (color.StretchLightness, lambda: color.StretchLightness(), ["B H W 1"]),
     (color.Whitening, lambda: color.Whitening(), ["B H W 1"]),
     (convolution.GroupedConv2D, lambda: built(convolution.GroupedConv2D(6, 3, groups=2), 4), ["B H W 4"]),
+    (convolution.DepthwiseConv2D, lambda: built(convolution.DepthwiseConv2D(3), 4), ["B H W 4"]),
     (convolution.DilatedStack, lambda: built(convolution.DilatedStack(2), 4), ["B H W 4"]),
     (convolution.RepairBlock, lambda: listed(convolution.RepairBlock()), ["B H W C", "B H W 1"]),
     (corruption.Corrupt, lambda: corruption.Corrupt("pixel"), ["B H W C"]),
@@ -112,6 +114,7 @@ TAKES = [
     (color_ops.lab_to_rgb, lambda: color_ops.lab_to_rgb, ["... 3"]),
     (color_ops.rgb_to_lightness, lambda: color_ops.rgb_to_lightness, ["... 3"]),
     (corruption_ops.Corruption, lambda: corrupt, ["B H W C"]),
+    (depthwise_gradient.depthwise_conv, lambda: depthwise_gradient.depthwise_conv, ["B H W C", "3 3 C 1"], 1),
     (hue_chroma.rgb_to_hcv, lambda: hue_chroma.rgb_to_hcv, ["... 3"]),
     (hue_chroma.hcv_to_rgb, lambda: hue_chroma.hcv_to_rgb, ["... 3"]),
     (hue_chroma.match_lightness, lambda: hue_chroma.match_lightness, ["... 3", "... 1"]),
@@ -130,7 +133,16 @@ TAKES = [
 # What takes no arrays, or arrays of any shape: element by element.
 ANY = {
     *("batch_norm", "set_batch_norm", "Layer", "check_positive", "check_odd", "puzzle_loss", "puzzle_accuracy"),
-    *("output_channels", "lightness_class", "l2_penalty", "mean_color_loss", "joint_loss", "lab_f", "channel_shares"),
+    *(
+        "output_channels",
+        "channels_of",
+        "lightness_class",
+        "l2_penalty",
+        "mean_color_loss",
+        "joint_loss",
+        "lab_f",
+        "channel_shares",
+    ),
     *("srgb_to_linear", "linear_to_srgb", "auc", "auc_score", "rmse", "psnr", "check_shapes", "static_shape"),
     *("check_floating", "check_bytes", "dtype_name", "check_values", "check_integers", "pooled_size", "cell_weights"),
     *("center_mask", "random_blocks", "random_region", "pattern_noise", "pattern_mask", "grid_pairs", "grid_size"),
@@ -223,7 +235,7 @@ def test_layers_check_the_shapes_that_they_are_asked_about(row):
     wrong = [*shapes[:-1], (2,)]
     with pytest.raises(ValueError) as caught:
         layer.compute_output_shape(wrong[0] if one else wrong)
-    if row[0] is not convolution.GroupedConv2D:  # Keras' own
+    if row[0] not in (convolution.GroupedConv2D, convolution.DepthwiseConv2D):  # Keras' own
         assert row[0].__name__ in str(caught.value) and "(2,)" in str(caught.value)
     if not one:
         with pytest.raises(ValueError, match="takes a list of"):
