@@ -53,7 +53,9 @@ def main():
                 draw(method, model, arguments.data, arguments.picture)
     save(
         "gated",
-        config=load_config("gated_autoencoder/cpu").to_dict() | {"data": "training photographs", "variants": VARIANTS},
+        config=load_config("gated_autoencoder/cpu").to_dict()
+        | {"data": "training photographs"}
+        | {"variants": {name: VARIANTS[name] for name in arguments.variants}, "seeds": arguments.seeds},
         packages=("tensorflow", "keras", "numpy"),
         seconds={},
         comparisons=[],
@@ -74,9 +76,14 @@ def draw(method, model, data, path):
     with tempfile.TemporaryDirectory() as folder:
         sheets = [filter_sheet(f[:64], Path(folder) / "filters.png") for f in filter_fields(model).values()]
         write_sheet(method, model, data, Path(folder) / "analogies.png")
-        with Image.open(Path(folder) / "analogies.png") as analogies:
-            columns = [*sheets, analogies.convert("RGB")]
-    picture_sheet([columns], path, titles=["filters of a", "filters of b", "analogies a : b :: c : d"], cell=400)
+        with Image.open(Path(folder) / "analogies.png") as opened:
+            analogies = opened.convert("RGB")
+    side = (analogies.width - 24) // 2
+    above = picture_sheet([sheets], path, titles=["filters of a", "filters of the same factors of b"], cell=side)
+    both = Image.new("RGB", (max(above.width, analogies.width), above.height + analogies.height), "white")
+    both.paste(above, (0, 0))
+    both.paste(analogies, (0, above.height))
+    both.save(path)
 
 
 if __name__ == "__main__":
