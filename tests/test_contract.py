@@ -1,7 +1,7 @@
 """What every method promises, tested on each one that discovery finds, with its own cpu.yaml made small.
 
 One class a method; all clauses look at one run. Clauses for every method, for those
-trained by gradients and for encoders of images are apart.
+trained by gradients and for encoders are apart.
 """
 
 import csv
@@ -29,11 +29,13 @@ SMALLER = {
     "context_encoder": {"resize": 48, "crop_size": 32},
     "context_prediction": {"area": [4000, 8000], "patches_per_image": 8, "embedding": 32, "head": [32, 16]},
     "denoising_autoencoder": {"resize": 40, "crop_size": 32},
+    "gated_autoencoder": {"patches": 4, "factors": 8, "mappings": 4},
     "hypercolumn_colorization": {"resize": [32, 40], "crop_size": 32, "hidden": 32},
     "jigsaw": {"fc6": 32, "fc7": 32},
     "split_brain": {"resize": 40, "crop_size": 32, "fc": 32},
     "spot_artifacts": {"crop_size": 32, "fc6": 32},
 }
+MODALITIES = {"gated_autoencoder": "pair"}  # of what is no encoder of single images
 RUN = {"batch_size": 4, "steps_per_epoch": 3, "epochs": 2, "checkpoint_steps": 2}
 
 
@@ -221,12 +223,13 @@ class Contract:
         for ours, theirs in zip(one, two, strict=True):
             np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
-    # For encoders of images
+    # For encoders
 
     def test_encoder(self, config):
         encoder = config.method.encoder(config.method.model())
-        assert encoder.modality == "image"
-        taps = encoder(np.random.default_rng(0).uniform(0, 1, (2, 96, 96, 3)).astype(np.float32))
+        assert encoder.modality == MODALITIES.get(self.name, "image")
+        shape = [2, *(size or 96 for size in encoder.inputs[0].shape[1:])]
+        taps = encoder(np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32))
         assert list(taps) == list(encoder.taps) and len(taps) > 1
         for name, value in taps.items():
             assert len(value.shape) == encoder.taps[name] and value.shape[0] == 2, name

@@ -74,8 +74,10 @@ def compute(names):
         method = load_config(f"{name}/cpu").method
         model = method.model()
         fill(model, rng)
-        taps = method.encoder(model).predict_on_batch(rgb)  # compiled whole: JAX takes long over single operators
-        results |= {f"{name}/{tap}": taps[tap] for tap in ("conv1", "conv5")}
+        encoder = method.encoder(model)
+        inputs = rgb if encoder.modality == "image" else rng.random((2, *encoder.input.shape[1:]), np.float32)
+        taps = encoder.predict_on_batch(inputs)  # compiled whole: JAX takes long over single operators
+        results |= {f"{name}/{tap}": taps[tap] for tap in ("conv1", "conv5", "mapping") if tap in taps}
     return {name: keras.ops.convert_to_numpy(value) for name, value in results.items()}
 
 

@@ -16,6 +16,7 @@ from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
 from tfssl.methods.denoising_autoencoder import loss as denoising_autoencoder
+from tfssl.methods.gated_autoencoder import loss as gated_autoencoder
 from tfssl.methods.hypercolumn_colorization import loss as hypercolumn
 from tfssl.methods.jigsaw import loss as jigsaw
 from tfssl.methods.split_brain import loss as split_brain
@@ -83,6 +84,7 @@ TAKES = [
     (context_prediction.split_labels, lambda: context_prediction.split_labels, ["int B Q"]),
     (denoising_autoencoder.ReconstructionLoss, lambda: denoising_autoencoder.ReconstructionLoss(), ["B n", "B n"]),
     (denoising_autoencoder.cross_entropy, lambda: denoising_autoencoder.cross_entropy, ["B n", "B n"]),
+    (gated_autoencoder.PairReconstruction, lambda: gated_autoencoder.PairReconstruction(), ["B 2 D", "B 2 D"]),
     (hypercolumn.divergence, lambda: hypercolumn.divergence, ["... 5", "... 5"]),
     (hypercolumn.HueChromaDivergence, lambda: hypercolumn.HueChromaDivergence(4), ["B N 10", "B N 8"]),
     (hypercolumn.HistogramDivergence, lambda: hypercolumn.HistogramDivergence((3, 4)), ["B N 7", "B N 7"]),

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import learned_tables, split_tables  # noqa: E402
+from tools import learned_tables, relation_tables, split_tables  # noqa: E402
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -250,6 +250,7 @@ TABLES = {
     "encoding-error": encoding_error,
     "film": film,
     "filters": learned_tables.filters,
+    "gated": relation_tables.gated,
     "hints": hints,
     "hypercolumns": learned_tables.hypercolumns,
     "literature": learned_tables.literature,

@@ -142,8 +142,14 @@ class TiedDense(Layer):
     def build(self, input_shape):
         inputs = input_shape[-1]
         self.inputs_size = inputs
+        # On several devices a constraint assigns to every copy; all of them are equal, so the first one's is taken.
+        copies = "none" if self.kernel_constraint is None else "only_first_replica"
         self.kernel = self.add_weight(
-            (inputs, self.units), self._initializer(inputs), constraint=self.kernel_constraint, name="kernel"
+            (inputs, self.units),
+            self._initializer(inputs),
+            constraint=self.kernel_constraint,
+            aggregation=copies,
+            name="kernel",
         )
         self.bias = self.add_weight((self.units,), "zeros", name="bias") if self.use_bias else None
         self.transposed_bias = self.add_weight((inputs,), "zeros", name="transposed_bias")

@@ -1,0 +1,113 @@
+"""Examples of gated autoencoders: images or clips -> pairs of related patches, and what is taken out of all patches."""
+
+import numpy as np
+from PIL import Image
+
+from tfssl.data.examples import spread_examples
+from tfssl.data.moved import analogies, cut_windows, draw_moves, noise_windows
+
+FLAT = 0.1
+"""Fraction of the standard deviation of all patches below which the contrast of a patch is not brought to 1."""
+
+_ITEMS, _NUMBERS = 200, 4e7  # that statistics are taken from, at most: items, and components of patches
+_DEFAULTS = {"deviation": 0.095, "power": 0.77}  # of shifts cut from the builtin photographs
+_ANGLE = 20.0  # degrees between the rotations that evaluations tell apart
+
+
+def related_patches(method, example, rng, training):
+    """Pairs of patches, or analogies of two pairs, of one image or clip.
+
+    In evaluation angles are multiples of 20 degrees, so that a read-out has classes.
+
+    Returns:
+        ``(patches,)`` of clips, uint8 (patches, 2, s, s, 1); ``(patches, moves)`` of images, with (patches, 4, s, s, 1)
+        and float32 (patches, 2 or 1), see :func:`tfssl.data.moved.moved_pairs`.
+    """
+    if method.pairs == "frames":
+        return (_frame_pairs(method, example["clip"], rng)[..., None],)
+    count, size = method.patches, method.window
+    if method.content == "noise":
+        windows = noise_windows(rng, 2 * count, size)
+    else:
+        windows = cut_windows(rng, _gray(example["image"], method.resize), 2 * count, size)
+    moves = draw_moves(rng, count, method.pairs, method.largest)
+    if method.pairs == "rotations" and not training:
+        moves = np.round(moves / _ANGLE) * _ANGLE
+    return analogies(windows.reshape(count, 2, size, size), moves, method.crop_size)[..., None], moves
+
+
+def patch_statistics(method, source):
+    """What :meth:`adapt` gives, of patches from items that are spread over a source.
+
+    Returns:
+        ``deviation``: standard deviation of the patches without their means, images in [0, 1], or of what whitening
+        makes of them; ``power``: mean square of prepared patches; with ``whiten`` also ``whitening``, float32 (D, D):
+        the symmetric matrix that gives the directions of largest variance, together that fraction of it, variance 1,
+        and takes the others away.
+    """
+
+    def draw(example, seed):
+        return method.sample(example, np.random.default_rng(seed), True)[0].reshape(-1, method.components)
+
+    drawn = spread_examples(source, _ITEMS, draw)
+    rows = np.concatenate(drawn)[: int(_NUMBERS / method.components)]
+    rows = rows.astype(np.float32) / 255.0
+    rows -= rows.mean(axis=1, keepdims=True)
+    found = {}
+    if method.whiten is not None:
+        values, directions = np.linalg.eigh(rows.T.astype(np.float64) @ rows / len(rows))
+        values, directions = values[::-1], directions[:, ::-1]
+        kept = 1 + np.searchsorted(np.cumsum(values) / values.sum(), method.whiten - 1e-9)
+        scales = 1 / np.sqrt(np.maximum(values[:kept], values[0] * 1e-8))  # the mean is a direction without variance
+        found["whitening"] = ((directions[:, :kept] * scales) @ directions[:, :kept].T).astype(np.float32)
+        rows = rows @ found["whitening"]
+    found["deviation"] = np.float32(rows.std())
+    return found | {"power": np.float32(np.square(_of_one_contrast(rows, found)).mean())}
+
+
+def prepared(patches, statistics):
+    """Patches as the network sees them, float32 (..., D): without mean, whitened if there is a matrix, of contrast 1.
+
+    Contrast comes last: whitened patches of photographs differ in it by far more than patches do, and products of
+    their responses would be ruled by a few.
+
+    Args:
+        patches: uint8 (..., s, s, 1), or float (..., D) in [0, 1].
+        statistics: of :func:`patch_statistics`; what is missing has a default, and nothing is whitened without it.
+    """
+    if patches.dtype == np.uint8:
+        patches = patches.reshape(*patches.shape[:-3], -1).astype(np.float32) / np.float32(255)
+    x = patches - patches.mean(axis=-1, keepdims=True)
+    return _of_one_contrast(x @ statistics["whitening"] if "whitening" in statistics else x, statistics)
+
+
+def _of_one_contrast(x, statistics):
+    epsilon = np.float32(FLAT * statistic(statistics, "deviation"))
+    return x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + epsilon**2)
+
+
+def statistic(statistics, name):
+    """One statistic, or what it was for photographs where it has not been learned."""
+    return statistics.get(name, _DEFAULTS[name])
+
+
+def _frame_pairs(method, clip, rng):
+    count, size = method.patches, method.crop_size
+    if len(clip) <= method.gap:
+        raise ValueError(f"a clip of {len(clip)} frames has no pair {method.gap} frames apart")
+    start = int(rng.integers(0, len(clip) - method.gap))
+    frames = clip.frames([start, start + method.gap])
+    first, second = (_gray(Image.fromarray(frame), method.resize) for frame in frames)
+    if min(first.shape) < size:
+        raise ValueError(f"its frames have fewer than {size} pixels a side")
+    corners = rng.integers(0, np.array(first.shape) - size + 1, (count, 2)).tolist()
+    return np.stack([[frame[y : y + size, x : x + size] for frame in (first, second)] for y, x in corners])
+
+
+def _gray(image, resize):
+    """Luma, uint8 (H, W), the shorter side scaled to ``resize`` pixels."""
+    image = image.convert("L")
+    if resize is not None and min(image.size) != resize:
+        scale = resize / min(image.size)
+        image = image.resize([max(resize, round(n * scale)) for n in image.size], Image.Resampling.BICUBIC)
+    return np.asarray(image)
