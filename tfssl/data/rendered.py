@@ -4,6 +4,7 @@ Everything follows from a seed and a number, so that these sources are as long a
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 from PIL import Image
@@ -107,9 +108,9 @@ class StereogramSource(Source):
     def _texture(self, rng):
         if self.textures is None:
             return random_dots(*self.shape, rng)
-        image = _at_least(self.textures.example(int(rng.integers(len(self.textures))))["image"], self.shape)
+        image = _at_least(_image(self.textures, int(rng.integers(len(self.textures)))), self.shape)
         y, x = (rng.integers(0, n - s + 1) for n, s in zip((image.height, image.width), self.shape, strict=True))
-        return np.asarray(image.convert("RGB"))[y : y + self.shape[0], x : x + self.shape[1]]
+        return np.asarray(image)[y : y + self.shape[0], x : x + self.shape[1]]
 
 
 def stereogram_source(textures=None, *, count=1000, size=(96, 128), disparities=(-4, 4), noise=0.0, seed=0):
@@ -186,7 +187,7 @@ class MovingSource(Source):
         velocity, disparity = self.motion(index)
         margin = self.speed * (self.frames - 1) + max(map(abs, self.disparities or (0,))) + 2
         needed = tuple(round(n + 2 * margin) for n in self.shape)
-        image = _at_least(self.images.example(int(rng.integers(len(self.images))))["image"], needed).convert("RGB")
+        image = _at_least(_image(self.images, int(rng.integers(len(self.images)))), needed)
         free = np.array([image.width, image.height]) - self.shape[::-1] - 2 * margin
         corners = margin + rng.uniform(0, 1, 2) * free + np.arange(self.frames)[:, None] * velocity
         if disparity is None:
@@ -233,6 +234,11 @@ def moving_source(images="builtin", *, count=1000, frames=5, size=(64, 64), spee
         raise ConfigError(f"`disparities` must be (lowest, highest). Received: disparities={disparities!r}")
     given = None if disparities is None else tuple(disparities)
     return MovingSource(image_source(images), count, frames, tuple(size), float(speed), given, seed)
+
+
+@functools.lru_cache(maxsize=32)  # a few photographs are textures of many scenes, and decoding is most of the work
+def _image(source, index):
+    return source.example(index)["image"].convert("RGB")
 
 
 def _at_least(image, shape):
