@@ -33,6 +33,7 @@ SMALLER = {
     "jigsaw": {"fc6": 32, "fc7": 32},
     "split_brain": {"resize": 40, "crop_size": 32, "fc": 32},
     "spot_artifacts": {"crop_size": 32, "fc6": 32},
+    "synchrony": {"units": 16, "components": 20, "patches": 4},
 }
 RUN = {"batch_size": 4, "steps_per_epoch": 3, "epochs": 2, "checkpoint_steps": 2}
 
@@ -221,12 +222,13 @@ class Contract:
         for ours, theirs in zip(one, two, strict=True):
             np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
-    # For encoders of images
+    # For encoders of images, and of several that belong together
 
     def test_encoder(self, config):
         encoder = config.method.encoder(config.method.model())
-        assert encoder.modality == "image"
-        taps = encoder(np.random.default_rng(0).uniform(0, 1, (2, 96, 96, 3)).astype(np.float32))
+        assert encoder.modality == ("pair" if config.method.kind == "pairs" else "image")
+        shape = (2, *(n or 96 for n in encoder.input.shape[1:]))
+        taps = encoder(np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32))
         assert list(taps) == list(encoder.taps) and len(taps) > 1
         for name, value in taps.items():
             assert len(value.shape) == encoder.taps[name] and value.shape[0] == 2, name

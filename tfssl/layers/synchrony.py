@@ -24,8 +24,8 @@ class SynchronyProduct(Layer):
         kernel_initializer: of both kernels; ``"unit"`` draws normal numbers and gives each filter the norm 1.
         kernel_constraint: of both kernels, applied after each update; None for none.
 
-    Inputs: ``[x, y]``, float (..., n) and (..., m), with n = m if tied. Output: (..., units); with ``codes`` (..., n + m),
-    x^ before y^. Weights: ``kernel_x`` (n, units), and ``kernel_y`` (m, units) unless tied.
+    Inputs: ``[x, y]``, float (..., n) and (..., m), with n = m if tied. Output: (..., units); with ``codes``
+    (..., n + m), x^ before y^. Weights: ``kernel_x`` (n, units), and ``kernel_y`` (m, units) unless tied.
 
     Reference:
         K. Konda, R. Memisevic, V. Michalski: The role of spatio-temporal synchrony in the encoding of motion. ICLR
@@ -44,7 +44,10 @@ class SynchronyProduct(Layer):
         self.kernel_initializer = kernel_initializer if unit else initializers.get(kernel_initializer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
 
-    takes = (("x", "... B n"), ("y", "... B m"))
+    @property
+    def takes(self):
+        sizes = [kernel.shape[0] for kernel in (self.kernel_x, self.kernel_y)] if self.built else "nm"
+        return tuple((name, f"... B {size}") for name, size in zip("xy", sizes, strict=True))
 
     def build(self, input_shape):
         sizes = [shape[-1] for shape in input_shape]

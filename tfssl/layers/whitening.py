@@ -33,6 +33,10 @@ class PatchWhitening(Layer):
         self.components = components
         self.stride = stride
 
+    @property
+    def takes(self):
+        return (("inputs", f"B H W {self.kernel.shape[2] if self.built else 'frames'}"),)
+
     def build(self, input_shape):
         shape = (self.size, self.size, input_shape[-1], self.components)
         self.kernel = self.add_weight(shape, "zeros", trainable=False, name="kernel")
