@@ -1,9 +1,10 @@
 """Colorizing files at full size: what joining, and working on many files at once, cost or save.
 
-Three figures. One 12-megapixel JPEG from file to file, against the sum of its decoding, network and encoding, each
+Four figures. One 12-megapixel JPEG from file to file, against the sum of its decoding, network and encoding, each
 timed alone. Many 1-megapixel JPEGs in one call, against the same steps for one file after the other. Peak memory of
-`tfssl colorize` on the 12-megapixel JPEG, as the system counts it for the whole process. The photographs are the
-built-in ones, enlarged, with the noise of a sensor; gray ones and color ones are timed apart.
+`tfssl colorize` on the 12-megapixel JPEG, as the system counts it for the whole process. And how far the colors of a
+large image, which are rounded to steps, are from the exact ones. The photographs are the built-in ones, enlarged, with
+the noise of a sensor; gray ones and color ones are timed apart.
 
     python benchmarks/colorize.py [--model RUN]
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from machine import Comparison, alternate, ratio, save
@@ -21,10 +23,11 @@ from PIL import Image
 
 from tfssl.api import load
 from tfssl.color.colorize import colorize_image, colorize_paths, network_lightness
-from tfssl.color.join import Join
+from tfssl.color.join import Join, _Palette
 from tfssl.color.predict import compiled_predictor
 from tfssl.data.builtin import builtin_photographs
 from tfssl.data.photo import QUALITY, decode_photo
+from tfssl.ops.bytes_lab import ab, lightness
 
 LARGE, SMALL = (4000, 3000), (1155, 866)  # 12 and 1 megapixels
 NOISE = 6.0  # levels: gives files of the size that a camera writes, 3 to 5 MB for 12 megapixels
@@ -70,14 +73,35 @@ class Steps:
 
     def apart(self, path, out):
         """The three steps that cannot be done without, as functions without arguments."""
-        image, metadata = decode_photo(path)
-        lightness = network_lightness(image, self.image_size)
-        joined = Join(image, self.network(lightness), lightness.shape[::-1], self.stride).whole().convert("RGB")
+        image, metadata = decode_photo(path, keep_gray=True)
+        seen = network_lightness(image, self.image_size)
+        joined = Join(image, self.network(seen), seen.shape[::-1], self.stride).whole().convert("RGB")
         return {
-            "decode": lambda: decode_photo(path),
-            "network": lambda: self.network(lightness),
+            "decode": lambda: decode_photo(path, keep_gray=True),
+            "network": lambda: self.network(seen),
             "encode": lambda: save_alone(joined, Path(out, f"alone_{path.name}"), metadata),
         }
+
+
+def rounding(steps, paths):
+    """Differences from the exact join over files, every fifth row: ``{"mean_ab": ..., "max_L": ...}``."""
+    differences = {"L": [], "ab": []}
+    for path in paths:
+        image = decode_photo(path, keep_gray=True)[0]
+        seen = network_lightness(image, steps.image_size)
+        given = image, steps.network(seen), seen.shape[::-1], steps.stride
+        rounded = Join(*given)
+        with mock.patch.object(_Palette, "of", lambda cells, image: None):
+            exact = Join(*given)
+        ours, theirs = (
+            np.concatenate([np.asarray(join.rows(top, top + 1))[..., :3] for top in range(0, image.height, 5)])
+            for join in (rounded, exact)
+        )
+        differences["L"].append(np.abs(lightness(ours) - lightness(theirs)))
+        differences["ab"].append(np.linalg.norm(ab(ours) - ab(theirs), axis=-1))
+    found = {name: np.concatenate([part.ravel() for part in parts]) for name, parts in differences.items()}
+    means = {f"mean_{name}": float(values.mean()) for name, values in found.items()}
+    return means | {f"max_{name}": float(values.max()) for name, values in found.items()}
 
 
 def save_alone(image, path, metadata):
@@ -162,6 +186,7 @@ def main():
         many_seconds, row = measure_many(steps, folder, arguments)
         large = {kind: Path(folder, f"large_{kind}.jpg") for kind in KINDS}
         memory = {kind: peak_memory(path, Path(folder, "out"), arguments.model) for kind, path in large.items()}
+        errors = {kind: rounding(steps, [path]) for kind, path in large.items()}
         sizes = {path.name: path.stat().st_size for path in sorted(Path(folder).glob("large_*.jpg"))}
     what = "Peak memory of `tfssl colorize`, 12-megapixel photograph, whole process"
     limit = Comparison(what, "a limit", max(memory.values()), 1.2, at_most=True, unit=" GB")
@@ -173,6 +198,7 @@ def main():
         comparisons=[*rows, row, limit],
         out=arguments.out,
         peak_memory_gb=memory,
+        difference_from_exact_join=errors,
         large_file_bytes=sizes,
     )
 

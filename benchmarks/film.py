@@ -13,6 +13,7 @@ Stopped, the same command goes on after the last clip that it had measured with 
 
 import argparse
 import functools
+import shutil
 import tarfile
 import tempfile
 import time
@@ -30,7 +31,7 @@ from tfssl.data.clips import Clip, clip_source
 from tfssl.ops.bytes_lab import ab
 from tfssl.resources import model_digest
 
-FRAMES = 120  # of each clip, at most
+FRAMES = 60  # of each clip, at most
 SIZE = 144  # pixels of the shorter side at which colors are compared
 GRAY = 3.0  # clips of less mean chroma are left out: black and white ones
 SETS = {"videos_b.tar": "videos_b/sound", "videos.tar": "videos"}
@@ -94,9 +95,9 @@ def mean(clips):
 
 
 def speed(path, method, predict, out):
-    """Frames per second of a film, file to file: the best of three, after one to warm up."""
+    """Frames per second of a film, file to file: the better of two, after one to warm up."""
     seconds = []
-    for _ in range(4):
+    for _ in range(3):
         started = time.perf_counter()
         report = colorize_paths(
             [path], out, predict, image_size=method.image_size, stride=method.output_stride, overwrite=True
@@ -159,6 +160,7 @@ def main():
         sets=sets,
         speed={"film": SPEED, "frames_per_second": rate},
     )
+    shutil.rmtree(args.work / digest[:16])
 
 
 if __name__ == "__main__":

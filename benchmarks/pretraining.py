@@ -77,6 +77,7 @@ ENTRIES = (
     Entry("denoising_autoencoder"),
     Entry("denoising_autoencoder", "no noise", ("corruption=none", "noise=[0]")),
     Entry("colorization"),
+    Entry("hypercolumn_colorization"),
 )
 LABELS = Entry("labels")
 DATA_DEPENDENT = Entry("data-dependent")

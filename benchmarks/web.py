@@ -11,6 +11,7 @@ Stopped, the same command goes on after the last photograph that it had measured
 import argparse
 import functools
 import hashlib
+import shutil
 import statistics
 import sys
 import tempfile
@@ -238,6 +239,7 @@ def main():
         page=page,
         ways=compare_ways(model, arguments.photographs, count, arguments.work / digest[:16]),
     )
+    shutil.rmtree(arguments.work / digest[:16])
 
 
 if __name__ == "__main__":

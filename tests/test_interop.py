@@ -48,13 +48,20 @@ def test_layers_augment_the_source_by_position_alone(spec, images):
     assert any(not np.array_equal(*pair) for pair in zip(there, images, strict=True))
 
 
+def tiny_network(input_shape):
+    """Two convolutions: XLA takes its time over each."""
+    images = keras.Input(input_shape)
+    x = keras.layers.Conv2D(8, 3, strides=4, padding="same", activation="relu")(images)
+    return keras.Model(images, keras.layers.Conv2D(8, 3, strides=2, padding="same")(x))
+
+
 @pytest.mark.parametrize("way", [pytest.param("mixed precision", marks=pytest.mark.slow), "compiled by XLA"])
 def test_a_user_script_trains_in_the_ways_of_keras(way, images):
     """`model.fit` of a model that is built under a dtype policy, or asked to be compiled.
 
     Two devices are in test_fit.py: TensorFlow takes the collectives of two strategies in one process for the same ones.
     """
-    method = tfssl.methods.SplitBrain(backbone="small", crop_size=32, resize=32, fc=8)
+    method = tfssl.methods.SplitBrain(backbone=tiny_network, crop_size=32, resize=32, fc=8)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if way == "mixed precision" else before)
     try:

@@ -16,6 +16,7 @@ from tfssl.layers import (
     convolution,
     corruption,
     dense,
+    gating,
     normalization,
     pooling,
     resizing,
@@ -38,6 +39,7 @@ from tfssl.ops import (
     bytes_lab,
     color as color_ops,
     corruption as corruption_ops,
+    depthwise_gradient,
     hue_chroma,
     patch_whitening,
     permutations,
@@ -61,6 +63,7 @@ TAKES = [
     (color.StretchLightness, lambda: color.StretchLightness(), ["B H W 1"]),
     (color.Whitening, lambda: color.Whitening(), ["B H W 1"]),
     (convolution.GroupedConv2D, lambda: built(convolution.GroupedConv2D(6, 3, groups=2), 4), ["B H W 4"]),
+    (convolution.DepthwiseConv2D, lambda: built(convolution.DepthwiseConv2D(3), 4), ["B H W 4"]),
     (convolution.DilatedStack, lambda: built(convolution.DilatedStack(2), 4), ["B H W 4"]),
     (convolution.RepairBlock, lambda: listed(convolution.RepairBlock()), ["B H W C", "B H W 1"]),
     (corruption.Corrupt, lambda: corruption.Corrupt("pixel"), ["B H W C"]),
@@ -68,6 +71,9 @@ TAKES = [
     (dense.ChannelwiseDense, lambda: built(dense.ChannelwiseDense(), 4, size=4), ["B h w 4"]),
     (dense.PairDense, lambda: listed(dense.PairDense(2)), ["B P D", "int B Q 2"]),
     (dense.TiedDense, lambda: built_on(dense.TiedDense(3), (2, 7)), ["... 7"]),
+    (gating.BilinearGate, lambda: gate(gating.BilinearGate(3)), ["... B 7", "... B 5"]),
+    (gating.FactoredGate, lambda: gate(gating.FactoredGate(3, 4)), ["... B 7", "... B 5"]),
+    (gating.ThresholdedLinear, lambda: gating.ThresholdedLinear(), ["... B n"]),
     (normalization.LocalResponseNormalization, lambda: normalization.LocalResponseNormalization(), ["... C"]),
     (normalization.ScaleToRMS, lambda: normalization.ScaleToRMS(matrix=np.eye(3)), ["B H W 3"]),
     (normalization.Standardize, lambda: normalization.Standardize((1, 2, 3)), ["... H W C"]),
@@ -128,6 +134,7 @@ TAKES = [
     (color_ops.lab_to_rgb, lambda: color_ops.lab_to_rgb, ["... 3"]),
     (color_ops.rgb_to_lightness, lambda: color_ops.rgb_to_lightness, ["... 3"]),
     (corruption_ops.Corruption, lambda: corrupt, ["B H W C"]),
+    (depthwise_gradient.depthwise_conv, lambda: depthwise_gradient.depthwise_conv, ["B H W C", "3 3 C 1"], 1),
     (hue_chroma.rgb_to_hcv, lambda: hue_chroma.rgb_to_hcv, ["... 3"]),
     (hue_chroma.hcv_to_rgb, lambda: hue_chroma.hcv_to_rgb, ["... 3"]),
     (hue_chroma.match_lightness, lambda: hue_chroma.match_lightness, ["... 3", "... 1"]),
@@ -146,14 +153,23 @@ TAKES = [
 # What takes no arrays, or arrays of any shape: element by element.
 ANY = {
     *("batch_norm", "set_batch_norm", "Layer", "check_positive", "check_odd", "puzzle_loss", "puzzle_accuracy"),
-    *("output_channels", "lightness_class", "l2_penalty", "mean_color_loss", "joint_loss", "lab_f", "channel_shares"),
+    *(
+        "output_channels",
+        "channels_of",
+        "lightness_class",
+        "l2_penalty",
+        "mean_color_loss",
+        "joint_loss",
+        "lab_f",
+        "channel_shares",
+    ),
     *("srgb_to_linear", "linear_to_srgb", "auc", "auc_score", "rmse", "psnr", "check_shapes", "static_shape"),
     *("check_floating", "check_bytes", "dtype_name", "check_values", "check_integers", "pooled_size", "cell_weights"),
     *("center_mask", "random_blocks", "random_region", "pattern_noise", "pattern_mask", "grid_pairs", "grid_size"),
     *("grid_cells", "corners", "small_side", "down_up_matrix", "projection_matrix", "permutation_set"),
     *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
     *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
-    *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening"),
+    *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening", "FilterNormalization"),
 }
 
 
@@ -176,6 +192,11 @@ def built(layer, channels, size=16):
 def built_on(layer, shape):
     layer(np.zeros(shape, np.float32))
     return layer
+
+
+def gate(layer):
+    layer([np.zeros((2, 7), np.float32), np.zeros((2, 5), np.float32)])
+    return listed(layer)
 
 
 def array(pattern, axes=0, channels=0):
@@ -240,7 +261,7 @@ def test_layers_check_the_shapes_that_they_are_asked_about(row):
     wrong = [*shapes[:-1], (2,)]
     with pytest.raises(ValueError) as caught:
         layer.compute_output_shape(wrong[0] if one else wrong)
-    if row[0] is not convolution.GroupedConv2D:  # Keras' own
+    if row[0] not in (convolution.GroupedConv2D, convolution.DepthwiseConv2D):  # Keras' own
         assert row[0].__name__ in str(caught.value) and "(2,)" in str(caught.value)
     if not one:
         with pytest.raises(ValueError, match="takes a list of"):

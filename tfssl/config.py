@@ -39,8 +39,8 @@ class TrainSettings(pydantic.BaseModel):
         weight_decay: of kernels, per step, relative to the learning rate; None for none.
         weight_decay_form: ``"decoupled"``: beside the update (AdamW's rule), or ``"coupled"``: ``weight_decay * w`` is
             part of the gradient, and goes through momentum and Adam's scaling (Caffe's and Torch's rule).
-        learning_rate_scales: ``{pattern of layer names: multiple of the learning rate}`` (``block*``), of several the first
-            that matches; for layers that start from ``weights``.
+        learning_rate_scales: ``{pattern of layer names: multiple of the learning rate}`` (``block*``), of several the
+            first that matches; for layers that start from ``weights``.
         bias_learning_rate_scale: learning rate of biases as a multiple of that of other weights (Caffe's models: 2).
         bias_weight_decay: whether biases decay as kernels do; scales and offsets of normalizations never do.
         beta_1: first momentum of Adam-like optimizers (None: Keras' default).

@@ -34,7 +34,7 @@ def absolute(call, want, got):
 
 def relative(call, want, got):
     """Absolute differences over the mean magnitude of what was expected: features have no unit."""
-    return np.abs(want - got) / max(np.mean(np.abs(want)), np.finfo(np.float32).tiny)
+    return np.abs(want - got) / max(float(np.mean(np.abs(want), dtype=np.float64)), np.finfo(np.float32).tiny)
 
 
 def inside(name):
@@ -109,7 +109,7 @@ class Endpoint:
 
         Encoded images are compared as pixels, texts must be the same. Exports of earlier versions have no status.
         """
-        apart = {}
+        totals = {}
         for call, want, got in zip(calls, wanted, answers, strict=True):
             if set(want) - {STATUS} != set(got) - {STATUS}:
                 raise ModelError(f"outputs {sorted(got)} instead of {sorted(want)}")
@@ -119,9 +119,14 @@ class Endpoint:
                 for a, b in zip(_arrays(want[name]), _arrays(got[name]), strict=True):
                     if a.shape != b.shape:
                         raise ModelError(f"output {name} has shape {b.shape} instead of {a.shape}")
-                    apart.setdefault(name, []).append(np.ravel(self.error(call, a, b)))
-        flat = {name: np.concatenate(parts) for name, parts in apart.items()}
-        return {name: {"mean_abs": float(x.mean()), "max_abs": float(x.max())} for name, x in flat.items()}
+                    error = self.error(call, a, b)
+                    parts = np.sum(error, dtype=np.float64), error.size, np.max(error, initial=0)
+                    totals.setdefault(name, []).append(parts)
+        found = {name: np.array(parts, np.float64) for name, parts in totals.items()}
+        return {
+            name: {"mean_abs": float(x[:, 0].sum() / x[:, 1].sum()), "max_abs": float(x[:, 2].max())}
+            for name, x in found.items()
+        }
 
     def judge(self, deviations, kind, what="", fix="", slack=0.0):
         """Raise ModelError if a mean error is larger than the tolerance of ``kind`` and ``slack`` together, or NaN."""
@@ -146,12 +151,12 @@ def _arrays(value):
     value = np.asarray(value)
     if value.dtype.kind in "OS":
         return [_pixels(data) for data in value.ravel()]
-    return [value.astype(np.float64)]
+    return [value.astype(np.result_type(value, np.float32), copy=False)]
 
 
 def _pixels(data):
     with open_image(data) as image:
-        return np.asarray(image, np.float64)
+        return np.asarray(image, np.float32)
 
 
 def sample_images(longest=None, count=None):

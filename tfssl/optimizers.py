@@ -46,9 +46,7 @@ class _Solver:
             )
         for pattern, scale in (learning_rate_scales or {}).items():
             if not scale > 0:
-                raise ValueError(
-                    f"`learning_rate_scales` must be positive. Received: learning_rate_scales={{{pattern!r}: {scale!r}}}"
-                )
+                raise ValueError(f"`learning_rate_scales` must be positive. Received: {{{pattern!r}: {scale!r}}}")
         if weight_decay_form == "coupled" and isinstance(self, keras.optimizers.AdamW):
             raise ValueError("AdamW is Adam with decoupled decay; take Adam for weight_decay_form='coupled'")
         self.weight_decay_form = weight_decay_form

@@ -28,15 +28,18 @@ SHARED = Path(os.environ.get("TFSSL_SHARED_DATA") or ROOT.parent / "shared" / "d
 WORK = Path(os.environ.get("TFSSL_GOLDEN_WORK") or Path(tempfile.gettempdir()) / f"tfssl-golden-{os.getpid()}")
 
 METHODS = (
-    "colorization", "context_encoder", "context_prediction", "denoising_autoencoder", "jigsaw", "split_brain",
-    "spot_artifacts",
+    "colorization", "context_encoder", "context_prediction", "denoising_autoencoder", "hypercolumn_colorization",
+    "jigsaw", "split_brain", "spot_artifacts",
 )  # fmt: skip
 CONFIGS = {name: f"{name}/cpu" for name in METHODS} | {
     "denoising_autoencoder_patches": "denoising_autoencoder/patches",
     "context_encoder_features": "context_encoder/features",
 }
 SMALL = {"batch_size": 4, "steps_per_epoch": 10, "epochs": 2, "checkpoint_steps": 5}
-DEFAULTS = ("jigsaw", "split_brain", "spot_artifacts", "context_encoder", "colorization", "context_prediction")
+DEFAULTS = (
+    "jigsaw", "split_brain", "spot_artifacts", "context_encoder", "colorization", "context_prediction",
+    "hypercolumn_colorization",
+)  # fmt: skip
 """Methods whose batches are also taken with the paper's own fields."""
 
 

@@ -155,21 +155,25 @@ def hypercolumns(root):
     runs = read(root, "benchmarks/results/hypercolumns.json")["runs"]
     blocks = []
     for name, metrics in runs[0]["metrics"].items():
-        rows = [("the gray image", *(_color(metrics, key, scale, "gray") for _, key, scale in _COLOR_METRICS))]
+        gray = (_color(metrics, key, scale, "gray") for _, key, scale in _COLOR_METRICS)
+        rows = [("the gray image", *gray, "-")]
         for run in runs:
             decoding = run["decoding"]
-            words = [_TARGETS[run["target"]], decoding.get("decoder", "").replace("_", " ")]
+            target = "one histogram of pairs of a and b" if run.get("joint") else _TARGETS[run["target"]]
+            words = [target, decoding.get("decoder", "").replace("_", " ")]
             words.append("no fading" if decoding.get("fading") == 0 else "faded" if "fading" in decoding else "")
             found = (_color(run["metrics"][name], key, scale) for _, key, scale in _COLOR_METRICS)
-            rows.append((", ".join(filter(None, words)), *found))
-        header = [f"{metrics['images']['value']:.0f} photographs, {name}", *(what for what, *_ in _COLOR_METRICS)]
-        blocks.append(markdown(header, rows))
+            rows.append((", ".join(filter(None, words)), *found, str(run["metrics"][name]["rmse_ab"]["n"])))
+        columns = [*(what for what, *_ in _COLOR_METRICS), "runs"]
+        blocks.append(markdown([f"{metrics['images']['value']:.0f} photographs, {name}", *columns], rows))
     return "\n".join(blocks)
 
 
 def _color(metrics, key, scale, baseline=None):
-    value = metrics[key]["value"] if baseline is None else metrics[key]["baselines"][baseline]
-    return f"{scale * value:.2f}"
+    if baseline is not None:
+        return f"{scale * metrics[key]['baselines'][baseline]:.2f}"
+    value, std = (metrics[key][part] for part in ("value", "std"))
+    return f"{scale * value:.2f}" + ("" if std is None else f" ± {scale * std:.2f}")
 
 
 _COMPARED = (("auc_raw_gain", 100), ("auc_macro_gain", 100), ("rmse_ab", 1), ("colorfulness_ratio", 1))

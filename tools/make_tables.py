@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import learned_tables  # noqa: E402
+from tools import learned_tables, split_tables  # noqa: E402
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -245,6 +245,7 @@ TABLES = {
     "bfloat16": bfloat16,
     "colorizer": colorizer,
     "colorizers": learned_tables.colorizers,
+    "controls": split_tables.controls,
     "discovery": learned_tables.discovery,
     "encoding-error": encoding_error,
     "film": film,
@@ -257,6 +258,9 @@ TABLES = {
     "semantic": semantic,
     "mobile": mobile,
     "pretraining": learned_tables.pretraining,
+    "rgbd": split_tables.rgbd,
+    "rgbd-fusion": split_tables.rgbd_fusion,
+    "rgbd-gradients": split_tables.rgbd_gradients,
     "shortcuts": learned_tables.shortcuts,
     "speed": speed,
     "transfer": learned_tables.transfer,

@@ -48,7 +48,7 @@ def test_no_mean_reaches_over_a_cut_or_beyond_the_radius():
 
 
 def test_a_bright_thing_that_passes_takes_its_color_along():
-    lightness = np.stack([scene(0)] * 9)
+    lightness = np.stack([0.8 * scene(0)] * 9)
     cells = np.zeros((9, 8, 9, 2), np.float32)
     for t in range(9):
         lightness[t, 4, t], cells[t, 4, t] = 100, (40, 20)

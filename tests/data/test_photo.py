@@ -109,6 +109,16 @@ def test_other_profiles_are_converted(tmp_path, photograph, mode):
         assert image.getchannel("A").getextrema() == (99, 99)
 
 
+def test_gray_may_stay_gray(tmp_path, photograph):
+    gray = photograph.convert("L")
+    gray.save(tmp_path / "plain.png")
+    gray.save(tmp_path / "transparent.png", transparency=7)
+    photograph.save(tmp_path / "color.png")
+    modes = {path.name: decode_photo(path, keep_gray=True)[0].mode for path in tmp_path.glob("*.png")}
+    assert modes == {"plain.png": "L", "transparent.png": "RGB", "color.png": "RGB"}
+    assert decode_photo(tmp_path / "plain.png")[0].mode == "RGB"
+
+
 def test_failed_write_leaves_the_old_file(tmp_path, photograph, monkeypatch):
     save(photograph, tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()

@@ -300,35 +300,3 @@ class TestMethod:
         floor = -np.mean(np.sum(weights * np.log(weights), axis=-1))
         loss = model.fit(data, verbose=0).history["loss"][0]
         assert loss < 1.05 * floor
-
-
-def test_regression_starts_from_a_classification_but_for_its_last_layer(tmp_path, caplog):
-    from tfssl.errors import ModelError
-    from tfssl.training.runs import load_weights
-
-    ours = Colorization(backbone="small", resize=40, crop_size=32, objective="regression")
-    classes, colors = ours.model_copy(update={"objective": "classification"}).model(), ours.model()
-    classes.save(tmp_path / "classes.keras")
-    before = {v.path: v.numpy() for v in colors.weights}
-    with pytest.raises(ModelError, match="scores/kernel"):
-        load_weights(colors, tmp_path / "classes.keras")
-    load_weights(colors, tmp_path / "classes.keras", ours.output_layers)
-    wanted = {v.path: v.numpy() for v in classes.weights}
-    for variable in colors.weights:
-        kept = variable.path.startswith("scores/")
-        np.testing.assert_array_equal(
-            np.asarray(variable), (before if kept else wanted)[variable.path], err_msg=variable.path
-        )
-    assert "scores/kernel, scores/bias start anew" in caplog.text
-
-
-def test_regression_starts_at_the_loss_of_gray():
-    """Whatever the trunk knows: random weights of the last layer, times 110, would begin far above any constant."""
-    method = Colorization(backbone="small", resize=40, crop_size=32, objective="regression")
-    rng = np.random.default_rng(0)
-    light = rng.uniform(0, 100, (4, 32, 32, 1)).astype(np.float32)
-    ab = CENTERS[rng.choice(NUM_BINS, (4, 8, 8), p=method.smoothed_prior())].astype(np.float32)
-    gray = float(method.loss()(ab, np.zeros_like(ab)))
-    model = method.model(keras.optimizers.Adam(1e-3))
-    assert float(method.loss()(ab, model(light, training=True))) == pytest.approx(gray, rel=1e-3)
-    assert method.baseline == pytest.approx(gray, rel=0.25)

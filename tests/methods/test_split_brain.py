@@ -54,6 +54,54 @@ def test_loss_refuses(ab, lightness):
         CrossChannelLoss(ab, lightness)
 
 
+def test_weights_of_losses_by_hand():
+    """200 for classes of ab; half the squared error of L in its own units; HHA in units of 127.5, weight 1."""
+    loss = SplitBrain(**SMALL, task="rgbd", lightness="regression").loss()
+    truth = np.float32([[[[60, 12, 7, 255, 127.5, 0]]]])
+    scores = np.zeros((1, 1, 1, 313 + 1 + 3), np.float32)  # uniform; L 50; HHA 127.5
+    parts = loss.parts(truth, scores)
+    assert list(parts) == ["ab", "lightness", "hha"]
+    assert float(parts["hha"][0, 0, 0]) == pytest.approx(0.5 * (1 + 0 + 1))
+    assert float(loss(truth, scores)) == pytest.approx(200 * np.log(313) + 0.5 * 10**2 + 1.0, rel=1e-6)
+    lighter = SplitBrain(**SMALL, task="rgbd", lightness="regression", ab_weight=20).loss()
+    assert float(lighter(truth, scores)) == pytest.approx(20 * np.log(313) + 0.5 * 10**2 + 1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize(("given", "weight", "again"), [(None, 1 / 3, 1 / 3), (0.4, 0.4, 0.2)])
+def test_mixture_weighs_three_losses(given, weight, again):
+    """w L1 + w L2 + (1 - 2 w) L3; the autoencoder's prediction here is right, the others know nothing."""
+    loss = SplitBrain(**SMALL, task="mixture", mixture_weight=given).loss()
+    lab = np.float32([[[[50, 12, 7]]]])
+    scores = np.zeros((1, 1, 1, 2 * 363), np.float32)
+    assert float(loss(lab, scores)) == pytest.approx((weight + again) * (np.log(313) + np.log(50)), rel=1e-6)
+    scores[..., 363 + 140] = scores[..., 363 + 313 + 25] = 100.0
+    assert float(loss(lab, scores)) == pytest.approx(weight * (np.log(313) + np.log(50)), rel=1e-6)
+
+
+@pytest.mark.parametrize(("first", "second"), [("classification", "regression"), ("regression", "classification")])
+def test_ensemble_is_of_one_kind_each(first, second):
+    loss = SplitBrain(**SMALL, task="ensemble", ab=first).loss()
+    assert loss.kinds == {"ab": first, "ab_again": second} and set(loss.weights.values()) == {1.0}
+    scores, lab = np.zeros((1, 1, 1, 315), np.float32), np.float32([[[[50, 55, -110]]]])
+    assert float(loss(lab, scores)) == pytest.approx(np.log(313) + 0.5 * (0.5**2 + 1), rel=1e-6)
+
+
+def test_loss_survives_its_configuration():
+    for task in ("split", "l_to_ab", "ensemble", "mixture", "rgbd"):
+        loss = SplitBrain(**SMALL, task=task, lightness="regression").loss()
+        again = CrossChannelLoss.from_config(loss.get_config())
+        assert (again.kinds, again.weights) == (loss.kinds, loss.weights)
+    # As a run of an earlier version has it in its file.
+    assert CrossChannelLoss.from_config({"ab": "regression", "lightness": None}).weights == {"ab": 1.0}
+
+
+def test_loss_refuses_weights_and_classes_of_nothing():
+    with pytest.raises(ValueError, match=r"`weights` must be of ab\. Received: weights of 'hha'"):
+        CrossChannelLoss("regression", None, weights={"hha": 2.0})
+    with pytest.raises(ValueError, match=r"`hha` must be one of .* Received: hha='classification'"):
+        CrossChannelLoss("regression", None, hha="classification")
+
+
 def test_perfect_scores_are_worth_nothing_and_have_the_truth_as_values():
     lab = random_lab(1, 4, 4)
     ab, lightness = np.asarray(ab_class(lab[..., 1:])), np.asarray(lightness_class(lab[..., 0]))
@@ -73,6 +121,10 @@ def test_targets_are_means_of_cells():
     lab, target = to_example(pixels, 4)
     np.testing.assert_allclose(target, lab.reshape(2, 4, 6, 4, 6, 3).mean(axis=(2, 4)), atol=1e-3)
     assert lab.dtype == target.dtype == np.float32
+    hha = np.random.default_rng(1).integers(0, 256, (2, 24, 24, 3), np.uint8)
+    both, means = to_example(np.concatenate([pixels, hha], axis=-1), 4)
+    np.testing.assert_array_equal(both, np.concatenate([lab, hha.astype(np.float32)], axis=-1))
+    np.testing.assert_allclose(means[..., 3:], hha.reshape(2, 4, 6, 4, 6, 3).mean(axis=(2, 4)), atol=1e-3)
     uneven = to_example(pixels, 5)[1]
     np.testing.assert_allclose(uneven.mean(axis=(1, 2)), lab.mean(axis=(1, 2)), atol=1e-3)
 
@@ -89,6 +141,10 @@ def test_targets_are_means_of_cells():
         {"input_dropout": 0.5},
         {"fc": 7},
         {"task": "both"},
+        {"mixture_weight": 0.4},
+        {"task": "mixture", "mixture_weight": 0.5},
+        {"ab_weight": 200.0},
+        {"lightness": "classification", "task": "rgbd"},
     ],
     ids=str,
 )
@@ -102,6 +158,9 @@ def test_baselines():
     assert SplitBrain(task="ab_to_l").baseline == pytest.approx(np.log(50))
     uniform = (np.linspace(-1, 1, 200_001) ** 2).mean() / 2
     assert SplitBrain(task="ab_to_l", lightness="regression").baseline == pytest.approx(uniform, rel=1e-4)
+    assert SplitBrain(task="mixture").baseline == pytest.approx(2 / 3 * (np.log(313) + np.log(50)))
+    guessed = SplitBrain(task="rgbd", lightness="regression").baseline
+    assert guessed == pytest.approx(200 * np.log(313) + 2500 * uniform + 3 * uniform, rel=1e-5)
     scale = SplitBrain(task="l_to_ab", ab="regression").baseline
     assert scale == pytest.approx(0.5 * np.var(CENTERS / 110, axis=0).sum(), rel=1e-5)
 
@@ -152,14 +211,17 @@ def test_constants_are_the_best_ones(colors):
     assert metrics["constant_ab_accuracy"] == pytest.approx(shares.max())
 
 
-@pytest.mark.parametrize("task", ["l_to_ab", "ab_to_l", "autoencoder"])
+@pytest.mark.parametrize("task", ["l_to_ab", "ab_to_l", "ensemble", "mixture", "autoencoder"])
 def test_every_task_measures_what_it_predicts(colors, tmp_path, task):
     method = SplitBrain(**SMALL, task=task)
     seen = []
     metrics = method.evaluate(
         method.model(), colors, out=tmp_path, limit=5, progress=lambda done, total: seen.append((done, total))
     )
-    assert ("ab_rmse" in metrics) == (task != "ab_to_l") and ("lightness_rmse" in metrics) == (task != "l_to_ab")
+    assert ("ab_rmse" in metrics) == (task != "ab_to_l")
+    assert ("lightness_rmse" in metrics) == (task not in ("l_to_ab", "ensemble"))
+    assert ("ab_again_rmse" in metrics) == (task in ("ensemble", "mixture"))
+    assert ("lightness_again_rmse" in metrics) == (task == "mixture")
     assert metrics["images"].value == 5 and seen[-1] == (5, 5)
     assert (tmp_path / "metrics.json").is_file() and (tmp_path / "sheet.png").stat().st_size > 1000
 
@@ -172,3 +234,55 @@ def test_evaluate_refuses(colors, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(SourceError, match="mostly unreadable"):
         evaluate(method, model, str(tmp_path))
+
+
+# --- color and depth -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Images with HHA in which either follows from the other: what is yellow is near, what is blue far."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    palettes = {"color": np.uint8([[20, 20, 90], [240, 220, 60]]), "hha": np.uint8([[40, 200, 128], [220, 20, 38]])}
+    for i in range(12):
+        cells = np.kron(rng.integers(0, 2, (2, 2)), np.ones((20, 20), int))
+        for name, palette in palettes.items():
+            (folder / name).mkdir(exist_ok=True)
+            Image.fromarray(palette[cells]).save(folder / name / f"{i:02d}.png")
+    return str(folder)
+
+
+def test_image_and_hha_are_cropped_and_mirrored_alike(pairs):
+    method = SplitBrain(**SMALL, task="rgbd", lightness="regression")
+    source, near = method.open(pairs), 220 - 40
+    for i in range(6):
+        (pixels,) = method.sample(source[i], np.random.default_rng(i), True)
+        blue, disparity = pixels[..., 2].astype(float), pixels[..., 3].astype(float)
+        assert pixels.shape == (32, 32, 6) and np.abs((90 - blue) / 30 - (disparity - 40) / near).max() < 0.1
+    (center,) = method.sample(source[0], np.random.default_rng(0), False)
+    np.testing.assert_array_equal(center, method.sample(source[0], np.random.default_rng(1), False)[0])
+
+
+def test_measures_color_and_depth(pairs, tmp_path):
+    method = SplitBrain(**SMALL, task="rgbd", lightness="regression")
+    metrics = method.evaluate(method.model(), pairs, out=tmp_path)
+    truth = np.concatenate([t for _, t in method.dataset(pairs, batch_size=4, training=False).as_numpy_iterator()])
+    deviation = np.sqrt(truth[..., 3:].reshape(-1, 3).astype(np.float64).var(axis=0).mean())
+    assert metrics["hha_rmse"].baselines["constant"] == pytest.approx(deviation, rel=1e-6)
+    parts = {name: metrics[f"{name}_loss"].value for name in ("ab", "lightness", "hha")}
+    assert metrics["loss"].value == pytest.approx(200 * parts["ab"] + 2500 * parts["lightness"] + parts["hha"])
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_learns_color_and_depth_from_each_other(pairs):
+    keras.utils.set_random_seed(0)
+    method = SplitBrain(**SMALL | {"fc": 128}, task="rgbd", lightness="regression")
+    model = method.model(keras.optimizers.Adam(3e-3))
+    model.fit(method.dataset(pairs, batch_size=6, start=0, count=250), verbose=0)
+    metrics = method.evaluate(model, pairs)
+    for name in ("ab_rmse", "lightness_rmse", "hha_rmse"):
+        assert metrics[name].value < 0.5 * metrics[name].baselines["constant"], name

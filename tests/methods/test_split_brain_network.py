@@ -10,13 +10,14 @@ from tfssl.config import load_config
 from tfssl.evaluation.features import grid_size as probe_side
 from tfssl.methods import SplitBrain
 from tfssl.methods.split_brain.loss import CrossChannelLoss, output_channels
-from tfssl.methods.split_brain.network import TAPS, build_network, streams, to_alexnet
+from tfssl.methods.split_brain.network import TAPS, build_depth_encoder, build_network, streams, to_alexnet
 
 SMALL = {"backbone": "small", "fc": 16, "resize": 40, "crop_size": 32}
 
 
 def network(task="split", backbone="small", fc=16, **options):
-    outputs = output_channels(options.pop("ab", "classification"), options.pop("lightness", "classification"))
+    kinds = {name: options.pop(name, "classification") for name in ("ab", "lightness")}
+    outputs = output_channels(**kinds, hha="regression")
     return build_network(task, backbone, fc=fc, outputs=outputs, **options)
 
 
@@ -96,13 +97,23 @@ def test_a_half_sees_its_own_channels_only(backbone):
 
 def test_losses_move_their_own_half_only():
     model, loss = fill(network()), CrossChannelLoss("classification", "classification")
-    lab, truth = random_lab(2, 32, 32), random_lab(2, 4, 4, seed=2)
-    own = {"ab": ("lightness_stream", "ab_scores"), "lightness": ("ab_stream", "lightness_scores")}
+    assert_moved(
+        model,
+        loss,
+        random_lab(2, 32, 32),
+        random_lab(2, 4, 4, seed=2),
+        {"ab": ("lightness_stream", "ab_scores"), "lightness": ("ab_stream", "lightness_scores")},
+    )
+
+
+def assert_moved(model, loss, maps, truth, own):
+    """Every prediction's loss has a gradient for the layers that ``own`` gives it, and for no others of these."""
     layers = [model.get_layer(name) for names in own.values() for name in names]
+    layers += [layer for layer in model.layers if layer.trainable_variables and layer not in layers]
     variables = [[v.value for v in layer.trainable_variables] for layer in layers]
     for part, names in own.items():
         with tf.GradientTape() as tape:
-            value = tf.reduce_mean(loss.parts(truth, model(lab, training=True))[part])
+            value = tf.reduce_mean(loss.parts(truth, model(maps, training=True))[part])
         for layer, gradients in zip(layers, tape.gradient(value, variables), strict=True):
             moved = [gradient is not None and bool(np.any(gradient)) for gradient in gradients]
             assert all(moved) if layer.name in names else not any(moved), (part, layer.name)
@@ -136,6 +147,119 @@ def test_controls_have_the_full_width(task, channels, sees):
     encoder = SplitBrain(**SMALL, task=task).encoder(model)
     taps = encoder(np.zeros((1, 32, 32, 3), np.float32))
     assert [taps[tap].shape[-1] for tap in TAPS] == [32, 64, 96, 96, 96]
+
+
+def test_ensemble_is_two_halves_that_see_lightness():
+    """One predicts classes, the other values; each has half the width, as the halves of the split."""
+    model = fill(SplitBrain(**SMALL, task="ensemble").model())
+    halves = streams(model)
+    assert list(halves) == ["lightness", "lightness_again"] and model.output_shape[-1] == 313 + 2
+    assert not {id(v) for v in halves["lightness"].variables} & {id(v) for v in halves["lightness_again"].variables}
+    half = count(streams(network())["lightness"].variables)
+    assert [count(stream.variables) for stream in halves.values()] == [half, half]
+    lab, other = random_lab(1, 32, 32), random_lab(1, 32, 32, seed=1)
+    gray = np.concatenate([lab[..., :1], other[..., 1:]], axis=-1)
+    np.testing.assert_array_equal(model(gray), model(lab))
+    taps = SplitBrain(**SMALL, task="ensemble").encoder(model)(np.zeros((1, 32, 32, 3), np.float32))
+    assert [taps[tap].shape[-1] for tap in TAPS] == [32, 64, 96, 96, 96]
+
+
+def test_losses_of_an_ensemble_move_their_own_half_only():
+    method = SplitBrain(**SMALL, task="ensemble")
+    assert_moved(
+        fill(method.model()),
+        method.loss(),
+        random_lab(2, 32, 32),
+        random_lab(2, 4, 4, seed=2),
+        {"ab": ("lightness_stream", "ab_scores"), "ab_again": ("lightness_again_stream", "ab_again_scores")},
+    )
+
+
+def test_mixture_is_the_shared_network_and_sees_everything_once_more():
+    shared, method = fill(network("shared")), SplitBrain(**SMALL, task="mixture")
+    model = fill(method.model())
+    model.set_weights(shared.get_weights() + model.get_weights()[len(shared.get_weights()) :])
+    lab, black = random_lab(1, 32, 32), random_lab(1, 32, 32)
+    assert model.output_shape[-1] == 2 * 363
+    np.testing.assert_allclose(np.asarray(model(lab))[..., :363], shared(lab), atol=1e-4)
+    black[..., :1] = 50.0  # the zero of L: what predicts ab again is what saw it
+    changed = (np.asarray(model(black)) != np.asarray(model(lab))).any(axis=(0, 1, 2))
+    assert changed[:313].any() and not changed[313:363].any() and changed[363:676].any() and changed[676:].any()
+
+
+# --- color and depth -------------------------------------------------------------------------------------------------
+
+
+def rgbd_network(backbone="small", fc=128):  # of which each branch has an eighth
+    return network("rgbd", backbone, fc, lightness="regression")
+
+
+def random_pair(*shape, seed=0):
+    hha = np.random.default_rng(seed).integers(0, 256, (*shape, 3)).astype(np.float32)
+    return np.concatenate([random_lab(*shape, seed=seed), hha], axis=-1)
+
+
+@pytest.mark.parametrize("backbone", ["small", "alexnet"])
+def test_color_and_depth_see_each_other_in_the_loss_only(backbone):
+    model = fill(rgbd_network(backbone))
+    assert list(streams(model)) == ["lab", "hha"] and model.output_shape[-1] == 313 + 1 + 3
+    one, other = random_pair(1, 48, 48), random_pair(1, 48, 48, seed=1)
+    other_color = np.concatenate([other[..., :3], one[..., 3:]], axis=-1)
+    other_depth = np.concatenate([one[..., :3], other[..., 3:]], axis=-1)
+    scores, recolored, elsewhere = (np.asarray(model(maps)) for maps in (one, other_color, other_depth))
+    np.testing.assert_array_equal(recolored[..., :314], scores[..., :314])
+    np.testing.assert_array_equal(elsewhere[..., 314:], scores[..., 314:])
+    for changed in (recolored[..., 314:] != scores[..., 314:], elsewhere[..., :313] != scores[..., :313]):
+        assert changed.any()
+    assert (elsewhere[..., 313] != scores[..., 313]).any()
+
+
+def test_branches_of_depth_have_their_own_top_and_share_the_convolutions():
+    method = SplitBrain(**SMALL | {"fc": 128}, task="rgbd", lightness="regression")
+    model = fill(method.model())
+    maps, truth = random_pair(2, 32, 32), random_pair(2, 4, 4, seed=2)
+    assert_moved(model, method.loss(), maps, truth, {"hha": ("lab_stream", "hha_scores")})
+    depth = streams(model)["hha"]
+    names = [layer.name for layer in depth.layers if layer.trainable_variables]
+    for branch, other in (("ab", "lightness"), ("lightness", "ab")):
+        with tf.GradientTape() as tape:
+            value = tf.reduce_mean(method.loss().parts(truth, model(maps, training=True))[branch])
+        variables = {name: [v.value for v in depth.get_layer(name).trainable_variables] for name in names}
+        gradients = tape.gradient(value, variables)
+        moved = {name for name in names if any(g is not None and np.any(g) for g in gradients[name])}
+        assert moved == {name for name in names if f"hha_{other}_" not in name}, branch
+
+
+def test_parameters_of_color_and_depth():
+    """AlexNet's convolutions twice; behind them fc6 and fc7 of 64, and twice of an eighth of it."""
+    model = rgbd_network("alexnet", fc=64)
+    convolutions = 34_944 + 307_456 + 885_120 + 663_936 + 442_624
+    found = {name: count(stream.trainable_variables) for name, stream in streams(model).items()}
+    assert found["lab"] == convolutions + (6 * 6 * 256 * 64 + 64) + (64 * 64 + 64)
+    assert found["hha"] == convolutions + 2 * ((6 * 6 * 256 * 8 + 8) + (8 * 8 + 8))
+
+
+@pytest.mark.slow  # half a gigabyte
+def test_parameters_of_the_papers_color_and_depth():
+    """6x6x256 -> 4096 -> 4096 -> 3, and twice 6x6x256 -> 512 -> 512 -> 313 or 1, behind AlexNet's convolutions."""
+    color = 2_334_080 + (9216 * 4096 + 4096) + (4096 * 4096 + 4096) + (4096 * 3 + 3)
+    depth = 2_334_080 + 2 * ((9216 * 512 + 512) + (512 * 512 + 512)) + (512 * 313 + 313) + (512 + 1)
+    model = load_config("split_brain/paper", ["task=rgbd", "lightness=regression"]).method.model()
+    assert count(model.trainable_variables) == color + depth == 69_339_197
+
+
+def test_encoders_of_color_and_of_depth():
+    model, method = fill(rgbd_network()), SplitBrain(**SMALL, task="rgbd", lightness="regression")
+    hha = np.random.default_rng(0).integers(0, 256, (1, 40, 48, 3), np.uint8)
+    depth = build_depth_encoder(model)
+    assert list(depth.output) == list(method.encoder(model).output) == list(TAPS)
+    found, expected = depth(hha), streams(model)["hha"](hha.astype(np.float32) - 127.5)
+    for tap in TAPS:
+        np.testing.assert_allclose(found[tap], expected[tap], rtol=1e-4, atol=1e-3)
+    rgb = np.random.default_rng(0).random((1, 32, 32, 3), dtype=np.float32)
+    assert [method.encoder(model)(rgb)[tap].shape[-1] for tap in TAPS] == [32, 64, 96, 96, 96]
+    with pytest.raises(ValueError, match=r"task 'rgbd'\. Received: streams of lightness, ab"):
+        build_depth_encoder(network())
 
 
 def test_input_dropout_is_for_training():
@@ -200,3 +324,5 @@ def test_alexnet_needs_a_split_alexnet():
         to_alexnet(network())
     with pytest.raises(ValueError, match="task 'split' and backbone 'alexnet'"):
         to_alexnet(network("l_to_ab", "alexnet"))
+    with pytest.raises(ValueError, match="task 'split' and backbone 'alexnet'"):
+        to_alexnet(SplitBrain(task="ensemble", fc=16).model())  # two halves as well, and both of L

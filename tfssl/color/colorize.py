@@ -101,11 +101,11 @@ def colorize_image(predict, image, *, hints=(), **painting):
 
     Args:
         predict, **painting: of a :class:`Painter`.
-        image: ``PIL.Image``, RGB or RGBA.
+        image: ``PIL.Image``, L, RGB or RGBA.
         hints: list of :class:`tfssl.color.hints.Hint`.
 
     Returns:
-        ``PIL.Image`` of the same mode and size, with the same alpha.
+        ``PIL.Image`` of the same size, RGB or RGBA, with the same alpha.
 
     Raises:
         ConfigError: as :class:`Painter`, and for a hint outside of the image.
@@ -172,7 +172,7 @@ def colorize_paths(
 def network_lightness(image, image_size):
     """L of an image at :func:`~tfssl.color.predict.network_size`, by tables.
 
-    ``PIL.Image``, RGB or RGBA, transparency seen as white -> float32 (h, w) in [0, 100].
+    ``PIL.Image``, L, RGB or RGBA, transparency seen as white -> float32 (h, w) in [0, 100].
     """
     size = network_size(image.size, image_size)
     # Reducing by whole factors first, as far as the gap allows, takes a sixth of the time and differs by less than
@@ -182,7 +182,7 @@ def network_lightness(image, image_size):
         white = Image.new("RGB", size, "white")
         white.paste(small, mask=small.getchannel("A"))
         small = white
-    return lightness(np.asarray(small))
+    return lightness(np.asarray(small.convert("RGB")))
 
 
 @dataclasses.dataclass
@@ -257,7 +257,8 @@ class _Line:
         return network_lightness(decode_photo(job.source, min_size=self.image_size)[0], self.image_size)
 
     def _decode(self, job, scale):
-        image, metadata = decode_photo(job.source, keep_alpha=job.target.suffix.lower() == ".png")
+        keep_alpha = job.target.suffix.lower() == ".png"
+        image, metadata = decode_photo(job.source, keep_alpha=keep_alpha, keep_gray=True)
         return image, metadata, network_lightness(image, self.image_size) if scale else None
 
     def _advance(self):
@@ -296,6 +297,7 @@ class _Line:
         if not (self.hints and self.hints.settings(item.job.source)):
             return (), None
         image = item.decoded.result()[0]
+        image = image.convert("RGB") if image.mode == "L" else image
         return self.hints.of(item.job.source, image), image.size
 
     def _write(self, item, cells, size, threads):

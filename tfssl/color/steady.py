@@ -21,7 +21,7 @@ CUT_CORRELATION = 0.5
 
 # Chosen on 24 clips of people and things, benchmarks/film.py measures on others.
 _FRAMES = 6.0  # standard deviation in time
-_LIGHTNESS = 4.0  # standard deviation in L
+_LIGHTNESS = 8.0  # standard deviation in L; from 16 on colors of what has passed stay behind
 
 
 def cell_lightness(lightness, stride):
@@ -56,7 +56,7 @@ def steady(cells, lightness):
 
     ::
 
-        w(t, s) = exp(-(s - t)^2 / (2 * 6^2)) exp(-(L'(s) - L'(t))^2 / (2 * 4^2)),   |s - t| <= 8, s in the shot of t
+        w(t, s) = exp(-(s - t)^2 / (2 * 6^2)) exp(-(L'(s) - L'(t))^2 / (2 * 8^2)),   |s - t| <= 8, s in the shot of t
 
     with L' the lightness of the cell less the mean of its frame, which in old films pulses. The first and last
     :data:`RADIUS` frames of what is given lack neighbors that they may have in the film.

@@ -55,13 +55,17 @@ def decode_image(data, *, min_size=None, keep_alpha=False, srgb=False):
         return pixels_of(image, keep_alpha=keep_alpha, srgb=srgb)
 
 
-def pixels_of(image, *, keep_alpha=False, srgb=False):
-    """The pixels of an open image, see :func:`decode_image`: a ``PIL.Image``, perhaps the given one itself."""
+def pixels_of(image, *, keep_alpha=False, keep_gray=False, srgb=False):
+    """The pixels of an open image, see :func:`decode_image`: a ``PIL.Image``, perhaps the given one itself.
+
+    With ``keep_gray`` it may have mode L, where the file has one channel of 8 bits.
+    """
     image = _upright(_loaded(image))
     profile = image.info.get("icc_profile") if srgb else None
     image = _with_info(_to_8_bits(image), image)
     if not profile:
-        return _to_rgb(image, keep_alpha)
+        plain = keep_gray and image.mode == "L" and not image.has_transparency_data
+        return image if plain else _to_rgb(image, keep_alpha)
     stored = image if image.mode == "CMYK" else _to_rgb(image, keep_alpha)
     converted = to_srgb(stored, profile, gray=is_gray(image))
     if converted is stored:

@@ -39,7 +39,9 @@ def read_header(data):
     number = tf.where(tf.reduce_any(matches), tf.argmax(matches, output_type=tf.int32), len(kinds))
     branches = [lambda name=name, read=read: _complete(data, name, read(data, start)) for name, _, _, read in kinds]
     unknown = {"problem": "not a JPEG, PNG, BMP, GIF or WebP file"}
-    return tf.switch_case(number, [*branches, lambda: _complete(data, "", unknown)])
+    header = tf.switch_case(number, [*branches, lambda: _complete(data, "", unknown)])
+    exif = header.pop("exif")  # where it begins, or 0: its operators are there once, not in each branch
+    return header | {"orientation": _orientation(data, exif)}
 
 
 def _complete(data, name, found):
@@ -49,7 +51,7 @@ def _complete(data, name, found):
         "height": 0,
         "width": 0,
         "data": data,
-        "orientation": 1,
+        "exif": 0,
         "opaque": False,
         "palette": tf.zeros((0, 3), tf.uint8),
         "clear": [-1, -1, -1],
@@ -88,7 +90,7 @@ def _jpeg(data, start):
         "height": height,
         "width": width,
         "data": tf.cond((channels == 4) & ~adobe, lambda: marked, lambda: data),
-        "orientation": _orientation(data, exif),
+        "exif": exif,
     }
 
 
@@ -114,7 +116,7 @@ def _png(data, start):
     return {
         "height": _choose(is_png, _big(start[20:24]), 0),
         "width": _choose(is_png, _big(start[16:20]), 0),
-        "orientation": _orientation(data, exif),
+        "exif": exif,
         "clear": _choose(declared, color, -1),
     }
 
@@ -207,7 +209,7 @@ def _webp(data, start):
         "problem": tf.where(moves, "an animated WebP", ""),
         "height": height,
         "width": width,
-        "orientation": _orientation(data, exif),
+        "exif": exif,
     }
 
 
@@ -232,8 +234,7 @@ def _orientation(data, at):
 def _bytes(data, at, count):
     """Bytes from ``at`` on, int64 (count,)."""
     found = tf.strings.substr(data, tf.minimum(tf.cast(at, tf.int64), _length(data)), tf.constant(count, tf.int64))
-    padded = tf.io.decode_raw(tf.strings.join([found, b"\0" * count]), tf.uint8)[:count]
-    return tf.ensure_shape(tf.cast(padded, tf.int64), (count,))
+    return tf.ensure_shape(tf.cast(tf.io.decode_raw(found, tf.uint8, fixed_length=count), tf.int64), (count,))
 
 
 def _choose(condition, one, other):
@@ -273,11 +274,16 @@ def _is(found, text):
 
 
 def _little(parts):
-    return tf.add_n([parts[i] * 256**i for i in range(parts.shape[0])])
+    """Numbers whose bytes lie along the first axis, the lowest first; in few operators, for there are many of these."""
+    return _weighed(parts, [256**i for i in range(parts.shape[0])])
 
 
 def _big(parts):
-    return _little(parts[::-1])
+    return _weighed(parts, [256**i for i in reversed(range(parts.shape[0]))])
+
+
+def _weighed(parts, weights):
+    return tf.reduce_sum(parts * tf.constant(weights, tf.int64, (len(weights), *[1] * (len(parts.shape) - 1))), axis=0)
 
 
 def _colors(flags):

@@ -64,22 +64,23 @@ def read_header(path):
         return Header()
 
 
-def decode_photo(path, *, min_size=None, keep_alpha=False, keep_profile=False):
+def decode_photo(path, *, min_size=None, keep_alpha=False, keep_gray=False, keep_profile=False):
     """Decode a file to upright 8-bit sRGB, converting from its own color profile where it has one.
 
     Arguments and errors as :func:`tfssl.data.decode.decode_image`.
 
     Args:
+        keep_gray: leave an image of one channel as it is: a third of the memory.
         keep_profile: leave the pixels as they are if their profile can be written back, and keep it in the metadata.
 
     Returns:
-        ``(image, metadata)``: a ``PIL.Image`` of mode RGB or RGBA, and the keywords for :func:`save_photo`: its
+        ``(image, metadata)``: a ``PIL.Image`` of mode RGB or RGBA (or L), and the keywords for :func:`save_photo`: its
         EXIF with Orientation 1 and without thumbnail, its resolution, perhaps its profile.
     """
     with open_image(path, min_size=min_size) as source:
         profile = source.info.get("icc_profile") if keep_profile else None
         kept = bool(profile) and reversible(profile, gray=is_gray(source))
-        image = pixels_of(source, keep_alpha=keep_alpha, srgb=not kept)
+        image = pixels_of(source, keep_alpha=keep_alpha, keep_gray=keep_gray, srgb=not kept)
         exif = _exif_of(source, image.size)
     metadata = {"exif": exif, "dpi": _resolution(source.info.get("dpi")), "icc_profile": profile if kept else None}
     return image, {k: v for k, v in metadata.items() if v}

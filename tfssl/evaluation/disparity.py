@@ -137,9 +137,9 @@ def labeled_positions(maps, source, count, reach, rng, *, width=None, per_pair=1
 def disparity_maps(maps, views, read_outs, disparities, *, window=5, step=1):
     """Disparity and confidence of each pixel of a pair, ``{tap: (disparity, confidence)}``, float32 (H, W) each.
 
-    The right view is moved by the disparities of the range, ``step`` pixels apart, and what the read-out says of the residuals is
-    averaged over all moves that speak of the same disparity, and over ``window`` pixels squared. Confidence is the
-    largest probability after that. NaN at the border, where there is no whole patch.
+    The right view is moved by the disparities of the range, ``step`` pixels apart, and what the read-out says of the
+    residuals is averaged over all moves that speak of the same disparity, and over ``window`` pixels squared.
+    Confidence is the largest probability after that. NaN at the border, where there is no whole patch.
 
     Args:
         read_outs: ``{tap: ReadOut}``.

@@ -98,18 +98,20 @@ def _check_files(folder, report):
 
 def savedmodel_steps(folder, report):
     """The steps for the SavedModel, in order: ``(name, function that returns lines of text or raises)``."""
-    from tfssl.export.savedmodel import load_savedmodel
+    from tfssl.export.savedmodel import GraphModel, load_savedmodel
     from tfssl.export.serving import CONFIG
 
     if "savedmodel" not in report:
         return []
     version = folder / str(report["savedmodel"]["version"])
     rebuilt = functools.cache(lambda: load_savedmodel(folder))
+    # One for both steps: the first call of a signature optimizes its graph, which takes seconds.
+    served = functools.cache(lambda: GraphModel(version))
     return [
         (OPERATORS, lambda: check_operators(version)),
         ("Keras model", lambda: [_describe_model(*rebuilt())]),
-        ("signatures", lambda: check_signatures(version, rebuilt)),
-        ("warm-up", lambda: check_warmup(version)),
+        ("signatures", lambda: check_signatures(served, rebuilt)),
+        ("warm-up", lambda: check_warmup(served, version)),
         (CONFIG, lambda: check_config(folder)),
     ]
 
@@ -167,27 +169,27 @@ def _describe_model(method, model):
     return f"{method.name()} rebuilt, all {len(model.variables)} weights matched by name and shape"
 
 
-def check_signatures(version, rebuilt):
+def check_signatures(served, rebuilt):
     """Run each signature in a Session on its samples and compare with the eager Keras model."""
     from tfssl.endpoint import sample_images
-    from tfssl.export.savedmodel import SAMPLE_SIZE, GraphModel
+    from tfssl.export.savedmodel import SAMPLE_SIZE
 
-    method, model = rebuilt()
-    endpoints = method.serving(model)
+    method, network = rebuilt()
+    endpoints = method.serving(network)
     calls = {name: endpoint.samples(sample_images(SAMPLE_SIZE, IMAGES), None) for name, endpoint in endpoints.items()}
     wanted = {name: endpoint.answers(calls[name]) for name, endpoint in endpoints.items()}
     aliases = {**{name: name for name in endpoints}, "serving_default": next(iter(endpoints))}
-    with GraphModel(version) as served:
-        missing = sorted(set(aliases) - set(served.signatures))
-        if missing:
-            raise ModelError(f"the SavedModel has no signature {', '.join(missing)}")
-        for name, alias in aliases.items():
-            endpoint = endpoints[alias]
-            served.check_inputs(name, endpoint.signature)
-            answers = endpoint.answers(calls[alias], lambda name=name, **call: served.run(name, call))
-            found = endpoint.deviations(calls[alias], wanted[alias], answers)
-            endpoint.judge(found, "float32", f"{name}: ")  # stored and rebuilt weights are the same
-            yield f"{name} runs in graph mode; {_agreement(endpoint, found)}"
+    model = served()
+    missing = sorted(set(aliases) - set(model.signatures))
+    if missing:
+        raise ModelError(f"the SavedModel has no signature {', '.join(missing)}")
+    for name, alias in aliases.items():
+        endpoint = endpoints[alias]
+        model.check_inputs(name, endpoint.signature)
+        answers = endpoint.answers(calls[alias], lambda name=name, **call: model.run(name, call))
+        found = endpoint.deviations(calls[alias], wanted[alias], answers)
+        endpoint.judge(found, "float32", f"{name}: ")  # stored and rebuilt weights are the same
+        yield f"{name} runs in graph mode; {_agreement(endpoint, found)}"
 
 
 def _agreement(endpoint, found):
@@ -195,19 +197,17 @@ def _agreement(endpoint, found):
     return f"{', '.join(texts)} of the Keras model on average"
 
 
-def check_warmup(version):
+def check_warmup(served, version):
     """Replay the warm-up requests."""
-    from tfssl.export.savedmodel import GraphModel
     from tfssl.export.serving import WARMUP, read_warmup
 
     requests = read_warmup(version / WARMUP)
     if not requests:
         raise ModelError(f"{WARMUP} holds no requests")
-    with GraphModel(version) as served:
-        for name, inputs in requests:
-            for key, value in served.run(name, inputs).items():
-                if value.size == 0 or (value.dtype.kind == "f" and not np.isfinite(value).all()):
-                    raise ModelError(f"request for {name} answers {key} with nothing, NaN or infinity")
+    for name, inputs in requests:
+        for key, value in served().run(name, inputs).items():
+            if value.size == 0 or (value.dtype.kind == "f" and not np.isfinite(value).all()):
+                raise ModelError(f"request for {name} answers {key} with nothing, NaN or infinity")
     yield f"{len(requests)} requests replayed ({', '.join(name for name, _ in requests)})"
 
 

@@ -82,9 +82,17 @@ def write_savedmodel(folder, endpoints):
     """Write endpoints and the variables they use."""
     archive = keras.export.ExportArchive()
     for name, endpoint in endpoints.items():
-        archive.add_endpoint(name, endpoint.__call__, input_signature=list(endpoint.signature))
+        archive.add_endpoint(name, _traced(endpoint), input_signature=list(endpoint.signature))
     with plain_path(Path(folder).parent) as parent:
         archive.write_out(str(parent / Path(folder).name), verbose=False)
+
+
+def _traced(endpoint):
+    """The endpoint, traced: an archive traces each of its functions once to find the variables and again to save them,
+    and of this one nothing but the call."""
+    function = tf.function(endpoint.__call__, input_signature=endpoint.signature, autograph=False)
+    traced = function.get_concrete_function()
+    return lambda *inputs: traced(*inputs)
 
 
 @contextlib.contextmanager

@@ -39,6 +39,10 @@ class DepthwiseConv2D(layers.DepthwiseConv2D):
     Input: float (B, H, W, C). Output: (B, H', W', C * depth_multiplier).
     """
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.input_spec = layers.InputSpec(ndim=4, axes=self.input_spec.axes)  # Keras' own takes more axes as batches
+
     def call(self, inputs, training=None):
         if not (training and self._has_fast_gradient()):
             return super().call(inputs)

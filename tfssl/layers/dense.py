@@ -3,7 +3,7 @@
 import math
 
 import keras
-from keras import initializers, ops
+from keras import constraints, initializers, ops
 
 from tfssl.layers.layer import Layer, check_positive
 from tfssl.ops.arguments import check_shapes
@@ -115,20 +115,26 @@ class TiedDense(Layer):
 
     ``y = TiedDense(500)``; ``code = sigmoid(y(x))``; ``x_again = sigmoid(y(code, transposed=True))``.
 
+    With ``use_bias=False`` the code is ``x W``: the factors of gated models, and zero-bias autoencoders.
+
     Args:
         units: size of the code.
         tied: whether W' is the transpose of W, or a kernel of its own.
         kernel_initializer: of the kernels; None is uniform in +-4 sqrt(6 / (inputs + units)), the tutorial's for
             sigmoid units (Vincent et al. 2008).
+        use_bias: whether codes have the offset b; the way back always has its own.
+        kernel_constraint: of W, a ``keras.constraints.Constraint``; None for none.
 
     Input: float (..., inputs), or (..., units) with ``transposed=True``. Output: (..., units), or (..., inputs).
     """
 
-    def __init__(self, units, tied=True, kernel_initializer=None, **kwargs):
+    def __init__(self, units, tied=True, kernel_initializer=None, use_bias=True, kernel_constraint=None, **kwargs):
         super().__init__(**kwargs)
         check_positive(units=units)
         self.units = units
         self.tied = tied
+        self.use_bias = use_bias
+        self.kernel_constraint = constraints.get(kernel_constraint)
         self.kernel_initializer = None if kernel_initializer is None else initializers.get(kernel_initializer)
 
     takes = (("inputs", "... B n"),)
@@ -136,8 +142,10 @@ class TiedDense(Layer):
     def build(self, input_shape):
         inputs = input_shape[-1]
         self.inputs_size = inputs
-        self.kernel = self.add_weight((inputs, self.units), self._initializer(inputs), name="kernel")
-        self.bias = self.add_weight((self.units,), "zeros", name="bias")
+        self.kernel = self.add_weight(
+            (inputs, self.units), self._initializer(inputs), constraint=self.kernel_constraint, name="kernel"
+        )
+        self.bias = self.add_weight((self.units,), "zeros", name="bias") if self.use_bias else None
         self.transposed_bias = self.add_weight((inputs,), "zeros", name="transposed_bias")
         if not self.tied:
             self.transposed_kernel = self.add_weight(
@@ -147,7 +155,8 @@ class TiedDense(Layer):
     def call(self, inputs, transposed=False):
         check_shapes(inputs=(inputs, f"... {self.units if transposed else self.inputs_size}"))
         if not transposed:
-            return ops.matmul(inputs, self.kernel) + self.bias
+            code = ops.matmul(inputs, self.kernel)
+            return code if self.bias is None else code + self.bias
         kernel = ops.transpose(self.kernel) if self.tied else self.transposed_kernel
         return ops.matmul(inputs, kernel) + self.transposed_bias
 

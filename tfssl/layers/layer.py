@@ -3,7 +3,7 @@
 import inspect
 import types
 
-from keras import initializers, layers
+from keras import constraints, initializers, layers
 
 from tfssl.errors import ConfigError
 from tfssl.ops.arguments import check_shapes
@@ -68,4 +68,6 @@ def check_odd(**values):
 def _plain(value):
     if isinstance(value, initializers.Initializer):
         return initializers.serialize(value)
+    if isinstance(value, constraints.Constraint):
+        return constraints.serialize(value)
     return list(value) if isinstance(value, tuple) else value

@@ -123,7 +123,11 @@ class Winner(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class EqualNorms(keras.constraints.Constraint):
-    """Filters, the columns of a kernel, are scaled to their mean norm: none dies, none takes over."""
+    """Filters, the columns of a kernel, are scaled to their mean norm: none dies, none takes over.
+
+    Unlike :class:`tfssl.layers.gating.FilterNormalization` it does not center them: over whitened components a mean
+    has no meaning, and centering would forbid one direction.
+    """
 
     def __call__(self, kernel):
         norms = ops.norm(kernel, axis=0, keepdims=True)

@@ -6,6 +6,8 @@ kernel, and strides take 10 to 70 times as long for the gradient of the input wh
 
 import tensorflow as tf
 
+from tfssl.ops.arguments import check_shapes
+
 _FAST = 3
 """Largest kernel whose gradient is fast; larger ones are covered by several of this size."""
 
@@ -20,6 +22,7 @@ def depthwise_conv(x, kernel, stride):
         kernel: float (k, k, C, 1) of the same type.
         stride: pixels between positions, an int.
     """
+    check_shapes(x=(x, "B H W C"), kernel=(kernel, "k k C 1"))
 
     def convolve(x, kernel):
         def gradient(upstream):
@@ -29,8 +32,8 @@ def depthwise_conv(x, kernel, stride):
 
     if tf.config.list_physical_devices("GPU"):
         return convolve(x, kernel)[0]
-    # Tensors: outside of a graph a custom gradient takes no variables.
-    return tf.custom_gradient(convolve)(tf.convert_to_tensor(x), tf.convert_to_tensor(kernel))
+    # Of a variable itself, outside of a graph, the rule would have to speak as well.
+    return tf.custom_gradient(convolve)(x, tf.convert_to_tensor(kernel))
 
 
 def _padding(size, cells, kernel_size, stride):

@@ -89,7 +89,7 @@ def probe(name, seeds, train, test, *crops):
             held = held_out(train.labels, seed)
             if not held.any():
                 raise SourceError("`data` must hold at least two images of some class, to hold one out")
-            strength, right, start = _choose(rows, train.labels, classes, held)
+            strength, right, start = choose(rows, train.labels, classes, held)
             if strength not in on_test:  # the fit to all rows does not depend on the split
                 fitted = fit(rows, train.labels, classes, strength, start=start)
                 right_on_test = accuracy(fitted, tested or rows.project(test.rows[tap]), test.labels)
@@ -110,7 +110,7 @@ def held_out(labels, seed):
     return held
 
 
-def _choose(rows, labels, classes, held):
+def choose(rows, labels, classes, held):
     """The C with the best accuracy on the held-out rows (the smallest of equals), that accuracy, and its fit."""
     best, fitted = (None, -1.0, None), None
     for strength in STRENGTHS:

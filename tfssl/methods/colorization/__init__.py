@@ -48,6 +48,9 @@ class Colorization(Method):
         batch_norm_epsilon: of all batch normalizations; null: Caffe's 1e-5 as the released code, for ``"small"``
             and ``"efficientnet_lite0"`` Keras' 1e-3.
         batch_norm_momentum: of their moving statistics, in [0, 1); null: 0.999 and 0.99.
+        encoder_input: what features for other tasks see: ``"lightness"``, as the network that colorizes, or ``"lab"``:
+            the first convolution gets weights for a and b that start at 0, for fine-tuning in color (the paper's
+            variant; not with ``"efficientnet_lite0"`` or a network of your own).
     """
 
     paper: ClassVar[Paper] = Paper("Colorful Image Colorization", "Zhang, Isola, Efros", "ECCV", 2016)
@@ -74,6 +77,7 @@ class Colorization(Method):
     image_size: int = Field(256, ge=8, le=2048)
     batch_norm_epsilon: BatchNormEpsilon = None
     batch_norm_momentum: BatchNormMomentum = None
+    encoder_input: Literal["lightness", "lab"] = "lightness"
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +98,11 @@ class Colorization(Method):
             )
         check_resize(self.resize, self.crop_size)
         check_batch_norm(self, self.backbone)
+        if self.encoder_input == "lab" and self.backbone not in data.COLOR_BACKBONES:
+            raise ValueError(
+                f"`encoder_input: lab` needs a backbone among {', '.join(data.COLOR_BACKBONES)}. "
+                f"Received: backbone={str(self.backbone)!r}"
+            )
         return self
 
     @property
@@ -162,12 +171,18 @@ class Colorization(Method):
         import keras
 
         from tfssl.backbones.encoder import Encoder
-        from tfssl.layers.color import Lightness
-        from tfssl.methods.colorization.network import encoder_taps
+        from tfssl.layers.color import Lab, Lightness
+        from tfssl.layers.normalization import set_batch_norm
+        from tfssl.methods.colorization.network import encoder_taps, see_colors
 
         rgb = keras.Input((None, None, 3), name="rgb")
+        seen = Lightness(name="lightness")(rgb)
+        if self.encoder_input == "lab":
+            model = see_colors(model, self.backbone)
+            set_batch_norm(model, self.batch_norm_epsilon, self.batch_norm_momentum)
+            seen = Lab(dtype="float32", name="to_lab")(rgb)
         taps = keras.Model(model.input, encoder_taps(model, self.backbone), name="taps")
-        return Encoder(rgb, taps(Lightness(name="lightness")(rgb)), name="encoder")
+        return Encoder(rgb, taps(seen), name="encoder")
 
     @property
     def baseline(self):

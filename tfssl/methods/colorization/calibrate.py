@@ -31,8 +31,8 @@ def undo_rebalancing(method, model, fraction):
     bias.assign(np.asarray(bias) - fraction * _log_weights(method))
 
 
-def choose_decoding(method, model, source, *, image_sizes, fractions, temperatures, raw_gain, progress=None):
-    """Measure every combination of image size, fraction and temperature, and pick the best.
+def measure_decodings(method, model, source, *, image_sizes, fractions, temperatures, progress=None):
+    """Measure every combination of image size, fraction and temperature, for :func:`choose_decoding`.
 
     Args:
         method, model: as :func:`undo_rebalancing`; left as they were.
@@ -40,13 +40,11 @@ def choose_decoding(method, model, source, *, image_sizes, fractions, temperatur
         image_sizes: candidates for the field of that name, pixels.
         fractions: candidates for :func:`undo_rebalancing`.
         temperatures: candidates for T.
-        raw_gain: smallest gain in raw AuC over the gray image, in [0, 1], that a combination must reach.
         progress: see :meth:`tfssl.methods.base.Method.evaluate`.
 
     Returns:
-        ``(row, table)``: the combinations as dicts of ``image_size``, ``share``, ``temperature`` and their figures; and
-        of those that reach raw_gain the one with the highest class-rebalanced AuC (``auc_macro``), or the one with the
-        highest raw gain if none does.
+        A list of dicts with ``image_size``, ``share``, ``temperature`` and the figures ``auc_raw_gain``,
+        ``auc_macro_gain`` and ``colorfulness_ratio``.
     """
     from tfssl.color.predict import Colorizer, GrayBaseline
     from tfssl.color.survey import Survey
@@ -64,9 +62,25 @@ def choose_decoding(method, model, source, *, image_sizes, fractions, temperatur
             metrics = survey.metrics(method.smoothed_prior(), prefix, ["gray_"])
             row = {"image_size": size, "share": fraction, "temperature": temperature}
             table.append(row | {key: metrics[key] for key in keys})
-    good = [row for row in table if row["auc_raw_gain"] >= raw_gain]
-    choices, figure = (good, "auc_macro_gain") if good else (table, "auc_raw_gain")
-    return max(choices, key=lambda row: row[figure]), table
+    return table
+
+
+def choose_decoding(table, *, raw_gain, colorfulness=0.0):
+    """Pick a row of :func:`measure_decodings`.
+
+    Args:
+        table: list of dicts.
+        raw_gain: smallest gain in raw AuC over the gray image, in [0, 1], that a row must reach.
+        colorfulness: smallest colorfulness, as a fraction of the truth's, that it must reach.
+
+    Returns:
+        Of the rows that reach both the one with the highest class-rebalanced AuC (``auc_macro``); of those that reach
+        raw_gain alone if there is none; and the one with the highest raw gain if there is none of these.
+    """
+    accurate = [row for row in table if row["auc_raw_gain"] >= raw_gain]
+    vivid = [row for row in accurate if row["colorfulness_ratio"] >= colorfulness]
+    choices, figure = (vivid or accurate, "auc_macro_gain") if accurate else (table, "auc_raw_gain")
+    return max(choices, key=lambda row: row[figure])
 
 
 class _Candidates:

@@ -11,6 +11,9 @@ OUTPUT_STRIDE = {"paper": 4, "alexnet": 8, "small": 4, "efficientnet_lite0": 4}
 INPUT_MULTIPLE = {"paper": 8, "alexnet": 1, "small": 16, "efficientnet_lite0": 32}
 """Input height and width must be multiples of this for input and output to stay aligned."""
 
+COLOR_BACKBONES = ("paper", "alexnet", "small")
+"""Backbones whose first convolution may get a and b too, see :func:`tfssl.methods.colorization.network.see_colors`."""
+
 OPEN_OUTPUT_STRIDE, OPEN_INPUT_MULTIPLE = 4, 32
 """The same of networks of others."""
 

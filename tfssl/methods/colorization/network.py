@@ -4,6 +4,7 @@ Every network takes L in [0, 100] as (B, H, W, 1) and scales it itself: to (L - 
 authors' PyTorch port, or as the weights that it starts from want it.
 """
 
+import numpy as np
 from keras import Model, layers
 
 from tfssl.backbones.adapter import strides, trunk
@@ -25,41 +26,42 @@ TAPS = {
 """Layer names that an encoder of the network exposes."""
 
 
-def build_network(backbone, outputs="bins"):
+def build_network(backbone, outputs="bins", channels=1):
     """Build a colorization network.
 
     Args:
         backbone: ``"paper"``, ``"alexnet"``, ``"small"`` or ``"efficientnet_lite0"``.
         outputs: ``"bins"`` for 313 logits, ``"ab"`` for two channels in ab units (the regression baseline).
+        channels: of the input: 1, or 3 for a and b too, which only features for other tasks may see; see
+            :func:`see_colors`.
 
     Returns:
-        ``keras.Model``: L (B, H, W, 1) in [0, 100] -> (B, H / s, W / s, 313 or 2) in float32, see
+        ``keras.Model``: L (B, H, W, 1) in [0, 100], or Lab -> (B, H / s, W / s, 313 or 2) in float32, see
         :data:`~tfssl.methods.colorization.data.OUTPUT_STRIDE` and ``INPUT_MULTIPLE`` there.
     """
-    lightness = layers.Input((None, None, 1), name="lightness")
+    lightness = layers.Input((None, None, channels), name="lightness" if channels == 1 else "lab")
     if backbone == "efficientnet_lite0":
         # Of gray, L is nearly proportional to the 8-bit level: the scale (level - 127) / 128 that the weights know.
         x = StretchLightness(dtype="float32", name="stretch")(lightness)
         x = layers.Rescaling(2.55 / 128, offset=-127 / 128, name="center")(x)
     else:
-        x = layers.Rescaling(1 / 100, offset=-0.5, name="center")(lightness)
-    channels = NUM_BINS if outputs == "bins" else 2
-    # ab starts at gray. Random weights, times 110, would start 40 times as far from the truth as gray is, and the
-    # gradients of that error spoil a trunk that knows something.
+        x = layers.Rescaling(1 / 100, offset=[-0.5, 0.0, 0.0][:channels], name="center")(lightness)
+    filters = NUM_BINS if outputs == "bins" else 2
+    # ab starts at gray. Random weights, times 110, start far outside of all colors: training has to undo that first.
     last = {"dtype": "float32", "kernel_initializer": "zeros" if outputs == "ab" else "glorot_uniform"}
     if is_open(backbone):
         stem = layers.Rescaling(4.0, name="standardize")  # L / 100 has a deviation of about 1/4
         maps = trunk(backbone, 1, stem=stem)
         x = decode_maps(maps(x), strides(maps), lightness, 4)
-        x = layers.Conv2D(channels, 1, name="scores", **last)(x)
+        x = layers.Conv2D(filters, 1, name="scores", **last)(x)
     elif backbone == "alexnet":
         x = _alexnet_trunk(x)
         # Scores are resized to the target grid; float32 keeps softmax and loss exact under mixed precision.
-        x = layers.Conv2D(channels, 1, name="fc8", **last)(x)
+        x = layers.Conv2D(filters, 1, name="fc8", **last)(x)
         x = ResizeToStride(8, dtype="float32", name="to_grid")([x, lightness])
     else:
         x = {"paper": _paper_trunk, "small": _small_trunk, "efficientnet_lite0": _lite_trunk}[backbone](x)
-        x = layers.Conv2D(channels, 1, name="scores", **last)(x)
+        x = layers.Conv2D(filters, 1, name="scores", **last)(x)
     if outputs == "ab":
         x = layers.Rescaling(110.0, dtype="float32", name="ab")(x)
     network = Model(lightness, x, name=f"colorization_{'open' if is_open(backbone) else backbone}")
@@ -191,6 +193,22 @@ def _lite_trunk(x):
     for tap, filters, stride in (("conv4", 160, 16), ("conv3", 128, 8), ("conv2", 96, 4)):
         x = _join(x, taps[tap], filters, f"decode{stride}")
     return x
+
+
+def see_colors(model, backbone):
+    """A copy of a trained network, with variables of its own, that takes Lab (B, H, W, 3): for fine-tuning in color.
+
+    For the backbones of :data:`~tfssl.methods.colorization.data.COLOR_BACKBONES`. Its first convolution has weights for
+    a and b, which are 0: at first it computes what ``model`` does.
+    """
+    outputs = "bins" if model.output.shape[-1] == NUM_BINS else "ab"
+    colored = build_network(backbone, outputs, channels=3)
+    for layer in (layer for layer in colored.layers if layer.weights):
+        wanted = model.get_layer(layer.name).get_weights()
+        if isinstance(layer, layers.Conv2D) and layer.kernel.shape != wanted[0].shape:
+            wanted[0] = np.pad(wanted[0], [(0, 0), (0, 0), (0, 2), (0, 0)])
+        layer.set_weights(wanted)
+    return colored
 
 
 def encoder_taps(model, backbone):

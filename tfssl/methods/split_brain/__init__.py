@@ -20,17 +20,24 @@ class SplitBrain(Method):
     Together the halves describe the whole image, and neither could get through by copying. Defaults are the paper's.
 
     Args:
-        task: ``"split"``: two halves of the channels that share nothing. The paper's controls, one network of the full
-            width each: ``"l_to_ab"``, ``"ab_to_l"``; ``"shared"``: both with the same weights, unseen channels zero;
-            ``"autoencoder"``: Lab from Lab.
+        task: ``"split"``: two halves of the channels that share nothing. The paper's controls: ``"ensemble"``, two
+            halves that both predict ab, the second one as ``ab`` does not say (classes, or values); and one network of
+            the full width each: ``"l_to_ab"``, ``"ab_to_l"``; ``"shared"``: both with the same weights, unseen channels
+            zero; ``"mixture"``: that and Lab from Lab; ``"autoencoder"``: Lab from Lab alone. ``"rgbd"`` learns from
+            color and depth (section 4.2): a network predicts HHA from Lab, another one ab and L from HHA.
         ab: ``"classification"`` into the nearest of 313 bins of 10 units (paper: no soft encoding, no rebalancing), or
             ``"regression"``.
         lightness: ``"classification"`` into 50 bins of 2 units, or ``"regression"``.
         input_dropout: fraction of the input's numbers that ``"autoencoder"`` does not see, in [0, 1) (paper's control:
             0.5).
+        mixture_weight: of ``"mixture"``, in (0, 0.5): factor w of the losses of ab and of L where they are not seen;
+            that of Lab from Lab has 1 - 2 w. null: the paper's 1/3.
+        ab_weight: of ``"rgbd"``: factor of the loss of the classes of ab, beside ``1/2 |L - L'|^2`` in units of L.
+            null: the paper's 200, there to make the gradients of both comparable (it does not state the unit of L).
         backbone: ``"alexnet"``, fully convolutional with batch normalization, or ``"small"``, five 3x3 convolutions of
             32 to 96 channels for CPUs.
-        fc: channels of fc6 and fc7, of both halves together (4096); even.
+        fc: channels of fc6 and fc7, of both halves together (4096); even. Of ``"rgbd"`` those of the network that sees
+            color; each branch of the other one has an eighth (512).
         resize: images are scaled so that their shorter side has this many pixels (256); null keeps their size.
         crop_size: of the training crops in pixels (180). The network predicts 12x12 cells of them, the mean of
             each (the paper does not say how it reduced them).
@@ -50,10 +57,12 @@ class SplitBrain(Method):
     inputs: ClassVar[str] = "color photographs"
     prepares_in_graph: ClassVar[bool] = False
 
-    task: Literal["split", "l_to_ab", "ab_to_l", "shared", "autoencoder"] = "split"
+    task: Literal["split", "l_to_ab", "ab_to_l", "ensemble", "shared", "mixture", "autoencoder", "rgbd"] = "split"
     ab: Objective = "classification"
     lightness: Objective = "classification"
     input_dropout: float = Field(0.0, ge=0, lt=1)
+    mixture_weight: float | None = Field(None, gt=0, lt=0.5)
+    ab_weight: float | None = Field(None, gt=0)
     backbone: Annotated[Any, Backbone("alexnet", "small")] = "alexnet"
     fc: int = Field(4096, ge=2, multiple_of=2)
     resize: int | None = Field(256, ge=8)
@@ -72,9 +81,14 @@ class SplitBrain(Method):
             )
         check_resize(self.resize, self.crop_size)
         check_batch_norm(self, self.backbone)
-        if self.input_dropout and self.task != "autoencoder":
+        for name, task in (("input_dropout", "autoencoder"), ("mixture_weight", "mixture"), ("ab_weight", "rgbd")):
+            value = getattr(self, name)
+            if value and self.task != task:
+                raise ValueError(f"`{name}` is for task {task!r}; leave it out. Received: {name}={value}")
+        if self.task == "rgbd" and (self.ab, self.lightness) != ("classification", "regression"):
             raise ValueError(
-                f"`input_dropout` is for task 'autoencoder'; leave it out. Received: input_dropout={self.input_dropout}"
+                "task 'rgbd' weighs classes of ab against values of L; give `ab`=classification and "
+                f"`lightness`=regression. Received: ab={self.ab!r}, lightness={self.lightness!r}"
             )
         return self
 
@@ -87,30 +101,65 @@ class SplitBrain(Method):
     def min_size(self):
         return self.crop.min_size
 
+    def open(self, data):
+        """Photographs; for task ``"rgbd"`` images with their HHA, see :func:`tfssl.data.hha_source`."""
+        if self.task != "rgbd":
+            return super().open(data)
+        from tfssl.data.rgbd import hha_source
+
+        return hha_source(data)
+
     def sample(self, example, rng, training):
-        return (self.crop.apply(example["image"], rng if training else None),)
+        rng = rng if training else None
+        if self.task == "rgbd":
+            return (data.crop_both(self.crop, example["image"], example["hha"], rng),)
+        return (self.crop.apply(example["image"], rng),)
 
     def blank(self, pixels):
-        if self.task == "autoencoder":  # lightness alone is something to learn
+        if self.task in ("autoencoder", "mixture", "rgbd"):  # lightness, or depth, is something to learn
             return super().blank(pixels)
         return "the crop is gray" if is_gray(pixels) else None
 
     def prepare(self, pixels):
         return data.to_example(pixels, self.grid_cells)
 
+    @property
+    def kinds(self):
+        """``{name of a prediction: "classification" or "regression"}``, in the order of the network's scores."""
+        ab, lightness = {"ab": self.ab}, {"lightness": self.lightness}
+        other = {"classification": "regression", "regression": "classification"}
+        return {
+            "l_to_ab": ab,
+            "ab_to_l": lightness,
+            "ensemble": ab | {"ab_again": other[self.ab]},
+            "mixture": ab | lightness | {"ab_again": self.ab, "lightness_again": self.lightness},
+            "rgbd": ab | lightness | {"hha": "regression"},
+        }.get(self.task, ab | lightness)
+
+    @property
+    def weights(self):
+        """``{name of a prediction: factor of its loss}``, where that is not 1."""
+        if self.task == "mixture":
+            weight = 1 / 3 if self.mixture_weight is None else self.mixture_weight
+            again = 1.0 - 2.0 * weight
+            return {"ab": weight, "lightness": weight, "ab_again": again, "lightness_again": again}
+        if self.task == "rgbd":
+            # The loss is in units of 50: squared, in units of 1 it is so much more.
+            return {"ab": 200.0 if self.ab_weight is None else self.ab_weight, "lightness": 50.0**2}
+        return {}
+
     def loss(self):
         """The training loss, a :class:`tfssl.methods.split_brain.loss.CrossChannelLoss`."""
         from tfssl.methods.split_brain.loss import CrossChannelLoss
 
-        ab, lightness = self.task != "ab_to_l", self.task != "l_to_ab"
-        return CrossChannelLoss(self.ab if ab else None, self.lightness if lightness else None)
+        return CrossChannelLoss(**{"ab": None, "lightness": None} | self.kinds, weights=self.weights)
 
     def model(self, optimizer=None):
         from tfssl.layers.normalization import set_batch_norm
         from tfssl.methods.split_brain.loss import output_channels
         from tfssl.methods.split_brain.network import build_network
 
-        outputs = output_channels(self.ab, self.lightness)
+        outputs = output_channels(**self.kinds)
         network = build_network(self.task, self.backbone, fc=self.fc, outputs=outputs, input_dropout=self.input_dropout)
         set_batch_norm(network, self.batch_norm_epsilon, self.batch_norm_momentum)
         # XLA fails under MirroredStrategy on CPU devices.
@@ -118,7 +167,11 @@ class SplitBrain(Method):
         return network
 
     def encoder(self, model):
-        """Features of whole images: the maps of both halves, one behind the other."""
+        """Features of whole images: the maps of both halves, one behind the other.
+
+        Of task ``"rgbd"`` those of the network that sees color;
+        :func:`tfssl.methods.split_brain.network.build_depth_encoder` gives the other.
+        """
         from tfssl.methods.split_brain.network import build_encoder
 
         return build_encoder(model)
@@ -134,9 +187,10 @@ class SplitBrain(Method):
             ("lightness", "classification"): math.log(50),
             ("lightness", "regression"): 0.5 / 3,  # half the variance of the uniform distribution over [-1, 1]
         }
-        kinds = {"ab": self.ab, "lightness": self.lightness}
-        kinds.pop({"ab_to_l": "ab", "l_to_ab": "lightness"}.get(self.task), None)
-        return sum(levels[name, kind] for name, kind in kinds.items())
+        levels["hha", "regression"] = 3 * levels["lightness", "regression"]  # three numbers, as uniform
+        return sum(
+            self.weights.get(name, 1.0) * levels[name.removesuffix("_again"), kind] for name, kind in self.kinds.items()
+        )
 
     def evaluate(self, model, data, *, out=None, limit=None, batch_size=32, progress=None):
         from tfssl.methods.split_brain.evaluate import evaluate

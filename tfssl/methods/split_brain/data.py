@@ -1,4 +1,7 @@
-"""Examples of cross-channel prediction: a crop in Lab, and the mean Lab of the grid cells that a network predicts."""
+"""Examples of cross-channel prediction: a crop in Lab, and the mean Lab of the grid cells that a network predicts.
+
+Those of color and depth have HHA behind, three more channels.
+"""
 
 import numpy as np
 
@@ -17,9 +20,26 @@ def grid_size(backbone, size):
 
 
 def to_example(pixels, cells):
-    """Lab, float32 (B, H, W, 3), of crops, uint8, and its averages over equally large cells, (B, cells, cells, 3)."""
-    lab = np.concatenate([lightness(pixels)[..., None], ab(pixels)], axis=-1)
-    height, width = lab.shape[1:3]
-    rows = cell_weights(height, cells) @ lab.reshape(len(lab), height, width * 3)
-    columns = cell_weights(width, cells) @ rows.reshape(-1, width, 3)
-    return lab, columns.reshape(len(lab), cells, cells, 3)
+    """Lab, float32 (B, H, W, 3), of crops, uint8, and its averages over equally large cells, (B, cells, cells, 3).
+
+    Of crops of RGB and HHA, (B, H, W, 6), HHA stays as it is, in [0, 255], and both results have six channels.
+    """
+    rgb = pixels[..., :3]
+    channels = [lightness(rgb)[..., None], ab(rgb)]
+    if pixels.shape[-1] > 3:
+        channels.append(pixels[..., 3:].astype(np.float32))
+    maps = np.concatenate(channels, axis=-1)
+    height, width, count = maps.shape[1:]
+    rows = cell_weights(height, cells) @ maps.reshape(len(maps), height, width * count)
+    columns = cell_weights(width, cells) @ rows.reshape(-1, width, count)
+    return maps, columns.reshape(len(maps), cells, cells, count)
+
+
+def crop_both(crop, image, hha, rng):
+    """The same crop, mirrored alike, of an image and of its HHA: uint8 (size, size, 6); ``rng`` None: the center."""
+    if rng is None:
+        draws = (None, None)
+    else:
+        seed = int(rng.integers(2**63))
+        draws = tuple(np.random.default_rng(seed) for _ in range(2))
+    return np.concatenate([crop.apply(part, draw) for part, draw in zip((image, hha), draws, strict=True)], axis=-1)
