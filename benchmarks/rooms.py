@@ -146,7 +146,7 @@ def write(out, count, seed, *, labels=False):
             Image.fromarray(array).save(path)
 
 
-if __name__ == "__main__":
+def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, type=Path, help="folder")
     parser.add_argument("--count", type=int, default=600, help="of the rooms")
@@ -154,3 +154,7 @@ if __name__ == "__main__":
     parser.add_argument("--labels", action="store_true", help="a folder for each kind")
     arguments = parser.parse_args()
     write(arguments.out, arguments.count, arguments.seed, labels=arguments.labels)
+
+
+if __name__ == "__main__":
+    main()

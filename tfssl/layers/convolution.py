@@ -33,8 +33,8 @@ class GroupedConv2D(layers.Conv2D):
 class DepthwiseConv2D(layers.DepthwiseConv2D):
     """``keras.layers.DepthwiseConv2D`` with the same arguments and weights, whose gradients are fast on CPUs.
 
-    EfficientNet-Lite0 trains 1.7 times as fast with it on TensorFlow without a GPU, see
-    :mod:`tfssl.ops.depthwise_gradient`. Square kernels, one stride, padding "same"; it is Keras' own layer elsewhere.
+    For TensorFlow without a GPU, see :mod:`tfssl.ops.depthwise_gradient`. Square kernels, one stride, padding "same";
+    it is Keras' own layer elsewhere.
 
     Input: float (B, H, W, C). Output: (B, H', W', C * depth_multiplier).
     """
