@@ -44,15 +44,14 @@ def test_kmeans_learns_a_fixed_shift():
     np.testing.assert_allclose(norms[1], 1, atol=0.1)
 
 
-def test_a_pair_that_never_wins_starts_anew_from_an_example(rng):
+def test_a_pair_that_never_wins_starts_anew_from_an_example():
     x, y, _ = shifted_pairs(20, 16, [3])
     model = build_kmeans(16, 4, restart_steps=3)
     model.compile(optimizer=None, jit_compile=False)
     product, winner = model.get_layer("product"), model.get_layer("codes")
-    for kernel, sign in ((product.kernel_x, 1), (product.kernel_y, -1)):
-        values = np.asarray(kernel).copy()
-        values[:, 2] = sign * 1e-3 * x[0]  # its products are negative
-        kernel.assign(values)
+    for kernel, rows, sign in ((product.kernel_x, x, 1), (product.kernel_y, y, -1)):
+        filters = rows[[0, 1, 0, 2]].T  # three fit a row each, with products that are never negative; the other's
+        kernel.assign(filters / np.linalg.norm(filters, axis=0) * [1, 1, sign, 1])  # are never positive
     model.fit((x[:5], y[:5]), None, batch_size=5, epochs=2, verbose=0, shuffle=False)
     assert winner.wins[2] == 0 and winner.steps == 2
     model.fit((x[:5], y[:5]), None, batch_size=5, epochs=1, verbose=0, shuffle=False)
