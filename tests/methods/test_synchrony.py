@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tfssl.data.rendered import FrameClip, shifted_pairs, stereogram_source
-from tfssl.errors import ConfigError
+from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.logistic import Rows, accuracy, fit
 from tfssl.methods import Synchrony
 from tfssl.methods.synchrony import data as views_of
@@ -168,3 +168,14 @@ def test_filters_are_shown_as_patches():
     method = Synchrony(**SMALL)
     sides = filters_of(method, method.model())
     assert [side.shape for side in sides] == [(10, 11, 11, 1)] * 2
+
+
+def test_pairs_without_anything_to_learn_from_and_too_few_of_them_are_refused(tmp_path):
+    for side in ("left", "right"):
+        (tmp_path / side).mkdir()
+        Image.new("RGB", (60, 40), (90, 90, 90)).save(tmp_path / side / "flat.png")
+    method = Synchrony(units=8, components=10, patches=4)
+    with pytest.raises(SourceError, match="holds nothing to learn from: none of the 1 stereo pairs tried"):
+        method.dataset(tmp_path, batch_size=2)
+    with pytest.raises(SourceError, match="holds 4 examples, fewer than batch_size 32"):
+        method.dataset(tmp_path, batch_size=32)
