@@ -10,7 +10,7 @@ from PIL import Image
 
 from tfssl.color import colorize
 from tfssl.color.colorize import colorize_image, colorize_paths
-from tfssl.data import jobs
+from tfssl.data import job
 from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ConfigError, ModelError, SourceError
 
@@ -245,7 +245,7 @@ def test_batches_follow_from_the_list_alone(tmp_path, monkeypatch):
     """However long writing takes, and however little room there is, the network sees the same batches."""
     for i in range(21):
         random_image(64, 40 if i == 10 else 48, seed=i).save(tmp_path / f"{i:02d}.png")
-    save_photo, batches = jobs.save_photo, []
+    save_photo, batches = job.save_photo, []
 
     def predict(L, temperature=None):
         batches[-1].append(len(L))
@@ -258,7 +258,7 @@ def test_batches_follow_from_the_list_alone(tmp_path, monkeypatch):
             save_photo(*arguments, **options)
 
         monkeypatch.setattr(colorize, "MAX_MEGAPIXELS", room)
-        monkeypatch.setattr(jobs, "save_photo", slow)
+        monkeypatch.setattr(job, "save_photo", slow)
         batches.append([])
         assert len(run([tmp_path], tmp_path / "out", predict, overwrite=True).done) == 21
     assert batches == [[8, 2, 1, 8, 2]] * 3
