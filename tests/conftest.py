@@ -80,7 +80,7 @@ def tiny_data(tmp_path_factory):
     def of(kind):
         if kind not in made:
             folder = tmp_path_factory.mktemp(kind)
-            {"images": _write_images, "clips": _write_clips}[kind](folder)
+            {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs}[kind](folder)
             made[kind] = str(folder)
         return made[kind]
 
@@ -117,3 +117,14 @@ def _write_clips(folder):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[y : y + 64, x : x + 96]), "rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+
+
+def _write_pairs(folder):
+    """Six stereo pairs, rendered from the builtin photographs."""
+    from tfssl.data.rendered import stereogram_source
+
+    source = stereogram_source("builtin", count=6, size=(64, 96))
+    for number in range(len(source)):
+        for side in ("left", "right"):
+            (folder / side).mkdir(exist_ok=True)
+            source.example(number)[side].save(folder / side / f"{number}.png")

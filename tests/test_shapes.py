@@ -11,7 +11,19 @@ import pytest
 
 from tfssl import layers, methods, ops
 from tfssl.color import metrics
-from tfssl.layers import color, convolution, corruption, dense, gating, normalization, pooling, resizing
+from tfssl.layers import (
+    color,
+    convolution,
+    corruption,
+    dense,
+    gating,
+    normalization,
+    pooling,
+    resizing,
+    synchrony,
+    views,
+    whitening as whitening_layers,
+)
 from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
@@ -21,6 +33,7 @@ from tfssl.methods.hypercolumn_colorization import loss as hypercolumn
 from tfssl.methods.jigsaw import loss as jigsaw
 from tfssl.methods.split_brain import loss as split_brain
 from tfssl.methods.spot_artifacts import loss as spot_artifacts
+from tfssl.methods.synchrony import loss as synchrony_loss
 from tfssl.ops import (
     ab_bins,
     boxes,
@@ -29,6 +42,7 @@ from tfssl.ops import (
     corruption as corruption_ops,
     depthwise_gradient,
     hue_chroma,
+    patch_whitening,
     permutations,
     whitening,
 )
@@ -72,6 +86,14 @@ TAKES = [
     (resizing.Upsample, lambda: resizing.Upsample(2), ["B h w C"]),
     (resizing.upsample, lambda: resizing.upsample, ["B h w C"], 2),
     (resizing.resize_bilinear, lambda: resizing.resize_bilinear, ["B h w C"], 3, 3),
+    (synchrony.SynchronyProduct, lambda: listed(product()), ["... 6", "... 4"]),
+    (synchrony.Winner, lambda: synchrony.Winner(), ["... n"]),
+    (synchrony.synchrony_updates, lambda: synchrony.synchrony_updates, ["B n", "B D", "n Q", "D Q", "B Q"]),
+    (views.GrayViews, lambda: views.GrayViews((0, 1), (1, 2)), ["B R H W 3"]),
+    (whitening_layers.PatchWhitening, lambda: built(whitening_layers.PatchWhitening(3, 4), 4), ["B H W 4"]),
+    (synchrony_loss.SumOfSquares, lambda: synchrony_loss.SumOfSquares(), ["B n", "B n"]),
+    (patch_whitening.standardize_patches, lambda: patch_whitening.standardize_patches, ["N D"]),
+    (patch_whitening.pca_whitening, lambda: patch_whitening.pca_whitening, ["N D"], 2),
     (colorization.colored_mask, lambda: colorization.colored_mask, ["B h w 2"]),
     (colorization.ColorCrossEntropy, lambda: colorization.ColorCrossEntropy(), ["B h w 2", "B h w 313"]),
     (colorization.ColorRegression, lambda: colorization.ColorRegression(), ["B h w 2", "B h w 2"]),
@@ -149,7 +171,7 @@ ANY = {
     *("grid_cells", "corners", "small_side", "down_up_matrix", "projection_matrix", "permutation_set"),
     *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
     *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
-    *("quantile_edges", "quantile_centers", "FilterNormalization"),
+    *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening", "FilterNormalization"),
 }
 
 
@@ -157,6 +179,12 @@ def corrupt(x):
     return corruption_ops.Corruption("pixel").apply(
         x, uniform=np.random.default_rng(0).random, normal=np.random.default_rng(0).standard_normal, xp=np
     )
+
+
+def product():
+    layer = synchrony.SynchronyProduct(3)
+    layer([np.zeros((2, 6), np.float32), np.zeros((2, 4), np.float32)])
+    return layer
 
 
 def built(layer, channels, size=16):

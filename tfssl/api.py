@@ -72,7 +72,7 @@ def load_encoder(source: Pathlike) -> keras.Model:
     """
     from tfssl.backbones.encoder import Encoder, as_encoder
     from tfssl.backbones.registry import random_encoder
-    from tfssl.evaluation.runner import pixel_encoder
+    from tfssl.evaluation.baselines import pixel_encoder
     from tfssl.export.run import load_source
     from tfssl.training.runs import read_network
 
@@ -275,7 +275,7 @@ _LISTS = (("dream", "tap"), ("distance", "photo"))
 
 
 def _beside_untrained(name, source, seed):
-    from tfssl.evaluation.runner import untrained
+    from tfssl.evaluation.baselines import untrained
 
     encoder = load_encoder(source)
     # Something without weights, or with random ones, is its own control.

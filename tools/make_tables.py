@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import learned_tables, relation_tables, split_tables  # noqa: E402
+from tools import learned_tables, relation_tables, split_tables, synchrony_tables  # noqa: E402
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -264,6 +264,8 @@ TABLES = {
     "rgbd-gradients": split_tables.rgbd_gradients,
     "shortcuts": learned_tables.shortcuts,
     "speed": speed,
+    "synchrony-shifts": synchrony_tables.shifts,
+    "synchrony-stereo": synchrony_tables.stereo,
     "transfer": learned_tables.transfer,
     "web": web,
     "web-page": web_page,

@@ -108,22 +108,23 @@ def encoders():
 @pytest.mark.parametrize(("name", "make"), [pytest.param(*pair, id=pair[0]) for pair in encoders()])
 def test_levels_are_scaled_exactly_or_refused(name, make):
     encoder = make()
-    pixels = LEVELS.astype(np.float32) / np.float32(255)
+    given = LEVELS if encoder.modality == "image" else np.stack([LEVELS] * encoder.input.shape[1], axis=1)
+    pixels = given.astype(np.float32) / np.float32(255)
     wanted = encoder(pixels)
-    for levels in (LEVELS, keras.ops.convert_to_tensor(LEVELS)):
+    for levels in (given, keras.ops.convert_to_tensor(given)):
         found = encoder(levels)
         for tap in wanted:
             np.testing.assert_array_equal(found[tap], wanted[tap])
     wrong = {
-        "floats of 0 to 255": LEVELS.astype(np.float32),
+        "floats of 0 to 255": given.astype(np.float32),
         "in [-1, 1]": 2 * pixels - 1,
-        "int32": LEVELS.astype(np.int32),
-        "uint16": LEVELS.astype(np.uint16) * 257,
+        "int32": given.astype(np.int32),
+        "uint16": given.astype(np.uint16) * 257,
         "NaN": np.full_like(pixels, np.nan),
     }
-    for what, given in wrong.items():
+    for what, values in wrong.items():
         with pytest.raises(ConfigError, match=r"in \[0, 1\].*Received: ") as caught:
-            encoder(given)
+            encoder(values)
         assert "\n" not in str(caught.value), what
     assert "float in [0, 1] or uint8" in repr(encoder)
 

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tfssl.errors import ConfigError, ModelError, SourceError
+from tfssl.evaluation.baselines import pixel_encoder
 from tfssl.evaluation.features import grid_size, pool_to_grid, tap_features, ten_crops
-from tfssl.evaluation.runner import pixel_encoder
 from tfssl.ops.geometry import cell_weights
 
 STATM = Path("/proc/self/statm")

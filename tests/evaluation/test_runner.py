@@ -8,6 +8,7 @@ import pytest
 
 from tfssl.errors import ConfigError
 from tfssl.evaluation import get_task, task_names
+from tfssl.evaluation.baselines import pixel_encoder, untrained
 from tfssl.evaluation.runner import (
     Progress,
     Run,
@@ -15,10 +16,8 @@ from tfssl.evaluation.runner import (
     best_tap,
     compared,
     finish,
-    pixel_encoder,
     run_all,
     spread,
-    untrained,
 )
 
 

@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from tfssl.data.moved import moved_pairs as moved_pairs
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import PosedSource as PosedSource, posed_source as posed_source
+    from tfssl.data.rendered import (
+        FrameClip as FrameClip,
+        MovingSource as MovingSource,
+        StereogramSource as StereogramSource,
+        moving_source as moving_source,
+        random_dots as random_dots,
+        right_view as right_view,
+        shifted_pairs as shifted_pairs,
+        stereogram_source as stereogram_source,
+    )
     from tfssl.data.rgbd import (
         HHASource as HHASource,
         RGBDSource as RGBDSource,
@@ -35,6 +45,10 @@ if TYPE_CHECKING:
     from tfssl.data.sounds import Sound as Sound, SoundSource as SoundSource, sound_source as sound_source
     from tfssl.data.source import Source as Source, check_source as check_source
     from tfssl.data.stereo import StereoSource as StereoSource, stereo_source as stereo_source
+    from tfssl.data.stereo_clips import (
+        StereoClipSource as StereoClipSource,
+        stereo_clip_source as stereo_clip_source,
+    )
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
     from tfssl.data.workers import ParallelSource as ParallelSource
 else:

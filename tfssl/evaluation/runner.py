@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from tfssl.errors import ConfigError
+from tfssl.evaluation.baselines import pixel_encoder, untrained
 from tfssl.evaluation.record import Metric, Record
 from tfssl.files import cell, writing
 from tfssl.transfer import STRATEGIES, transfer
@@ -102,18 +103,6 @@ def compared(encoder, *, modality="image", taps=None, trained=True, compare=None
         shared = [tap for tap in taps or () if tap in network.output]
         found.append(Compared(name, network, _taps(network, shared or None, modality)))
     return found
-
-
-def untrained(encoder, seed):
-    """The same architecture with new random weights; sets the global seeds of Python, NumPy and the backend."""
-    keras.utils.set_random_seed(seed)
-    return keras.models.clone_model(encoder)
-
-
-def pixel_encoder():
-    """An encoder whose only tap, ``pixels``, is the image: RGB in [0, 1], (B, H, W, 3) -> the same."""
-    rgb = keras.Input((None, None, 3), name="rgb")
-    return keras.Model(rgb, {"pixels": keras.layers.Identity(name="pixels")(rgb)}, name="pixels")
 
 
 def run_all(encoders, seeds, measure):

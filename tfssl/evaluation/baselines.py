@@ -1,0 +1,22 @@
+"""What stands beside every encoder: the same network untrained, and the raw pixels."""
+
+import keras
+
+
+def untrained(encoder, seed):
+    """The same architecture with new random weights; sets the global seeds of Python, NumPy and the backend.
+
+    Layers that say ``keeps_weights`` describe data, such as whitening, and keep them: no learning found them.
+    """
+    keras.utils.set_random_seed(seed)
+    network = keras.models.clone_model(encoder)
+    for ours, theirs in zip(network.layers, encoder.layers, strict=True):
+        if getattr(theirs, "keeps_weights", False):
+            ours.set_weights(theirs.get_weights())
+    return network
+
+
+def pixel_encoder():
+    """An encoder whose only tap, ``pixels``, is the image: RGB in [0, 1], (B, H, W, 3) -> the same."""
+    rgb = keras.Input((None, None, 3), name="rgb")
+    return keras.Model(rgb, {"pixels": keras.layers.Identity(name="pixels")(rgb)}, name="pixels")

@@ -1,0 +1,183 @@
+"""Disparities read from the codes of an encoder of pairs: the read-out, maps of whole images, their confidence."""
+
+import dataclasses
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import uniform_filter
+
+from tfssl.errors import SourceError
+from tfssl.evaluation.logistic import Classifier, Rows, fit
+
+STRENGTH = 100.0  # C of the regression
+WRONG = 1.0  # pixels: a disparity that is further off is bad
+
+_FLOOR = 1e-4  # least probability: no single place rules a disparity out
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Views:
+    """A stereo pair as the encoder sees it: RGB in [0, 1], float32 (H, W, 3) each, and its disparity (H, W) or None."""
+
+    left: np.ndarray
+    right: np.ndarray
+    disparity: np.ndarray | None
+
+    @classmethod
+    def of(cls, example, width=None):
+        """An example of a source, scaled to ``width`` pixels unless None; disparities are scaled along."""
+        left, right, disparity = example["left"], example["right"], example.get("disparity")
+        if width is not None and width < left.width:
+            size = (width, max(round(left.height * width / left.width), 1))
+            rows, columns = (
+                ((np.arange(n) + 0.5) * full / n).astype(int)
+                for n, full in zip(size[::-1], (left.height, left.width), strict=True)
+            )
+            if disparity is not None:  # the nearest one: a mean over an edge is on neither side of it
+                disparity = disparity[np.ix_(rows, columns)] * (width / left.width)
+            left, right = (image.resize(size, Image.Resampling.BOX) for image in (left, right))
+        sides = (np.asarray(image.convert("RGB"), np.float32) / 255 for image in (left, right))
+        return cls(*sides, disparity)
+
+
+class PairMaps:
+    """Codes of a pair at every position, the right view moved by whole pixels.
+
+    Args:
+        network: an encoder of modality ``"pair"``: (1, 2, H, W, 3) -> ``{tap: (1, h, w, K)}``.
+    """
+
+    def __init__(self, network):
+        import tensorflow as tf
+
+        spec = tf.TensorSpec((1, 2, None, None, 3), tf.float32)
+        self._call = tf.function(lambda pair: network(pair, training=False), [spec], autograph=False)
+
+    def __call__(self, views, shift):
+        """``{tap: float32 (h, w, K)}`` with the right view moved to the right by ``shift`` pixels, border repeated."""
+        columns = np.clip(np.arange(views.left.shape[1]) - shift, 0, views.right.shape[1] - 1)
+        pair = np.stack([views.left, views.right[:, columns]])[None]
+        return {tap: np.asarray(values[0]) for tap, values in self._call(pair).items()}
+
+
+def inside(array, shape):
+    """The part of a map (H, W, ...) at the centers of the patches of an answer (h, w), and what was cut off: (y, x)."""
+    (height, width), (full_height, full_width) = shape, array.shape[:2]
+    top = (full_height - height) // 2
+    left = full_width - width - (full_height - height) + top  # encoders with an offset lose columns on the left
+    return array[top : top + height, left : left + width], (top, left)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReadOut:
+    """Multinomial logistic regression from codes to residual disparities -R ... R, and ``outside`` of them."""
+
+    rows: Rows
+    classifier: Classifier
+    reach: int
+
+    @classmethod
+    def fit(cls, codes, residuals, reach):
+        """Fit it to codes, float32 (N, K), and residuals in pixels, (N,)."""
+        rows, labels = Rows(codes), labels_of(residuals, reach)
+        if len(np.unique(labels)) < 2:
+            raise SourceError("`train`: all labeled positions have one disparity; there is nothing to tell apart")
+        return cls(rows, fit(rows, labels, 2 * reach + 2, STRENGTH), reach)
+
+    def log_probabilities(self, codes):
+        """Of the residuals -R ... R, codes (..., K) -> float32 (..., 2R + 1)."""
+        flat = codes.reshape(-1, codes.shape[-1])
+        found = [self.classifier.probabilities(block) for block in self.rows.project(flat)]
+        return np.log(np.maximum(np.concatenate(found)[:, :-1], _FLOOR)).reshape(*codes.shape[:-1], -1)
+
+    def accuracy(self, codes, residuals):
+        """Fraction of positions whose most probable class is theirs."""
+        found = np.concatenate([self.classifier.predict(block) for block in self.rows.project(codes)])
+        return float(np.mean(found == labels_of(residuals, self.reach)))
+
+
+def labels_of(residuals, reach):
+    """Classes: residual + reach, and 2 reach + 1 for those outside."""
+    whole = np.rint(residuals).astype(int)
+    return np.where(np.abs(whole) <= reach, whole + reach, 2 * reach + 1)
+
+
+def labeled_positions(maps, source, count, reach, rng, *, width=None, per_pair=100):
+    """Codes at random positions of known disparity, the right view moved so that it is within about ``reach``.
+
+    Returns:
+        ``({tap: float32 (N, K)}, residuals (N,))``, N up to ``count``; SourceError if no position is labeled.
+    """
+    codes, residuals, found, order = {}, [], 0, rng.permutation(len(source))
+    for number in range(-(-count // per_pair)):
+        try:
+            views = Views.of(source.example(int(order[number % len(order)])), width)
+        except (ValueError, OSError):  # others serve as well
+            continue
+        known = np.isfinite(views.disparity)
+        if not known.any():
+            continue
+        aim = rng.choice(views.disparity[known])
+        shift = round(float(aim)) + int(rng.integers(-reach - 1, reach + 2))
+        answer = maps(views, shift)
+        truth, _ = inside(views.disparity, next(iter(answer.values())).shape[:2])
+        y, x = np.nonzero(np.isfinite(truth))
+        if not len(y):
+            continue
+        chosen = rng.choice(len(y), min(per_pair, count - found), replace=len(y) < per_pair)
+        for tap, values in answer.items():
+            codes.setdefault(tap, []).append(values[y[chosen], x[chosen]])
+        residuals.append(truth[y[chosen], x[chosen]] - shift)
+        found += len(chosen)
+    if not found:
+        raise SourceError("`train`: no position of its pairs has a known disparity")
+    return {tap: np.concatenate(parts) for tap, parts in codes.items()}, np.concatenate(residuals)
+
+
+def disparity_maps(maps, views, read_outs, disparities, *, window=5, step=1):
+    """Disparity and confidence of each pixel of a pair, ``{tap: (disparity, confidence)}``, float32 (H, W) each.
+
+    The right view is moved by the disparities of the range, ``step`` pixels apart, and what the read-out says of the
+    residuals is averaged over all moves that speak of the same disparity, and over ``window`` pixels squared.
+    Confidence is the largest probability after that. NaN at the border, where there is no whole patch.
+
+    Args:
+        read_outs: ``{tap: ReadOut}``.
+        disparities: (lowest, highest) in whole pixels.
+        window: pixels, odd; 1 for none.
+        step: pixels, from 1 to the reach of the read-outs.
+    """
+    low, high = disparities
+    votes, counts = {}, np.zeros(high - low + 1, np.float32)
+    for shift in range(low, high + 1, step):
+        answer = maps(views, shift)
+        for tap, read_out in read_outs.items():
+            logs = read_out.log_probabilities(answer[tap])
+            if tap not in votes:
+                votes[tap] = np.zeros((*logs.shape[:2], high - low + 1), np.float32)
+            for place, residual in enumerate(range(-read_out.reach, read_out.reach + 1)):
+                if low <= shift + residual <= high:
+                    votes[tap][..., shift + residual - low] += logs[..., place]
+        counts[max(shift - read_out.reach - low, 0) : shift + read_out.reach - low + 1] += 1
+    found = {}
+    for tap, sums in votes.items():
+        scores = uniform_filter(sums / counts, (window, window, 0), mode="nearest")
+        scores -= scores.max(axis=-1, keepdims=True)
+        probabilities = np.exp(scores)
+        whole = np.full((2, *views.left.shape[:2]), np.nan, np.float32)
+        for full, values in zip(whole, (low + scores.argmax(axis=-1), 1 / probabilities.sum(axis=-1)), strict=True):
+            inside(full, values.shape)[0][...] = values
+        found[tap] = tuple(whole)
+    return found
+
+
+def coverage_curve(errors, confidence, fractions):
+    """Fraction of bad pixels among the most confident ones, for each fraction of the pixels that is kept.
+
+    Args:
+        errors: (N,), pixels; NaN counts as bad.
+        confidence: (N,).
+        fractions: in (0, 1].
+    """
+    bad = ~(np.abs(errors[np.argsort(-confidence, kind="stable")]) <= WRONG)
+    return [float(bad[: max(round(f * len(bad)), 1)].mean()) for f in fractions]
