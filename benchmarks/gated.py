@@ -50,7 +50,7 @@ def main():
             rows.append({"variant": variant, "seed": seed, **found})
             print(rows[-1], flush=True)
             if arguments.picture and len(rows) == 1:
-                draw(method, model, arguments.data, arguments.picture)
+                draw(method, model, "builtin", arguments.picture)
     save(
         "gated",
         config=load_config("gated_autoencoder/cpu").to_dict()
