@@ -41,8 +41,11 @@ def test_fewer_examples_than_a_batch_are_refused(name):
     data = np.stack([COLOR] * 7)
     if asked.examples_per_item > 1:  # several crops of an image, so that seven images make a batch
         data = data[: max(1, 7 // asked.examples_per_item)]
-    with pytest.raises(SourceError, match=r"holds \d+ examples, fewer than batch_size 32; lower batch_size or"):
-        asked.dataset(data, batch_size=32)
+    batch_size = max(32, 8 * asked.examples_per_item)
+    with pytest.raises(
+        SourceError, match=rf"holds \d+ examples, fewer than batch_size {batch_size}; lower batch_size or"
+    ):
+        asked.dataset(data, batch_size=batch_size)
 
 
 def test_black_images_cannot_be_whitened():
