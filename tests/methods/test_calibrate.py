@@ -59,3 +59,8 @@ def test_wrong_use_is_named():
         undo_rebalancing(Colorization(**FIELDS, objective="classification"), None, 0.5)
     with pytest.raises(ConfigError, match="fraction"):
         undo_rebalancing(Colorization(**FIELDS), None, 2)
+    candidates = {"image_sizes": (32,), "fractions": (0.0,)}
+    with pytest.raises(ConfigError, match="objective='regression'"):
+        measure_decodings(Colorization(**FIELDS, objective="regression"), None, [], temperatures=(0.5,), **candidates)
+    with pytest.raises(ConfigError, match="temperature"):
+        measure_decodings(Colorization(**FIELDS), None, [], temperatures=(1.5,), **candidates)

@@ -19,7 +19,7 @@ from tfssl.data.images import decode_image
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.record import read_record
 from tfssl.methods import Colorization
-from tfssl.methods.colorization.evaluate import evaluate, sweep_temperature, write_sheet
+from tfssl.methods.colorization.evaluate import evaluate, write_sheet
 from tfssl.ops.ab_bins import NUM_BINS, nearest_bin
 
 SOLID = [(255, 0, 0), (0, 200, 0), (200, 120, 60), (40, 60, 220), (250, 230, 80)]
@@ -218,26 +218,16 @@ class TestNetworkInput:
 
 
 class TestTemperatures:
-    def test_sweep_decodes_the_cards_example(self, classifier):
+    def test_decodes_the_cards_example(self, classifier):
         # z = (.6, .3, .1) at (0, 0), (40, 0), (0, 60): T = 1 -> (12, 6), T = .38 -> (5.5153, .4593).
         logits = np.full(NUM_BINS, -1e4, np.float32)
         logits[nearest_bin([(0, 0), (40, 0), (0, 60)])] = np.log([0.6, 0.3, 0.1])
         model = Fake(lambda cells: tf.ones_like(cells)[..., None] * logits)
         red = np.full((2, 40, 30, 3), (255, 0, 0), np.uint8)
         true = rgb2lab(red)[0, 0, 0, 1:]
-        swept = sweep_temperature(classifier[0], model, red, [0.38, 1.0])
-        assert swept[1.0]["rmse_ab"] == pytest.approx(np.linalg.norm(true - (12.0, 6.0)), abs=1e-3)
-        assert swept[0.38]["rmse_ab"] == pytest.approx(np.linalg.norm(true - (5.5153, 0.4593)), abs=1e-3)
-
-    def test_sweep_equals_single_evaluations(self, classifier, photos):
-        method, model = classifier
-        swept = sweep_temperature(method, model, str(photos), [0.2, 1.0], limit=6)
-        assert list(swept) == [0.2, 1.0]
-        for temperature, metrics in swept.items():
-            alone = evaluate(method, model, str(photos), temperature=temperature, limit=6).flat()
-            assert set(alone) == set(metrics)
-            assert metrics == pytest.approx(alone, rel=1e-5, nan_ok=True)
-        assert swept[0.2]["rmse_ab"] != pytest.approx(swept[1.0]["rmse_ab"], rel=1e-3)
+        for temperature, ab in ((1.0, (12.0, 6.0)), (0.38, (5.5153, 0.4593))):
+            found = evaluate(classifier[0], model, red, temperature=temperature).flat()
+            assert found["rmse_ab"] == pytest.approx(np.linalg.norm(true - ab), abs=1e-3)
 
     def test_default_is_the_methods(self, classifier, photos):
         method, model = classifier
@@ -246,8 +236,6 @@ class TestTemperatures:
         assert metrics["auc_raw"] == evaluate(method, model, str(photos), limit=5, temperature=0.38)["auc_raw"].value
 
     def test_regression_has_none(self, method, photos):
-        with pytest.raises(ConfigError, match="objective='regression'"):
-            sweep_temperature(method, constant(0.0, 0.0), str(photos), [0.5])
         assert "temperature" not in evaluate(method, constant(0.0, 0.0), str(photos))
 
 

@@ -68,3 +68,11 @@ class Crop:
     def sample(self, example, rng, training):
         """As :meth:`tfssl.methods.base.Method.sample`: the crop of an example's image, at random in training."""
         return (self.apply(example["image"], rng if training else None),)
+
+
+def scaled(image, shorter):
+    """A ``PIL.Image`` whose shorter side has ``shorter`` pixels, bicubic; None: the image itself."""
+    if shorter is None or min(image.size) == shorter:
+        return image
+    scale = shorter / min(image.size)
+    return image.resize(tuple(max(shorter, round(n * scale)) for n in image.size), Image.Resampling.BICUBIC)

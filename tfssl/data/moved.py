@@ -5,6 +5,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from tfssl.data.crop import scaled
 from tfssl.errors import ArgumentError
 
 KINDS = ("shifts", "rotations")
@@ -69,9 +70,7 @@ def noise_windows(rng, count, size):
 def cut_windows(rng, pixels, count, size):
     """Squares (count, size, size) of an image (H, W), anywhere in it; it is enlarged where it is smaller."""
     if min(pixels.shape) < size:
-        scale = size / min(pixels.shape)
-        target = [max(size, round(n * scale)) for n in pixels.shape[::-1]]
-        pixels = np.asarray(Image.fromarray(pixels).resize(target, Image.Resampling.BICUBIC))
+        pixels = np.asarray(scaled(Image.fromarray(pixels), size))
     corners = rng.integers(0, np.array(pixels.shape) - size + 1, (count, 2))
     return np.stack([pixels[y : y + size, x : x + size] for y, x in corners.tolist()])
 

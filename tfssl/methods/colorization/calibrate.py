@@ -4,6 +4,7 @@ import numpy as np
 
 from tfssl.color.prior import class_weights
 from tfssl.errors import ConfigError
+from tfssl.options import check_temperature
 
 _SCORES = {"paper": "scores", "small": "scores", "efficientnet_lite0": "scores", "alexnet": "fc8"}
 
@@ -23,12 +24,11 @@ def undo_rebalancing(method, model, fraction):
         The prior correction of Saerens, Latinne and Decaestecker: Adjusting the outputs of a classifier to new a
         priori probabilities. Neural Computation 14, 2002.
     """
-    if method.objective != "rebalanced":
-        raise ConfigError(f"only a rebalanced model can be calibrated. Received: objective={method.objective!r}")
     if not -1 <= fraction <= 1:
         raise ConfigError(f"`fraction` must lie in [-1, 1]. Received: fraction={fraction}")
+    shift = fraction * _log_weights(method)
     bias = model.get_layer(_SCORES[method.backbone]).bias
-    bias.assign(np.asarray(bias) - fraction * _log_weights(method))
+    bias.assign(np.asarray(bias) - shift)
 
 
 def measure_decodings(method, model, source, *, image_sizes, fractions, temperatures, progress=None):
@@ -49,6 +49,8 @@ def measure_decodings(method, model, source, *, image_sizes, fractions, temperat
     from tfssl.color.predict import Colorizer, GrayBaseline
     from tfssl.color.survey import Survey
 
+    for temperature in temperatures:
+        check_temperature(temperature)
     pairs = {f"{f!r}_{t!r}_": (f, t) for f in fractions for t in temperatures}
     keys = ("auc_raw_gain", "auc_macro_gain", "colorfulness_ratio")
     table = []
@@ -98,4 +100,6 @@ class _Candidates:
 
 
 def _log_weights(method):
+    if method.objective != "rebalanced":
+        raise ConfigError(f"only a rebalanced model can be calibrated. Received: objective={method.objective!r}")
     return np.log(class_weights(method.smoothed_prior(), method.rebalance_mix)).astype(np.float32)

@@ -1,15 +1,14 @@
-"""How well a colorizer does on photographs it is shown in gray, and the choice of its temperature."""
+"""How well a colorizer does on photographs it is shown in gray."""
 
 import functools
 
-from tfssl.color.predict import Colorizer, GrayBaseline
-from tfssl.color.survey import Survey, measure, write_sheet
-from tfssl.errors import ConfigError
+from tfssl.color.predict import Colorizer
+from tfssl.color.survey import measure, write_sheet
 from tfssl.evaluation.record import method_record
 from tfssl.methods.colorization.semantic import SemanticMeasures
-from tfssl.options import at_least_one, check_temperature
+from tfssl.options import check_temperature
 
-__all__ = ["evaluate", "sweep_temperature", "write_sheet"]
+__all__ = ["evaluate", "write_sheet"]
 
 
 def evaluate(
@@ -51,27 +50,3 @@ def evaluate(
     if out is not None:
         record.write(out)
     return record
-
-
-def sweep_temperature(method, model, data, temperatures, *, limit=None, progress=None):
-    """Metrics ``{T: {name: number}}`` for several temperatures, to choose one; the network runs once for each image.
-
-    Args:
-        method: with a classification objective: regression has no temperature.
-        model, data, limit, progress: as :func:`evaluate`; other photographs than the final numbers are reported on.
-        temperatures: several T in (0, 1].
-    """
-    if method.objective == "regression":
-        raise ConfigError("`temperatures` need a model that predicts bins. Received: objective='regression'")
-    temperatures = [float(t) for t in temperatures]
-    if not temperatures:
-        raise ConfigError("`temperatures` must hold at least one T in (0, 1]. Received: temperatures=[]")
-    for temperature in temperatures:
-        check_temperature(temperature)
-    at_least_one(limit=limit)
-    prefixes = {f"{t!r}_": t for t in temperatures}
-    survey = Survey(data, [Colorizer(method, model, prefixes), GrayBaseline()], limit)
-    for _ in survey.rows(progress):
-        pass
-    prior = method.smoothed_prior()
-    return {t: survey.metrics(prior, prefix, ["gray_"]) | {"temperature": t} for prefix, t in prefixes.items()}

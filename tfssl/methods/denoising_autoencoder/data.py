@@ -1,8 +1,8 @@
 """Examples of denoising: crops of photographs -> (corrupted, clean), and what of them is corrupted."""
 
 import numpy as np
-from PIL import Image
 
+from tfssl.data.crop import scaled
 from tfssl.ops.whitening import FLAT, whiten
 
 _LUMA = np.array([[0.2989], [0.5870], [0.1140]], np.float32)
@@ -17,11 +17,7 @@ def cut_patches(method, image, rng, training):
         uint8 (patches, s, s, 3), s with the margin that whitening takes off.
     """
     size, count = method.cut_size, method.patches
-    shorter = max(size, method.resize or min(image.size))
-    if min(image.size) != shorter:
-        scale = shorter / min(image.size)
-        image = image.resize(tuple(max(size, round(n * scale)) for n in image.size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(image)
+    pixels = np.asarray(scaled(image, max(size, method.resize or min(image.size))))
     free = np.array(pixels.shape[:2]) - size
     central = not training and count == 1
     corners = free[None] // 2 if central else rng.integers(0, free + 1, (count, 2))

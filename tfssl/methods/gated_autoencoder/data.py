@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from tfssl.data.crop import scaled
 from tfssl.data.examples import spread_examples
 from tfssl.data.moved import analogies, cut_windows, draw_moves, noise_windows
 
@@ -29,7 +30,8 @@ def related_patches(method, example, rng, training):
     if method.content == "noise":
         windows = noise_windows(rng, 2 * count, size)
     else:
-        windows = cut_windows(rng, _gray(example["image"], method.resize), 2 * count, size)
+        pixels = np.asarray(scaled(example["image"].convert("L"), method.resize))
+        windows = cut_windows(rng, pixels, 2 * count, size)
     moves = draw_moves(rng, count, method.pairs, method.largest)
     if method.pairs == "rotations" and not training:
         moves = np.round(moves / _ANGLE) * _ANGLE
@@ -97,17 +99,8 @@ def _frame_pairs(method, clip, rng):
         raise ValueError(f"a clip of {len(clip)} frames has no pair {method.gap} frames apart")
     start = int(rng.integers(0, len(clip) - method.gap))
     frames = clip.frames([start, start + method.gap])
-    first, second = (_gray(Image.fromarray(frame), method.resize) for frame in frames)
+    first, second = (np.asarray(scaled(Image.fromarray(frame).convert("L"), method.resize)) for frame in frames)
     if min(first.shape) < size:
         raise ValueError(f"its frames have fewer than {size} pixels a side")
     corners = rng.integers(0, np.array(first.shape) - size + 1, (count, 2)).tolist()
     return np.stack([[frame[y : y + size, x : x + size] for frame in (first, second)] for y, x in corners])
-
-
-def _gray(image, resize):
-    """Luma, uint8 (H, W), the shorter side scaled to ``resize`` pixels."""
-    image = image.convert("L")
-    if resize is not None and min(image.size) != resize:
-        scale = resize / min(image.size)
-        image = image.resize([max(resize, round(n * scale)) for n in image.size], Image.Resampling.BICUBIC)
-    return np.asarray(image)

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from tfssl.data.crop import scaled
 from tfssl.errors import SourceError
 from tfssl.ops.patch_whitening import cosine_whitening, pca_whitening, standardize_patches
 
@@ -36,22 +37,14 @@ def cut_views(method, example, rng, count=None):
 
 def _views(method, example, rng):
     if method.form == "depth":
-        return np.stack([_gray(example[role], method.resize) for role in ("left", "right")])
+        return np.stack([np.asarray(scaled(example[role].convert("L"), method.resize)) for role in ("left", "right")])
     clips = [example["clip"]] if method.form == "motion" else [example["left"], example["right"]]
     spare = min(map(len, clips)) - method.frames
     if spare < 0:
         raise ValueError(f"a clip of {spare + method.frames} frames is shorter than frames: {method.frames}")
     chosen = rng.integers(0, spare + 1) + np.arange(method.frames)
     frames = [Image.fromarray(frame) for clip in clips for frame in clip.frames(chosen)]
-    return np.stack([_gray(frame, method.resize) for frame in frames])
-
-
-def _gray(image, resize):
-    image = image.convert("L")
-    if resize is not None and min(image.size) != resize:
-        scale = resize / min(image.size)
-        image = image.resize(tuple(max(resize, round(n * scale)) for n in image.size), Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    return np.stack([np.asarray(scaled(frame.convert("L"), method.resize)) for frame in frames])
 
 
 def standardized(method, views):
