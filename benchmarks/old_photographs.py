@@ -14,10 +14,6 @@ import numpy as np
 from machine import RESULTS, save
 from PIL import Image, ImageFilter, ImageOps
 
-VIVID, SHARE = 35.0, 0.02
-"""A false red: predicted chroma of at least VIVID towards red, or orange, where the true a is under 15. An image has
-false reds if they are more than SHARE of it."""
-
 
 def clean(gray, rng):
     """As it is."""
@@ -70,19 +66,19 @@ def measure(colorizer, photograph, damage):
 
     from skimage.color import lab2rgb
 
+    from tfssl.color.metrics import FALSE_RED_SHARE, false_reds
+
     rng = np.random.default_rng(zlib.crc32(photograph.name.encode()))
     gray = lab2rgb(photograph.lab * [1, 0, 0])[..., 0].astype(np.float32)
     seen = np.rint(np.clip(damage(gray, rng), 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, axis=-1)
     ab = colorizer(dataclasses.replace(photograph, rgb=seen))[""][::4, ::4]
     true = photograph.lab[::4, ::4, 1:]
-    hue = np.degrees(np.arctan2(ab[..., 1], ab[..., 0]))
-    false = (np.linalg.norm(ab, axis=-1) >= VIVID) & (hue > -30) & (hue < 60) & (true[..., 0] < 15)
     neutral = np.linalg.norm(true, axis=-1) < 5
     return {
         "squares": np.sum((ab - true) ** 2),
         "pixels": ab[..., 0].size,
         "gray_squares": np.sum(true**2),
-        "false_reds": float(false.mean() > SHARE),
+        "false_reds": float(false_reds(true, ab) > FALSE_RED_SHARE),
         "cast": ab[neutral].sum(axis=0),
         "neutral": neutral.sum(),
     }

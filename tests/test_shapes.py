@@ -145,6 +145,7 @@ TAKES = [
     (whitening.whiten, lambda: whitening.whiten, ["B H W 1"]),
     (metrics.ab_error, lambda: metrics.ab_error, ["... 2", "... 2"]),
     (metrics.neutral_chroma, lambda: metrics.neutral_chroma, ["... 3", "... 2"]),
+    (metrics.false_reds, lambda: metrics.false_reds, ["... 2", "... 2"]),
     (metrics.mse, lambda: metrics.mse, ["H W 3", "H W 3"]),
     (metrics.ssim, lambda: metrics.ssim, ["byte H W 3", "byte H W 3"]),
     (metrics.colorfulness, lambda: metrics.colorfulness, ["H W 3"]),

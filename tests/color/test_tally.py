@@ -160,3 +160,17 @@ def test_chroma_of_neutral_pixels_is_pooled_by_lightness():
     assert found["neutral_chroma_75_100"] == pytest.approx(3)
     assert math.isnan(found["neutral_chroma_50_75"])
     assert color_metrics.neutral_chroma(lab, predicted).sum(axis=1).tolist()[1] > 4  # every pixel, without sampling
+
+
+def test_false_reds_by_hand():
+    true = np.zeros((1, 5, 2))
+    true[0, 4] = 15, 0  # red enough to be called red
+    predicted = np.array([[(35, 0), (30, 30), (34, 0), (0, 60), (50, 0)]], float)  # weak; yellow; rightly red
+    assert color_metrics.false_reds(true, predicted) == pytest.approx(2 / 5)
+    lab = np.zeros((40, 40, 3))
+    two, three = np.zeros((2, 40, 40, 2))
+    two[0, [0, 4]] = three[0, [0, 4, 8]] = 40, 0  # 2 and 3 of 100 sampled pixels
+    tally = ColorTally()
+    for field in (two, three):
+        tally.add(np.zeros((40, 40, 3), np.uint8), lab, field)
+    assert tally.result()["false_reds"] == 0.5

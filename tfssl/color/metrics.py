@@ -19,6 +19,15 @@ NEUTRAL_CHROMA = 5.0
 LIGHTNESS_BANDS = (0.0, 25.0, 50.0, 75.0, 100.0)
 """Borders of the bands of L in which neutral pixels are told apart."""
 
+VIVID_CHROMA = 35.0
+"""Predicted chroma from which on a wrong red strikes the eye, see :func:`false_reds`."""
+
+RED_A = 15.0
+"""True a from which on a pixel may be called red."""
+
+FALSE_RED_SHARE = 0.02
+"""An image has false reds if they are more than this fraction of it."""
+
 _MAX_8_BIT = 255.0
 _SSIM_WINDOW = 11
 
@@ -80,6 +89,25 @@ def neutral_chroma(lab, predicted):
     chroma = np.hypot(*np.moveaxis(np.asarray(predicted, np.float64)[neutral], -1, 0))
     bands = len(LIGHTNESS_BANDS) - 1
     return np.stack([np.bincount(band, weights, minlength=bands) for weights in (chroma, np.ones_like(chroma))])
+
+
+def false_reds(true, predicted):
+    """Fraction of pixels that a prediction makes vividly red or orange, and that are not red.
+
+    Those with a predicted chroma of at least :data:`VIVID_CHROMA`, a hue angle between -30 and 60 degrees, and a true a
+    under :data:`RED_A`: the mistake that strikes people first.
+
+    Args:
+        true, predicted: ab (..., 2).
+
+    Returns:
+        float in [0, 1].
+    """
+    check_shapes(true=(true, "... 2"), predicted=(predicted, "... 2"))
+    a, b = np.moveaxis(np.asarray(predicted, np.float64), -1, 0)
+    hue = np.degrees(np.arctan2(b, a))
+    vivid_red = (np.hypot(a, b) >= VIVID_CHROMA) & (hue > -30) & (hue < 60)
+    return float(np.mean(vivid_red & (np.asarray(true)[..., 0] < RED_A)))
 
 
 def mse(true, predicted):

@@ -30,6 +30,7 @@ _KINDS = dict.fromkeys(_GAINS, ("fraction", True)) | {
     "colorfulness": ("", None),
     "colorfulness_error": ("", False),
     "colorfulness_ratio": ("", None),
+    "false_reds": ("fraction", False),
 }
 _GAIN_KINDS: dict = {f"{name}_gain": ("fraction", True, {}) for name in _GAINS}
 

@@ -111,7 +111,12 @@ class ColorTally:
             "ciede2000": color_metrics.ciede2000(true, rgb2lab(result[grid])),
             "colorfulness": color,
         }
-        beside = {"colorfulness_true": true_color, "colorfulness_error": abs(color - true_color)}
+        reds = color_metrics.false_reds(true[..., 1:], predicted[grid]) > color_metrics.FALSE_RED_SHARE
+        beside = {
+            "colorfulness_true": true_color,
+            "colorfulness_error": abs(color - true_color),
+            "false_reds": float(reds),
+        }
         for name, value in (row | beside).items():
             if math.isfinite(value):  # an infinite PSNR or the SSIM of a tiny image is not
                 self._sums[name] = self._sums.get(name, 0.0) + value
@@ -126,8 +131,9 @@ class ColorTally:
             (p of the evaluated pixels), ``auc_inverse_prior`` (p given), ``rmse_ab``; ``neutral_chroma``, mean
             predicted chroma of truly neutral pixels, and the same in each of :data:`NEUTRAL_BANDS`; means over images
             ``psnr`` (of the finite ones; ``psnr_infinite`` counts the others), ``psnr_of_mean_mse``, ``ssim``,
-            ``ciede2000``, ``colorfulness`` and ``colorfulness_error`` (mean of |M' - M|); and
-            ``colorfulness_ratio``, mean predicted over mean true.
+            ``ciede2000``, ``colorfulness`` and ``colorfulness_error`` (mean of |M' - M|);
+            ``colorfulness_ratio``, mean predicted over mean true; and ``false_reds``, the fraction of images of which
+            more than :data:`tfssl.color.metrics.FALSE_RED_SHARE` is.
         """
         images = self._counts.get("mse", 0)
         infinite = images - self._counts.get("psnr", 0)
@@ -145,6 +151,7 @@ class ColorTally:
             "psnr_of_mean_mse": color_metrics.psnr(self._mean("mse")) if images else math.nan,
             **{name: self._mean(name) for name in ("ssim", "ciede2000", "colorfulness", "colorfulness_error")},
             "colorfulness_ratio": _ratio(self._mean("colorfulness"), self._mean("colorfulness_true")),
+            "false_reds": self._mean("false_reds"),
         }
 
     def _mean(self, name):
