@@ -76,9 +76,9 @@ def test_limits_are_kept_in_their_order():
 def test_wrong_use_is_named():
     with pytest.raises(ConfigError, match="objective"):
         shift_scores(Colorization(**FIELDS, objective="classification"), Colorization(**FIELDS).model(), 0.5)
-    with pytest.raises(ConfigError, match="`share`.*share=2"):
+    with pytest.raises(ConfigError, match=r"`share`.*share=2"):
         shift_scores(Colorization(**FIELDS), None, 2)
-    with pytest.raises(ConfigError, match="`reds`.*reds=-11"):
+    with pytest.raises(ConfigError, match=r"`reds`.*reds=-11"):
         shift_scores(Colorization(**FIELDS), None, 0, reds=-11)
     candidates = {"image_sizes": (32,), "shares": (0.0,)}
     with pytest.raises(ConfigError, match="objective='regression'"):
