@@ -61,8 +61,8 @@ def untrained_shapes(method, seeds):
     """Shape of the filters before any training."""
     import keras
 
+    from tfssl.evaluation.filter_shape import filter_shape
     from tfssl.methods.denoising_autoencoder.evaluate import first_filters
-    from tfssl.methods.denoising_autoencoder.filter_shape import filter_shape
 
     rows = []
     for seed in seeds:

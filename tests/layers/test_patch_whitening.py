@@ -5,7 +5,13 @@ import pytest
 
 from tfssl.errors import ConfigError
 from tfssl.layers.whitening import PatchWhitening
-from tfssl.ops.patch_whitening import cosine_whitening, pca_whitening, standardize_patches
+from tfssl.ops.patch_whitening import (
+    cosine_whitening,
+    pca_whitening,
+    principal_directions,
+    standardize_patches,
+    symmetric_whitening,
+)
 
 
 @pytest.fixture
@@ -34,6 +40,30 @@ def test_coordinates_have_variance_one(rng):
     assert 0.5 < kept <= 1
     with pytest.raises(ConfigError, match="`components` must be at most"):
         pca_whitening(patches, 8)
+
+
+def test_a_fraction_is_held_by_the_fewest_directions(rng):
+    rows = rng.normal(size=(4000, 4)) * np.sqrt([6, 2, 1, 1])
+    assert [len(principal_directions(rows, part)[0]) for part in (0.5, 0.59, 0.7, 0.85, 1.0)] == [1, 1, 2, 3, 4]
+    variances, directions, kept = principal_directions(rows, 0.7)
+    np.testing.assert_allclose(variances, [6, 2], rtol=0.1)
+    np.testing.assert_allclose(abs(directions), np.eye(4)[:, :2], atol=0.05)
+    assert kept == pytest.approx(0.8, abs=0.02)
+    flat = np.hstack([rows, np.zeros((4000, 1))])
+    assert len(principal_directions(flat, 1.0)[0]) == 4, "nothing varies along the fifth"
+    for wrong in (0.0, 1.5, 5):
+        with pytest.raises(ConfigError, match="`components`"):
+            principal_directions(rows, wrong)
+    with pytest.raises(ConfigError, match="`components` must be at most 0"):
+        principal_directions(np.zeros((5, 4)), 0.9)
+
+
+def test_symmetric_whitening_makes_directions_equal(rng):
+    rows = (rng.normal(size=(3000, 5)) @ rng.normal(size=(5, 7))).astype(np.float32)
+    matrix = symmetric_whitening(rows, 1.0)
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
+    white = rows @ matrix
+    np.testing.assert_allclose(np.sort(np.linalg.eigvalsh(white.T @ white / 3000)), [0, 0, 1, 1, 1, 1, 1], atol=1e-3)
 
 
 def test_cosines_stand_in():

@@ -20,36 +20,73 @@ def standardize_patches(patches):
     return (patches / deviation).astype(np.float32)
 
 
-def pca_whitening(patches, components):
-    """Directions of largest variance of standardized patches, scaled so that each coordinate has variance 1.
+def principal_directions(patches, components):
+    """Directions of largest mean square, about zero.
 
     Args:
-        patches: float (N, d), see :func:`standardize_patches`.
-        components: number of directions, at most d - 1: the mean of a patch was taken off.
+        patches: float (N, d).
+        components: int, number of directions, at least 1; or float, fraction of the sum of squares, in (0, 1], that
+            the fewest directions hold which hold at least so much. Directions in which nothing varies are none.
 
     Returns:
-        ``(mean, matrix, kept)``: float32 (d,) and (d, components), columns that sum to zero, and the fraction of the
-        variance that lies in these directions. Coordinates are ``(patches - mean) @ matrix``.
+        ``(variances, directions, kept)``: float64 (k,), falling, and (d, k), columns of length 1, and the fraction of
+        the squares that lies in them.
 
     Raises:
         ConfigError: if the patches do not vary in so many directions.
     """
     check_shapes(patches=(patches, "N d"))
-    check_integers(1, patches.shape[1] - 1, components=components)
-    mean = patches.mean(axis=0, dtype=np.float64)
-    centered = patches - mean
-    variances, directions = np.linalg.eigh(centered.T @ centered / len(patches))
+    whole = isinstance(components, (int, np.integer))
+    if whole:
+        check_integers(1, patches.shape[1], components=components)
+    elif not 0 < components <= 1:
+        raise ConfigError(f"`components` must be a number, or a fraction in (0, 1]. Received: components={components}")
+    patches = np.asarray(patches, np.float64)
+    variances, directions = np.linalg.eigh(patches.T @ patches / len(patches))
     variances, directions = variances[::-1], directions[:, ::-1]
     varied = int(np.count_nonzero(variances > _SMALLEST * max(variances.mean(), 1e-12)))
-    if components > varied:
+    fractions = np.cumsum(variances) / max(variances.sum(), 1e-12)
+    if not whole:
+        components = min(1 + int(np.searchsorted(fractions, components - 1e-9)), varied)
+    if not 1 <= components <= varied:
         raise ConfigError(
             f"`components` must be at most {varied}, the directions in which the data's patches vary. "
             f"Received: components={components}"
         )
-    matrix = directions[:, :components] / np.sqrt(variances[:components])
+    return variances[:components], directions[:, :components], float(fractions[components - 1])
+
+
+def pca_whitening(patches, components):
+    """Directions of largest variance of patches without their means, scaled so that each coordinate has variance 1.
+
+    Args:
+        patches: float (N, d), see :func:`standardize_patches`.
+        components: number of directions, at most d - 1, because the mean of a patch was taken off; or fraction of the
+            variance, see :func:`principal_directions`.
+
+    Returns:
+        ``(mean, matrix, kept)``: float32 (d,) and (d, k), columns that sum to zero, and the fraction of the variance
+        that lies in these directions. Coordinates are ``(patches - mean) @ matrix``.
+
+    Raises:
+        ConfigError: if the patches do not vary in so many directions.
+    """
+    check_shapes(patches=(patches, "N d"))
+    mean = patches.mean(axis=0, dtype=np.float64)
+    variances, directions, kept = principal_directions(patches - mean, components)
+    matrix = directions / np.sqrt(variances)
     matrix -= matrix.mean(axis=0)
-    kept = float(variances[:components].sum() / variances.sum())
     return mean.astype(np.float32), matrix.astype(np.float32), kept
+
+
+def symmetric_whitening(patches, components):
+    """The symmetric matrix that gives directions of largest mean square the mean square 1 and takes the others away.
+
+    What it makes of patches looks like patches still (ZCA). Arguments and errors as :func:`principal_directions`;
+    returns float32 (d, d), ``patches @ matrix``.
+    """
+    variances, directions, _ = principal_directions(patches, components)
+    return ((directions / np.sqrt(variances)) @ directions.T).astype(np.float32)
 
 
 def cosine_whitening(shape, components):

@@ -8,8 +8,8 @@ import numpy as np
 from tfssl.data.examples import Skipped, spread_examples
 from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, ModelError
+from tfssl.evaluation.filter_shape import filter_shape
 from tfssl.evaluation.record import method_record
-from tfssl.methods.denoising_autoencoder.filter_shape import filter_shape
 from tfssl.methods.denoising_autoencoder.network import stack_of
 from tfssl.visualization.filters import filter_sheet, stretch
 from tfssl.visualization.sheet import picture_sheet
@@ -43,7 +43,7 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
         and of the corrupted crops, in squared units of the prepared images, and ``mse_ratio`` of the two;
         ``mse_clean``, of the reconstruction of clean crops (smaller is not better: the identity has 0); where images
         lie in [0, 1], ``psnr_...`` of the three, mean over crops of ``10 log10(1 / mse)`` in dB, 100 for crops without
-        error; for ``"dense"`` the numbers of :func:`~tfssl.methods.denoising_autoencoder.filter_shape.filter_shape`;
+        error; for ``"dense"`` the numbers of :func:`~tfssl.evaluation.filter_shape.filter_shape`;
         the counts ``images``, ``images_skipped`` and ``crops``.
 
     Raises:

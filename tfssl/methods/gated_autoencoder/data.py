@@ -6,6 +6,7 @@ from PIL import Image
 from tfssl.data.crop import scaled
 from tfssl.data.examples import spread_examples
 from tfssl.data.moved import analogies, cut_windows, draw_moves, noise_windows
+from tfssl.ops.patch_whitening import symmetric_whitening
 
 FLAT = 0.1
 """Fraction of the standard deviation of all patches below which the contrast of a patch is not brought to 1."""
@@ -57,11 +58,7 @@ def patch_statistics(method, source):
     rows -= rows.mean(axis=1, keepdims=True)
     found = {}
     if method.whiten is not None:
-        values, directions = np.linalg.eigh(rows.T.astype(np.float64) @ rows / len(rows))
-        values, directions = values[::-1], directions[:, ::-1]
-        kept = 1 + np.searchsorted(np.cumsum(values) / values.sum(), method.whiten - 1e-9)
-        scales = 1 / np.sqrt(np.maximum(values[:kept], values[0] * 1e-8))  # the mean is a direction without variance
-        found["whitening"] = ((directions[:, :kept] * scales) @ directions[:, :kept].T).astype(np.float32)
+        found["whitening"] = symmetric_whitening(rows, method.whiten)
         rows = rows @ found["whitening"]
     found["deviation"] = np.float32(rows.std())
     return found | {"power": np.float32(np.square(_of_one_contrast(rows, found)).mean())}

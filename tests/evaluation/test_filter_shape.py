@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfssl.methods.denoising_autoencoder.filter_shape import filter_shape, orientation_selectivity, spatial_spread
+from tfssl.evaluation.filter_shape import filter_shape, orientation_selectivity, spatial_spread
 
 Y, X = np.mgrid[:12, :12] - 5.5
 
