@@ -7,7 +7,8 @@ from PIL import Image
 
 from tfssl.data.rendered import stereogram_source
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.disparity import PairMaps, Views, coverage_curve, inside, labels_of
+from tfssl.evaluation.disparity import STRENGTH, PairMaps, ReadOut, Views, coverage_curve, inside, labels_of
+from tfssl.evaluation.logistic import Rows, fit
 from tfssl.evaluation.tasks.stereo import FRACTIONS, evaluate
 from tfssl.methods import Synchrony
 from tfssl.methods.synchrony.data import whitening_of
@@ -75,6 +76,34 @@ def test_maps_are_those_of_the_moved_view(encoder):
     assert ours.shape == (16, 32, 108)
     part, (top, left) = inside(views.disparity, ours.shape[:2])
     assert part.shape == (16, 32) and (top, left) == (4, 4)
+
+
+def test_all_moves_at_once_are_those_one_by_one(encoder):
+    """Also for an encoder of which nothing is known, and one with an offset."""
+    views = Views.of(stereogram_source(count=1, size=(20, 40), disparities=(1, 3)).example(0))
+    offset = Synchrony(patch_size=SIZE, units=7, components=20, offset=3)
+    nested = keras.layers.Input((2, None, None, 3))
+    unknown = keras.Model(nested, encoder(nested))
+    for network in (encoder, unknown, offset.encoder(offset.model())):
+        maps, shifts = PairMaps(network), (-2, 0, 5)
+        assert (maps._joined is None) == (network is unknown)
+        for shift, ours in zip(shifts, maps.moves(views, shifts), strict=True):
+            theirs = maps(views, shift)
+            assert ours.keys() == theirs.keys()
+            for tap in ours:
+                np.testing.assert_allclose(ours[tap], theirs[tap], atol=1e-4)
+
+
+def test_a_read_out_says_what_its_regression_says():
+    rng = np.random.default_rng(0)
+    codes, residuals = rng.normal(3, 2, (400, 12)).astype(np.float32), rng.integers(-3, 4, 400)
+    codes[np.arange(400), residuals + 3] += 4
+    rows, labels = Rows(codes), labels_of(residuals, 2)
+    theirs = np.concatenate([fit(rows, labels, 6, STRENGTH).probabilities(block) for block in rows.project(codes)])
+    read_out = ReadOut.fit(codes, residuals, 2)
+    ours = np.exp(read_out.log_probabilities(codes.reshape(20, 20, 12)))
+    np.testing.assert_allclose(ours.reshape(5, 400).T, np.maximum(theirs[:, :-1], 1e-4), atol=1e-4)
+    assert read_out.accuracy(codes, residuals) == pytest.approx(np.mean(theirs.argmax(axis=1) == labels))
 
 
 def test_an_offset_of_the_encoder_is_cut_off_on_the_left():
