@@ -1,12 +1,13 @@
 """Disparities read from the codes of an encoder of pairs: the read-out, maps of whole images, their confidence."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from tfssl.errors import SourceError
+from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.logistic import Classifier, Rows, fit
 
 STRENGTH = 100.0  # C of the regression
@@ -48,11 +49,8 @@ class PairMaps:
     """
 
     def __init__(self, network):
-        import tensorflow as tf
-
-        spec = tf.TensorSpec((1, 2, None, None, 3), tf.float32)
-        self._call = tf.function(lambda pair: network(pair, training=False), [spec], autograph=False)
-        self._responses, self._joined = _halves(network, spec) or (None, None)
+        self._call = _traced(lambda pair: network(pair, training=False), _PAIR)
+        self._responses, self._joined = _halves(network) or (None, None)
 
     def __call__(self, views, shift):
         """``{tap: float32 (h, w, K)}`` with the right view moved to the right by ``shift`` pixels, border repeated."""
@@ -79,10 +77,21 @@ class PairMaps:
             yield {tap: np.asarray(values[0]) for tap, values in found.items()}
 
 
-def _halves(network, spec):
+_PAIR = ((1, 2, None, None, 3), "float32")  # shape and type of two views
+
+
+def _traced(function, *specs):
+    """A function of tensors as a graph, traced once."""
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec(*spec) for spec in specs]
+    graph = tf.function(function, signature, autograph=False).get_concrete_function()
+    return lambda *inputs: graph(*(tf.convert_to_tensor(x, s.dtype) for x, s in zip(inputs, signature, strict=True)))
+
+
+def _halves(network):
     """What each side of a pair answers by itself, and how the taps follow from both answers; None if that is not so."""
     import keras
-    import tensorflow as tf
 
     from tfssl.layers.synchrony import SynchronyProduct
 
@@ -99,11 +108,9 @@ def _halves(network, spec):
     def joined(left, right, first, second, width):
         return rest(left[:, :, first : first + width] * right[:, :, second : second + width], training=False)
 
-    part, place = tf.TensorSpec((1, None, None, product.units), tf.float32), tf.TensorSpec((), tf.int32)
-    return (
-        tf.function(lambda pair: product.responses(sides(pair, training=False)), [spec], autograph=False),
-        tf.function(joined, [part, part, place, place, place], autograph=False),
-    )
+    part, place = ((1, None, None, product.units), "float32"), ((), "int32")
+    responses = _traced(lambda pair: product.responses(sides(pair, training=False)), _PAIR)
+    return responses, _traced(joined, part, part, place, place, place)
 
 
 def inside(array, shape):
@@ -140,6 +147,75 @@ class ReadOut:
     def accuracy(self, codes, residuals):
         """Fraction of positions whose most probable class is theirs."""
         return float(np.mean(self.classifier.predict(codes) == labels_of(residuals, self.reach)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FilterVotes:
+    """Residual disparities -R ... R told from filters alone: each unit votes for its own disparity by its activity.
+
+    What is told of a disparity is the mean activity of the units that have it, as a fraction of all of them. Units
+    whose disparity is beyond R, and disparities that no unit has, are left out.
+
+    Args:
+        disparities: int (K,), of the units, see :func:`unit_disparities`.
+        reach: R in pixels.
+    """
+
+    disparities: np.ndarray
+    reach: int
+
+    @functools.cached_property
+    def _weights(self):
+        own = self.disparities[:, None] == np.arange(-self.reach, self.reach + 1)
+        return (own / np.maximum(own.sum(axis=0), 1)).astype(np.float32)
+
+    def log_probabilities(self, codes):
+        """As :meth:`ReadOut.log_probabilities`."""
+        votes = np.maximum(self._weights.T @ codes.reshape(-1, codes.shape[-1]).T, _FLOOR)
+        return np.log(votes / votes.sum(axis=0)).reshape(-1, *codes.shape[:-1])
+
+    def accuracy(self, codes, residuals):
+        """As :meth:`ReadOut.accuracy`; what is outside is never told."""
+        return float(np.mean(self.log_probabilities(codes).argmax(axis=0) == labels_of(residuals, self.reach)))
+
+
+def filter_pairs(network):
+    """Filters of an encoder's units on the pixels of left and right patches, float32 (K, size, size) each.
+
+    Raises:
+        ConfigError: if the network does not whiten patches and multiply the responses of pairs of filters.
+    """
+    from tfssl.layers.synchrony import SynchronyProduct
+    from tfssl.layers.whitening import PatchWhitening
+
+    found = [[layer for layer in network.layers if isinstance(layer, k)] for k in (PatchWhitening, SynchronyProduct)]
+    if [len(layers) for layers in found] != [1, 1]:
+        raise ConfigError(
+            f"`read_out` filters is for encoders of synchrony, whose units are pairs of filters. Received: a network "
+            f"{network.name!r} without"
+        )
+    (whitening,), (product,) = found
+    matrix = np.asarray(whitening.kernel)[:, :, 0]  # (size, size, components)
+    return tuple(np.moveaxis(matrix @ np.asarray(k), -1, 0) for k in (product.kernel_x, product.kernel_y))
+
+
+def unit_disparities(left, right):
+    """The disparity of pairs of filters: where moving the right one makes it most like the left one.
+
+    ``argmax_d sum_x u(x) v(x - d)``, d up to half of the filters' size: of white patches it is the disparity at which
+    the product of both responses is largest in the mean.
+
+    Args:
+        left, right: (K, size, size).
+
+    Returns:
+        int (K,), pixels.
+    """
+    half = left.shape[2] // 2
+    padded = np.pad(right, ((0, 0), (0, 0), (half, half)))
+    lags = range(-half, half + 1)
+    moved = [np.sum(left * padded[:, :, half - d : half - d + left.shape[2]], axis=(1, 2)) for d in lags]
+    return np.argmax(moved, axis=0) - half
 
 
 def labels_of(residuals, reach):
