@@ -74,7 +74,7 @@ def draw(method, model, data, path):
     from tfssl.visualization.sheet import picture_sheet
 
     with tempfile.TemporaryDirectory() as folder:
-        sheets = [filter_sheet(f[:64], Path(folder) / "filters.png") for f in filter_fields(model).values()]
+        sheets = [filter_sheet(f[:64], Path(folder) / "filters.png") for f in filter_fields(method, model).values()]
         write_sheet(method, model, data, Path(folder) / "analogies.png")
         with Image.open(Path(folder) / "analogies.png") as opened:
             analogies = opened.convert("RGB")

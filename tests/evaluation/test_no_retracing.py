@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfssl.evaluation.disparity import PairMaps, Views
 from tfssl.evaluation.features import tap_features
+from tfssl.methods import Synchrony
 from tfssl.transfer.training import train_head
 from tfssl.visualization.maps import vectors
 
@@ -27,7 +29,12 @@ def _vectors(network):
     vectors(network, "map", IMAGES)
 
 
-@pytest.mark.parametrize("use", [_features, _training, _vectors])
+def _pairs(network):
+    method = Synchrony(units=3, components=9)
+    list(PairMaps(method.encoder(method.model())).moves(Views(*np.zeros((2, 12, 12, 3), np.float32), None), (0, 1)))
+
+
+@pytest.mark.parametrize("use", [_features, _training, _vectors, _pairs])
 def test_eight_networks_bring_no_warning(use):
     said, handler = [], logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())

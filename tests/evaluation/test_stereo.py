@@ -7,7 +7,19 @@ from PIL import Image
 
 from tfssl.data.rendered import stereogram_source
 from tfssl.errors import ConfigError, SourceError
-from tfssl.evaluation.disparity import PairMaps, Views, coverage_curve, inside, labels_of
+from tfssl.evaluation.disparity import (
+    STRENGTH,
+    FilterVotes,
+    PairMaps,
+    ReadOut,
+    Views,
+    coverage_curve,
+    filter_pairs,
+    inside,
+    labels_of,
+    unit_disparities,
+)
+from tfssl.evaluation.logistic import Rows, fit
 from tfssl.evaluation.tasks.stereo import FRACTIONS, evaluate
 from tfssl.methods import Synchrony
 from tfssl.methods.synchrony.data import whitening_of
@@ -77,6 +89,55 @@ def test_maps_are_those_of_the_moved_view(encoder):
     assert part.shape == (16, 32) and (top, left) == (4, 4)
 
 
+def test_all_moves_at_once_are_those_one_by_one(encoder):
+    """Also for an encoder of which nothing is known, and one with an offset."""
+    views = Views.of(stereogram_source(count=1, size=(20, 40), disparities=(1, 3)).example(0))
+    offset = Synchrony(patch_size=SIZE, units=7, components=20, offset=3)
+    nested = keras.layers.Input((2, None, None, 3))
+    unknown = keras.Model(nested, encoder(nested))
+    for network in (encoder, unknown, offset.encoder(offset.model())):
+        maps, shifts = PairMaps(network), (-2, 0, 5)
+        assert (maps._joined is None) == (network is unknown)
+        for shift, ours in zip(shifts, maps.moves(views, shifts), strict=True):
+            theirs = maps(views, shift)
+            assert ours.keys() == theirs.keys()
+            for tap in ours:
+                np.testing.assert_allclose(ours[tap], theirs[tap], atol=1e-4)
+
+
+def test_a_read_out_says_what_its_regression_says():
+    rng = np.random.default_rng(0)
+    codes, residuals = rng.normal(3, 2, (400, 12)).astype(np.float32), rng.integers(-3, 4, 400)
+    codes[np.arange(400), residuals + 3] += 4
+    rows, labels = Rows(codes), labels_of(residuals, 2)
+    theirs = np.concatenate([fit(rows, labels, 6, STRENGTH).probabilities(block) for block in rows.project(codes)])
+    read_out = ReadOut.fit(codes, residuals, 2)
+    ours = np.exp(read_out.log_probabilities(codes.reshape(20, 20, 12)))
+    np.testing.assert_allclose(ours.reshape(5, 400).T, np.maximum(theirs[:, :-1], 1e-4), atol=1e-4)
+    assert read_out.accuracy(codes, residuals) == pytest.approx(np.mean(theirs.argmax(axis=1) == labels))
+
+
+def test_filters_say_what_disparity_their_unit_has(encoder):
+    found = unit_disparities(*filter_pairs(encoder))
+    assert np.mean(found == np.repeat(np.arange(-4, 5), 12)) > 0.95  # random filters may be like themselves moved
+    with pytest.raises(ConfigError, match="`read_out` filters is for encoders of synchrony"):
+        filter_pairs(keras.Sequential([keras.layers.ReLU()]))
+
+
+def test_units_vote_by_their_activity():
+    votes = FilterVotes(np.array([-1, 0, 0, 1, 5]), 1)
+    codes = np.array([[[0.2, 0.4, 0.8, 0.2, 9.0]]], np.float32)  # the last one's disparity is out of reach
+    np.testing.assert_allclose(np.exp(votes.log_probabilities(codes))[:, 0, 0], [0.2, 0.6, 0.2], rtol=1e-5)
+    assert votes.accuracy(codes[0].repeat(3, axis=0), np.array([0, 1, 3])) == pytest.approx(1 / 3)
+
+
+def test_random_dots_are_read_from_filters_alone(encoder, pairs):
+    options = {"lowest": 1, "highest": 5, "seeds": 1, "positions": 200, "taps": ["products"]}
+    record = evaluate(encoder, str(pairs), read_out="filters", **options)
+    assert float(record["right_interior"]) > 0.95
+    assert "filters" in record.protocol["read_out"]
+
+
 def test_an_offset_of_the_encoder_is_cut_off_on_the_left():
     part, cut = inside(np.arange(40)[None].repeat(20, axis=0), (10, 24))  # patches of 11 pixels, offset 6
     assert part[0, 0] == 11 and part.shape == (10, 24) and cut == (5, 11)
@@ -101,6 +162,7 @@ def test_labels_and_curve():
         ({"step": 5}, ConfigError, "`step` must be at most reach"),
         ({"window": 4}, ConfigError, "`window` must be odd"),
         ({"lowest": 5, "highest": 2}, ConfigError, "`lowest` must not be above `highest`"),
+        ({"read_out": "votes"}, ConfigError, "`read_out` must be one of regression, filters"),
         ({"positions": 0}, ConfigError, "`positions` must be a positive integer"),
     ],
 )

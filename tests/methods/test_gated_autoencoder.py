@@ -6,7 +6,7 @@ import pytest
 
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import GatedAutoencoder
-from tfssl.methods.gated_autoencoder.data import FLAT, prepared
+from tfssl.methods.gated_autoencoder.data import FLAT, as_pixels, prepared
 from tfssl.methods.gated_autoencoder.evaluate import METRICS, readout
 from tfssl.methods.gated_autoencoder.loss import PairReconstruction
 from tfssl.methods.gated_autoencoder.network import LogUniform, build_network
@@ -80,17 +80,18 @@ class TestData:
         source = method.open("builtin")
         patches = [method.sample(source.example(i), np.random.default_rng(i), True)[0] for i in range(len(source))]
         patches = np.concatenate(patches)
-        assert prepared(patches, method.statistics).shape == (len(patches), 4, 81)
         matrix = method.statistics["whitening"]
-        np.testing.assert_allclose(matrix, matrix.T, atol=1e-4)
-        kept = np.linalg.matrix_rank(matrix, tol=1e-3)
-        assert 5 < kept < 60
-        spread = []
-        for statistics in ({}, method.statistics):
-            rows = prepared(patches, statistics).reshape(-1, 81)
-            spread.append(np.linalg.eigvalsh(rows.T @ rows / len(rows))[::-1])
+        kept = matrix.shape[1]
+        assert 5 < kept < 60 and method.components == kept
+        whole = prepared(patches, {}).reshape(-1, 81)
+        rows = prepared(patches, method.statistics).reshape(-1, kept)
+        assert method.model().input.shape == (None, 4, kept)
+        spread = [np.linalg.eigvalsh(x.T @ x / len(x))[::-1] for x in (whole, rows)]
         assert spread[0][0] > 20 * spread[0][kept - 1] and spread[1][0] < 8 * spread[1][kept - 1]
-        assert abs(spread[1][kept:]).max() < 1e-3
+        flat = as_pixels(rows, method.statistics)
+        assert flat.shape == (len(rows), 81)
+        np.testing.assert_allclose(np.square(flat).sum(axis=1), np.square(rows).sum(axis=1), rtol=1e-3)
+        assert [np.corrcoef(a, b)[0, 1] > 0.5 for a, b in zip(flat[:200], whole[:200], strict=True)].count(True) > 100
 
     def test_the_encoder_prepares_as_training_does(self):
         method = GatedAutoencoder(**TINY, whiten=0.95)

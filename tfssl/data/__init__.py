@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from tfssl.data.source import Source as Source, check_source as check_source
     from tfssl.data.stereo import StereoSource as StereoSource, stereo_source as stereo_source
     from tfssl.data.stereo_clips import (
+        ImageClip as ImageClip,
         StereoClipSource as StereoClipSource,
+        StereoFrameSource as StereoFrameSource,
         stereo_clip_source as stereo_clip_source,
     )
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource

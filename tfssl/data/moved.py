@@ -105,6 +105,11 @@ def moved(windows, size, moves):
     Returns:
         float32 (N, size, size), interpolated linearly; exact for whole pixels.
     """
+    margin = windows.shape[1] - size
+    if moves.shape[1] == 2 and margin % 2 == 0 and not (moves % 1).any() and 2 * np.abs(moves).max(initial=0) <= margin:
+        corners = margin // 2 - moves.astype(int)  # nothing to interpolate: many times faster
+        views = np.lib.stride_tricks.sliding_window_view(windows, (size, size), axis=(1, 2))
+        return views[np.arange(len(windows)), *corners.T].astype(np.float32)
     axis = np.arange(size) - (size - 1) / 2
     y, x = np.meshgrid(axis, axis, indexing="ij")
     if moves.shape[1] == 2:

@@ -1,12 +1,13 @@
 """Disparities read from the codes of an encoder of pairs: the read-out, maps of whole images, their confidence."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from tfssl.errors import SourceError
+from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.logistic import Classifier, Rows, fit
 
 STRENGTH = 100.0  # C of the regression
@@ -48,16 +49,68 @@ class PairMaps:
     """
 
     def __init__(self, network):
-        import tensorflow as tf
-
-        spec = tf.TensorSpec((1, 2, None, None, 3), tf.float32)
-        self._call = tf.function(lambda pair: network(pair, training=False), [spec], autograph=False)
+        self._call = _traced(lambda pair: network(pair, training=False), _PAIR)
+        self._responses, self._joined = _halves(network) or (None, None)
 
     def __call__(self, views, shift):
         """``{tap: float32 (h, w, K)}`` with the right view moved to the right by ``shift`` pixels, border repeated."""
         columns = np.clip(np.arange(views.left.shape[1]) - shift, 0, views.right.shape[1] - 1)
         pair = np.stack([views.left, views.right[:, columns]])[None]
         return {tap: np.asarray(values[0]) for tap, values in self._call(pair).items()}
+
+    def moves(self, views, shifts):
+        """Yield what a call gives for each of several shifts.
+
+        Filters whose responses meet in nothing but a product answer once for all of them.
+        """
+        if self._responses is None:
+            for shift in shifts:
+                yield self(views, shift)
+            return
+        # With the border repeated far enough, the responses of the moved right view are the moved responses.
+        before, behind = max(0, *shifts), max(0, *(-shift for shift in shifts))
+        sides = [np.pad(side, ((0, 0), (before, behind), (0, 0)), "edge") for side in (views.left, views.right)]
+        responses = self._responses(np.stack(sides)[None])
+        width = responses[0].shape[2] - before - behind
+        for shift in shifts:
+            found = self._joined(*responses, before, before - shift, width)
+            yield {tap: np.asarray(values[0]) for tap, values in found.items()}
+
+
+_PAIR = ((1, 2, None, None, 3), "float32")  # shape and type of two views
+
+
+def _traced(function, *specs):
+    """A function of tensors as a graph, traced once."""
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec(*spec) for spec in specs]
+    graph = tf.function(function, signature, autograph=False).get_concrete_function()
+    return lambda *inputs: graph(*(tf.convert_to_tensor(x, s.dtype) for x, s in zip(inputs, signature, strict=True)))
+
+
+def _halves(network):
+    """What each side of a pair answers by itself, and how the taps follow from both answers; None if that is not so."""
+    import keras
+
+    from tfssl.layers.synchrony import SynchronyProduct
+
+    products = [layer for layer in network.layers if isinstance(layer, SynchronyProduct)]
+    if len(products) != 1:
+        return None
+    (product,) = products
+    sides = keras.Model(network.input, product.input)
+    try:
+        rest = keras.Model(product.output, network.output)
+    except ValueError:  # a tap that does not come from the product
+        return None
+
+    def joined(left, right, first, second, width):
+        return rest(left[:, :, first : first + width] * right[:, :, second : second + width], training=False)
+
+    part, place = ((1, None, None, product.units), "float32"), ((), "int32")
+    responses = _traced(lambda pair: product.responses(sides(pair, training=False)), _PAIR)
+    return responses, _traced(joined, part, part, place, place, place)
 
 
 def inside(array, shape):
@@ -72,7 +125,6 @@ def inside(array, shape):
 class ReadOut:
     """Multinomial logistic regression from codes to residual disparities -R ... R, and ``outside`` of them."""
 
-    rows: Rows
     classifier: Classifier
     reach: int
 
@@ -82,18 +134,88 @@ class ReadOut:
         rows, labels = Rows(codes), labels_of(residuals, reach)
         if len(np.unique(labels)) < 2:
             raise SourceError("`train`: all labeled positions have one disparity; there is nothing to tell apart")
-        return cls(rows, fit(rows, labels, 2 * reach + 2, STRENGTH), reach)
+        return cls(rows.of_features(fit(rows, labels, 2 * reach + 2, STRENGTH)), reach)
 
     def log_probabilities(self, codes):
-        """Of the residuals -R ... R, codes (..., K) -> float32 (..., 2R + 1)."""
-        flat = codes.reshape(-1, codes.shape[-1])
-        found = [self.classifier.probabilities(block) for block in self.rows.project(flat)]
-        return np.log(np.maximum(np.concatenate(found)[:, :-1], _FLOOR)).reshape(*codes.shape[:-1], -1)
+        """Of the residuals -R ... R, codes (h, w, K) -> float32 (2R + 1, h, w)."""
+        # Classes come first: whole maps are added up later.
+        odds = self.classifier.weights.T @ codes.reshape(-1, codes.shape[-1]).T + self.classifier.bias[:, None]
+        odds = np.exp(odds - odds.max(axis=0))
+        odds /= odds.sum(axis=0)
+        return np.log(np.maximum(odds[:-1], _FLOOR)).reshape(-1, *codes.shape[:-1])
 
     def accuracy(self, codes, residuals):
         """Fraction of positions whose most probable class is theirs."""
-        found = np.concatenate([self.classifier.predict(block) for block in self.rows.project(codes)])
-        return float(np.mean(found == labels_of(residuals, self.reach)))
+        return float(np.mean(self.classifier.predict(codes) == labels_of(residuals, self.reach)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FilterVotes:
+    """Residual disparities -R ... R told from filters alone: each unit votes for its own disparity by its activity.
+
+    What is told of a disparity is the mean activity of the units that have it, as a fraction of all of them. Units
+    whose disparity is beyond R, and disparities that no unit has, are left out.
+
+    Args:
+        disparities: int (K,), of the units, see :func:`unit_disparities`.
+        reach: R in pixels.
+    """
+
+    disparities: np.ndarray
+    reach: int
+
+    @functools.cached_property
+    def _weights(self):
+        own = self.disparities[:, None] == np.arange(-self.reach, self.reach + 1)
+        return (own / np.maximum(own.sum(axis=0), 1)).astype(np.float32)
+
+    def log_probabilities(self, codes):
+        """As :meth:`ReadOut.log_probabilities`."""
+        votes = np.maximum(self._weights.T @ codes.reshape(-1, codes.shape[-1]).T, _FLOOR)
+        return np.log(votes / votes.sum(axis=0)).reshape(-1, *codes.shape[:-1])
+
+    def accuracy(self, codes, residuals):
+        """As :meth:`ReadOut.accuracy`; what is outside is never told."""
+        return float(np.mean(self.log_probabilities(codes).argmax(axis=0) == labels_of(residuals, self.reach)))
+
+
+def filter_pairs(network):
+    """Filters of an encoder's units on the pixels of left and right patches, float32 (K, size, size) each.
+
+    Raises:
+        ConfigError: if the network does not whiten patches and multiply the responses of pairs of filters.
+    """
+    from tfssl.layers.synchrony import SynchronyProduct
+    from tfssl.layers.whitening import PatchWhitening
+
+    found = [[layer for layer in network.layers if isinstance(layer, k)] for k in (PatchWhitening, SynchronyProduct)]
+    if [len(layers) for layers in found] != [1, 1]:
+        raise ConfigError(
+            f"`read_out` filters is for encoders of synchrony, whose units are pairs of filters. Received: a network "
+            f"{network.name!r} without"
+        )
+    (whitening,), (product,) = found
+    matrix = np.asarray(whitening.kernel)[:, :, 0]  # (size, size, components)
+    return tuple(np.moveaxis(matrix @ np.asarray(k), -1, 0) for k in (product.kernel_x, product.kernel_y))
+
+
+def unit_disparities(left, right):
+    """The disparity of pairs of filters: where moving the right one makes it most like the left one.
+
+    ``argmax_d sum_x u(x) v(x - d)``, d up to half of the filters' size: of white patches it is the disparity at which
+    the product of both responses is largest in the mean.
+
+    Args:
+        left, right: (K, size, size).
+
+    Returns:
+        int (K,), pixels.
+    """
+    half = left.shape[2] // 2
+    padded = np.pad(right, ((0, 0), (0, 0), (half, half)))
+    lags = range(-half, half + 1)
+    moved = [np.sum(left * padded[:, :, half - d : half - d + left.shape[2]], axis=(1, 2)) for d in lags]
+    return np.argmax(moved, axis=0) - half
 
 
 def labels_of(residuals, reach):
@@ -148,24 +270,23 @@ def disparity_maps(maps, views, read_outs, disparities, *, window=5, step=1):
         step: pixels, from 1 to the reach of the read-outs.
     """
     low, high = disparities
+    shifts = range(low, high + 1, step)
     votes, counts = {}, np.zeros(high - low + 1, np.float32)
-    for shift in range(low, high + 1, step):
-        answer = maps(views, shift)
+    for shift, answer in zip(shifts, maps.moves(views, shifts), strict=True):
         for tap, read_out in read_outs.items():
             logs = read_out.log_probabilities(answer[tap])
             if tap not in votes:
-                votes[tap] = np.zeros((*logs.shape[:2], high - low + 1), np.float32)
+                votes[tap] = np.zeros((high - low + 1, *logs.shape[1:]), np.float32)
             for place, residual in enumerate(range(-read_out.reach, read_out.reach + 1)):
                 if low <= shift + residual <= high:
-                    votes[tap][..., shift + residual - low] += logs[..., place]
+                    votes[tap][shift + residual - low] += logs[place]
         counts[max(shift - read_out.reach - low, 0) : shift + read_out.reach - low + 1] += 1
     found = {}
     for tap, sums in votes.items():
-        scores = uniform_filter(sums / counts, (window, window, 0), mode="nearest")
-        scores -= scores.max(axis=-1, keepdims=True)
-        probabilities = np.exp(scores)
+        scores = uniform_filter(sums / counts[:, None, None], (0, window, window), mode="nearest")
+        probabilities = np.exp(scores - scores.max(axis=0))
         whole = np.full((2, *views.left.shape[:2]), np.nan, np.float32)
-        for full, values in zip(whole, (low + scores.argmax(axis=-1), 1 / probabilities.sum(axis=-1)), strict=True):
+        for full, values in zip(whole, (low + scores.argmax(axis=0), 1 / probabilities.sum(axis=0)), strict=True):
             inside(full, values.shape)[0][...] = values
         found[tap] = tuple(whole)
     return found

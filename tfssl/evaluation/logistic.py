@@ -60,6 +60,12 @@ class Rows:
             rows = self._standardize(features[block])
             yield rows if self._basis is None else rows @ self._basis
 
+    def of_features(self, classifier):
+        """The :class:`Classifier` that says of feature vectors as they are what this one says of their rows."""
+        weights = classifier.weights if self._basis is None else self._basis @ classifier.weights
+        weights = self._scale[:, None] * weights
+        return Classifier(weights, classifier.bias - self._mean @ weights)
+
     def _standardize(self, rows):
         return (np.asarray(rows, np.float32) - self._mean) * self._scale
 

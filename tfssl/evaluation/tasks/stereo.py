@@ -12,14 +12,17 @@ from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.disparity import (
     STRENGTH,
     WRONG,
+    FilterVotes,
     PairMaps,
     ReadOut,
     Views,
     coverage_curve,
     disparity_maps,
+    filter_pairs,
     labeled_positions,
+    unit_disparities,
 )
-from tfssl.evaluation.runner import Progress, Run, check_counts, compared, finish, run_all, spread
+from tfssl.evaluation.runner import Progress, Run, check_choice, check_counts, compared, finish, run_all, spread
 from tfssl.visualization.line_plot import line_plot
 from tfssl.visualization.sheet import picture_sheet
 
@@ -37,6 +40,7 @@ def evaluate(
     lowest=None,
     highest=None,
     width=None,
+    read_out="regression",
     positions=4000,
     reach=4,
     window=5,
@@ -49,7 +53,7 @@ def evaluate(
     out=None,
     progress=None,
 ):
-    """Read disparities of whole images from the codes, by a regression on few labeled positions.
+    """Read disparities of whole images from the codes, by a regression on few labeled positions or without any.
 
     Args:
         encoder: of modality ``"pair"`` and two views, left and right.
@@ -61,6 +65,9 @@ def evaluate(
         highest: largest one; None: 4 for ``"builtin"``, 16.
         width: pixels that pairs are scaled to if they are wider, the working size; disparities are scaled along. None
             keeps their size.
+        read_out: ``"regression"``: fitted to labeled positions; ``"filters"``: each unit votes, by its activity, for
+            the disparity between its own two filters (:func:`tfssl.evaluation.disparity.unit_disparities`); for
+            encoders of synchrony, nothing is fitted.
         positions: labeled ones that the read-out is fitted to, as many again choose the tap.
         reach: residual disparities that the read-out tells apart around every one that is looked for, in pixels.
         step: pixels from one move of the right view to the next, at most ``reach``: 1 asks the read-out about every
@@ -81,6 +88,7 @@ def evaluate(
     check_counts(seeds=seeds, limit=limit, positions=positions, reach=reach, window=window, width=width, step=step)
     if step > reach:
         raise ConfigError(f"`step` must be at most reach ({reach}). Received: step={step}")
+    check_choice(("regression", "filters"), read_out=read_out)
     if window % 2 == 0:
         raise ConfigError(f"`window` must be odd. Received: window={window!r}")
     rendered = isinstance(data, str) and data == "builtin"
@@ -110,7 +118,10 @@ def evaluate(
             rng = np.random.default_rng(seed)
             options = {"width": None if train is None else width}
             codes, residuals = labeled_positions(maps, labeled, positions, reach, rng, **options)
-            read_outs = {tap: ReadOut.fit(codes[tap], residuals, reach) for tap in entry.taps}
+            if read_out == "filters":
+                read_outs = dict.fromkeys(entry.taps, FilterVotes(unit_disparities(*filter_pairs(network)), reach))
+            else:
+                read_outs = {tap: ReadOut.fit(codes[tap], residuals, reach) for tap in entry.taps}
             codes, residuals = labeled_positions(maps, labeled, positions, reach, rng, **options)
             held_out = {tap: read_outs[tap].accuracy(codes[tap], residuals) for tap in entry.taps}
             work.add(f"{entry.name} {seed}")
@@ -139,7 +150,10 @@ def evaluate(
         "limit": limit,
         "bad": f"more than {WRONG:g} pixel of the working size",
         "pixels": "of known disparity, with a whole patch around them",
-        "read_out": f"multinomial logistic regression, C = {STRENGTH:g}",
+        "read_out": {
+            "regression": f"multinomial logistic regression, C = {STRENGTH:g}",
+            "filters": "units vote by their activity for the disparity between their filters",
+        }[read_out],
         "confidence": "largest probability",
     }
     details = {"kept": list(FRACTIONS), "bad_by_kept": curves}

@@ -18,7 +18,8 @@ class GatedAutoencoder(Method):
     Filters of both patches meet in factors, products of their responses. Mapping units pool the factors and describe
     the transformation; fed back to the factors they reconstruct each patch from the other one:
     ``m = sigmoid(Hin (Wx'x * Wy'y) + b)``, ``y^ = Wy (Wx'x * H m) + by``, ``x^ = Wx (Wy'y * H m) + bx``. Hin and H are
-    separate. After every update filters are centered and scaled to one size.
+    separate. After every update filters are centered and scaled to one size; of whitened patches, whose numbers are no
+    pixels, only scaled.
 
     Defaults are those of the released code for shifts, on images instead of noise. Patches lose their mean, may be
     whitened, and are divided by ``sqrt(s^2 + (0.1 S)^2)``, s their own standard deviation and S that of all (the
@@ -80,8 +81,8 @@ class GatedAutoencoder(Method):
 
     @property
     def components(self):
-        """Numbers of a patch."""
-        return self.crop_size**2
+        """Numbers of a prepared patch: pixels, or directions that whitening keeps."""
+        return self.statistics["whitening"].shape[1] if "whitening" in self.statistics else self.crop_size**2
 
     @property
     def min_size(self):
@@ -119,9 +120,9 @@ class GatedAutoencoder(Method):
             log.warning(
                 "patches are not whitened: give the method its statistics, method.adapted(method.adapt(source))"
             )
-        model = build_network(
-            self.components, self.factors, self.mappings, analogies=self.analogies, corruption=self.corruption
-        )
+        options = {"analogies": self.analogies, "corruption": self.corruption}
+        whitened = "whitening" in self.statistics
+        model = build_network(self.components, self.factors, self.mappings, whitened=whitened, **options)
         optimizer = keras.optimizers.SGD(0.01, momentum=0.9) if optimizer is None else optimizer
         model.compile(optimizer, PairReconstruction(), jit_compile=False)  # XLA fails under MirroredStrategy on CPUs
         return model

@@ -11,7 +11,7 @@ from tfssl.data.source import check_source
 from tfssl.errors import ModelError
 from tfssl.evaluation import logistic
 from tfssl.evaluation.record import method_record
-from tfssl.methods.gated_autoencoder.data import prepared
+from tfssl.methods.gated_autoencoder.data import as_pixels, prepared
 from tfssl.options import at_least_one
 from tfssl.visualization.filters import filter_sheet, stretch
 from tfssl.visualization.sheet import picture_sheet
@@ -80,7 +80,7 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, repeats=1, ba
     if out is not None:
         record.write(out)
         write_sheet(method, model, source, Path(out) / "sheet.png")
-        for name, filters in filter_fields(model).items():
+        for name, filters in filter_fields(method, model).items():
             filter_sheet(filters, Path(out) / f"{name}.png")
     return record
 
@@ -109,13 +109,12 @@ def readout(codes, pixels, moves):
     return result | {"readout_chance": float(np.mean(labels[half:] == most))}
 
 
-def filter_fields(model):
+def filter_fields(method, model):
     """Filters as images, ``{"x_filters": float32 (F, s, s), "y_filters": ...}``; the f-th of both belong together."""
     found = {}
     for name in ("x_filters", "y_filters"):
         kernel = keras.ops.convert_to_numpy(model.get_layer(name).kernel).T
-        size = round(kernel.shape[1] ** 0.5)
-        found[name] = kernel.reshape(-1, size, size)
+        found[name] = as_pixels(kernel, method.statistics).reshape(-1, method.crop_size, method.crop_size)
     return found
 
 
@@ -131,11 +130,11 @@ def write_sheet(method, model, data, path, count=8):
     drawn = np.concatenate(spread_examples(method.open(data), count, cut))
     patches = prepared(drawn, method.statistics)
     answers = _second(model, patches if method.analogies else patches[:, :2])
-    columns = [*patches.transpose(1, 0, 2)]
+    columns = [*as_pixels(patches, method.statistics).transpose(1, 0, 2)]
     labels = ["a", "b", "c", "d"][: len(columns)]
     if not method.analogies and len(columns) > 2:
         columns, labels = columns[:2], labels[:2]
-    truth, columns = columns[-1], [*columns, answers]
+    truth, columns = columns[-1], [*columns, as_pixels(answers, method.statistics)]
     labels.append(f"{labels[-1]} of the model")
     size = method.crop_size
     rows = [

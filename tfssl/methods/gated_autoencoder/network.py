@@ -8,6 +8,7 @@ from tfssl.layers.corruption import Corrupt
 from tfssl.layers.dense import TiedDense
 from tfssl.layers.gating import FilterNormalization
 from tfssl.layers.normalization import Standardize
+from tfssl.layers.synchrony import EqualNorms
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
@@ -28,7 +29,7 @@ class LogUniform(initializers.Initializer):
         return {"low": self.low, "high": self.high}
 
 
-def build_network(components, factors, mappings, *, analogies=True, corruption=0.0):
+def build_network(components, factors, mappings, *, whitened=False, analogies=True, corruption=0.0):
     """The autoencoder: the mapping of a first pair reconstructs a second one.
 
     Filters are drawn from N(0, 0.01^2), Hin from +-0.01, H from exp(-3 ... -2); biases are 0 (released code).
@@ -37,6 +38,7 @@ def build_network(components, factors, mappings, *, analogies=True, corruption=0
         components: D, numbers of a patch.
         factors: pairs of filters F.
         mappings: units K.
+        whitened: components are uncorrelated directions instead of pixels: filters are not centered.
         analogies: False: one pair only, which reconstructs itself.
         corruption: fraction of components of each patch that is set to 0 in training.
 
@@ -49,9 +51,10 @@ def build_network(components, factors, mappings, *, analogies=True, corruption=0
     if corruption:
         x, _ = Corrupt("masking", corruption, exact=False, name="corrupt")(x)
     parts = ops.unstack(x, count, axis=1)
+    constraint = EqualNorms() if whitened else FilterNormalization()
     filters = {
         name: TiedDense(
-            factors, True, initializers.RandomNormal(stddev=0.01), False, FilterNormalization(), name=f"{name}_filters"
+            factors, True, initializers.RandomNormal(stddev=0.01), False, constraint, name=f"{name}_filters"
         )
         for name in "xy"
     }
@@ -82,20 +85,21 @@ def build_encoder(model, size, *, epsilon, whitening=None):
         model: of :func:`build_network`.
         size: of a patch in pixels.
         epsilon: standard deviation below which contrast is not brought to 1, of images in [0, 1] or whitened.
-        whitening: float (D, D), which takes means away too; None for none.
+        whitening: float (pixels, D), which takes means away too; None for none.
 
     Returns:
         ``Encoder`` of pairs: RGB in [0, 1], (B, 2, s, s, 3) -> ``{"factors": (B, F), "mapping": (B, K)}``.
     """
-    components = size * size
     pair = layers.Input((2, size, size, 3), name="pair")
     x = ops.image.rgb_to_grayscale(ops.reshape(pair, (-1, size, size, 3)))
-    x = ops.reshape(x, (-1, 2, components))
-    if whitening is not None:
-        layer = layers.Dense(components, use_bias=False, trainable=False, name="whitening")
+    x = ops.reshape(x, (-1, 2, size * size))
+    if whitening is None:
+        x = Standardize(2, epsilon, name="standardize")(x)
+    else:
+        layer = layers.Dense(whitening.shape[1], use_bias=False, trainable=False, name="whitening")
         x = layer(x)
         layer.set_weights([whitening])
-    x = Standardize(2, epsilon, name="standardize")(x)
+        x = x * ops.rsqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + epsilon**2)
     first, second = ops.unstack(x, 2, axis=1)
     factors = _factors(model.get_layer("x_filters")(first), model.get_layer("y_filters")(second))
     taps = {"factors": factors, "mapping": model.get_layer("mapping")(factors)}

@@ -123,7 +123,9 @@ class Synchrony(Method):
             return moving_source(frames=self.frames, disparities=(-4, 4) if self.form == "both" else None)
         if self.form == "motion":
             return clip_source(data, min_size=self.resize)
-        return stereo_source(data, disparity=False) if self.form == "depth" else stereo_clip_source(data)
+        if self.form == "depth":
+            return stereo_source(data, disparity=False)
+        return stereo_clip_source(data, frames=self.frames)
 
     def sample(self, example, rng, training):
         return (data.cut_views(self, example, rng),)
