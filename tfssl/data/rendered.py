@@ -238,6 +238,7 @@ def moving_source(images="builtin", *, count=1000, frames=5, size=(64, 64), spee
 
 @functools.lru_cache(maxsize=32)  # a few photographs are textures of many scenes, and decoding is most of the work
 def texture(source, index):
+    """Image ``index`` of a source, RGB."""
     return source.example(index)["image"].convert("RGB")
 
 
