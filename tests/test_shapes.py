@@ -95,7 +95,6 @@ TAKES = [
     (patch_whitening.standardize_patches, lambda: patch_whitening.standardize_patches, ["N D"]),
     (patch_whitening.pca_whitening, lambda: patch_whitening.pca_whitening, ["N D"], 2),
     (patch_whitening.principal_directions, lambda: patch_whitening.principal_directions, ["N D"], 2),
-    (patch_whitening.symmetric_whitening, lambda: patch_whitening.symmetric_whitening, ["N D"], 2),
     (colorization.colored_mask, lambda: colorization.colored_mask, ["B h w 2"]),
     (colorization.ColorCrossEntropy, lambda: colorization.ColorCrossEntropy(), ["B h w 2", "B h w 313"]),
     (colorization.ColorRegression, lambda: colorization.ColorRegression(), ["B h w 2", "B h w 2"]),

@@ -175,9 +175,9 @@ def test_other_encoders_and_pairs_without_disparity_are_refused(encoder, pairs, 
     rgb = keras.Input((None, None, 3))
     with pytest.raises(ConfigError, match="modality='pair'"):
         evaluate(keras.Model(rgb, {"a": keras.layers.ReLU()(rgb)}), str(pairs))
-    three = Synchrony(form="motion", frames=3, units=3, components=9)
+    four = Synchrony(form="both", frames=2, units=3, components=9)
     with pytest.raises(ConfigError, match="two views"):
-        evaluate(three.encoder(three.model()), str(pairs))
+        evaluate(four.encoder(four.model()), str(pairs))
     source = stereogram_source(count=1, size=(20, 20), disparities=(1, 4))
     folder = write_pairs(tmp_path / "pairs", source)
     for file in (folder / "disparity").iterdir():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from tfssl.imports import lazy
 
 if TYPE_CHECKING:
+    from tfssl.data.acted import ActedSource as ActedSource, acted_clips as acted_clips
     from tfssl.data.builtin import (
         builtin_gray_photographs as builtin_gray_photographs,
         builtin_photographs as builtin_photographs,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         image_source as image_source,
         tfds_source as tfds_source,
     )
+    from tfssl.data.labeled_clips import LabeledClips as LabeledClips, labeled_clips as labeled_clips
     from tfssl.data.moved import moved_pairs as moved_pairs
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import PosedSource as PosedSource, posed_source as posed_source

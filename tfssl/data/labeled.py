@@ -71,20 +71,7 @@ def labeled_images(root, *, classes=None, argument="data"):
     """
     if os.fspath(root).startswith("tfds:"):
         return _from_tfds(os.fspath(root), classes, argument)
-    root = Path(root).expanduser()
-    received = f"Received: {argument}={str(root)!r}"
-    if not root.is_dir():
-        raise SourceError(f"`{argument}` must be a folder with one folder of images for each class. {received}")
-    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    _refuse_other_layouts(root, names, argument)
-    if set(names) == {"train", "test"}:
-        raise SourceError(f"`{argument}` holds train/ and test/; give one of the two. {received}")
-    known = tuple(names if classes is None else classes)
-    strange = sorted(set(names) - set(known))
-    if strange:
-        raise SourceError(f"`{argument}` has a class {strange[0]!r} that the training set lacks. {received}")
-    if len(known) < 2 or not names:
-        raise SourceError(f"`{argument}` must hold at least two class folders, it holds {len(names)}. {received}")
+    root, names, known = class_folders(root, classes, argument)
     files = [(path, name) for name in names for path in expand(os.fspath(root / name))]
     images = set(taken([path for path, _ in files], lambda path: path.lower().endswith(EXTENSIONS), root))
     files = [(path, name) for path, name in files if path in images]
@@ -97,13 +84,36 @@ def labeled_images(root, *, classes=None, argument="data"):
     return LabeledImages(str(root), images, labels, known)
 
 
-def train_and_test(data, test=None):
+def class_folders(root, classes=None, argument="data", noun="images"):
+    """The folder of a set of one folder for each class: ``(path, its class folders, all classes)``, names sorted.
+
+    ``classes``, ``argument`` and the errors are those of :func:`labeled_images`; ``noun`` is what the folders hold.
+    """
+    root = Path(root).expanduser()
+    received = f"Received: {argument}={str(root)!r}"
+    if not root.is_dir():
+        raise SourceError(f"`{argument}` must be a folder with one folder of {noun} for each class. {received}")
+    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    _refuse_other_layouts(root, names, argument)
+    if set(names) == {"train", "test"}:
+        raise SourceError(f"`{argument}` holds train/ and test/; give one of the two. {received}")
+    known = tuple(names if classes is None else classes)
+    strange = sorted(set(names) - set(known))
+    if strange:
+        raise SourceError(f"`{argument}` has a class {strange[0]!r} that the training set lacks. {received}")
+    if len(known) < 2 or not names:
+        raise SourceError(f"`{argument}` must hold at least two class folders, it holds {len(names)}. {received}")
+    return root, names, known
+
+
+def train_and_test(data, test=None, *, listed=labeled_images):
     """The two halves of a benchmark: two :class:`LabeledImages` with the same classes.
 
     Args:
         data: folder of the training classes; or one that holds ``train/`` and ``test/``, with ``test`` left out. Or
             ``tfds:NAME:SPLIT``; or ``tfds:NAME`` with ``test`` left out, for its splits ``train`` and ``test``.
         test: folder of the test classes, or ``tfds:NAME:SPLIT``.
+        listed: function of a folder, ``classes`` and ``argument`` that gives a set, as :func:`labeled_images`.
 
     Raises:
         SourceError: if there is no test set, it is the training set, or as :func:`labeled_images`.
@@ -118,12 +128,12 @@ def train_and_test(data, test=None):
     data = Path(data).expanduser()
     if test is None and (data / "train").is_dir() and (data / "test").is_dir():
         data, test = data / "train", data / "test"
-    train = labeled_images(data)
+    train = listed(data)
     if test is None:
-        raise SourceError(f"`test` is missing: give the folder of the test images. Received: data={str(data)!r}")
+        raise SourceError(f"`test` is missing: give the folder of the test set. Received: data={str(data)!r}")
     if Path(test).expanduser().resolve() == data.resolve():
         raise SourceError(f"`test` must not be the training set. Received: test={str(test)!r}")
-    found = train, labeled_images(test, classes=train.classes, argument="test")
+    found = train, listed(test, classes=train.classes, argument="test")
     warn_of_copies(*found)
     return found
 

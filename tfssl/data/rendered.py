@@ -108,7 +108,7 @@ class StereogramSource(Source):
     def _texture(self, rng):
         if self.textures is None:
             return random_dots(*self.shape, rng)
-        image = _at_least(_image(self.textures, int(rng.integers(len(self.textures)))), self.shape)
+        image = enlarged(texture(self.textures, int(rng.integers(len(self.textures)))), self.shape)
         y, x = (rng.integers(0, n - s + 1) for n, s in zip((image.height, image.width), self.shape, strict=True))
         return np.asarray(image)[y : y + self.shape[0], x : x + self.shape[1]]
 
@@ -187,7 +187,7 @@ class MovingSource(Source):
         velocity, disparity = self.motion(index)
         margin = self.speed * (self.frames - 1) + max(map(abs, self.disparities or (0,))) + 2
         needed = tuple(round(n + 2 * margin) for n in self.shape)
-        image = _at_least(_image(self.images, int(rng.integers(len(self.images)))), needed)
+        image = enlarged(texture(self.images, int(rng.integers(len(self.images)))), needed)
         free = np.array([image.width, image.height]) - self.shape[::-1] - 2 * margin
         corners = margin + rng.uniform(0, 1, 2) * free + np.arange(self.frames)[:, None] * velocity
         if disparity is None:
@@ -237,11 +237,12 @@ def moving_source(images="builtin", *, count=1000, frames=5, size=(64, 64), spee
 
 
 @functools.lru_cache(maxsize=32)  # a few photographs are textures of many scenes, and decoding is most of the work
-def _image(source, index):
+def texture(source, index):
+    """Image ``index`` of a source, RGB."""
     return source.example(index)["image"].convert("RGB")
 
 
-def _at_least(image, shape):
+def enlarged(image, shape):
     """An image enlarged, where needed, to hold a window of (height, width)."""
     scale = max(shape[0] / image.height, shape[1] / image.width)
     if scale <= 1:

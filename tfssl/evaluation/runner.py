@@ -88,9 +88,9 @@ class Progress:
 def compared(encoder, *, modality="image", taps=None, trained=True, compare=None, pixels=True):
     """A list of :class:`Compared`: the encoder, itself untrained, raw pixels, and what it is compared with.
 
-    ``modality`` is what the task measures: ``"image"``, ``"clip"``, ``"pair"`` or ``"sound"``. There is no untrained
-    network beside one without weights, no pixels beside pixels. A ConfigError tells of what is no encoder or of
-    another modality, of a tap that the encoder lacks, and of a reserved name.
+    ``modality`` is what the task measures: ``"image"``, ``"clip"``, ``"pair"`` or ``"sound"``, or a tuple of them.
+    There is no untrained network beside one without weights, no pixels beside pixels. A ConfigError tells of what is no
+    encoder or of another modality, of a tap that the encoder lacks, and of a reserved name.
     """
     found = [Compared("encoder", encoder, _taps(encoder, taps, modality), redrawn=not trained)]
     if trained and encoder.variables:
@@ -333,6 +333,8 @@ def _taps(network, wanted, modality):
     if not isinstance(network, keras.Model) or not isinstance(network.output, dict):
         raise ConfigError(f"{getattr(network, 'name', network)!r} is no encoder: it must answer with a dict of taps")
     own = getattr(network, "modality", "image")
-    if own != modality:
-        raise ConfigError(f"the task measures encoders with modality={modality!r}. Received: {network.name!r}, {own!r}")
+    known = (modality,) if isinstance(modality, str) else modality
+    if own not in known:
+        wanted = " or ".join(map(repr, known))
+        raise ConfigError(f"the task measures encoders with modality={wanted}. Received: {network.name!r}, {own!r}")
     return check_taps(network, wanted)

@@ -79,16 +79,6 @@ def pca_whitening(patches, components):
     return mean.astype(np.float32), matrix.astype(np.float32), kept
 
 
-def symmetric_whitening(patches, components):
-    """The symmetric matrix that gives directions of largest mean square the mean square 1 and takes the others away.
-
-    What it makes of patches looks like patches still (ZCA). Arguments and errors as :func:`principal_directions`;
-    returns float32 (d, d), ``patches @ matrix``.
-    """
-    variances, directions, _ = principal_directions(patches, components)
-    return ((directions / np.sqrt(variances)) @ directions.T).astype(np.float32)
-
-
 def cosine_whitening(shape, components):
     """What stands in where no data have been seen: the cosines of lowest frequency, scaled to norm sqrt(d) / 4.
 

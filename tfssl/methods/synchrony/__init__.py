@@ -166,9 +166,10 @@ class Synchrony(Method):
         return model
 
     def encoder(self, model):
-        """Products and codes of the patches around every position, (B, h, w, units) each, of modality ``"pair"``.
+        """Products and codes of the patches around every position, (B, h, w, units) each.
 
         Its input are the views, RGB in [0, 1], (B, views, H, W, 3): a map is ``patch_size - 1`` smaller than they are.
+        Its modality is ``"pair"``, frames of the left camera before those of the right; of ``form: motion`` ``"clip"``.
         """
         from tfssl.methods.synchrony.network import build_encoder
 

@@ -96,10 +96,11 @@ def build_kmeans(components, units, tied=False, eta=0.05, restart_steps=100):
 def build_encoder(method, model, mean, matrix):
     """The filters of a trained model at every position of whole images; see :meth:`Synchrony.encoder`."""
     size = method.patch_size
-    pair = layers.Input((method.views, None, None, 3), name="pair")
+    modality = "clip" if method.form == "motion" else "pair"  # one camera, or two
+    views = layers.Input((method.views, None, None, 3), name=modality)
     ranges = [half.indices(method.views)[:2] for half in method.halves]
     whitening = PatchWhitening(size, method.components, name="whitening")
-    sides = [whitening(side) for side in GrayViews(*ranges, method.offset, name="sides")(pair)]
+    sides = [whitening(side) for side in GrayViews(*ranges, method.offset, name="sides")(views)]
     whitening.adapt_to(mean, matrix)
     products = SynchronyProduct(method.units, method.tied, name="product")
     found = products(sides)
@@ -108,5 +109,5 @@ def build_encoder(method, model, mean, matrix):
     codes = Winner(name="codes") if method.learner == "kmeans" else layers.Activation("sigmoid", name="codes")
     outputs = {"products": layers.Identity(name="products")(found), "codes": codes(found)}
     return Encoder(
-        pair, outputs, modality="pair", smallest=size + method.offset, value_range=(0.0, 1.0), name="encoder"
+        views, outputs, modality=modality, smallest=size + method.offset, value_range=(0.0, 1.0), name="encoder"
     )
