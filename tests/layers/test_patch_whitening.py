@@ -10,7 +10,6 @@ from tfssl.ops.patch_whitening import (
     pca_whitening,
     principal_directions,
     standardize_patches,
-    symmetric_whitening,
 )
 
 
@@ -56,14 +55,6 @@ def test_a_fraction_is_held_by_the_fewest_directions(rng):
             principal_directions(rows, wrong)
     with pytest.raises(ConfigError, match="`components` must be at most 0"):
         principal_directions(np.zeros((5, 4)), 0.9)
-
-
-def test_symmetric_whitening_makes_directions_equal(rng):
-    rows = (rng.normal(size=(3000, 5)) @ rng.normal(size=(5, 7))).astype(np.float32)
-    matrix = symmetric_whitening(rows, 1.0)
-    np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
-    white = rows @ matrix
-    np.testing.assert_allclose(np.sort(np.linalg.eigvalsh(white.T @ white / 3000)), [0, 0, 1, 1, 1, 1, 1], atol=1e-3)
 
 
 def test_cosines_stand_in():
