@@ -1,4 +1,4 @@
-"""Headless Chromium and Firefox, driven over their own protocols, and a server for their pages: no further package.
+"""Chromium, Firefox and WebKit without a screen, by their own protocols, and a server for their pages: no package more.
 
 For tests, benchmarks and the pictures of pages in the documents.
 """
@@ -8,6 +8,7 @@ import contextlib
 import functools
 import http.server
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -32,18 +33,19 @@ _PREFERENCES = {
 }
 
 
+_NO_SANDBOX = {"WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1"}  # containers have none; the pages are our own
+
+
 class NoBrowser(Exception):
-    """A browser, or chromedriver, is not installed."""
+    """A browser, or its driver, is not installed."""
 
 
 class Browser:
-    """A session of chromedriver: https://www.w3.org/TR/webdriver2/."""
+    """A session of a WebDriver: https://www.w3.org/TR/webdriver2/. :meth:`devtools` is Chromium's."""
 
-    def __init__(self, address, *options):
-        options = {"args": ["--headless=new", "--no-sandbox", "--window-size=1100,800", *options]}
-        wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
+    def __init__(self, address, wanted):
         self._at = address
-        self._at += "/session/" + self._ask("/session", wanted)["sessionId"]
+        self._at += "/session/" + self._ask("/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
 
     def _ask(self, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -166,7 +168,8 @@ def chromium(*options):
     try:
         line = next(line for line in process.stdout if "started successfully on port" in line)
         port = int(line.rstrip().rstrip(".").rsplit(" ", 1)[1])
-        browser = Browser(f"http://127.0.0.1:{port}", *options)
+        options = {"args": ["--headless=new", "--no-sandbox", "--window-size=1100,800", *options]}
+        browser = Browser(f"http://127.0.0.1:{port}", {"browserName": "chrome", "goog:chromeOptions": options})
         try:
             yield browser
         finally:
@@ -174,6 +177,45 @@ def chromium(*options):
     finally:
         process.terminate()
         process.wait(10)
+
+
+@contextlib.contextmanager
+def webkit():
+    """A :class:`Browser` on WebKitGTK, of the engine of Safari; NoBrowser where it, or Xvfb, is not installed."""
+    driver, screen = shutil.which("WebKitWebDriver"), shutil.which("Xvfb")
+    programs = sorted(Path("/usr/lib").glob("*/webkit2gtk-4*/MiniBrowser"))
+    if driver is None or screen is None or not programs:
+        raise NoBrowser("no WebKit; apt-get install webkit2gtk-driver xvfb")
+    # It has no headless mode: the screen is one in memory, whose number Xvfb writes.
+    shown = subprocess.Popen([screen, "-displayfd", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = None
+    try:
+        display = {"DISPLAY": f":{shown.stdout.readline().strip()}", "GDK_BACKEND": "x11"}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        process = subprocess.Popen([driver, f"--port={port}"], env=os.environ | display | _NO_SANDBOX)
+        end = time.monotonic() + 60
+        while not _answers(port):
+            assert process.poll() is None and time.monotonic() < end, "WebKitWebDriver does not start"
+            time.sleep(0.1)
+        options = {"binary": str(programs[-1]), "args": ["--automation"]}
+        browser = Browser(
+            f"http://127.0.0.1:{port}", {"browserName": "MiniBrowser", "webkitgtk:browserOptions": options}
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+    finally:
+        for started in filter(None, (process, shown)):
+            started.terminate()
+            started.wait(10)
+
+
+def _answers(port):
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""The web page in a headless Chromium and in Firefox; LiteRT.js as npm has it in its cache: nothing is fetched."""
+"""The web page in Chromium, Firefox and WebKit; LiteRT.js as npm has it in its cache: nothing is fetched."""
 
 import shutil
 
@@ -12,7 +12,7 @@ from tfssl.data.builtin import builtin_photographs
 from tfssl.errors import ModelError
 from tfssl.export.tflite import run_tflite
 from tfssl.export.web import LITERT_VERSION, litert_package, write_litert, write_settings
-from tools.browser import CAMERA, NoBrowser, Server, chromium, firefox
+from tools.browser import CAMERA, NoBrowser, Server, chromium, firefox, webkit
 
 MAX_FIRST_LOAD = 16e6  # bytes
 MODEL, SIDE = "colorizer_float16.tflite", 64
@@ -182,6 +182,21 @@ def test_firefox(page):
             browser.until(IDLE)
             check_colors(browser, page)
             check_camera(browser)
+    except NoBrowser as error:
+        pytest.skip(str(error))
+    finally:
+        server.close()
+
+
+@pytest.mark.slow
+def test_webkit(page):
+    """Safari's engine. Its camera is left to the others: WebKitGTK has none for tests."""
+    server = Server(page)
+    try:
+        with webkit() as browser:
+            browser.open(server.url)
+            browser.until(IDLE)
+            check_colors(browser, page)
     except NoBrowser as error:
         pytest.skip(str(error))
     finally:
