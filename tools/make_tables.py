@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import learned_tables, relation_tables, split_tables, synchrony_tables  # noqa: E402
+from tools import learned_tables, relation_tables, split_tables, synchrony_tables, zero_bias_tables  # noqa: E402
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -264,11 +264,13 @@ TABLES = {
     "rgbd-fusion": split_tables.rgbd_fusion,
     "rgbd-gradients": split_tables.rgbd_gradients,
     "shortcuts": learned_tables.shortcuts,
+    "sparsity": zero_bias_tables.sparsity,
     "speed": speed,
     "synchrony-shifts": synchrony_tables.shifts,
     "synchrony-stereo": synchrony_tables.stereo,
     "transfer": learned_tables.transfer,
     "web": web,
+    "zero_bias": zero_bias_tables.zero_bias,
     "web-page": web_page,
     **{method: functools.partial(learned_tables.learned, method=method) for method in learned_tables.PRETEXT},
 }

@@ -68,10 +68,13 @@ def noise_windows(rng, count, size):
 
 
 def cut_windows(rng, pixels, count, size):
-    """Squares (count, size, size) of an image (H, W), anywhere in it; it is enlarged where it is smaller."""
-    if min(pixels.shape) < size:
+    """Squares (count, size, size) of an image (H, W), anywhere in it; it is enlarged where it is smaller.
+
+    Images with channels, (H, W, C), give squares with channels.
+    """
+    if min(pixels.shape[:2]) < size:
         pixels = np.asarray(scaled(Image.fromarray(pixels), size))
-    corners = rng.integers(0, np.array(pixels.shape) - size + 1, (count, 2))
+    corners = rng.integers(0, np.array(pixels.shape[:2]) - size + 1, (count, 2))
     return np.stack([pixels[y : y + size, x : x + size] for y, x in corners.tolist()])
 
 

@@ -18,20 +18,23 @@ class PatchWhitening(Layer):
         size: of the square patches in pixels.
         components: numbers that describe a patch.
         stride: distance of the patches in pixels.
+        floor: deviation of a patch, in units of the input, below which its contrast is not brought to 1.
 
-    Input: float (B, H, W, frames) in [0, 1], H and W at least ``size``. Output: (B, h, w, components). Weights, not
-    trained, which :meth:`adapt_to` sets: ``kernel`` (size, size, frames, components) and ``offset`` (components,).
+    Input: float (B, H, W, frames) in [0, 1], gray frames of a clip or the channels of an image, H and W at least
+    ``size``. Output: (B, h, w, components). Weights, not trained, which :meth:`adapt_to` sets: ``kernel`` (size, size,
+    frames, components) and ``offset`` (components,).
     """
 
     keeps_weights = True
     """They describe data: a network that is drawn anew for comparison keeps them."""
 
-    def __init__(self, size, components, stride=1, **kwargs):
+    def __init__(self, size, components, stride=1, floor=CONTRAST_FLOOR, **kwargs):
         super().__init__(trainable=kwargs.pop("trainable", False), **kwargs)
         check_positive(size=size, components=components, stride=stride)
         self.size = size
         self.components = components
         self.stride = stride
+        self.floor = float(floor)
 
     @property
     def takes(self):
@@ -54,7 +57,7 @@ class PatchWhitening(Layer):
         mean = ops.average_pool(frames, **window)
         variance = ops.maximum(ops.average_pool(squares, **window) - ops.square(mean), 0.0)
         responses = ops.conv(inputs, self.kernel, strides=self.stride, padding="valid")
-        return responses / ops.sqrt(variance + CONTRAST_FLOOR**2) - self.offset
+        return responses / ops.sqrt(variance + self.floor**2) - self.offset
 
     def _output_shape(self, input_shape):
         sizes = [None if n is None else (n - self.size) // self.stride + 1 for n in input_shape[1:3]]

@@ -12,11 +12,11 @@ Ng and Lee, An Analysis of Single-Layer Networks in Unsupervised Feature Learnin
 _SMALLEST = 1e-6  # variance, of the mean one, below which a direction holds rounding only
 
 
-def standardize_patches(patches):
-    """Each patch without its mean and divided by ``sqrt(variance + CONTRAST_FLOOR^2)``: float (N, d) -> float32."""
+def standardize_patches(patches, floor=CONTRAST_FLOOR):
+    """Each patch without its mean and divided by ``sqrt(variance + floor^2)``: float (N, d) -> float32."""
     check_shapes(patches=(patches, "N d"))
     patches = patches - patches.mean(axis=1, keepdims=True)
-    deviation = np.sqrt(np.square(patches).mean(axis=1, keepdims=True) + CONTRAST_FLOOR**2)
+    deviation = np.sqrt(np.square(patches).mean(axis=1, keepdims=True) + floor**2)
     return (patches / deviation).astype(np.float32)
 
 
@@ -56,13 +56,14 @@ def principal_directions(patches, components):
     return variances[:components], directions[:, :components], float(fractions[components - 1])
 
 
-def pca_whitening(patches, components):
+def pca_whitening(patches, components, pixel_floor=None):
     """Directions of largest variance of patches without their means, scaled so that each coordinate has variance 1.
 
     Args:
         patches: float (N, d), see :func:`standardize_patches`.
         components: number of directions, at most d - 1, because the mean of a patch was taken off; or fraction of the
             variance, see :func:`principal_directions`.
+        pixel_floor: each of the d numbers is first divided by its standard deviation plus this; None: by nothing.
 
     Returns:
         ``(mean, matrix, kept)``: float32 (d,) and (d, k), columns that sum to zero, and the fraction of the variance
@@ -73,8 +74,10 @@ def pca_whitening(patches, components):
     """
     check_shapes(patches=(patches, "N d"))
     mean = patches.mean(axis=0, dtype=np.float64)
-    variances, directions, kept = principal_directions(patches - mean, components)
-    matrix = directions / np.sqrt(variances)
+    centered = patches - mean
+    spread = 1.0 if pixel_floor is None else centered.std(axis=0, keepdims=True) + pixel_floor
+    variances, directions, kept = principal_directions(centered / spread, components)
+    matrix = directions / np.sqrt(variances) / np.transpose(spread)
     matrix -= matrix.mean(axis=0)
     return mean.astype(np.float32), matrix.astype(np.float32), kept
 
