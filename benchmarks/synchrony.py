@@ -12,10 +12,11 @@ time for the depth map of a pair of 741x500 pixels. Writes results/synchrony_PAR
 """
 
 import argparse
+import functools
 import time
 
 import numpy as np
-from machine import Comparison, alternate, ratio, save, slim
+from machine import WORK, Comparison, alternate, kept, ratio, save, slim
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy")
 COUNT = 20_000
@@ -40,8 +41,9 @@ def spectra(kernel):
 
 
 def shifts(arguments):
-    """Winners, read-outs of the shift, and spectra of filters, for each seed."""
-    rows = [_shifts_of(seed) for seed in range(arguments.seeds)]
+    """Winners, read-outs of the shift, and spectra of filters, for each seed. Resumable."""
+    files = [WORK / f"synchrony_shifts_{seed}.json" for seed in range(arguments.seeds)]
+    rows = [kept(file, functools.partial(_shifts_of, seed)) for seed, file in enumerate(files)]
     # The least that the equations should reach on such data.
     wanted = {"sae_energy_at_one_frequency": 0.55, "sae_same_frequency": 0.85, "sae_codes": 0.97}
     for name, least in wanted.items():
