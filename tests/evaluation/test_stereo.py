@@ -13,6 +13,7 @@ from tfssl.evaluation.disparity import (
     PairMaps,
     ReadOut,
     Views,
+    _confidence,
     coverage_curve,
     filter_pairs,
     inside,
@@ -148,6 +149,21 @@ def test_scaling_scales_disparities_and_keeps_edges():
     views = Views.of(example, 40)
     assert views.left.shape == (20, 40, 3)
     assert set(np.unique(views.disparity)) <= set(np.unique(example["disparity"]) / 2)
+
+
+def test_confidence_counts_evidence_the_right_view_and_steps():
+    scores = np.full((3, 5, 12), np.log(0.1), np.float32)  # disparities 1 to 3
+    best = np.zeros((5, 12), int)
+    best[:, 8:] = 2
+    np.put_along_axis(scores, best[None], np.log(0.5).astype(np.float32), axis=0)
+    scores[2, :, 8:10] = np.log(0.8)
+    found = _confidence(scores, best, 1, 3)
+    expected = np.full(12, 0.5)
+    expected[8:10] = 0.8
+    # Column 0 has no partner; 6 and 7 are hidden in the right view by 8 and 9, which win there: 6 - 1 = 8 - 3.
+    expected += [0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1]
+    expected += [1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1]  # the step is between 7 and 8
+    np.testing.assert_allclose(found, np.tile(expected / 3, (5, 1)), atol=1e-6)
 
 
 def test_labels_and_curve():

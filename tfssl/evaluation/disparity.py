@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.logistic import Classifier, Rows, fit
@@ -259,9 +259,9 @@ def labeled_positions(maps, source, count, reach, rng, *, width=None, per_pair=1
 def disparity_maps(maps, views, read_outs, disparities, *, window=5, step=1):
     """Disparity and confidence of each pixel of a pair, ``{tap: (disparity, confidence)}``, float32 (H, W) each.
 
-    The right view is moved by the disparities of the range, ``step`` pixels apart, and what the read-out says of the
-    residuals is averaged over all moves that speak of the same disparity, and over ``window`` pixels squared.
-    Confidence is the largest probability after that. NaN at the border, where there is no whole patch.
+    The right view is moved by the disparities of the range, ``step`` pixels apart, and the logarithms of what the
+    read-out says of the residuals are averaged over all moves that speak of the same disparity, and over ``window``
+    pixels squared; the largest mean wins. NaN at the border, where there is no whole patch. See :func:`_confidence`.
 
     Args:
         read_outs: ``{tap: ReadOut}``.
@@ -284,12 +284,38 @@ def disparity_maps(maps, views, read_outs, disparities, *, window=5, step=1):
     found = {}
     for tap, sums in votes.items():
         scores = uniform_filter(sums / counts[:, None, None], (0, window, window), mode="nearest")
-        probabilities = np.exp(scores - scores.max(axis=0))
+        best, size = scores.argmax(axis=0), views.left.shape[0] - scores.shape[1] + 1
         whole = np.full((2, *views.left.shape[:2]), np.nan, np.float32)
-        for full, values in zip(whole, (low + scores.argmax(axis=0), 1 / probabilities.sum(axis=0)), strict=True):
+        for full, values in zip(whole, (low + best, _confidence(scores, best, low, size)), strict=True):
             inside(full, values.shape)[0][...] = values
         found[tap] = tuple(whole)
     return found
+
+
+def _confidence(scores, best, low, size):
+    """A third each for evidence, agreement with the right view, and no step within a patch; float (h, w) in [0, 1].
+
+    Evidence is the (geometric) mean probability of the disparity that won. The right view agrees if what wins there,
+    by the same evidence, is the same within a pixel. A step of more than a pixel within ``size`` pixels squared is
+    where a patch sees two surfaces, of which the one in front is told on both sides, and with certainty.
+
+    Args:
+        scores: mean logarithms, (disparities, h, w), the first of the disparity ``low``.
+        best: int (h, w), the largest one's number.
+        size: of a patch.
+    """
+    evidence = np.exp(np.take_along_axis(scores, best[None], axis=0)[0])
+    width = scores.shape[2]
+    right = np.full(scores.shape, -np.inf, np.float32)
+    for disparity, (ours, theirs) in enumerate(zip(scores, right, strict=True), start=low):
+        ahead, behind = max(disparity, 0), max(-disparity, 0)  # what is at x on the left is at x - disparity there
+        theirs[:, behind : width - ahead] = ours[:, ahead : width - behind]
+    rows, columns = np.indices(best.shape)
+    columns = columns - (low + best)
+    there = right.argmax(axis=0)[rows, np.clip(columns, 0, width - 1)]
+    agrees = (columns >= 0) & (columns < width) & (np.abs(there - best) <= 1)
+    flat = maximum_filter(best, size, mode="nearest") - minimum_filter(best, size, mode="nearest") <= 1
+    return (evidence + agrees + flat) / 3
 
 
 def coverage_curve(errors, confidence, fractions):

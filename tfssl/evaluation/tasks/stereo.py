@@ -154,7 +154,7 @@ def evaluate(
             "regression": f"multinomial logistic regression, C = {STRENGTH:g}",
             "filters": "units vote by their activity for the disparity between their filters",
         }[read_out],
-        "confidence": "largest probability",
+        "confidence": "a third each: mean probability, the right view agrees, no step within a patch",
     }
     details = {"kept": list(FRACTIONS), "bad_by_kept": curves}
 
