@@ -41,9 +41,10 @@ def shifts(arguments):
     """Winners, read-outs of the shift, and spectra of filters."""
     import keras
 
+    from tfssl.backbones.synchrony import build_autoencoder
     from tfssl.data.rendered import shifted_pairs
     from tfssl.methods.synchrony.loss import SumOfSquares
-    from tfssl.methods.synchrony.network import build_autoencoder, build_kmeans
+    from tfssl.methods.synchrony.network import build_kmeans
 
     count = 20_000
     x, y, shift = shifted_pairs(count + 4000, 16, range(-3, 4), seed=arguments.seed)
