@@ -2,8 +2,8 @@
 
     python benchmarks/odometry.py [--kitti SEQUENCE] [--picture odometry.png]
 
-Trains on drives rendered from the builtin color photographs, with filters learned by synchrony and with random ones, and
-measures on drives rendered from the builtin gray photographs; beside the same network untrained, constant velocity
+Trains on drives rendered from the builtin color photographs, with filters learned by synchrony and with random ones,
+and measures on drives rendered from the builtin gray photographs; beside the same network untrained, constant velocity
 and the true classes. Writes results/odometry.json. Resumable.
 """
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from machine import save
 
 VARIANTS = {"synchrony": (), "random": ("initialize=random",)}
-DRIVES, FRAMES = range(1000, 1006), 300
-"""Seeds of the drives that are measured on, and their length in frames; those of training are 0 to 39."""
+DRIVES, FRAMES = range(1000, 1006), 200
+"""Seeds of the drives that are measured on, and their length in frames; those of training are 0 to 79."""
 
 KITTI_SEGMENT = 10.0  # meters; the excerpt is 60 m long
 

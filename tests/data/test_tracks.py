@@ -97,7 +97,7 @@ def test_a_faulty_sequence_is_told_and_the_rest_goes_on(drives, damage, reason, 
     (told,) = [record.getMessage() for record in caplog.records]
     assert told.startswith("b is left out: ") and reason in told and "\n" not in told
     assert len(source) == 7 and source.names == ("a", "c")
-    with pytest.raises(ValueError, match="rows|only|stereo|window"):
+    with pytest.raises(ValueError, match=r"rows|only|stereo|window"):
         source.example(6)
     assert source.name(6) == "b"
     with pytest.raises(SourceError, match=reason.split("'")[0]):

@@ -128,7 +128,7 @@ class CorridorSource(Source):
         return sum(fine[i::_SUPERSAMPLING, j::_SUPERSAMPLING] for i in parts for j in parts) / _SUPERSAMPLING**2
 
 
-def corridor_source(textures="builtin", *, frames=100, size=(32, 96), speed=(0.3, 1.2), radius=14.0, noise=2.0, seed=0):
+def corridor_source(textures="builtin", *, frames=100, size=(32, 96), speed=(0.3, 1.5), radius=14.0, noise=2.0, seed=0):
     """A drive as a :class:`CorridorSource`.
 
     Speed and curvature change smoothly, along straight parts and turns to both sides. Cameras stand 1.65 m above the

@@ -34,8 +34,10 @@ class Odometry(Method):
         velocity_bins: classes of the speed, of equal width, from the least to the largest of the training data.
         heading_bins: classes of the change of heading likewise; an odd number has one around straight on.
         soft: an example belongs to the two classes whose centers it lies between, the nearer one more, and the answer
-            is the mean of the centers; otherwise to one class, and the answer is the center of the likeliest.
-        mirror: half of the training windows are mirrored, cameras exchanged and headings negated.
+            is the mean of the centers of the likeliest class and its neighbors; otherwise to one class, and the answer
+            is the center of the likeliest.
+        mirror: half of the training windows are mirrored, cameras exchanged and headings negated; evaluations look at
+            each window both ways.
         initialize: ``"synchrony"``: the first filters are those of the first phase; ``"random"``: no first phase.
         autoencoder_fraction: of the epochs that the first phase takes, in (0, 1).
         patches: blocks of a window that follow each other in the first phase.
@@ -61,8 +63,8 @@ class Odometry(Method):
     channels: int = Field(64, ge=1)
     hidden: int = Field(128, ge=1)
     dropout: float = Field(0.3, ge=0, lt=1)
-    velocity_bins: int = Field(21, ge=2)
-    heading_bins: int = Field(21, ge=2)
+    velocity_bins: int = Field(21, ge=3)
+    heading_bins: int = Field(21, ge=3)
     soft: bool = True
     mirror: bool = True
     initialize: Literal["synchrony", "random"] = "synchrony"

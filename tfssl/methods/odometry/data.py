@@ -17,14 +17,16 @@ _RANGES = {"velocity": (0.0, 2.0), "heading": (-math.radians(6), math.radians(6)
 def window(method, example, mirrored=False):
     """Frames of a window, uint8 (height, width, 2 frames), and speed and change of heading per frame, float32 (2,).
 
-    Mirrored, each camera sees what the other one does: left becomes right.
+    Mirrored, the heading changes to the other side.
     """
-    views = [[_cut(method, frame) for frame in example[side]] for side in ("left", "right")]
-    motion = motions(example["pose"], method.frames - 1)[0].astype(np.float32)
-    if mirrored:
-        views = [[frame[:, ::-1] for frame in side] for side in views[::-1]]
-        motion[1] = -motion[1]
-    return np.stack([frame for side in views for frame in side], axis=-1), motion
+    views = [_cut(method, frame) for side in ("left", "right") for frame in example[side]]
+    pixels, motion = np.stack(views, axis=-1), motions(example["pose"], method.frames - 1)[0].astype(np.float32)
+    return (mirror(pixels), motion * np.float32([1, -1])) if mirrored else (pixels, motion)
+
+
+def mirror(pixels):
+    """Windows (..., H, W, 2 frames) in a mirror, in which the cameras have changed places."""
+    return np.roll(pixels[..., ::-1, :], pixels.shape[-1] // 2, axis=-1)
 
 
 def _cut(method, frame):

@@ -9,7 +9,7 @@ from tfssl.data.source import check_source
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.odometry import final_errors, path_length, segment_errors
 from tfssl.evaluation.record import method_record
-from tfssl.methods.odometry.data import edges_of, whitening_of, window
+from tfssl.methods.odometry.data import edges_of, mirror, whitening_of, window
 from tfssl.ops.trajectory import centers, motions, path_of, poses_of_path, steps_of_windows, to_classes
 from tfssl.options import at_least_one
 from tfssl.visualization.filters import stretch
@@ -149,15 +149,29 @@ def _driven(method, model, sequence, name, read, count, batch_size):
 
 
 def _predicted(method, model, pixels):
-    """Likeliest classes, int (N, 2), and speeds and changes of heading, float (N, 2), of windows."""
-    inputs, _ = method.prepare(pixels, np.zeros((len(pixels), 2), np.float32))
-    found = model(inputs, training=False)
+    """Likeliest classes, int (N, 2), and speeds and changes of heading, float (N, 2), of windows.
+
+    A model that has learned from mirrored windows sees both, so that left and right are alike to it.
+    """
+    found = _probabilities(method, model, pixels)
+    if method.mirror:
+        mirrored = _probabilities(method, model, mirror(pixels))
+        mirrored["heading"] = mirrored["heading"][:, ::-1]
+        found = {answer: (found[answer] + mirrored[answer]) / 2 for answer in ANSWERS}
     likeliest, answers = [], []
     for answer in ANSWERS:
-        probabilities, middles = np.asarray(found[answer], np.float64), centers(edges_of(method, answer))
-        likeliest.append(probabilities.argmax(axis=1))
-        answers.append(probabilities @ middles if method.soft else middles[likeliest[-1]])
+        middles, best = centers(edges_of(method, answer)), found[answer].argmax(axis=1)
+        around = np.clip(best, 1, len(middles) - 2)[:, None] + np.arange(-1, 2)
+        weights = np.take_along_axis(found[answer], around, axis=1)
+        soft = (weights * middles[around]).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)
+        likeliest.append(best)
+        answers.append(soft if method.soft else middles[best])
     return np.stack(likeliest, axis=1), np.stack(answers, axis=1)
+
+
+def _probabilities(method, model, pixels):
+    inputs, _ = method.prepare(pixels, np.zeros((len(pixels), 2), np.float32))
+    return {answer: np.asarray(found, np.float64) for answer, found in model(inputs, training=False).items()}
 
 
 def _metrics(method, drives, lengths):
