@@ -55,9 +55,10 @@ def shifts(arguments):
 def _shifts_of(seed):
     import keras
 
+    from tfssl.backbones.synchrony import build_autoencoder
     from tfssl.data.rendered import shifted_pairs
     from tfssl.methods.synchrony.loss import SumOfSquares
-    from tfssl.methods.synchrony.network import build_autoencoder, build_kmeans
+    from tfssl.methods.synchrony.network import build_kmeans
 
     count = COUNT
     x, y, shift = shifted_pairs(count + 4000, 16, range(-3, 4), seed=seed)

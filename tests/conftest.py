@@ -80,7 +80,8 @@ def tiny_data(tmp_path_factory):
     def of(kind):
         if kind not in made:
             folder = tmp_path_factory.mktemp(kind)
-            {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs}[kind](folder)
+            writers = {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs, "tracks": _write_tracks}
+            writers[kind](folder)
             made[kind] = str(folder)
         return made[kind]
 
@@ -128,3 +129,12 @@ def _write_pairs(folder):
         for side in ("left", "right"):
             (folder / side).mkdir(exist_ok=True)
             source.example(number)[side].save(folder / side / f"{number}.png")
+
+
+def _write_tracks(folder):
+    """Two rendered drives of eight frames."""
+    from tfssl.data.corridors import corridor_source
+    from tfssl.data.posed import write_sequence
+
+    for seed in (0, 1):
+        write_sequence(corridor_source(frames=8, seed=seed), folder / f"drive{seed}")

@@ -32,12 +32,17 @@ SMALLER = {
     "gated_autoencoder": {"patches": 4, "factors": 8, "mappings": 4},
     "hypercolumn_colorization": {"resize": [32, 40], "crop_size": 32, "hidden": 32},
     "jigsaw": {"fc6": 32, "fc7": 32},
+    "odometry": {"components": 10, "units": 8, "channels": 8, "hidden": 16, "dropout": 0.0, "patches": 4},
     "split_brain": {"resize": 40, "crop_size": 32, "fc": 32},
     "spot_artifacts": {"crop_size": 32, "fc6": 32},
     "synchrony": {"units": 16, "components": 20, "patches": 4},
     "zero_bias_autoencoder": {"units": 16, "patches": 4, "crop_size": 6, "resize": 40},
 }
-MODALITIES = {"gated_autoencoder": "pair", "synchrony": "pair"}  # of what is no encoder of single images
+MODALITIES = {
+    "gated_autoencoder": "pair",
+    "odometry": "pair",
+    "synchrony": "pair",
+}  # of what is no encoder of single images
 RUN = {"batch_size": 4, "steps_per_epoch": 3, "epochs": 2, "checkpoint_steps": 2}
 
 

@@ -31,6 +31,7 @@ from tfssl.methods.denoising_autoencoder import loss as denoising_autoencoder
 from tfssl.methods.gated_autoencoder import loss as gated_autoencoder
 from tfssl.methods.hypercolumn_colorization import loss as hypercolumn
 from tfssl.methods.jigsaw import loss as jigsaw
+from tfssl.methods.odometry import loss as odometry
 from tfssl.methods.split_brain import loss as split_brain
 from tfssl.methods.spot_artifacts import loss as spot_artifacts
 from tfssl.methods.synchrony import loss as synchrony_loss
@@ -45,6 +46,7 @@ from tfssl.ops import (
     hue_chroma,
     patch_whitening,
     permutations,
+    trajectory,
     whitening,
 )
 
@@ -93,6 +95,12 @@ TAKES = [
     (views.GrayViews, lambda: views.GrayViews((0, 1), (1, 2)), ["B R H W 3"]),
     (whitening_layers.PatchWhitening, lambda: built(whitening_layers.PatchWhitening(3, 4), 4), ["B H W 4"]),
     (synchrony_loss.SumOfSquares, lambda: synchrony_loss.SumOfSquares(), ["B n", "B n"]),
+    (odometry.ClassCrossEntropy, lambda: odometry.ClassCrossEntropy((0, 1, 2, 3)), ["B", "B 3"]),
+    (odometry.class_weights, lambda: odometry.class_weights, ["B"], (0, 1, 2)),
+    (trajectory.headings, lambda: trajectory.headings, ["N 4 4"]),
+    (trajectory.motions, lambda: trajectory.motions, ["N 4 4"], 1),
+    (trajectory.path_of, lambda: trajectory.path_of, ["N 2"]),
+    (trajectory.poses_of_path, lambda: trajectory.poses_of_path, ["N 3"]),
     (patch_whitening.standardize_patches, lambda: patch_whitening.standardize_patches, ["N D"]),
     (patch_whitening.pca_whitening, lambda: patch_whitening.pca_whitening, ["N D"], 2),
     (patch_whitening.principal_directions, lambda: patch_whitening.principal_directions, ["N D"], 2),
@@ -175,6 +183,7 @@ ANY = {
     *("grid_cells", "corners", "small_side", "down_up_matrix", "projection_matrix", "permutation_set"),
     *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
     *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
+    *("wrapped", "uniform_edges", "to_classes", "centers", "steps_of_windows"),
     *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening", "FilterNormalization"),
 }
 

@@ -256,6 +256,7 @@ TABLES = {
     "hypercolumns": learned_tables.hypercolumns,
     "literature": learned_tables.literature,
     "methods": methods,
+    "odometry": relation_tables.odometry,
     "old-photographs": old_photographs,
     "semantic": semantic,
     "mobile": mobile,

@@ -1,4 +1,4 @@
-"""Tables of what methods learned about relations between images: gated autoencoders."""
+"""Tables of what methods learned about relations between images: gated autoencoders, odometry."""
 
 from tools.learned_tables import spread
 from tools.tables import markdown, read
@@ -22,3 +22,28 @@ def gated(root):
         cells = (spread([scale * row[key] for row in found]) for _, key, scale in _GATED)
         rows.append((variant, *cells, str(len(found))))
     return markdown(["Pairs", *(what for what, _, _ in _GATED), "Runs"], rows)
+
+
+_ODOMETRY = (
+    ("drift (%)", "drift", 100),
+    ("heading (degrees / 100 m)", "heading_error", 1),
+    ("KITTI: translation (%)", "translation_error", 100),
+    ("KITTI: rotation (degrees / 100 m)", "rotation_error", 1),
+)
+_DRIVERS = {"synchrony": "filters learned by synchrony", "random": "random filters", "untrained": "untrained"}
+
+
+def odometry(root):
+    """Where paths driven by sight end, beside those of constant velocity and of the true classes."""
+    record = read(root, "benchmarks/results/odometry.json")
+    rows = []
+    for data, name in (("rendered", "rendered drives"), ("kitti", "KITTI excerpt")):
+        own = [row for row in record["rows"] if row["data"] == data]
+        for variant in dict.fromkeys(row["variant"] for row in own):
+            found = [row for row in own if row["variant"] == variant]
+            cells = (spread([scale * row[key] for row in found]) for _, key, scale in _ODOMETRY)
+            rows.append((name, _DRIVERS[variant], *cells, str(len(found))))
+        for prefix, what in (("constant_velocity", "constant velocity"), ("classes", "the true classes")):
+            if own:
+                rows.append((name, what, *(spread([s * own[0][f"{prefix}_{key}"]]) for _, key, s in _ODOMETRY), ""))
+    return markdown(["Data", "Driven by", *(what for what, _, _ in _ODOMETRY), "Runs"], rows)

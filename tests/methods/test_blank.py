@@ -14,7 +14,7 @@ RAMP = np.add.outer(np.arange(120), np.arange(120)).astype(np.uint8)
 GRAY = np.repeat(RAMP[..., None], 3, axis=-1)
 COLOR = GRAY * np.array([1, 0, 0], np.uint8)
 FLAT = np.full((120, 120, 3), (0, 90, 200), np.uint8)
-PAIRS = ("synchrony",)  # their own tests have blank ones
+PAIRS = ("odometry", "synchrony")  # their own tests have blank ones
 NAMES = [name for name in methods.names() if name not in PAIRS and (configs() / name / "cpu.yaml").is_file()]
 NEEDS_COLOR = ("colorization", "hypercolumn_colorization", "split_brain")
 

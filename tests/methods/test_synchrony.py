@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfssl.backbones.synchrony import build_autoencoder
 from tfssl.data.rendered import FrameClip, shifted_pairs, stereogram_source
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.logistic import Rows, accuracy, fit
@@ -11,7 +12,7 @@ from tfssl.methods import Synchrony
 from tfssl.methods.synchrony import data as views_of
 from tfssl.methods.synchrony.evaluate import filters_of
 from tfssl.methods.synchrony.loss import SumOfSquares
-from tfssl.methods.synchrony.network import build_autoencoder, build_kmeans
+from tfssl.methods.synchrony.network import build_kmeans
 
 SMALL = {"units": 10, "components": 12, "patches": 8}
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     )
     from tfssl.data.captions import CaptionedSource as CaptionedSource, captioned_source as captioned_source
     from tfssl.data.clips import Clip as Clip, ClipSource as ClipSource, clip_source as clip_source
+    from tfssl.data.corridors import CorridorSource as CorridorSource, corridor_source as corridor_source
     from tfssl.data.crop import Crop as Crop
     from tfssl.data.decode import array_to_image as array_to_image, decode_image as decode_image
     from tfssl.data.examples import Skipped as Skipped, spread_examples as spread_examples
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from tfssl.data.labeled_clips import LabeledClips as LabeledClips, labeled_clips as labeled_clips
     from tfssl.data.moved import moved_pairs as moved_pairs
     from tfssl.data.pipeline import batches as batches
-    from tfssl.data.posed import PosedSource as PosedSource, posed_source as posed_source
+    from tfssl.data.posed import (
+        PosedSource as PosedSource,
+        posed_source as posed_source,
+        write_sequence as write_sequence,
+    )
     from tfssl.data.rendered import (
         FrameClip as FrameClip,
         MovingSource as MovingSource,
@@ -54,6 +59,7 @@ if TYPE_CHECKING:
         stereo_clip_source as stereo_clip_source,
     )
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
+    from tfssl.data.tracks import TrackSource as TrackSource, track_source as track_source
     from tfssl.data.workers import ParallelSource as ParallelSource
 else:
     # The sources work without TensorFlow, which takes seconds to import.

@@ -12,7 +12,7 @@ from tfssl.data.maps import same_size
 from tfssl.data.orientation import check_unturned
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
-from tfssl.files import printable
+from tfssl.files import printable, writing
 
 # Folder of the left images, of the right ones, and the rows of calib.txt that belong to them.
 _CAMERAS = (("image_l", "image_r", 0, 1), ("image_2", "image_3", 2, 3), ("image_0", "image_1", 0, 1))
@@ -119,6 +119,30 @@ def posed_source(data, *, poses=None, stereo=None):
         projections[camera[2]][:, :3].copy(),
         baseline,
     )
+
+
+def write_sequence(sequence, out):
+    """Write frames, as PNG, poses and cameras in the layout that :func:`posed_source` reads.
+
+    Args:
+        sequence: source of stereo frames with ``poses``, ``intrinsics`` and ``baseline``, such as a
+            :class:`PosedSource` of two cameras or a :class:`tfssl.data.corridors.CorridorSource`.
+        out: folder; made where it is missing, its files of these names are replaced.
+    """
+    out = Path(out)
+    digits = max(6, len(str(len(sequence) - 1)))
+    for number in range(len(sequence)):
+        example = sequence.example(number)
+        for name, role in (("image_l", "left"), ("image_r", "right")):
+            with writing(out / name / f"{number:0{digits}}.png") as file:
+                example[role].save(file, format="PNG")
+    shift = np.zeros((3, 1))
+    shift[0] = -sequence.baseline * sequence.intrinsics[0, 0]
+    cameras = [np.hstack([sequence.intrinsics, offset]) for offset in (np.zeros((3, 1)), shift)]
+    for name, rows in (("poses.txt", sequence.poses[:, :3]), ("calib.txt", cameras)):
+        text = "".join(" ".join(f"{value:.9e}" for value in row.ravel()) + "\n" for row in rows)
+        with writing(out / name) as file:
+            file.write(text.encode())
 
 
 def _matrices(path, argument):

@@ -153,8 +153,9 @@ class Synchrony(Method):
     def model(self, optimizer=None):
         import keras
 
+        from tfssl.backbones.synchrony import build_autoencoder
         from tfssl.methods.synchrony.loss import SumOfSquares
-        from tfssl.methods.synchrony.network import build_autoencoder, build_kmeans
+        from tfssl.methods.synchrony.network import build_kmeans
 
         if self.learner == "kmeans":
             model = build_kmeans(self.components, self.units, self.tied, self.eta, self.restart_steps)

@@ -1,26 +1,12 @@
-"""The networks of synchrony: the autoencoder, k-means as a model, and the encoder of whole images."""
+"""The networks of synchrony: k-means as a model, and the encoder of whole images."""
 
 import keras
 from keras import layers, ops
 
 from tfssl.backbones.encoder import Encoder
-from tfssl.layers.synchrony import EqualNorms, SynchronyProduct, Winner, synchrony_updates
+from tfssl.layers.synchrony import SynchronyProduct, Winner, synchrony_updates
 from tfssl.layers.views import GrayViews
 from tfssl.layers.whitening import PatchWhitening
-
-
-def build_autoencoder(components, units, tied=False, contraction=0.0):
-    """Codes ``h = sigmoid(products)`` reconstruct each side from the other; both filter banks keep equal norms.
-
-    Returns:
-        ``keras.Model``: ``(x, y)``, (B, components) each -> both reconstructions behind each other, float32
-        (B, 2 components).
-    """
-    x, y = (layers.Input((components,), name=name) for name in ("x", "y"))
-    product = SynchronyProduct(units, tied, contraction, kernel_constraint=EqualNorms(), name="product")
-    codes = layers.Activation("sigmoid", name="codes")(product([x, y]))
-    again = layers.Activation("linear", dtype="float32", name="reconstruction")(product([x, y], codes=codes))
-    return keras.Model((x, y), again, name="synchrony_autoencoder")
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
