@@ -29,6 +29,7 @@ SMALLER = {
     "context_encoder": {"resize": 48, "crop_size": 32},
     "context_prediction": {"area": [4000, 8000], "patches_per_image": 8, "embedding": 32, "head": [32, 16]},
     "denoising_autoencoder": {"resize": 40, "crop_size": 32},
+    "egomotion": {"resize": 40, "crop_size": 24, "fc": 16},
     "gated_autoencoder": {"patches": 4, "factors": 8, "mappings": 4},
     "hypercolumn_colorization": {"resize": [32, 40], "crop_size": 32, "hidden": 32},
     "jigsaw": {"fc6": 32, "fc7": 32},

@@ -108,6 +108,7 @@ CLAIMS = [
     ("tfssl/methods/colorization/__init__.py", r'``"small"`` \(([\d.]+ million)', "colorization/cpu", None),
     ("tfssl/methods/colorization/network.py", r"([\d.]+ million) parameters", "colorization/cpu", None),
     ("configs/context_encoder/features.yaml", r"([\d.]+ million) weights", "context_encoder/features", None),
+    ("configs/egomotion/cpu.yaml", r"([\d.]+ million) weights", "egomotion/cpu", None),
 ]
 LARGE = [
     ("docs/hypercolumn_colorization.md", r"\| `vgg16`, .*\| ([\d,]+) \|", "hypercolumn_colorization/paper", None),
@@ -118,6 +119,8 @@ LARGE = [
         "hypercolumn_colorization/paper",
         None,
     ),
+    ("configs/egomotion/paper.yaml", r"([\d.]+ million) weights", "egomotion/paper", None),
+    ("docs/egomotion.md", r"of 22 classes ([\d,]+) parameters", "egomotion/paper", None),
     ("configs/jigsaw/paper.yaml", r"([\d.]+ million) weights", "jigsaw/paper", None),
     ("configs/split_brain/paper.yaml", r"([\d.]+ million) weights", "split_brain/paper", None),
     ("docs/split_brain.md", r"\| ([\d,]+): ", "split_brain/paper", None),

@@ -28,6 +28,7 @@ from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
 from tfssl.methods.denoising_autoencoder import loss as denoising_autoencoder
+from tfssl.methods.egomotion import loss as egomotion
 from tfssl.methods.gated_autoencoder import loss as gated_autoencoder
 from tfssl.methods.hypercolumn_colorization import loss as hypercolumn
 from tfssl.methods.jigsaw import loss as jigsaw
@@ -116,6 +117,9 @@ TAKES = [
     (context_prediction.split_labels, lambda: context_prediction.split_labels, ["int B Q"]),
     (denoising_autoencoder.ReconstructionLoss, lambda: denoising_autoencoder.ReconstructionLoss(), ["B n", "B n"]),
     (denoising_autoencoder.cross_entropy, lambda: denoising_autoencoder.cross_entropy, ["B n", "B n"]),
+    (egomotion.MotionCrossEntropy, lambda: egomotion.MotionCrossEntropy((3, 2)), ["int B 2", "B 5"]),
+    (egomotion.MotionAccuracy, lambda: egomotion.MotionAccuracy((3, 2)), ["int B 2", "B 5"]),
+    (egomotion.Contrastive, lambda: egomotion.Contrastive(), ["B 1", "B 1"]),
     (gated_autoencoder.PairReconstruction, lambda: gated_autoencoder.PairReconstruction(), ["B 2 D", "B 2 D"]),
     (zero_bias.HalfSquaredError, lambda: zero_bias.HalfSquaredError(), ["B n", "B n"]),
     (hypercolumn.divergence, lambda: hypercolumn.divergence, ["... 5", "... 5"]),

@@ -1,7 +1,7 @@
-"""Tables of what methods learned about relations between images: gated autoencoders, odometry."""
+"""Tables of what methods learned about relations between images: gated autoencoders, ego-motion, odometry."""
 
 from tools.learned_tables import spread
-from tools.tables import markdown, read
+from tools.tables import figure, markdown, read
 
 _GATED = (
     ("transformations told (%)", "readout_accuracy", 100),
@@ -47,3 +47,43 @@ def odometry(root):
             if own:
                 rows.append((name, what, *(spread([s * own[0][f"{prefix}_{key}"]]) for _, key, s in _ODOMETRY), ""))
     return markdown(["Data", "Driven by", *(what for what, _, _ in _ODOMETRY), "Runs"], rows)
+
+
+def egomotion_toy(root):
+    """Shifts of textures told, beside logistic regression on their pixels."""
+    record = read(root, "benchmarks/results/egomotion.json")
+    rows = []
+    for axis in ("x", "y"):
+        cells = (spread([100 * row[key] for row in record["toy"]]) for key in (axis, f"pixels_{axis}"))
+        rows.append((axis, *cells, figure(100 / 7), str(len(record["toy"]))))
+    return markdown(["Shift along", "told (%)", "from pixels (%)", "chance (%)", "Seeds"], rows)
+
+
+def egomotion(root):
+    """What ego-motion and slowness learned from photographs, and what their features are worth."""
+    record = read(root, "benchmarks/results/egomotion.json")
+    rows = []
+    for objective in dict.fromkeys(row["objective"] for row in record["rows"]):
+        found = [row for row in record["rows"] if row["objective"] == objective]
+        told = []
+        for name in ("accuracy_x", "accuracy_y", "accuracy_angle", "near_first"):
+            values = [
+                row["pretext"]["metrics"][name]["value"]
+                for row in found
+                if name in row.get("pretext", {"metrics": {}})["metrics"]
+            ]
+            told.append(spread([100 * value for value in values]))
+        probes = spread([100 * row["probe"]["accuracy"] for row in found])
+        taps = ", ".join(sorted({row["probe"]["tap"] for row in found}))
+        rows.append((objective, *told, probes, taps, str(len(found))))
+    header = [
+        "Objective",
+        "x (%)",
+        "y (%)",
+        "angle (%)",
+        "near first (%)",
+        "Caltech-101, linear probe (%)",
+        "of",
+        "Seeds",
+    ]
+    return markdown(header, rows)

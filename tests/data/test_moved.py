@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfssl.data import moved_pairs
+from tfssl.data import motion_pairs, moved_pairs
 from tfssl.data.moved import cut_windows, moved, window_size
 from tfssl.errors import ArgumentError
 
@@ -68,3 +68,44 @@ def test_small_images_are_enlarged_or_refused_by_name():
         moved_pairs(np.zeros((2, 10, 12), np.uint8), 3)
     with pytest.raises(ArgumentError, match="`kind`"):
         moved_pairs(None, 3, kind="zoom")
+
+
+@pytest.mark.parametrize("size", [12, 13])
+def test_motions_without_angles_are_exact(size):
+    pairs, motions = motion_pairs(RNG.integers(0, 256, (3, 30, 24, 3), np.uint8), 60, size=size, degrees=0, seed=1)
+    assert pairs.shape == (60, 2, size, size, 3) and pairs.dtype == np.uint8 and not motions[:, 2].any()
+    for (one, other), (right, down, _) in zip(pairs, motions.astype(int), strict=True):
+        ours = other[max(0, down) : size + min(0, down), max(0, right) : size + min(0, right)]
+        theirs = one[max(0, -down) : size - max(0, down), max(0, -right) : size - max(0, right)]
+        np.testing.assert_array_equal(ours, theirs)
+    assert sorted(set(motions[:, :2].ravel().tolist())) == [-3, -2, -1, 0, 1, 2, 3]
+
+
+def test_motions_turn_counterclockwise_and_then_shift():
+    """A smooth image turned back by what was drawn is what it was."""
+    from scipy.ndimage import gaussian_filter, rotate, shift
+
+    smooth = gaussian_filter(RNG.normal(size=(90, 90)), 3)
+    smooth = np.uint8(np.interp(smooth, (smooth.min(), smooth.max()), (0, 255)))
+    for (one, other), (right, down, angle) in zip(
+        *motion_pairs(smooth[None], 10, size=31, degrees=30, seed=4), strict=True
+    ):
+        expected = shift(rotate(one[..., 0].astype(float), angle, reshape=False, order=1), (down, right), order=1)
+        inner = slice(9, 22)
+        assert abs(expected - other[..., 0])[inner, inner].max() < 12
+        assert abs(expected - one[..., 0])[inner, inner].max() > 12 or abs(angle) + abs(right) + abs(down) < 8
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((2, 20, 20, 3)), np.zeros((20, 20), np.uint8), np.zeros((0, 9, 9), np.uint8)]
+)
+def test_motions_are_of_bytes(images):
+    with pytest.raises(ArgumentError, match=r"`images` must be uint8 \(N, H, W, 3\) or \(N, H, W\). Received:"):
+        motion_pairs(images, 1, size=8)
+
+
+def test_nothing_from_outside_is_seen_in_a_motion():
+    white = np.full((3, 20, 26, 3), 255, np.uint8)  # too small: enlarged
+    pairs, motions = motion_pairs(white, 300, size=16, largest=2, degrees=30, seed=0)
+    assert pairs.min() == 255
+    assert abs(motions[:, 2]).max() <= 30 and abs(motions[:, :2]).max() == 2

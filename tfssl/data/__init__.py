@@ -24,13 +24,14 @@ if TYPE_CHECKING:
         tfds_source as tfds_source,
     )
     from tfssl.data.labeled_clips import LabeledClips as LabeledClips, labeled_clips as labeled_clips
-    from tfssl.data.moved import moved_pairs as moved_pairs
+    from tfssl.data.moved import motion_pairs as motion_pairs, moved_pairs as moved_pairs
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import (
         PosedSource as PosedSource,
         posed_source as posed_source,
         write_sequence as write_sequence,
     )
+    from tfssl.data.posed_clips import PosedClipSource as PosedClipSource, posed_clip_source as posed_clip_source
     from tfssl.data.rendered import (
         FrameClip as FrameClip,
         MovingSource as MovingSource,

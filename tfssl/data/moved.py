@@ -131,3 +131,67 @@ def moved(windows, size, moves):
     upper = values[row, top, left] * (1 - beside) + values[row, top, left + 1] * beside
     lower = values[row, top + 1, left] * (1 - beside) + values[row, top + 1, left + 1] * beside
     return (upper * (1 - below) + lower * below).astype(np.float32)
+
+
+def motion_pairs(images, count, *, size=32, largest=3, degrees=30.0, seed=0):
+    """Pairs of crops of images that a known shift and rotation relates, in color.
+
+    Args:
+        images: uint8 (N, H, W, 3) or (N, H, W).
+        count: pairs.
+        size, largest, degrees: see :func:`motion_pair`.
+        seed: of images, places and motions.
+
+    Returns:
+        ``(pairs, motions)``: uint8 (count, 2, size, size, 3), float32 (count, 3).
+
+    Raises:
+        ArgumentError: for images of another type or shape.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)) or not len(images):
+        raise ArgumentError(
+            f"`images` must be uint8 (N, H, W, 3) or (N, H, W). Received: {images.dtype} {images.shape}"
+        )
+    rng = np.random.default_rng(seed)
+    numbers = rng.integers(0, len(images), count).tolist()
+    drawn = [motion_pair(Image.fromarray(images[n]).convert("RGB"), size, largest, degrees, rng) for n in numbers]
+    pairs, motions = zip(*drawn, strict=True)
+    return np.stack(pairs), np.stack(motions)
+
+
+def motion_pair(image, size, largest, degrees, rng):
+    """A crop of an image, and the same after its content was turned about its center and then shifted.
+
+    With rotations both crops are first turned by one more angle of the same range: so both are interpolated, and what
+    is upright in a single crop tells the angle only in part. Nothing from outside the image is seen; an image that is
+    too small for that is enlarged.
+
+    Args:
+        image: ``PIL.Image``.
+        size: of the crops in pixels.
+        largest: pixels; shifts are whole numbers, uniform in [-largest, largest] along both axes.
+        degrees: the angle is uniform in [-degrees, degrees]; 0 does not turn, and keeps all pixels exact.
+        rng: of the place and the motion.
+
+    Returns:
+        ``(pair, motion)``: uint8 (2, size, size, C), and float32 (3,): pixels to the right and down, degrees
+        counterclockwise.
+    """
+    reach = size / 2 + largest
+    room, odd = math.ceil(reach * math.sqrt(2) + 1 if degrees else reach), size % 2
+    image = scaled(image, max(2 * room + odd, min(image.size)))
+    x, y = (int(rng.integers(room, length - room - odd + 1)) + odd / 2 for length in image.size)
+    right, down = rng.integers(-largest, largest + 1, 2).tolist()
+    base, angle = rng.uniform(-degrees, degrees, 2).tolist() if degrees else (0.0, 0.0)
+    pair = [_turned(image, size, x, y, base), _turned(image, size, x, y, base + angle, right, down)]
+    return np.stack(pair), np.array([right, down, angle], np.float32)
+
+
+def _turned(image, size, x, y, angle, right=0, down=0):
+    """The crop around a place (x, y) after the image was turned about it, and then shifted."""
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    across, along = size / 2 + right, size / 2 + down
+    # Pillow asks where a pixel of the crop comes from.
+    rows = (cos, -sin, x - cos * across + sin * along, sin, cos, y - sin * across - cos * along)
+    return np.asarray(image.transform((size, size), Image.Transform.AFFINE, rows, Image.Resampling.BILINEAR))

@@ -13,9 +13,10 @@ from tfssl.data.orientation import check_unturned
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
 from tfssl.files import printable, writing
+from tfssl.ops.poses import relative_pose
 
 # Folder of the left images, of the right ones, and the rows of calib.txt that belong to them.
-_CAMERAS = (("image_l", "image_r", 0, 1), ("image_2", "image_3", 2, 3), ("image_0", "image_1", 0, 1))
+CAMERAS = (("image_l", "image_r", 0, 1), ("image_2", "image_3", 2, 3), ("image_0", "image_1", 0, 1))
 _ROTATION_TOLERANCE = 1e-3
 
 
@@ -58,7 +59,7 @@ class PosedSource(Source):
 
     def relative_pose(self, first, second):
         """Motion between two frames, float64 (4, 4): points of camera ``second`` to those of camera ``first``."""
-        return np.linalg.solve(self.poses[first], self.poses[second])
+        return relative_pose(self.poses[first], self.poses[second])
 
 
 def posed_source(data, *, poses=None, stereo=None):
@@ -79,9 +80,9 @@ def posed_source(data, *, poses=None, stereo=None):
         return data
     root = folder(data, " of a sequence")
     received = f"Received: data={short(os.fspath(data))}"
-    camera = next((camera for camera in _CAMERAS if (root / camera[0]).is_dir()), None)
+    camera = next((camera for camera in CAMERAS if (root / camera[0]).is_dir()), None)
     if camera is None:
-        raise SourceError(f"`data` must hold one of {', '.join(name + '/' for name, *_ in _CAMERAS)}. {received}")
+        raise SourceError(f"`data` must hold one of {', '.join(name + '/' for name, *_ in CAMERAS)}. {received}")
     left, right = by_stem(root / camera[0], EXTENSIONS), {}
     if stereo or (stereo is None and (root / camera[1]).is_dir()):
         if not (root / camera[1]).is_dir():
