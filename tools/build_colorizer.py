@@ -55,10 +55,10 @@ GROUPS = {
 """Group -> folders that hold it: a theme of photos_128, or another set."""
 SMALLEST_GROUP = 0.1  # of all photographs: a smaller group is shown twice
 CANDIDATES = {
-    "image_sizes": (144, 160, 192),
-    "shares": (0.0, 0.1, 0.2, 0.3, 0.4),
+    "image_sizes": (160, 192),
+    "shares": (0.1, 0.2, 0.3, 0.4),
     "reds": (0.0, 0.4, 0.8),
-    "grays": (0.0, 0.3, 0.6),
+    "grays": (0.0, 0.4),
     "temperatures": (0.38, 0.5),
 }
 """Of the decoding, see tfssl.methods.colorization.calibrate."""
