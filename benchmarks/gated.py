@@ -7,10 +7,11 @@ photographs and of noise, for each seed. Resumable.
 """
 
 import argparse
+import functools
 from math import isfinite
 from pathlib import Path
 
-from machine import save
+from machine import kept, save
 
 VARIANTS = {
     "shifts, photographs": (),
@@ -43,14 +44,10 @@ def main():
             overrides = [f"data={arguments.train}", f"seed={seed}", *VARIANTS[variant]]
             config = load_config("gated_autoencoder/cpu", overrides)
             fit(config, run)
-            method, model = load_run(run)
-            limit = max(2, PAIRS // method.patches)
-            numbers = method.evaluate(model, arguments.data, limit=limit).flat()
-            found = {k: v for k, v in numbers.items() if isinstance(v, float) and isfinite(v)}
-            rows.append({"variant": variant, "seed": seed, **found})
+            rows.append(kept(run.with_suffix(".json"), functools.partial(measure, run, variant, seed, arguments.data)))
             print(rows[-1], flush=True)
             if arguments.picture and len(rows) == 1:
-                draw(method, model, "builtin", arguments.picture)
+                draw(*load_run(run), "builtin", arguments.picture)
     save(
         "gated",
         config=load_config("gated_autoencoder/cpu").to_dict()
@@ -61,6 +58,17 @@ def main():
         comparisons=[],
         rows=rows,
     )
+
+
+def measure(run, variant, seed, data):
+    """The metrics of a run on other photographs."""
+    from tfssl.training.runs import load_run
+
+    method, model = load_run(run)
+    numbers = method.evaluate(model, data, limit=max(2, PAIRS // method.patches)).flat()
+    return {"variant": variant, "seed": seed} | {
+        name: value for name, value in numbers.items() if isinstance(value, float) and isfinite(value)
+    }
 
 
 def draw(method, model, data, path):

@@ -44,7 +44,7 @@ def stereo(root):
         for read_out, key, baseline in _STEREO:
             metrics = [record["metrics"][key] for record in found[read_out]]
             values = [metric["baselines"].get(baseline) if baseline else metric["value"] for metric in metrics]
-            values = values[:1] if baseline in ("constant", "sgbm") else values  # the same for every run
+            values = values[:1] if baseline else values  # the same for every run
             cells.append("-" if None in values else spread([100 * value for value in values]))
         rows.append((name + size, *cells))
     header = [
