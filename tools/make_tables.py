@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import learned_tables, relation_tables, split_tables, synchrony_tables, zero_bias_tables  # noqa: E402
+from tools import activity_tables, learned_tables, relation_tables, split_tables, synchrony_tables, zero_bias_tables  # noqa: E402
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -242,6 +242,7 @@ def methods(root):
 
 
 TABLES = {
+    "activity": activity_tables.activity,
     "aberration": learned_tables.aberration,
     "bfloat16": bfloat16,
     "colorizer": colorizer,
