@@ -1,14 +1,16 @@
 """Rebuild the shipped colorizer: one command, from photo archives to savedmodels/colorizer.
 
 python tools/build_colorizer.py --shared ARCHIVES --work WORK
+python tools/build_colorizer.py --shared ARCHIVES --work WORK --calibrate-again
 python tools/build_colorizer.py --export-again
 
 Unpacks the archives, keeps three sets of photographs out, trains the configuration (resuming WORK/run if it was
 interrupted), chooses image size, share and temperature of the decoding on half of the varied set, exports, checks the
 export, measures it on the other half and the other sets, and writes MANIFEST.json.
 
-With --export-again nothing is trained or measured: the weights that ship are exported by the present code, and what
-MANIFEST.json says of the files is brought up to date.
+With --calibrate-again nothing is trained: the decoding of the weights that ship is chosen again, and they are exported
+and measured. With --export-again nothing is measured either: they are exported by the present code, and what MANIFEST.json
+says of the files is brought up to date.
 """
 
 import argparse
@@ -233,19 +235,24 @@ def processor():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    way = parser.add_mutually_exclusive_group(required=True)
-    way.add_argument("--shared", type=Path, help="folder with the photo archives (*.tar)")
+    parser.add_argument("--shared", type=Path, help="folder with the photo archives (*.tar)")
+    way = parser.add_mutually_exclusive_group()
     way.add_argument("--export-again", action="store_true", help="export the weights that ship; no training")
+    way.add_argument("--calibrate-again", action="store_true", help="choose how the weights that ship are decoded")
     parser.add_argument("--work", type=Path, default=Path("work"), help="scratch folder; keeps the run, so it resumes")
     parser.add_argument("--config", type=Path, default=CONFIG, help="what to train")
     arguments = parser.parse_args()
     if arguments.export_again:
         return export_again()
+    if arguments.shared is None:
+        parser.error("--shared is needed, the folder with the photo archives")
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     train, heldout = prepare(arguments.shared, work)
     for folder in (train, *(heldout / name for name in HELD_OUT)):
         print(f"{folder}: {count(folder)} photographs", flush=True)
+    if arguments.calibrate_again:
+        return calibrate_again(heldout, work)
 
     # The command line runs in processes of its own; this one imports TensorFlow only afterwards.
     tfssl("prior", train, "--out", ROOT / "tfssl" / "color" / "prior_varied.npy", "--sigma", "0")
@@ -256,14 +263,20 @@ def main():
 
 def publish(train, heldout, run, work):
     """Measure, export and describe a finished run."""
-    from tfssl.api import load
     from tfssl.config import load_config
-    from tfssl.files import write_json
-    from tfssl.methods.colorization.calibrate import choose_decoding, measure_decodings, shift_scores
     from tfssl.training.runs import load_run
 
     config = load_config(run / "config.yaml")
-    method, model = load_run(run)
+    decoding, metrics = decode_and_measure(*load_run(run), heldout, work)
+    write_manifest(manifest(config, train, heldout, run, decoding, metrics))
+
+
+def decode_and_measure(method, model, heldout, work):
+    """Choose the decoding, export, and measure what ships: ``(decoding, metrics)`` of the manifest."""
+    from tfssl.api import load
+    from tfssl.files import write_json
+    from tfssl.methods.colorization.calibrate import choose_decoding, measure_decodings, shift_scores
+
     photographs = {name: sorted(str(p) for p in (heldout / name).rglob("*.jpg")) for name in HELD_OUT}
     tuning, photographs["varied"] = photographs["varied"][::2], photographs["varied"][1::2]
     measured = work / "candidates.json"
@@ -295,8 +308,28 @@ def publish(train, heldout, run, work):
         ).flat()
         for name in HELD_OUT
     }
-    write_manifest(manifest(config, train, heldout, run, decoding, metrics))
     print(f"sheets in {work}/evaluation_*")
+    return decoding, metrics
+
+
+def calibrate_again(heldout, work):
+    """Choose the decoding of the weights that ship again; what was taken from their scores is given back first."""
+    from tfssl.api import load
+    from tfssl.export.folder import fingerprints
+    from tfssl.methods.colorization.calibrate import shift_scores
+
+    content = json.loads((TARGET / MANIFEST).read_text(encoding="utf-8"))
+    method, model = load(str(TARGET))
+    before = {"reds": 0.0, "grays": 0.0} | content["decoding"]  # the first ones had none
+    shift_scores(method, model, *(-before[name] for name in ("undone_share_of_rebalancing", "reds", "grays")))
+    decoding, metrics = decode_and_measure(method, model, heldout, work)
+    again = {
+        "date": datetime.date.today().isoformat(),
+        "command": "python tools/build_colorizer.py --shared ARCHIVES --work WORK --calibrate-again",
+        "versions": versions(),
+    }
+    found = {"decoding": decoding, "metrics": metrics, "calibrated_again": again}
+    write_manifest(content | found | {"files": fingerprints(TARGET)})
 
 
 def export(method, model):
