@@ -151,10 +151,16 @@ def synchrony_updates(x, y, kernel_x, kernel_y, winners):
     """
     check_shapes(x=(x, "B n"), kernel_x=(kernel_x, "n K"), winners=(winners, "B K"))
     check_shapes(y=(y, "B m"), kernel_y=(kernel_y, "m K"), winners=(winners, "B K"))
-    a, b = ops.matmul(x, kernel_x) * winners, ops.matmul(y, kernel_y) * winners
+    # One unit a row: sums over what each unit won instead of products of matrices that are nearly all zeros.
+    unit = ops.argmax(winners, axis=-1)
+    u, v = (ops.take(ops.transpose(kernel), unit, axis=0) for kernel in (kernel_x, kernel_y))
+    a, b = (ops.sum(side * own, axis=-1, keepdims=True) for side, own in ((x, u), (y, v)))
+    missed = (x - u * b, y - v * a)
+    count = ops.shape(winners)[1]
     won = ops.maximum(ops.sum(winners, axis=0), 1.0)
-    of_x = (ops.matmul(ops.transpose(x), b) - kernel_x * ops.sum(ops.square(b), axis=0)) / won
-    of_y = (ops.matmul(ops.transpose(y), a) - kernel_y * ops.sum(ops.square(a), axis=0)) / won
-    losses = ops.sum(ops.square(x - ops.matmul(b, ops.transpose(kernel_x))), axis=-1)
-    losses = losses + ops.sum(ops.square(y - ops.matmul(a, ops.transpose(kernel_y))), axis=-1)
+    of_x, of_y = (
+        ops.transpose(ops.segment_sum(error * response, unit, count)) / won
+        for error, response in zip(missed, (b, a), strict=True)
+    )
+    losses = sum(ops.sum(ops.square(error), axis=-1) for error in missed)
     return of_x, of_y, losses
