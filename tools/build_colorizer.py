@@ -9,8 +9,8 @@ interrupted), chooses image size, share and temperature of the decoding on half 
 export, measures it on the other half and the other sets, and writes MANIFEST.json.
 
 With --calibrate-again nothing is trained: the decoding of the weights that ship is chosen again, and they are exported
-and measured. With --export-again nothing is measured either: they are exported by the present code, and what MANIFEST.json
-says of the files is brought up to date.
+and measured. With --export-again nothing is measured either: they are exported by the present code, and what
+MANIFEST.json says of the files is brought up to date.
 """
 
 import argparse
