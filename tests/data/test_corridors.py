@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from tfssl.data.corridors import CAMERA_HEIGHT, _meet, corridor_source
 from tfssl.data.posed import posed_source, write_sequence
@@ -37,8 +38,7 @@ def seen(source, frame, side, points):
     x, y = x / z, y / z
     pixels = np.asarray(source.example(frame)[side], float)
     inside = (z > 1) & (x > 1) & (x < pixels.shape[1] - 2) & (y > 1) & (y < pixels.shape[0] - 2)
-    column, row = np.clip(np.rint([x, y]).astype(int), 0, np.array(pixels.shape)[::-1, None] - 1)
-    return pixels[row, column], inside
+    return map_coordinates(pixels, [y, x], order=1, mode="nearest"), inside
 
 
 @pytest.mark.parametrize("radius", [None, 14.0])
