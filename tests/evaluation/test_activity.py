@@ -198,6 +198,11 @@ def test_wrong_options_are_refused(motion, sets, options, message):
         evaluate(motion, sets[0], test=sets[1], **OPTIONS | options)
 
 
+def test_a_limit_is_that_of_clips(motion, sets):
+    record = evaluate(motion, sets[0], test=sets[1], trained=False, limit=8, **OPTIONS)
+    assert (float(record["clips_train"]), float(record["clips_test"])) == (8, 8)
+
+
 def test_what_is_no_encoder_of_frames_is_refused(motion, sets):
     rgb = keras.Input((None, None, 3))
     with pytest.raises(ConfigError, match="modality='clip' or 'pair'"):
