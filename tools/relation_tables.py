@@ -57,33 +57,3 @@ def egomotion_toy(root):
         cells = (spread([100 * row[key] for row in record["toy"]]) for key in (axis, f"pixels_{axis}"))
         rows.append((axis, *cells, figure(100 / 7), str(len(record["toy"]))))
     return markdown(["Shift along", "told (%)", "from pixels (%)", "chance (%)", "Seeds"], rows)
-
-
-def egomotion(root):
-    """What ego-motion and slowness learned from photographs, and what their features are worth."""
-    record = read(root, "benchmarks/results/egomotion.json")
-    rows = []
-    for objective in dict.fromkeys(row["objective"] for row in record["rows"]):
-        found = [row for row in record["rows"] if row["objective"] == objective]
-        told = []
-        for name in ("accuracy_x", "accuracy_y", "accuracy_angle", "near_first"):
-            values = [
-                row["pretext"]["metrics"][name]["value"]
-                for row in found
-                if name in row.get("pretext", {"metrics": {}})["metrics"]
-            ]
-            told.append(spread([100 * value for value in values]))
-        probes = spread([100 * row["probe"]["accuracy"] for row in found])
-        taps = ", ".join(sorted({row["probe"]["tap"] for row in found}))
-        rows.append((objective, *told, probes, taps, str(len(found))))
-    header = [
-        "Objective",
-        "x (%)",
-        "y (%)",
-        "angle (%)",
-        "near first (%)",
-        "Caltech-101, linear probe (%)",
-        "of",
-        "Seeds",
-    ]
-    return markdown(header, rows)
