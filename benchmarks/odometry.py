@@ -4,13 +4,14 @@
 
 Trains on drives rendered from the builtin color photographs, with filters learned by synchrony and with random ones,
 and measures on drives rendered from the builtin gray photographs; beside the same network untrained, constant velocity
-and the true classes. Writes results/odometry.json. Resumable.
+and the true classes. Writes results/odometry.json with all that was measured of the runs in --runs.
+Resumable.
 """
 
 import argparse
 from pathlib import Path
 
-from machine import save
+from machine import kept, save
 
 VARIANTS = {"synchrony": (), "random": ("initialize=random",)}
 DRIVES, FRAMES = range(1000, 1006), 200
@@ -41,35 +42,45 @@ def main():
     import keras
 
     from tfssl.config import load_config
+    from tfssl.files import read_json
     from tfssl.training.fit import fit
     from tfssl.training.runs import load_run
 
-    drives, rows = held_out(), []
+    drives, measured = held_out(), arguments.runs / "measured"
 
-    def measure(method, model, **about):
-        out = arguments.runs / "paths" / "-".join(map(str, about.values()))
-        found = {"rendered": method.evaluate(model, drives, out=out).flat()}
-        if arguments.kitti:
-            record = method.evaluate(model, arguments.kitti, segment=KITTI_SEGMENT, out=f"{out}-kitti")
-            found["kitti"] = record.flat()
-        for data, values in found.items():
-            rows.append({**about, "data": data, **{k: v for k, v in values.items() if isinstance(v, float)}})
-            print(rows[-1], flush=True)
-        if arguments.picture and len(rows) == len(found):
-            Path(arguments.picture).write_bytes((out / "paths.png").read_bytes())
+    def measure(method, model, variant, seed):
+        def compute():
+            out = measured / f"{variant}-{seed}"
+            found = {"rendered": method.evaluate(model, drives, out=out)}
+            if arguments.kitti:
+                found["kitti"] = method.evaluate(model, arguments.kitti, segment=KITTI_SEGMENT, out=f"{out}-kitti")
+            flat = {data: record.flat().items() for data, record in found.items()}
+            return [
+                {"variant": variant, "seed": seed, "data": data, **{k: v for k, v in items if isinstance(v, float)}}
+                for data, items in flat.items()
+            ]
+
+        for row in kept(measured / f"{variant}-{seed}.json", compute):
+            print(row, flush=True)
 
     for seed in arguments.seeds:
         for variant in arguments.variants:
             run = arguments.runs / f"{variant}-{seed}"
             fit(load_config("odometry/cpu", [f"seed={seed}", *VARIANTS[variant]]), run)
             method, model = load_run(run)
-            measure(method, model, variant=variant, seed=seed)
+            measure(method, model, variant, seed)
         keras.utils.set_random_seed(seed)
-        measure(method, method.model(), variant="untrained", seed=seed)
+        measure(method, method.model(), "untrained", seed)
+    if arguments.picture:
+        first = measured / f"{arguments.variants[0]}-{arguments.seeds[0]}"
+        Path(arguments.picture).write_bytes((first / "paths.png").read_bytes())
+    order = [*VARIANTS, "untrained"]
+    rows = [row for path in measured.glob("*.json") for row in read_json(path)]
+    rows.sort(key=lambda row: (order.index(row["variant"]), row["seed"]))
     save(
         "odometry",
         config=load_config("odometry/cpu").to_dict()
-        | {"variants": {name: VARIANTS[name] for name in arguments.variants}, "seeds": arguments.seeds}
+        | {"variants": VARIANTS}
         | {"test_drives": list(DRIVES), "test_frames": FRAMES, "kitti_segment": KITTI_SEGMENT},
         packages=("tensorflow", "keras", "numpy"),
         seconds={},

@@ -17,7 +17,7 @@ from tfssl.methods.odometry.data import window
 from tfssl.methods.odometry.loss import ClassCrossEntropy, class_weights
 from tfssl.ops.trajectory import centers, motions, path_of, poses_of_path
 
-TINY = {"components": 10, "units": 8, "channels": 8, "hidden": 16, "dropout": 0.0, "patches": 4}
+TINY = {"patch_size": 6, "components": 10, "units": 8, "channels": 8, "hidden": 16, "dropout": 0.0, "patches": 4}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ class TestExamples:
         example = method.open(drives).example(0)
         same = example | {"right": example["left"]}
         (blocks,) = method.sample_blocks(same, np.random.default_rng(0), True)
-        assert blocks.shape == (4, 2, 10, 10, 5)
+        assert blocks.shape == (4, 2, 6, 6, 5)
         np.testing.assert_array_equal(blocks[:, 0], blocks[:, 1])
         (x, y), both = method.prepare_blocks(blocks)
         assert x.shape == (4, 10)
@@ -153,10 +153,10 @@ def test_learns_speed_and_turns(tmp_path):
     method = method.adapted(method.adapt(source))
     first, second = method.phases
     autoencoder = first.model(None, None)
-    losses = autoencoder.fit(first.dataset(source, batch_size=64, count=60), epochs=2, verbose=0).history["loss"]
+    losses = autoencoder.fit(first.dataset(source, batch_size=64, count=30), epochs=2, verbose=0).history["loss"]
     assert losses[1] < losses[0]
     model = second.model(keras.optimizers.Adam(3e-3), autoencoder)
-    model.fit(method.dataset(source, batch_size=32, start=0, count=250), verbose=0)
+    model.fit(method.dataset(source, batch_size=32, start=0, count=80), verbose=0)
     record = method.evaluate(model, [Shifts(seed) for seed in (50, 51)], out=tmp_path, segment=5.0)
     assert record["velocity_error"].value < 0.6 * record["velocity_error"].baselines["constant_velocity"]
     assert record["turn_error"].value < 0.6 * record["turn_error"].baselines["constant_velocity"]
@@ -208,7 +208,7 @@ class TestEvaluation:
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({"components": 500}, "`components` must be below the 500 pixels of a block"),
+        ({"patch_size": 10, "components": 500}, "`components` must be below the 500 pixels of a block"),
         ({"patch_size": 30}, "`patch_size` must leave two positions"),
         ({"initialize": "synchron"}, "did you mean `synchrony`"),
         ({"frames": 1}, "`frames`.* Received: frames=1"),

@@ -43,8 +43,7 @@ def draw_paths(panels, path, *, dashed=(), columns=3):
         axes.grid(color="#dddddd", linewidth=0.8)
         axes.set_axisbelow(True)
     handles = [lines[name] for name in names]
-    figure.legend(
-        handles, names, loc="outside lower center", ncols=min(len(names), 2 * columns), frameon=False, fontsize=9
-    )
+    beside = min(len(names), 2 * columns)
+    figure.legend(handles, names, loc="outside lower center", ncols=beside, frameon=False, fontsize=9)
     save_figure(figure, path)
     return figure
