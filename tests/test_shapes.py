@@ -47,6 +47,7 @@ from tfssl.ops import (
     hue_chroma,
     patch_whitening,
     permutations,
+    poses,
     trajectory,
     whitening,
 )
@@ -101,6 +102,8 @@ TAKES = [
     (trajectory.headings, lambda: trajectory.headings, ["N 4 4"]),
     (trajectory.motions, lambda: trajectory.motions, ["N 4 4"], 1),
     (trajectory.path_of, lambda: trajectory.path_of, ["N 2"]),
+    (poses.relative_pose, lambda: poses.relative_pose, ["... 4 4", "... 4 4"]),
+    (poses.planar_motion, lambda: poses.planar_motion, ["... 4 4", "... 4 4"]),
     (trajectory.poses_of_path, lambda: trajectory.poses_of_path, ["N 3"]),
     (patch_whitening.standardize_patches, lambda: patch_whitening.standardize_patches, ["N D"]),
     (patch_whitening.pca_whitening, lambda: patch_whitening.pca_whitening, ["N D"], 2),

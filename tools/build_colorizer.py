@@ -27,6 +27,10 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # where this file is run as a script
+
+from tools.provenance import count, fingerprint, processor, versions  # noqa: E402
+
 CONFIG = ROOT / "configs" / "colorization" / "colorizer.yaml"
 TARGET = ROOT / "savedmodels" / "colorizer"
 MANIFEST = "MANIFEST.json"
@@ -158,15 +162,6 @@ def tfssl(*arguments):
     subprocess.run([sys.executable, "-m", "tfssl", *map(str, arguments)], check=True, cwd=ROOT)
 
 
-def fingerprint(folder):
-    """sha256 over the relative names and contents of the files of a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        digest.update(str(path.relative_to(folder)).encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
 def manifest(config, train, heldout, run, decoding, metrics):
     """What is in the package: how it was made, of what, and how good it is."""
     from tfssl.export.folder import fingerprints
@@ -202,35 +197,10 @@ def manifest(config, train, heldout, run, decoding, metrics):
     }
 
 
-def versions():
-    import keras
-    import tensorflow as tf
-
-    import tfssl as package
-
-    return {
-        "tfssl": package.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "python": platform.python_version(),
-    }
-
-
 def write_manifest(content):
     (TARGET / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     total = sum(entry["bytes"] for entry in content["files"].values())
     print(f"{TARGET}: {total / 1e6:.2f} MB")
-
-
-def count(folder):
-    return sum(1 for p in folder.rglob("*.jpg"))
-
-
-def processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def main():

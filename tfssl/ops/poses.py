@@ -6,11 +6,14 @@ y down, z forward.
 
 import numpy as np
 
+from tfssl.ops.arguments import check_shapes
+
 AXES = ("camera", "world")
 
 
 def relative_pose(first, second):
     """Motion between two poses, float64 (..., 4, 4): points of the second camera to those of the first."""
+    check_shapes(first=(first, "... 4 4"), second=(second, "... 4 4"))
     return np.linalg.solve(first, second)
 
 

@@ -22,7 +22,7 @@ class MotionCrossEntropy(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         check_shapes(y_true=(y_true, f"B {len(self.heads)}"), y_pred=(y_pred, f"B {sum(self.heads)}"))
-        parts = zip(ops.unstack(ops.cast(y_true, "int32"), axis=1), split(y_pred, self.heads), strict=True)
+        parts = zip(ops.unstack(ops.cast(y_true, "int32"), axis=1), _split(y_pred, self.heads), strict=True)
         return sum(ops.sparse_categorical_crossentropy(y, s, from_logits=True) for y, s in parts)
 
     def get_config(self):
@@ -39,7 +39,7 @@ class MotionAccuracy(keras.metrics.Mean):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         check_shapes(y_true=(y_true, f"B {len(self.heads)}"), y_pred=(y_pred, f"B {sum(self.heads)}"))
-        guesses = ops.stack([ops.argmax(part, axis=-1) for part in split(y_pred, self.heads)], axis=1)
+        guesses = ops.stack([ops.argmax(part, axis=-1) for part in _split(y_pred, self.heads)], axis=1)
         super().update_state(ops.cast(ops.equal(guesses, ops.cast(y_true, guesses.dtype)), "float32"))
 
     def get_config(self):
@@ -73,7 +73,7 @@ class Contrastive(keras.losses.Loss):
         return {**super().get_config(), "margin": self.margin}
 
 
-def split(logits, heads):
+def _split(logits, heads):
     """The logits of each component, (B, n) -> list of (B, classes)."""
     ends = [sum(heads[: number + 1]) for number in range(len(heads) - 1)]
     return ops.split(logits, ends, axis=-1)
