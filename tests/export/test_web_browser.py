@@ -174,29 +174,17 @@ def test_phones_open_their_own_camera(opened):
 
 
 @pytest.mark.slow
-def test_firefox(page):
+@pytest.mark.parametrize(("started", "camera"), [(firefox, True), (webkit, False)], ids=["firefox", "webkit"])
+def test_other_browsers(page, started, camera):
+    """WebKit has Safari's engine, and no camera for tests."""
     server = Server(page)
     try:
-        with firefox() as browser:
+        with started() as browser:
             browser.open(server.url)
             browser.until(IDLE)
             check_colors(browser, page)
-            check_camera(browser)
-    except NoBrowser as error:
-        pytest.skip(str(error))
-    finally:
-        server.close()
-
-
-@pytest.mark.slow
-def test_webkit(page):
-    """Safari's engine. Its camera is left to the others: WebKitGTK has none for tests."""
-    server = Server(page)
-    try:
-        with webkit() as browser:
-            browser.open(server.url)
-            browser.until(IDLE)
-            check_colors(browser, page)
+            if camera:
+                check_camera(browser)
     except NoBrowser as error:
         pytest.skip(str(error))
     finally:
