@@ -61,6 +61,16 @@ def test_a_broken_sequence_is_named_and_the_others_go_on(tmp_path):
                 read(index)
 
 
+def test_turned_frames_are_refused(tmp_path):
+    place, exif = write_sequence(tmp_path, "00", 3), Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (24, 16)).save(place / "image_2" / "000001.png", exif=exif)
+    clip = posed_clip_source(tmp_path)[0]["clip"]
+    assert len(clip.frames([0, 2])) == 2
+    with pytest.raises(ValueError, match=r"'000001\.png' is stored turned"):
+        clip.frames([0, 1])
+
+
 def test_frames_of_unequal_size_are_named(tmp_path):
     write_sequence(tmp_path, "00", 3, sizes=((24, 16), (24, 16), (20, 16)))
     clip = posed_clip_source(tmp_path)[0]["clip"]

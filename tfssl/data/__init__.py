@@ -11,7 +11,12 @@ if TYPE_CHECKING:
         builtin_photographs as builtin_photographs,
     )
     from tfssl.data.captions import CaptionedSource as CaptionedSource, captioned_source as captioned_source
-    from tfssl.data.clips import Clip as Clip, ClipSource as ClipSource, clip_source as clip_source
+    from tfssl.data.clips import (
+        Clip as Clip,
+        ClipSource as ClipSource,
+        ImageClip as ImageClip,
+        clip_source as clip_source,
+    )
     from tfssl.data.corridors import CorridorSource as CorridorSource, corridor_source as corridor_source
     from tfssl.data.crop import Crop as Crop
     from tfssl.data.decode import array_to_image as array_to_image, decode_image as decode_image
@@ -54,7 +59,6 @@ if TYPE_CHECKING:
     from tfssl.data.source import Source as Source, check_source as check_source
     from tfssl.data.stereo import StereoSource as StereoSource, stereo_source as stereo_source
     from tfssl.data.stereo_clips import (
-        ImageClip as ImageClip,
         StereoClipSource as StereoClipSource,
         StereoFrameSource as StereoFrameSource,
         stereo_clip_source as stereo_clip_source,

@@ -11,9 +11,11 @@ import os
 
 import numpy as np
 
-from tfssl.data.decode import MAX_PIXELS
+from tfssl.data.decode import MAX_PIXELS, decode_image
 from tfssl.data.listing import PathSource, list_files, log
+from tfssl.data.maps import same_size
 from tfssl.data.media import container, require, stamp, title
+from tfssl.data.orientation import check_unturned
 from tfssl.data.sounds import Sound
 
 EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".3gp")
@@ -129,6 +131,30 @@ class Clip:
         # Containers round time stamps to their unit: i / rate must find frame i.
         units = seconds / index.base + min(0.5, 0.001 / index.base) + 1e-6
         return np.searchsorted(index.times - index.times[0], units, side="right") - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageClip:
+    """Image files as the frames of a clip, with what :class:`Clip` has for pictures.
+
+    Args:
+        paths: of the files, in the order of the frames.
+    """
+
+    paths: tuple[str, ...]
+
+    def __len__(self):
+        return len(self.paths)
+
+    def frames(self, indices):
+        """Frames by their numbers, uint8 (n, H, W, 3); ValueError if one is stored turned, or if their sizes differ."""
+        found = {}
+        for index in map(int, indices):
+            if index not in found:
+                check_unturned(self.paths[index], "cameras are those of images as they are stored")
+                found[index] = decode_image(self.paths[index])
+        same_size(**{os.path.basename(self.paths[index]): image for index, image in found.items()})
+        return np.stack([np.asarray(found[int(index)]) for index in indices])
 
 
 @dataclasses.dataclass(frozen=True)

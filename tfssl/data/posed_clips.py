@@ -1,38 +1,16 @@
 """Posed sequences as clips: of every camera its frames, read when they are asked for, and its poses."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
-from tfssl.data.decode import check_header, decode_image
+from tfssl.data.clips import ImageClip
+from tfssl.data.decode import check_header
 from tfssl.data.listing import folder, short
-from tfssl.data.maps import same_size
-from tfssl.data.orientation import check_unturned
 from tfssl.data.posed import CAMERAS, posed_source
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
 from tfssl.files import printable
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageClip:
-    """Image files as frames, with what :class:`tfssl.data.clips.Clip` has for pictures."""
-
-    paths: tuple[str, ...]
-
-    def __len__(self):
-        return len(self.paths)
-
-    def frames(self, indices):
-        """Frames by their numbers, uint8 (n, H, W, 3); ValueError, with both, if their sizes differ."""
-        found = {}
-        for index in map(int, indices):
-            if index not in found:
-                check_unturned(self.paths[index], "poses are those of images as they are stored")
-                found[index] = decode_image(self.paths[index])
-        same_size(**{Path(self.paths[index]).name: image for index, image in found.items()})
-        return np.stack([np.asarray(found[int(index)]) for index in indices])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

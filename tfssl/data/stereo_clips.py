@@ -2,14 +2,10 @@
 
 import dataclasses
 
-import numpy as np
-
 from tfssl.data import listing
-from tfssl.data.clips import EXTENSIONS, Clip, video_stream
-from tfssl.data.decode import check_header, decode_image
-from tfssl.data.maps import same_size
+from tfssl.data.clips import EXTENSIONS, Clip, ImageClip, video_stream
+from tfssl.data.decode import check_header
 from tfssl.data.media import container, require
-from tfssl.data.orientation import check_unturned
 from tfssl.data.source import Source
 from tfssl.data.stereo import FOLDERS
 from tfssl.errors import SourceError
@@ -38,22 +34,6 @@ class StereoClipSource(listing.GroupSource):
         for role in self.roles:
             with container(group[role]) as opened:
                 video_stream(opened, group[role])
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageClip:
-    """Image files as the frames of a clip, with what :class:`tfssl.data.clips.Clip` has for pictures."""
-
-    paths: tuple[str, ...]
-
-    def __len__(self):
-        return len(self.paths)
-
-    def frames(self, indices):
-        """Decode frames by their numbers, uint8 (n, H, W, 3)."""
-        images = [decode_image(self.paths[index]) for index in np.asarray(indices).tolist()]
-        same_size(**{f"frame {number}": image for number, image in enumerate(images)})
-        return np.stack([np.asarray(image.convert("RGB")) for image in images])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,8 +66,6 @@ class StereoFrameSource(Source):
         moments = self._moments(index)
         for group in moments:
             listing.whole(group)
-            for path in group.values():
-                check_unturned(path, "a pair is rectified as it is stored")
         return {role: ImageClip(tuple(group[role] for group in moments)) for role in ("left", "right")}
 
     def name(self, index):
