@@ -253,6 +253,7 @@ TABLES = {
     "film": film,
     "filters": learned_tables.filters,
     "gated": relation_tables.gated,
+    "egomotion": relation_tables.egomotion,
     "egomotion-toy": relation_tables.egomotion_toy,
     "hints": hints,
     "hypercolumns": learned_tables.hypercolumns,

@@ -57,3 +57,24 @@ def egomotion_toy(root):
         cells = (spread([100 * row[key] for row in record["toy"]]) for key in (axis, f"pixels_{axis}"))
         rows.append((axis, *cells, figure(100 / 7), str(len(record["toy"]))))
     return markdown(["Shift along", "told (%)", "from pixels (%)", "chance (%)", "Seeds"], rows)
+
+
+def egomotion(root):
+    """What ego-motion and slowness learned from photographs, and what their features are worth."""
+    record = read(root, "benchmarks/results/egomotion.json")
+    rows = []
+    for objective in dict.fromkeys(row["objective"] for row in record["rows"]):
+        found = [row for row in record["rows"] if row["objective"] == objective]
+        told = (_told(found, name) for name in ("accuracy_x", "accuracy_y", "accuracy_angle", "near_first"))
+        taps = sorted(found[0]["probe"]["taps"])
+        probes = (spread([100 * row["probe"]["taps"][tap] for row in found]) for tap in taps)
+        chosen = spread([100 * row["probe"]["accuracy"] for row in found])
+        rows.append((objective, *told, *probes, chosen, str(len(found))))
+    told = ("x (%)", "y (%)", "angle (%)", "near pairs nearer (%)")
+    probed = (*(f"probe of {tap} (%)" for tap in taps), "of the better on held-out images (%)")
+    return markdown(["Objective", *told, *probed, "Seeds"], rows)
+
+
+def _told(rows, name):
+    values = [row["pretext"]["metrics"].get(name, {}).get("value") for row in rows if "pretext" in row]
+    return spread([100 * value for value in values]) if values and None not in values else "-"
