@@ -204,10 +204,17 @@ def speed(arguments):
     seconds["depth map, processor"] = processor[1:]  # what it takes alone on one core: others may use the machine too
     depth, alone = (float(np.median(seconds[name])) for name in ("depth map", "depth map, processor"))
     comparisons = [
-        Comparison("epoch of synchrony k-means", "NumPy", ratio(seconds, "numpy", "tfssl"), 1.0),
-        Comparison("epoch", "updates by example", ratio(seconds, "example by example", "tfssl"), 3.0),
-        Comparison("depth map of 741x500, 9 disparities", "the clock", depth, 5.0, at_most=True, unit=" s"),
-        Comparison("the same", "processor time, all threads", alone, 5.0, at_most=True, unit=" s"),
+        Comparison("An epoch of synchrony k-means", "the same rule in NumPy", ratio(seconds, "numpy", "tfssl"), 1.0),
+        Comparison(
+            "An epoch of synchrony k-means",
+            "the same, example by example, in NumPy",
+            ratio(seconds, "example by example", "tfssl"),
+            3.0,
+        ),
+        Comparison("Depth map of 741x500 pixels, 9 disparities", "a limit", depth, 5.0, at_most=True, unit=" s"),
+        Comparison(
+            "Depth map of 741x500 pixels, 9 disparities, processor time", "a limit", alone, 5.0, at_most=True, unit=" s"
+        ),
     ]
     config = {"pairs": count, "components": size, "units": units, "batch_size": batch, "seed": arguments.seed}
     save(
