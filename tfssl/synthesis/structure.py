@@ -1,0 +1,71 @@
+"""How regular an image is: its autocorrelation, and how far it is from its own mirror image."""
+
+import numpy as np
+
+from tfssl.ops.arguments import check_integers, check_shapes
+
+AXES = {"down": 0, "right": 1}
+
+
+def autocorrelation(image, axis, lags=None):
+    """Correlation of an image's gray levels with those of itself shifted: the part where both overlap.
+
+    Args:
+        image: (H, W, 3) or (H, W), any numbers.
+        axis: ``"down"`` or ``"right"``.
+        lags: largest shift in pixels; None for half the side.
+
+    Returns:
+        float64 (lags + 1,), 1 at the lag 0, at most 1; 0 where a part is even.
+    """
+    gray = _gray(image)
+    gray = np.moveaxis(gray, AXES[axis], 0)
+    lags = len(gray) // 2 if lags is None else lags
+    check_integers(0, len(gray) - 1, lags=lags)
+    found = np.ones(lags + 1)
+    for lag in range(1, lags + 1):
+        first, second = (part - part.mean() for part in (gray[lag:], gray[:-lag]))
+        norm = np.sqrt(np.square(first).sum() * np.square(second).sum())
+        found[lag] = (first * second).sum() / norm if norm > 0 else 0.0
+    return found
+
+
+def period(profile, least=0.1):
+    """The lag of the highest peak of an autocorrelation behind its first valley; None where none exceeds ``least``."""
+    profile = np.asarray(profile)
+    rising = np.flatnonzero(np.diff(profile) > 0)
+    if not len(rising):
+        return None
+    start = rising[0]
+    peaks = [
+        lag for lag in range(start + 1, len(profile) - 1) if profile[lag - 1] < profile[lag] >= profile[lag + 1]
+    ]  # not the last lag: it may still rise
+    best = max(peaks, key=profile.__getitem__, default=None)
+    return best if best is not None and profile[best] > least else None
+
+
+def mirror_error(image, flip):
+    """Mean squared difference of an image from itself mirrored, of twice its variance: 0 symmetric, 1 unrelated.
+
+    Args:
+        image: float (H, W, 3).
+        flip: a key of :data:`tfssl.ops.gram.FLIPS`.
+    """
+    check_shapes(image=(image, "H W 3"))
+    image = np.asarray(image, np.float64)
+    mirrored = _FLIPS[flip](image)
+    variance = np.square(image - image.mean(axis=(0, 1))).mean()
+    return float(np.square(image - mirrored).mean() / (2 * variance)) if variance > 0 else 0.0
+
+
+_FLIPS = {
+    "left-right": lambda image: image[:, ::-1],
+    "up-down": lambda image: image[::-1],
+    "half-turn": lambda image: image[::-1, ::-1],
+    "quarter-turn": np.rot90,
+}
+
+
+def _gray(image):
+    image = np.asarray(image, np.float64)
+    return image.mean(axis=-1) if image.ndim == 3 else image
