@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         visualization as visualization,
     )
     from tfssl.api import colorize as colorize, evaluate as evaluate, load as load, load_encoder as load_encoder
+    from tfssl.api.synthesis import load_trunk as load_trunk, synthesize as synthesize
     from tfssl.config import load_config as load_config
     from tfssl.training.fit import fit as fit, train as train
 else:

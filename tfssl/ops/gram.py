@@ -20,7 +20,7 @@ def gram(maps):
     The division by M, which the paper has in the loss, makes maps of different sizes comparable.
 
     Reference:
-        L. A. Gatys, A. S. Ecker, M. Bethge: Texture synthesis using convolutional neural networks. NIPS 2015, section 2.
+        L. A. Gatys, A. S. Ecker, M. Bethge: Texture synthesis using convolutional neural networks. NIPS 2015.
     """
     return _product(_checked(maps), maps)
 
@@ -53,8 +53,7 @@ def shifted_gram(maps, down=0, right=0):
 def flipped_gram(maps, flip):
     """Gram matrices of maps and the same maps mirrored or turned: float (B, h, w, C) -> (B, C, C).
 
-    It equals :func:`gram` exactly where the features at mirrored positions agree: the mean of their squared
-    differences is ``2 trace(gram - flipped_gram)``.
+    Which features occur at mirrored positions; the mean squared difference there is ``2 trace(gram - flipped_gram)``.
 
     Args:
         flip: a key of :data:`FLIPS`.

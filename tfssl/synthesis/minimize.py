@@ -4,8 +4,7 @@ import math
 
 import keras
 import numpy as np
-from scipy.optimize import Bounds
-from scipy.optimize import minimize as scipy_minimize
+from scipy.optimize import Bounds, minimize as scipy_minimize
 
 from tfssl.errors import TrainingError
 
@@ -22,7 +21,7 @@ def minimize(objective, start, low, high, *, optimizer="lbfgs", iterations=200, 
     Args:
         objective: function of an image to ``(value, gradient, {term: value})``.
         start: float (H, W, 3).
-        low, high: bounds of each value, that broadcast to its shape. Where they are equal the value is known, and stays.
+        low, high: bounds of each value, that broadcast to its shape. Where they are equal the value is known and stays.
         optimizer: ``"lbfgs"``, SciPy's L-BFGS-B as in DeepTextures (20 steps remembered, no other end than
             ``iterations``); or ``"adam"``, whose steps are clipped to the bounds.
         iterations: of the optimizer; L-BFGS-B now and then needs two evaluations for one.

@@ -62,16 +62,15 @@ def shift_term(tap, reference, weight=1.0, shifts=(2, 4, 8)):
 
 
 def flip_term(tap, reference, weight=1.0, symmetry="left-right"):
-    """Symmetry: E of the flipped Gram matrix from the plain one of the reference.
-
-    Together with :func:`gram_term` it is 0 only where features at mirrored positions agree, whether or not the
-    reference is symmetric.
+    """Which features occur at mirrored positions: E of flipped Gram matrices, the mean over flips.
 
     Args:
+        reference: maps of an image that has the symmetry, see :func:`tfssl.synthesis.structure.symmetrized`: mirrored,
+            a slope is the opposite slope, and which features answer to both is in the statistics of such an image only.
         symmetry: a key of :data:`~tfssl.synthesis.recipe.SYMMETRIES`.
     """
     statistics = [lambda maps, flip=flip: flipped_gram(maps, flip) for flip in SYMMETRIES[symmetry]]
-    return Term("flip", tap, gram_distance, statistics, [gram(reference[tap])] * len(statistics), weight)
+    return Term("flip", tap, gram_distance, statistics, [of(reference[tap]) for of in statistics], weight)
 
 
 def content_term(tap, content, weight=1.0):

@@ -3,8 +3,11 @@
 import dataclasses
 import math
 
+import numpy as np
+
 from tfssl.errors import ConfigError, suggest
 from tfssl.ops.arguments import check_integers
+from tfssl.options import check
 
 TEXTURE_TAPS = ("conv1_1", "pool1", "pool2", "pool3", "pool4")
 """Taps of VGG for textures: 176,640 different statistics (paper, figure 2; DeepTextures)."""
@@ -68,13 +71,13 @@ class Recipe:
         iterations: of the optimizer at each octave.
         octaves: sizes, each twice the one before, up to ``size``: each begins with the result of the one before it,
             enlarged. 1 is the papers'.
-        optimizer: one of :data:`OPTIMIZERS`.
+        optimizer: lbfgs (L-BFGS-B, as released) or adam.
         taps: names of the maps whose statistics are matched; None for the task's, where the network has them, or the
             deepest map of each resolution.
         content_tap: name of the map whose content is kept; None for conv4_2, or the last but one of those.
         shifts: of the shifted Gram matrices, in positions of each map; those over half its side are left out. None
-            for :func:`tfssl.synthesis.objective.default_shifts`.
-        symmetry: a key of :data:`SYMMETRIES`, of the task ``symmetric``.
+            for powers of two up to a quarter of it, the four largest.
+        symmetry: of the task ``symmetric``: left-right, up-down, both or quarter-turn.
         shift_weight: of the shifted Gram matrices, where the plain ones have 1; third-party code has 40.
         flip_weight: of the flipped ones.
         content_weight: of the content. Not the papers' figure: there the unit of the features is another one.
@@ -119,12 +122,48 @@ class Recipe:
         """Its :class:`Task`."""
         return TASKS[self.task]
 
-    def check_inputs(self, content, mask):
-        """Refuse a missing content image, and one, or a mask, that the task has no use for."""
-        with_content = [name for name, task in TASKS.items() if task.content]
-        if content is None and self.of_task.content:
-            raise ConfigError(f"`content` is missing: the task {self.task} changes an image; name it")
-        if content is not None and not self.of_task.content:
-            raise ConfigError(f"`content` is of {', '.join(with_content)}; leave it out. Received: task={self.task!r}")
-        if mask is not None and self.of_task.content != "hole":
-            raise ConfigError(f"`mask` is of inpaint; leave it out. Received: task={self.task!r}")
+
+def check_inputs(recipes, content, mask):
+    """Refuse a content image that is missing, and one, or a mask, that no recipe has a use for."""
+    for recipe in recipes:
+        if content is None and recipe.of_task.content:
+            raise ConfigError(f"`content` is missing: the task {recipe.task} changes an image; name it")
+    used = {recipe.of_task.content for recipe in recipes}
+    for name, given, users in (("content", content, {"start", "hole"}), ("mask", mask, {"hole"})):
+        if given is not None and not used & users:
+            tasks = ", ".join(task for task, one in TASKS.items() if one.content in users)
+            received = ", ".join(recipe.task for recipe in recipes)
+            raise ConfigError(f"`{name}` is of the tasks {tasks}; leave it out. Received: task {received}")
+
+
+def recipe_options():
+    """``{name: default}`` of the settings of a :class:`Recipe`."""
+    return {field.name: field.default for field in dataclasses.fields(Recipe)}
+
+
+def read_recipe(options):
+    """A :class:`Recipe` of ``{name: value}``, as people write them: ``taps="conv1,conv2"``, ``shifts="2,4"``.
+
+    Raises:
+        ConfigError: for an unknown name, which suggests a known one, or a value that there cannot be.
+    """
+    check(options, recipe_options(), "synthesize")
+    return Recipe(**{name: _LISTS[name](value) if name in _LISTS else value for name, value in options.items()})
+
+
+def _names(value):
+    return value if value is None else tuple(value.split(",") if isinstance(value, str) else value)
+
+
+def _numbers(value):
+    if value is None:
+        return None
+    try:
+        values = value.split(",") if isinstance(value, str) else np.atleast_1d(value)
+        return tuple(int(one) for one in values)
+    except (ValueError, TypeError):
+        raise ConfigError(f"`shifts` must be whole numbers, such as shifts=2,4,8. Received: {value!r}") from None
+
+
+_LISTS = {"taps": _names, "shifts": _numbers}
+"""Options that hold several values, and how they are read."""

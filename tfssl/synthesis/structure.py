@@ -58,6 +58,26 @@ def mirror_error(image, flip):
     return float(np.square(image - mirrored).mean() / (2 * variance)) if variance > 0 else 0.0
 
 
+def symmetrized(image, symmetry):
+    """An image that has a symmetry, of one that need not: itself beside its mirror images.
+
+    Args:
+        image: (H, W, C).
+        symmetry: ``"left-right"``: (H, 2 W, C); ``"up-down"``: (2 H, W, C); ``"both"``: (2 H, 2 W, C);
+            ``"quarter-turn"``: four turned copies of the square in its middle.
+    """
+    if symmetry == "quarter-turn":
+        side = min(image.shape[:2])
+        top, left = ((length - side) // 2 for length in image.shape[:2])
+        square = image[top : top + side, left : left + side]
+        upper = np.concatenate([square, np.rot90(square, -1)], axis=1)
+        return np.concatenate([upper, np.rot90(upper, 2)], axis=0)
+    for flip, axis in (("left-right", 1), ("up-down", 0)):
+        if symmetry in (flip, "both"):
+            image = np.concatenate([image, _FLIPS[flip](image)], axis=axis)
+    return image
+
+
 _FLIPS = {
     "left-right": lambda image: image[:, ::-1],
     "up-down": lambda image: image[::-1],
