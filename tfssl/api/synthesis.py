@@ -80,12 +80,14 @@ def synthesize(
 
     recipe = read_recipe(options)
     check_inputs([recipe], content, mask)
-    images = any_image(reference), None if content is None else any_image(content)
-    if mask is not None and (np.dtype(bool) != mask.dtype or mask.shape != images[1].size[::-1]):
-        wanted = f"bool {images[1].size[::-1]}"
-        raise ConfigError(f"`mask` must be {wanted}, as the content. Received: {mask.dtype} {mask.shape}")
+    read = any_image(reference)
+    changed = None if content is None else any_image(content)
+    if mask is not None and changed is not None:
+        wanted = changed.size[::-1]
+        if mask.dtype != bool or mask.shape != wanted:
+            raise ConfigError(f"`mask` must be bool {wanted}, as the content. Received: {mask.dtype} {mask.shape}")
     encoder = load_trunk(model)
     from tfssl.synthesis.synthesize import Synthesizer
 
     with runtime.measuring():
-        return Synthesizer(encoder, recipe)(images[0], content=images[1], mask=mask, seed=seed, progress=progress)
+        return Synthesizer(encoder, recipe)(read, content=changed, mask=mask, seed=seed, progress=progress)

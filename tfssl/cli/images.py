@@ -221,9 +221,8 @@ def synthesize(
     further = given_options(context, [word for word in inputs if word not in words])
     options = {"size": size, "iterations": iterations} | read_overrides(further)
     recipes = [read_recipe({**options, "task": name}) for name in dict.fromkeys(task or ["texture"])]
-    given = {"IN": words, "--content": [content] if content else [], "--mask": [mask] if mask else []}
-    for name, paths in given.items():
-        for path in paths:
+    for name, path in [*(("IN", word) for word in words), ("--content", content), ("--mask", mask)]:
+        if path is not None:
             check_files(str(path), name)
     check_uses(recipes, content, mask)
     check_folder(out, "--out")

@@ -36,17 +36,18 @@ class Features:
                 raise ConfigError(f"`tap`: {encoder.name} has no map {tap!r}; {suggest(tap, maps, 'it has')}")
         self.taps = tuple(dict.fromkeys(taps))
         self._network = keras.Model(encoder.input, {tap: encoder.output[tap] for tap in self.taps})
-        self._units = dict.fromkeys(self.taps, 1.0)
+        self.units: dict = dict.fromkeys(self.taps, 1.0)
+        """``{tap: (C,)}``: what each channel is divided by."""
         photographs = _photographs() if photographs is None else photographs
         found = [self(image[None]) for image in photographs]
         for tap in self.taps:
             unit = np.mean([tf.reduce_mean(tf.abs(maps[tap]), axis=(0, 1, 2)) for maps in found], axis=0)
-            self._units[tap] = np.where(unit > 0, unit, 1.0).astype(np.float32)  # some filters never answer
+            self.units[tap] = np.where(unit > 0, unit, 1.0).astype(np.float32)  # some filters never answer
 
     def __call__(self, images):
         """``{tap: float32 (B, h, w, C)}`` of images, RGB in [0, 1], float32 (B, H, W, 3)."""
         maps = self._network(images, training=False)
-        return {tap: tf.cast(maps[tap], tf.float32) / self._units[tap] for tap in self.taps}
+        return {tap: tf.cast(maps[tap], tf.float32) / self.units[tap] for tap in self.taps}
 
 
 def map_taps(encoder):
