@@ -33,8 +33,18 @@ PHOTOGRAPHS = {
 """Name -> file and the part of it that is taken: left, top, right, bottom."""
 TEXTURE = {"size": 96, "octaves": 1, "iterations": 200}
 SYMMETRIC = {"size": 64, "iterations": 150}
+CHANGED = {
+    "style": (
+        ("hubble_deep_field.jpg", (200, 100, 700, 600)),
+        ("astronaut.png", (70, 0, 370, 300)),
+        {"iterations": 100},
+    ),
+    "season": (("flower.jpg", (120, 0, 547, 427)), ("china.jpg", (0, 0, 640, 427)), {"iterations": 100}),
+    "inpaint": (("brick.png", (128, 0, 320, 192)), ("brick.png", (192, 192, 384, 384)), {"iterations": 150}),
+}
+"""Task -> reference, content, settings."""
 SPEED_SIZE = 256
-PARTS = ("bricks", "textures", "symmetric", "speed")
+PARTS = ("bricks", "textures", "symmetric", "changed", "speed")
 
 
 def main():
@@ -42,6 +52,7 @@ def main():
     parser.add_argument("--photographs", type=Path, help="folder with the files of PHOTOGRAPHS; none without")
     parser.add_argument("--runs", type=Path, default=Path("runs/textures"), help="folder of what was made")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="measure these now")
+    parser.add_argument("--pictures", type=Path, help="folder for sheets of what was made of scikit-image's pictures")
     parser.add_argument("--repeats", type=int, default=5, help="of each timing")
     arguments = parser.parse_args()
     for name, measure in jobs(arguments).items():
@@ -58,6 +69,8 @@ def main():
         one = f"Loss and gradient of a texture of {SPEED_SIZE} px, VGG-16"
         rows.append(Comparison(one, "the same in PyTorch", ratio(seconds, "PyTorch", "tfssl"), 1))
     config = {"texture": TEXTURE, "symmetric": SYMMETRIC, "seeds": SEEDS, "crops": BUILTIN | PHOTOGRAPHS}
+    if arguments.pictures is not None:
+        draw(arguments)
     save("textures", config=config, packages=PACKAGES, seconds=seconds, comparisons=rows, **found)
 
 
@@ -75,13 +88,39 @@ def jobs(arguments):
         for symmetry in (None, "left-right", "up-down", "both", "quarter-turn"):
             job = functools.partial(symmetric, name, crops[name], symmetry, arguments)
             found[f"symmetric-{name}-{symmetry or 'none'}"] = job
+    for task in CHANGED:
+        found[f"changed-{task}"] = functools.partial(changed, task, arguments)
     found["speed"] = functools.partial(speed, crops["gravel"], arguments)
     return found
 
 
+def draw(arguments):
+    """Sheets of the builtin references: with and without structure; symmetric; style, season and hole."""
+    from tfssl.visualization.sheet import picture_sheet
+
+    runs = arguments.runs
+    titles = ["reference", "texture", *(f"long-range, seed {seed}" for seed in SEEDS)]
+    rows = [
+        [f"textures-{name}-{end}" for end in ("reference", f"texture-{SEEDS[0]}", *(f"long-range-{s}" for s in SEEDS))]
+        for name in BUILTIN
+    ]
+    symmetries = ("None", "left-right", "up-down", "both", "quarter-turn")
+    symmetric_rows = [[f"symmetric-{name}-{symmetry}" for symmetry in symmetries] for name in ("gravel", "grass")]
+    changed_rows = [[f"changed-{task}-reference", f"changed-{task}-content", f"changed-{task}"] for task in CHANGED]
+    sheets = {
+        "synthesis": (rows, titles, list(BUILTIN)),
+        "synthesis_symmetric": (symmetric_rows, ["texture", *symmetries[1:]], ["gravel", "grass"]),
+        "synthesis_changed": (changed_rows, ["reference", "content", "result"], list(CHANGED)),
+    }
+    for name, (files, heads, labels) in sheets.items():
+        images = [[Image.open(runs / f"{file}.png") for file in row] for row in files]
+        picture_sheet(images, arguments.pictures / f"{name}.png", titles=heads, labels=labels)
+
+
 def builtin(file, box):
-    """Path of a photograph inside scikit-image, and its crop."""
-    return Path(find_spec("skimage").origin).parent / "data" / file, box
+    """Path of a photograph inside scikit-image or scikit-learn, and its crop."""
+    folders = (Path(find_spec("skimage").origin).parent / "data", Path(find_spec("sklearn").origin).parent)
+    return next(path for path in (folders[0] / file, folders[1] / "datasets" / "images" / file) if path.is_file()), box
 
 
 def wall():
@@ -154,19 +193,35 @@ def symmetric(name, crop, symmetry, arguments):
     return {"name": name, "symmetry": symmetry, "seconds": result.seconds, "terms": result.terms, "errors": errors}
 
 
-def synthesized(crop, seed, name, arguments, **options):
-    """One synthesis, whose image is kept beside its numbers."""
+def changed(task, arguments):
+    """An image that was given a style or a season, or whose hole was filled: its terms at the start and the end."""
+    reference, content, options = CHANGED[task]
+    options = {"task": task, "size": 128} | options
+    result = synthesized(builtin(*reference), SEEDS[0], f"changed-{task}", arguments, builtin(*content), **options)
+    return {"task": task, "seconds": result.seconds, "terms": result.terms, "first": result.history[0]}
+
+
+def synthesized(crop, seed, name, arguments, content=None, **options):
+    """One synthesis, whose images are kept beside its numbers."""
     from tfssl.synthesis.recipe import Recipe
     from tfssl.synthesis.synthesize import Synthesizer
 
-    file, box = crop
-    with Image.open(file) as opened:
-        reference = opened.convert("RGB").crop(box)
-    result = Synthesizer(trunk(), Recipe(**options))(reference, seed=seed)
+    content = None if content is None else opened(content)
+    result = Synthesizer(trunk(), Recipe(**options))(opened(crop), content=content, seed=seed)
     arguments.runs.mkdir(parents=True, exist_ok=True)
     result.image.save(arguments.runs / f"{name}.png")
-    result.reference.save(arguments.runs / f"{'-'.join(name.split('-')[:2])}-reference.png")
+    kept_as = "-".join(name.split("-")[:2])
+    result.reference.save(arguments.runs / f"{kept_as}-reference.png")
+    if content is not None:
+        result.content.save(arguments.runs / f"{kept_as}-content.png")
     return result
+
+
+def opened(crop):
+    """A part of an image file."""
+    file, box = crop
+    with Image.open(file) as image:
+        return image.convert("RGB").crop(box)
 
 
 @functools.cache
@@ -187,9 +242,7 @@ def speed(crop, arguments):
     from tfssl.synthesis.recipe import TEXTURE_TAPS, Recipe
     from tfssl.synthesis.synthesize import Synthesizer
 
-    file, _ = crop
-    with Image.open(file) as opened:
-        reference = opened.convert("RGB").resize((SPEED_SIZE, SPEED_SIZE), Image.Resampling.LANCZOS)
+    reference = opened(crop).resize((SPEED_SIZE, SPEED_SIZE), Image.Resampling.LANCZOS)
     pixels, features = np.asarray(reference, np.float32) / 255, Features(trunk(), TEXTURE_TAPS)
     wanted = features(pixels[None])
     own = Objective(features, [gram_term(tap, wanted, 1 / len(TEXTURE_TAPS)) for tap in TEXTURE_TAPS], pixels.shape)

@@ -19,7 +19,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import activity_tables, learned_tables, relation_tables, split_tables, synchrony_tables, zero_bias_tables  # noqa: E402
+from tools import (  # noqa: E402
+    activity_tables,
+    learned_tables,
+    relation_tables,
+    split_tables,
+    synchrony_tables,
+    synthesis_tables,
+    zero_bias_tables,
+)
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -272,6 +280,9 @@ TABLES = {
     "speed": speed,
     "synchrony-shifts": synchrony_tables.shifts,
     "synchrony-stereo": synchrony_tables.stereo,
+    "synthesis-bricks": synthesis_tables.bricks,
+    "synthesis-symmetric": synthesis_tables.symmetric,
+    "synthesis-textures": synthesis_tables.textures,
     "transfer": learned_tables.transfer,
     "web": web,
     "zero_bias": zero_bias_tables.zero_bias,

@@ -41,20 +41,20 @@ def test_gallery_of_tasks_and_seeds(photos, tmp_path):
         small_encoder(),
         [photos / "stripes.png", photos / "broken.png"],
         tmp_path,
-        recipes=[Recipe(task, size=40, iterations=2) for task in ("texture", "long-range", "symmetric", "style")],
-        seeds=(123, 7),
+        recipes=[Recipe(task, size=48, iterations=2) for task in ("texture", "symmetric", "style")],
+        seeds=(7,),
         content=photos / "noise.png",
         progress=lambda *done: steps.append(done),
     )
     assert list(failed) == [str(photos / "broken.png")]
-    assert steps[-1][:2] == (16, 16) and "stripes style: gram" in steps[-1][2]
+    assert steps[-1][:2] == (6, 6) and "stripes style: gram" in steps[-1][2]
     assert numbers["reference"]["stripes autocorrelation right, lag 8"] == pytest.approx(1, abs=0.02)
     column = numbers["symmetric, seed 7"]
     assert set(column) > {"stripes gram", "stripes flip", "stripes mirror error, left-right", "stripes seconds"}
-    assert "stripes autocorrelation right, lag 8" in numbers["texture, seed 123"]
+    assert "stripes autocorrelation right, lag 8" in numbers["texture, seed 7"]
     assert not any("autocorrelation" in name for name in numbers["style, seed 7"])
     files = {path.name for path in tmp_path.iterdir()}
-    assert {"stripes-texture-123.png", "stripes-reference.png", "stripes-content.png", "stripes-terms.png"} < files
+    assert {"stripes-texture-7.png", "stripes-reference.png", "stripes-content.png", "stripes-terms.png"} < files
     assert {"stripes-autocorrelation-right.png", "sheet.png", "index.html", "numbers.json"} < files
     protocol = json.loads((tmp_path / "numbers.json").read_text())["protocol"]
     assert protocol["iterations"] == "2" and protocol["taps of texture"] == "conv2"
@@ -80,9 +80,9 @@ def test_inputs_of_a_gallery(photos, tmp_path):
 
 
 def test_python_call(photos):
-    options = {"model": "random:alexnet_s", "size": 32, "iterations": 1, "taps": "conv1"}
+    options = {"model": "random:alexnet_s", "size": 40, "iterations": 1, "taps": "conv1"}
     result = tfssl.synthesize(photos / "noise.png", seed=3, **options)
-    assert result.image.size == (32, 27) and result.seed == 3 and set(result.terms) == {"gram"}
+    assert result.image.size == (40, 33) and result.seed == 3 and set(result.terms) == {"gram"}
     with pytest.raises(ConfigError, match=r"`mask` must be bool \(40, 48\)"):
         array = np.asarray(Image.open(photos / "noise.png"))
         tfssl.synthesize(array, content=array, mask=np.ones((3, 3), bool), task="inpaint", **options)

@@ -23,7 +23,7 @@ def test_autocorrelation_is_pearsons_of_the_overlap():
 
 def test_period_is_that_of_stripes():
     stripes = np.tile(np.sin(2 * np.pi * np.arange(60) / 10), (8, 1)) + RNG.normal(0, 0.2, (8, 60))
-    assert period(autocorrelation(stripes, "right")) in (10, 20)
+    assert period(autocorrelation(stripes, "right")) == 10
     assert period(autocorrelation(RNG.normal(size=(64, 64)), "right")) is None
     assert period([1.0, 0.8, 0.5]) is None
 

@@ -31,7 +31,11 @@ def autocorrelation(image, axis, lags=None):
 
 
 def period(profile, least=0.1):
-    """The lag of the highest peak of an autocorrelation behind its first valley; None where none exceeds ``least``."""
+    """The lag at which an autocorrelation first comes back; None where it does not.
+
+    That is the first peak, behind the first valley, that has nine tenths of the highest one's value and at least
+    ``least``: multiples of a period have peaks too.
+    """
     profile = np.asarray(profile)
     rising = np.flatnonzero(np.diff(profile) > 0)
     if not len(rising):
@@ -40,8 +44,8 @@ def period(profile, least=0.1):
     peaks = [
         lag for lag in range(start + 1, len(profile) - 1) if profile[lag - 1] < profile[lag] >= profile[lag + 1]
     ]  # not the last lag: it may still rise
-    best = max(peaks, key=profile.__getitem__, default=None)
-    return best if best is not None and profile[best] > least else None
+    highest = max((profile[lag] for lag in peaks), default=0.0)
+    return next((lag for lag in peaks if profile[lag] >= max(least, 0.9 * highest)), None)
 
 
 def mirror_error(image, flip):
