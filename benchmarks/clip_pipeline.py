@@ -44,7 +44,9 @@ def measure(folder, arguments):
             counts[name] = sum(len(part[0] if name == "tfssl" else part) for part in data)
 
         sides = {"torch": theirs, "tfssl": ours}
-        seconds = alternate({name: lambda n=name, d=data: epoch(n, d) for name, data in sides.items()}, arguments.repeats)
+        seconds = alternate(
+            {name: lambda n=name, d=data: epoch(n, d) for name, data in sides.items()}, arguments.repeats
+        )
     if len(set(counts.values())) > 1:
         raise AssertionError(f"unequal epochs: {counts}")
     return seconds, counts["torch"] * frames
