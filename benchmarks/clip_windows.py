@@ -1,4 +1,4 @@
-"""What `clip_pipeline.py` draws from clips, in a module that worker processes can import; and the clips that it makes."""
+"""What `clip_pipeline.py` draws from clips, importable by worker processes, and the clips that it makes."""
 
 import dataclasses
 from fractions import Fraction

@@ -26,7 +26,7 @@ PLACES = {
     "evaluate compare": ("compare", lambda value, out: tfssl.evaluate("colorizer", str(out), compare=[value])),
     "evaluate ensemble": (
         "ensemble",
-        lambda value, out: tfssl.evaluate("pixels", str(out), task="knn", ensemble=[value]),
+        lambda value, out: tfssl.evaluate("pixels", str(out), ensemble=[value]),
     ),
     "visualize source": ("source", lambda value, out: visualize(value, "dream", out=out)),
     "visualize out": ("out", lambda value, out: visualize("pixels", "dream", out=value)),

@@ -21,7 +21,7 @@ def load_encoder(source: Pathlike) -> keras.Model:
     """Load an encoder: what evaluations and transfer take.
 
     Args:
-        source: as :func:`load`; or the folder of an exported encoder, a .keras file of one,
+        source: as :func:`tfssl.load`; or the folder of an exported encoder, a .keras file of one,
             ``"random:BACKBONE"`` (a name of :data:`tfssl.backbones.BACKBONES`, untrained; RGB is shifted and scaled
             by (x - 0.5) / 0.25) or ``"pixels"``.
 

@@ -79,7 +79,7 @@ def test_it_is_saved_cloned_and_transferred(tmp_path):
         ({"a": member(4), "b": member(4)}, ["conv1+fc"], "joins maps and vectors"),
         ({"a": member(4), "b": member(4, value_range=None)}, None, "no value_range"),
         ({"a": member(4), "b": keras.Model((x := keras.Input((None, None, 3))), x)}, None, "taps=fc.features"),
-        ({"a": member(4), "b": Encoder(c := keras.Input((9, 2)), {"fc": c}, modality="sound")}, None, "different things"),
+        ({"a": member(4), "b": Encoder(c := keras.Input((9, 2)), {"fc": c}, modality="sound")}, None, "different"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_joined(encoders, taps, words):
