@@ -120,6 +120,7 @@ def read_table(path):
         path: of a ``.csv``, with commas, one line of names above it or none; or of a ``.npy``, (rows, columns) or
             (rows,).
     """
+    path = os.fspath(path)
     name = printable(os.path.basename(path))
     check_file(path)
     if path.lower().endswith(".npy"):
@@ -167,7 +168,8 @@ def _tables(start):
         paths = [start + name + ending for ending in _ENDINGS if os.path.isfile(start + name + ending)]
         if len(paths) > 1:
             raise SourceError(f"`data` has {name} twice: {printable(paths[0])!r} and .npy; remove one")
-        found |= {name: path for path in paths}
+        if paths:
+            found[name] = paths[0]
     return found
 
 
@@ -187,4 +189,4 @@ def _read_csv(path, name):
             raise ValueError(f"line {number} of {name} must hold numbers, parted by commas") from None
         if len(rows[-1]) != len(rows[0]):
             raise ValueError(f"line {number} of {name} has {len(rows[-1])} numbers, those before it {len(rows[0])}")
-    return np.array(rows, np.float64).reshape(len(rows), -1)
+    return np.array(rows, np.float64)

@@ -149,10 +149,10 @@ class Standardize(Layer):
 
 @keras.saving.register_keras_serializable(package="tfssl")
 class MapNormalization(Layer):
-    """Layer normalization of maps as in TensorFlow's contrib library: statistics of a whole example, a scale a channel.
+    """Layer normalization of maps as TensorFlow's contrib library has it: statistics of an example, a scale a channel.
 
-    ``gamma_c (x - mean) / sqrt(variance + epsilon) + beta_c``, mean and variance over height, width and channels. Keras'
-    ``LayerNormalization`` has its scales along the same axes as its statistics: for maps it needs their size.
+    ``gamma_c (x - mean) / sqrt(variance + epsilon) + beta_c``, mean and variance over height, width and channels.
+    Keras' ``LayerNormalization`` has its scales along the same axes as its statistics: for maps it needs their size.
 
     Args:
         epsilon: added to the variance (contrib: 1e-12, recalled; with that flat maps have enormous gradients).

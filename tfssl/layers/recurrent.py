@@ -100,7 +100,7 @@ class ScheduledSampling(Layer):
         return ops.cast(ranks < true, "float32")
 
     def true_frames(self, step, count):
-        """How many of ``count`` examples see the true frame at training step ``step``, int32; both numbers or arrays."""
+        """How many of ``count`` examples see the true frame at training step ``step``, int32."""
         decay = ops.cast(self.decay, "float32")
         fraction = decay / (decay + ops.exp(ops.cast(step, "float32") / decay))
         return ops.cast(ops.round(ops.cast(count, "float32") * fraction), "int32")

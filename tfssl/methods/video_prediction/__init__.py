@@ -14,9 +14,9 @@ _Width = Annotated[int, Field(ge=1)]
 class VideoPrediction(Method):
     """Predict the frames of a clip from the first ones, by moving the pixels of the last one.
 
-    A network of convolutional LSTMs tells at each step how pixels move: in several ways at once, and masks say which way
-    holds where. So appearance needs no memory, and masks come to cover what moves together. What a robot does, and where
-    it is, can be given along: then the network answers what happens if it does something else. Three forms:
+    A network of convolutional LSTMs tells at each step how pixels move: in several ways at once, and masks say which
+    way holds where. So appearance needs no memory, and masks come to cover what moves together. What a robot does, and
+    where it is, can be given along: then the network answers what happens if it does something else. Three forms:
 
     - ``"cdna"``: ``masks`` kernels, each for the whole frame, and new pixels;
     - ``"dna"``: a kernel for each pixel;
@@ -27,7 +27,7 @@ class VideoPrediction(Method):
     Args:
         motion: the form.
         masks: besides that of the background, which is the last frame as it is (10); with ``"dna"`` 1.
-        kernel_size: of the kernels that move pixels, odd (5); an object moves by half of it at most from frame to frame.
+        kernel_size: of the kernels that move pixels, odd (5): between frames an object moves by half of it at most.
         frames: of a window (10).
         context: how many of them are seen (2); the others are predicted.
         step: of each so many frames of a clip one is taken (1); more than 1 only without actions.
@@ -73,7 +73,9 @@ class VideoPrediction(Method):
             if getattr(self, name) % 2 == 0:
                 raise ValueError(f"`{name}` must be odd. Received: {name}={getattr(self, name)}")
         if self.context >= self.frames:
-            raise ValueError(f"`context` must leave frames to predict, of {self.frames}. Received: context={self.context}")
+            raise ValueError(
+                f"`context` must leave frames to predict, of {self.frames}. Received: context={self.context}"
+            )
         if (self.motion == "dna") != (self.masks == 1):
             fix = "1 with motion: dna" if self.motion == "dna" else f"2 or more with motion: {self.motion}"
             raise ValueError(f"`masks` must be {fix}. Received: masks={self.masks}")
@@ -103,15 +105,16 @@ class VideoPrediction(Method):
         return data.statistics_of(self, source)
 
     def sample(self, example, rng, training):
-        """Frames uint8 (frames, s, s, 3), actions float32 (frames, A) and states (frames, S), both perhaps empty."""
+        """Frames uint8 (frames, s, s, 3); actions float32 (frames, A) and states (frames, S), those that there are."""
         return data.window(self, example, rng)
 
-    def prepare(self, frames, actions, states):
-        return data.to_batch(self, frames, actions, states)
+    def prepare(self, frames, *tables):
+        return data.to_batch(self, frames, *tables)
 
     def model(self, optimizer=None):
         import keras
 
+        from tfssl.methods.video_prediction.loss import future_losses
         from tfssl.methods.video_prediction.network import build_network
 
         model = build_network(
@@ -119,11 +122,11 @@ class VideoPrediction(Method):
             masks=self.masks, kernel_size=self.kernel_size, widths=self.widths, lstm_size=self.lstm_size,
             actions=self.actions, states=self.states, rectified=self.rectified,
         )  # fmt: skip
-        parts = {"frames": 1.0, "states": self.state_weight} if self.states else {"frames": 1.0}
+        losses, weights = future_losses(self.states > 0, self.state_weight)
         model.compile(
             keras.optimizers.Adam(1e-3) if optimizer is None else optimizer,
-            dict.fromkeys(parts, "mse"),
-            loss_weights=parts,
+            losses,
+            loss_weights=weights,
             jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
         )
         return model

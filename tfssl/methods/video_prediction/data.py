@@ -13,20 +13,22 @@ _ITEMS = 100  # clips that it is measured on
 
 
 def window(method, example, rng):
-    """Consecutive frames, uint8 (T, s, s, 3), and of each its actions and its states, float32 (T, A) and (T, S)."""
+    """Consecutive frames, uint8 (T, s, s, 3), and the :func:`tables` of each, float32 (T, A) and (T, S)."""
     clip = example["clip"]
     numbers = draw_window(len(clip), method.frames, rng, step=method.step)
-    tables = [_rows(example, name, getattr(method, name))[numbers] for name in ("actions", "states")]
-    return square_frames(clip, numbers, method.crop_size), *tables
+    cut = [_rows(example, name, getattr(method, name))[numbers] for name in tables(method)]
+    return square_frames(clip, numbers, method.crop_size), *cut
 
 
-def to_batch(method, frames, actions, states):
-    """``{"frames", "actions", "states"}`` and what follows the context of frames and states; those that there are."""
-    frames = frames.astype(np.float32) / np.float32(255)
-    inputs = {"frames": frames, "actions": actions, "states": states}
-    targets = {"frames": frames[:, method.context :], "states": states[:, method.context :]}
-    widths = {"frames": 1, "actions": method.actions, "states": method.states}
-    return tuple({name: part[name] for name in part if widths[name]} for part in (inputs, targets))
+def tables(method):
+    """What comes with the frames: ``"actions"``, ``"states"``, both or neither."""
+    return [name for name in ("actions", "states") if getattr(method, name)]
+
+
+def to_batch(method, frames, *rows):
+    """``{"frames", "actions", "states"}``, those that there are; and what follows the context, of frames and states."""
+    inputs = {"frames": frames.astype(np.float32) / np.float32(255), **dict(zip(tables(method), rows, strict=True))}
+    return inputs, {name: inputs[name][:, method.context :] for name in inputs if name != "actions"}
 
 
 def statistics_of(method, source):
@@ -41,9 +43,7 @@ def statistics_of(method, source):
 
 
 def _rows(example, name, count):
-    """The table of a clip, or nothing a frame where nothing is asked for."""
-    if not count:
-        return np.zeros((len(example["clip"]), 0), np.float32)
+    """The table of a clip, (frames, count)."""
     if name not in example:
         raise ValueError(f"has no {name}; give {name}.csv, see docs/data.md, or set {name}: 0")
     table = np.asarray(example[name], np.float32)

@@ -82,7 +82,9 @@ def build_step(size, *, motion, masks, kernel_size, widths, lstm_size, actions, 
         flat = layers.Flatten(name="flat")(h5)
         if motion == "cdna":
             kernels = layers.Dense(masks * kernel_size**2, name="kernels")(flat)
-            moved = ConvolutionalMotion(kernel_size, name="moved")([frame, ops.reshape(kernels, (-1, masks, kernel_size**2))])
+            moved = ConvolutionalMotion(kernel_size, name="moved")(
+                [frame, ops.reshape(kernels, (-1, masks, kernel_size**2))]
+            )
             # New pixels and M moved images share M masks: as in the released code the last kernel goes unused.
             moved = moved[:, :-1]
         else:
