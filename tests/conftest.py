@@ -80,7 +80,13 @@ def tiny_data(tmp_path_factory):
     def of(kind):
         if kind not in made:
             folder = tmp_path_factory.mktemp(kind)
-            writers = {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs, "tracks": _write_tracks}
+            writers = {
+                "images": _write_images,
+                "clips": _write_clips,
+                "pairs": _write_pairs,
+                "tracks": _write_tracks,
+                "actions": _write_pushes,
+            }
             writers[kind](folder)
             made[kind] = str(folder)
         return made[kind]
@@ -118,6 +124,16 @@ def _write_clips(folder):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[y : y + 64, x : x + 96]), "rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+
+
+def _write_pushes(folder):
+    """Six rendered clips of a finger that pushes things, with its actions."""
+    from tfssl.data.action_clips import write_clip
+    from tfssl.data.pushed import pushed_source
+
+    source = pushed_source("builtin", count=6, frames=8)
+    for number in range(len(source)):
+        write_clip(source.example(number), str(folder / f"push{number}"))
 
 
 def _write_pairs(folder):

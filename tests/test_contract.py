@@ -37,6 +37,7 @@ SMALLER = {
     "split_brain": {"resize": 40, "crop_size": 32, "fc": 32},
     "spot_artifacts": {"crop_size": 32, "fc6": 32},
     "synchrony": {"units": 16, "components": 20, "patches": 4},
+    "video_prediction": {"context": 1, "frames": 3, "crop_size": 16, "widths": [4, 4, 4, 4, 4, 4, 4]},
     "zero_bias_autoencoder": {"units": 16, "patches": 4, "crop_size": 6, "resize": 40},
 }
 MODALITIES = {

@@ -17,8 +17,10 @@ from tfssl.layers import (
     corruption,
     dense,
     gating,
+    moving,
     normalization,
     pooling,
+    recurrent,
     resizing,
     synchrony,
     views,
@@ -80,6 +82,13 @@ TAKES = [
     (gating.BilinearGate, lambda: gate(gating.BilinearGate(3)), ["... B 7", "... B 5"]),
     (gating.FactoredGate, lambda: gate(gating.FactoredGate(3, 4)), ["... B 7", "... B 5"]),
     (gating.ThresholdedLinear, lambda: gating.ThresholdedLinear(), ["... B n"]),
+    (moving.ConvolutionalMotion, lambda: listed(moving.ConvolutionalMotion(3)), ["B H W C", "B M 9"]),
+    (moving.PixelMotion, lambda: listed(moving.PixelMotion(3)), ["B H W C", "B H W 9"]),
+    (moving.AffineMotion, lambda: listed(moving.AffineMotion()), ["B H W C", "B M 6"]),
+    (moving.Blend, lambda: listed(moving.Blend()), ["B M H W C", "B H W M"]),
+    (recurrent.ConvLSTMCell, lambda: cell(), ["B H W C", "B H W 6", "B H W 6"]),
+    (recurrent.ScheduledSampling, lambda: recurrent.ScheduledSampling(3), ["B R H W C"]),
+    (normalization.MapNormalization, lambda: built(normalization.MapNormalization(), 4), ["B H W 4"]),
     (normalization.LocalResponseNormalization, lambda: normalization.LocalResponseNormalization(), ["... C"]),
     (normalization.ScaleToRMS, lambda: normalization.ScaleToRMS(matrix=np.eye(3)), ["B H W 3"]),
     (normalization.Standardize, lambda: normalization.Standardize((1, 2, 3)), ["... H W C"]),
@@ -192,6 +201,7 @@ ANY = {
     *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
     *("wrapped", "uniform_edges", "to_classes", "centers", "steps_of_windows"),
     *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening", "FilterNormalization"),
+    *("normalized_kernels", "future_losses"),
 }
 
 
@@ -214,6 +224,12 @@ def built(layer, channels, size=16):
 def built_on(layer, shape):
     layer(np.zeros(shape, np.float32))
     return layer
+
+
+def cell():
+    layer = recurrent.ConvLSTMCell(6, 3)
+    layer([np.zeros((2, 16, 16, channels), np.float32) for channels in (5, 6, 6)])
+    return listed(layer)
 
 
 def gate(layer):
