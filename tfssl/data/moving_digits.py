@@ -69,9 +69,7 @@ class MovingDigits(Source):
         """Nothing to find out: everything is drawn."""
 
 
-def moving_digits(
-    digits="builtin", *, count=10_000, frames=20, size=64, digit_size=None, objects=2, speed=0.1, seed=0
-):
+def moving_digits(digits="builtin", *, count=10_000, frames=20, size=64, digit_size=None, objects=2, speed=0.1, seed=0):
     """A :class:`MovingDigits`: a digit steps on in a random direction and turns around at the walls.
 
     Digits start anywhere; each step adds the velocity, and at a wall the position is clamped and that component of the

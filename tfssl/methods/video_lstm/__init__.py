@@ -1,4 +1,4 @@
-"""Video LSTMs (Srivastava, Mansimov and Salakhutdinov, ICML 2015): read a clip, tell it backwards, and how it goes on."""
+"""Video LSTMs (Srivastava, Mansimov and Salakhutdinov, ICML 2015): read a clip, tell it backwards, tell its future."""
 
 import math
 import os
@@ -17,16 +17,16 @@ class VideoLstm(Method):
     """Read a clip with an LSTM; from its last state decoders reconstruct the clip in reverse and predict its future.
 
     An LSTM with peepholes sees flattened frames. Each decoder is another one, which begins with the encoder's last
-    hidden and cell states and without input, and a layer that makes a frame of each hidden state. The last frame comes
-    first in reconstruction, so that there the decoder has a short way to go. A conditional decoder sees the frame of the
-    step before: in training the true one, afterwards its own. The state is the encoder of the clip.
+    hidden and cell states and without input, and a layer that makes a frame of each hidden state. A reconstruction
+    begins with the last frame, which is nearest. A conditional decoder sees the frame of the step before: in training
+    the true one, afterwards its own. The state after a clip is its encoding.
 
     Defaults are those of the paper on Moving MNIST, as the released code has them.
 
     Args:
         objective: ``"composite"``, both decoders; ``"reconstruction"`` or ``"future"``, one of them.
-        loss: ``"cross_entropy"`` of pixels in [0, 1], taken for probabilities, or ``"squared_error"``, half of it, which
-            the paper takes for patches of videos; both summed over the pixels of a frame, averaged over the frames.
+        loss: ``"cross_entropy"`` of pixels in [0, 1], taken for probabilities; or ``"squared_error"``, half of it, for
+            patches of videos. Both are summed over the pixels of a frame and averaged over the frames.
         condition_reconstruction: whether the decoder of the reconstruction sees the frame before.
         condition_future: whether that of the future does.
         input_frames: that the encoder reads (10).
@@ -42,8 +42,11 @@ class VideoLstm(Method):
     """
 
     paper: ClassVar[Paper] = Paper(
-        "Unsupervised Learning of Video Representations using LSTMs", "Srivastava, Mansimov, Salakhutdinov", "ICML", 2015,
-    )  # fmt: skip
+        "Unsupervised Learning of Video Representations using LSTMs",
+        "Srivastava, Mansimov, Salakhutdinov",
+        "ICML",
+        2015,
+    )
     inputs: ClassVar[str] = "clips, or rendered moving digits"
     kind: ClassVar[str] = "clips"
 
@@ -132,13 +135,13 @@ class VideoLstm(Method):
         return network
 
     def encoder(self, model):
-        """The last states of the LSTM after clips of any length, (B, T, H, W, 3), RGB in [0, 1]: ``cell``, ``hidden``.
+        """The states of the LSTM after a clip, (B, input_frames, H, W, 3), RGB in [0, 1]: ``cell`` and ``hidden``.
 
         Of a stack ``cell1``, ``hidden1``, ``cell2`` ... It shares variables with the model.
         """
         from tfssl.methods.video_lstm.network import build_encoder
 
-        return build_encoder(model, self.frame_shape, len(self.units))
+        return build_encoder(model, self.frame_shape, self.input_frames, len(self.units))
 
     @property
     def baseline(self):
@@ -168,6 +171,4 @@ def released_optimizer(frames=10, batch_size=80):
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         [10_000 * i - 1 for i in steps], [1e-4 * scale * 0.9**i for i in (0, *steps)]
     )
-    return SGD(
-        schedule, momentum=0.9, weight_decay=1e-4 / scale, weight_decay_form="coupled", step_clip=1e-4
-    )
+    return SGD(schedule, momentum=0.9, weight_decay=1e-4 / scale, weight_decay_form="coupled", step_clip=1e-4)

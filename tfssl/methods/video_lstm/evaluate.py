@@ -139,7 +139,7 @@ def shown(method, outputs):
 
 
 def write_sheet(method, model, data, path, count=6):
-    """Draw ``count`` clips spread over the source, and below each what the decoders make of it, in the order of time."""
+    """Draw ``count`` clips spread over the source, and below each what the decoders tell, in the order of time."""
 
     def cut(example, seed):
         return method.sample(example, np.random.default_rng(seed), False)[0]

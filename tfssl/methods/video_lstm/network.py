@@ -42,15 +42,16 @@ def build_network(shape, decoders, *, input_frames=10, future_frames=10, units=(
     return keras.Model(clips, outputs, name="video_lstm")
 
 
-def build_encoder(model, shape, count):
+def build_encoder(model, shape, frames, count):
     """The last states of the LSTMs of a model; it shares variables with it.
 
     Args:
         model: of :func:`build_network`.
         shape: (H, W, C) of a frame.
+        frames: that are read.
         count: LSTMs.
     """
-    rgb = layers.Input((None, *shape[:2], 3), name="clip")
+    rgb = layers.Input((frames, *shape[:2], 3), name="clip")
     x, taps = rgb, {}
     if shape[-1] == 1:
         x = sum(weight * channel for weight, channel in zip(_LUMA, ops.split(rgb, 3, axis=-1), strict=True))
