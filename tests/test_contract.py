@@ -83,6 +83,11 @@ class Contract:
     def batch(self, config):
         return next(iter(config.method.dataset(config.settings.data, batch_size=4)))
 
+    @pytest.fixture(scope="class")
+    def model(self, config):
+        """Untrained, and to be left as it is."""
+        return config.method.model()
+
     # For every method
 
     def test_is_described(self, config):
@@ -183,8 +188,7 @@ class Contract:
 
     # For methods that are trained by gradients
 
-    def test_model_is_compiled_and_functional(self, config):
-        model = config.method.model()
+    def test_model_is_compiled_and_functional(self, model):
         assert model.compiled
         for network in model.networks.values() if isinstance(model, AdversarialModel) else [model]:
             assert type(network).__name__ == "Functional"
@@ -201,8 +205,7 @@ class Contract:
         assert len(losses) == 4 and np.isfinite(losses).all()
         assert losses[-1] < losses[0]
 
-    def test_saving_keeps_the_function(self, config, batch, tmp_path):
-        model = config.method.model()
+    def test_saving_keeps_the_function(self, model, batch, tmp_path):
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")  # safe mode: no code from the file
         ours, theirs = (tf.nest.flatten(network(batch[0], training=False)) for network in (model, loaded))
@@ -235,8 +238,8 @@ class Contract:
 
     # For encoders
 
-    def test_encoder(self, config):
-        encoder = config.method.encoder(config.method.model())
+    def test_encoder(self, config, model):
+        encoder = config.method.encoder(model)
         assert encoder.modality == MODALITIES.get(self.name, "image")
         shape = [2, *(size or 96 for size in encoder.inputs[0].shape[1:])]
         taps = encoder(np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32))

@@ -231,12 +231,19 @@ def film(root):
 
 
 def methods(root):
-    """The methods that the library holds: paper, year, what they learn from."""
+    """The methods that the library holds, each with its page: paper, year, what they learn from."""
     import tfssl.methods
 
     found = [tfssl.methods.get(name) for name in tfssl.methods.names()]
     rows = [
-        (f"`{m.name()}`", m.paper.title, m.paper.authors, f"{m.paper.venue} {m.paper.year}", m.inputs) for m in found
+        (
+            f"[`{m.name()}`](docs/{m.name()}.md)",
+            m.paper.title,
+            m.paper.authors,
+            f"{m.paper.venue} {m.paper.year}",
+            m.inputs,
+        )
+        for m in found
     ]
     return markdown(["Method", "Paper", "Authors", "Where", "Learns from"], rows)
 
