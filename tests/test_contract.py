@@ -38,12 +38,14 @@ SMALLER = {
     "spot_artifacts": {"crop_size": 32, "fc6": 32},
     "synchrony": {"units": 16, "components": 20, "patches": 4},
     "video_prediction": {"context": 1, "frames": 3, "crop_size": 16, "widths": [4, 4, 4, 4, 4, 4, 4]},
+    "video_lstm": {"input_frames": 3, "future_frames": 3, "units": [16], "crop_size": 16, "digit_size": 8},
     "zero_bias_autoencoder": {"units": 16, "patches": 4, "crop_size": 6, "resize": 40},
 }
 MODALITIES = {
     "gated_autoencoder": "pair",
     "odometry": "pair",
     "synchrony": "pair",
+    "video_lstm": "clip",
 }  # of what is no encoder of single images
 RUN = {"batch_size": 4, "steps_per_epoch": 3, "epochs": 2, "checkpoint_steps": 2}
 

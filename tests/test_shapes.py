@@ -19,6 +19,7 @@ from tfssl.layers import (
     gating,
     moving,
     normalization,
+    peephole_lstm,
     pooling,
     recurrent,
     resizing,
@@ -38,6 +39,7 @@ from tfssl.methods.odometry import loss as odometry
 from tfssl.methods.split_brain import loss as split_brain
 from tfssl.methods.spot_artifacts import loss as spot_artifacts
 from tfssl.methods.synchrony import loss as synchrony_loss
+from tfssl.methods.video_lstm import loss as video_lstm
 from tfssl.methods.zero_bias_autoencoder import loss as zero_bias
 from tfssl.ops import (
     ab_bins,
@@ -95,6 +97,9 @@ TAKES = [
     (pooling.CaffeMaxPooling2D, lambda: pooling.CaffeMaxPooling2D(), ["B H W C"]),
     (pooling.PoolToGrid, lambda: pooling.PoolToGrid(2), ["B H W C"]),
     (pooling.RoIPooling, lambda: listed(pooling.RoIPooling(2, 4)), ["B H W C", "B R 4"]),
+    (peephole_lstm.PeepholeLSTMCell, lambda: stepped(peephole_lstm.PeepholeLSTMCell(3)), ["B D"]),
+    (peephole_lstm.PeepholeLSTM, lambda: peephole_lstm.PeepholeLSTM(3), ["B P D"]),
+    (peephole_lstm.FrameDecoder, lambda: listed(peephole_lstm.FrameDecoder((3,))), ["B P D", "B 3", "B 3"]),
     (resizing.ResizeToStride, lambda: listed(resizing.ResizeToStride(2)), ["B h w C", "B H W C"]),
     (resizing.SampleMap, lambda: listed(resizing.SampleMap(2)), ["B h w C", "B N 2"]),
     (resizing.Upsample, lambda: resizing.Upsample(2), ["B h w C"]),
@@ -134,6 +139,8 @@ TAKES = [
     (egomotion.Contrastive, lambda: egomotion.Contrastive(), ["B 1", "B 1"]),
     (gated_autoencoder.PairReconstruction, lambda: gated_autoencoder.PairReconstruction(), ["B 2 D", "B 2 D"]),
     (zero_bias.HalfSquaredError, lambda: zero_bias.HalfSquaredError(), ["B n", "B n"]),
+    (video_lstm.FrameCrossEntropy, lambda: video_lstm.FrameCrossEntropy(), ["B P h w C", "B P h w C"]),
+    (video_lstm.FrameSquaredError, lambda: video_lstm.FrameSquaredError(), ["B P h w C", "B P h w C"]),
     (hypercolumn.divergence, lambda: hypercolumn.divergence, ["... 5", "... 5"]),
     (hypercolumn.HueChromaDivergence, lambda: hypercolumn.HueChromaDivergence(4), ["B N 10", "B N 8"]),
     (hypercolumn.HistogramDivergence, lambda: hypercolumn.HistogramDivergence((3, 4)), ["B N 7", "B N 7"]),
@@ -215,6 +222,10 @@ def product():
     layer = synchrony.SynchronyProduct(3)
     layer([np.zeros((2, 6), np.float32), np.zeros((2, 4), np.float32)])
     return layer
+
+
+def stepped(layer):
+    return lambda inputs: layer(inputs, [np.zeros((2, 3), np.float32)] * 2)
 
 
 def built(layer, channels, size=16):

@@ -10,7 +10,7 @@ import typer.core
 
 from tfssl.errors import ConfigError, ModelError, SourceError, suggest
 from tfssl.files import check_folder, printable
-from tfssl.options import as_path
+from tfssl.options import as_path, is_name
 from tfssl.resources import method_of
 
 
@@ -114,7 +114,7 @@ def _common(
 
 def check_data(data, name="--data", fix=""):
     """Refuse data that is not there, before TensorFlow starts; ``fix`` ends the message."""
-    if data not in (None, "builtin") and not data.startswith("tfds:"):
+    if data is not None and not is_name(data):
         check_files(data, name, fix)
 
 
