@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 import typer.core
 
+from tfssl.data.captions import parted
 from tfssl.errors import ConfigError, ModelError, SourceError, suggest
 from tfssl.files import check_folder, printable
 from tfssl.options import as_path
@@ -115,7 +116,8 @@ def _common(
 def check_data(data, name="--data", fix=""):
     """Refuse data that is not there, before TensorFlow starts; ``fix`` ends the message."""
     if data not in (None, "builtin") and not data.startswith("tfds:"):
-        check_files(data, name, fix)
+        folder, _ = parted(data)  # a split of captions is looked for when they are opened
+        check_files(folder if os.path.exists(os.path.expanduser(folder)) else data, name, fix)
 
 
 def check_files(text, name, fix=""):
