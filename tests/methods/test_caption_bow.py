@@ -55,8 +55,7 @@ class TestLosses:
             sums = [np.exp(LOGITS[0, list(chosen)]).sum() for chosen in itertools.combinations(range(4), size)]
             # With a mark of 1 at the first word the loss is log sum_C - s, so s is added back.
             losses = [
-                float(SampledCrossEntropy()(told(1, *[0] * (size - 1)), LOGITS[:, list(chosen)]))
-                + LOGITS[0, chosen[0]]
+                float(SampledCrossEntropy()(told(1, *[0] * (size - 1)), LOGITS[:, list(chosen)])) + LOGITS[0, chosen[0]]
                 for chosen in itertools.combinations(range(4), size)
             ]
             np.testing.assert_allclose(losses, np.log(sums), atol=1e-6)
@@ -133,11 +132,11 @@ class TestVocabulary:
         assert tokens("Ein MÄDCHEN läuft") == ["ein", "mädchen", "läuft"]
         assert tokens("Ma\u0308dchen") == tokens("Mädchen"), "composed and decomposed"
         assert tokens("लड़की दौड़ती है") == ["लड़की", "दौड़ती", "है"], "marks belong to their letters"
-        assert tokens("狗 ☀️ 🐕 собака!") == ["狗", "собака"] or tokens("狗 собака") == ["狗", "собака"]
+        assert tokens("狗 \u2764\ufe0fλόγος!") == ["狗", "λόγος"], "a mark of a symbol is no word"
         assert tokens("") == tokens(" 12 .,") == []
 
     def test_nothing_left(self):
-        with pytest.raises(SourceError, match="nothing is left of the 2 different words .* 500 most frequent"):
+        with pytest.raises(SourceError, match=r"nothing is left of the 2 different words .* 500 most frequent"):
             CaptionBow().adapt(Captions("a dog"))
 
     def test_is_learned_once(self):

@@ -46,7 +46,7 @@ def captioned_source(data, *, images=None, split=None, min_size=None):
     """Images with their captions, as :class:`CaptionedSource` in the order of the file.
 
     Images of the folder that nobody captioned are told and left out; one that is missing, or has empty captions only,
-    is named when it is read. Empty captions and those that an image has twice count once or not at all.
+    is named when it is read. A caption that an image has twice stays twice.
 
     Args:
         data: the file of captions, or the folder that holds it as captions.tsv, .csv, .txt or .json or
@@ -75,9 +75,9 @@ def captioned_source(data, *, images=None, split=None, min_size=None):
     for name, caption in rows:
         name, caption = name.strip(), caption.strip()
         check_inside(name, f"a file name in {printable(table)!r}")
-        known = captions.setdefault(name, {})  # a dict keeps the order and each caption once
+        known = captions.setdefault(name, [])
         if caption:
-            known[caption] = None
+            known.append(caption)
         else:
             empty += 1
     if split is not None:
@@ -109,7 +109,7 @@ def _tell_uncaptioned(folder, captions):
     left = [name for name in names if name not in captions and not name.startswith(".")]
     if left:
         shown = ", ".join(map(printable, left[:3])) + (", ..." if len(left) > 3 else "")
-        log.warning("%s: %s without captions are left out (%s)", printable(folder), counted(len(left), "images"), shown)
+        log.warning("%s: left out for want of captions: %s (%s)", printable(folder), counted(len(left), "images"), shown)
 
 
 def _received(data):

@@ -33,8 +33,8 @@ class CaptionBow(Method):
             ``"one_vs_all"``: a logistic loss for each word, images with and without it weighing the same.
         candidates: words of which the softmax of an image is made: those to tell and others drawn at random (128); null
             for all of the vocabulary.
-        sampling: ``"words"``: a word is drawn evenly, then an image that has it; that word is to be told, other words of
-            the image are neither told nor wrong. ``"images"``: images are drawn, and all of their words are to be told.
+        sampling: ``"words"``: a word is drawn evenly, then an image that has it; that word is to be told, the others of
+            the image are neither told nor wrong. ``"images"``: images are drawn, all of their words are to be told.
         resize: images are scaled so that their shorter side has this many pixels (256); null keeps them.
         crop_size: of what the network sees, in pixels (224).
         crop_position: in training the ``"center"`` (paper), or ``"random"``, then also mirrored.
@@ -99,7 +99,7 @@ class CaptionBow(Method):
     def index(self):
         """The vocabulary, ``{word: number}``."""
         if not self._index:
-            raise ConfigError("the method has no vocabulary: method.adapted(method.adapt(source)) gives it that of data")
+            raise ConfigError("the method has no vocabulary: give it one, method.adapted(method.adapt(source))")
         return self._index
 
     def open(self, data):

@@ -14,6 +14,7 @@ MOST = 128
 """Words of an image that count; of those with more, so many are drawn."""
 
 _ASCII_WORD = re.compile("[a-z]+")
+_WORD = re.compile("L[LM]*")  # in the classes of characters: a letter, then letters and the marks that belong to them
 _DRAWS = 2**24  # pairs of a word and an image that a pass over the words may have
 
 
@@ -22,7 +23,8 @@ def tokens(text):
     text = unicodedata.normalize("NFC", text.lower())
     if text.isascii():
         return _ASCII_WORD.findall(text)
-    return "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in text).split()
+    kinds = "".join(unicodedata.category(c)[0] for c in text)
+    return [text[m.start() : m.end()] for m in _WORD.finditer(kinds)]
 
 
 def caption_tokens(source):

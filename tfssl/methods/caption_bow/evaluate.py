@@ -63,7 +63,7 @@ def evaluate(
         - ``precision_at_10``: fraction of the ten words told that are in the captions, mean over images, beside always
           telling the ten most frequent ones. Where training made words equally frequent, the natural frequencies are
           added to the scores; ``precision_at_10_plain`` is without;
-        - of a softmax over all words ``nats_per_word``: mean ``-log p`` of the words of the captions, beside that of frequencies;
+        - of a softmax over all words ``nats_per_word``: mean ``-log p`` of the captions' words, beside frequencies;
         - ``similarity_FILE``: Spearman's correlation over the pairs whose words are in the vocabulary, and
           ``analogies_FILE``: fraction right. With ``vectors`` both are of the words that these know too, with them
           as baseline, and ``..._combined`` is of both vectors, each of length 1, behind each other;
@@ -162,7 +162,7 @@ def _embedding_metrics(own, sets, others):
 
 
 def write_sheet(method, model, data, path, count=8):
-    """Draw ``count`` images spread over the source, and below each the ten words told, green where captions have them."""
+    """Draw ``count`` images spread over the source, and below each the ten words told, green if captions have them."""
     truth, words, score = Truth(method), list(method.index), _scorer(model)
     drawn = spread_examples(method.open(data), count, lambda example, seed: truth(example, None, False))
     images, present = (np.stack(part) for part in zip(*drawn, strict=True))
