@@ -159,7 +159,7 @@ def test_a_split_in_the_name_of_the_data(folder):
     assert captioned_source(f"{folder}:train") == captioned_source(folder, split="train")
     assert captioned_source(f"{folder / 'captions.tsv'}:test") == captioned_source(folder, split="test")
     assert captioned_source(f"{folder}:train", split="test") == captioned_source(folder, split="test")
-    with pytest.raises(SourceError, match="`split` is neither a file nor a split .* split='valid'"):
+    with pytest.raises(SourceError, match=r"`split` is neither a file nor a split .* split='valid'"):
         captioned_source(f"{folder}:valid")
     (folder / "like:this").mkdir()
     assert parted(str(folder / "like:this")) == (str(folder / "like:this"), None)

@@ -109,7 +109,9 @@ def _tell_uncaptioned(folder, captions):
     left = [name for name in names if name not in captions and not name.startswith(".")]
     if left:
         shown = ", ".join(map(printable, left[:3])) + (", ..." if len(left) > 3 else "")
-        log.warning("%s: left out for want of captions: %s (%s)", printable(folder), counted(len(left), "images"), shown)
+        log.warning(
+            "%s: left out for want of captions: %s (%s)", printable(folder), counted(len(left), "images"), shown
+        )
 
 
 def _received(data):

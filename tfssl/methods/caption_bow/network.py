@@ -12,7 +12,7 @@ from tfssl.backbones.small import alexnet_s
 from tfssl.layers.dense import SelectedDense
 from tfssl.methods.opened import is_open
 
-_SMALL = {"widths": (32, 64, 128, 128, 256), "pools": (1, 2, 5), "normalization": "batch"}
+_SMALL = {"widths": (32, 64, 96, 96, 128), "pools": (1, 2, 5), "normalization": "batch"}
 
 
 def build_network(backbone, *, size, words, candidates=None, fc=(4096, 4096), dropout=0.5):
