@@ -40,6 +40,7 @@ class TestVocabulary:
         found = vocabulary(Captions(*captions), 3, 1)
         assert found["words"].tolist() == ["dog", "and", "ant"] and found["counts"].tolist() == [2, 1, 1]
         assert found["images"] == 3
+        assert vocabulary(Captions(*captions), 3, 0.2)["words"].tolist() == found["words"].tolist(), "1 of 7 words"
         again = vocabulary(Captions(*reversed(captions)), 3, 1)
         assert again["words"].tolist() == found["words"].tolist()
 
@@ -218,6 +219,8 @@ class TestEvaluation:
     [
         ({"objective": "one_vs_all"}, "set candidates=null sampling=images"),
         ({"candidates": None}, "`sampling` words leaves words of an image out"),
+        ({"drop": 1.5}, "`drop` must be a number of words, or a fraction below 1"),
+        ({"drop": -0.5}, "`drop`: input should be greater than or equal to 0"),
         ({"resize": 100}, r"`resize` must be at least crop_size \(224\)"),
         ({"crop_size": 40}, "`crop_size` must be at least 63 for backbone 'alexnet'"),
         ({"crop_area": (0.5, 1.0)}, "`crop_area` is of random crops"),

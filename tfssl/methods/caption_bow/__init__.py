@@ -28,7 +28,8 @@ class CaptionBow(Method):
 
     Args:
         words: K, size of the vocabulary (1,000, 10,000 or 100,000); fewer where the captions hold fewer.
-        drop: most frequent words that are left out (500, of 100 million images). It must be far smaller for small sets.
+        drop: most frequent words that are left out (500, of 100 million images); or, below 1, a fraction of the different
+            words, for small sets.
         objective: ``"multi_class"``: one softmax for all words, better in all of the paper's experiments; or
             ``"one_vs_all"``: a logistic loss for each word, images with and without it weighing the same.
         candidates: words of which the softmax of an image is made: those to tell and others drawn at random (128); null
@@ -56,7 +57,7 @@ class CaptionBow(Method):
     output_layers: ClassVar[tuple[str, ...]] = ("word_vectors",)
 
     words: int = Field(1000, ge=2, le=2**24)
-    drop: int = Field(500, ge=0)
+    drop: int | float = Field(500, ge=0)
     objective: Literal["multi_class", "one_vs_all"] = "multi_class"
     candidates: int | None = Field(128, ge=2)
     sampling: Literal["words", "images"] = "words"
@@ -72,6 +73,8 @@ class CaptionBow(Method):
 
     @model_validator(mode="after")
     def _check(self):
+        if self.drop >= 1 and self.drop != int(self.drop):
+            raise ValueError(f"`drop` must be a number of words, or a fraction below 1. Received: drop={self.drop}")
         check_resize(self.resize, self.crop_size)
         smallest = _SMALLEST.get(str(self.backbone), 32)
         if self.crop_size < smallest:

@@ -40,6 +40,8 @@ def caption_tokens(source):
 def vocabulary(source, words, drop):
     """The ``words`` most frequent words after the ``drop`` most frequent ones, counted once an image.
 
+    ``drop`` below 1 is a fraction of the different words, rounded down.
+
     Returns:
         ``words``, str (K,) by falling count, ties by the word; ``counts``, int64 (K,), images that have each;
         ``images``, int64, how many have one of them.
@@ -49,6 +51,7 @@ def vocabulary(source, words, drop):
     """
     found = list(caption_tokens(source))
     counts = collections.Counter(word for present in found for word in sorted(present))
+    drop = int(drop * len(counts)) if drop < 1 else int(drop)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[drop : drop + words]
     if not ranked:
         raise SourceError(
