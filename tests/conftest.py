@@ -87,6 +87,8 @@ def tiny_data(tmp_path_factory):
                 "tracks": _write_tracks,
                 "actions": _write_pushes,
             }
+            writers = {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs, "tracks": _write_tracks}
+            writers["captions"] = _write_captions
             writers[kind](folder)
             made[kind] = str(folder)
         return made[kind]
@@ -154,3 +156,15 @@ def _write_tracks(folder):
 
     for seed in (0, 1):
         write_sequence(corridor_source(frames=8, seed=seed), folder / f"drive{seed}")
+
+
+def _write_captions(folder):
+    """Twelve rendered shapes with their captions."""
+    from tfssl.data.captioned_shapes import captioned_shapes
+
+    source = captioned_shapes(count=12)
+    lines = []
+    for number, captions in enumerate(source.captions):
+        source.example(number)["image"].save(folder / f"{number}.png")
+        lines += [f"{number}.png\t{caption}\n" for caption in captions]
+    (folder / "captions.tsv").write_text("".join(lines), encoding="utf-8")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         builtin_gray_photographs as builtin_gray_photographs,
         builtin_photographs as builtin_photographs,
     )
+    from tfssl.data.captioned_shapes import CaptionedShapes as CaptionedShapes, captioned_shapes as captioned_shapes
     from tfssl.data.captions import CaptionedSource as CaptionedSource, captioned_source as captioned_source
     from tfssl.data.clips import (
         Clip as Clip,
