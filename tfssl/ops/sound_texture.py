@@ -201,6 +201,29 @@ def sound_texture(sound, *, normalize=True, rms=None):
     return texture_statistics(cochleagram(sound, rms), normalize)
 
 
+def group_scaling(textures):
+    """How textures become vectors in which each of :data:`GROUPS` weighs the same: ``(x - mean) * scale``.
+
+    Each number is standardized over the data and divided by the root of the size of its group (recalled), counting what
+    varies; what does not becomes 0. The squared length of each group is then 1 on average over the data.
+
+    Args:
+        textures: float (N, 502), N at least 2.
+
+    Returns:
+        ``(mean, scale)``, float64 (502,).
+    """
+    check_shapes(textures=(textures, f"N {STATISTICS}"))
+    textures = np.asarray(textures, np.float64)
+    mean, deviation = textures.mean(axis=0), textures.std(axis=0)
+    varies = deviation > 1e-6 * (1e-6 + np.abs(mean))  # float32 textures that are equal differ by rounding
+    scale = np.zeros(STATISTICS)
+    for group in GROUPS.values():
+        size = max(np.count_nonzero(varies[group]), 1)
+        scale[group] = np.where(varies[group], 1 / np.sqrt(size), 0.0) / np.where(varies[group], deviation[group], 1.0)
+    return mean, scale
+
+
 def check_sound(sound):
     """Raise ConfigError unless a sound is float (n,), at least 0.1 s of 20,000 samples a second."""
     check_shapes(sound=(sound, "n"))
