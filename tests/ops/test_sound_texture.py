@@ -8,8 +8,8 @@ from tfssl.errors import ConfigError
 from tfssl.ops.sound_texture import (
     GROUPS,
     STATISTICS,
-    cochlear_filters,
     cochleagram,
+    cochlear_filters,
     cutoffs,
     from_erb,
     group_scaling,

@@ -118,8 +118,9 @@ class AmbientSound(Method):
         return data.to_inputs(crops), targets
 
     def adapt(self, source):
-        """What makes targets of textures; ``mean``, ``scale`` (502,), see :func:`tfssl.ops.sound_texture.group_scaling`.
+        """What makes targets of textures.
 
+        ``mean`` and ``scale`` (502,), see :func:`tfssl.ops.sound_texture.group_scaling`.
         Of clusters ``centers`` (clusters, 502) and ``radii`` (clusters,), the distances within which frames train the
         network; of bits ``directions`` (bits, 502 or 32) and ``thresholds`` (bits,); and what was found of the frames:
         ``keys``, a number made of the name of each, sorted, their ``found`` targets, and which are ``near``. Sounds
@@ -159,9 +160,11 @@ class AmbientSound(Method):
         """Loss of guessing: ln(clusters), or ln 2 for each bit."""
         return math.log(self.clusters) if self.targets == "clusters" else self.bits * math.log(2)
 
-    def evaluate(self, model, data, *, out=None, limit=None, batch_size=64, progress=None):
-        from tfssl.methods.ambient_sound.evaluate import evaluate
+    def evaluate(self, model, data, *, out=None, limit=None, labels=None, batch_size=64, progress=None):
+        from tfssl.methods.ambient_sound.evaluate import evaluate, evaluate_sounds
 
+        if labels is not None:
+            return evaluate_sounds(self, data, labels, out=out, limit=limit, progress=progress)
         return evaluate(self, model, data, out=out, limit=limit, batch_size=batch_size, progress=progress)
 
 

@@ -89,7 +89,7 @@ def statistics_of(method, source):
 
 
 def without_far(method, source):
-    """A source without the frames whose sounds ``adapt`` found too far from the centers; what it does not know stays."""
+    """A source without the frames that ``adapt`` found too far from the centers; what it does not know stays."""
     statistics = method.statistics
     if "near" not in statistics or statistics["near"].all():
         return source

@@ -1,5 +1,6 @@
-"""How well the sound of a frame is told, beside what is trivial; and pictures of what each cluster or bit looks like."""
+"""How well the sound of a frame is told, beside what is trivial; pictures of what each cluster or bit looks like."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from tfssl.data.pipeline import batches
 from tfssl.data.source import check_source
 from tfssl.errors import ModelError
 from tfssl.evaluation.record import method_record
-from tfssl.evaluation.sounds import purity
+from tfssl.evaluation.runner import limited
+from tfssl.evaluation.sounds import measure_sounds, purity
 from tfssl.methods.ambient_sound import data
+from tfssl.ops.sound_texture import BANDS, GROUPS, MODULATIONS, SAMPLE_RATE, STATISTICS
 from tfssl.options import at_least_one
-from tfssl.ops.sound_texture import BANDS, GROUPS, MODULATIONS, STATISTICS
 from tfssl.visualization.sheet import BAD, GOOD, picture_sheet, tile
 
 _ROWS, _COLUMNS, _CELL = 8, 8, 96  # of a sheet; pixels of an image on it
@@ -27,14 +29,14 @@ def evaluate(method, model, source, *, out=None, limit=None, batch_size=64, prog
     Args:
         method: the :class:`~tfssl.methods.AmbientSound` that the model belongs to, with its statistics.
         model: its model.
-        source, out, limit, batch_size, progress: see :meth:`tfssl.methods.base.Method.evaluate`; ``limit`` is of frames.
+        source, out, limit, batch_size, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
 
     Returns:
         :class:`~tfssl.evaluation.record.Record`, all frames counted, those too that would not have trained the network:
 
         - of clusters ``accuracy``, the fraction of frames whose cluster is told, and ``accuracy_near`` of those within
-          the median distance of training, each beside always saying the commonest here; ``loss``; ``near``, the fraction
-          within that distance;
+          the median distance of training, each beside always saying the commonest here; ``loss``; ``near``, the
+          fraction within that distance;
         - of bits ``accuracy``, the fraction of bits told, beside always saying the commoner value of each; ``loss``;
         - where the source has labels, such as rendered scenes, ``purity`` of the sounds' own clusters or codes and
           ``told_purity`` of the told ones: the fraction of frames with the commonest label of their cluster, beside
@@ -71,6 +73,28 @@ def evaluate(method, model, source, *, out=None, limit=None, batch_size=64, prog
     if out is not None:
         record.write(out)
         write_sheet(method, model, source, Path(out) / "sheet.png")
+    return record
+
+
+def evaluate_sounds(method, recordings, labels, *, out=None, limit=None, progress=None):
+    """What the textures of labeled recordings, which the targets are made of, know of the labels; no network is asked.
+
+    Args:
+        recordings, labels: see :func:`tfssl.data.sound_source`.
+        method, out, limit, progress: see :func:`evaluate`.
+
+    Returns:
+        :class:`~tfssl.evaluation.record.Record` of :func:`tfssl.evaluation.sounds.measure_sounds`.
+    """
+    from tfssl.data.sounds import sound_source
+
+    at_least_one(limit=limit)
+    source = limited(sound_source(recordings, SAMPLE_RATE, labels=labels), limit)
+    check_source(source)
+    metrics, skipped = measure_sounds(source, progress=progress)
+    record = dataclasses.replace(method_record(method, {}, {}, skipped=skipped), metrics=metrics)
+    if out is not None:
+        record.write(out)
     return record
 
 
@@ -124,8 +148,8 @@ def write_sheet(method, model, source, path):
     """Draw what clusters, or bits, sound and look like, one a row.
 
     First its center, or the direction of its bit: 32 bands, low ones at the bottom, with their mean, variation and
-    modulations from slow to fast from left to right; red is more than on average, blue less. Then the frames, of some that are spread over the source, for
-    which the network is surest of it, in green where it is right.
+    modulations from slow to fast from left to right; red is more than on average, blue less. Then the frames, of some
+    that are spread over the source, for which the network is surest of it, in green where it is right.
     """
 
     def draw(example, seed):
