@@ -89,6 +89,7 @@ def tiny_data(tmp_path_factory):
             }
             writers = {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs, "tracks": _write_tracks}
             writers["captions"] = _write_captions
+            writers["sounding clips"] = _write_sounding_clips
             writers[kind](folder)
             made[kind] = str(folder)
         return made[kind]
@@ -136,6 +137,20 @@ def _write_pushes(folder):
     source = pushed_source("builtin", count=6, frames=8)
     for number in range(len(source)):
         write_clip(source.example(number), str(folder / f"push{number}"))
+def _write_sounding_clips(folder):
+    """Six clips of a second and a half: a photograph, and a rendered sound."""
+    import numpy as np
+    from PIL import Image
+
+    from tests.data.test_sounding import write_clip
+    from tfssl.data.builtin import builtin_photographs
+    from tfssl.data.scenes import scene_source
+
+    scenes = scene_source(count=6, seconds=1.5)
+    for number, path in enumerate(builtin_photographs()[:6]):
+        with Image.open(path) as image:
+            frame = np.asarray(image.convert("RGB").resize((96, 64)))
+        write_clip(folder / f"{path.stem}.mp4", [frame] * 18, scenes.sound(number).read())
 
 
 def _write_pairs(folder):

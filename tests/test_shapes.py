@@ -28,6 +28,7 @@ from tfssl.layers import (
     whitening as whitening_layers,
 )
 from tfssl.methods.caption_bow import loss as caption_bow
+from tfssl.methods.ambient_sound import loss as ambient_sound
 from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
@@ -53,11 +54,27 @@ from tfssl.ops import (
     patch_whitening,
     permutations,
     poses,
+    sound_texture,
     trajectory,
     whitening,
 )
 
-SIZES = {"B": 2, "h": 4, "w": 4, "H": 16, "W": 16, "C": 5, "Q": 3, "P": 4, "R": 3, "N": 3, "M": 2, "n": 6, "D": 4}
+SIZES = {
+    "S": 2000,
+    "B": 2,
+    "h": 4,
+    "w": 4,
+    "H": 16,
+    "W": 16,
+    "C": 5,
+    "Q": 3,
+    "P": 4,
+    "R": 3,
+    "N": 3,
+    "M": 2,
+    "n": 6,
+    "D": 4,
+}
 
 
 def listed(layer):
@@ -118,6 +135,13 @@ TAKES = [
     (trajectory.headings, lambda: trajectory.headings, ["N 4 4"]),
     (trajectory.motions, lambda: trajectory.motions, ["N 4 4"], 1),
     (trajectory.path_of, lambda: trajectory.path_of, ["N 2"]),
+    (sound_texture.split_bands, lambda: sound_texture.split_bands, ["S"]),
+    (sound_texture.join_bands, lambda: sound_texture.join_bands, ["S 32"]),
+    (sound_texture.cochleagram, lambda: sound_texture.cochleagram, ["S"]),
+    (sound_texture.texture_statistics, lambda: sound_texture.texture_statistics, ["S 32"]),
+    (sound_texture.sound_texture, lambda: sound_texture.sound_texture, ["S"]),
+    (sound_texture.check_sound, lambda: sound_texture.check_sound, ["S"]),
+    (sound_texture.group_scaling, lambda: sound_texture.group_scaling, ["N 502"]),
     (poses.relative_pose, lambda: poses.relative_pose, ["... 4 4", "... 4 4"]),
     (poses.planar_motion, lambda: poses.planar_motion, ["... 4 4", "... 4 4"]),
     (trajectory.poses_of_path, lambda: trajectory.poses_of_path, ["N 3"]),
@@ -139,6 +163,8 @@ TAKES = [
     (context_prediction.split_labels, lambda: context_prediction.split_labels, ["int B Q"]),
     (denoising_autoencoder.ReconstructionLoss, lambda: denoising_autoencoder.ReconstructionLoss(), ["B n", "B n"]),
     (denoising_autoencoder.cross_entropy, lambda: denoising_autoencoder.cross_entropy, ["B n", "B n"]),
+    (ambient_sound.CodeCrossEntropy, lambda: ambient_sound.CodeCrossEntropy(), ["B n", "B n"]),
+    (ambient_sound.CodeAccuracy, lambda: ambient_sound.CodeAccuracy(), ["B n", "B n"]),
     (egomotion.MotionCrossEntropy, lambda: egomotion.MotionCrossEntropy((3, 2)), ["int B 2", "B 5"]),
     (egomotion.MotionAccuracy, lambda: egomotion.MotionAccuracy((3, 2)), ["int B 2", "B 5"]),
     (egomotion.Contrastive, lambda: egomotion.Contrastive(), ["B 1", "B 1"]),
@@ -211,6 +237,7 @@ ANY = {
     *("grid_cells", "corners", "small_side", "down_up_matrix", "projection_matrix", "permutation_set"),
     *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
     *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
+    *("to_erb", "from_erb", "cutoffs", "cochlear_filters", "modulation_filters", "of_targets"),
     *("wrapped", "uniform_edges", "to_classes", "centers", "steps_of_windows"),
     *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening", "FilterNormalization"),
     *("normalized_kernels", "future_losses"),

@@ -56,7 +56,9 @@ if TYPE_CHECKING:
         rgbd_source as rgbd_source,
         write_hha as write_hha,
     )
+    from tfssl.data.scenes import SceneSource as SceneSource, scene_source as scene_source
     from tfssl.data.shards import write_shards as write_shards
+    from tfssl.data.sounding import SoundingSource as SoundingSource, sounding_source as sounding_source
     from tfssl.data.sounds import Sound as Sound, SoundSource as SoundSource, sound_source as sound_source
     from tfssl.data.source import Source as Source, check_source as check_source
     from tfssl.data.stereo import StereoSource as StereoSource, stereo_source as stereo_source
