@@ -80,7 +80,13 @@ def tiny_data(tmp_path_factory):
     def of(kind):
         if kind not in made:
             folder = tmp_path_factory.mktemp(kind)
-            writers = {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs, "tracks": _write_tracks}
+            writers = {
+                "images": _write_images,
+                "clips": _write_clips,
+                "pairs": _write_pairs,
+                "part-labeled clips": _write_part_labeled,
+                "tracks": _write_tracks,
+            }
             writers[kind](folder)
             made[kind] = str(folder)
         return made[kind]
@@ -118,6 +124,15 @@ def _write_clips(folder):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[y : y + 64, x : x + 96]), "rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+
+
+def _write_part_labeled(folder):
+    """Three rendered objects that turn, two clips and two labeled views of each."""
+    from tfssl.data.part_labeled import PartLabeledClips, write_part_labeled
+    from tfssl.data.turntables import turned_views, turning_clips
+
+    clips = turning_clips(objects=3, count=2, frames=12)
+    write_part_labeled(PartLabeledClips(clips, turned_views(objects=3)), folder)
 
 
 def _write_pairs(folder):

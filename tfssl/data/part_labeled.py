@@ -133,14 +133,16 @@ def part_labeled_clips(data, *, classes=None, min_size=None):
     """Clips of ``data/clips/`` beside the labeled images of ``data/labeled/<class>/``: a :class:`PartLabeledClips`.
 
     Args:
-        data: the folder; ``"builtin"``, for a try: rendered objects that turn, with two labeled views of each; or a
-            :class:`PartLabeledClips`.
+        data: the folder; ``"builtin"``, for a try: rendered objects that turn, with two labeled views of each; or an
+            open source.
         classes: names of the classes in the order of their numbers, see :func:`tfssl.data.labeled.labeled_images`.
         min_size: frames and images are decoded no smaller than that, in pixels of the shorter side.
 
     Raises:
         SourceError: if one of the folders is missing, or as :func:`tfssl.data.clips.clip_source` and ``labeled_images``.
     """
+    if isinstance(data, Source) and not isinstance(data, PartLabeledClips):
+        return data  # read by worker processes
     if isinstance(data, PartLabeledClips):
         source = data
     elif isinstance(data, (str, os.PathLike)) and os.fspath(data) == "builtin":

@@ -104,7 +104,7 @@ class SlowSteady(Method):
         from tfssl.data.part_labeled import part_labeled_clips
 
         source = part_labeled_clips(data, classes=self.names, min_size=self.resize)
-        found = len(source.labeled.classes)
+        found = len(_classes(source))
         if self.classes not in (None, found):
             raise SourceError(f"`data` has {found} classes, `classes` says {self.classes}; leave it out, or correct it")
         return source
@@ -113,7 +113,7 @@ class SlowSteady(Method):
         """``classes``: the names of the classes, str (n,)."""
         import numpy as np
 
-        return {"classes": np.array(source.labeled.classes)}
+        return {"classes": np.array(_classes(source))}
 
     def sample(self, example, rng, training):
         """A labeled image uint8 (s, s, 3), its class int32; of terms that count pairs uint8 (n, 2, s, s, 3) and
@@ -172,6 +172,10 @@ class SlowSteady(Method):
 
         options = {"limit": limit, "repeats": repeats, "seed": seed, "batch_size": batch_size, "progress": progress}
         return evaluate(self, model, data, out=out, **options)
+
+
+def _classes(source):
+    return getattr(source, "source", source).labeled.classes  # of what worker processes read
 
 
 def released_optimizer():
