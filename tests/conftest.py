@@ -90,6 +90,9 @@ def tiny_data(tmp_path_factory):
             writers = {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs, "tracks": _write_tracks}
             writers["captions"] = _write_captions
             writers["sounding clips"] = _write_sounding_clips
+                "part-labeled clips": _write_part_labeled,
+                "tracks": _write_tracks,
+            }
             writers[kind](folder)
             made[kind] = str(folder)
         return made[kind]
@@ -151,6 +154,13 @@ def _write_sounding_clips(folder):
         with Image.open(path) as image:
             frame = np.asarray(image.convert("RGB").resize((96, 64)))
         write_clip(folder / f"{path.stem}.mp4", [frame] * 18, scenes.sound(number).read())
+def _write_part_labeled(folder):
+    """Three rendered objects that turn, two clips and two labeled views of each."""
+    from tfssl.data.part_labeled import PartLabeledClips, write_part_labeled
+    from tfssl.data.turntables import turned_views, turning_clips
+
+    clips = turning_clips(objects=3, count=2, frames=12)
+    write_part_labeled(PartLabeledClips(clips, turned_views(objects=3)), folder)
 
 
 def _write_pairs(folder):

@@ -36,6 +36,7 @@ SMALLER = {
     "hypercolumn_colorization": {"resize": [32, 40], "crop_size": 32, "hidden": 32},
     "jigsaw": {"fc6": 32, "fc7": 32},
     "odometry": {"components": 10, "units": 8, "channels": 8, "hidden": 16, "dropout": 0.0, "patches": 4},
+    "slow_steady": {"classes": 3, "resize": 16, "crop_size": 16, "features": 8},
     "split_brain": {"resize": 40, "crop_size": 32, "fc": 32},
     "spot_artifacts": {"crop_size": 32, "fc6": 32},
     "synchrony": {"units": 16, "components": 20, "patches": 4},

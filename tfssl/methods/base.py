@@ -84,6 +84,8 @@ class Method(pydantic.BaseModel):
     ``"actions"``, clips with them."""
     """What :meth:`open` opens: ``"images"``, ``"clips"``, ``"sounds"``, ``"captions"``, ``"pairs"``, ``"tracks"``,
     ``"sounding clips"``."""
+    """What :meth:`open` opens: ``"images"``, ``"clips"``, ``"part-labeled clips"``, ``"sounds"``, ``"captions"``,
+    ``"pairs"``, ``"tracks"``."""
     export_name: ClassVar[str | None] = None
     """Under which an export is served, and of its files; None is :meth:`name`."""
     colorizes: ClassVar[bool] = False
