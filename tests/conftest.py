@@ -86,12 +86,9 @@ def tiny_data(tmp_path_factory):
                 "pairs": _write_pairs,
                 "tracks": _write_tracks,
                 "actions": _write_pushes,
-            }
-            writers = {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs, "tracks": _write_tracks}
-            writers["captions"] = _write_captions
-            writers["sounding clips"] = _write_sounding_clips
+                "captions": _write_captions,
+                "sounding clips": _write_sounding_clips,
                 "part-labeled clips": _write_part_labeled,
-                "tracks": _write_tracks,
             }
             writers[kind](folder)
             made[kind] = str(folder)
@@ -140,6 +137,8 @@ def _write_pushes(folder):
     source = pushed_source("builtin", count=6, frames=8)
     for number in range(len(source)):
         write_clip(source.example(number), str(folder / f"push{number}"))
+
+
 def _write_sounding_clips(folder):
     """Six clips of a second and a half: a photograph, and a rendered sound."""
     import numpy as np
@@ -154,6 +153,8 @@ def _write_sounding_clips(folder):
         with Image.open(path) as image:
             frame = np.asarray(image.convert("RGB").resize((96, 64)))
         write_clip(folder / f"{path.stem}.mp4", [frame] * 18, scenes.sound(number).read())
+
+
 def _write_part_labeled(folder):
     """Three rendered objects that turn, two clips and two labeled views of each."""
     from tfssl.data.part_labeled import PartLabeledClips, write_part_labeled

@@ -27,8 +27,8 @@ from tfssl.layers import (
     views,
     whitening as whitening_layers,
 )
-from tfssl.methods.caption_bow import loss as caption_bow
 from tfssl.methods.ambient_sound import loss as ambient_sound
+from tfssl.methods.caption_bow import loss as caption_bow
 from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from tfssl.data.cuts import find_cuts
 from tfssl.data.crop import Crop
+from tfssl.data.cuts import find_cuts
 from tfssl.ops.bytes_lab import lightness
 
 _TRIES = 64
