@@ -227,7 +227,7 @@ def opened(crop):
 @functools.cache
 def trunk():
     """VGG-16 with average pooling, opened once."""
-    from tfssl.api.synthesis import load_trunk
+    from tfssl.encoders import load_trunk
 
     return load_trunk("vgg16")
 

@@ -24,7 +24,9 @@ def encoder():
     """RGB -> conv1 and its average pooling, conv2 and its: random filters."""
     keras.utils.set_random_seed(3)
     rgb = layers.Input((None, None, 3))
-    conv1 = layers.Conv2D(16, 5, padding="same", activation="relu", name="conv1")(layers.Rescaling(2.0, offset=-1.0)(rgb))
+    conv1 = layers.Conv2D(16, 5, padding="same", activation="relu", name="conv1")(
+        layers.Rescaling(2.0, offset=-1.0)(rgb)
+    )
     pool1 = layers.AveragePooling2D(2, name="pool1")(conv1)
     conv2 = layers.Conv2D(16, 3, padding="same", activation="relu", name="conv2")(pool1)
     pool2 = layers.AveragePooling2D(2, name="pool2")(conv2)

@@ -229,7 +229,7 @@ def synthesize(
     before = listing(out)
 
     from tfssl import runtime
-    from tfssl.api.synthesis import load_trunk
+    from tfssl.encoders import load_trunk
     from tfssl.synthesis.gallery import gallery
 
     encoder = load_trunk(model)
