@@ -25,13 +25,15 @@ SEEDS = (123, 123456)  # those of the paper's figures
 BRICK_SEEDS = range(5)
 BUILTIN = {"brick": ("brick.png", (150, 100, 300, 250)), "grass": ("grass.png", (0, 0, 256, 256))}
 BUILTIN["gravel"] = ("gravel.png", (0, 0, 256, 256))
+IRREGULAR = ("grass", "gravel")  # drawn only: they have no period
 PHOTOGRAPHS = {
     "pickets": ("n04604644_worm_fence.jpg", (60, 58, 188, 186)),
     "radiator": ("n04040759_radiator.jpg", (38, 188, 122, 272)),
     "rug": ("n03998194_prayer_rug.jpg", (0, 0, 200, 200)),
 }
 """Name -> file and the part of it that is taken: left, top, right, bottom."""
-TEXTURE = {"size": 96, "octaves": 1, "iterations": 200}
+TEXTURE = {"size": 128, "iterations": 150, "taps": ("conv1_1", "pool1", "pool2")}
+"""Taps whose fields, of up to 16 pixels, are smaller than the periods: in an image of 128 pixels pool4 sees nearly all."""
 SYMMETRIC = {"size": 64, "iterations": 150}
 CHANGED = {
     "style": (
@@ -82,7 +84,7 @@ def jobs(arguments):
         crops |= {name: (arguments.photographs / file, box) for name, (file, box) in PHOTOGRAPHS.items()}
     for name, crop in crops.items():
         for task in ("texture", "long-range"):
-            for seed in SEEDS:
+            for seed in SEEDS if task == "long-range" or name not in IRREGULAR else SEEDS[:1]:
                 found[f"textures-{name}-{task}-{seed}"] = functools.partial(texture, name, crop, task, seed, arguments)
     for name in ("gravel", "grass"):
         for symmetry in (None, "left-right", "up-down", "both", "quarter-turn"):
@@ -252,10 +254,10 @@ def speed(crop, arguments):
     for ours, theirs in zip(own(image)[:2], other(image), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3 * np.abs(theirs).max())
     seconds = alternate({"tfssl": lambda: own(image), "PyTorch": lambda: other(image)}, arguments.repeats)
-    recipe, started = Recipe(size=SPEED_SIZE), time.perf_counter()
-    Synthesizer(trunk(), recipe)(reference)
-    whole = time.perf_counter() - started
-    return {"seconds": seconds, "texture_seconds": whole, "iterations": recipe.iterations}
+    recipe, computed = Recipe(size=SPEED_SIZE), time.process_time()
+    result = Synthesizer(trunk(), recipe)(reference)
+    whole = {"texture_seconds": result.seconds, "texture_core_seconds": time.process_time() - computed}
+    return {"seconds": seconds, "iterations": recipe.iterations, **whole}
 
 
 if __name__ == "__main__":
