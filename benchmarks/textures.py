@@ -33,7 +33,7 @@ PHOTOGRAPHS = {
 }
 """Name -> file and the part of it that is taken: left, top, right, bottom."""
 TEXTURE = {"size": 128, "iterations": 150, "taps": ("conv1_1", "pool1", "pool2")}
-"""Taps whose fields, of up to 16 pixels, are smaller than the periods: in an image of 128 pixels pool4 sees nearly all."""
+"""Taps whose fields, of up to 16 pixels, are no larger than a period: of 128 pixels pool4 sees nearly all."""
 SYMMETRIC = {"size": 64, "iterations": 150}
 CHANGED = {
     "style": (
