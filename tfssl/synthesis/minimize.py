@@ -52,6 +52,8 @@ def minimize(objective, start, low, high, *, optimizer="lbfgs", iterations=200, 
             progress(len(history), history[-1])
 
     image = _STEPS[optimizer](evaluate, start, low, high, iterations, count)
+    if not history:  # nothing to get better
+        history.append(latest)
     return np.clip(image.astype(np.float32), low, high), history
 
 
