@@ -5,7 +5,7 @@
 bricks: walls of 32 pixels and 12 random filters, without and with shifted Gram matrices, five seeds. textures: brick,
 grass and gravel of scikit-image and crops of photographs of fences and such, with VGG-16: autocorrelation at the
 period, without and with shifts, seeds 123 and 123456. symmetric: mirror errors, without and with flipped Gram
-matrices. speed: the whole texture of 256 pixels, and one evaluation beside PyTorch's. Writes results/textures.json of
+matrices. changed: a style, a season, a hole. speed: one evaluation beside PyTorch's. whole: a texture of 256 pixels. Writes results/textures.json of
 all that was measured so far. Resumable: what is in --runs is not made again.
 """
 
@@ -46,7 +46,7 @@ CHANGED = {
 }
 """Task -> reference, content, settings."""
 SPEED_SIZE = 256
-PARTS = ("bricks", "textures", "symmetric", "changed", "speed")
+PARTS = ("bricks", "textures", "symmetric", "changed", "speed", "whole")
 
 
 def main():
@@ -64,10 +64,11 @@ def main():
     for file in sorted(arguments.runs.glob("*.json")):
         found[file.stem.split("-")[0]].append(json.loads(file.read_text(encoding="utf-8")))
     seconds, rows = {}, []
-    for speed in found.pop("speed"):
-        seconds = speed["seconds"]
-        whole = f"Texture of {SPEED_SIZE} px with VGG-16, {speed['iterations']} iterations"
-        rows.append(Comparison(whole, "a limit", speed["texture_seconds"] / 60, 3, at_most=True, unit=" minutes"))
+    for part in found["whole"]:
+        what = f"Texture of {SPEED_SIZE} px with VGG-16, {part['iterations']} iterations, computing on two cores"
+        rows.append(Comparison(what, "a limit", part["core_seconds"] / 120, 3, at_most=True, unit=" minutes"))
+    for part in found.pop("speed"):
+        seconds = part["seconds"]
         one = f"Loss and gradient of a texture of {SPEED_SIZE} px, VGG-16"
         rows.append(Comparison(one, "the same in PyTorch", ratio(seconds, "PyTorch", "tfssl"), 1))
     config = {"texture": TEXTURE, "symmetric": SYMMETRIC, "seeds": SEEDS, "crops": BUILTIN | PHOTOGRAPHS}
@@ -93,6 +94,7 @@ def jobs(arguments):
     for task in CHANGED:
         found[f"changed-{task}"] = functools.partial(changed, task, arguments)
     found["speed"] = functools.partial(speed, crops["gravel"], arguments)
+    found["whole"] = functools.partial(whole, crops["gravel"], arguments)
     return found
 
 
@@ -235,14 +237,13 @@ def trunk():
 
 
 def speed(crop, arguments):
-    """One evaluation beside PyTorch's, which must agree, and a whole texture."""
+    """One evaluation beside PyTorch's, which must agree."""
     from torch_textures import Textures, objective
 
     from tfssl.backbones.lpips import DEVIATION, MEAN, trunk_arrays
     from tfssl.synthesis.features import Features
     from tfssl.synthesis.objective import Objective, gram_term
-    from tfssl.synthesis.recipe import TEXTURE_TAPS, Recipe
-    from tfssl.synthesis.synthesize import Synthesizer
+    from tfssl.synthesis.recipe import TEXTURE_TAPS
 
     reference = opened(crop).resize((SPEED_SIZE, SPEED_SIZE), Image.Resampling.LANCZOS)
     pixels, features = np.asarray(reference, np.float32) / 255, Features(trunk(), TEXTURE_TAPS)
@@ -254,10 +255,17 @@ def speed(crop, arguments):
     for ours, theirs in zip(own(image)[:2], other(image), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3 * np.abs(theirs).max())
     seconds = alternate({"tfssl": lambda: own(image), "PyTorch": lambda: other(image)}, arguments.repeats)
-    recipe, computed = Recipe(size=SPEED_SIZE), time.process_time()
-    result = Synthesizer(trunk(), recipe)(reference)
-    whole = {"texture_seconds": result.seconds, "texture_core_seconds": time.process_time() - computed}
-    return {"seconds": seconds, "iterations": recipe.iterations, **whole}
+    return {"seconds": seconds}
+
+
+def whole(crop, arguments):
+    """A texture as the command makes it unless told otherwise: how long the processor computes, on all cores."""
+    from tfssl.synthesis.recipe import Recipe
+
+    computed = time.process_time()
+    result = synthesized(crop, SEEDS[0], "whole-gravel", arguments, size=SPEED_SIZE)
+    core_seconds = time.process_time() - computed
+    return {"seconds": result.seconds, "core_seconds": core_seconds, "iterations": Recipe().iterations}
 
 
 if __name__ == "__main__":
