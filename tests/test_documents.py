@@ -109,6 +109,7 @@ CLAIMS = [
     ("tfssl/methods/colorization/network.py", r"([\d.]+ million) parameters", "colorization/cpu", None),
     ("configs/context_encoder/features.yaml", r"([\d.]+ million) weights", "context_encoder/features", None),
     ("configs/egomotion/cpu.yaml", r"([\d.]+ million) weights", "egomotion/cpu", None),
+    ("configs/video_prediction/cpu.yaml", r"([\d.]+ million) weights", "video_prediction/cpu", None),
 ]
 LARGE = [
     ("docs/hypercolumn_colorization.md", r"\| `vgg16`, .*\| ([\d,]+) \|", "hypercolumn_colorization/paper", None),
@@ -121,6 +122,8 @@ LARGE = [
     ),
     ("configs/egomotion/paper.yaml", r"([\d.]+ million) weights", "egomotion/paper", None),
     ("docs/egomotion.md", r"of 22 classes ([\d,]+) parameters", "egomotion/paper", None),
+    ("configs/video_prediction/paper.yaml", r"([\d.]+ million) weights", "video_prediction/paper", None),
+    ("docs/video_prediction.md", r"([\d,]+) parameters", "video_prediction/paper", None),
     ("configs/jigsaw/paper.yaml", r"([\d.]+ million) weights", "jigsaw/paper", None),
     ("configs/split_brain/paper.yaml", r"([\d.]+ million) weights", "split_brain/paper", None),
     ("docs/split_brain.md", r"\| ([\d,]+): ", "split_brain/paper", None),

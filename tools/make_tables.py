@@ -19,7 +19,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import activity_tables, learned_tables, relation_tables, split_tables, synchrony_tables, zero_bias_tables  # noqa: E402
+from tools import (  # noqa: E402
+    activity_tables,
+    future_tables,
+    learned_tables,
+    relation_tables,
+    split_tables,
+    synchrony_tables,
+    zero_bias_tables,
+)
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -273,6 +281,8 @@ TABLES = {
     "synchrony-shifts": synchrony_tables.shifts,
     "synchrony-stereo": synchrony_tables.stereo,
     "transfer": learned_tables.transfer,
+    "video-prediction": future_tables.video_prediction,
+    "video-prediction-flipped": future_tables.video_prediction_flipped,
     "web": web,
     "zero_bias": zero_bias_tables.zero_bias,
     "web-page": web_page,
