@@ -123,10 +123,10 @@ def flipped(method, model):
     """Futures of the same scenes with the true actions, and with those after the context negated.
 
     ``mse`` and ``copying``, of the future in which they are negated; ``own_nearer``: fraction of predictions, of either
-    future, that are nearer to it than to the other one. Of the clips in which the finger truly goes ``FAR`` (``clips``
-    of them) it is looked for in the last frame along its way, see :func:`gone`: ``way``, the mean of that, ``right`` and
-    ``unmoved``, the fractions of clips in which it is above 0 and 0; and the same in true frames, ``true_way`` ...; each
-    for both futures, ``..._negated`` for the other.
+    future, that are nearer to it than to the other one. In the ``clips`` in which the finger truly goes ``FAR`` it is
+    looked for in the last frame along its way, see :func:`gone`: ``way``, the mean of that; ``right`` and ``unmoved``,
+    fractions of clips in which it is above 0 and 0; and the same in true frames, ``true_way`` and so on. Of the other
+    future they end in ``_negated``.
     """
     from tfssl.evaluation.futures import repeated
     from tfssl.methods.video_prediction.data import to_batch
