@@ -82,6 +82,10 @@ class TestLosses:
 
 
 class TestTargets:
+    @pytest.fixture(autouse=True)
+    def _textures_once(self, found, monkeypatch):
+        monkeypatch.setattr(data, "textures", lambda source, cache: (found, {}))
+
     def test_clusters_are_the_kinds_of_sound(self, scenes, found):
         """Card, test 12: k-means with K = 4."""
         method = tiny().adapted(tiny().adapt(scenes))
