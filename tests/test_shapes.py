@@ -17,14 +17,18 @@ from tfssl.layers import (
     corruption,
     dense,
     gating,
+    moving,
     normalization,
+    peephole_lstm,
     pooling,
+    recurrent,
     resizing,
     synchrony,
     views,
     whitening as whitening_layers,
 )
 from tfssl.methods.ambient_sound import loss as ambient_sound
+from tfssl.methods.caption_bow import loss as caption_bow
 from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
@@ -37,6 +41,7 @@ from tfssl.methods.odometry import loss as odometry
 from tfssl.methods.split_brain import loss as split_brain
 from tfssl.methods.spot_artifacts import loss as spot_artifacts
 from tfssl.methods.synchrony import loss as synchrony_loss
+from tfssl.methods.video_lstm import loss as video_lstm
 from tfssl.methods.zero_bias_autoencoder import loss as zero_bias
 from tfssl.ops import (
     ab_bins,
@@ -93,16 +98,27 @@ TAKES = [
     (corruption.Damage, lambda: listed(corruption.Damage()), ["B h w C", "B h w 1"]),
     (dense.ChannelwiseDense, lambda: built(dense.ChannelwiseDense(), 4, size=4), ["B h w 4"]),
     (dense.PairDense, lambda: listed(dense.PairDense(2)), ["B P D", "int B Q 2"]),
+    (dense.SelectedDense, lambda: built_on(dense.SelectedDense(3), (2, 7)), ["B 7"]),
     (dense.TiedDense, lambda: built_on(dense.TiedDense(3), (2, 7)), ["... 7"]),
     (gating.BilinearGate, lambda: gate(gating.BilinearGate(3)), ["... B 7", "... B 5"]),
     (gating.FactoredGate, lambda: gate(gating.FactoredGate(3, 4)), ["... B 7", "... B 5"]),
     (gating.ThresholdedLinear, lambda: gating.ThresholdedLinear(), ["... B n"]),
+    (moving.ConvolutionalMotion, lambda: listed(moving.ConvolutionalMotion(3)), ["B H W C", "B M 9"]),
+    (moving.PixelMotion, lambda: listed(moving.PixelMotion(3)), ["B H W C", "B H W 9"]),
+    (moving.AffineMotion, lambda: listed(moving.AffineMotion()), ["B H W C", "B M 6"]),
+    (moving.Blend, lambda: listed(moving.Blend()), ["B M H W C", "B H W M"]),
+    (recurrent.ConvLSTMCell, lambda: cell(), ["B H W C", "B H W 6", "B H W 6"]),
+    (recurrent.ScheduledSampling, lambda: recurrent.ScheduledSampling(3), ["B R H W C"]),
+    (normalization.MapNormalization, lambda: built(normalization.MapNormalization(), 4), ["B H W 4"]),
     (normalization.LocalResponseNormalization, lambda: normalization.LocalResponseNormalization(), ["... C"]),
     (normalization.ScaleToRMS, lambda: normalization.ScaleToRMS(matrix=np.eye(3)), ["B H W 3"]),
     (normalization.Standardize, lambda: normalization.Standardize((1, 2, 3)), ["... H W C"]),
     (pooling.CaffeMaxPooling2D, lambda: pooling.CaffeMaxPooling2D(), ["B H W C"]),
     (pooling.PoolToGrid, lambda: pooling.PoolToGrid(2), ["B H W C"]),
     (pooling.RoIPooling, lambda: listed(pooling.RoIPooling(2, 4)), ["B H W C", "B R 4"]),
+    (peephole_lstm.PeepholeLSTMCell, lambda: stepped(peephole_lstm.PeepholeLSTMCell(3)), ["B D"]),
+    (peephole_lstm.PeepholeLSTM, lambda: peephole_lstm.PeepholeLSTM(3), ["B P D"]),
+    (peephole_lstm.FrameDecoder, lambda: listed(peephole_lstm.FrameDecoder((3,))), ["B P D", "B 3", "B 3"]),
     (resizing.ResizeToStride, lambda: listed(resizing.ResizeToStride(2)), ["B h w C", "B H W C"]),
     (resizing.SampleMap, lambda: listed(resizing.SampleMap(2)), ["B h w C", "B N 2"]),
     (resizing.Upsample, lambda: resizing.Upsample(2), ["B h w C"]),
@@ -132,6 +148,9 @@ TAKES = [
     (patch_whitening.standardize_patches, lambda: patch_whitening.standardize_patches, ["N D"]),
     (patch_whitening.pca_whitening, lambda: patch_whitening.pca_whitening, ["N D"], 2),
     (patch_whitening.principal_directions, lambda: patch_whitening.principal_directions, ["N D"], 2),
+    (caption_bow.WordCrossEntropy, lambda: caption_bow.WordCrossEntropy(), ["int B P", "B Q"]),
+    (caption_bow.SampledCrossEntropy, lambda: caption_bow.SampledCrossEntropy(), ["int B P", "B P"]),
+    (caption_bow.OneVersusAll, lambda: caption_bow.OneVersusAll((1, 2, 3), 4), ["int B P", "B 3"]),
     (colorization.colored_mask, lambda: colorization.colored_mask, ["B h w 2"]),
     (colorization.ColorCrossEntropy, lambda: colorization.ColorCrossEntropy(), ["B h w 2", "B h w 313"]),
     (colorization.ColorRegression, lambda: colorization.ColorRegression(), ["B h w 2", "B h w 2"]),
@@ -151,6 +170,8 @@ TAKES = [
     (egomotion.Contrastive, lambda: egomotion.Contrastive(), ["B 1", "B 1"]),
     (gated_autoencoder.PairReconstruction, lambda: gated_autoencoder.PairReconstruction(), ["B 2 D", "B 2 D"]),
     (zero_bias.HalfSquaredError, lambda: zero_bias.HalfSquaredError(), ["B n", "B n"]),
+    (video_lstm.FrameCrossEntropy, lambda: video_lstm.FrameCrossEntropy(), ["B P h w C", "B P h w C"]),
+    (video_lstm.FrameSquaredError, lambda: video_lstm.FrameSquaredError(), ["B P h w C", "B P h w C"]),
     (hypercolumn.divergence, lambda: hypercolumn.divergence, ["... 5", "... 5"]),
     (hypercolumn.HueChromaDivergence, lambda: hypercolumn.HueChromaDivergence(4), ["B N 10", "B N 8"]),
     (hypercolumn.HistogramDivergence, lambda: hypercolumn.HistogramDivergence((3, 4)), ["B N 7", "B N 7"]),
@@ -219,6 +240,7 @@ ANY = {
     *("to_erb", "from_erb", "cutoffs", "cochlear_filters", "modulation_filters", "of_targets"),
     *("wrapped", "uniform_edges", "to_classes", "centers", "steps_of_windows"),
     *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening", "FilterNormalization"),
+    *("normalized_kernels", "future_losses"),
 }
 
 
@@ -234,6 +256,10 @@ def product():
     return layer
 
 
+def stepped(layer):
+    return lambda inputs: layer(inputs, [np.zeros((2, 3), np.float32)] * 2)
+
+
 def built(layer, channels, size=16):
     return built_on(layer, (2, size, size, channels))
 
@@ -241,6 +267,12 @@ def built(layer, channels, size=16):
 def built_on(layer, shape):
     layer(np.zeros(shape, np.float32))
     return layer
+
+
+def cell():
+    layer = recurrent.ConvLSTMCell(6, 3)
+    layer([np.zeros((2, 16, 16, channels), np.float32) for channels in (5, 6, 6)])
+    return listed(layer)
 
 
 def gate(layer):

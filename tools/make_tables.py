@@ -19,7 +19,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import activity_tables, learned_tables, relation_tables, split_tables, synchrony_tables, zero_bias_tables  # noqa: E402
+from tools import (  # noqa: E402
+    activity_tables,
+    learned_tables,
+    lstm_tables,
+    relation_tables,
+    split_tables,
+    synchrony_tables,
+    zero_bias_tables,
+)
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -231,12 +239,19 @@ def film(root):
 
 
 def methods(root):
-    """The methods that the library holds: paper, year, what they learn from."""
+    """The methods that the library holds, each with its page: paper, year, what they learn from."""
     import tfssl.methods
 
     found = [tfssl.methods.get(name) for name in tfssl.methods.names()]
     rows = [
-        (f"`{m.name()}`", m.paper.title, m.paper.authors, f"{m.paper.venue} {m.paper.year}", m.inputs) for m in found
+        (
+            f"[`{m.name()}`](docs/{m.name()}.md)",
+            m.paper.title,
+            m.paper.authors,
+            f"{m.paper.venue} {m.paper.year}",
+            m.inputs,
+        )
+        for m in found
     ]
     return markdown(["Method", "Paper", "Authors", "Where", "Learns from"], rows)
 
@@ -273,6 +288,9 @@ TABLES = {
     "synchrony-shifts": synchrony_tables.shifts,
     "synchrony-stereo": synchrony_tables.stereo,
     "transfer": learned_tables.transfer,
+    "video-lstm": lstm_tables.told,
+    "video-lstm-states": lstm_tables.states,
+    "video-lstm-clips": lstm_tables.clips,
     "web": web,
     "zero_bias": zero_bias_tables.zero_bias,
     "web-page": web_page,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         builtin_gray_photographs as builtin_gray_photographs,
         builtin_photographs as builtin_photographs,
     )
+    from tfssl.data.captioned_shapes import CaptionedShapes as CaptionedShapes, captioned_shapes as captioned_shapes
     from tfssl.data.captions import CaptionedSource as CaptionedSource, captioned_source as captioned_source
     from tfssl.data.clips import (
         Clip as Clip,
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     )
     from tfssl.data.labeled_clips import LabeledClips as LabeledClips, labeled_clips as labeled_clips
     from tfssl.data.moved import motion_pairs as motion_pairs, moved_pairs as moved_pairs
+    from tfssl.data.moving_digits import MovingDigits as MovingDigits, moving_digits as moving_digits
+    from tfssl.data.part_labeled import (
+        PartLabeledClips as PartLabeledClips,
+        part_labeled_clips as part_labeled_clips,
+        write_part_labeled as write_part_labeled,
+    )
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import (
         PosedSource as PosedSource,
@@ -67,6 +74,7 @@ if TYPE_CHECKING:
     )
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
     from tfssl.data.tracks import TrackSource as TrackSource, track_source as track_source
+    from tfssl.data.turntables import turned_views as turned_views, turning_clips as turning_clips
     from tfssl.data.workers import ParallelSource as ParallelSource
 else:
     # The sources work without TensorFlow, which takes seconds to import.
