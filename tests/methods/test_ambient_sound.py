@@ -170,7 +170,7 @@ class TestClips:
         record = method.evaluate(method.model(), folder, out=tmp_path)
         assert float(record["images"]) == 12 and float(record["images_skipped"]) == 6
         reasons = {name.rpartition("/")[0].rpartition("/")[2]: reason for name, reason in record.skipped.items()}
-        assert "has no sound" in reasons["mute.mp4 1"] and "silent, its loudness is 0.0" in reasons["silent.mp4 1"]
+        assert "has no sound" in reasons["mute.mp4 1"] and "silent, the loudness is 0.0" in reasons["silent.mp4 1"]
         assert "a window 1 s; lower seconds" in reasons["short.mp4 2"]
         assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "sheet.png"}
 
@@ -205,7 +205,7 @@ def test_metrics_by_hand():
     "fields, message",
     [
         ({"resize": 100}, r"`resize` must be at least crop_size \(227\)"),
-        ({"crop_size": 60}, "`crop_size` must be at least 67 for backbone 'alexnet'"),
+        ({"crop_size": 38}, "`crop_size` must be at least 39 for backbone 'alexnet'"),
         ({"targets": "spectrum", "bits": 40}, "`bits` must be at most 32 for the spectrum"),
         ({"targets": "cluster"}, "did you mean `clusters`"),
         ({"seconds": 0.05}, "`seconds`"),

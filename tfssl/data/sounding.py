@@ -155,6 +155,8 @@ def textures(source, cache=None):
         try:
             sound = source.sound(index) if hasattr(source, "sound") else source.example(index)["sound"]
             return texture(sound, cache)
+        except ConfigError:  # no fault of the sound
+            raise
         except (ValueError, OSError) as error:
             return str(error)
 
@@ -170,6 +172,8 @@ def textures(source, cache=None):
 
 def texture(sound, cache=None):
     """The texture of a sound, float32 (502,), kept in a folder as :func:`textures` says; ValueError if unreadable."""
+    if sound.rate != SAMPLE_RATE:
+        raise ConfigError(f"`sound` must have {SAMPLE_RATE} samples a second, see `rate`. Received: {sound.rate}")
     key = getattr(sound, "key", None)
     if cache is None or key is None:
         return sound_texture(sound.read()).astype(np.float32)
