@@ -144,8 +144,8 @@ def textures(source, cache=None):
 
     Args:
         source: of examples with a ``sound`` that has ``read()`` at 20 kHz; one with ``sound(index)`` decodes no images.
-        cache: folder where they are kept, one small file for each sound of a clip, and taken from while the clip stays
-            what it is; None for none.
+        cache: folder where they are kept, one small file for each sound, and taken from while that stays what it is;
+            None for none.
 
     Returns:
         ``(found, faults)``: float32 (N, 502), NaN where a sound cannot be read, and ``{number: reason}`` of those.
