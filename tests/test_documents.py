@@ -108,6 +108,7 @@ CLAIMS = [
     ("tfssl/methods/colorization/__init__.py", r'``"small"`` \(([\d.]+ million)', "colorization/cpu", None),
     ("tfssl/methods/colorization/network.py", r"([\d.]+ million) parameters", "colorization/cpu", None),
     ("configs/context_encoder/features.yaml", r"([\d.]+ million) weights", "context_encoder/features", None),
+    ("configs/ambient_sound/cpu.yaml", r"([\d.]+ million) weights", "ambient_sound/cpu", None),
     ("configs/egomotion/cpu.yaml", r"([\d.]+ million) weights", "egomotion/cpu", None),
 ]
 LARGE = [
@@ -119,6 +120,8 @@ LARGE = [
         "hypercolumn_colorization/paper",
         None,
     ),
+    ("configs/ambient_sound/paper.yaml", r"([\d.]+ million) weights", "ambient_sound/paper", None),
+    ("docs/ambient_sound.md", r"with 30 clusters ([\d,]+) trainable", "ambient_sound/paper", None),
     ("configs/egomotion/paper.yaml", r"([\d.]+ million) weights", "egomotion/paper", None),
     ("docs/egomotion.md", r"of 22 classes ([\d,]+) parameters", "egomotion/paper", None),
     ("configs/jigsaw/paper.yaml", r"([\d.]+ million) weights", "jigsaw/paper", None),

@@ -24,6 +24,7 @@ from tools import (  # noqa: E402
     learned_tables,
     lstm_tables,
     relation_tables,
+    sound_tables,
     split_tables,
     synchrony_tables,
     zero_bias_tables,
@@ -258,6 +259,8 @@ def methods(root):
 
 TABLES = {
     "activity": activity_tables.activity,
+    "ambient-sound": sound_tables.told,
+    "ambient-sound-textures": sound_tables.textures,
     "aberration": learned_tables.aberration,
     "bfloat16": bfloat16,
     "colorizer": colorizer,

@@ -4,6 +4,7 @@ Everything follows from a seed and a number, as in :mod:`tfssl.data.rendered`.
 """
 
 import dataclasses
+import hashlib
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,11 @@ class Samples:
     def read(self):
         """The samples."""
         return self.samples
+
+    @property
+    def key(self):
+        """A text that is the same for the same samples."""
+        return hashlib.sha256(self.samples.tobytes()).hexdigest()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
