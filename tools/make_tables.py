@@ -19,7 +19,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import activity_tables, learned_tables, relation_tables, split_tables, synchrony_tables, zero_bias_tables  # noqa: E402
+from tools import (  # noqa: E402
+    activity_tables,
+    caption_tables,
+    learned_tables,
+    relation_tables,
+    split_tables,
+    synchrony_tables,
+    zero_bias_tables,
+)
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -245,6 +253,9 @@ TABLES = {
     "activity": activity_tables.activity,
     "aberration": learned_tables.aberration,
     "bfloat16": bfloat16,
+    "captions-features": caption_tables.features,
+    "captions-vectors": caption_tables.vectors,
+    "captions-words": caption_tables.words,
     "colorizer": colorizer,
     "colorizers": learned_tables.colorizers,
     "controls": split_tables.controls,
