@@ -28,8 +28,8 @@ class CaptionBow(Method):
 
     Args:
         words: K, size of the vocabulary (1,000, 10,000 or 100,000); fewer where the captions hold fewer.
-        drop: most frequent words that are left out (500, of 100 million images); or, below 1, a fraction of the different
-            words, for small sets.
+        drop: most frequent words that are left out (500, of 100 million images); or, below 1, the fraction of all
+            different words, for small sets.
         objective: ``"multi_class"``: one softmax for all words, better in all of the paper's experiments; or
             ``"one_vs_all"``: a logistic loss for each word, images with and without it weighing the same.
         candidates: words of which the softmax of an image is made: those to tell and others drawn at random (128); null
