@@ -47,7 +47,7 @@ def vectors(root):
     rows = []
     for way, runs in _ways(root).items():
         for name, title, scale in _SETS:
-            alone, both = ([run[key]["metrics"] for run in runs] for key in ("told", "beside_vectors"))
+            alone, both = ([run[key]["metrics"] for run in runs] for key in ("told", "beside_text"))
             cells = (
                 [scale * run[name]["value"] for run in alone],
                 [scale * run[name]["value"] for run in both],
@@ -59,7 +59,7 @@ def vectors(root):
             first, second = counts
             rows.append((_WAYS[way], title, own, first, *beside, second))
     header = [
-        "Learned by", "Test set", "captions", "pairs", "captions, words that both know", "fastText", "combined", "pairs"
+        "Learned by", "Test set", "captions", "pairs", "captions, words that both know", "their text", "combined", "pairs"
     ]  # fmt: skip
     return markdown(header, rows)
 

@@ -116,9 +116,9 @@ class CaptionBow(Method):
         """The vocabulary: ``words``, the images that have each (``counts``), and how many have any (``images``)."""
         return data.vocabulary(source, self.words, self.drop)
 
-    def adapted(self, statistics) -> "CaptionBow":
-        method: Any = super().adapted(statistics)
-        method._index = {str(word): number for number, word in enumerate(statistics["words"])}
+    def adapted(self, statistics):
+        method = super().adapted(statistics)
+        method._index = {str(word): number for number, word in enumerate(statistics.get("words", ()))}
         return method
 
     def sample(self, example, rng, training):

@@ -181,14 +181,10 @@ def _panel(words):
 
 def _scorer(model):
     """Function of uint8 images (B, s, s, 3) that gives the scores of all words, float64 (B, K)."""
-    import tensorflow as tf
-
     from tfssl.methods.caption_bow.network import build_scorer
 
     network = build_scorer(model)
-    spec = tf.TensorSpec((None, *network.input.shape[1:]), tf.uint8)
-    run = tf.function(lambda images: network(tf.cast(images, tf.float32) / 255.0, training=False), [spec])
-    return lambda images: np.asarray(run(images), np.float64)
+    return lambda images: np.asarray(network(np.asarray(images, np.float32) / 255.0, training=False), np.float64)
 
 
 def _vectors(model):
