@@ -5,8 +5,9 @@
 caption_bow/cpu learns the words of the split `train` of captioned photographs in four ways, and tells those of the
 split `test`; the taps of the first way are probed, beside the same network untrained. The word vectors of each stand
 beside human judgements, the files wordsim353.tsv, simlex999.txt and questions-words.txt of a folder (gensim's wheel
-carries them), and beside vectors of the text of the same captions, which never saw an image. `speed` is the time of a step with all words and with few of
-them, of 1,000 and 10,000. Writes results/captions.json of all that was measured so far. Resumable.
+carries them), and beside vectors of the text of the same captions, which never saw an image. `speed` is the time of a
+step with all words and with few of them, of 1,000 and 10,000. Writes results/captions.json of all that was measured so
+far. Resumable.
 """
 
 import argparse

@@ -59,7 +59,7 @@ def vectors(root):
             first, second = counts
             rows.append((_WAYS[way], title, own, first, *beside, second))
     header = [
-        "Learned by", "Test set", "captions", "pairs", "captions, words that both know", "their text", "combined", "pairs"
+        "Learned by", "Test set", "captions", "pairs", "captions, same words", "their text", "combined", "pairs"
     ]  # fmt: skip
     return markdown(header, rows)
 
