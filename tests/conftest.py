@@ -80,8 +80,16 @@ def tiny_data(tmp_path_factory):
     def of(kind):
         if kind not in made:
             folder = tmp_path_factory.mktemp(kind)
-            writers = {"images": _write_images, "clips": _write_clips, "pairs": _write_pairs, "tracks": _write_tracks}
-            writers["captions"] = _write_captions
+            writers = {
+                "images": _write_images,
+                "clips": _write_clips,
+                "pairs": _write_pairs,
+                "tracks": _write_tracks,
+                "actions": _write_pushes,
+                "captions": _write_captions,
+                "sounding clips": _write_sounding_clips,
+                "part-labeled clips": _write_part_labeled,
+            }
             writers[kind](folder)
             made[kind] = str(folder)
         return made[kind]
@@ -119,6 +127,41 @@ def _write_clips(folder):
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[y : y + 64, x : x + 96]), "rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+
+
+def _write_pushes(folder):
+    """Six rendered clips of a finger that pushes things, with its actions."""
+    from tfssl.data.action_clips import write_clip
+    from tfssl.data.pushed import pushed_source
+
+    source = pushed_source("builtin", count=6, frames=8)
+    for number in range(len(source)):
+        write_clip(source.example(number), str(folder / f"push{number}"))
+
+
+def _write_sounding_clips(folder):
+    """Six clips of a second and a half: a photograph, and a rendered sound."""
+    import numpy as np
+    from PIL import Image
+
+    from tests.data.test_sounding import write_clip
+    from tfssl.data.builtin import builtin_photographs
+    from tfssl.data.scenes import scene_source
+
+    scenes = scene_source(count=6, seconds=1.5)
+    for number, path in enumerate(builtin_photographs()[:6]):
+        with Image.open(path) as image:
+            frame = np.asarray(image.convert("RGB").resize((96, 64)))
+        write_clip(folder / f"{path.stem}.mp4", [frame] * 18, scenes.sound(number).read())
+
+
+def _write_part_labeled(folder):
+    """Three rendered objects that turn, two clips and two labeled views of each."""
+    from tfssl.data.part_labeled import PartLabeledClips, write_part_labeled
+    from tfssl.data.turntables import turned_views, turning_clips
+
+    clips = turning_clips(objects=3, count=2, frames=12)
+    write_part_labeled(PartLabeledClips(clips, turned_views(objects=3)), folder)
 
 
 def _write_pairs(folder):

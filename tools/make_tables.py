@@ -23,6 +23,7 @@ from tools import (  # noqa: E402
     activity_tables,
     caption_tables,
     learned_tables,
+    lstm_tables,
     relation_tables,
     split_tables,
     synchrony_tables,
@@ -239,12 +240,19 @@ def film(root):
 
 
 def methods(root):
-    """The methods that the library holds: paper, year, what they learn from."""
+    """The methods that the library holds, each with its page: paper, year, what they learn from."""
     import tfssl.methods
 
     found = [tfssl.methods.get(name) for name in tfssl.methods.names()]
     rows = [
-        (f"`{m.name()}`", m.paper.title, m.paper.authors, f"{m.paper.venue} {m.paper.year}", m.inputs) for m in found
+        (
+            f"[`{m.name()}`](docs/{m.name()}.md)",
+            m.paper.title,
+            m.paper.authors,
+            f"{m.paper.venue} {m.paper.year}",
+            m.inputs,
+        )
+        for m in found
     ]
     return markdown(["Method", "Paper", "Authors", "Where", "Learns from"], rows)
 
@@ -284,6 +292,9 @@ TABLES = {
     "synchrony-shifts": synchrony_tables.shifts,
     "synchrony-stereo": synchrony_tables.stereo,
     "transfer": learned_tables.transfer,
+    "video-lstm": lstm_tables.told,
+    "video-lstm-states": lstm_tables.states,
+    "video-lstm-clips": lstm_tables.clips,
     "web": web,
     "zero_bias": zero_bias_tables.zero_bias,
     "web-page": web_page,
