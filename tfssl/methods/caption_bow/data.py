@@ -32,6 +32,8 @@ def caption_tokens(source):
     source = getattr(source, "source", source)  # of worker processes
     captions = getattr(source, "captions", None)
     if captions is None:
+        if "captions" not in source.example(0):
+            raise SourceError("`data` holds images without captions; give a file of captions or its folder")
         captions = (source.example(index)["captions"] for index in range(len(source)))
     for texts in captions:
         yield set().union(*map(tokens, texts))
@@ -178,7 +180,7 @@ def word_balanced(source, index):
     words, counts = np.unique(words, return_counts=True)
     starts = np.concatenate([[0], np.cumsum(counts)])
     slots = int(max(1, min(counts.max(), _DRAWS // len(words))))
-    return WordBalanced(getattr(source, "source", source), words, images, starts, slots)
+    return WordBalanced(source, words, images, starts, slots)
 
 
 def log_prior(method):
