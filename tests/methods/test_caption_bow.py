@@ -73,6 +73,8 @@ class TestVocabulary:
         adapted = method.adapted(method.adapt(source))
         assert adapted.index == {"dog": 0, "cat": 1} and not method.statistics
         assert adapted.model().get_layer("word_vectors").units == 2
+        with pytest.raises(ModelError, match="scores 12 words, the vocabulary holds 2: make the model of the method"):
+            adapted.evaluate(method.model(), source)
 
 
 class TestDrawing:

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import logging
 import re
 import unicodedata
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
+
+log = logging.getLogger("tfssl")
 
 MOST = 128
 """Words of an image that count; of those with more, so many are drawn."""
@@ -60,6 +63,14 @@ def vocabulary(source, words, drop):
             f"`data`: nothing is left of the {len(counts)} different words of its captions when the {drop} most "
             f"frequent are dropped; lower drop"
         )
+    first, last = ranked[0], ranked[-1]
+    log.info(
+        "vocabulary: %d of %d different words, from %r in %d images to %r in %d",
+        len(ranked),
+        len(counts),
+        *first,
+        *last,
+    )
     kept = {word for word, _ in ranked}
     return {
         "words": np.array([word for word, _ in ranked]),

@@ -76,7 +76,7 @@ def evaluate(
     check_source(source)
     words = list(method.index)
     others = None if vectors is None else embeddings.read_vectors(vectors, words)
-    tally, score, total = Tally(method), _scorer(model), min(len(source), limit or len(source))
+    tally, score, total = Tally(method), _scorer(method, model), min(len(source), limit or len(source))
     options = {"training": False, "limit": limit, "skipped": skipped}
     for images, present in batches(source, Truth(method), batch_size, **options):
         tally.add(score(images), np.asarray(present))
@@ -182,7 +182,7 @@ def _embedding_metrics(own, sets, others):
 
 def write_sheet(method, model, data, path, count=8):
     """Draw ``count`` images spread over the source, and below each the ten words told, green if captions have them."""
-    truth, words, score = Truth(method), list(method.index), _scorer(model)
+    truth, words, score = Truth(method), list(method.index), _scorer(method, model)
     drawn = spread_examples(method.open(data), count, lambda example, seed: truth(example, None, False))
     images, present = (np.stack(part) for part in zip(*drawn, strict=True))
     ranked = np.argsort(-(score(images) + log_prior(method)), axis=1, kind="stable")[:, :TOP]
@@ -198,11 +198,11 @@ def _panel(words):
     return panel
 
 
-def _scorer(model):
+def _scorer(method, model):
     """Function of uint8 images (B, s, s, 3) that gives the scores of all words, float64 (B, K)."""
     from tfssl.methods.caption_bow.network import build_scorer
 
-    network = build_scorer(model)
+    network = build_scorer(method, model)
     return lambda images: np.asarray(network(np.asarray(images, np.float32) / 255.0, training=False), np.float64)
 
 
