@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
 from tools import (  # noqa: E402
     activity_tables,
+    caption_tables,
     learned_tables,
     lstm_tables,
     relation_tables,
@@ -263,6 +264,9 @@ TABLES = {
     "ambient-sound-textures": sound_tables.textures,
     "aberration": learned_tables.aberration,
     "bfloat16": bfloat16,
+    "captions-features": caption_tables.features,
+    "captions-vectors": caption_tables.vectors,
+    "captions-words": caption_tables.words,
     "colorizer": colorizer,
     "colorizers": learned_tables.colorizers,
     "controls": split_tables.controls,
