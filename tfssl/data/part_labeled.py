@@ -51,7 +51,8 @@ class PartLabeledClips(Source):
         return {"clip": clip["clip"], "image": image["image"], "label": image["label"]}
 
     def name(self, index):
-        return " and ".join(source.name(number) for source, number in self._parts(index))
+        """That of the clip: what samplers find wrong with an example is about its frames."""
+        return self.clips.name(index % len(self.clips))
 
     def check(self, index):
         self._both(index, lambda source, number: source.check(number))
@@ -113,13 +114,14 @@ class KeptClips(Source):
     def _keep(self, index):
         example = self.source.example(index)
         clip, needed, used = example["clip"], 0, 0
+        count = len(clip)
         try:
-            needed = len(clip) * clip.frames([0]).nbytes
+            needed = count * clip.frames([0]).nbytes
             with self._lock:
                 if self._bytes + needed > self.limit:
                     return example
                 self._bytes += needed
-            example = {"clip": FrameClip(clip.frames(np.arange(len(clip))), clip.times)}
+            example = {"clip": FrameClip(clip.frames(np.arange(count)), clip.times)}
             used = needed
         except ValueError:  # what can be decoded of it still serves
             pass

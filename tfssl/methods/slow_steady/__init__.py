@@ -124,7 +124,9 @@ class SlowSteady(Method):
         return data.to_inputs(self, *arrays)
 
     def model(self, optimizer=None):
-        from tfssl.methods.slow_steady import loss
+        import keras
+
+        from tfssl.methods.slow_steady.loss import ActiveFraction, TupleContrastive
         from tfssl.methods.slow_steady.network import build_network
 
         count = len(self.names) if self.names else self.classes
@@ -142,13 +144,14 @@ class SlowSteady(Method):
             steady=bool(self.steadiness),
             distance=self.distance,
         )
-        network.compile(
-            optimizer or released_optimizer(),
-            loss.losses(self.weights, self.delta, self.contrast),
-            loss_weights=self.weights,
-            metrics=loss.metrics(self.weights, self.delta, self.contrast),
-            jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
-        )
+        losses = {"label": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
+        metrics = {"label": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
+        for term in self.weights.keys() - {"label"}:
+            losses[term] = TupleContrastive(self.delta, self.contrast, name=f"{term}_contrastive")
+            metrics[term] = [ActiveFraction(self.delta)] if self.contrast else []
+        # XLA fails under MirroredStrategy on CPU devices.
+        options = {"loss_weights": self.weights, "metrics": metrics, "jit_compile": False}
+        network.compile(optimizer or released_optimizer(), losses, **options)
         return network
 
     def encoder(self, model):
