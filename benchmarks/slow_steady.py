@@ -6,11 +6,11 @@ Each trains as slow_steady/cpu, and is measured on other images and clips. Three
 seed, with the same draw for all four:
 
 - rendered: ten objects that turn; labeled are two views of each, measured are other views. As the paper's NORB.
-- scenes: the 24 silent clips of people and things of `videos_b/misc`; the class is the clip. Unlabeled are the first 70 %
-  of each, labeled two frames of them, measured frames of the last 20 %.
+- scenes: the 24 silent clips of people and things of `videos_b/misc`; the class is the clip. Unlabeled are the first
+  70 % of each, labeled two frames of them, measured frames of the last 20 %.
 - actions: UT-Interaction, six actions; unlabeled are the clips of the training recordings, labeled one frame from the
-  middle of two of them for each action, measured frames from the middle half of the clips of the test recordings. As the
-  paper's HMDB to PASCAL-10.
+  middle of two of them for each action, measured frames from the middle half of the clips of the test recordings. As
+  the paper's HMDB to PASCAL-10.
 
 Writes results/slow_steady.json of all that was measured so far. Resumable.
 """
@@ -40,9 +40,13 @@ FRAMES = {"scenes": 12, "actions": 5}  # of a clip, to measure
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--videos", type=Path, help="folder with meta.tsv, actions/ and misc/; without it only rendered")
+    parser.add_argument(
+        "--videos", type=Path, help="folder with meta.tsv, actions/ and misc/; without it only rendered"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of data and runs")
-    parser.add_argument("--runs", type=Path, default=Path("runs/slow_steady"), help="folder of data and run directories")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs/slow_steady"), help="folder of data and run directories"
+    )
     parser.add_argument("--only", nargs="+", choices=DATA, default=DATA, help="measure these now")
     parser.add_argument("--changes", nargs="*", default=[], help="key=value of the configuration, for a try: not saved")
     parser.add_argument("--picture", help="PNG to draw completed sequences of rendered objects into")
@@ -85,7 +89,10 @@ def learned(data, variant, seed, arguments):
             MAKERS[data](half, seed, folder / half, arguments.videos)
     run = arguments.runs / f"{data}-{variant}-{seed}"
     fit(
-        load_config("slow_steady/cpu", [f"data={folder}/train", f"seed={seed}", *VARIANTS[variant], *arguments.changes]), run
+        load_config(
+            "slow_steady/cpu", [f"data={folder}/train", f"seed={seed}", *VARIANTS[variant], *arguments.changes]
+        ),
+        run,
     )
     method, model = load_run(run)
     row = {"data": data, "variant": variant, "seed": seed}
@@ -101,7 +108,9 @@ def rendered(half, seed, out, videos):
     from tfssl.data.turntables import turned_views, turning_clips
 
     clips, views, first = {"train": (12, LABELS, 1000), "test": (3, VIEWS, 2000)}[half]
-    source = PartLabeledClips(turning_clips(count=clips, seed=first + seed), turned_views(count=views, seed=first + seed))
+    source = PartLabeledClips(
+        turning_clips(count=clips, seed=first + seed), turned_views(count=views, seed=first + seed)
+    )
     write_part_labeled(source, out)
 
 

@@ -1,4 +1,4 @@
-"""Clips beside a few labeled images: which company they come in, broken ones, frames that are kept, rendered objects."""
+"""Clips beside a few labeled images: in which company they come, broken ones, kept frames, rendered objects."""
 
 import pickle
 import shutil
@@ -57,7 +57,7 @@ def test_broken_files_are_named_once_and_cost_nothing_else():
     clips, images = examples.load(0, 150, skipped)
     assert skipped.reasons == {"1 of 5": "it is broken", "1 of 3": "it is broken"}
     assert set(clips.tolist()) == {0, 2, 3, 4} and set(images.tolist()) == {0, 2}
-    with pytest.raises(SourceError, match="the last one '. of .': it is broken"):
+    with pytest.raises(SourceError, match=r"the last one '. of .': it is broken"):
         Examples(PartLabeledClips(Numbers([0]), Numbers([None])), lambda *_: (), training=True).load(0, 1, Skipped())
 
 
@@ -76,7 +76,9 @@ def test_a_folder_holds_what_was_written(folder):
 
 def test_other_folders_are_refused(folder):
     shutil.move(folder / "labeled", folder / "labels")
-    with pytest.raises(SourceError, match="`data` has no folder labeled/; give a folder that holds clips/ with clips and"):
+    with pytest.raises(
+        SourceError, match="`data` has no folder labeled/; give a folder that holds clips/ with clips and"
+    ):
         part_labeled_clips(folder)
     with pytest.raises(SourceError, match="Received: data=7"):
         part_labeled_clips(7)
@@ -94,7 +96,9 @@ def test_clips_are_kept_while_there_is_room(folder):
     np.testing.assert_array_equal(found[2].frames([3]), clips.example(2)["clip"].frames([3]))
     np.testing.assert_array_equal(found[0].frames([3]), clips.example(0)["clip"].frames([3]))
     np.testing.assert_array_equal(found[0].times, clips.example(0)["clip"].times)
-    assert isinstance(pickle.loads(pickle.dumps(kept)).example(2)["clip"], FrameClip), "with the room of its own process"
+    assert isinstance(pickle.loads(pickle.dumps(kept)).example(2)["clip"], FrameClip), (
+        "with the room of its own process"
+    )
 
 
 def test_a_clip_with_a_broken_frame_is_not_kept():
@@ -121,7 +125,7 @@ def test_a_broken_clip_is_named(folder):
 
 
 def test_a_source_of_broken_images_is_refused():
-    with pytest.raises(SourceError, match="mostly unreadable: 6 of 6 pairs .* \\(0 of 2: it is broken; 1 of 2: it is"):
+    with pytest.raises(SourceError, match=r"mostly unreadable: 6 of 6 pairs .* \(0 of 2: it is broken; 1 of 2: it is"):
         check_source(PartLabeledClips(Numbers(range(3)), Numbers([None, None])))
 
 

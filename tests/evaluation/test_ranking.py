@@ -14,6 +14,8 @@ def test_fraction_smaller():
 def test_percentile_ranks():
     candidates = np.array([[0.0], [1.0], [5.0], [5.0]])
     # 0.2 is nearest to its own; 4 has two nearer ones; 0 has both 0 and 1 nearer and a tie; 5 has a tie.
-    np.testing.assert_allclose(percentile_ranks(np.array([[0.2], [4.0], [0.0], [5.0]]), candidates), [0, 2 / 3, 2.5 / 3, 0.5 / 3])
+    np.testing.assert_allclose(
+        percentile_ranks(np.array([[0.2], [4.0], [0.0], [5.0]]), candidates), [0, 2 / 3, 2.5 / 3, 0.5 / 3]
+    )
     many = np.random.default_rng(0).normal(size=(600, 3))
     assert not percentile_ranks(many, many).any()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.data.labeled import LabeledImages
 from tfssl.data.images import ArraySource
+from tfssl.data.labeled import LabeledImages
 from tfssl.data.part_labeled import PartLabeledClips
 from tfssl.data.rendered import FrameClip
 from tfssl.errors import ConfigError, SourceError

@@ -141,7 +141,7 @@ def part_labeled_clips(data, *, classes=None, min_size=None):
         min_size: frames and images are decoded no smaller than that, in pixels of the shorter side.
 
     Raises:
-        SourceError: if one of the folders is missing, or as :func:`tfssl.data.clips.clip_source` and ``labeled_images``.
+        SourceError: if a folder is missing, or as :func:`tfssl.data.clips.clip_source` and ``labeled_images``.
     """
     if isinstance(data, Source) and not isinstance(data, PartLabeledClips):
         return data  # read by worker processes
@@ -190,7 +190,8 @@ def write_part_labeled(source, out):
         with av.open(os.fspath(path), "w") as opened:
             frames = clip.frames(np.arange(len(clip)))
             stream = opened.add_stream("ffv1", rate=rate)
-            stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "bgr0"
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "bgr0"
             for frame in frames:
                 opened.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
             opened.mux(stream.encode())

@@ -78,7 +78,9 @@ def build_tower(backbone, size, features, *, color=False, channels=None):
         scale = 1.0 if backbone == "quick" else DEVIATION
         x = layers.Rescaling(255.0 / scale, offset=-_MEAN_LEVEL / scale, name="standardize")(x)
         if backbone == "dense":
-            x = layers.Dense(_HIDDEN, kernel_initializer="he_normal", name="fc1_dense")(layers.Flatten(name="flatten")(x))
+            x = layers.Dense(_HIDDEN, kernel_initializer="he_normal", name="fc1_dense")(
+                layers.Flatten(name="flatten")(x)
+            )
             x = layers.ReLU(name="fc1")(x)
             taps = {"fc1": x}
         else:
