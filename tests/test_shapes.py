@@ -38,6 +38,7 @@ from tfssl.methods.gated_autoencoder import loss as gated_autoencoder
 from tfssl.methods.hypercolumn_colorization import loss as hypercolumn
 from tfssl.methods.jigsaw import loss as jigsaw
 from tfssl.methods.odometry import loss as odometry
+from tfssl.methods.slow_steady import loss as slow_steady
 from tfssl.methods.split_brain import loss as split_brain
 from tfssl.methods.spot_artifacts import loss as spot_artifacts
 from tfssl.methods.synchrony import loss as synchrony_loss
@@ -168,6 +169,8 @@ TAKES = [
     (egomotion.MotionCrossEntropy, lambda: egomotion.MotionCrossEntropy((3, 2)), ["int B 2", "B 5"]),
     (egomotion.MotionAccuracy, lambda: egomotion.MotionAccuracy((3, 2)), ["int B 2", "B 5"]),
     (egomotion.Contrastive, lambda: egomotion.Contrastive(), ["B 1", "B 1"]),
+    (slow_steady.TupleContrastive, lambda: slow_steady.TupleContrastive(), ["int B n", "B n"]),
+    (slow_steady.ActiveFraction, lambda: slow_steady.ActiveFraction(), ["int B n", "B n"]),
     (gated_autoencoder.PairReconstruction, lambda: gated_autoencoder.PairReconstruction(), ["B 2 D", "B 2 D"]),
     (zero_bias.HalfSquaredError, lambda: zero_bias.HalfSquaredError(), ["B n", "B n"]),
     (video_lstm.FrameCrossEntropy, lambda: video_lstm.FrameCrossEntropy(), ["B P h w C", "B P h w C"]),

@@ -290,6 +290,7 @@ TABLES = {
     "rgbd-fusion": split_tables.rgbd_fusion,
     "rgbd-gradients": split_tables.rgbd_gradients,
     "shortcuts": learned_tables.shortcuts,
+    "slow-steady": relation_tables.slow_steady,
     "sparsity": zero_bias_tables.sparsity,
     "speed": speed,
     "synchrony-shifts": synchrony_tables.shifts,
