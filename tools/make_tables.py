@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))  # where this file is run as a script
 from tools import (  # noqa: E402
     activity_tables,
     caption_tables,
+    future_tables,
     learned_tables,
     lstm_tables,
     relation_tables,
@@ -296,6 +297,8 @@ TABLES = {
     "synchrony-shifts": synchrony_tables.shifts,
     "synchrony-stereo": synchrony_tables.stereo,
     "transfer": learned_tables.transfer,
+    "video-prediction": future_tables.video_prediction,
+    "video-prediction-flipped": future_tables.video_prediction_flipped,
     "video-lstm": lstm_tables.told,
     "video-lstm-states": lstm_tables.states,
     "video-lstm-clips": lstm_tables.clips,

@@ -6,6 +6,11 @@ from tfssl.imports import lazy
 
 if TYPE_CHECKING:
     from tfssl.data.acted import ActedSource as ActedSource, acted_clips as acted_clips
+    from tfssl.data.action_clips import (
+        ActionClipSource as ActionClipSource,
+        action_clip_source as action_clip_source,
+        write_clip as write_clip,
+    )
     from tfssl.data.builtin import (
         builtin_gray_photographs as builtin_gray_photographs,
         builtin_photographs as builtin_photographs,
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
         write_sequence as write_sequence,
     )
     from tfssl.data.posed_clips import PosedClipSource as PosedClipSource, posed_clip_source as posed_clip_source
+    from tfssl.data.pushed import PushedSource as PushedSource, pushed_source as pushed_source
     from tfssl.data.rendered import (
         FrameClip as FrameClip,
         MovingSource as MovingSource,
@@ -75,6 +81,7 @@ if TYPE_CHECKING:
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
     from tfssl.data.tracks import TrackSource as TrackSource, track_source as track_source
     from tfssl.data.turntables import turned_views as turned_views, turning_clips as turning_clips
+    from tfssl.data.windows import draw_window as draw_window, square_frames as square_frames
     from tfssl.data.workers import ParallelSource as ParallelSource
 else:
     # The sources work without TensorFlow, which takes seconds to import.
