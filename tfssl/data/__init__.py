@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tfssl.data.labeled_clips import LabeledClips as LabeledClips, labeled_clips as labeled_clips
     from tfssl.data.moved import motion_pairs as motion_pairs, moved_pairs as moved_pairs
     from tfssl.data.moving_digits import MovingDigits as MovingDigits, moving_digits as moving_digits
+    from tfssl.data.percepts import PerceptSource as PerceptSource, percept_source as percept_source
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import (
         PosedSource as PosedSource,
