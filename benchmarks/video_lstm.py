@@ -31,7 +31,7 @@ VARIANTS = {
 PROBED = ("composite", "future", "reconstruction", "untrained")
 SECTORS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 PROBE_CLIPS = {"builtin": 2000, "builtin:test": 1000}
-REAL = ("loss=squared_error", "channels=3", "digits=1", "digit_size=14")
+REAL = ("loss=squared_error", "channels=3")
 
 
 def main():
@@ -52,15 +52,6 @@ def main():
             kept(_file(arguments, f"probe-{variant}", seed), functools.partial(probed, variant, seed, arguments))
         if arguments.clips:
             kept(_file(arguments, "clips", seed), functools.partial(learned, "clips", seed, arguments))
-    found = {
-        part: [json.loads(file.read_text(encoding="utf-8")) for file in sorted(arguments.runs.glob(f"{pattern}.json"))]
-        for part, pattern in (
-            ("digits", "[!pc]*-[0-9]"),
-            ("composites", "composite*-[0-9]"),
-            ("probes", "probe-*"),
-            ("clips", "clips-*"),
-        )
-    }
     from tfssl.config import load_config
 
     save(
@@ -69,9 +60,9 @@ def main():
         packages=PACKAGES,
         seconds={},
         comparisons=[],
-        rows=found["composites"] + found["digits"],
-        probes=found["probes"],
-        clips=found["clips"],
+        rows=_found(arguments, VARIANTS),
+        probes=_found(arguments, [f"probe-{variant}" for variant in PROBED]),
+        clips=_found(arguments, ["clips"]),
     )
     if arguments.picture:
         from tfssl.training.runs import load_run
@@ -86,6 +77,12 @@ def _run(arguments, variant, seed):
 
 def _file(arguments, variant, seed):
     return _run(arguments, variant, seed).with_suffix(".json")
+
+
+def _found(arguments, variants):
+    """What was measured of variants, seed after seed."""
+    files = (file for one in variants for file in sorted(arguments.runs.glob(_file(arguments, one, "[0-9]*").name)))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
 def learned(variant, seed, arguments):
