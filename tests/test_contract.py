@@ -25,6 +25,8 @@ from tfssl.training.runs import load_run
 
 # As small as the networks allow, where those of cpu.yaml make each step slow.
 SMALLER = {
+    "caption_bow": {"words": 20, "drop": 1, "candidates": 12, "crop_size": 32, "resize": 40},
+    "ambient_sound": {"clusters": 4, "frames": 2, "resize": 40, "crop_size": 32},
     "colorization": {"resize": 40, "crop_size": 32},
     "context_encoder": {"resize": 48, "crop_size": 32},
     "context_prediction": {"area": [4000, 8000], "patches_per_image": 8, "embedding": 32, "head": [32, 16]},
@@ -34,9 +36,11 @@ SMALLER = {
     "hypercolumn_colorization": {"resize": [32, 40], "crop_size": 32, "hidden": 32},
     "jigsaw": {"fc6": 32, "fc7": 32},
     "odometry": {"components": 10, "units": 8, "channels": 8, "hidden": 16, "dropout": 0.0, "patches": 4},
+    "slow_steady": {"classes": 3, "resize": 16, "crop_size": 16, "features": 8},
     "split_brain": {"resize": 40, "crop_size": 32, "fc": 32},
     "spot_artifacts": {"crop_size": 32, "fc6": 32},
     "synchrony": {"units": 16, "components": 20, "patches": 4},
+    "video_prediction": {"context": 1, "frames": 3, "crop_size": 16, "widths": [4, 4, 4, 4, 4, 4, 4]},
     "video_lstm": {"input_frames": 3, "future_frames": 3, "units": [16], "crop_size": 16, "digit_size": 8},
     "zero_bias_autoencoder": {"units": 16, "patches": 4, "crop_size": 6, "resize": 40},
 }

@@ -1,147 +1,88 @@
-"""LSTMs with peepholes and the decoders made of them: numbers worked by hand, counts of the card, saving."""
+"""A convolutional LSTM worked by hand, and the schedule of true frames."""
 
 import keras
 import numpy as np
 import pytest
 
-from tfssl.layers.recurrent import FrameDecoder, PeepholeLSTM, PeepholeLSTMCell
-
-RNG = np.random.default_rng(0)
-
-
-def drawn(*shape):
-    return RNG.normal(size=shape).astype(np.float32)
+from tfssl.layers.normalization import MapNormalization
+from tfssl.layers.recurrent import ConvLSTMCell, ScheduledSampling
 
 
-def cell_of(units, inputs, **weights):
-    cell = PeepholeLSTMCell(units)
-    cell.build((None, inputs))
-    for variable in cell.weights:
-        variable.assign(weights.get(variable.name, np.zeros(variable.shape)))
-    return cell
+def test_without_weights_memory_fades():
+    """The card's: c' = c sigmoid(1), h' = tanh(c') / 2."""
+    cell = ConvLSTMCell(2, 3)
+    c = np.random.default_rng(0).normal(size=(1, 4, 4, 2)).astype(np.float32)
+    inputs = [np.zeros((1, 4, 4, 3), np.float32), np.zeros_like(c), c]
+    cell(inputs)
+    cell.set_weights([np.zeros_like(w) for w in cell.get_weights()])
+    h, after = (np.asarray(part) for part in cell(inputs))
+    np.testing.assert_allclose(after, c / (1 + np.exp(-1)), rtol=1e-6)
+    np.testing.assert_allclose(h, np.tanh(after) / 2, rtol=1e-6)
 
 
-class TestCell:
-    def test_all_weights_zero(self):
-        """Card, test 3: i = f = o = 0.5, c' = 0.5, h = 0.5 tanh(0.5)."""
-        h, (again, c) = cell_of(1, 2)(np.ones((1, 2)), [np.ones((1, 1)), np.ones((1, 1))])
-        assert float(c[0, 0]) == 0.5 and float(h[0, 0]) == float(again[0, 0])
-        assert float(h[0, 0]) == pytest.approx(0.231059, abs=1e-6)
+def test_gates_by_hand():
+    """One pixel, a 1x1 kernel: every gate is a number of its own."""
+    cell = ConvLSTMCell(1, 1)
+    x, h, c = (np.full((1, 1, 1, 1), value, np.float32) for value in (2.0, 0.5, 0.3))
+    cell([x, h, c])
+    cell.set_weights([np.float32([[[[0.1, 0.2, 0.3, 0.4], [1, -1, 0.5, 2]]]]), np.float32([0, 0.1, 0, -0.2])])
+    i, j, f, o = 0.2 + 0.5, 0.4 - 0.5 + 0.1, 0.6 + 0.25, 0.8 + 1.0 - 0.2
 
-    def test_peepholes(self):
-        """i and f see the old cell, 1, o the new one: s(2) 1 + s(1) tanh(3), then o = s(3 c')."""
-        cell = cell_of(1, 1, peepholes=[[1], [2], [3]], bias=[0, 0, 3, 0])
-        h, (_, c) = cell(np.zeros((1, 1)), [np.zeros((1, 1)), np.ones((1, 1))])
-        expected = 0.8807970779 + 0.7310585786 * 0.9950547537
-        assert float(c[0, 0]) == pytest.approx(expected, abs=1e-6)
-        assert float(h[0, 0]) == pytest.approx(np.tanh(expected) / (1 + np.exp(-3 * expected)), abs=1e-6)
+    def sigmoid(value):
+        return 1 / (1 + np.exp(-value))
 
-    def test_without_peepholes_it_is_keras_own(self):
-        """Keras has the gates in the order i, f, a, o too."""
-        ours, theirs = cell_of(4, 3), keras.layers.LSTMCell(4)
-        theirs.build((None, 3))
-        values = {"kernel": drawn(3, 16), "recurrent_kernel": drawn(4, 16), "bias": drawn(16)}
-        for variable in (*ours.weights, *theirs.weights):
-            if variable.name in values:
-                variable.assign(values[variable.name])
-        x, states = drawn(2, 3), [drawn(2, 4), drawn(2, 4)]
-        for one, other in zip(ours(x, states)[1], theirs(x, states)[1], strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-6)
-
-    def test_counts_of_the_card(self):
-        cell = PeepholeLSTMCell(2048)
-        cell.build((None, 4096))
-        assert cell.count_params() == 50_345_984
-        blind = PeepholeLSTMCell(2048, use_inputs=False)
-        blind.build((None, 4096))
-        assert blind.count_params() == 50_345_984 - 4096 * 8192
-        assert abs(np.asarray(cell.kernel)).max() == pytest.approx(0.01, rel=1e-3)
-        assert abs(np.asarray(cell.peepholes)).max() == pytest.approx(0.1, rel=1e-2)
-        assert not np.asarray(cell.bias).any()
-
-    def test_one_that_sees_nothing(self):
-        blind = PeepholeLSTMCell(3, use_inputs=False)
-        states = [drawn(2, 3), drawn(2, 3)]
-        np.testing.assert_array_equal(blind(drawn(2, 5), states)[0], blind(drawn(2, 5), states)[0])
+    memory = 0.3 * sigmoid(f + 1) + sigmoid(i) * np.tanh(j)
+    found = cell([x, h, c])
+    assert float(found[1][0, 0, 0, 0]) == pytest.approx(memory, rel=1e-5)
+    assert float(found[0][0, 0, 0, 0]) == pytest.approx(np.tanh(memory) * sigmoid(o), rel=1e-5)
 
 
-class TestLSTM:
-    def test_two_calls_are_one(self):
-        lstm = PeepholeLSTM(4, return_state=True, scale=0.5)
-        x = drawn(2, 6, 3)
-        _, *whole = lstm(x)
-        _, *half = lstm(x[:, :2])
-        _, *then = lstm(x[:, 2:], initial_state=half)
-        for one, other in zip(whole, then, strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-6)
-
-    def test_it_is_saved(self, tmp_path):
-        inputs = keras.Input((None, 3))
-        model = keras.Model(inputs, PeepholeLSTM(4, return_sequences=True, name="lstm")(inputs))
-        model.save(tmp_path / "model.keras")
-        loaded = keras.saving.load_model(tmp_path / "model.keras")
-        x = drawn(2, 5, 3)
-        np.testing.assert_array_equal(loaded(x), model(x))
-        assert model(x).shape == (2, 5, 4)
-        assert [v.path for v in loaded.variables] == [v.path for v in model.variables]
-        assert loaded.get_layer("lstm").get_config() == model.get_layer("lstm").get_config()
+def test_parameters_of_the_published_cells():
+    cell = ConvLSTMCell(128)
+    cell([np.zeros((1, 8, 8, n), np.float32) for n in (64, 128, 128)])
+    assert cell.count_params() == 2_458_112
 
 
-class TestDecoder:
-    def decoder(self, units=(4,), **options):
-        decoder = FrameDecoder(units, scale=0.5, **options)
-        states = [drawn(2, size) for size in units for _ in range(2)]
-        return decoder, states
-
-    def test_counts_of_the_card(self):
-        decoder = FrameDecoder((2048,))
-        decoder.build([(None, 10, 4096), (None, 2048), (None, 2048)])
-        assert decoder.count_params() == 58_738_688
-
-    @pytest.mark.parametrize("conditional", [True, False])
-    def test_it_goes_on_from_the_state(self, conditional):
-        """By its cell and its layer of frames; the first step has no input."""
-        decoder, (h, c) = self.decoder(conditional=conditional)
-        frames = RNG.random((2, 3, 5)).astype(np.float32)
-        told = np.asarray(decoder([frames, h, c], training=True))
-        x, states = np.zeros((2, 5), np.float32), [h, c]
-        for step in range(3):
-            hidden, states = decoder.cells[0](x, states)
-            np.testing.assert_allclose(told[:, step], decoder.frame(hidden), atol=1e-6)
-            x = frames[:, step] if conditional else x
-
-    @pytest.mark.parametrize("binary", [True, False])
-    def test_its_own_frames_are_fed_back(self, binary):
-        """Otherwise than in training, in which it sees the true ones: all but the last."""
-        decoder, states = self.decoder(binary=binary)
-        frames = RNG.random((2, 3, 5)).astype(np.float32)
-        own = np.asarray(decoder([frames, *states]))
-        np.testing.assert_array_equal(decoder([1 - frames, *states]), own)
-        fed = 1 / (1 + np.exp(-own)) if binary else own
-        np.testing.assert_allclose(decoder([fed, *states], training=True), own, atol=1e-6)
-        other = frames.copy()
-        other[:, -1] = 0
-        true = np.asarray(decoder([frames, *states], training=True))
-        np.testing.assert_array_equal(decoder([other, *states], training=True), true)
-        assert abs(true - own)[:, 1:].max() > 1e-3 and not abs(true - own)[:, 0].any()
-
-    def test_a_stack(self, tmp_path):
-        decoder, states = self.decoder((4, 3))
-        inputs = [keras.Input((3, 5)), *(keras.Input((size,)) for size in (4, 4, 3, 3))]
-        model = keras.Model(inputs, decoder(inputs))
-        frames = drawn(2, 3, 5)
-        model.save(tmp_path / "model.keras")
-        loaded = keras.saving.load_model(tmp_path / "model.keras")
-        np.testing.assert_array_equal(loaded([frames, *states]), model([frames, *states]))
-        assert loaded.layers[-1].get_config() == decoder.get_config()
-        assert [v.path for v in loaded.variables] == [v.path for v in model.variables]
-        with pytest.raises(ValueError, match="takes a list of 5 inputs: frames, h1, c1, h2, c2"):
-            decoder([frames, *states[:2]])
+@pytest.mark.parametrize(("step", "true"), [(0, 32), (3000, 31), (5000, 25), (6122, 16), (8000, 4), (10000, 0)])
+def test_published_schedule(step, true):
+    """The card's counts, of batches of 32 and k = 900."""
+    assert int(ScheduledSampling(8).true_frames(step, 32)) == true
 
 
-@pytest.mark.parametrize("units", [0, 2.5])
-def test_wrong_units_are_named(units):
-    with pytest.raises(ValueError, match="`units` must be a positive integer"):
-        PeepholeLSTMCell(units)
-    with pytest.raises(ValueError, match=r"`units\[1\]` must be a positive integer"):
-        FrameDecoder((3, units))
+def test_true_frames_are_drawn_anew_for_every_step():
+    frames = np.zeros((16, 3, 2, 2, 1), np.float32)
+    layer = ScheduledSampling(40, decay=10.0, seed=0)
+    first = np.asarray(layer(frames, training=True))
+    assert (first.sum(axis=0) == 15).all() and set(np.unique(first)) == {0, 1}, "round(16 * 10 / 11)"
+    assert len(np.unique(first.argmin(axis=0))) > 5
+    for _ in range(22):
+        layer(frames, training=True)
+    assert int(layer.trained) == 23 == int(np.log(10) * 10)
+    assert np.asarray(layer(frames, training=True)).sum(axis=0)[0] == 8, "half at k ln k"
+    assert not np.asarray(layer(frames, training=False)).any(), "none in inference, and it does not count"
+    assert int(layer.trained) == 24
+
+
+def test_no_true_frame_without_a_schedule():
+    """The card's k = -1."""
+    layer = ScheduledSampling(4, decay=None)
+    assert not np.asarray(layer(np.zeros((3, 5, 2, 2, 1), np.float32), training=True)).any()
+
+
+def test_the_count_of_steps_is_saved(tmp_path):
+    inputs = keras.Input((3, 2, 2, 1))
+    model = keras.Model(inputs, ScheduledSampling(2, name="schedule")(inputs))
+    model(np.zeros((4, 3, 2, 2, 1), np.float32), training=True)
+    model.save(tmp_path / "model.keras")
+    assert int(keras.saving.load_model(tmp_path / "model.keras").get_layer("schedule").trained) == 1
+
+
+def test_maps_are_normalized_as_a_whole():
+    layer = MapNormalization()
+    x = np.random.default_rng(0).normal(3, 2, (2, 4, 5, 3)).astype(np.float32)
+    layer(x)
+    layer.set_weights([np.float32([1, 2, 3]), np.float32([0, 0, 1])])
+    mean, deviation = x.mean(axis=(1, 2, 3), keepdims=True), x.std(axis=(1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(layer(x), (x - mean) / deviation * [1, 2, 3] + [0, 0, 1], atol=1e-4)
+    assert layer.count_params() == 6
+    assert np.isfinite(np.asarray(layer(np.ones((1, 4, 5, 3), np.float32)))).all()

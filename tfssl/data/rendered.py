@@ -140,9 +140,17 @@ def stereogram_source(textures=None, *, count=1000, size=(96, 128), disparities=
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FrameClip:
-    """Frames in memory, uint8 (T, H, W, 3), with what :class:`tfssl.data.clips.Clip` has for pictures."""
+    """Frames in memory, uint8 (T, H, W, 3), with what :class:`tfssl.data.clips.Clip` has for pictures.
+
+    ``times`` are the seconds at which each frame appears, float (T,); None: 25 frames a second.
+    """
 
     pixels: np.ndarray
+    times: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.times is None:
+            object.__setattr__(self, "times", np.arange(len(self.pixels)) / 25)
 
     def __len__(self):
         return len(self.pixels)

@@ -17,9 +17,23 @@ _SHOWN_REASONS = 3
 
 FIELDS = (
     "image", "label", "captions", "clip", "sound", "left", "right", "depth", "disparity", "pose", "mask", "boxes",
-    "difficult", "normals",
+    "difficult", "normals", "actions", "states",
 )  # fmt: skip
 """Names of the fields of examples."""
+
+
+class PartError(ValueError):
+    """A part of an example that cannot be read though others can: told and counted under its own name.
+
+    For sources whose items share files, so that one broken file is not told once for each item that it is part of.
+    """
+
+    def __init__(self, name, reason):
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self):
+        return self.reason
 
 
 class Source(Sequence):

@@ -10,10 +10,16 @@ def untrained(encoder, seed):
     """
     keras.utils.set_random_seed(seed)
     network = keras.models.clone_model(encoder)
+    _keep(network, encoder)
+    return network
+
+
+def _keep(network, encoder):
     for ours, theirs in zip(network.layers, encoder.layers, strict=True):
         if getattr(theirs, "keeps_weights", False):
             ours.set_weights(theirs.get_weights())
-    return network
+        elif isinstance(theirs, keras.Model):
+            _keep(ours, theirs)
 
 
 def pixel_encoder(frames=None):

@@ -101,7 +101,8 @@ def compared(encoder, *, modality="image", taps=None, trained=True, compare=None
     for name, network in (compare or {}).items():
         if name in RESERVED:
             raise ConfigError(f"`compare`: the name {name!r} is taken; choose another one")
-        shared = [tap for tap in taps or () if tap in network.output]
+        named = dict.fromkeys(part for tap in taps or () for part in (tap, *tap.split("+")))  # those of ensembles too
+        shared = [tap for tap in named if tap in network.output]
         if modality == "clip" and network.input.shape != encoder.input.shape:
             taken = f"{name!r} takes {network.input.shape[1:]}, the encoder {encoder.input.shape[1:]}"
             raise ConfigError(f"`compare`: clips must be of one shape; {taken}")

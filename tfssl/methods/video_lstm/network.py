@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from tfssl.backbones.encoder import Encoder
-from tfssl.layers.recurrent import FrameDecoder, PeepholeLSTM
+from tfssl.layers.peephole_lstm import FrameDecoder, PeepholeLSTM
 
 _LUMA = (0.299, 0.587, 0.114)  # as Pillow's mode L
 
@@ -18,7 +18,7 @@ def build_network(shape, decoders, *, input_frames=10, future_frames=10, units=(
         shape: (H, W, C) of a frame.
         decoders: ``{"reconstruction" or "future": whether it is conditional}``.
         input_frames, future_frames, units: fields of :class:`~tfssl.methods.VideoLstm`.
-        binary: whether frames are probabilities, see :class:`tfssl.layers.recurrent.FrameDecoder`.
+        binary: whether frames are probabilities, see :class:`tfssl.layers.peephole_lstm.FrameDecoder`.
 
     Returns:
         ``keras.Model``: clips in [0, 1], (B, frames, H, W, C), the future behind what is read if there is a decoder of
