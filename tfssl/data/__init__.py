@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         part_labeled_clips as part_labeled_clips,
         write_part_labeled as write_part_labeled,
     )
+    from tfssl.data.percepts import PerceptSource as PerceptSource, percept_source as percept_source
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import (
         PosedSource as PosedSource,
