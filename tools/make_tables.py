@@ -29,6 +29,7 @@ from tools import (  # noqa: E402
     sound_tables,
     split_tables,
     synchrony_tables,
+    video_tables,
     zero_bias_tables,
 )
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
@@ -302,6 +303,10 @@ TABLES = {
     "video-lstm": lstm_tables.told,
     "video-lstm-states": lstm_tables.states,
     "video-lstm-clips": lstm_tables.clips,
+    "video-triplet-boxes": video_tables.boxes,
+    "video-triplet-mined": video_tables.mined,
+    "video-triplet-probes": video_tables.probes,
+    "video-triplet-triplets": video_tables.triplets,
     "web": web,
     "zero_bias": zero_bias_tables.zero_bias,
     "web-page": web_page,
