@@ -21,12 +21,15 @@ sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
 from tools import (  # noqa: E402
     activity_tables,
+    caption_tables,
     future_tables,
     learned_tables,
     lstm_tables,
     relation_tables,
+    sound_tables,
     split_tables,
     synchrony_tables,
+    video_tables,
     zero_bias_tables,
 )
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
@@ -259,8 +262,13 @@ def methods(root):
 
 TABLES = {
     "activity": activity_tables.activity,
+    "ambient-sound": sound_tables.told,
+    "ambient-sound-textures": sound_tables.textures,
     "aberration": learned_tables.aberration,
     "bfloat16": bfloat16,
+    "captions-features": caption_tables.features,
+    "captions-vectors": caption_tables.vectors,
+    "captions-words": caption_tables.words,
     "colorizer": colorizer,
     "colorizers": learned_tables.colorizers,
     "controls": split_tables.controls,
@@ -284,6 +292,7 @@ TABLES = {
     "rgbd-fusion": split_tables.rgbd_fusion,
     "rgbd-gradients": split_tables.rgbd_gradients,
     "shortcuts": learned_tables.shortcuts,
+    "slow-steady": relation_tables.slow_steady,
     "sparsity": zero_bias_tables.sparsity,
     "speed": speed,
     "synchrony-shifts": synchrony_tables.shifts,
@@ -294,6 +303,10 @@ TABLES = {
     "video-lstm": lstm_tables.told,
     "video-lstm-states": lstm_tables.states,
     "video-lstm-clips": lstm_tables.clips,
+    "video-triplet-boxes": video_tables.boxes,
+    "video-triplet-mined": video_tables.mined,
+    "video-triplet-probes": video_tables.probes,
+    "video-triplet-triplets": video_tables.triplets,
     "web": web,
     "zero_bias": zero_bias_tables.zero_bias,
     "web-page": web_page,
