@@ -123,70 +123,72 @@ def flipped(method, model):
     """Futures of the same scenes with the true actions, and with those after the context negated.
 
     ``mse`` and ``copying``, of the future in which they are negated; ``own_nearer``: fraction of predictions, of either
-    future, that are nearer to it than to the other one; ``told`` and ``told_negated``: fraction of clips in which the
-    finger, found in the last predicted frame, went the way it was told, of those in which it truly went ``FAR``;
-    ``found_error``: how far from its true place it is found in true frames, in pixels.
+    future, that are nearer to it than to the other one. In the ``clips`` in which the finger truly goes ``FAR`` it is
+    looked for in the last frame along its way, see :func:`gone`: ``way``, the mean of that; ``right`` and ``unmoved``,
+    fractions of clips in which it is above 0 and 0; and the same in true frames, ``true_way`` and so on. Of the other
+    future they end in ``_negated``.
     """
     from tfssl.evaluation.futures import repeated
     from tfssl.methods.video_prediction.data import to_batch
     from tfssl.methods.video_prediction.evaluate import predicted
 
     source, last = rendered("test"), method.frames
-    examples = {1: [], -1: []}
-    for number in range(len(source)):
-        for sign, acted in examples.items():
+    truth, guessed, found = {}, {}, {}
+    for sign, ending in ((1, ""), (-1, "_negated")):
+        acted = []
+        for number in range(len(source)):
             actions = source.actions(number)
             actions[method.context - 1 :] *= sign
             acted.append(source.acted(number, actions))
-    truth, guessed, copied, states = {}, {}, {}, {}
-    for sign, acted in examples.items():
         frames = np.stack([example["clip"].pixels[:last] for example in acted])
         rows = [np.stack([example[name][:last] for example in acted]) for name in ("actions", "states")]
         inputs, targets = to_batch(method, frames, *rows)
-        truth[sign], states[sign] = targets["frames"], rows[1]
-        parts = [{k: v[i : i + 25] for k, v in inputs.items()} for i in range(0, len(frames), 25)]
+        parts = [{name: v[i : i + 25] for name, v in inputs.items()} for i in range(0, len(frames), 25)]
+        truth[sign] = targets["frames"]
         guessed[sign] = np.concatenate([predicted(method, model, part)["frames"] for part in parts])
-        copied[sign] = repeated(inputs["frames"][:, : method.context], method.steps)
+        copied = repeated(inputs["frames"][:, : method.context], method.steps)
+        places = (rows[1][:, [method.context - 1, last - 1]] + 0.5) * source.size
+        far = np.hypot(*(places[:, 1] - places[:, 0]).T) > FAR
+        found[f"clips{ending}"] = int(far.sum())
+        for name, shown in (("", guessed[sign]), ("true_", truth[sign])):
+            parts = [gone(f, *ends) for f, ends in zip(shown[far, -1], places[far], strict=True)]
+            found[f"{name}way{ending}"] = float(np.mean(parts))
+            found[f"{name}right{ending}"] = float(np.mean(np.array(parts) > 0))
+            found[f"{name}unmoved{ending}"] = float(np.mean(np.array(parts) == 0))
 
     def distance(first, second):
         return np.square(first - second).mean(axis=(1, 2, 3, 4))
 
     nearer = [distance(guessed[s], truth[s]) < distance(guessed[s], truth[-s]) for s in (1, -1)]
-    found = {
-        "mse": float(distance(guessed[-1], truth[-1]).mean()),
-        "copying": float(distance(copied[-1], truth[-1]).mean()),
-        "own_nearer": float(np.mean(nearer)),
-    }
+    errors = {"mse": distance(guessed[-1], truth[-1]), "copying": distance(copied, truth[-1]), "own_nearer": nearer}
+    return {name: float(np.mean(values)) for name, values in errors.items()} | found
+
+
+def gone(frame, start, end):
+    """Which part of its way from ``start`` to ``end`` the finger has gone, from -1 to 1: where its tip fits best."""
+    parts = np.round(np.linspace(-1, 1, 21), 1)
     errors = []
-    for sign, name in ((1, "told"), (-1, "told_negated")):
-        places = (states[sign][:, [method.context - 1, last - 1]] + 0.5) * source.size
-        way = places[:, 1] - places[:, 0]
-        far = np.hypot(*way.T) > FAR
-        start, end, true_end = (
-            tips(f, source.size) for f in (copied[sign][:, 0], guessed[sign][:, -1], truth[sign][:, -1])
-        )
-        errors.append(np.hypot(*(true_end - places[:, 1]).T))
-        found[name] = float(np.mean((((end - start) * way).sum(axis=1) > 0)[far]))
-        found[f"{name}_clips"] = int(far.sum())
-        found[f"{name}_error"] = float(np.median(np.hypot(*(end - places[:, 1]).T)))
-        found[f"{name}_unmoved"] = float(np.median(np.hypot(*way.T)))
-    return found | {"found_error": float(np.median(np.concatenate(errors)))}
+    for part in parts:
+        tip, opacity = drawn_tip(start + part * (end - start), len(frame))
+        errors.append((np.square(opacity * frame - tip).sum()) / opacity.sum())
+    return float(parts[int(np.argmin(errors))])
 
 
-def tips(frames, size):
-    """Where the finger's tip is in each frame, x and y in pixels, (N, 2): where its picture fits best."""
-    from tfssl.data.pushed import _FINGER, _finger
+def drawn_tip(place, size):
+    """The finger's tip at a place, times its opacity, on black, and that opacity: float (size, size, 3) each."""
+    from PIL import Image
 
-    radius = int(np.ceil(_FINGER * size)) + 1
-    finger = np.asarray(_finger(size), np.float64) / 255
-    tip = finger[-2 * radius :]
-    seen, opacity = tip[..., :3], tip[..., 3:]
-    windows = np.lib.stride_tricks.sliding_window_view(np.asarray(frames, np.float64), tip.shape[:2], axis=(1, 2))
-    errors = np.einsum("nyxcij,ijc->nyx", np.square(windows - np.moveaxis(seen, -1, 0)), np.repeat(opacity, 3, axis=2))
-    best = errors.reshape(len(frames), -1).argmin(axis=1)
-    y, x = np.unravel_index(best, errors.shape[1:])
-    middle = [tip.shape[1] / 2, tip.shape[0] - _FINGER * size - 1]
-    return np.stack([x, y], axis=1) + middle
+    from tfssl.data.pushed import FINGER, draw_finger, put
+
+    finger, radius = draw_finger(size), FINGER * size
+    height = 2 * (int(np.ceil(radius)) + 1)
+    tip = finger.crop((0, finger.height - height, *finger.size))
+    shown = []
+    for level in (0, 255):
+        image = Image.new("RGB", (size, size), (level,) * 3)
+        put(image, tip, place - [tip.width / 2, height - radius - 1])
+        shown.append(np.asarray(image, np.float64) / 255)
+    return shown[0], 1 - (shown[1] - shown[0])
 
 
 if __name__ == "__main__":

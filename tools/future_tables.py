@@ -27,13 +27,15 @@ _COLUMNS = (
     ("stays, by the mask (%)", lambda row: 100 * _of("background")(row)),
 )
 _ACTED = (
-    ("MSE / 1000", lambda row: 1000 * row["flipped"]["mse"]),
+    ("MSE / 1000, negated", lambda row: 1000 * row["flipped"]["mse"]),
     ("of copying's", lambda row: row["flipped"]["mse"] / row["flipped"]["copying"]),
     ("nearer to its own future (%)", lambda row: 100 * row["flipped"]["own_nearer"]),
-    ("finger went as told (%)", lambda row: 100 * row["flipped"]["told"]),
-    ("with negated actions (%)", lambda row: 100 * row["flipped"]["told_negated"]),
-    ("found off its place (px)", lambda row: row["flipped"]["told_error"]),
-    ("with negated actions (px)", lambda row: row["flipped"]["told_negated_error"]),
+    ("finger the right way (%)", lambda row: 100 * row["flipped"]["right"]),
+    ("not moved (%)", lambda row: 100 * row["flipped"]["unmoved"]),
+    ("part of its way", lambda row: row["flipped"]["way"]),
+    ("negated: the right way (%)", lambda row: 100 * row["flipped"]["right_negated"]),
+    ("not moved (%)", lambda row: 100 * row["flipped"]["unmoved_negated"]),
+    ("part of its way", lambda row: row["flipped"]["way_negated"]),
 )
 
 
