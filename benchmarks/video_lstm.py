@@ -21,12 +21,12 @@ from tfssl.data import FrameClip, Source
 from tfssl.data.windows import square_frames
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
-BLIND = ("condition_reconstruction=false", "condition_future=false")
+CONDITIONAL = ("condition_reconstruction=true", "condition_future=true")
 VARIANTS = {
     "composite": (),
     "future": ("objective=future",),
-    "composite, unconditional": BLIND,
-    "future, unconditional": ("objective=future", *BLIND),
+    "composite, conditional": CONDITIONAL,
+    "future, conditional": ("objective=future", *CONDITIONAL),
 }
 """Name -> changes of video_lstm/cpu."""
 
@@ -50,8 +50,8 @@ def main():
     for seed in arguments.seeds:
         for variant in arguments.only:
             kept(_file(arguments, variant, seed), functools.partial(learned, variant, seed, arguments))
-        for variant in PROBED if arguments.probe else ():  # pixels are the same for all seeds
-            if variant == "pixels" and seed != arguments.seeds[0]:
+        for variant in PROBED if arguments.probe else ():
+            if variant == "pixels" and seed:  # they are the same for all
                 continue
             kept(_file(arguments, f"probe-{variant}", seed), functools.partial(probed, variant, seed, arguments))
         if arguments.clips:
