@@ -144,8 +144,8 @@ def textures(source, cache=None):
 
     Args:
         source: of examples with a ``sound`` that has ``read()`` at 20 kHz; one with ``sound(index)`` decodes no images.
-        cache: folder where they are kept, one small file for each sound of a clip, and taken from while the clip stays
-            what it is; None for none.
+        cache: folder where they are kept, one small file for each sound, and taken from while that stays what it is;
+            None for none.
 
     Returns:
         ``(found, faults)``: float32 (N, 502), NaN where a sound cannot be read, and ``{number: reason}`` of those.
@@ -155,6 +155,8 @@ def textures(source, cache=None):
         try:
             sound = source.sound(index) if hasattr(source, "sound") else source.example(index)["sound"]
             return texture(sound, cache)
+        except ConfigError:  # no fault of the sound
+            raise
         except (ValueError, OSError) as error:
             return str(error)
 
@@ -170,6 +172,8 @@ def textures(source, cache=None):
 
 def texture(sound, cache=None):
     """The texture of a sound, float32 (502,), kept in a folder as :func:`textures` says; ValueError if unreadable."""
+    if sound.rate != SAMPLE_RATE:
+        raise ConfigError(f"`sound` must have {SAMPLE_RATE} samples a second, see `rate`. Received: {sound.rate}")
     key = getattr(sound, "key", None)
     if cache is None or key is None:
         return sound_texture(sound.read()).astype(np.float32)
