@@ -21,19 +21,19 @@ from tfssl.data import FrameClip, Source
 from tfssl.data.windows import square_frames
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
-BLIND = ("condition_reconstruction=false", "condition_future=false")
+CONDITIONAL = ("condition_reconstruction=true", "condition_future=true")
 VARIANTS = {
     "composite": (),
     "future": ("objective=future",),
-    "composite, unconditional": BLIND,
-    "future, unconditional": ("objective=future", *BLIND),
+    "composite, conditional": CONDITIONAL,
+    "future, conditional": ("objective=future", *CONDITIONAL),
 }
 """Name -> changes of video_lstm/cpu."""
 
 PROBED = ("composite", "future", "untrained", "pixels")
 SECTORS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 PROBE_CLIPS = {"builtin": 2000, "builtin:test": 1000}
-REAL = ("loss=squared_error", "channels=3")
+REAL = ("loss=squared_error", "channels=3", *CONDITIONAL)
 
 
 def main():
@@ -50,8 +50,8 @@ def main():
     for seed in arguments.seeds:
         for variant in arguments.only:
             kept(_file(arguments, variant, seed), functools.partial(learned, variant, seed, arguments))
-        for variant in PROBED if arguments.probe else ():  # pixels are the same for all seeds
-            if variant == "pixels" and seed != arguments.seeds[0]:
+        for variant in PROBED if arguments.probe else ():
+            if variant == "pixels" and seed:  # they are the same for all
                 continue
             kept(_file(arguments, f"probe-{variant}", seed), functools.partial(probed, variant, seed, arguments))
         if arguments.clips:
