@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tfssl.color.steady import RADIUS, cell_lightness, find_cuts, steady
+from tfssl.color.steady import RADIUS, cell_lightness, steady
+from tfssl.data.cuts import find_cuts
 from tfssl.errors import ConfigError
 
 
@@ -58,13 +59,6 @@ def test_a_bright_thing_that_passes_takes_its_color_along():
         np.testing.assert_allclose(found[t, 4, t], (40, 20), rtol=0.01)
     found[range(9), 4, range(9)] = 0
     assert np.abs(found).max() < 1
-
-
-def test_flashes_fades_and_black_frames_are_no_cuts():
-    base = scene(0)
-    frames = [base, base + 20, base * 0.4, base * 0.1, np.zeros_like(base), np.zeros_like(base)]
-    assert not find_cuts(np.stack(frames)[[0, 1, 0, 2, 3]]).any()
-    assert not find_cuts(np.stack(frames)[4:]).any()
 
 
 def test_windows_give_what_the_whole_film_gives():

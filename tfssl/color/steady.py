@@ -11,13 +11,11 @@ References:
 
 import numpy as np
 
+from tfssl.data.cuts import find_cuts
 from tfssl.ops.arguments import check_shapes
 
 RADIUS = 8
 """Frames on either side that a mean reaches to; what is farther away is never looked at."""
-
-CUT_CORRELATION = 0.5
-"""Two successive frames whose lightness correlates less belong to different shots."""
 
 # Chosen on 24 clips of people and things, benchmarks/film.py measures on others.
 _FRAMES = 6.0  # standard deviation in time
@@ -35,20 +33,6 @@ def cell_lightness(lightness, stride):
     padded = np.pad(lightness, ((0, 0), *((before, max(0, more)) for more in after)), mode="edge")
     blocks = padded[:, : rows * stride, : columns * stride].reshape(-1, rows, stride, columns, stride)
     return blocks.mean((2, 4), dtype=np.float32)
-
-
-def find_cuts(lightness):
-    """Where a new shot begins: float (n, h, w) -> bool (n,), True for the first frame of each shot but frame 0.
-
-    By the correlation of successive frames, which fades, flashes and the pulsing exposure of old film leave high.
-    """
-    check_shapes(lightness=(lightness, "n h w"))
-    flat = lightness.reshape(len(lightness), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    # +1: frames without any contrast, black ones between two shots, are all alike.
-    power = (flat**2).mean(axis=1) + 1
-    products = (flat[1:] * flat[:-1]).mean(axis=1) + 1
-    return np.concatenate([[False], products < CUT_CORRELATION * np.sqrt(power[1:] * power[:-1])])
 
 
 def steady(cells, lightness):

@@ -123,9 +123,17 @@ class Clip:
         Digital silence comes as zeros; where the track begins after the first frame, zeros come before it. ValueError
         if there is no sound, it cannot be decoded though the frames can, or it ends before the request does.
         """
+        return self._sound(rate).read(start, seconds, mono=mono, pad=pad)
+
+    @property
+    def sound_seconds(self):
+        """Time from the first frame to the end of the sound; ValueError if there is none."""
+        return self._sound(None).seconds
+
+    def _sound(self, rate):
         if not self.has_sound:
             raise ValueError(f"{title(self.path)}: has no sound")
-        return Sound(self.path, rate, self._index.origin).read(start, seconds, mono=mono, pad=pad)
+        return Sound(self.path, rate, self._index.origin)
 
     def _at(self, seconds, index):
         outside = seconds[~((seconds >= 0) & (seconds < self.seconds))]

@@ -10,6 +10,7 @@ import threading
 
 import numpy as np
 
+from tfssl.data.source import PartError
 from tfssl.errors import ConfigError, SourceError, TfsslError
 
 log = logging.getLogger("tfssl")
@@ -103,9 +104,10 @@ class Examples:
             if (arrays := self._read(index, position, skipped)) is not None:
                 return arrays
         if training:
+            name, reason = list(skipped.reasons.items())[-1]
             raise SourceError(
                 f"`data` is mostly unreadable: {len(skipped.reasons)} {source.noun} failed, the last one "
-                f"{source.name(index)!r}: {skipped.reasons[source.name(index)]}"
+                f"{name!r}: {reason}"
             )
         return None
 
@@ -115,7 +117,7 @@ class Examples:
         except ConfigError:  # no fault of the example
             raise
         except (ValueError, OSError) as error:
-            skipped.add(self.source.name(index), str(error))
+            skipped.add(error.name if isinstance(error, PartError) else self.source.name(index), str(error))
             return None
         except TfsslError:
             raise

@@ -168,6 +168,15 @@ class SoundSource(PathSource):
         sound = {"sound": Sound(self.paths[index], self.rate)}
         return {**sound, "label": self.labels[index]} if self.labels else sound
 
+    def take(self, indices):
+        """The sounds of these numbers, in this order."""
+        chosen = {
+            name: tuple(values[i] for i in indices)
+            for name in ("paths", "labels", "folds")
+            if (values := getattr(self, name))
+        }
+        return dataclasses.replace(self, **chosen)
+
     def check(self, index):
         _facts(self.paths[index], stamp(self.paths[index]))
 

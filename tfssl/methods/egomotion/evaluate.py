@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy.special import logsumexp
-from scipy.stats import rankdata
 
 from tfssl.data.examples import Skipped, spread_examples
 from tfssl.data.pipeline import batches
 from tfssl.data.source import check_source
 from tfssl.errors import ModelError
+from tfssl.evaluation.ranking import fraction_smaller
 from tfssl.evaluation.record import method_record
 from tfssl.methods.egomotion.data import motion_classes, motion_of, to_inputs
 from tfssl.options import at_least_one
@@ -111,8 +111,7 @@ def slowness_metrics(distances, near, margin):
     close, far = distances[near], distances[~near]
     values = {"near_first": float("nan"), "near_distance": float("nan"), "far_distance": float("nan")}
     if near.any() and not near.all():
-        ranks = rankdata(distances)[~near].sum() - len(far) * (len(far) + 1) / 2
-        values = {"near_first": ranks / (len(far) * len(close)), "near_distance": close.mean()}
+        values = {"near_first": fraction_smaller(close, far), "near_distance": close.mean()}
         values["far_distance"] = far.mean()
     losses = np.concatenate([close**2, np.maximum(margin - far, 0) ** 2])
     values = {name: float(value) for name, value in values.items()} | {"loss": float(losses.mean()), "chance": 0.5}
