@@ -1,7 +1,7 @@
 # Everything needs Python 3.11 to 3.13 and make, nothing else: each target makes .venv first where it is missing.
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= test,dev,serving,mobile,video,sound
+EXTRAS ?= test,dev,serving,mobile,video,sound,detection
 # Each worker loads TensorFlow (about 1.5 GB); two suit a laptop and a two-core runner alike.
 PYTEST_ARGS ?= -n 2 --dist worksteal
 SHARED ?= ../shared/data

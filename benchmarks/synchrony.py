@@ -176,12 +176,14 @@ def speed(arguments):
     rng = np.random.default_rng(arguments.seed)
     count, size, units, batch, eta = 50_000, 100, 256, 500, 0.005  # 0.05 diverges in so many components
     x, y, _ = shifted_pairs(count, size, range(-3, 4), seed=arguments.seed)
-    model = build_kmeans(size, units, eta=eta)
-    model.compile(optimizer=None, jit_compile=False)
+    models = {"tfssl": 1, "tfssl, 10 steps a call": 10}
+    for name, steps in models.items():
+        models[name] = build_kmeans(size, units, eta=eta)
+        models[name].compile(optimizer=None, jit_compile=True, steps_per_execution=steps)
     data = tf.data.Dataset.from_tensors(((x.reshape(-1, batch, size), y.reshape(-1, batch, size)),)).unbatch()
     data = data.map(lambda pair: (pair,)).cache().prefetch(2)
     candidates = {
-        "tfssl": lambda: model.fit(data, verbose=0),
+        **{name: functools.partial(model.fit, data, verbose=0) for name, model in models.items()},
         "numpy": numpy_epoch(x, y, units, batch, eta, arguments.seed),
         "example by example": single_epoch(x, y, units, eta, arguments.seed),
     }
@@ -204,12 +206,13 @@ def speed(arguments):
     seconds["depth map, processor"] = processor[1:]  # what it takes alone on one core: others may use the machine too
     depth, alone = (float(np.median(seconds[name])) for name in ("depth map", "depth map, processor"))
     comparisons = [
-        Comparison("An epoch of synchrony k-means", "the same rule in NumPy", ratio(seconds, "numpy", "tfssl"), 1.0),
-        Comparison(
-            "An epoch of synchrony k-means",
-            "the same, example by example, in NumPy",
-            ratio(seconds, "example by example", "tfssl"),
-            3.0,
+        *(
+            Comparison(f"An epoch of synchrony k-means{name[5:]}", against, ratio(seconds, other, name), least)
+            for name in models
+            for other, against, least in (
+                ("numpy", "the same rule in NumPy", 1.0),
+                ("example by example", "the same, example by example, in NumPy", 3.0),
+            )
         ),
         Comparison("Depth map of 741x500 pixels, 9 disparities", "a limit", depth, 5.0, at_most=True, unit=" s"),
         Comparison(

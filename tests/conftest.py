@@ -84,8 +84,12 @@ def tiny_data(tmp_path_factory):
                 "images": _write_images,
                 "clips": _write_clips,
                 "pairs": _write_pairs,
-                "part-labeled clips": _write_part_labeled,
                 "tracks": _write_tracks,
+                "actions": _write_pushes,
+                "crops": _write_crops,
+                "captions": _write_captions,
+                "sounding clips": _write_sounding_clips,
+                "part-labeled clips": _write_part_labeled,
             }
             writers[kind](folder)
             made[kind] = str(folder)
@@ -126,6 +130,32 @@ def _write_clips(folder):
             container.mux(stream.encode())
 
 
+def _write_pushes(folder):
+    """Six rendered clips of a finger that pushes things, with its actions."""
+    from tfssl.data.action_clips import write_clip
+    from tfssl.data.pushed import pushed_source
+
+    source = pushed_source("builtin", count=6, frames=8)
+    for number in range(len(source)):
+        write_clip(source.example(number), str(folder / f"push{number}"))
+
+
+def _write_sounding_clips(folder):
+    """Six clips of a second and a half: a photograph, and a rendered sound."""
+    import numpy as np
+    from PIL import Image
+
+    from tests.data.test_sounding import write_clip
+    from tfssl.data.builtin import builtin_photographs
+    from tfssl.data.sounding_scenes import sounding_scenes
+
+    scenes = sounding_scenes(count=6, seconds=1.5)
+    for number, path in enumerate(builtin_photographs()[:6]):
+        with Image.open(path) as image:
+            frame = np.asarray(image.convert("RGB").resize((96, 64)))
+        write_clip(folder / f"{path.stem}.mp4", [frame] * 18, scenes.sound(number).read())
+
+
 def _write_part_labeled(folder):
     """Three rendered objects that turn, two clips and two labeled views of each."""
     from tfssl.data.part_labeled import PartLabeledClips, write_part_labeled
@@ -153,3 +183,28 @@ def _write_tracks(folder):
 
     for seed in (0, 1):
         write_sequence(corridor_source(frames=8, seed=seed), folder / f"drive{seed}")
+
+
+def _write_captions(folder):
+    """Twelve rendered shapes with their captions."""
+    from tfssl.data.captioned_shapes import captioned_shapes
+
+    source = captioned_shapes(count=12)
+    lines = []
+    for number, captions in enumerate(source.captions):
+        source.example(number)["image"].save(folder / f"{number}.png")
+        lines += [f"{number}.png\t{caption}\n" for caption in captions]
+    (folder / "captions.tsv").write_text("".join(lines), encoding="utf-8")
+
+
+def _write_crops(folder):
+    """Ends of the tracks of six rendered scenes."""
+    from tfssl.data.scenes import scene_clips
+    from tfssl.data.track_crops import SceneCropSource, write_crops, write_table
+
+    source = SceneCropSource(scene_clips("builtin", count=6, frames=6, size=(64, 80)))
+    rows = []
+    for number in range(len(source)):
+        first, last = write_crops(folder, f"scene{number}", source.example(number)["clip"].pixels)
+        rows.append({"clip": f"scene{number}", "first": first, "last": last})
+    write_table(folder, rows)

@@ -24,6 +24,10 @@ PLACES = {
     "evaluate out": ("out", lambda value, out: tfssl.evaluate("colorizer", str(out), out=value)),
     "evaluate table": ("table", lambda value, out: tfssl.evaluate("colorizer", str(out), table=value)),
     "evaluate compare": ("compare", lambda value, out: tfssl.evaluate("colorizer", str(out), compare=[value])),
+    "evaluate ensemble": (
+        "ensemble",
+        lambda value, out: tfssl.evaluate("pixels", str(out), ensemble=[value]),
+    ),
     "visualize source": ("source", lambda value, out: visualize(value, "dream", out=out)),
     "visualize out": ("out", lambda value, out: visualize("pixels", "dream", out=value)),
     "visualize compare": ("compare", lambda value, out: visualize("pixels", "dream", out=out, compare=[value])),

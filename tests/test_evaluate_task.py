@@ -78,6 +78,41 @@ def test_from_python(root, encoder_file):
     assert "tap_conv2" in record and "tap_conv1" not in record
 
 
+def test_an_ensemble_beside_its_members(root, encoder_file, tmp_path, capsys):
+    options = ["image_size=32", "pool=1", "seeds=1", "taps=conv2", "--out", tmp_path]
+    joined = ["--ensemble", "random:alexnet_s", "--ensemble", "random:vgg_s"]
+    assert call("evaluate", encoder_file, *joined, "--task", "knn", "--data", root, *options) == 0
+    record = read_record(tmp_path)
+    members = {"encoder.keras", "random:alexnet_s", "random:vgg_s"}
+    assert record.about["model"] == f"{encoder_file} + random:alexnet_s + random:vgg_s"
+    assert members | {"untrained", "pixels", "chance"} == record["accuracy"].baselines.keys()
+    with open(tmp_path / "runs.csv", newline="") as file:
+        numbers = {row["encoder"]: int(row["numbers"]) for row in csv.DictReader(file)}
+    assert numbers["encoder"] == sum(numbers[name] for name in members)
+
+
+def test_pairs_of_taps_beside_their_parts(root, encoder_file):
+    options = {"image_size": 32, "pool": 1, "seeds": 1, "taps": "conv1+conv3"}
+    record = evaluate(encoder_file, root, task="knn", ensemble="random:vgg_s", **options)
+    assert record.details["tap"] == "conv1+conv3"
+    assert record.details["encoders"]["random:vgg_s"]["tap"] in ("conv1", "conv3")
+    assert record.details["encoders"]["encoder.keras"]["tap"] == "conv1"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "`ensemble` joins encoders, for a task: name one"),
+        ({"task": "classification", "strategy": "joint"}, "`ensemble`: strategy=joint"),
+        ({"task": "knn", "ensemble": ["random:vgg_s"] * 2}, "`ensemble`: two of them are called 'random:vgg_s'"),
+        ({"task": "knn", "ensemble": "no-such-run"}, "no model 'no-such-run'"),
+    ],
+)
+def test_ensembles_that_cannot_be_measured(root, options, words):
+    with pytest.raises((ConfigError, ModelError), match=re.escape(words)):
+        evaluate("colorizer", root, **{"ensemble": "random:vgg_s", **options})
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

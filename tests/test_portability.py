@@ -75,9 +75,10 @@ def compute(names):
         model = method.model()
         fill(model, rng)
         encoder = method.encoder(model)
-        inputs = rgb if encoder.modality == "image" else rng.random((2, *encoder.input.shape[1:]), np.float32)
+        shape = [2, *(size or 16 for size in encoder.inputs[0].shape[1:])]
+        inputs = rgb if encoder.modality == "image" else rng.random(shape, np.float32)
         taps = encoder.predict_on_batch(inputs)  # compiled whole: JAX takes long over single operators
-        results |= {f"{name}/{tap}": taps[tap] for tap in ("conv1", "conv5", "mapping") if tap in taps}
+        results |= {f"{name}/{tap}": taps[tap] for tap in ("conv1", "conv5", "mapping", "hidden") if tap in taps}
     return {name: keras.ops.convert_to_numpy(value) for name, value in results.items()}
 
 

@@ -17,13 +17,18 @@ from tfssl.layers import (
     corruption,
     dense,
     gating,
+    moving,
     normalization,
+    peephole_lstm,
     pooling,
+    recurrent,
     resizing,
     synchrony,
     views,
     whitening as whitening_layers,
 )
+from tfssl.methods.ambient_sound import loss as ambient_sound
+from tfssl.methods.caption_bow import loss as caption_bow
 from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
@@ -37,6 +42,8 @@ from tfssl.methods.slow_steady import loss as slow_steady
 from tfssl.methods.split_brain import loss as split_brain
 from tfssl.methods.spot_artifacts import loss as spot_artifacts
 from tfssl.methods.synchrony import loss as synchrony_loss
+from tfssl.methods.video_lstm import loss as video_lstm
+from tfssl.methods.video_triplet import loss as video_triplet
 from tfssl.methods.zero_bias_autoencoder import loss as zero_bias
 from tfssl.ops import (
     ab_bins,
@@ -45,15 +52,33 @@ from tfssl.ops import (
     color as color_ops,
     corruption as corruption_ops,
     depthwise_gradient,
+    flow,
+    homography,
     hue_chroma,
     patch_whitening,
     permutations,
     poses,
+    sound_texture,
     trajectory,
     whitening,
 )
 
-SIZES = {"B": 2, "h": 4, "w": 4, "H": 16, "W": 16, "C": 5, "Q": 3, "P": 4, "R": 3, "N": 3, "M": 2, "n": 6, "D": 4}
+SIZES = {
+    "S": 2000,
+    "B": 2,
+    "h": 4,
+    "w": 4,
+    "H": 16,
+    "W": 16,
+    "C": 5,
+    "Q": 3,
+    "P": 4,
+    "R": 3,
+    "N": 3,
+    "M": 2,
+    "n": 6,
+    "D": 4,
+}
 
 
 def listed(layer):
@@ -77,16 +102,27 @@ TAKES = [
     (corruption.Damage, lambda: listed(corruption.Damage()), ["B h w C", "B h w 1"]),
     (dense.ChannelwiseDense, lambda: built(dense.ChannelwiseDense(), 4, size=4), ["B h w 4"]),
     (dense.PairDense, lambda: listed(dense.PairDense(2)), ["B P D", "int B Q 2"]),
+    (dense.SelectedDense, lambda: built_on(dense.SelectedDense(3), (2, 7)), ["B 7"]),
     (dense.TiedDense, lambda: built_on(dense.TiedDense(3), (2, 7)), ["... 7"]),
     (gating.BilinearGate, lambda: gate(gating.BilinearGate(3)), ["... B 7", "... B 5"]),
     (gating.FactoredGate, lambda: gate(gating.FactoredGate(3, 4)), ["... B 7", "... B 5"]),
     (gating.ThresholdedLinear, lambda: gating.ThresholdedLinear(), ["... B n"]),
+    (moving.ConvolutionalMotion, lambda: listed(moving.ConvolutionalMotion(3)), ["B H W C", "B M 9"]),
+    (moving.PixelMotion, lambda: listed(moving.PixelMotion(3)), ["B H W C", "B H W 9"]),
+    (moving.AffineMotion, lambda: listed(moving.AffineMotion()), ["B H W C", "B M 6"]),
+    (moving.Blend, lambda: listed(moving.Blend()), ["B M H W C", "B H W M"]),
+    (recurrent.ConvLSTMCell, lambda: cell(), ["B H W C", "B H W 6", "B H W 6"]),
+    (recurrent.ScheduledSampling, lambda: recurrent.ScheduledSampling(3), ["B R H W C"]),
+    (normalization.MapNormalization, lambda: built(normalization.MapNormalization(), 4), ["B H W 4"]),
     (normalization.LocalResponseNormalization, lambda: normalization.LocalResponseNormalization(), ["... C"]),
     (normalization.ScaleToRMS, lambda: normalization.ScaleToRMS(matrix=np.eye(3)), ["B H W 3"]),
     (normalization.Standardize, lambda: normalization.Standardize((1, 2, 3)), ["... H W C"]),
     (pooling.CaffeMaxPooling2D, lambda: pooling.CaffeMaxPooling2D(), ["B H W C"]),
     (pooling.PoolToGrid, lambda: pooling.PoolToGrid(2), ["B H W C"]),
     (pooling.RoIPooling, lambda: listed(pooling.RoIPooling(2, 4)), ["B H W C", "B R 4"]),
+    (peephole_lstm.PeepholeLSTMCell, lambda: stepped(peephole_lstm.PeepholeLSTMCell(3)), ["B D"]),
+    (peephole_lstm.PeepholeLSTM, lambda: peephole_lstm.PeepholeLSTM(3), ["B P D"]),
+    (peephole_lstm.FrameDecoder, lambda: listed(peephole_lstm.FrameDecoder((3,))), ["B P D", "B 3", "B 3"]),
     (resizing.ResizeToStride, lambda: listed(resizing.ResizeToStride(2)), ["B h w C", "B H W C"]),
     (resizing.SampleMap, lambda: listed(resizing.SampleMap(2)), ["B h w C", "B N 2"]),
     (resizing.Upsample, lambda: resizing.Upsample(2), ["B h w C"]),
@@ -103,12 +139,22 @@ TAKES = [
     (trajectory.headings, lambda: trajectory.headings, ["N 4 4"]),
     (trajectory.motions, lambda: trajectory.motions, ["N 4 4"], 1),
     (trajectory.path_of, lambda: trajectory.path_of, ["N 2"]),
+    (sound_texture.split_bands, lambda: sound_texture.split_bands, ["S"]),
+    (sound_texture.join_bands, lambda: sound_texture.join_bands, ["S 32"]),
+    (sound_texture.cochleagram, lambda: sound_texture.cochleagram, ["S"]),
+    (sound_texture.texture_statistics, lambda: sound_texture.texture_statistics, ["S 32"]),
+    (sound_texture.sound_texture, lambda: sound_texture.sound_texture, ["S"]),
+    (sound_texture.check_sound, lambda: sound_texture.check_sound, ["S"]),
+    (sound_texture.group_scaling, lambda: sound_texture.group_scaling, ["N 502"]),
     (poses.relative_pose, lambda: poses.relative_pose, ["... 4 4", "... 4 4"]),
     (poses.planar_motion, lambda: poses.planar_motion, ["... 4 4", "... 4 4"]),
     (trajectory.poses_of_path, lambda: trajectory.poses_of_path, ["N 3"]),
     (patch_whitening.standardize_patches, lambda: patch_whitening.standardize_patches, ["N D"]),
     (patch_whitening.pca_whitening, lambda: patch_whitening.pca_whitening, ["N D"], 2),
     (patch_whitening.principal_directions, lambda: patch_whitening.principal_directions, ["N D"], 2),
+    (caption_bow.WordCrossEntropy, lambda: caption_bow.WordCrossEntropy(), ["int B P", "B Q"]),
+    (caption_bow.SampledCrossEntropy, lambda: caption_bow.SampledCrossEntropy(), ["int B P", "B P"]),
+    (caption_bow.OneVersusAll, lambda: caption_bow.OneVersusAll((1, 2, 3), 4), ["int B P", "B 3"]),
     (colorization.colored_mask, lambda: colorization.colored_mask, ["B h w 2"]),
     (colorization.ColorCrossEntropy, lambda: colorization.ColorCrossEntropy(), ["B h w 2", "B h w 313"]),
     (colorization.ColorRegression, lambda: colorization.ColorRegression(), ["B h w 2", "B h w 2"]),
@@ -121,13 +167,27 @@ TAKES = [
     (context_prediction.split_labels, lambda: context_prediction.split_labels, ["int B Q"]),
     (denoising_autoencoder.ReconstructionLoss, lambda: denoising_autoencoder.ReconstructionLoss(), ["B n", "B n"]),
     (denoising_autoencoder.cross_entropy, lambda: denoising_autoencoder.cross_entropy, ["B n", "B n"]),
+    (ambient_sound.CodeCrossEntropy, lambda: ambient_sound.CodeCrossEntropy(), ["B n", "B n"]),
+    (ambient_sound.CodeAccuracy, lambda: ambient_sound.CodeAccuracy(), ["B n", "B n"]),
     (egomotion.MotionCrossEntropy, lambda: egomotion.MotionCrossEntropy((3, 2)), ["int B 2", "B 5"]),
     (egomotion.MotionAccuracy, lambda: egomotion.MotionAccuracy((3, 2)), ["int B 2", "B 5"]),
     (egomotion.Contrastive, lambda: egomotion.Contrastive(), ["B 1", "B 1"]),
     (slow_steady.TupleContrastive, lambda: slow_steady.TupleContrastive(), ["int B n", "B n"]),
     (slow_steady.ActiveFraction, lambda: slow_steady.ActiveFraction(), ["int B n", "B n"]),
+    (video_triplet.TripletLoss, lambda: video_triplet.TripletLoss(), ["B n", "B 2 D"]),
+    (video_triplet.TripletAccuracy, lambda: video_triplet.TripletAccuracy(), ["B n", "B 2 D"]),
+    (video_triplet.distances, lambda: video_triplet.distances, ["B 2 D"]),
+    (video_triplet.others, lambda: video_triplet.others, ["B n"]),
+    (video_triplet.choose, lambda: video_triplet.choose, ["B M", "B M", "B n"], 2, 0.5),
+    (flow.interest_points, lambda: flow.interest_points, ["H W"]),
+    (flow.follow_points, lambda: flow.follow_points, ["H W", "H W", "N 2"]),
+    (homography.apply_homography, lambda: homography.apply_homography, ["3 3", "N 2"]),
+    (homography.fit_homography, lambda: homography.fit_homography, ["H 2", "H 2"]),
+    (homography.ransac_homography, lambda: homography.ransac_homography, ["H 2", "H 2"], np.random.default_rng(0)),
     (gated_autoencoder.PairReconstruction, lambda: gated_autoencoder.PairReconstruction(), ["B 2 D", "B 2 D"]),
     (zero_bias.HalfSquaredError, lambda: zero_bias.HalfSquaredError(), ["B n", "B n"]),
+    (video_lstm.FrameCrossEntropy, lambda: video_lstm.FrameCrossEntropy(), ["B P h w C", "B P h w C"]),
+    (video_lstm.FrameSquaredError, lambda: video_lstm.FrameSquaredError(), ["B P h w C", "B P h w C"]),
     (hypercolumn.divergence, lambda: hypercolumn.divergence, ["... 5", "... 5"]),
     (hypercolumn.HueChromaDivergence, lambda: hypercolumn.HueChromaDivergence(4), ["B N 10", "B N 8"]),
     (hypercolumn.HistogramDivergence, lambda: hypercolumn.HistogramDivergence((3, 4)), ["B N 7", "B N 7"]),
@@ -193,8 +253,10 @@ ANY = {
     *("grid_cells", "corners", "small_side", "down_up_matrix", "projection_matrix", "permutation_set"),
     *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
     *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
+    *("to_erb", "from_erb", "cutoffs", "cochlear_filters", "modulation_filters", "of_targets"),
     *("wrapped", "uniform_edges", "to_classes", "centers", "steps_of_windows"),
     *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening", "FilterNormalization"),
+    *("normalized_kernels", "future_losses"),
 }
 
 
@@ -210,6 +272,10 @@ def product():
     return layer
 
 
+def stepped(layer):
+    return lambda inputs: layer(inputs, [np.zeros((2, 3), np.float32)] * 2)
+
+
 def built(layer, channels, size=16):
     return built_on(layer, (2, size, size, channels))
 
@@ -217,6 +283,12 @@ def built(layer, channels, size=16):
 def built_on(layer, shape):
     layer(np.zeros(shape, np.float32))
     return layer
+
+
+def cell():
+    layer = recurrent.ConvLSTMCell(6, 3)
+    layer([np.zeros((2, 16, 16, channels), np.float32) for channels in (5, 6, 6)])
+    return listed(layer)
 
 
 def gate(layer):

@@ -60,6 +60,7 @@ ALLOWED = {
     # data: int8 needs representative images; color: the page colorizes as `tfssl colorize` does.
     "export": {"backbones", "color", "endpoint", "methods.base", "data", "config", "training"},
     "report": {"config", "data", "evaluation", "methods.base", "synthesis", "training", "visualization"},
+    "encoders": {"backbones", "evaluation", "export", "training"},
     "api": {"*"},
     "cli": {"*"},
     "__main__": {"*"},

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tfssl import methods, runtime
+from tfssl.encoders import find_encoder, is_random, load_encoder
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation import get_task, task_options
 from tfssl.evaluation.table import append_result, check_table
@@ -53,56 +54,6 @@ def load(source: Pathlike = "colorizer") -> tuple[Method, keras.Model]:
     return method, model
 
 
-@runtime.precision()
-def load_encoder(source: Pathlike) -> keras.Model:
-    """Load an encoder: what evaluations and transfer take.
-
-    Args:
-        source: as :func:`load`; or the folder of an exported encoder, a .keras file of one,
-            ``"random:BACKBONE"`` (a name of :data:`tfssl.backbones.BACKBONES`, untrained; RGB is shifted and scaled
-            by (x - 0.5) / 0.25) or ``"pixels"``.
-
-    Returns:
-        :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1] or uint8, (B, H, W, 3) ->
-        ``{tap: (B, h, w, c)}``; other values are a ConfigError when it is called.
-
-    Raises:
-        ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
-        ConfigError: for an unknown backbone.
-    """
-    from tfssl.backbones.encoder import Encoder, as_encoder
-    from tfssl.backbones.registry import random_encoder
-    from tfssl.evaluation.baselines import pixel_encoder
-    from tfssl.export.run import load_source
-    from tfssl.training.runs import read_network
-
-    _find_encoder(source)
-    source = os.fspath(source)
-    if source == "pixels":
-        return as_encoder(pixel_encoder())
-    if is_random(source):
-        return random_encoder(source.removeprefix("random:"))
-    if source.endswith(".keras"):
-        return as_encoder(read_network(as_path("source", source)), f"{source!r}")
-    method, model = load_source(source)
-    return model if isinstance(model, Encoder) else as_encoder(method.encoder(model))
-
-
-def is_random(source: Pathlike) -> bool:
-    """Whether a source of :func:`load_encoder` names random weights."""
-    return os.fspath(source).startswith("random:")
-
-
-def _find_encoder(source):
-    """Refuse what is not there, before TensorFlow is imported."""
-    path = as_path("source", source)
-    if path.suffix == ".keras":
-        if not path.is_file():
-            raise ModelError(f"no such file: {str(path)!r}")
-    elif str(path) != "pixels" and not is_random(path):
-        find_model(path)
-
-
 def evaluate(
     source: Pathlike,
     data,
@@ -112,6 +63,7 @@ def evaluate(
     table: Pathlike | None = None,
     progress: Callable | None = None,
     compare: Pathlike | Sequence[Pathlike] | None = None,
+    ensemble: Pathlike | Sequence[Pathlike] | None = None,
     **options: Any,
 ) -> Record:
     """Measure a trained model by its method's own metrics, or its encoder by a transfer task.
@@ -124,6 +76,8 @@ def evaluate(
         table: .csv or .json file that the evaluation is appended to as a row.
         progress: called with (done, in all).
         compare: further sources to measure beside.
+        ensemble: with a task, further encoders whose taps are joined to those of ``source``, see
+            :func:`tfssl.backbones.ensemble`; each of them is measured beside, by its name.
         **options: of the method's or the task's ``evaluate``. With ``strategy="joint"`` also ``pretext_data``, images
             for the task that the run was trained on, which goes on beside.
 
@@ -132,10 +86,13 @@ def evaluate(
     """
     as_path("source", source)
     out, table = (value if value is None else as_path(name, value) for name, value in (("out", out), ("table", table)))
-    others = _as_list(compare)
+    others, members = _as_list("compare", compare), _as_list("ensemble", ensemble)
     if isinstance(options.get("taps"), str):
         options["taps"] = options["taps"].split(",")
     _check_evaluation(source, task, options | ({"compare": others} if others else {}))
+    if members:
+        members = [source, *members]
+        _check_ensemble(members, task, options.get("strategy"))
     if out is not None:
         check_folder(out)
     if table is not None:
@@ -144,7 +101,7 @@ def evaluate(
     if task is None:
         method, model = load(source)
         run = method.evaluate
-        options |= {"compare": _named(others, load)} if others else {}
+        options |= {"compare": _named("compare", others, load)} if others else {}
     else:
         run = get_task(task)
         pretext_data = options.pop("pretext_data", None)
@@ -152,14 +109,18 @@ def evaluate(
             model, options["pretext"] = _with_pretext(source, pretext_data)
         else:
             model = load_encoder(source)
-        options |= {"compare": _named(others, load_encoder)} if others else {}
-        options["trained"] = not is_random(source)
+        beside = _named("compare", others, load_encoder)
+        if members:
+            joined = _named("ensemble", members, lambda item: model if item is source else load_encoder(item))
+            model, beside = _joined(joined, options), joined | beside
+        options |= {"compare": beside} if beside else {}
+        options["trained"] = not all(map(is_random, members or [source]))
     if "progress" in inspect.signature(run).parameters:
         options["progress"] = progress
     from tfssl.data.pipeline import pipeline_errors
 
     with pipeline_errors("be measured on"):
-        record = run(model, data, out=out, **options).of(source)
+        record = run(model, data, out=out, **options).of(" + ".join(map(os.fspath, members or [source])))
     if out is not None:
         record.write(out)
     if table is not None:
@@ -167,14 +128,32 @@ def evaluate(
     return record
 
 
-def _as_list(sources):
-    """What is given to ``compare``: one source, or several."""
+def _as_list(argument, sources):
+    """What is given to ``compare`` or ``ensemble``: one source, or several."""
     if sources is None:
         return []
     sources = list(sources) if isinstance(sources, (list, tuple)) else [sources]
     for source in sources:
-        as_path("compare", source)
+        as_path(argument, source)
     return sources
+
+
+def _check_ensemble(members, task, strategy):
+    if task is None:
+        raise ConfigError("`ensemble` joins encoders, for a task: name one, task=linear_probe")
+    if strategy == "joint":
+        raise ConfigError("`ensemble`: strategy=joint goes on with one pretext task; choose another strategy")
+    _names("ensemble", members)
+    for member in members:
+        find_encoder(member)
+
+
+def _joined(members, options):
+    """The members as one encoder, with the taps that the task is asked to measure."""
+    from tfssl.backbones import ensemble
+
+    taps = options.get("taps") or ([options["tap"]] if options.get("tap") else None)
+    return ensemble(members, taps)
 
 
 def _with_pretext(source, data):
@@ -193,18 +172,22 @@ def _with_pretext(source, data):
     return method.encoder(model), Pretext(model, batches)
 
 
-def _named(sources, open_one):
+def _named(argument, sources, open_one):
+    return {name: open_one(source) for name, source in zip(_names(argument, sources), sources, strict=True)}
+
+
+def _names(argument, sources):
     names = [Path(source).name or os.fspath(source) for source in sources]
     if repeated := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"`compare`: two of them are called {repeated[0]!r}; rename a folder")
-    return {name: open_one(source) for name, source in zip(names, sources, strict=True)}
+        raise ConfigError(f"`{argument}`: two of them are called {repeated[0]!r}; rename a folder")
+    return names
 
 
 def _check_evaluation(source, task, options):
     """What can be known to be wrong before TensorFlow is imported."""
     if task is not None:
         known, what = task_options(task), f"the task {task}"
-        _find_encoder(source)
+        find_encoder(source)
     else:
         name = method_of(source)
         if name is None:
@@ -244,7 +227,7 @@ def visualize(
     """
     from tfssl.report import kinds
 
-    known, out, compare = kinds.kind_options(kind), as_path("out", out), _as_list(compare)
+    known, out, compare = kinds.kind_options(kind), as_path("out", out), _as_list("compare", compare)
     check(options, {name: default for name, default in known.items() if name not in _NO_OPTIONS}, kind)
     for name, value in options.items():
         if isinstance(value, list) and name in ("tap", "photo") and (kind, name) not in _LISTS:
@@ -257,7 +240,7 @@ def visualize(
         if names.count(name) > 1 or name == "untrained":
             raise ConfigError(f"`compare`: two networks would be called {name!r}; rename a folder")
     for item in (source, *compare):
-        _find_encoder(item)
+        find_encoder(item)
     check_folder(out)
     runtime.check_backend()
     from tfssl.data.pipeline import pipeline_errors

@@ -48,6 +48,7 @@ class TrainSettings(pydantic.BaseModel):
         momentum: of sgd and rmsprop, in [0, 1); None for none.
         epsilon: what Adam-like optimizers add to the root of the second moment (None: Keras' default, 1e-7).
         clip_norm: gradients are scaled down to this global norm; None for none.
+        step_clip: of sgd with a momentum: largest change of a weight in a step; None for no limit.
         precision: ``"float32"``, ``"mixed_bfloat16"`` or ``"mixed_float16"``.
         devices: number of devices that share each batch (MirroredStrategy); 1 for none. GPUs if there are any,
             logical CPU devices otherwise.
@@ -83,6 +84,7 @@ class TrainSettings(pydantic.BaseModel):
     momentum: float | None = Field(None, ge=0, lt=1)
     epsilon: float | None = Field(None, gt=0)
     clip_norm: float | None = Field(None, gt=0)
+    step_clip: float | None = Field(None, gt=0)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     devices: int = Field(1, ge=1)
     workers: int | None = Field(None, ge=0)

@@ -96,9 +96,39 @@ class AdamW(_Solver, keras.optimizers.AdamW):
     """``keras.optimizers.AdamW`` with the four arguments of this module."""
 
 
+class _ClippedSGD(keras.optimizers.SGD):
+    """Keras' SGD whose steps, momentum included, are clipped number by number, and go on from there clipped."""
+
+    def __init__(self, *args, step_clip=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        if step_clip is not None and not (step_clip > 0 and self.momentum and not self.nesterov):
+            raise ValueError(
+                "`step_clip` must be positive, and needs a `momentum`, not Nesterov's. "
+                f"Received: step_clip={step_clip!r}, momentum={self.momentum}, nesterov={self.nesterov}"
+            )
+        self.step_clip = step_clip
+
+    def update_step(self, gradient, variable, learning_rate):
+        if self.step_clip is None:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        step = self.momentums[self._get_variable_index(variable)]
+        change = ops.cast(learning_rate, variable.dtype) * ops.cast(gradient, variable.dtype)
+        self.assign(step, ops.clip(self.momentum * step - change, -self.step_clip, self.step_clip))
+        self.assign_add(variable, step)
+
+    def get_config(self):
+        return {**super().get_config(), "step_clip": self.step_clip}
+
+
 @keras.saving.register_keras_serializable(package="tfssl")
-class SGD(_Solver, keras.optimizers.SGD):
-    """``keras.optimizers.SGD`` with the four arguments of this module."""
+class SGD(_Solver, _ClippedSGD):
+    """``keras.optimizers.SGD`` with the four arguments of this module, and one more.
+
+    Args:
+        step_clip: largest change of a weight in a step; the momentum is clipped to it, and goes on from there. None
+            for no limit. (Srivastava, Mansimov and Salakhutdinov's code calls it ``gradient_clip``.)
+    """
 
 
 @keras.saving.register_keras_serializable(package="tfssl")

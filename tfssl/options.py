@@ -137,6 +137,11 @@ def check_variant(value: int, name: str = "variant") -> None:
         raise ConfigError(f"`{name}` must be a whole number from 0 to {MAX_VARIANTS}. Received: {name}={value!r}")
 
 
+def is_name(data):
+    """Whether a text names data that are no files: ``builtin``, a part of them (``builtin:test``), ``tfds:NAME``."""
+    return data == "builtin" or data.startswith(("builtin:", "tfds:"))
+
+
 def as_path(name: str, value: str | os.PathLike) -> Path:
     """The path that an argument gives; ``~`` is the user's home.
 

@@ -19,7 +19,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # where this file is run as a script
 
-from tools import activity_tables, learned_tables, relation_tables, split_tables, synchrony_tables, zero_bias_tables  # noqa: E402
+from tools import (  # noqa: E402
+    activity_tables,
+    caption_tables,
+    future_tables,
+    learned_tables,
+    lstm_tables,
+    relation_tables,
+    sound_tables,
+    split_tables,
+    synchrony_tables,
+    video_tables,
+    zero_bias_tables,
+)
 from tools.tables import TableError, figure, markdown, read  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -231,20 +243,32 @@ def film(root):
 
 
 def methods(root):
-    """The methods that the library holds: paper, year, what they learn from."""
+    """The methods that the library holds, each with its page: paper, year, what they learn from."""
     import tfssl.methods
 
     found = [tfssl.methods.get(name) for name in tfssl.methods.names()]
     rows = [
-        (f"`{m.name()}`", m.paper.title, m.paper.authors, f"{m.paper.venue} {m.paper.year}", m.inputs) for m in found
+        (
+            f"[`{m.name()}`](docs/{m.name()}.md)",
+            m.paper.title,
+            m.paper.authors,
+            f"{m.paper.venue} {m.paper.year}",
+            m.inputs,
+        )
+        for m in found
     ]
     return markdown(["Method", "Paper", "Authors", "Where", "Learns from"], rows)
 
 
 TABLES = {
     "activity": activity_tables.activity,
+    "ambient-sound": sound_tables.told,
+    "ambient-sound-textures": sound_tables.textures,
     "aberration": learned_tables.aberration,
     "bfloat16": bfloat16,
+    "captions-features": caption_tables.features,
+    "captions-vectors": caption_tables.vectors,
+    "captions-words": caption_tables.words,
     "colorizer": colorizer,
     "colorizers": learned_tables.colorizers,
     "controls": split_tables.controls,
@@ -274,6 +298,15 @@ TABLES = {
     "synchrony-shifts": synchrony_tables.shifts,
     "synchrony-stereo": synchrony_tables.stereo,
     "transfer": learned_tables.transfer,
+    "video-prediction": future_tables.video_prediction,
+    "video-prediction-flipped": future_tables.video_prediction_flipped,
+    "video-lstm": lstm_tables.told,
+    "video-lstm-states": lstm_tables.states,
+    "video-lstm-clips": lstm_tables.clips,
+    "video-triplet-boxes": video_tables.boxes,
+    "video-triplet-mined": video_tables.mined,
+    "video-triplet-probes": video_tables.probes,
+    "video-triplet-triplets": video_tables.triplets,
     "web": web,
     "zero_bias": zero_bias_tables.zero_bias,
     "web-page": web_page,

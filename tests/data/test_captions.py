@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from tfssl.data.captions import captioned_source
+from tfssl.data.captions import captioned_source, parted
 from tfssl.data.images import image_source
 from tfssl.errors import SourceError
 
@@ -151,3 +151,33 @@ def test_hidden_and_marked_splits(folder):
     (folder / "x.trainImages.txt").write_bytes(b"\xef\xbb\xbf b.jpg \r\n")
     source = captioned_source(folder, split="train")
     assert [source.name(i).rpartition("/")[2] for i in range(len(source))] == ["b.jpg"]
+
+
+def test_a_split_in_the_name_of_the_data(folder):
+    (folder / "captions.tsv").write_text(layouts()["captions.tsv"])
+    (folder / "split.tsv").write_text("file\tsplit\nb.jpg\ttrain\na.jpg\ttest\n")
+    assert captioned_source(f"{folder}:train") == captioned_source(folder, split="train")
+    assert captioned_source(f"{folder / 'captions.tsv'}:test") == captioned_source(folder, split="test")
+    assert captioned_source(f"{folder}:train", split="test") == captioned_source(folder, split="test")
+    with pytest.raises(SourceError, match=r"`split` is neither a file nor a split .* split='valid'"):
+        captioned_source(f"{folder}:valid")
+    (folder / "like:this").mkdir()
+    assert parted(str(folder / "like:this")) == (str(folder / "like:this"), None)
+    assert parted("folder") == ("folder", None) and parted("folder:") == ("folder:", None)
+
+
+def test_nothing_is_lost_silently(folder, caplog):
+    """Nobody's image is told; empty captions are; an image of nothing else, and a missing one, are named when read."""
+    lines = ["a.jpg\tdog", "a.jpg\tdog", "a.jpg\t", "b.jpg\t  ", "b.jpg\t", "gone.jpg\tcat"]
+    (folder / "captions.tsv").write_text("\n".join(lines))
+    source = captioned_source(folder)
+    assert source.captions == (("dog", "dog"), (), ("cat",))
+    assert "3 empty captions are left out" in caplog.text
+    assert "left out for want of captions: 1 image (nobody.jpg)" in caplog.text
+    for index, reason in ((1, "all of its captions are empty"), (2, "No such file")):
+        for read in (source.example, source.check):
+            with pytest.raises((ValueError, OSError), match=reason):
+                read(index)
+    (folder / "captions.tsv").write_text("a.jpg\t\nb.jpg\t ")
+    with pytest.raises(SourceError, match="`data` holds no captions"):
+        captioned_source(folder)

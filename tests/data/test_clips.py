@@ -233,7 +233,7 @@ def test_only_what_is_needed_is_decoded(tmp_path, make_clip, monkeypatch):
 
     clip = Clip(make_clip(tmp_path / "a.mp4"))  # a key frame every 6
     decoded, converted = [], []
-    frames_of, convert = clips._frames, clips._to_array
+    frames_of, convert = clips._frames, clips._Converter.__call__
 
     def counted(*args):
         for frame in frames_of(*args):
@@ -241,7 +241,7 @@ def test_only_what_is_needed_is_decoded(tmp_path, make_clip, monkeypatch):
             yield frame
 
     monkeypatch.setattr(clips, "_frames", counted)
-    monkeypatch.setattr(clips, "_to_array", lambda *args: converted.append(1) or convert(*args))
+    monkeypatch.setattr(clips._Converter, "__call__", lambda *args: converted.append(1) or convert(*args))
     clip.frames([20, 2, 20])
     assert len(decoded) <= 12
     assert len(converted) == 2

@@ -82,8 +82,8 @@ def test_numbers_are_aligned_right():
     assert markdown(["a", "b"], [("x", 1234567), ("y", 2)]).splitlines()[1:3] == ["| --- | ---: |", "| x | 1,234,567 |"]
 
 
-def test_methods_table_lists_every_method(checkout):
+def test_methods_table_lists_every_method_with_its_page(checkout):
     import tfssl.methods
 
     text = fill("<!-- table:methods -->\n<!-- end -->", checkout)
-    assert all(f"| `{name}` |" in text for name in tfssl.methods.names())
+    assert all(f"| [`{name}`](docs/{name}.md) |" in text for name in tfssl.methods.names())

@@ -14,6 +14,7 @@ from tfssl.methods.colorization import Colorization
 from tfssl.methods.hypercolumn_colorization import released_optimizer
 from tfssl.methods.jigsaw import paper_optimizer
 from tfssl.methods.split_brain import borrowed_optimizer
+from tfssl.methods.video_lstm import released_optimizer as lstm_optimizer
 from tfssl.resources import configs
 from tfssl.training.optimizers import WarmupLinear, build_optimizer
 
@@ -124,6 +125,31 @@ def test_configurations_and_methods_have_the_solvers_of_the_released_code(name, 
         spared = [n for n in names if not optimizer._use_weight_decay(keras.Variable(np.zeros(1), name=n))]
         assert spared == (["gamma", "beta"] if plain else ["bias", "gamma", "beta"])
         assert getattr(optimizer, "epsilon", 1e-8) == 1e-8
+
+
+def test_steps_are_clipped_and_go_on_clipped():
+    """V = clip(mu V - lr g, 0.1); w += V: Srivastava et al.'s code. The paper's configuration is the method's rule."""
+    optimizer = build_optimizer(settings(optimizer="sgd", learning_rate=1.0, momentum=0.5, step_clip=0.1), 10)
+    weight = keras.Variable(np.zeros(2, np.float32), name="kernel")
+    for gradient in ([-5.0, 0.02], [0.0, -0.2]):
+        optimizer.apply([np.array(gradient, np.float32)], [weight])
+    np.testing.assert_allclose(weight, [0.1 + 0.05, -0.02 + 0.1], atol=1e-7)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert type(again) is optimizers.SGD and again.get_config() == optimizer.get_config()
+    released, ours = lstm_optimizer(), build_optimizer(load_config("video_lstm/paper").settings, 10)
+    for name in ("step_clip", "momentum", "weight_decay", "weight_decay_form", "bias_weight_decay"):
+        assert getattr(ours, name) == getattr(released, name), name
+    for step in (0, 9_999, 10_000, 55_000, 99_999):
+        theirs = float(keras.ops.convert_to_tensor(released._learning_rate(step)))
+        assert float(ours._learning_rate(step)) == pytest.approx(theirs, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "values", [{"optimizer": "adam", "step_clip": 0.1}, {"optimizer": "sgd", "step_clip": 0.1, "learning_rate": 0.1}]
+)
+def test_clipped_steps_need_sgd_with_momentum(values):
+    with pytest.raises(ConfigError, match="step_clip"):
+        build_optimizer(settings(**values), 10)
 
 
 @pytest.mark.parametrize("path", sorted(configs().glob("*/paper.yaml")), ids=lambda p: p.parent.name)

@@ -10,6 +10,7 @@ that rounds up, alpha of the local response normalization divided by the window.
 """
 
 from tfssl.backbones.encoder import Encoder
+from tfssl.backbones.ensembles import ensemble
 from tfssl.backbones.registry import BACKBONES, build, classifier
 
-__all__ = ["BACKBONES", "Encoder", "build", "classifier"]
+__all__ = ["BACKBONES", "Encoder", "build", "classifier", "ensemble"]

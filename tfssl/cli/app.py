@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 import typer.core
 
+from tfssl.data.captions import parted
 from tfssl.errors import ConfigError, ModelError, SourceError, suggest
 from tfssl.files import check_folder, printable
-from tfssl.options import as_path
+from tfssl.options import as_path, is_name
 from tfssl.resources import method_of
 
 
@@ -90,7 +91,9 @@ class TakesOptions(Command):
 
 _FLAGS, _WORDS = "tfssl.flags", "tfssl.words"
 
-TEXT_OPTIONS = ("test", "train_split", "test_split", "pretext_data", "cache", "proposals")
+TEXT_OPTIONS = (
+    "test", "train_split", "test_split", "pretext_data", "cache", "proposals", "similarity", "analogies", "vectors"
+)  # fmt: skip
 """Options of tasks that are names and paths: taken as they are, a folder 2024 too."""
 
 
@@ -114,8 +117,9 @@ def _common(
 
 def check_data(data, name="--data", fix=""):
     """Refuse data that is not there, before TensorFlow starts; ``fix`` ends the message."""
-    if data not in (None, "builtin") and not data.startswith("tfds:"):
-        check_files(data, name, fix)
+    if data is not None and not is_name(data):
+        folder, _ = parted(data)  # a split of captions is looked for when they are opened
+        check_files(folder if os.path.exists(os.path.expanduser(folder)) else data, name, fix)
 
 
 def check_files(text, name, fix=""):

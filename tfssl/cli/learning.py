@@ -111,6 +111,10 @@ def evaluate(
         str | None, typer.Option(help=f"{', '.join(task_names())}; default the method's own metrics.")
     ] = None,
     data: Annotated[str, typer.Option(help=f"What to measure on: {DATA_HELP}; of tasks, as docs say.")] = "builtin",
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="With --task: one more encoder, its taps joined to RUN's; repeatable."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json, tables and images.")] = None,
     table: Annotated[Path | None, typer.Option(help="A .csv or .json file to append a row to.")] = None,
 ):
@@ -122,16 +126,18 @@ def evaluate(
     Example: tfssl evaluate colorizer --data photos/ --out results/ limit=100
     Example: tfssl evaluate runs/mine --task linear_probe --data classes/train --out results/ test=classes/test
     Example: tfssl evaluate runs/mine --task segmentation --data camvid/ strategy=fine_tune steps=2000
+    Example: tfssl evaluate runs/puzzles --ensemble runs/split --task linear_probe --data classes/
     """
     from tfssl.api import evaluate as measure
     from tfssl.config import read_overrides
 
     check_data(data)
     given, before = read_overrides(given_options(context, options), TEXT_OPTIONS), listing(out)
-    what = f"{f'the task {task}' if task else 'its own metrics'} of {run} on {data}"
+    names = " + ".join([run, *(ensemble or ())])
+    what = f"{f'the task {task}' if task else 'its own metrics'} of {names} on {data}"
     where = "no --out: only shown here" if out is None else f"results go to {out}"
     with _Announced("fits" if task else "images", what, where) as progress:
-        record = measure(run, data, task=task, out=out, table=table, progress=progress, **given)
+        record = measure(run, data, task=task, ensemble=ensemble, out=out, table=table, progress=progress, **given)
     print_record(record)
     if out is not None:
         report_written(out, before)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfssl.data.images import FileSource
 from tfssl.data.listing import EXTENSIONS, check_inside, lines_of, log, short
-from tfssl.errors import SourceError
+from tfssl.errors import SourceError, counted
 from tfssl.files import printable
 
 _TABLES = ("captions.tsv", "captions.csv", "captions.txt", "captions.json", "Flickr8k.token.txt")
@@ -20,25 +20,40 @@ _CAPTION_COLUMNS = ("caption", "captions", "comment", "text")
 
 @dataclasses.dataclass(frozen=True)
 class CaptionedSource(FileSource):
-    """Images with captions, ``{"image": PIL.Image, "captions": tuple of str}``, at least one caption each."""
+    """Images with captions, ``{"image": PIL.Image, "captions": tuple of str}``, at least one caption each.
+
+    An image whose captions are all empty cannot be read, so that it is named where others that are damaged are.
+    """
 
     captions: tuple[tuple[str, ...], ...] = ()
 
     noun = "captioned images"
 
     def example(self, index):
+        self._check_captions(index)
         return {**super().example(index), "captions": self.captions[index]}
+
+    def check(self, index):
+        self._check_captions(index)
+        super().check(index)
+
+    def _check_captions(self, index):
+        if not self.captions[index]:
+            raise ValueError("all of its captions are empty")
 
 
 def captioned_source(data, *, images=None, split=None, min_size=None):
     """Images with their captions, as :class:`CaptionedSource` in the order of the file.
 
-    Images that nobody captioned are left out; an image that is missing is named when it is read.
+    Images of the folder that nobody captioned are told and left out; one that is missing, or has empty captions only,
+    is named when it is read. A caption that an image has twice stays twice.
 
     Args:
         data: the file of captions, or the folder that holds it as captions.tsv, .csv, .txt or .json or
             Flickr8k.token.txt. Known are ``NAME.jpg#0<TAB>caption``; ``NAME.jpg<TAB>caption`` (quotes mean nothing)
             and ``NAME.jpg,caption`` (quotes around commas), with a header or without; and COCO's JSON. UTF-8.
+            ``"DATA:SPLIT"`` stands for DATA and ``split``; ``"builtin"`` for rendered shapes, see
+            :func:`tfssl.data.captioned_shapes.captioned_shapes`.
         images: their folder; None looks beside the file of captions, in its ``images/`` and where COCO has them.
         split: a file of image names, one a line; or the name of a split, such as ``"train"``, in a ``split.tsv``
             (columns ``file`` and ``split``) or ``*.trainImages.txt`` beside the captions. None takes all.
@@ -47,14 +62,22 @@ def captioned_source(data, *, images=None, split=None, min_size=None):
     Raises:
         SourceError: in one line, if the file is damaged, not UTF-8 or of another layout, or no image is found.
     """
+    if isinstance(data, (str, os.PathLike)):
+        if os.fspath(data) == "builtin":
+            from tfssl.data.captioned_shapes import captioned_shapes
+
+            return captioned_shapes()
+        data, named = parted(os.fspath(data))
+        split = named if split is None else split
     table = _table(data)
     rows = _read_json(table) if table.suffix.lower() == ".json" else _read_table(table)
     captions, empty = {}, 0
     for name, caption in rows:
         name, caption = name.strip(), caption.strip()
         check_inside(name, f"a file name in {printable(table)!r}")
+        known = captions.setdefault(name, [])
         if caption:
-            captions.setdefault(name, []).append(caption)
+            known.append(caption)
         else:
             empty += 1
     if split is not None:
@@ -62,13 +85,33 @@ def captioned_source(data, *, images=None, split=None, min_size=None):
         captions = {name: captions[name] for name in names if name in captions}
         if len(captions) < len(names):
             log.warning("split %s: %d of its %d images have no captions", split, len(names) - len(captions), len(names))
-    if not captions:
+    if not any(captions.values()):
         raise SourceError(f"`data` holds no captions{f' of the split {split}' if split else ''}. {_received(table)}")
     folder = _image_folder(table, captions, images)
     if empty:
         log.warning("%s: %d empty captions are left out", printable(table), empty)
+    if split is None:
+        _tell_uncaptioned(folder, captions)
     paths = tuple(str(folder / name) for name in captions)
     return CaptionedSource(paths, min_size, tuple(map(tuple, captions.values())))
+
+
+def parted(data):
+    """``(data, split)`` of the text ``"DATA:SPLIT"``; the split is None where there is none, or a file is called so."""
+    before, colon, split = data.rpartition(":")
+    whole = not (colon and before and split) or os.path.exists(os.path.expanduser(data))
+    return (data, None) if whole else (before, split)
+
+
+def _tell_uncaptioned(folder, captions):
+    """Say which images of the folder itself nobody captioned."""
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(EXTENSIONS))
+    left = [name for name in names if name not in captions and not name.startswith(".")]
+    if left:
+        shown = ", ".join(map(printable, left[:3])) + (", ..." if len(left) > 3 else "")
+        log.warning(
+            "%s: left out for want of captions: %s (%s)", printable(folder), counted(len(left), "images"), shown
+        )
 
 
 def _received(data):

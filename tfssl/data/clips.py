@@ -4,9 +4,10 @@ Headers lie about lengths, so the frames are counted: by their packets, which co
 header disagree, time stamps are missing or packets are damaged, by decoding once. Cached for the life of the process.
 """
 
+import array
+import bisect
 import dataclasses
 import functools
-import itertools
 import os
 
 import numpy as np
@@ -20,6 +21,10 @@ from tfssl.data.sounds import Sound
 
 EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".3gp")
 """File names that count as clips in folders, lower case."""
+
+_UNKNOWN = np.iinfo(np.int64).min  # of time stamps
+_SELECTIVE = ("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video")
+"""Decoders that can be told packet by packet to leave out a frame that no other frame refers to."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,9 +123,17 @@ class Clip:
         Digital silence comes as zeros; where the track begins after the first frame, zeros come before it. ValueError
         if there is no sound, it cannot be decoded though the frames can, or it ends before the request does.
         """
+        return self._sound(rate).read(start, seconds, mono=mono, pad=pad)
+
+    @property
+    def sound_seconds(self):
+        """Time from the first frame to the end of the sound; ValueError if there is none."""
+        return self._sound(None).seconds
+
+    def _sound(self, rate):
         if not self.has_sound:
             raise ValueError(f"{title(self.path)}: has no sound")
-        return Sound(self.path, rate, self._index.origin).read(start, seconds, mono=mono, pad=pad)
+        return Sound(self.path, rate, self._index.origin)
 
     def _at(self, seconds, index):
         outside = seconds[~((seconds >= 0) & (seconds < self.seconds))]
@@ -208,44 +221,61 @@ def _index(path, _):
     with container(path) as opened:
         stream = video_stream(opened, path)
         announced, base, rate = stream.frames, float(stream.time_base), float(stream.guessed_rate or 25)
-        packets, broken = [], False
+        packets = array.array("q")  # an hour of clip has 90,000: plain integers, no objects
+        # AVI has no time stamps: where frames are not stored in the order of showing, those that FFmpeg makes up lie.
+        broken = opened.format.name == "avi" and stream.codec_context.has_b_frames
         try:
             for packet in opened.demux(stream):
                 if packet.size:
-                    broken |= packet.is_corrupt or packet.is_discard or packet.pts is None
-                    packets.append((packet.pts, packet.dts, packet.is_keyframe, packet.duration or 0))
+                    pts, dts = (_UNKNOWN if time is None else time for time in (packet.pts, packet.dts))
+                    broken |= packet.is_corrupt or packet.is_discard or pts == _UNKNOWN
+                    packets.extend((pts, dts, packet.is_keyframe, packet.duration or 0))
         except require("av", "video").FFmpegError:
             broken = True
         has_sound = bool(opened.streams.audio)
     if not packets:
         raise ValueError(f"{title(path)}: holds no frames")
-    times = sorted(pts for pts, *_ in packets if pts is not None)
-    if broken or announced not in (0, len(packets)) or len(set(times)) < len(packets):
+    pts, dts, key, duration = np.array(packets, np.int64).reshape(-1, 4).T
+    times = np.sort(pts)
+    if broken or announced not in (0, len(pts)) or not _rises(times):
         times = _decoded_times(path)
     if announced and announced != len(times):
         log.warning("%s: its header announces %d frames, it holds %d", title(path), announced, len(times))
-    timed = None not in times and all(a < b for a, b in itertools.pairwise(times))
-    keys = sorted((pts, pts if dts is None else dts) for pts, dts, key, _ in packets if key and pts is not None)
+    timed = _rises(times)
+    order = np.lexsort((dts, pts))
+    keys = order[(key[order] != 0) & (pts[order] != _UNKNOWN)]
     if not timed:
-        times, keys, base = range(len(times)), [], 1 / rate
-    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0
-    durations = {pts: duration for pts, _, _, duration in packets}
-    last = durations.get(times[-1]) or round(step) or 1
-    return _Index(np.array(times, np.int64), timed, *np.array(keys, np.int64).reshape(-1, 2).T, base, last, has_sound)
+        times, keys, base = np.arange(len(times)), keys[:0], 1 / rate
+    step = (times[-1] - times[0]) / max(len(times) - 1, 1)
+    last = int(duration[pts == times[-1]].max(initial=0)) or round(step) or 1
+    seeks = np.where(dts == _UNKNOWN, pts, dts)[keys]
+    return _Index(times, timed, pts[keys], seeks, base, last, has_sound)
+
+
+def _rises(times):
+    """Whether each frame has a time stamp of its own, in the order of showing."""
+    return _UNKNOWN not in times and bool(np.all(np.diff(times) > 0))
 
 
 def _decoded_times(path):
     with container(path) as opened:
-        times = [frame.pts for frame in _frames(opened, video_stream(opened, path), path)]
+        found = _frames(opened, video_stream(opened, path), path)
+        times = array.array("q", (_UNKNOWN if frame.pts is None else frame.pts for frame in found))
     if not times:
         raise ValueError(f"{title(path)}: none of its frames can be decoded")
-    return times
+    return np.array(times, np.int64)
 
 
-def _frames(opened, stream, path):
-    """The frames from here on; packets that cannot be decoded are passed over, as players do."""
+def _frames(opened, stream, path, shown=None):
+    """The frames from here on; packets that cannot be decoded are passed over, as players do.
+
+    ``shown`` are time stamps: other frames may be missing, if no frame needs them; None for all frames.
+    """
     error_class = require("av", "video").FFmpegError
-    packets = opened.demux(stream)
+    codec = stream.codec_context
+    packets, whole = opened.demux(stream), True
+    codec.skip_frame = "DEFAULT"  # also after other frames of this track were left out
+    selective = shown is not None and codec.name in _SELECTIVE
     while True:
         try:
             packet = next(packets, None)
@@ -253,6 +283,9 @@ def _frames(opened, stream, path):
             packet = None
         if packet is None:
             return
+        if selective and (packet.pts is None or packet.pts in shown) != whole:
+            whole = not whole
+            codec.skip_frame = "DEFAULT" if whole else "NONREF"
         try:
             yield from packet.decode()
         except error_class:
@@ -263,43 +296,54 @@ def _decode(path, index, wanted, min_size):
     """Yield the frames of these numbers, which are sorted and unique, as arrays."""
     with container(path) as opened:
         stream = video_stream(opened, path)
-        frames, number, key, keys = None, -1, 0, index.key_times
-        for target in wanted:
-            nearest = max(int(np.searchsorted(keys, index.times[target], side="right")) - 1, 0)
+        to_array = _Converter(stream, min_size)
+        shown = set(index.times[wanted].tolist()) if index.timed else None
+        frames, place, key, keys = None, None, 0, index.key_times.tolist()
+        for goal in index.times[wanted].tolist():
+            nearest = max(bisect.bisect_right(keys, goal) - 1, 0)
             while True:
-                if frames is None or (nearest > key and keys[nearest] > index.times[number]):
-                    frames, number, key = _from_key(opened, stream, path, index, nearest), -1, nearest
-                frame, number = _advance(frames, index, number, target, bool(key))
+                if frames is None or (nearest > key and keys[nearest] > place):
+                    frames, place, key = _from_key(opened, stream, path, index, nearest, shown), -1, nearest
+                frame, place = _advance(frames, index.timed, place, goal, bool(key))
                 if frame is not None:
                     break
-                if not key:
-                    raise ValueError(f"{title(path)}: frame {target} of {len(index.times)} cannot be decoded")
+                if not key and shown is None:
+                    number = int(np.searchsorted(index.times, goal))
+                    raise ValueError(f"{title(path)}: frame {number} of {len(index.times)} cannot be decoded")
                 # Some files cannot be entered in their middle: no index, or parameters in the first packet only.
-                frames, nearest, keys = None, 0, keys[:0]
-            yield _to_array(frame, stream.codec_context, min_size)
+                frames, nearest, keys, shown = None, 0, keys[:0], None
+            yield to_array(frame)
 
 
-def _from_key(opened, stream, path, index, key):
+def _from_key(opened, stream, path, index, key, shown):
     opened.seek(int(index.key_seeks[key] if key else min(index.times[0], 0)), stream=stream)
-    return _frames(opened, stream, path)
+    return _frames(opened, stream, path, shown)
 
 
-def _advance(frames, index, number, target, entered):
-    """Frame ``target`` and its number; None if it does not come, or not undamaged though entered at a key frame."""
+def _advance(frames, timed, place, goal, entered):
+    """The frame at ``goal``, a time stamp or without them a number, and the place of the last frame that was decoded.
+
+    No frame if it does not come, or not undamaged though entered at a key frame.
+    """
     for frame in frames:
         if entered and frame.is_corrupt:
             break
-        number = int(np.searchsorted(index.times, frame.pts)) if index.timed else number + 1
-        if number >= target:
-            hit = number == target and (not index.timed or frame.pts == index.times[target])
-            return (frame if hit else None), number
-    return None, number
+        place = frame.pts if timed else place + 1
+        if place is not None and place >= goal:
+            return (frame if place == goal else None), place
+    return None, place
 
 
-def _to_array(frame, codec, min_size):
-    width, height = codec.width, codec.height
-    if min_size is not None and min(width, height) > min_size:
-        scale = min_size / min(width, height)
-        width, height = (max(round(side * scale), min_size) for side in (width, height))
-    image = frame.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray()
-    return np.rot90(image, round(frame.rotation / 90) % 4)
+class _Converter:
+    """Frames of a track to arrays of one size; one scaler for all, as making one takes longer than to scale with it."""
+
+    def __init__(self, stream, min_size):
+        self._size = width, height = stream.codec_context.width, stream.codec_context.height
+        if min_size is not None and min(width, height) > min_size:
+            scale = min_size / min(width, height)
+            self._size = tuple(max(round(side * scale), min_size) for side in (width, height))
+        self._scaler = require("av", "video").video.reformatter.VideoReformatter()
+
+    def __call__(self, frame):
+        image = self._scaler.reformat(frame, *self._size, "rgb24", interpolation="AREA", threads=1).to_ndarray()
+        return np.rot90(image, round(frame.rotation / 90) % 4)

@@ -3,14 +3,17 @@
 import dataclasses
 import os
 
+import numpy as np
+
 from tfssl.data import listing
 from tfssl.data.clips import EXTENSIONS, ClipSource
-from tfssl.data.labeled import LabeledImages, class_folders, train_and_test
+from tfssl.data.labeled import CACHE_BYTES, LabeledImages, class_folders, train_and_test
 from tfssl.data.media import require
 from tfssl.data.source import check_source
 from tfssl.data.stereo import FOLDERS
 from tfssl.data.stereo_clips import StereoClipSource
-from tfssl.errors import SourceError
+from tfssl.data.windows import square_frames
+from tfssl.errors import SourceError, counted
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,3 +82,38 @@ def train_and_test_clips(data, test=None):
             raise SourceError(f"`test` must be LabeledClips, as `data` is. Received: test={listing.short(test)}")
         return data, test
     return train_and_test(data, test, listed=labeled_clips)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledWindow:
+    """The frames in the middle of a clip, of the left camera where there are two, beside its label, as ``sample`` of
+    :func:`tfssl.data.pipeline.batches`: uint8 (frames, size, size, 3), their central squares."""
+
+    frames: int
+    size: int
+
+    def __call__(self, example, rng, training):
+        clip = example["clip"] if "clip" in example else example["left"]
+        if len(clip) < self.frames:
+            raise ValueError(f"has {counted(len(clip), 'frames')}, fewer than the {self.frames} that the encoder takes")
+        start = (len(clip) - self.frames) // 2
+        return square_frames(clip, np.arange(start, start + self.frames), self.size), example["label"]
+
+
+def clip_batches(source, frames, size, *, batch_size=64, skipped=None):
+    """Frames from the middle of clips, and their labels, in the order of the source; see :class:`LabeledWindow`.
+
+    Args:
+        source: :class:`LabeledClips`; of clips of two cameras the left one is taken.
+        frames: of each; shorter clips, and unreadable ones, are left out into ``skipped``.
+        size: of their central squares in pixels.
+
+    Returns:
+        ``tf.data.Dataset`` of uint8 (B, frames, size, size, 3), sRGB, and labels (B,). Cached as by
+        :func:`tfssl.data.labeled.labeled_batches`.
+    """
+    from tfssl.data.pipeline import batches  # TensorFlow
+
+    source = source.sized(size)
+    dataset = batches(source, LabeledWindow(frames, size), batch_size, training=False, skipped=skipped)
+    return dataset.cache() if len(source) * frames * size**2 * 3 <= CACHE_BYTES else dataset

@@ -10,13 +10,26 @@ def untrained(encoder, seed):
     """
     keras.utils.set_random_seed(seed)
     network = keras.models.clone_model(encoder)
-    for ours, theirs in zip(network.layers, encoder.layers, strict=True):
-        if getattr(theirs, "keeps_weights", False):
-            ours.set_weights(theirs.get_weights())
+    _keep(network, encoder)
     return network
 
 
-def pixel_encoder():
-    """An encoder whose only tap, ``pixels``, is the image: RGB in [0, 1], (B, H, W, 3) -> the same."""
-    rgb = keras.Input((None, None, 3), name="rgb")
-    return keras.Model(rgb, {"pixels": keras.layers.Identity(name="pixels")(rgb)}, name="pixels")
+def _keep(network, encoder):
+    for ours, theirs in zip(network.layers, encoder.layers, strict=True):
+        if getattr(theirs, "keeps_weights", False):
+            ours.set_weights(theirs.get_weights())
+        elif isinstance(theirs, keras.Model):
+            _keep(ours, theirs)
+
+
+def pixel_encoder(frames=None):
+    """An encoder whose only tap, ``pixels``, is the image: RGB in [0, 1], (B, H, W, 3) -> the same.
+
+    Of clips of so many frames, (B, frames, H, W, 3), the frames behind each other: (B, H, W, 3 frames).
+    """
+    if frames is None:
+        rgb = keras.Input((None, None, 3), name="rgb")
+        return keras.Model(rgb, {"pixels": keras.layers.Identity(name="pixels")(rgb)}, name="pixels")
+    clip = keras.Input((frames, None, None, 3), name="clip")
+    pixels = keras.ops.concatenate(keras.ops.unstack(clip, axis=1), axis=-1)
+    return keras.Model(clip, {"pixels": pixels}, name="pixels")

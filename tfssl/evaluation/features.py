@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
 from tfssl.data.labeled import LabeledImages, labeled_batches, train_and_test
+from tfssl.data.labeled_clips import clip_batches, train_and_test_clips
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.runner import Progress, compared, finish, limited, run_all, values_by_tap
 from tfssl.ops.geometry import cell_weights
@@ -39,7 +40,8 @@ class Features:
 @dataclasses.dataclass(frozen=True)
 class LabeledSets:
     """The training and the test images of a benchmark, as squares of one size: datasets of uint8 (B, size, size, 3) and
-    labels. Unreadable files of both are collected in ``skipped`` as they are read."""
+    labels; or clips likewise, (B, frames, size, size, 3). Unreadable files of both are collected in ``skipped`` as they
+    are read."""
 
     sources: tuple[LabeledImages, LabeledImages]
     batches: tuple[tf.data.Dataset, tf.data.Dataset]
@@ -47,6 +49,7 @@ class LabeledSets:
     image_size: int
     limit: int | None = None
     ten_crops: tuple[tf.data.Dataset, ...] = ()
+    modality: str = "image"
 
     def readable_labels(self, part):
         """Labels of the training (0) or test (1) images but those that turned out unreadable, int (N, ...)."""
@@ -94,7 +97,7 @@ class LabeledSets:
     def measure(self, fit, encoder, *, taps, pool, seeds, compare, trained, progress):
         """All runs of ``fit(name of the encoder, seeds, train, test, *ten crops)``, which yields one for each tap and
         seed; the other arguments are those of :mod:`tfssl.evaluation`."""
-        encoders = compared(encoder, taps=taps, trained=trained, compare=compare)
+        encoders = compared(encoder, modality=self.modality, taps=taps, trained=trained, compare=compare)
         work = Progress(progress, sum(len(entry.taps) * seeds for entry in encoders))
 
         def measured(entry, network, own):
@@ -106,16 +109,29 @@ class LabeledSets:
         return run_all(encoders, seeds, measured)
 
 
-def labeled_sets(data, test=None, *, image_size=96, crops=1, limit=None):
+def labeled_sets(data, test=None, *, image_size=96, crops=1, limit=None, encoder=None):
     """The :class:`LabeledSets` of a benchmark: of folders, see :mod:`tfssl.evaluation`, or of two sources with labels.
 
     With ``crops=10`` the shorter side is scaled to 256 / 227 of ``image_size``, as for AlexNet's crops of 227 pixels.
+    For an ``encoder`` of clips they are clips, see :func:`tfssl.data.labeled_clips.clip_batches`, of as many frames as
+    it takes, and of its own size where it has one.
     """
+    clips = getattr(encoder, "modality", "image") == "clip"
+    if clips:
+        frames, image_size = encoder.input.shape[1], encoder.input.shape[2] or image_size
     if not isinstance(image_size, int) or not 8 <= image_size <= 2048:
         raise ConfigError(f"`image_size` must be an integer from 8 to 2048 pixels. Received: image_size={image_size!r}")
     if crops not in (1, 10):
         raise ConfigError(f"`crops` must be 1 or 10. Received: crops={crops!r}")
-    sources = (data, test) if isinstance(data, LabeledImages) else train_and_test(data, test)
+    if clips and (frames is None or crops != 1):
+        raise ConfigError(
+            "clips are measured by encoders of a known number of frames, and with crops=1. "
+            f"Received: {encoder.name!r}, {encoder.takes}, crops={crops!r}"
+        )
+    if clips:
+        sources = train_and_test_clips(data, test)
+    else:
+        sources = (data, test) if isinstance(data, LabeledImages) else train_and_test(data, test)
     sources = tuple(limited(source, limit) for source in sources)
     missing = sorted(set(range(len(sources[0].classes))) - set(np.ravel(sources[0].labels).tolist()))
     if missing and limit is not None and np.ndim(sources[0].labels) == 1:
@@ -125,11 +141,13 @@ def labeled_sets(data, test=None, *, image_size=96, crops=1, limit=None):
     resize = image_size if crops == 1 else round(image_size * 256 / 227)
 
     def batches(source, size):
+        if clips:
+            return clip_batches(source, frames, size, skipped=skipped)
         return labeled_batches(source, Crop(size, resize=resize, flip=False), skipped=skipped)
 
     centers = tuple(batches(source, image_size) for source in sources)
     tens = () if crops == 1 else ten_crops(batches(sources[1], resize), resize, image_size)
-    return LabeledSets(sources, centers, skipped, image_size, limit, tens)
+    return LabeledSets(sources, centers, skipped, image_size, limit, tens, "clip" if clips else "image")
 
 
 def ten_crops(batches, whole, size):

@@ -95,12 +95,17 @@ def compared(encoder, *, modality="image", taps=None, trained=True, compare=None
     found = [Compared("encoder", encoder, _taps(encoder, taps, modality), redrawn=not trained)]
     if trained and encoder.variables:
         found.append(Compared("untrained", encoder, found[0].taps, redrawn=True))
-    if pixels and modality == "image" and list(encoder.output) != ["pixels"]:
-        found.append(Compared("pixels", pixel_encoder(), ("pixels",)))
+    if pixels and modality in ("image", "clip") and list(encoder.output) != ["pixels"]:
+        frames = encoder.input.shape[1] if modality == "clip" else None
+        found.append(Compared("pixels", pixel_encoder(frames), ("pixels",)))
     for name, network in (compare or {}).items():
         if name in RESERVED:
             raise ConfigError(f"`compare`: the name {name!r} is taken; choose another one")
-        shared = [tap for tap in taps or () if tap in network.output]
+        named = dict.fromkeys(part for tap in taps or () for part in (tap, *tap.split("+")))  # those of ensembles too
+        shared = [tap for tap in named if tap in network.output]
+        if modality == "clip" and network.input.shape != encoder.input.shape:
+            taken = f"{name!r} takes {network.input.shape[1:]}, the encoder {encoder.input.shape[1:]}"
+            raise ConfigError(f"`compare`: clips must be of one shape; {taken}")
         found.append(Compared(name, network, _taps(network, shared or None, modality)))
     return found
 

@@ -1,4 +1,4 @@
-"""Fully connected layers: inside each map, on pairs of rows, and both ways."""
+"""Fully connected layers: inside each map, on pairs of rows, of the units that are asked for, and both ways."""
 
 import math
 
@@ -107,6 +107,56 @@ class PairDense(Layer):
 
     def _output_shape(self, input_shape):
         return (*input_shape[1][:2], self.units)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class SelectedDense(Layer):
+    """``Dense(units)`` without an offset, of which only the units that are asked for are computed.
+
+    ``scores = SelectedDense(1000)(x)`` gives ``w_k . x`` for all k; ``SelectedDense(1000)(x, indices)`` for a few of
+    each row, and nothing is done for the others, in the gradient neither.
+
+    Args:
+        units: number of units there are.
+        kernel_initializer: of the kernel; it is given a matrix (D, units).
+
+    Input: float (B, D), and perhaps int ``indices`` (B, T) in [0, units); one outside gets the score of the nearest.
+    Output: (B, units), or (B, T). Weights: kernel (units, D), a row for each unit.
+    """
+
+    def __init__(self, units, kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        check_positive(units=units)
+        self.units = units
+        self._shape = "B D"
+        self.kernel_initializer = initializers.get(kernel_initializer)
+
+    @property
+    def takes(self):
+        return (("inputs", self._shape),)
+
+    def build(self, input_shape):
+        self._shape = f"B {input_shape[-1]}"
+        self.kernel = self.add_weight((self.units, input_shape[-1]), self._draw_kernel, name="kernel")
+
+    def _draw_kernel(self, shape, dtype=None):
+        return ops.transpose(self.kernel_initializer(shape[::-1], dtype=dtype))
+
+    def call(self, inputs, indices=None):
+        if indices is None:
+            return ops.matmul(inputs, ops.transpose(self.kernel))
+        check_shapes(inputs=(inputs, self._shape), indices=(indices, "B T"))
+        within = ops.clip(ops.cast(indices, "int32"), 0, self.units - 1)
+        chosen = ops.take(self.kernel, within, axis=0)  # (B, T, D)
+        return ops.squeeze(ops.matmul(chosen, ops.expand_dims(inputs, -1)), -1)
+
+    def compute_output_spec(self, inputs, indices=None):
+        self.compute_output_shape(inputs.shape)
+        outputs = self.units if indices is None else indices.shape[1]
+        return keras.KerasTensor((inputs.shape[0], outputs), dtype=self.compute_dtype)
+
+    def _output_shape(self, input_shape):
+        return input_shape[0], self.units
 
 
 @keras.saving.register_keras_serializable(package="tfssl")

@@ -145,3 +145,40 @@ class Standardize(Layer):
         centered = inputs - ops.mean(inputs, axis=self.axis, keepdims=True)
         variance = ops.mean(ops.square(centered), axis=self.axis, keepdims=True)
         return centered * ops.rsqrt(variance + self.epsilon**2)
+
+
+@keras.saving.register_keras_serializable(package="tfssl")
+class MapNormalization(Layer):
+    """Layer normalization of maps as TensorFlow's contrib library has it: statistics of an example, a scale a channel.
+
+    ``gamma_c (x - mean) / sqrt(variance + epsilon) + beta_c``, mean and variance over height, width and channels.
+    Keras' ``LayerNormalization`` has its scales along the same axes as its statistics: for maps it needs their size.
+
+    Args:
+        epsilon: added to the variance (contrib: 1e-12, recalled; with that flat maps have enormous gradients).
+
+    Input: float (B, H, W, C). Output: the same shape. Weights: gamma and beta (C,).
+    """
+
+    _channels = "C"
+
+    def __init__(self, epsilon=1e-6, **kwargs):
+        super().__init__(**kwargs)
+        if not epsilon > 0:
+            raise ValueError(f"`epsilon` must be positive, or flat maps give NaN. Received: epsilon={epsilon!r}")
+        self.epsilon = epsilon
+
+    @property
+    def takes(self):
+        return (("inputs", f"B H W {self._channels}"),)
+
+    def build(self, input_shape):
+        self._channels = input_shape[-1]
+        self.gamma = self.add_weight((self._channels,), "ones", name="gamma")
+        self.beta = self.add_weight((self._channels,), "zeros", name="beta")
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")  # squares of activations above 256 do not fit into float16
+        x = x - ops.mean(x, axis=(1, 2, 3), keepdims=True)
+        x = x * ops.rsqrt(ops.mean(ops.square(x), axis=(1, 2, 3), keepdims=True) + self.epsilon)
+        return ops.cast(x, inputs.dtype) * self.gamma + self.beta

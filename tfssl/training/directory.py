@@ -7,6 +7,7 @@ from pathlib import Path
 from tfssl.config import load_config
 from tfssl.errors import ModelError
 from tfssl.files import read_json, write_json
+from tfssl.options import is_name
 
 DATA = "data.json"
 DIVERGED = "diverged.json"
@@ -50,7 +51,7 @@ def data_record(settings, source):
 
 
 def _absolute(data):
-    if data is None or data == "builtin" or data.startswith("tfds:"):
+    if data is None or is_name(data):
         return data
     return os.path.abspath(os.path.expanduser(data))
 

@@ -104,13 +104,14 @@ def build_optimizer(settings, total_steps, factor=1.0):
         "momentum": settings.momentum,
         "epsilon": settings.epsilon,
         "global_clipnorm": settings.clip_norm,
+        "step_clip": settings.step_clip,
     }
     config = {"learning_rate": rate, **{k: v for k, v in options.items() if v is not None}}
     cls = optimizers.BY_NAME[settings.optimizer]
     if settings.weight_decay or settings.bias_learning_rate_scale != 1 or settings.learning_rate_scales:
         names = ("weight_decay_form", "bias_learning_rate_scale", "bias_weight_decay", "learning_rate_scales")
         config |= {name: getattr(settings, name) for name in names}
-    else:  # a file of it asks for nothing but Keras
+    elif settings.step_clip is None:  # a file of it asks for nothing but Keras
         cls = getattr(keras.optimizers, cls.__name__)
     try:
         return cls(**config)

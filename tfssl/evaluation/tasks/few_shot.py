@@ -50,7 +50,7 @@ def evaluate(
     check_counts(draws=draws, pool=pool)
     if not strength > 0:
         raise ConfigError(f"`strength` must be above 0. Received: strength={strength!r}")
-    sets = labeled_sets(data, test, image_size=image_size, limit=limit)
+    sets = labeled_sets(data, test, image_size=image_size, limit=limit, encoder=encoder)
     shots = _checked_shots(shots, np.bincount(sets.sources[0].labels).min())
     options = {"taps": taps, "pool": pool, "seeds": draws, "compare": compare, "trained": trained, "progress": progress}
     runs = sets.measure(functools.partial(few_shot, shots=shots, strength=strength), encoder, **options)

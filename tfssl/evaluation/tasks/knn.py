@@ -39,7 +39,7 @@ def evaluate(
         CVPR 2018, section 3.4.
     """
     check_counts(seeds=seeds, pool=pool)
-    sets = labeled_sets(data, test, image_size=image_size, limit=limit)
+    sets = labeled_sets(data, test, image_size=image_size, limit=limit, encoder=encoder)
     options = {"taps": taps, "pool": pool, "seeds": seeds, "compare": compare, "trained": trained, "progress": progress}
     runs = sets.measure(_vote_by_tap, encoder, **options)
     protocol = {

@@ -53,7 +53,7 @@ def evaluate(
     for name, value in references.items():
         if not 0 <= value <= 1:
             raise ConfigError(f"`references` must be accuracies in [0, 1]. Received: {name}={value!r}")
-    sets = labeled_sets(data, test, image_size=image_size, crops=crops, limit=limit)
+    sets = labeled_sets(data, test, image_size=image_size, crops=crops, limit=limit, encoder=encoder)
     options = {"taps": taps, "pool": pool, "seeds": seeds, "compare": compare, "trained": trained, "progress": progress}
     runs = sets.measure(probe, encoder, **options)
     protocol = {

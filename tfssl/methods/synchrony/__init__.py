@@ -159,7 +159,8 @@ class Synchrony(Method):
 
         if self.learner == "kmeans":
             model = build_kmeans(self.components, self.units, self.tied, self.eta, self.restart_steps)
-            model.compile(optimizer=None, jit_compile=False)
+            # Its steps are short: most of the time went to starting one operation after the other.
+            model.compile(optimizer=None, jit_compile=True)
             return model
         model = build_autoencoder(self.components, self.units, self.tied, self.contraction)
         optimizer = keras.optimizers.SGD(0.005, momentum=0.9) if optimizer is None else optimizer

@@ -55,17 +55,24 @@ class SynchronyKMeans(keras.Model):
         return {"loss": self.mean.result()}
 
     def _restart(self, x, y, product, winner):
-        due = ops.cast(winner.steps >= self.restart_steps, x.dtype)
-        dead = due * ops.cast(winner.wins == 0, x.dtype)  # (K,)
-        # The batch is drawn at random: the first dead pair takes its first example, and so on.
-        turn = ops.cast(ops.maximum(ops.cumsum(dead) - 1.0, 0.0), "int32") % ops.shape(x)[0]
+        """Draw dead pairs anew, if it is time to: most steps skip it."""
+        sides = (x,) if product.tied else (x, y)
         kernels = (product.kernel_x,) if product.tied else (product.kernel_x, product.kernel_y)
-        for side, kernel in zip((x, y), kernels, strict=False):
-            rows = ops.take(side, turn, axis=0)
-            fresh = ops.transpose(rows / ops.maximum(ops.norm(rows, axis=1, keepdims=True), 1e-6))
-            kernel.assign(ops.where(dead > 0, fresh, kernel))
-        winner.wins.assign(winner.wins * (1.0 - due))
-        winner.steps.assign(winner.steps * (1.0 - due))
+        state = (*kernels, winner.wins, winner.steps)
+
+        def restarted():
+            dead = ops.cast(winner.wins == 0, x.dtype)  # (K,)
+            # The batch is drawn at random: the first dead pair takes its first example, and so on.
+            turn = ops.cast(ops.maximum(ops.cumsum(dead) - 1.0, 0.0), "int32") % ops.shape(x)[0]
+            rows = (ops.take(side, turn, axis=0) for side in sides)
+            fresh = (ops.transpose(row / ops.maximum(ops.norm(row, axis=1, keepdims=True), 1e-6)) for row in rows)
+            drawn = (ops.where(dead > 0, new, old) for new, old in zip(fresh, kernels, strict=True))
+            return (*drawn, ops.zeros_like(winner.wins), ops.zeros_like(winner.steps))
+
+        due = winner.steps >= self.restart_steps
+        found = ops.cond(due, restarted, lambda: tuple(ops.convert_to_tensor(part) for part in state))
+        for variable, value in zip(state, found, strict=True):
+            variable.assign(value)
 
     def get_config(self):
         return {**super().get_config(), "eta": self.eta, "restart_steps": self.restart_steps}

@@ -1,0 +1,66 @@
+"""Encoders by name: of runs, exports, files, shipped models, and those that no data taught anything."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tfssl import runtime
+from tfssl.errors import ModelError
+from tfssl.options import as_path
+from tfssl.resources import find_model
+
+if TYPE_CHECKING:
+    import keras
+
+    Pathlike = str | os.PathLike[str]
+
+
+@runtime.precision()
+def load_encoder(source: Pathlike) -> keras.Model:
+    """Load an encoder: what evaluations and transfer take.
+
+    Args:
+        source: as :func:`tfssl.load`; or the folder of an exported encoder, a .keras file of one,
+            ``"random:BACKBONE"`` (a name of :data:`tfssl.backbones.BACKBONES`, untrained; RGB is shifted and scaled
+            by (x - 0.5) / 0.25) or ``"pixels"``.
+
+    Returns:
+        :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1] or uint8, (B, H, W, 3) ->
+        ``{tap: (B, h, w, c)}``; other values are a ConfigError when it is called.
+
+    Raises:
+        ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
+        ConfigError: for an unknown backbone.
+    """
+    from tfssl.backbones.encoder import Encoder, as_encoder
+    from tfssl.backbones.registry import random_encoder
+    from tfssl.evaluation.baselines import pixel_encoder
+    from tfssl.export.run import load_source
+    from tfssl.training.runs import read_network
+
+    find_encoder(source)
+    source = os.fspath(source)
+    if source == "pixels":
+        return as_encoder(pixel_encoder())
+    if is_random(source):
+        return random_encoder(source.removeprefix("random:"))
+    if source.endswith(".keras"):
+        return as_encoder(read_network(as_path("source", source)), f"{source!r}")
+    method, model = load_source(source)
+    return model if isinstance(model, Encoder) else as_encoder(method.encoder(model))
+
+
+def is_random(source: Pathlike) -> bool:
+    """Whether a source of :func:`load_encoder` names random weights."""
+    return os.fspath(source).startswith("random:")
+
+
+def find_encoder(source):
+    """Refuse what is not there, before TensorFlow is imported."""
+    path = as_path("source", source)
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise ModelError(f"no such file: {str(path)!r}")
+    elif str(path) != "pixels" and not is_random(path):
+        find_model(path)
