@@ -37,9 +37,6 @@ class SlowSteady(Method):
         steadiness: lambda', weight of R3 relative to R2, at least 0 (1, this project's choice).
         contrast: whether far tuples are pushed apart; without it only the labels keep features from becoming constant.
         delta: distance from which on far tuples cost nothing, above 0 (1, recalled).
-        far: where the second frame of a far pair comes from: ``"clip"``, the same clip, more than ``window`` seconds away;
-            or ``"batch"``, the next clip of the batch, so that clips are told from each other (the paper is not known to
-            say; triples stay within a clip).
         distance: d: ``"squared"``, the squared Euclidean distance, or ``"l1"``, the sum of absolute differences.
         window: seconds within which frames are near, above 0 (0.5, recalled).
         pairs: near pairs that are drawn from a clip for each labeled image, and as many far ones (1).
@@ -68,7 +65,6 @@ class SlowSteady(Method):
     steadiness: float = Field(1.0, ge=0)
     contrast: bool = True
     delta: float = Field(1.0, gt=0)
-    far: Literal["clip", "batch"] = "clip"
     distance: Literal["squared", "l1"] = "squared"
     window: float = Field(0.5, gt=0)
     pairs: int = Field(1, ge=1)
