@@ -29,7 +29,7 @@ WAYS = {
 }
 PARTS = (*WAYS, "untrained", "speed")
 PROBED = ("sampled", "untrained")
-SIZE, POOL = 64, 4  # pixels of the images that are probed; rows and columns of the maps, about 1500 numbers
+TAPS, SIZE, POOL = ("conv1", "conv3", "conv5"), 64, 3  # probed; pixels of the images; rows and columns of the maps
 TEXT = 100  # numbers of the vectors of text
 VOCABULARIES, REPEATS = (1000, 10_000), 7
 LAST = {"features": 4096, "batch": 128}  # the paper's last layer and its batches (recalled)
@@ -75,7 +75,6 @@ def learned(way, seed, arguments):
     import keras
 
     from tfssl.config import load_config
-    from tfssl.evaluation.embeddings import write_vectors
     from tfssl.training.fit import fit
     from tfssl.training.runs import load_run
 
@@ -83,23 +82,29 @@ def learned(way, seed, arguments):
     if way == "untrained":
         method = load_config("caption_bow/cpu").method
         keras.utils.set_random_seed(seed)
-        return row | {"probe": probed(method.encoder(method.model()), seed, arguments)}
+        return row | {"probe": probed(method.encoder(method.model()), way, seed, arguments)}
     run = arguments.runs / f"{way}-{seed}"
     fit(load_config("caption_bow/cpu", [f"data={arguments.data}:train", f"seed={seed}", *WAYS[way]]), run)
     method, model = load_run(run)
-    sets = {}
-    if arguments.words:
-        pairs = [arguments.words / name for name in ("wordsim353.tsv", "simlex999.txt")]
-        sets = {"similarity": pairs, "analogies": arguments.words / "questions-words.txt"}
-    data = f"{arguments.data}:test"
     row["training"] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    row["told"] = slim(method.evaluate(model, data, **sets))
-    if sets:
-        text = kept(arguments.runs / "text.json", functools.partial(text_vectors, f"{arguments.data}:train"))
-        write_vectors(arguments.runs / "text.vec", {word: np.array(vector) for word, vector in text.items()})
-        beside = method.evaluate(model, data, limit=1, vectors=arguments.runs / "text.vec", **sets)
-        row["beside_text"] = slim(beside)
-    return row | ({"probe": probed(method.encoder(model), seed, arguments)} if way in PROBED else {})
+    row |= kept(arguments.runs / f"told-{way}-{seed}-all.json", functools.partial(told, method, model, arguments))
+    return row | ({"probe": probed(method.encoder(model), way, seed, arguments)} if way in PROBED else {})
+
+
+def told(method, model, arguments):
+    """The method's own metrics on the held-out split; with word sets also beside vectors of the captions' text."""
+    from tfssl.evaluation.embeddings import write_vectors
+
+    data, sets = f"{arguments.data}:test", {}
+    if arguments.words is None:
+        return {"told": slim(method.evaluate(model, data))}
+    pairs = [arguments.words / name for name in ("wordsim353.tsv", "simlex999.txt")]
+    sets = {"similarity": pairs, "analogies": arguments.words / "questions-words.txt"}
+    text, file = arguments.runs / "text.json", arguments.runs / "text.vec"
+    vectors = kept(text, functools.partial(text_vectors, f"{arguments.data}:train"))
+    write_vectors(file, {word: np.array(vector) for word, vector in vectors.items()})
+    beside = method.evaluate(model, data, limit=1, vectors=file, **sets)
+    return {"told": slim(method.evaluate(model, data, **sets)), "beside_text": slim(beside)}
 
 
 def text_vectors(data):
@@ -125,18 +130,25 @@ def text_vectors(data):
     return dict(zip(words, (found * np.sqrt(scales)).round(6).tolist(), strict=True))
 
 
-def probed(encoder, seed, arguments):
-    """Linear probes of the convolutions; the tap that counts is chosen on held-out images of the training set."""
+def probed(encoder, way, seed, arguments):
+    """Linear probes of some convolutions; the one that counts is chosen on held-out images of the training set."""
+    found = {}
+    for tap in TAPS:
+        file = arguments.runs / f"probe-{way}-{seed}-{tap}.json"
+        found[tap] = kept(file, functools.partial(probed_tap, encoder, tap, seed, arguments))
+    chosen = max(TAPS, key=lambda tap: found[tap]["held_out"])
+    accuracies = {tap: one["accuracy"] for tap, one in found.items()}
+    return found[chosen] | {"tap": chosen, "taps": accuracies}
+
+
+def probed_tap(encoder, tap, seed, arguments):
     from tfssl.evaluation.features import labeled_sets
     from tfssl.evaluation.tasks import linear_probe
 
     sets = labeled_sets(arguments.labeled / "train", arguments.labeled / "test", image_size=SIZE)
-    taps = [tap for tap in encoder.taps if tap.startswith("conv")]
-    with sets.features(encoder, taps=taps, pool=POOL) as parts:
-        runs = list(linear_probe.probe("encoder", [seed], *parts))
-    chosen = max(runs, key=lambda run: run.held_out)
-    found = {run.tap: run.metrics["accuracy"] for run in runs}
-    return {"tap": chosen.tap, "accuracy": chosen.metrics["accuracy"], "chance": sets.chance, "taps": found}
+    with sets.features(encoder, taps=[tap], pool=POOL) as parts:
+        (run,) = linear_probe.probe("encoder", [seed], *parts)
+    return {"accuracy": run.metrics["accuracy"], "held_out": run.held_out, "chance": sets.chance}
 
 
 def speed():
