@@ -3,11 +3,11 @@
     python benchmarks/captions.py --data flickr8k_128 --labeled caltech101_96 [--words gensim/test/test_data]
 
 caption_bow/cpu learns the words of the split `train` of captioned photographs in four ways, and tells those of the
-split `test`; the taps of the first way are probed, beside the same network untrained. The word vectors of each stand
-beside human judgements, the files wordsim353.tsv, simlex999.txt and questions-words.txt of a folder (gensim's wheel
-carries them), and beside vectors of the text of the same captions, which never saw an image. `speed` is the time of a
-step with all words and with few of them, of 1,000 and 10,000. Writes results/captions.json of all that was measured so
-far. Resumable.
+split `test`; the convolutions of the first way are probed, beside the same network untrained. The word vectors of each
+stand beside human judgements, the files wordsim353.tsv, simlex999.txt and questions-words.txt of a folder (gensim's
+wheel carries them), and beside vectors of the text of the same captions, which never saw an image. `speed` is the time
+of a step with all words and with few of them, of 1,000 and 10,000. Writes results/captions.json of all that was
+measured so far. Resumable.
 """
 
 import argparse
@@ -27,8 +27,7 @@ WAYS = {
     "one_vs_all": ["objective=one_vs_all", "candidates=null", "sampling=images"],
     "balanced": ["candidates=128", "sampling=words"],
 }
-PARTS = (*WAYS, "untrained", "speed")
-PROBED = ("sampled", "untrained")
+PARTS = (*WAYS, "probe", "speed")
 TAPS, SIZE, POOL = ("conv1", "conv3", "conv5"), 64, 3  # probed; pixels of the images; rows and columns of the maps
 TEXT = 100  # numbers of the vectors of text
 VOCABULARIES, REPEATS = (1000, 10_000), 7
@@ -49,11 +48,14 @@ def main():
     for seed in arguments.seeds:
         for part in arguments.only:
             if part != "speed":
-                measure = functools.partial(learned, part, seed, arguments)
+                measure = functools.partial(probed if part == "probe" else learned, part, seed, arguments)
                 print(kept(arguments.runs / f"{part}-{seed}.json", measure), flush=True)
     if "speed" in arguments.only:
         print(kept(arguments.runs / "speed.json", speed), flush=True)
-    rows = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(arguments.runs.glob("*-[0-9].json"))]
+    found = {}
+    for part in PARTS[:-1]:
+        files = sorted(arguments.runs.glob(f"{part}-[0-9].json"))
+        found[part] = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     timed = arguments.runs / "speed.json"
     seconds = json.loads(timed.read_text(encoding="utf-8")) if timed.is_file() else {}
     from tfssl.config import load_config
@@ -66,29 +68,21 @@ def main():
         packages=PACKAGES,
         seconds=seconds,
         comparisons=compared(seconds),
-        rows=sorted(rows, key=lambda row: (PARTS.index(row["way"]), row["seed"])),
+        rows=[row for way in WAYS for row in found[way]],
+        probes=found["probe"],
     )
 
 
 def learned(way, seed, arguments):
-    """Train in one way from one seed, measure it on the held-out split, and probe its taps; or only probe."""
-    import keras
-
+    """Train in one way from one seed, and measure it on the held-out split."""
     from tfssl.config import load_config
     from tfssl.training.fit import fit
     from tfssl.training.runs import load_run
 
-    row = {"way": way, "seed": seed}
-    if way == "untrained":
-        method = load_config("caption_bow/cpu").method
-        keras.utils.set_random_seed(seed)
-        return row | {"probe": probed(method.encoder(method.model()), way, seed, arguments)}
     run = arguments.runs / f"{way}-{seed}"
     fit(load_config("caption_bow/cpu", [f"data={arguments.data}:train", f"seed={seed}", *WAYS[way]]), run)
-    method, model = load_run(run)
-    row["training"] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    row |= kept(arguments.runs / f"told-{way}-{seed}-all.json", functools.partial(told, method, model, arguments))
-    return row | ({"probe": probed(method.encoder(model), way, seed, arguments)} if way in PROBED else {})
+    training = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    return {"way": way, "seed": seed, "training": training} | told(*load_run(run), arguments)
 
 
 def told(method, model, arguments):
@@ -130,15 +124,28 @@ def text_vectors(data):
     return dict(zip(words, (found * np.sqrt(scales)).round(6).tolist(), strict=True))
 
 
-def probed(encoder, way, seed, arguments):
-    """Linear probes of some convolutions; the one that counts is chosen on held-out images of the training set."""
-    found = {}
-    for tap in TAPS:
-        file = arguments.runs / f"probe-{way}-{seed}-{tap}.json"
-        found[tap] = kept(file, functools.partial(probed_tap, encoder, tap, seed, arguments))
-    chosen = max(TAPS, key=lambda tap: found[tap]["held_out"])
-    accuracies = {tap: one["accuracy"] for tap, one in found.items()}
-    return found[chosen] | {"tap": chosen, "taps": accuracies}
+def probed(part, seed, arguments):
+    """Linear probes of some convolutions of the run `sampled` of a seed, and of the same network untrained."""
+    import keras
+
+    from tfssl.config import load_config
+    from tfssl.training.runs import load_run
+
+    method, model = load_run(arguments.runs / f"sampled-{seed}")
+    found = {"seed": seed}
+    for name in ("trained", "untrained"):
+        if name == "untrained":
+            method = load_config("caption_bow/cpu").method
+            keras.utils.set_random_seed(seed)
+            model = method.model()
+        encoder, taps = method.encoder(model), {}
+        for tap in TAPS:
+            file = arguments.runs / f"{part}-{seed}-{name}-{tap}.json"
+            taps[tap] = kept(file, functools.partial(probed_tap, encoder, tap, seed, arguments))
+        # The tap that counts is chosen on held-out images of the training set.
+        chosen = max(TAPS, key=lambda tap: taps[tap]["held_out"])
+        found[name] = taps[chosen] | {"tap": chosen, "taps": {tap: one["accuracy"] for tap, one in taps.items()}}
+    return found
 
 
 def probed_tap(encoder, tap, seed, arguments):

@@ -32,10 +32,10 @@ def words(root):
 def features(root):
     """Linear probes of the convolutions, trained and untrained."""
     record = read(root, "benchmarks/results/captions.json")
-    rows = []
-    for way, name in (("sampled", "`caption_bow/cpu`"), ("untrained", "untrained")):
-        runs = [row["probe"] for row in record["rows"] if row["way"] == way]
-        taps = sorted(runs[0]["taps"])
+    rows, names = [], {"trained": "`caption_bow/cpu`", "untrained": "untrained"}
+    taps = sorted(record["probes"][0]["trained"]["taps"])
+    for key, name in names.items():
+        runs = [row[key] for row in record["probes"]]
         cells = (spread([100 * run["taps"][tap] for run in runs]) for tap in taps)
         rows.append((name, *cells, spread([100 * run["accuracy"] for run in runs]), str(len(runs))))
     header = ["Network", *(f"{tap} (%)" for tap in taps), "tap chosen on held-out images (%)", "Seeds"]
