@@ -86,19 +86,17 @@ def learned(way, seed, arguments):
 
 
 def told(method, model, arguments):
-    """The method's own metrics on the held-out split; with word sets also beside vectors of the captions' text."""
+    """The method's own metrics on the held-out split; with word sets beside vectors of the captions' text."""
     from tfssl.evaluation.embeddings import write_vectors
 
-    data, sets = f"{arguments.data}:test", {}
-    if arguments.words is None:
-        return {"told": slim(method.evaluate(model, data))}
-    pairs = [arguments.words / name for name in ("wordsim353.tsv", "simlex999.txt")]
-    sets = {"similarity": pairs, "analogies": arguments.words / "questions-words.txt"}
-    text, file = arguments.runs / "text.json", arguments.runs / "text.vec"
-    vectors = kept(text, functools.partial(text_vectors, f"{arguments.data}:train"))
-    write_vectors(file, {word: np.array(vector) for word, vector in vectors.items()})
-    beside = method.evaluate(model, data, limit=1, vectors=file, **sets)
-    return {"told": slim(method.evaluate(model, data, **sets)), "beside_text": slim(beside)}
+    sets = {}
+    if arguments.words:
+        pairs = [arguments.words / name for name in ("wordsim353.tsv", "simlex999.txt")]
+        sets = {"similarity": pairs, "analogies": arguments.words / "questions-words.txt"}
+        vectors = kept(arguments.runs / "text.json", functools.partial(text_vectors, f"{arguments.data}:train"))
+        sets["vectors"] = arguments.runs / "text.vec"  # of every word of the vocabulary
+        write_vectors(sets["vectors"], {word: np.array(vector) for word, vector in vectors.items()})
+    return {"told": slim(method.evaluate(model, f"{arguments.data}:test", **sets))}
 
 
 def text_vectors(data):
