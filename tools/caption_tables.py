@@ -32,10 +32,10 @@ def words(root):
 def features(root):
     """Linear probes of the convolutions, trained and untrained."""
     record = read(root, "benchmarks/results/captions.json")
-    rows = []
-    for way, name in (("sampled", "`caption_bow/cpu`"), ("untrained", "untrained")):
-        runs = [row["probe"] for row in record["rows"] if row["way"] == way]
-        taps = sorted(runs[0]["taps"])
+    rows, names = [], {"trained": "`caption_bow/cpu`", "untrained": "untrained"}
+    taps = sorted(record["probes"][0]["trained"]["taps"])
+    for key, name in names.items():
+        runs = [row[key] for row in record["probes"]]
         cells = (spread([100 * run["taps"][tap] for run in runs]) for tap in taps)
         rows.append((name, *cells, spread([100 * run["accuracy"] for run in runs]), str(len(runs))))
     header = ["Network", *(f"{tap} (%)" for tap in taps), "tap chosen on held-out images (%)", "Seeds"]
@@ -43,25 +43,18 @@ def features(root):
 
 
 def vectors(root):
-    """Word vectors against people's judgements, alone, and beside and with those of others."""
+    """Word vectors against people's judgements, beside and with those of the captions' text."""
     rows = []
     for way, runs in _ways(root).items():
+        metrics = [run["told"]["metrics"] for run in runs]
         for name, title, scale in _SETS:
-            alone, both = ([run[key]["metrics"] for run in runs] for key in ("told", "beside_text"))
             cells = (
-                [scale * run[name]["value"] for run in alone],
-                [scale * run[name]["value"] for run in both],
-                [scale * run[name]["baselines"]["vectors"] for run in both],
-                [scale * run[f"{name}_combined"]["value"] for run in both],
+                [scale * m[name]["value"] for m in metrics],
+                [scale * m[name]["baselines"]["vectors"] for m in metrics],
+                [scale * m[f"{name}_combined"]["value"] for m in metrics],
             )
-            counts = (str(int(runs_[0][f"{name}_counted"]["value"])) for runs_ in (alone, both))
-            own, *beside = map(spread, cells)
-            first, second = counts
-            rows.append((_WAYS[way], title, own, first, *beside, second))
-    header = [
-        "Learned by", "Test set", "captions", "pairs", "captions, same words", "their text", "combined", "pairs"
-    ]  # fmt: skip
-    return markdown(header, rows)
+            rows.append((_WAYS[way], title, *map(spread, cells), str(int(metrics[0][f"{name}_counted"]["value"]))))
+    return markdown(["Learned by", "Test set", "from images", "from text", "combined", "Counted"], rows)
 
 
 def _ways(root):
