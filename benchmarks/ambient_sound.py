@@ -85,14 +85,14 @@ def sounds(part, seed, arguments):
 def rendered(part, seed, arguments):
     """Scenes of four kinds: what is told of others."""
     from tfssl.config import load_config
-    from tfssl.data.scenes import scene_source
+    from tfssl.data.sounding_scenes import sounding_scenes
 
     targets = part.partition("-")[2]
     values = {"clusters": 4, "bits": 8, "cache": arguments.runs / "textures"}
     values |= {"targets": targets} if targets in TARGETS else {"drop": "all"}
     method = load_config("ambient_sound/cpu", [f"{key}={value}" for key, value in values.items()]).method
     train, test = (
-        scene_source(count=count, image_size=method.resize, seconds=method.seconds, seed=number)
+        sounding_scenes(count=count, image_size=method.resize, seconds=method.seconds, seed=number)
         for count, number in ((SCENES, seed), (OTHERS, 1000 + seed))
     )
     return learned(part, seed, method, train, test, arguments.picture if part == PARTS[1] and not seed else None)

@@ -5,8 +5,9 @@
 caption_bow/cpu learns the words of the split `train` of captioned photographs in four ways, and tells those of the
 split `test`; the taps of the first way are probed, beside the same network untrained. The word vectors of each stand
 beside human judgements, the files wordsim353.tsv, simlex999.txt and questions-words.txt of a folder (gensim's wheel
-carries them), and with `--vectors` beside those of others. `speed` is the time of a step with all words and with few of
-them, of 1,000 and 10,000. Writes results/captions.json of all that was measured so far. Resumable.
+carries them), and beside vectors of the text of the same captions, which never saw an image. `speed` is the time of a
+step with all words and with few of them, of 1,000 and 10,000. Writes results/captions.json of all that was measured so
+far. Resumable.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from machine import Comparison, alternate, kept, ratio, save, slim
+from scipy import sparse
+from scipy.sparse.linalg import svds
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy")
 WAYS = {
@@ -27,6 +30,7 @@ WAYS = {
 PARTS = (*WAYS, "untrained", "speed")
 PROBED = ("sampled", "untrained")
 SIZE, POOL = 64, 4  # pixels of the images that are probed; rows and columns of the maps, about 1500 numbers
+TEXT = 100  # numbers of the vectors of text
 VOCABULARIES, REPEATS = (1000, 10_000), 7
 LAST = {"features": 4096, "batch": 128}  # the paper's last layer and its batches (recalled)
 
@@ -36,7 +40,6 @@ def main():
     parser.add_argument("--data", required=True, help="captioned photographs with the splits train and test")
     parser.add_argument("--labeled", required=True, type=Path, help="folder with train/<class>/ and test/<class>/")
     parser.add_argument("--words", type=Path, help="folder with wordsim353.tsv, simlex999.txt, questions-words.txt")
-    parser.add_argument("--vectors", type=Path, help="file of word vectors of word2vec's kind to stand beside")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the runs")
     parser.add_argument("--runs", type=Path, default=Path("runs/captions"), help="folder of the run directories")
     parser.add_argument(
@@ -72,6 +75,7 @@ def learned(way, seed, arguments):
     import keras
 
     from tfssl.config import load_config
+    from tfssl.evaluation.embeddings import write_vectors
     from tfssl.training.fit import fit
     from tfssl.training.runs import load_run
 
@@ -90,9 +94,35 @@ def learned(way, seed, arguments):
     data = f"{arguments.data}:test"
     row["training"] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     row["told"] = slim(method.evaluate(model, data, **sets))
-    if arguments.vectors:
-        row["beside_vectors"] = slim(method.evaluate(model, data, limit=8, vectors=arguments.vectors, **sets))
+    if sets:
+        text = kept(arguments.runs / "text.json", functools.partial(text_vectors, f"{arguments.data}:train"))
+        write_vectors(arguments.runs / "text.vec", {word: np.array(vector) for word, vector in text.items()})
+        beside = method.evaluate(model, data, limit=1, vectors=arguments.runs / "text.vec", **sets)
+        row["beside_text"] = slim(beside)
     return row | ({"probe": probed(method.encoder(model), seed, arguments)} if way in PROBED else {})
+
+
+def text_vectors(data):
+    """Vectors of the words of captions by their neighbors in the text, ``{word: [numbers]}``: what word2vec does.
+
+    Positive pointwise mutual information of words in one caption, its leading singular vectors by the root of their
+    values (Levy and Goldberg, Neural Word Embedding as Implicit Matrix Factorization, NeurIPS 2014).
+    """
+    from tfssl.data.captions import captioned_source
+    from tfssl.methods.caption_bow.data import tokens
+
+    texts = [set(tokens(text)) for captions in captioned_source(data).captions for text in captions]
+    words = sorted(set().union(*texts))
+    places = {word: number for number, word in enumerate(words)}
+    rows = np.concatenate([np.full(len(text), number) for number, text in enumerate(texts)])
+    columns = np.array([places[word] for text in texts for word in sorted(text)])
+    has = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (len(texts), len(words)))
+    together = (has.T @ has).tocoo()
+    counts = np.asarray(has.sum(axis=0)).ravel()
+    chance = counts[together.row] * counts[together.col] / len(texts)
+    values = np.where(together.row == together.col, 0, np.maximum(np.log(together.data / chance), 0))
+    found, scales, _ = svds(sparse.csr_matrix((values, (together.row, together.col)), together.shape), TEXT, rng=0)
+    return dict(zip(words, (found * np.sqrt(scales)).round(6).tolist(), strict=True))
 
 
 def probed(encoder, seed, arguments):

@@ -248,3 +248,14 @@ def test_python_one_liners(tmp_path):
     assert method.name() == "colorization" and model.count_params() == 4_456_953
     with pytest.raises(TypeError, match="image"):
         tfssl.colorize(3)
+
+
+def test_data_may_name_a_split(tmp_path):
+    from tfssl.cli.app import check_data
+    from tfssl.errors import SourceError
+
+    check_data(f"{tmp_path}:train")
+    with pytest.raises(
+        SourceError, match=r"`--data` is no folder, file or matching glob. Received: --data='.*gone:train'"
+    ):
+        check_data(f"{tmp_path}/gone:train")

@@ -110,6 +110,8 @@ CLAIMS = [
     ("configs/context_encoder/features.yaml", r"([\d.]+ million) weights", "context_encoder/features", None),
     ("configs/ambient_sound/cpu.yaml", r"([\d.]+ million) weights", "ambient_sound/cpu", None),
     ("configs/egomotion/cpu.yaml", r"([\d.]+ million) weights", "egomotion/cpu", None),
+    ("configs/video_prediction/cpu.yaml", r"([\d.]+ million) weights", "video_prediction/cpu", None),
+    ("configs/video_triplet/cpu.yaml", r"([\d.]+ million) weights", "video_triplet/cpu", None),
 ]
 LARGE = [
     ("docs/hypercolumn_colorization.md", r"\| `vgg16`, .*\| ([\d,]+) \|", "hypercolumn_colorization/paper", None),
@@ -123,7 +125,11 @@ LARGE = [
     ("configs/ambient_sound/paper.yaml", r"([\d.]+ million) weights", "ambient_sound/paper", None),
     ("docs/ambient_sound.md", r"with 30 clusters ([\d,]+) trainable", "ambient_sound/paper", None),
     ("configs/egomotion/paper.yaml", r"([\d.]+ million) weights", "egomotion/paper", None),
+    ("configs/video_triplet/paper.yaml", r"([\d.]+ million) weights", "video_triplet/paper", None),
+    ("docs/video_triplet.md", r"without dropout; ([\d,]+) parameters", "video_triplet/paper", None),
     ("docs/egomotion.md", r"of 22 classes ([\d,]+) parameters", "egomotion/paper", None),
+    ("configs/video_prediction/paper.yaml", r"([\d.]+ million) weights", "video_prediction/paper", None),
+    ("docs/video_prediction.md", r"([\d,]+) parameters", "video_prediction/paper", None),
     ("configs/jigsaw/paper.yaml", r"([\d.]+ million) weights", "jigsaw/paper", None),
     ("configs/split_brain/paper.yaml", r"([\d.]+ million) weights", "split_brain/paper", None),
     ("docs/split_brain.md", r"\| ([\d,]+): ", "split_brain/paper", None),

@@ -38,10 +38,12 @@ from tfssl.methods.gated_autoencoder import loss as gated_autoencoder
 from tfssl.methods.hypercolumn_colorization import loss as hypercolumn
 from tfssl.methods.jigsaw import loss as jigsaw
 from tfssl.methods.odometry import loss as odometry
+from tfssl.methods.slow_steady import loss as slow_steady
 from tfssl.methods.split_brain import loss as split_brain
 from tfssl.methods.spot_artifacts import loss as spot_artifacts
 from tfssl.methods.synchrony import loss as synchrony_loss
 from tfssl.methods.video_lstm import loss as video_lstm
+from tfssl.methods.video_triplet import loss as video_triplet
 from tfssl.methods.zero_bias_autoencoder import loss as zero_bias
 from tfssl.ops import (
     ab_bins,
@@ -50,6 +52,8 @@ from tfssl.ops import (
     color as color_ops,
     corruption as corruption_ops,
     depthwise_gradient,
+    flow,
+    homography,
     hue_chroma,
     patch_whitening,
     permutations,
@@ -168,6 +172,18 @@ TAKES = [
     (egomotion.MotionCrossEntropy, lambda: egomotion.MotionCrossEntropy((3, 2)), ["int B 2", "B 5"]),
     (egomotion.MotionAccuracy, lambda: egomotion.MotionAccuracy((3, 2)), ["int B 2", "B 5"]),
     (egomotion.Contrastive, lambda: egomotion.Contrastive(), ["B 1", "B 1"]),
+    (slow_steady.TupleContrastive, lambda: slow_steady.TupleContrastive(), ["int B n", "B n"]),
+    (slow_steady.ActiveFraction, lambda: slow_steady.ActiveFraction(), ["int B n", "B n"]),
+    (video_triplet.TripletLoss, lambda: video_triplet.TripletLoss(), ["B n", "B 2 D"]),
+    (video_triplet.TripletAccuracy, lambda: video_triplet.TripletAccuracy(), ["B n", "B 2 D"]),
+    (video_triplet.distances, lambda: video_triplet.distances, ["B 2 D"]),
+    (video_triplet.others, lambda: video_triplet.others, ["B n"]),
+    (video_triplet.choose, lambda: video_triplet.choose, ["B M", "B M", "B n"], 2, 0.5),
+    (flow.interest_points, lambda: flow.interest_points, ["H W"]),
+    (flow.follow_points, lambda: flow.follow_points, ["H W", "H W", "N 2"]),
+    (homography.apply_homography, lambda: homography.apply_homography, ["3 3", "N 2"]),
+    (homography.fit_homography, lambda: homography.fit_homography, ["H 2", "H 2"]),
+    (homography.ransac_homography, lambda: homography.ransac_homography, ["H 2", "H 2"], np.random.default_rng(0)),
     (gated_autoencoder.PairReconstruction, lambda: gated_autoencoder.PairReconstruction(), ["B 2 D", "B 2 D"]),
     (zero_bias.HalfSquaredError, lambda: zero_bias.HalfSquaredError(), ["B n", "B n"]),
     (video_lstm.FrameCrossEntropy, lambda: video_lstm.FrameCrossEntropy(), ["B P h w C", "B P h w C"]),

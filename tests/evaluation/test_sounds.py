@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from tfssl.data.scenes import scene_source
+from tfssl.data.sounding_scenes import sounding_scenes
 from tfssl.data.sounds import sound_source
 from tfssl.errors import SourceError
 from tfssl.evaluation.sounds import chance_purity, fold_accuracies, measure_sounds, purity, read_textures, unpadded
@@ -17,7 +17,7 @@ soundfile = pytest.importorskip("soundfile")
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
     """24 rendered sounds of four kinds in three folds, padded with zeros; one that is silent, one that is torn."""
-    folder, scenes, rows = tmp_path_factory.mktemp("sounds"), scene_source(count=24, seconds=0.6), []
+    folder, scenes, rows = tmp_path_factory.mktemp("sounds"), sounding_scenes(count=24, seconds=0.6), []
     for number in range(24):
         padded = np.pad(scenes.sound(number).read(), (2000, 9000))
         soundfile.write(folder / f"{number:02d}.flac", padded, 20000)

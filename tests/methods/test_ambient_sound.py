@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.data.test_sounding import gray_frames, write_clip
-from tfssl.data.scenes import scene_source
 from tfssl.data.sounding import textures
+from tfssl.data.sounding_scenes import sounding_scenes
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.sounds import purity
@@ -25,7 +25,7 @@ def tiny(**fields):
 
 @pytest.fixture(scope="module")
 def scenes():
-    return scene_source(count=80, image_size=24)
+    return sounding_scenes(count=80, image_size=24)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ class TestTargets:
 class TestClips:
     @pytest.fixture(scope="class")
     def folder(self, tmp_path_factory):
-        folder, scenes = tmp_path_factory.mktemp("clips"), scene_source(count=6, seconds=1.5)
+        folder, scenes = tmp_path_factory.mktemp("clips"), sounding_scenes(count=6, seconds=1.5)
         frames = list(np.random.default_rng(0).integers(0, 256, (18, 32, 48, 3), np.uint8))
         for number in range(6):
             write_clip(folder / f"{number}.mp4", frames, scenes.sound(number).read())
@@ -219,7 +219,7 @@ def test_wrong_fields_are_named(fields, message):
 @pytest.mark.slow
 def test_frames_tell_how_they_sound(tmp_path):
     """Card, test 12: more than 90 % of held-out pairs of four kinds, where saying the commonest has 26 %."""
-    train, test = scene_source(count=600, image_size=72), scene_source(count=400, image_size=72, seed=1000)
+    train, test = sounding_scenes(count=600, image_size=72), sounding_scenes(count=400, image_size=72, seed=1000)
     method = AmbientSound(**TINY | {"resize": 72, "crop_size": 64, "drop": "cluster"})
     method = method.adapted(method.adapt(train))
     keras.utils.set_random_seed(0)

@@ -36,7 +36,7 @@ class PushedSource(Source):
 
     An action is the velocity that the finger is told between a frame and the next, to the right and down, in fractions
     of the highest speed; the finger does not leave the frame. A state is where it is, in fractions of the frame from
-    its middle. Things in its way are pushed aside and push each other. Make it by :func:`pushed_source`.
+    its middle. Things in its way are pushed aside; of two that meet one gives way. Make it by :func:`pushed_source`.
     """
 
     images: Source
@@ -104,7 +104,7 @@ class PushedSource(Source):
         return where
 
     def _apart(self, where):
-        """Push things out of the finger, and one out of the other."""
+        """Push things out of the finger; of two things that meet, the later one gives way."""
         things, radii, tip = where["things"].copy(), where["radii"], _FINGER * self.size
         for number in range(self.things):
             things[number] = _outside(things[number], where["finger"], radii[number] + tip)
@@ -137,7 +137,7 @@ class PushedSource(Source):
         return image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
 
     def _thing(self, rng, radius):
-        """A disc or a square out of a photograph, brighter or darker than that, with a dark rim."""
+        """A disc or a square out of a photograph, half in a color of its own."""
         size = 2 * int(np.ceil(radius)) + 3
         thing = self._piece(rng, size)
         tint = Image.new("RGB", thing.size, tuple(int(v) for v in rng.integers(40, 256, 3)))

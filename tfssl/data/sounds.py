@@ -119,11 +119,11 @@ def _facts(path, state):
     try:
         with soundfile.SoundFile(path) as file:
             facts = file.samplerate, file.channels, file.frames / file.samplerate, True
-    except soundfile.LibsndfileError as error:
+    except soundfile.LibsndfileError:  # its reasons can be far off, such as that there is no file
         try:  # a name may lie
             return *track(path, state), False
         except ValueError:
-            raise ValueError(f"{title(path)}: not a sound file, or damaged ({error.error_string})") from None
+            raise ValueError(f"{title(path)}: no sound file that libsndfile or FFmpeg knows, or damaged") from None
     if file.frames < 1:
         raise ValueError(f"{title(path)}: holds no samples")
     return facts

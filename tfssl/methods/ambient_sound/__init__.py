@@ -102,17 +102,17 @@ class AmbientSound(Method):
     def open(self, data):
         """Frames of clips with their sound; or rendered scenes, ``"builtin"`` and others (``"builtin:test"``).
 
-        See :func:`tfssl.data.sounding_source`, and :func:`tfssl.data.scene_source`.
+        See :func:`tfssl.data.sounding_source`, and :func:`tfssl.data.sounding_scenes`.
         """
-        from tfssl.data.scenes import scene_source
         from tfssl.data.sounding import sounding_source
+        from tfssl.data.sounding_scenes import sounding_scenes
         from tfssl.data.source import Source
 
         if isinstance(data, Source):
             return data
         if isinstance(data, (str, os.PathLike)) and os.fspath(data) in _BUILTIN:
             size = self.resize or self.crop_size
-            return scene_source(image_size=size, seconds=self.seconds, **_BUILTIN[os.fspath(data)])
+            return sounding_scenes(image_size=size, seconds=self.seconds, **_BUILTIN[os.fspath(data)])
         return sounding_source(data, frames=self.frames, seconds=self.seconds, min_size=self.min_size)
 
     def sample(self, example, rng, training):

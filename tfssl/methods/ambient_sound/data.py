@@ -66,7 +66,10 @@ def statistics_of(method, source):
     heard = np.flatnonzero(found[:, -1] >= SILENCE)
     silent = len(source) - len(faults) - len(heard)
     (log.warning if faults or silent else log.info)(
-        "of the sounds of %s %d are silent and %d cannot be read", counted(len(source), source.noun), silent, len(faults)
+        "of the sounds of %s %d are silent and %d cannot be read",
+        counted(len(source), source.noun),
+        silent,
+        len(faults),
     )
     if len(heard) < max(method.outputs, 2):
         first = next(iter(faults.values()), "the others are silent")

@@ -18,16 +18,17 @@ def draw(method, example, rng, training):
     arrays = [crop.apply(example["image"].convert("RGB"), rng if training else None), np.int32(example["label"])]
     clip = example["clip"]
     if "pairs" in method.weights:
-        arrays += draw_tuples(method, clip, 2, method.pairs, rng, training)
+        arrays += draw_tuples(method, clip, 2, method.pairs, rng, training, far=method.far)
     if "triples" in method.weights:
         arrays += draw_tuples(method, clip, 3, method.triples, rng, training)
     return tuple(arrays)
 
 
-def draw_tuples(method, clip, size, count, rng, training):
+def draw_tuples(method, clip, size, count, rng, training, far="clip"):
     """``count`` near or steady tuples of ``size`` frames of a clip, and as many others.
 
     A tuple is cut at one place, in the middle unless training. Between frames of a near or steady one there is no cut.
+    With ``far="batch"`` far pairs are any two frames: :func:`to_inputs` makes them far.
 
     Returns:
         ``[frames uint8 (2 count, size, s, s, 3), p int32 (2 count,)]``, first near, then far, and so on.
@@ -35,7 +36,7 @@ def draw_tuples(method, clip, size, count, rng, training):
     Raises:
         ValueError: with the reason, if the clip has no such tuples.
     """
-    find = {2: (near_pair, far_pair), 3: (steady_triple, other_triple)}[size]
+    find = {2: (near_pair, far_pair if far == "clip" else any_pair), 3: (steady_triple, other_triple)}[size]
     times, crop = np.asarray(clip.times, np.float64), Crop(method.crop_size, resize=method.resize, flip=False)
     found = []
     for _ in range(count):
@@ -70,6 +71,11 @@ def far_pair(times, window, rng):
         if len(far):
             return sorted((first, int(rng.choice(far))))
     raise ValueError(f"it lasts {times[-1] - times[0]:.2f} s, and far frames are more than {window:g} s apart")
+
+
+def any_pair(times, window, rng):
+    """Numbers of two frames, or twice the same."""
+    return rng.integers(len(times), size=2).tolist()
 
 
 def steady_triple(times, window, rng):
@@ -120,10 +126,18 @@ def _uncut(clip, find):
 
 
 def to_inputs(method, image, label, *tuples):
-    """``({"image", "pairs", "triples"}, {"label", "pairs", "triples"})``: pixels float32 in [0, 1], and truths."""
+    """``({"image", "pairs", "triples"}, {"label", "pairs", "triples"})``: pixels float32 in [0, 1], and truths.
+
+    With ``far: batch`` the second frames of far pairs move on to the next example.
+    """
     import tensorflow as tf
 
     terms = [term for term in ("pairs", "triples") if term in method.weights]
     inputs = {"image": image} | dict(zip(terms, tuples[::2], strict=True))
+    if method.far == "batch" and "pairs" in inputs:
+        pairs = inputs["pairs"]
+        moved = tf.stack([pairs[:, 1::2, 0], tf.roll(pairs[:, 1::2, 1], 1, axis=0)], axis=2)
+        both = tf.stack([pairs[:, ::2], moved], axis=2)  # near and far in turn, as before
+        inputs["pairs"] = tf.reshape(both, tf.shape(pairs))
     targets = {"label": label} | dict(zip(terms, tuples[1::2], strict=True))
     return {name: tf.cast(pixels, tf.float32) / 255.0 for name, pixels in inputs.items()}, targets
