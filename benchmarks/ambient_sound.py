@@ -108,8 +108,37 @@ def clips(part, seed, arguments):
     paths = np.array(clip_source(arguments.clips).paths)
     held = np.random.default_rng(seed).permutation(len(paths)) % HELD_OUT == 0
     options = {"frames": method.frames, "seconds": method.seconds, "min_size": method.min_size}
-    train, test = (sounding_source(paths[rows].tolist(), **options) for rows in (~held, held))
+    train, test = (in_memory(sounding_source(paths[rows].tolist(), **options)) for rows in (~held, held))
     return learned(part, seed, method, train, test) | {"clips": int((~held).sum()), "held_out_clips": int(held.sum())}
+
+
+def in_memory(source):
+    """A source of clips whose few frames are decoded once, not in each of many epochs."""
+    from tfssl.data.source import Source
+
+    found = []
+    for index in range(len(source)):
+        try:
+            found.append(source.example(index))
+        except (ValueError, OSError) as error:
+            found.append(error)
+
+    class InMemory(Source):
+        noun = source.noun
+        name = staticmethod(source.name)
+
+        def __len__(self):
+            return len(found)
+
+        def example(self, index):
+            if isinstance(found[index], Exception):
+                raise ValueError(str(found[index]))
+            return found[index]
+
+        def sound(self, index):
+            return self.example(index)["sound"]
+
+    return InMemory()
 
 
 def learned(part, seed, method, train, test, picture=None):

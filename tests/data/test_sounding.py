@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfssl.data.sounding import Part, sounding_source, texture, textures
-from tfssl.data.sounding_scenes import KINDS, sounding_scenes
+from tfssl.data.sounding_scenes import KINDS, Samples, sounding_scenes
 from tfssl.errors import ConfigError
 from tfssl.ops.sound_texture import STATISTICS
 
@@ -95,6 +95,13 @@ def test_textures_are_kept_while_the_clip_stays(tmp_path):
     np.testing.assert_array_equal(texture(sounding_source(clip, frames=1, seconds=1.0).sound(0), cache), first)
     write_clip(clip, gray_frames(15), 0.2 * np.random.default_rng(1).normal(size=22000))
     assert (texture(sounding_source(clip, frames=1, seconds=1.0).sound(0), cache) != first).any()
+
+
+def test_sounds_in_memory_may_be_too_short_or_of_another_rate():
+    with pytest.raises(ValueError, match=r"the sound lasts 0.050 s, 0.1 s are the least"):
+        texture(Samples(np.zeros(1000, np.float32)))
+    with pytest.raises(ConfigError, match="`sound` must have 20000 samples a second"):
+        texture(Samples(np.zeros(4000, np.float32), rate=16000))
 
 
 def test_scenes_follow_from_seed_and_number():

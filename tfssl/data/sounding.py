@@ -176,7 +176,7 @@ def texture(sound, cache=None):
         raise ConfigError(f"`sound` must have {SAMPLE_RATE} samples a second, see `rate`. Received: {sound.rate}")
     key = getattr(sound, "key", None)
     if cache is None or key is None:
-        return sound_texture(sound.read()).astype(np.float32)
+        return _computed(sound)
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     file = Path(cache) / name[:2] / f"{name}.npy"
     try:
@@ -185,7 +185,14 @@ def texture(sound, cache=None):
             return found
     except (OSError, ValueError):  # not there yet, or damaged
         pass
-    found = sound_texture(sound.read()).astype(np.float32)
+    found = _computed(sound)
     with writing(file) as opened:
         np.save(opened, found)
     return found
+
+
+def _computed(sound):
+    samples = sound.read()
+    if len(samples) < SHORTEST * SAMPLE_RATE:
+        raise ValueError(f"the sound lasts {len(samples) / SAMPLE_RATE:.3f} s, {SHORTEST} s are the least")
+    return sound_texture(samples).astype(np.float32)

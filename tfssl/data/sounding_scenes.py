@@ -43,7 +43,7 @@ class Samples:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SoundingSceneSource(Source):
-    """Scenes of four kinds in turn, made by :func:`sounding_scenes`: ``{"image": PIL.Image, "sound": Samples, "label"}``.
+    """Scenes of four kinds in turn: ``{"image": PIL.Image, "sound": Samples, "label"}``; see :func:`sounding_scenes`.
 
     ``labels`` and ``classes`` are as those of :class:`tfssl.data.labeled.LabeledImages`.
     """
