@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 COMMANDS = (
-    "methods", "train", "evaluate", "discover", "colorize", "inpaint", "prior", "visualize", "report", "export",
-    "check-export", "prepare shards", "prepare hha", "realism-test make", "realism-test score",
+    "methods", "train", "evaluate", "discover", "colorize", "inpaint", "synthesize", "prior", "visualize", "report",
+    "export", "check-export", "prepare shards", "prepare hha", "realism-test make", "realism-test score",
 )  # fmt: skip
 
 
@@ -105,6 +105,13 @@ WRONG = {
     "inpaint /dev --out y --model colorizer": "give a context_encoder model",
     "colorize a.mp4 --out b.mp4 --variants 2": "`--variants` is of images, not of films; leave it out for 'b.mp4'",
     "colorize a.mp4 --out b.mp4 --format png": "`--format` is of images, not of films",
+    "synthesize /no/such/file --out x": "IN='/no/such/file'",
+    "synthesize /dev/null --out x --task textre": "did you mean `texture`",
+    "synthesize /dev/null --out x --ocaves 2": "did you mean `octaves`",
+    "synthesize /dev/null --out x shifts=a": "`shifts` must be whole numbers",
+    "synthesize /dev/null --out x --task style": "`content` is missing: the task style",
+    "synthesize /dev/null --out x --content /dev/null": "`content` is of the tasks inpaint, style, season",
+    "synthesize /dev/null --out /dev/null/x": "`--out` must be a folder",
     "prior /no/such/folder --out x.npy": "/no/such/folder",
     "prepare shards /no/such/folder --out x": "/no/such/folder",
     "prepare hha /no/such/folder --out x --camera 500 500 320 240": "/no/such/folder",

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
         visualization as visualization,
     )
     from tfssl.api import colorize as colorize, evaluate as evaluate, load as load
+    from tfssl.api.synthesis import synthesize as synthesize
     from tfssl.config import load_config as load_config
-    from tfssl.encoders import load_encoder as load_encoder
+    from tfssl.encoders import load_encoder as load_encoder, load_trunk as load_trunk
     from tfssl.training.fit import fit as fit, train as train
 else:
     __getattr__, __dir__, __all__ = lazy(__name__, __file__)

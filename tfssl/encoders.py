@@ -51,6 +51,30 @@ def load_encoder(source: Pathlike) -> keras.Model:
     return model if isinstance(model, Encoder) else as_encoder(method.encoder(model))
 
 
+def load_trunk(model: Pathlike = "vgg16") -> keras.Model:
+    """Load an encoder for synthesis.
+
+    Args:
+        model: ``"vgg16"``, the trunk trained on ImageNet of the extra ``pretrained``, with average pooling; or as
+            :func:`load_encoder`.
+
+    Raises:
+        ConfigError, ModelError: as :func:`load_encoder`, for an encoder of something else than images, and with the
+            fix, where the extra is not installed.
+    """
+    if os.fspath(as_path("model", model)) != "vgg16":
+        encoder = load_encoder(model)
+        modality = getattr(encoder, "modality", "image")
+        if modality != "image":
+            raise ModelError(f"{os.fspath(model)} is an encoder of modality {modality!r}; give one of images")
+        return encoder
+    runtime.check_backend()
+    from tfssl.backbones.imagenet import imagenet_vgg16
+
+    with runtime.precision():
+        return imagenet_vgg16("average")
+
+
 def is_random(source: Pathlike) -> bool:
     """Whether a source of :func:`load_encoder` names random weights."""
     return os.fspath(source).startswith("random:")

@@ -29,6 +29,7 @@ from tools import (  # noqa: E402
     sound_tables,
     split_tables,
     synchrony_tables,
+    synthesis_tables,
     video_tables,
     zero_bias_tables,
 )
@@ -297,6 +298,9 @@ TABLES = {
     "speed": speed,
     "synchrony-shifts": synchrony_tables.shifts,
     "synchrony-stereo": synchrony_tables.stereo,
+    "synthesis-bricks": synthesis_tables.bricks,
+    "synthesis-symmetric": synthesis_tables.symmetric,
+    "synthesis-textures": synthesis_tables.textures,
     "transfer": learned_tables.transfer,
     "video-prediction": future_tables.video_prediction,
     "video-prediction-flipped": future_tables.video_prediction_flipped,

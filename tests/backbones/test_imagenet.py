@@ -2,12 +2,21 @@
 
 import tarfile
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from tfssl.backbones.efficientnet import imagenet_file
-from tfssl.backbones.imagenet import IMAGE_SIZE, RESIZE, imagenet_class, imagenet_classes, imagenet_classifier
+from tfssl.backbones.imagenet import (
+    IMAGE_SIZE,
+    RESIZE,
+    imagenet_class,
+    imagenet_classes,
+    imagenet_classifier,
+    imagenet_vgg16,
+)
+from tfssl.backbones.lpips import lpips
 from tfssl.data.crop import Crop
 from tfssl.errors import ConfigError
 
@@ -47,3 +56,18 @@ def test_classifier_knows_photographs(shared_data):
     labels = [imagenet_class(member.name) for member in members]
     assert found["features"].shape == (8, 1280)
     assert np.mean(np.argmax(found["logits"], axis=1) == labels) >= 0.6  # 82 % of a hundred
+
+
+def test_trunk_of_vgg16_is_that_of_lpips():
+    try:
+        encoder = imagenet_vgg16()
+    except ConfigError as error:
+        pytest.skip(str(error))
+    images = np.random.default_rng(0).random((1, 64, 32, 3), np.float32)  # this VGG's poolings round up
+    found, expected = encoder(images), lpips("vgg").get_layer("vgg_trunk")(images)
+    assert encoder.count_params() == 14_714_688
+    for block, (tap, one) in enumerate(zip(("conv1", "conv2", "conv3", "conv4", "conv5"), expected, strict=True)):
+        np.testing.assert_allclose(found[tap], one, rtol=1e-4, atol=1e-4, err_msg=f"block {block + 1}")
+    smooth = imagenet_vgg16("average")(images)
+    np.testing.assert_array_equal(smooth["conv1"], found["conv1"])
+    np.testing.assert_allclose(smooth["pool1"], keras.layers.AveragePooling2D(2)(found["conv1"]), rtol=1e-6)

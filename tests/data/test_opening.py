@@ -14,7 +14,7 @@ from PIL import Image
 
 import tfssl
 from tests.data.tiff_writer import write_tiff
-from tfssl.data.decode import check_header, decode_image, open_image
+from tfssl.data.decode import check_header, decode_image, open_image, read_mask
 from tfssl.data.images import FileSource
 from tfssl.data.maps import read_map
 from tfssl.data.normals import read_normals
@@ -22,7 +22,6 @@ from tfssl.data.photo import decode_photo, read_header
 from tfssl.data.voc import read_indices
 from tfssl.errors import ConfigError
 from tfssl.methods.context_encoder.data import load_shapes
-from tfssl.methods.context_encoder.inpaint import read_mask
 
 PACKAGE = Path(tfssl.__file__).parent
 OPENERS = ("open", "open_mask", "imread", "load_img", "imdecode")

@@ -8,10 +8,11 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.data.profiles import gray_profile, rgb_profile
+from tfssl.data.decode import read_mask
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.methods import ContextEncoder
 from tfssl.methods.context_encoder.fill import complete, fill_hole, square_around
-from tfssl.methods.context_encoder.inpaint import SHEETS, Inpainter, _pieces, inpaint_paths, read_mask
+from tfssl.methods.context_encoder.inpaint import SHEETS, Inpainter, _pieces, inpaint_paths
 from tfssl.methods.context_encoder.serving import inpaint_rgb
 
 FREE = ContextEncoder(network="small", mask="blocks", resize=40, crop_size=32)

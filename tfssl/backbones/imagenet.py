@@ -1,4 +1,4 @@
-"""ImageNet's 1000 classes, and a classifier that knows them: a judge of whether colors make sense."""
+"""Networks trained on ImageNet's labels: its 1000 classes, a classifier that knows them, the trunk of VGG-16."""
 
 import functools
 import re
@@ -8,7 +8,10 @@ import keras
 from keras import layers
 
 from tfssl.backbones.efficientnet import efficientnet_lite0, load_imagenet
+from tfssl.backbones.encoder import Encoder
+from tfssl.backbones.lpips import DEVIATION, MEAN, trunk_arrays
 from tfssl.backbones.registry import classifier
+from tfssl.backbones.vgg import vgg
 
 IMAGE_SIZE, RESIZE = 224, 256
 """Pixels of the square that the classifier sees, cut from the center of an image whose shorter side was scaled."""
@@ -60,3 +63,26 @@ def imagenet_classifier():
     model = keras.Model(pictures, {"logits": logits, "features": features}, name="imagenet_classifier")
     load_imagenet(model)
     return model
+
+
+def imagenet_vgg16(pooling="max"):
+    """The trunk of VGG-16 with ImageNet weights (torchvision's) of the extra ``pretrained``, 14,714,688 parameters.
+
+    Args:
+        pooling: ``"max"``, as it was trained, or ``"average"``, for synthesis.
+
+    Returns:
+        :class:`~tfssl.backbones.encoder.Encoder` of RGB in [0, 1] with the taps of :func:`tfssl.backbones.vgg.vgg`.
+
+    Raises:
+        ConfigError: with the fix, where the package of the weights is not installed.
+        ModelError: where its file does not hold them.
+    """
+    arrays = trunk_arrays("vgg")
+    rgb = layers.Input((None, None, 3), name="rgb")
+    offset = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
+    scaled = layers.Rescaling([1 / deviation for deviation in DEVIATION], offset=offset, name="scaled")(rgb)
+    encoder = Encoder(rgb, vgg(scaled, fc=False, pooling=pooling, initializer="zeros"), name="imagenet_vgg16")
+    for layer, pair in zip((layer for layer in encoder.layers if layer.weights), arrays, strict=True):
+        layer.set_weights(pair)
+    return encoder

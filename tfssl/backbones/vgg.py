@@ -1,5 +1,7 @@
 """VGG-16 and VGG-19: 3x3 convolutions in five blocks (Simonyan, Zisserman, ICLR 2015)."""
 
+from keras import layers
+
 from tfssl.backbones.blocks import check_normalization, conv_relu, fully_connected, max_pool
 from tfssl.errors import ConfigError
 
@@ -12,6 +14,7 @@ def vgg(
     *,
     depth=16,
     normalization=None,
+    pooling="max",
     fc=(4096, 4096),
     dropout=0.5,
     initializer="glorot_uniform",
@@ -29,6 +32,8 @@ def vgg(
         normalization: None as in the paper, or a batch normalization between each convolution or fully connected
             layer and its ReLU: ``"batch"`` or, as the VGG-style network of context prediction,
             ``"batch_without_affine"``.
+        pooling: ``"max"`` as in the paper, or ``"average"``, which Gatys, Ecker and Bethge found to give cleaner
+            textures.
         initializer: of all kernels; Glorot and Bengio's, which the paper's authors found to make training in stages
             unnecessary.
         others: as :func:`tfssl.backbones.alexnet.alexnet`.
@@ -39,6 +44,8 @@ def vgg(
     """
     if depth not in DEPTHS:
         raise ConfigError(f"depth={depth!r} is not known; take 16 or 19")
+    if pooling not in ("max", "average"):
+        raise ConfigError(f"pooling={pooling!r} is not known; take max or average")
     check_normalization(normalization)
     weights = {"normalization": normalization, "initializer": initializer, "bias": bias}
     taps = {}
@@ -47,5 +54,8 @@ def vgg(
             tap = f"conv{block}_{i}"
             x = taps[tap] = conv_relu(x, filters, 3, name_prefix + tap, **weights)
         taps[f"conv{block}"] = x
-        x = taps[f"pool{block}"] = max_pool(x, 2, f"{name_prefix}pool{block}")
+        name = f"{name_prefix}pool{block}"
+        x = taps[f"pool{block}"] = (
+            max_pool(x, 2, name) if pooling == "max" else layers.AveragePooling2D(2, name=name)(x)
+        )
     return taps | fully_connected(x, fc, dropout=dropout, name_prefix=name_prefix, **weights)

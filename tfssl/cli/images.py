@@ -1,4 +1,4 @@
-"""Commands that make images of images, or look at their colors: colorize, inpaint, prior."""
+"""Commands that make images of images, or look at their colors: colorize, inpaint, synthesize, prior."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,11 +7,23 @@ from typing import Annotated, Any
 import typer
 
 from tfssl import methods
-from tfssl.cli.app import DATA_HELP, app, check_data, check_inputs, report_skipped, say
+from tfssl.cli.app import (
+    DATA_HELP,
+    app,
+    check_data,
+    check_files,
+    check_inputs,
+    given_options,
+    listing,
+    report_skipped,
+    report_written,
+    say,
+)
+from tfssl.cli.option_help import SynthesizeCommand
 from tfssl.data.listing import ignored_line
 from tfssl.data.recode import check_film, names_film
 from tfssl.errors import ConfigError, counted
-from tfssl.files import writing
+from tfssl.files import check_folder, writing
 from tfssl.options import check_strength, check_temperature, check_variant
 from tfssl.resources import model_digest
 from tfssl.training.progress import CountProgress
@@ -165,6 +177,83 @@ def inpaint(
         )
     _say_report(report, "filled", out)
     _end(report)
+
+
+@app.command(cls=SynthesizeCommand)
+def synthesize(
+    context: typer.Context,
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="References: images of textures or styles.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results, index.html, sheet.png and numbers.json.")],
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK",
+            help="texture, long-range, symmetric, style, season or inpaint; repeatable. Default texture.",
+        ),
+    ] = None,
+    content: Annotated[
+        Path | None, typer.Option(help="The image to give the style to, or to fill a hole of: style, season, inpaint.")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="White where the content is filled; default all but a tenth at each border.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="vgg16 (extra pretrained), a run directory, an export, or random:BACKBONE.")
+    ] = "vgg16",
+    size: Annotated[int, typer.Option(help="Longer side of the results, in pixels.")] = 256,
+    iterations: Annotated[int, typer.Option(help="Of the optimizer, at each octave.")] = 200,
+    seed: Annotated[list[int] | None, typer.Option(help="Of the noise; repeatable. Default 0.")] = None,
+):
+    """Synthesize textures, and change images, by the statistics of features.
+
+    Further options are written as octaves=3 or --octaves 3.
+
+    Example: tfssl synthesize wall.jpg --out walls/ --task texture --task long-range --seed 123 --seed 123456
+
+    Example: tfssl synthesize painting.jpg --task style --content photo.jpg --size 512 --out painted/
+
+    Example: tfssl synthesize wall.jpg --task inpaint --content damaged.jpg --mask hole.png --out filled/
+    """
+    from tfssl.config import read_overrides
+    from tfssl.synthesis.recipe import check_inputs as check_uses, read_recipe
+
+    words = [word for word in inputs if "=" not in word or Path(word).exists()]
+    further = given_options(context, [word for word in inputs if word not in words])
+    options = {"size": size, "iterations": iterations} | read_overrides(further)
+    recipes = [read_recipe({**options, "task": name}) for name in dict.fromkeys(task or ["texture"])]
+    for name, path in [*(("IN", word) for word in words), ("--content", content), ("--mask", mask)]:
+        if path is not None:
+            check_files(str(path), name)
+    check_uses(recipes, content, mask)
+    check_folder(out, "--out")
+    before = listing(out)
+
+    from tfssl import runtime
+    from tfssl.encoders import load_trunk
+    from tfssl.synthesis.gallery import gallery
+
+    encoder = load_trunk(model)
+    say(f"synthesize: model {model}, {', '.join(recipe.task for recipe in recipes)}, to {out}", err=True)
+    with runtime.measuring(), CountProgress("iterations") as progress:
+        numbers, failed = gallery(
+            encoder,
+            words,
+            out,
+            recipes=recipes,
+            seeds=tuple(dict.fromkeys(seed or [0])),
+            content=content,
+            mask=mask,
+            model=model,
+            progress=progress,
+        )
+    for title, column in numbers.items():
+        for name, value in column.items():
+            say(f"{title:24s}  {name:44s} {value:.4g}")
+    report_written(out, before)
+    for path, reason in failed.items():
+        say(f"failed {path}: {reason}", err=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _say_report(report, done, out):

@@ -1,4 +1,4 @@
-"""The options of a task and of a method's metrics, as ``--help`` lists them."""
+"""The options of a task, of a method's metrics and of a synthesis, as ``--help`` lists them."""
 
 import contextlib
 import importlib.util
@@ -12,6 +12,7 @@ from tfssl.errors import TfsslError
 from tfssl.evaluation import task_meanings, task_options
 from tfssl.options import REQUIRED, described, meanings
 from tfssl.resources import method_of
+from tfssl.synthesis.recipe import Recipe, recipe_options
 
 
 class EvaluateCommand(TakesOptions):
@@ -31,6 +32,15 @@ class EvaluateCommand(TakesOptions):
         if name is None:
             return "Options: of a task, tfssl evaluate --task TASK --help; of a method's, tfssl evaluate RUN --help"
         return _listed(f"Options of the metrics of {name}", methods.get(name).metric_options(), method_meanings(name))
+
+
+class SynthesizeCommand(TakesOptions):
+    """``tfssl synthesize``: ``--help`` lists the options of a recipe that are no flags."""
+
+    def options_help(self, words):
+        flags = {parameter.name for parameter in self.params}
+        known = {name: default for name, default in recipe_options().items() if name not in flags}
+        return _listed("Further options", known, described(inspect.getdoc(Recipe) or ""))
 
 
 def method_meanings(name):

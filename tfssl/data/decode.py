@@ -289,3 +289,22 @@ def array_to_image(array):
     if array.dtype != np.uint8:
         raise ValueError(f"an image array must be uint8 or float in [0, 1]. Received: dtype={array.dtype}")
     return Image.fromarray(array).convert("RGB")
+
+
+def read_mask(file, size):
+    """Read a mask, bool ``size`` = (height, width), True where it is light; ValueError if it does not serve."""
+    if not os.path.isfile(file):
+        raise ValueError(f"no mask {str(file)!r} for it")
+    try:
+        mask = decode_image(file)
+    except ValueError as error:
+        raise ValueError(f"the mask {str(file)!r} cannot be read: {error}") from None
+    if (mask.height, mask.width) != tuple(size):
+        raise ValueError(
+            f"the mask {str(file)!r} has {mask.width}x{mask.height} pixels, the image {size[1]}x{size[0]}; they must "
+            f"be equal"
+        )
+    hole = np.asarray(mask.convert("L")) >= 128
+    if not hole.any():
+        raise ValueError(f"the mask {str(file)!r} is nowhere white; paint the hole white on black")
+    return hole

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfssl.data.decode import decode_image
+from tfssl.data.decode import read_mask
 from tfssl.data.jobs import run_jobs
 from tfssl.data.photo import decode_photo
 from tfssl.data.profiles import from_srgb, to_srgb
@@ -179,22 +179,3 @@ def _fill_file(job, hole_of, predictor, out):
         titles=["masked", "filled", "truth"],
         cell=min(_SHEET_CELL, max(result.size)),
     )
-
-
-def read_mask(file, size):
-    """Read a mask, bool ``size`` = (height, width), True where it is light; ValueError if it does not serve."""
-    if not file.is_file():
-        raise ValueError(f"no mask {str(file)!r} for it")
-    try:
-        mask = decode_image(file)
-    except ValueError as error:
-        raise ValueError(f"the mask {str(file)!r} cannot be read: {error}") from None
-    if (mask.height, mask.width) != tuple(size):
-        raise ValueError(
-            f"the mask {str(file)!r} has {mask.width}x{mask.height} pixels, the image {size[1]}x{size[0]}; they must "
-            f"be equal"
-        )
-    hole = np.asarray(mask.convert("L")) >= 128
-    if not hole.any():
-        raise ValueError(f"the mask {str(file)!r} is nowhere white; paint the hole white on black")
-    return hole
