@@ -1,6 +1,6 @@
 """Tables of colorization: quality and cost of the shipped model, on pages and phones."""
 
-from tools.tables import figure, markdown, read
+from tools.tables import figure, machine_of, markdown, read
 
 
 def encoding_error(root):
