@@ -51,7 +51,7 @@ demo: install
 
 bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
-	@set -e; for script in soft_encoding train_step input_pipeline jigsaw context_prediction colorize colorize_torch depthwise; do \
+	@set -e; for script in soft_encoding train_step input_pipeline clip_pipeline jigsaw context_prediction colorize colorize_torch depthwise; do \
 	  echo "== $$script"; $(BIN)/python benchmarks/$$script.py; done
 
 tables: install

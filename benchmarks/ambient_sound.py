@@ -21,7 +21,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn")
 TARGETS = ("clusters", "binary", "spectrum")
 PARTS = ("sounds", *(f"rendered-{targets}" for targets in TARGETS), "rendered-all", "clips")
 CLUSTERS, KMEANS_SEEDS = (10, 20), 10  # of the labeled recordings: as many as classes, and twice that
-SCENES, OTHERS, STEPS = 600, 400, 400
+SCENES, OTHERS, STEPS = 600, 400, 300
 HELD_OUT = 4  # of so many clips one is not learned from
 
 
@@ -85,13 +85,14 @@ def sounds(part, seed, arguments):
 def rendered(part, seed, arguments):
     """Scenes of four kinds: what is told of others."""
     from tfssl.config import load_config
-    from tfssl.data.scenes import scene_source
+    from tfssl.data.sounding_scenes import sounding_scenes
 
     targets = part.partition("-")[2]
-    values = {"clusters": 4, "bits": 8} | ({"targets": targets} if targets in TARGETS else {"drop": "all"})
+    values = {"clusters": 4, "bits": 8, "cache": arguments.runs / "textures"}
+    values |= {"targets": targets} if targets in TARGETS else {"drop": "all"}
     method = load_config("ambient_sound/cpu", [f"{key}={value}" for key, value in values.items()]).method
     train, test = (
-        scene_source(count=count, image_size=method.resize, seconds=method.seconds, seed=number)
+        sounding_scenes(count=count, image_size=method.resize, seconds=method.seconds, seed=number)
         for count, number in ((SCENES, seed), (OTHERS, 1000 + seed))
     )
     return learned(part, seed, method, train, test, arguments.picture if part == PARTS[1] and not seed else None)
@@ -107,8 +108,37 @@ def clips(part, seed, arguments):
     paths = np.array(clip_source(arguments.clips).paths)
     held = np.random.default_rng(seed).permutation(len(paths)) % HELD_OUT == 0
     options = {"frames": method.frames, "seconds": method.seconds, "min_size": method.min_size}
-    train, test = (sounding_source(paths[rows].tolist(), **options) for rows in (~held, held))
+    train, test = (in_memory(sounding_source(paths[rows].tolist(), **options)) for rows in (~held, held))
     return learned(part, seed, method, train, test) | {"clips": int((~held).sum()), "held_out_clips": int(held.sum())}
+
+
+def in_memory(source):
+    """A source of clips whose few frames are decoded once, not in each of many epochs."""
+    from tfssl.data.source import Source
+
+    found = []
+    for index in range(len(source)):
+        try:
+            found.append(source.example(index))
+        except (ValueError, OSError) as error:
+            found.append(error)
+
+    class InMemory(Source):
+        noun = source.noun
+        name = staticmethod(source.name)
+
+        def __len__(self):
+            return len(found)
+
+        def example(self, index):
+            if isinstance(found[index], Exception):
+                raise ValueError(str(found[index]))
+            return found[index]
+
+        def sound(self, index):
+            return self.example(index)["sound"]
+
+    return InMemory()
 
 
 def learned(part, seed, method, train, test, picture=None):

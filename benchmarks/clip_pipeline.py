@@ -1,8 +1,9 @@
 """From a folder of clips to batches of 32 x 10 frames: this library against a PyTorch DataLoader with PyAV.
 
 Both sides enter a file at the key frame before a random window of 10 successive frames, decode from there on, scale the
-shorter side to 112 pixels, cut the middle and give uint8 batches. An epoch, a window of each clip, is timed, after one
-that warms up workers and the file cache. Both may use all cores of the machine.
+shorter side to 112 pixels, cut the middle and give uint8 batches. An epoch, 256 windows or more, is timed, after one
+that warms up workers and the file cache. Both may use all cores of the machine. The processor time of all processes is
+taken beside: it tells the same where other work has a part of the machine.
 
 Memory: the peak of a process that reads 200 random windows of one clip, and of one that is 60 times as long.
 
@@ -11,6 +12,7 @@ Memory: the peak of a process that reads 200 random windows of one clip, and of 
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -20,12 +22,14 @@ from pathlib import Path
 from clip_windows import Windows, write_clips, write_longer
 from machine import Comparison, alternate, ratio, save
 
+KINDS = {"made": "made, 320x240, 25 a second"}
+LEAST = 256  # windows of an epoch
 LONGER = 60
 WINDOWS = 200  # that are read to measure memory
 
 
 def measure(folder, arguments):
-    """Seconds of each epoch of both sides, and the number of frames in one."""
+    """Seconds of each epoch of both sides, likewise of all their processors, and the number of frames in one."""
     from torch_clips import loader
 
     from tfssl.data import ParallelSource
@@ -33,23 +37,42 @@ def measure(folder, arguments):
     from tfssl.data.pipeline import batches
 
     frames, size = arguments.frames, arguments.size
-    theirs = loader(folder, frames=frames, size=size, batch_size=arguments.batch, workers=arguments.workers)
+    windows = {"frames": frames, "size": size, "least": LEAST}
+    theirs = loader(folder, **windows, batch_size=arguments.batch, workers=arguments.workers)
     clips = clip_source([str(path) for path in theirs.dataset.paths], min_size=size)
     with ParallelSource(clips, arguments.workers) as source:
         ours = batches(source, Windows(frames, size), arguments.batch, training=True, seed=arguments.seed)
         check_equal_work(next(iter(ours))[0].numpy(), next(iter(theirs)).numpy())
-        counts = {}
+        counts, processors = {}, {"torch": [], "tfssl": []}
 
         def epoch(name, data):
+            begun = processor_seconds()
             counts[name] = sum(len(part[0] if name == "tfssl" else part) for part in data)
+            processors[name].append(round(processor_seconds() - begun, 3))
 
-        sides = {"torch": theirs, "tfssl": ours}
         seconds = alternate(
-            {name: lambda n=name, d=data: epoch(n, d) for name, data in sides.items()}, arguments.repeats
+            {"torch": lambda: epoch("torch", theirs), "tfssl": lambda: epoch("tfssl", ours)}, arguments.repeats
         )
     if len(set(counts.values())) > 1:
         raise AssertionError(f"unequal epochs: {counts}")
-    return seconds, counts["torch"] * frames
+    return seconds, {name: values[1:] for name, values in processors.items()}, counts["torch"] * frames
+
+
+def processor_seconds():
+    """Processor time of this process and of all that it started and that still run, by /proc."""
+    parents, spent = {}, {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text().rpartition(") ")[2].split()
+        except OSError:  # it has ended
+            continue
+        parents[int(file.parent.name)] = int(fields[1])
+        spent[int(file.parent.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def ours(process):
+        return process == os.getpid() or (process in parents and ours(parents[process]))
+
+    return sum(seconds for process, seconds in spent.items() if ours(process))
 
 
 def check_equal_work(ours, theirs):
@@ -106,13 +129,13 @@ def main():
         write_clips(made, arguments.count, arguments.seed)
         folders = {"made": made} | ({} if arguments.data is None else {Path(arguments.data).name: arguments.data})
         for name, folder in folders.items():
-            found, frames = measure(folder, arguments)
+            found, processors, frames = measure(folder, arguments)
             seconds |= {f"{name} {side}": values for side, values in found.items()}
+            seconds |= {f"{name} {side}, processors": values for side, values in processors.items()}
             rates |= {f"{name} {side}": round(frames / statistics.median(v), 1) for side, v in found.items()}
-            what = "made, 320x240, 25 a second" if name == "made" else f"of {name}"
-            comparisons.append(
-                Comparison(f"Clips ({what}) to {batch}, 2 processes", against, ratio(found, "torch", "tfssl"), 2.0)
-            )
+            what = f"Clips ({KINDS.get(name, f'of {name}')}) to {batch}, 2 processes"
+            for which, values in (("", found), (", processor time", processors)):
+                comparisons.append(Comparison(what + which, against, ratio(values, "torch", "tfssl"), 2.0))
         write_longer(made / "000.mp4", made / "longer.mp4", LONGER)
         memory = {name: peak_mib(made / f"{name}.mp4", arguments) for name in ("000", "longer")}
     comparisons.append(

@@ -5,6 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from tfssl.data.windows import draw_window, square_frames
+
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
@@ -18,12 +20,7 @@ class Windows:
 
     def __call__(self, example, rng, training):
         clip = example["clip"]
-        if len(clip) < self.frames:
-            raise ValueError(f"has {len(clip)} frames, a window takes {self.frames}")
-        start = int(rng.integers(len(clip) - self.frames + 1))
-        frames = clip.frames(np.arange(start, start + self.frames))
-        top, left = ((side - self.size) // 2 for side in frames.shape[1:3])
-        return (np.ascontiguousarray(frames[:, top : top + self.size, left : left + self.size]),)
+        return (square_frames(clip, draw_window(len(clip), self.frames, rng), self.size),)
 
 
 def write_clips(folder, count, seed, *, size=(320, 240), rate=25, seconds=10):

@@ -14,14 +14,14 @@ class ClipFolder(Dataset):
     """A random window of each clip: ``frames`` successive frames, uint8 (frames, size, size, 3).
 
     The file is entered at the key frame before the window and decoded from there on. Times are counted once, by
-    packets, when the dataset is made.
+    packets, when the dataset is made. Of fewer than ``least`` clips there are several windows each.
     """
 
-    def __init__(self, folder, *, frames, size):
+    def __init__(self, folder, *, frames, size, least):
         self.frames, self.size = frames, size
         times = {path: packet_times(path) for path in sorted(Path(folder).rglob("*.mp4"))}
         self.times = {path: found for path, found in times.items() if len(found) >= frames}
-        self.paths = list(self.times)
+        self.paths = list(self.times) * -(-least // len(self.times))
 
     def __len__(self):
         return len(self.paths)
@@ -53,10 +53,10 @@ def packet_times(path):
         return sorted(packet.pts for packet in container.demux(video=0) if packet.size)
 
 
-def loader(folder, *, frames, size, batch_size, workers):
+def loader(folder, *, frames, size, least, batch_size, workers):
     """A shuffled DataLoader whose workers stay alive between epochs."""
     return DataLoader(
-        ClipFolder(folder, frames=frames, size=size),
+        ClipFolder(folder, frames=frames, size=size, least=least),
         batch_size=batch_size,
         shuffle=True,
         drop_last=True,

@@ -5,7 +5,7 @@
 Trains video_lstm/cpu with both decoders and with that of the future alone, conditional and not, on moving digits,
 several seeds, and measures them on clips of other digits, beside copying the last frame. Then linear probes tell which
 digit it is, and where it went, from the states after a clip, beside those of the same network untrained and pixels.
-With --clips patches of real videos are told too. Writes results/video_lstm.json of all that was measured so far.
+With --clips real videos are told too. Writes results/video_lstm.json of all that was measured so far.
 Resumable.
 """
 
@@ -17,21 +17,23 @@ from pathlib import Path
 import numpy as np
 from machine import kept, save, slim
 
+from tfssl.data import FrameClip, Source
+from tfssl.data.windows import square_frames
+
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
-BLIND = ("condition_reconstruction=false", "condition_future=false")
+CONDITIONAL = ("condition_reconstruction=true", "condition_future=true")
 VARIANTS = {
     "composite": (),
     "future": ("objective=future",),
-    "composite, unconditional": BLIND,
-    "future, unconditional": ("objective=future", *BLIND),
-    "reconstruction": ("objective=reconstruction",),
+    "composite, conditional": CONDITIONAL,
+    "future, conditional": ("objective=future", *CONDITIONAL),
 }
 """Name -> changes of video_lstm/cpu."""
 
-PROBED = ("composite", "future", "reconstruction", "untrained")
+PROBED = ("composite", "future", "untrained", "pixels")
 SECTORS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 PROBE_CLIPS = {"builtin": 2000, "builtin:test": 1000}
-REAL = ("loss=squared_error", "channels=3", "digits=1", "digit_size=14")
+REAL = ("loss=squared_error", "channels=3", *CONDITIONAL)
 
 
 def main():
@@ -49,18 +51,11 @@ def main():
         for variant in arguments.only:
             kept(_file(arguments, variant, seed), functools.partial(learned, variant, seed, arguments))
         for variant in PROBED if arguments.probe else ():
+            if variant == "pixels" and seed:  # they are the same for all
+                continue
             kept(_file(arguments, f"probe-{variant}", seed), functools.partial(probed, variant, seed, arguments))
         if arguments.clips:
-            kept(_file(arguments, "clips", seed), functools.partial(learned, "clips", seed, arguments))
-    found = {
-        part: [json.loads(file.read_text(encoding="utf-8")) for file in sorted(arguments.runs.glob(f"{pattern}.json"))]
-        for part, pattern in (
-            ("digits", "[!pc]*-[0-9]"),
-            ("composites", "composite*-[0-9]"),
-            ("probes", "probe-*"),
-            ("clips", "clips-*"),
-        )
-    }
+            kept(_file(arguments, "clips", seed), functools.partial(real, seed, arguments))
     from tfssl.config import load_config
 
     save(
@@ -69,9 +64,9 @@ def main():
         packages=PACKAGES,
         seconds={},
         comparisons=[],
-        rows=found["composites"] + found["digits"],
-        probes=found["probes"],
-        clips=found["clips"],
+        rows=_found(arguments, VARIANTS),
+        probes=_found(arguments, [f"probe-{variant}" for variant in PROBED]),
+        clips=_found(arguments, ["clips"]),
     )
     if arguments.picture:
         from tfssl.training.runs import load_run
@@ -88,21 +83,67 @@ def _file(arguments, variant, seed):
     return _run(arguments, variant, seed).with_suffix(".json")
 
 
+def _found(arguments, variants):
+    """What was measured of variants, seed after seed."""
+    files = (file for one in variants for file in sorted(arguments.runs.glob(_file(arguments, one, "[0-9]*").name)))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
 def learned(variant, seed, arguments):
-    """Train one variant from one seed, on digits or on videos, and measure it on others."""
+    """Train one variant from one seed, and measure it on other digits."""
     from tfssl.config import load_config
     from tfssl.training.fit import fit
     from tfssl.training.runs import load_run
 
-    train, test = (arguments.clips, arguments.test) if variant == "clips" else ("builtin", "builtin:test")
-    changes = [f"data={train}", f"seed={seed}", *(REAL if variant == "clips" else VARIANTS[variant])]
+    changes = ["data=builtin", f"seed={seed}", *VARIANTS[variant]]
     if arguments.steps:
         changes += [f"steps_per_epoch={arguments.steps // 4}", "epochs=4"]
     run = _run(arguments, variant, seed)
     fit(load_config("video_lstm/cpu", changes), run)
     method, model = load_run(run)
     training = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    return {"variant": variant, "seed": seed, "training": training, "measured": slim(method.evaluate(model, test))}
+    return {
+        "variant": variant,
+        "seed": seed,
+        "training": training,
+        "measured": slim(method.evaluate(model, "builtin:test")),
+    }
+
+
+def real(seed, arguments):
+    """Train on real videos, and measure on others; all are decoded once, at the size of the frames."""
+    import keras
+
+    from tfssl.config import load_config
+
+    config = load_config("video_lstm/cpu", REAL)
+    method, steps = config.method, arguments.steps or config.settings.steps_per_epoch * config.settings.epochs
+    train, test = (Decoded(method.open(data), method.crop_size) for data in (arguments.clips, arguments.test))
+    keras.utils.set_random_seed(seed)
+    rate = keras.optimizers.schedules.CosineDecay(config.settings.learning_rate, steps)
+    model = method.model(keras.optimizers.Adam(rate))
+    model.fit(method.dataset(train, batch_size=config.settings.batch_size, seed=seed, start=0, count=steps), verbose=0)
+    method.sample_sheet(model, test, arguments.runs / f"clips-{seed}.png")
+    return {"seed": seed, "videos": len(train), "measured": slim(method.evaluate(model, test))}
+
+
+class Decoded(Source):
+    """The clips of a source in memory, their frames' central squares."""
+
+    noun = "clips"
+
+    def __init__(self, source, size):
+        clips = (source.example(index)["clip"] for index in range(len(source)))
+        self._clips = [FrameClip(square_frames(clip, np.arange(len(clip)), size)) for clip in clips]
+
+    def __len__(self):
+        return len(self._clips)
+
+    def example(self, index):
+        return {"clip": self._clips[index]}
+
+    def check(self, index):
+        """Nothing to find out: all are decoded."""
 
 
 def probed(variant, seed, arguments):
@@ -110,10 +151,12 @@ def probed(variant, seed, arguments):
     import keras
 
     from tfssl.config import load_config
+    from tfssl.evaluation.baselines import pixel_encoder
+    from tfssl.evaluation.features import labeled_sets
     from tfssl.evaluation.tasks import linear_probe
     from tfssl.training.runs import load_run
 
-    if variant == "untrained":
+    if variant in ("untrained", "pixels"):
         keras.utils.set_random_seed(seed)
         method = load_config("video_lstm/cpu").method
         model = method.model()
@@ -121,9 +164,17 @@ def probed(variant, seed, arguments):
         method, model = load_run(_run(arguments, variant, seed))
     found, encoder = {"variant": variant, "seed": seed}, method.encoder(model)
     for question in ("digit", "direction"):
-        sets = [labeled(method, data, question) for data in PROBE_CLIPS]
-        record = linear_probe.evaluate(encoder, sets[0], test=sets[1], seeds=1, trained=False)
-        found[question] = slim(record)
+        sets = labeled_sets(*(labeled(method, data, question) for data in PROBE_CLIPS), encoder=encoder)
+        with sets.features(pixel_encoder(method.input_frames) if variant == "pixels" else encoder) as parts:
+            runs = list(linear_probe.probe("encoder", [seed], *parts))
+        chosen = max(runs, key=lambda run: run.held_out)
+        taps = {run.tap: run.metrics["accuracy"] for run in runs}
+        found[question] = {
+            "tap": chosen.tap,
+            "accuracy": chosen.metrics["accuracy"],
+            "taps": taps,
+            "chance": sets.chance,
+        }
     return found
 
 
@@ -135,13 +186,15 @@ def labeled(method, data, question):
 
     from tfssl.data import LabeledClips
 
-    source = dataclasses.replace(method.open(data), number=PROBE_CLIPS[data], seed=7 + (data == "builtin:test"))
+    # Probes take frames from the middle of a clip: here it has no others.
+    changes = {"frames": method.input_frames, "number": PROBE_CLIPS[data], "seed": 7 + (data == "builtin:test")}
+    source = dataclasses.replace(method.open(data), **changes)
     targets = load_digits().target
     targets = targets[: len(source.digits)] if data == "builtin" else targets[-len(source.digits) :]
     labels = []
     for index in range(len(source)):
         numbers, places = source.path(index)
-        x, y = np.subtract(*places[[method.input_frames - 1, method.input_frames - 2], 0])
+        x, y = np.subtract(*places[[-1, -2], 0])
         sector = round(np.degrees(np.arctan2(y, x)) / 45) % 8
         labels.append(int(targets[numbers[0]]) if question == "digit" else sector)
     classes = tuple(map(str, range(10))) if question == "digit" else SECTORS

@@ -86,6 +86,7 @@ def tiny_data(tmp_path_factory):
                 "pairs": _write_pairs,
                 "tracks": _write_tracks,
                 "actions": _write_pushes,
+                "crops": _write_crops,
                 "captions": _write_captions,
                 "sounding clips": _write_sounding_clips,
                 "part-labeled clips": _write_part_labeled,
@@ -146,9 +147,9 @@ def _write_sounding_clips(folder):
 
     from tests.data.test_sounding import write_clip
     from tfssl.data.builtin import builtin_photographs
-    from tfssl.data.scenes import scene_source
+    from tfssl.data.sounding_scenes import sounding_scenes
 
-    scenes = scene_source(count=6, seconds=1.5)
+    scenes = sounding_scenes(count=6, seconds=1.5)
     for number, path in enumerate(builtin_photographs()[:6]):
         with Image.open(path) as image:
             frame = np.asarray(image.convert("RGB").resize((96, 64)))
@@ -194,3 +195,16 @@ def _write_captions(folder):
         source.example(number)["image"].save(folder / f"{number}.png")
         lines += [f"{number}.png\t{caption}\n" for caption in captions]
     (folder / "captions.tsv").write_text("".join(lines), encoding="utf-8")
+
+
+def _write_crops(folder):
+    """Ends of the tracks of six rendered scenes."""
+    from tfssl.data.scenes import scene_clips
+    from tfssl.data.track_crops import SceneCropSource, write_crops, write_table
+
+    source = SceneCropSource(scene_clips("builtin", count=6, frames=6, size=(64, 80)))
+    rows = []
+    for number in range(len(source)):
+        first, last = write_crops(folder, f"scene{number}", source.example(number)["clip"].pixels)
+        rows.append({"clip": f"scene{number}", "first": first, "last": last})
+    write_table(folder, rows)

@@ -15,8 +15,10 @@ import typer
 from PIL import Image
 
 from tfssl.cli import main
+from tfssl.cli.app import check_data
 from tfssl.color.prior import smooth_prior
 from tfssl.data.builtin import builtin_gray_photographs, builtin_photographs
+from tfssl.errors import SourceError
 from tfssl.evaluation.record import Record
 from tfssl.resources import savedmodels
 
@@ -28,6 +30,12 @@ def call(*arguments):
     with pytest.raises(SystemExit) as stop:
         main([str(a) for a in arguments])
     return stop.value.code
+
+
+def test_parts_of_the_builtin_data_are_no_files():
+    check_data("builtin:test")
+    with pytest.raises(SourceError, match="no folder, file or matching glob"):
+        check_data("builtins")
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +256,14 @@ def test_python_one_liners(tmp_path):
     assert method.name() == "colorization" and model.count_params() == 4_456_953
     with pytest.raises(TypeError, match="image"):
         tfssl.colorize(3)
+
+
+def test_data_may_name_a_split(tmp_path):
+    from tfssl.cli.app import check_data
+    from tfssl.errors import SourceError
+
+    check_data(f"{tmp_path}:train")
+    with pytest.raises(
+        SourceError, match=r"`--data` is no folder, file or matching glob. Received: --data='.*gone:train'"
+    ):
+        check_data(f"{tmp_path}/gone:train")

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.losses_take import LOSSES
 from tfssl import layers, methods, ops
 from tfssl.color import metrics
 from tfssl.layers import (
@@ -27,22 +28,7 @@ from tfssl.layers import (
     views,
     whitening as whitening_layers,
 )
-from tfssl.methods.ambient_sound import loss as ambient_sound
-from tfssl.methods.caption_bow import loss as caption_bow
-from tfssl.methods.colorization import loss as colorization
-from tfssl.methods.context_encoder import loss as context_encoder
-from tfssl.methods.context_prediction import loss as context_prediction
-from tfssl.methods.denoising_autoencoder import loss as denoising_autoencoder
-from tfssl.methods.egomotion import loss as egomotion
-from tfssl.methods.gated_autoencoder import loss as gated_autoencoder
-from tfssl.methods.hypercolumn_colorization import loss as hypercolumn
 from tfssl.methods.jigsaw import loss as jigsaw
-from tfssl.methods.odometry import loss as odometry
-from tfssl.methods.split_brain import loss as split_brain
-from tfssl.methods.spot_artifacts import loss as spot_artifacts
-from tfssl.methods.synchrony import loss as synchrony_loss
-from tfssl.methods.video_lstm import loss as video_lstm
-from tfssl.methods.zero_bias_autoencoder import loss as zero_bias
 from tfssl.ops import (
     ab_bins,
     boxes,
@@ -50,7 +36,9 @@ from tfssl.ops import (
     color as color_ops,
     corruption as corruption_ops,
     depthwise_gradient,
+    flow,
     gram as gram_ops,
+    homography,
     hue_chroma,
     patch_whitening,
     permutations,
@@ -81,8 +69,6 @@ SIZES = {
 def listed(layer):
     return lambda *inputs: layer(list(inputs))
 
-
-CROSS = {"ab": "classification", "lightness": "regression"}
 
 # Callable, from what it is made, the shapes of its arrays, its other arguments. "..." is any number of axes.
 TAKES = [
@@ -130,9 +116,6 @@ TAKES = [
     (synchrony.synchrony_updates, lambda: synchrony.synchrony_updates, ["B n", "B D", "n Q", "D Q", "B Q"]),
     (views.GrayViews, lambda: views.GrayViews((0, 1), (1, 2)), ["B R H W 3"]),
     (whitening_layers.PatchWhitening, lambda: built(whitening_layers.PatchWhitening(3, 4), 4), ["B H W 4"]),
-    (synchrony_loss.SumOfSquares, lambda: synchrony_loss.SumOfSquares(), ["B n", "B n"]),
-    (odometry.ClassCrossEntropy, lambda: odometry.ClassCrossEntropy((0, 1, 2, 3)), ["B", "B 3"]),
-    (odometry.class_weights, lambda: odometry.class_weights, ["B"], (0, 1, 2)),
     (trajectory.headings, lambda: trajectory.headings, ["N 4 4"]),
     (trajectory.motions, lambda: trajectory.motions, ["N 4 4"], 1),
     (trajectory.path_of, lambda: trajectory.path_of, ["N 2"]),
@@ -149,40 +132,11 @@ TAKES = [
     (patch_whitening.standardize_patches, lambda: patch_whitening.standardize_patches, ["N D"]),
     (patch_whitening.pca_whitening, lambda: patch_whitening.pca_whitening, ["N D"], 2),
     (patch_whitening.principal_directions, lambda: patch_whitening.principal_directions, ["N D"], 2),
-    (caption_bow.WordCrossEntropy, lambda: caption_bow.WordCrossEntropy(), ["int B P", "B Q"]),
-    (caption_bow.SampledCrossEntropy, lambda: caption_bow.SampledCrossEntropy(), ["int B P", "B P"]),
-    (caption_bow.OneVersusAll, lambda: caption_bow.OneVersusAll((1, 2, 3), 4), ["int B P", "B 3"]),
-    (colorization.colored_mask, lambda: colorization.colored_mask, ["B h w 2"]),
-    (colorization.ColorCrossEntropy, lambda: colorization.ColorCrossEntropy(), ["B h w 2", "B h w 313"]),
-    (colorization.ColorRegression, lambda: colorization.ColorRegression(), ["B h w 2", "B h w 2"]),
-    (context_encoder.MaskedL2, lambda: context_encoder.MaskedL2(1), ["B h w 4", "B h w 3"]),
-    (context_encoder.hole_error, lambda: context_encoder.hole_error, ["B h w 4", "B h w 3"]),
-    (context_encoder.discriminator_loss, lambda: context_encoder.discriminator_loss, ["B 1", "B 1"]),
-    (context_encoder.fooling_loss, lambda: context_encoder.fooling_loss, ["B 1"]),
-    (context_prediction.NeighborCrossEntropy, lambda: context_prediction.NeighborCrossEntropy(), ["int B Q", "B Q 8"]),
-    (context_prediction.NeighborAccuracy, lambda: context_prediction.NeighborAccuracy(), ["int B Q", "B Q 8"]),
-    (context_prediction.split_labels, lambda: context_prediction.split_labels, ["int B Q"]),
-    (denoising_autoencoder.ReconstructionLoss, lambda: denoising_autoencoder.ReconstructionLoss(), ["B n", "B n"]),
-    (denoising_autoencoder.cross_entropy, lambda: denoising_autoencoder.cross_entropy, ["B n", "B n"]),
-    (ambient_sound.CodeCrossEntropy, lambda: ambient_sound.CodeCrossEntropy(), ["B n", "B n"]),
-    (ambient_sound.CodeAccuracy, lambda: ambient_sound.CodeAccuracy(), ["B n", "B n"]),
-    (egomotion.MotionCrossEntropy, lambda: egomotion.MotionCrossEntropy((3, 2)), ["int B 2", "B 5"]),
-    (egomotion.MotionAccuracy, lambda: egomotion.MotionAccuracy((3, 2)), ["int B 2", "B 5"]),
-    (egomotion.Contrastive, lambda: egomotion.Contrastive(), ["B 1", "B 1"]),
-    (gated_autoencoder.PairReconstruction, lambda: gated_autoencoder.PairReconstruction(), ["B 2 D", "B 2 D"]),
-    (zero_bias.HalfSquaredError, lambda: zero_bias.HalfSquaredError(), ["B n", "B n"]),
-    (video_lstm.FrameCrossEntropy, lambda: video_lstm.FrameCrossEntropy(), ["B P h w C", "B P h w C"]),
-    (video_lstm.FrameSquaredError, lambda: video_lstm.FrameSquaredError(), ["B P h w C", "B P h w C"]),
-    (hypercolumn.divergence, lambda: hypercolumn.divergence, ["... 5", "... 5"]),
-    (hypercolumn.HueChromaDivergence, lambda: hypercolumn.HueChromaDivergence(4), ["B N 10", "B N 8"]),
-    (hypercolumn.HistogramDivergence, lambda: hypercolumn.HistogramDivergence((3, 4)), ["B N 7", "B N 7"]),
-    (hypercolumn.AbRegression, lambda: hypercolumn.AbRegression(), ["B N 2", "B N 2"]),
-    (split_brain.CrossChannelLoss, lambda: split_brain.CrossChannelLoss(**CROSS), ["B h w 3", "B h w 314"]),
-    (split_brain.ab_class, lambda: split_brain.ab_class, ["... 2"]),
-    (spot_artifacts.class_loss, lambda: spot_artifacts.class_loss, ["B 2"], 0),
-    (spot_artifacts.spotting_loss, lambda: spot_artifacts.spotting_loss, ["B 2", "B 2"]),
-    (spot_artifacts.mask_loss, lambda: spot_artifacts.mask_loss, ["B h w 1", "B h w 1", "B h w 1"]),
-    (spot_artifacts.intact_error, lambda: spot_artifacts.intact_error, ["B H W 3", "B H W 3", "B h w 1"]),
+    (flow.interest_points, lambda: flow.interest_points, ["H W"]),
+    (flow.follow_points, lambda: flow.follow_points, ["H W", "H W", "N 2"]),
+    (homography.apply_homography, lambda: homography.apply_homography, ["3 3", "N 2"]),
+    (homography.fit_homography, lambda: homography.fit_homography, ["H 2", "H 2"]),
+    (homography.ransac_homography, lambda: homography.ransac_homography, ["H 2", "H 2"], np.random.default_rng(0)),
     (ab_bins.soft_encode, lambda: ab_bins.soft_encode, ["... 2"]),
     (ab_bins.soft_encode_reference, lambda: ab_bins.soft_encode_reference, ["... 2"]),
     (ab_bins.nearest_bin, lambda: ab_bins.nearest_bin, ["... 2"]),
@@ -221,6 +175,7 @@ TAKES = [
     (metrics.colorfulness, lambda: metrics.colorfulness, ["H W 3"]),
     (metrics.ciede2000, lambda: metrics.ciede2000, ["... 3", "... 3"]),
     (metrics.join_lab, lambda: metrics.join_lab, ["H W", "H W 2"]),
+    *LOSSES,
 ]
 
 # What takes no arrays, or arrays of any shape: element by element.

@@ -32,16 +32,10 @@ def states(root):
     found, rows = read(root, _FILE)["probes"], []
     for variant in dict.fromkeys(row["variant"] for row in found):
         own = [row for row in found if row["variant"] == variant]
-        cells = (
-            spread([100 * row[question]["metrics"]["accuracy"]["value"] for row in own]) for question in _QUESTIONS
-        )
+        cells = (spread([100 * row[question]["accuracy"] for row in own]) for question in _QUESTIONS)
         rows.append((variant, *cells, str(len(own))))
-    for name in ("pixels", "chance"):
-        cells = (
-            spread([100 * found[0][question]["metrics"]["accuracy"]["baselines"][name]]) for question in _QUESTIONS
-        )
-        rows.append((name, *cells, ""))
-    return markdown(["State of", *(f"{question} (%)" for question in _QUESTIONS), "Seeds"], rows)
+    rows += [("chance", *(spread([100 * row[question]["chance"]]) for question in _QUESTIONS), "") for row in found[:1]]
+    return markdown(["From the state of", *(f"{question} (%)" for question in _QUESTIONS), "Seeds"], rows)
 
 
 def clips(root):

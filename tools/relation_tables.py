@@ -1,4 +1,4 @@
-"""Tables of what methods learned about relations between images: gated autoencoders, ego-motion, odometry."""
+"""Tables of what methods learned about relations between images: gated autoencoders, ego-motion, odometry, slowness."""
 
 from tools.learned_tables import spread
 from tools.tables import figure, markdown, read
@@ -78,3 +78,33 @@ def egomotion(root):
 def _told(rows, name):
     values = [row["pretext"]["metrics"].get(name, {}).get("value") for row in rows if "pretext" in row]
     return spread([100 * value for value in values]) if values and None not in values else "-"
+
+
+_SLOW_STEADY = {
+    "accuracy": "labels told (%)",
+    "near_first": "near pairs nearer (%)",
+    "steady_first": "steady triples steadier (%)",
+    "completed": "sequences completed (%)",
+}
+_BESIDE = {"chance": "chance", "commonest": "the commonest always", "pixels": "pixels", "untrained": "untrained"}
+
+
+def slow_steady(root):
+    """What clips add to two labels a class, and how slow and steady features are, beside pixels and no training."""
+    record = read(root, "benchmarks/results/slow_steady.json")
+    rows = []
+    for data in dict.fromkeys(row["data"] for row in record["rows"]):
+        own = [row for row in record["rows"] if row["data"] == data]
+        for variant in dict.fromkeys(row["variant"] for row in own):
+            found = [row["pretext"]["metrics"] for row in own if row["variant"] == variant]
+            cells = (spread([100 * metrics[key]["value"] for metrics in found]) for key in _SLOW_STEADY)
+            rows.append((data, variant, *cells, str(len(found))))
+        for name, what in _BESIDE.items():
+            first = own[0]["variant"]  # what stands beside is the same for all
+            metrics = [row["pretext"]["metrics"] for row in own if row["variant"] == first]
+            values = (
+                [100 * m[key]["baselines"][name] for m in metrics if name in m[key]["baselines"]]
+                for key in _SLOW_STEADY
+            )
+            rows.append((data, what, *map(spread, values), str(len(metrics))))
+    return markdown(["Data", "Features", *_SLOW_STEADY.values(), "Seeds"], rows)

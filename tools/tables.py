@@ -41,3 +41,12 @@ def read(root, path):
     if not file.is_file():
         raise TableError(f"{path} is missing; run the script that writes it")
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def machine_of(record):
+    """The machine and the versions of a record, in words."""
+    machine, versions = record["machine"], record["versions"]
+    sets = ", ".join(machine["instruction_sets"])
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items() if name in ("tensorflow", "keras"))
+    processor = f"{machine['cores']} cores of {machine['cpu']} ({sets}), {machine['memory_gib']:.0f} GiB"
+    return f"Measured on {processor}, {packages}"

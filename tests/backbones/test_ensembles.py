@@ -70,6 +70,21 @@ def test_it_is_saved_cloned_and_transferred(tmp_path):
     assert len(transfer(both, head, train_from="conv2").trainable_variables) == 4
 
 
+def test_untrained_members_keep_what_describes_data():
+    class Whitening(keras.layers.Dense):
+        keeps_weights = True
+
+    rgb = keras.Input((None, None, 3))
+    white = Whitening(3, name="whitening")(rgb)
+    whitened = Encoder(
+        rgb, {"conv1": white, "conv2": keras.layers.Conv2D(4, 3, padding="same")(white)}, name="whitened"
+    )
+    both = untrained(ensemble({"a": member(4), "b": whitened}), 0)
+    kept, drawn = both(IMAGES)["conv1"][..., 4:], both(IMAGES)["conv2"][..., 4:]
+    np.testing.assert_allclose(kept, whitened(IMAGES)["conv1"], atol=1e-6)
+    assert not np.allclose(drawn, whitened(IMAGES)["conv2"])
+
+
 @pytest.mark.parametrize(
     ("encoders", "taps", "words"),
     [

@@ -12,9 +12,12 @@ import pytest
 
 def write_clip(
     path, count=24, *, codec="libx264", size=(48, 32), rate=12, times=None, sound=None, sound_codec="aac",
-    rotation=0, options=None, container_options=None, garble=False,
+    rotation=0, options=None, container_options=None, garble=False, images=None,
 ):  # fmt: skip
-    """A clip whose frame i is gray of value 10 + 8 i. ``sound``: (n,) at 32 kHz; ``garble`` spoils its packets."""
+    """A clip of ``images``, uint8 (H, W, 3), or whose frame i is gray of value 10 + 8 i.
+
+    ``sound``: (n,) at 32 kHz; ``garble`` spoils its packets.
+    """
     av = pytest.importorskip("av")
     with av.open(str(path), "w", options=container_options or {}) as out:
         video = out.add_stream(codec, rate=rate, options={"g": "6", "bf": "2", **(options or {})})
@@ -26,9 +29,12 @@ def write_clip(
         if rotation:
             video.set_display_rotation(rotation)
         audio = None if sound is None else out.add_stream(sound_codec, rate=32000, layout="mono")
-        for number in range(count):
-            image = np.full((size[1], size[0], 3), 10 + 8 * number, np.uint8)
-            image[:4, :4] = (255, 0, 0)  # marks the upper left corner
+        for number in range(count if images is None else len(images)):
+            if images is not None:
+                image = images[number]
+            else:
+                image = np.full((size[1], size[0], 3), 10 + 8 * number, np.uint8)
+                image[:4, :4] = (255, 0, 0)  # marks the upper left corner
             frame = av.VideoFrame.from_ndarray(image, "rgb24")
             frame.pts, frame.time_base = (times[number] if times else number), base
             out.mux(video.encode(frame))

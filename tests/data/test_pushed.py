@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tfssl.data.pushed import _FINGER, pushed_source
+from tfssl.data.pushed import FINGER, pushed_source
 from tfssl.errors import ConfigError
 
 
@@ -27,14 +27,14 @@ def test_a_state_and_an_action_give_the_next_state():
     source = pushed_source(count=1, frames=6, size=64, speed=3.0)
     example = source.acted(0, np.float32([[0.5, -0.5]] * 6))
     steps = np.diff(example["states"] * 64, axis=0)
-    inside = np.abs(example["states"][1:]).max(axis=1) < 0.5 - _FINGER
+    inside = np.abs(example["states"][1:]).max(axis=1) < 0.5 - FINGER
     assert inside.any()
     np.testing.assert_allclose(steps[inside], [[1.5, -1.5]] * inside.sum(), atol=1e-4)
 
 
 def test_the_finger_stays_inside():
     states = pushed_source(count=1, frames=40, size=32, speed=4.0).acted(0, np.float32([[1, 1]] * 40))["states"]
-    np.testing.assert_allclose(states[-1], 0.5 - _FINGER, atol=1e-6)
+    np.testing.assert_allclose(states[-1], 0.5 - FINGER, atol=1e-6)
 
 
 def test_things_are_pushed_and_nothing_else_moves():

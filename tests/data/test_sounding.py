@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tfssl.data.scenes import KINDS, scene_source
 from tfssl.data.sounding import Part, sounding_source, texture, textures
+from tfssl.data.sounding_scenes import KINDS, Samples, sounding_scenes
 from tfssl.errors import ConfigError
 from tfssl.ops.sound_texture import STATISTICS
 
@@ -97,23 +97,30 @@ def test_textures_are_kept_while_the_clip_stays(tmp_path):
     assert (texture(sounding_source(clip, frames=1, seconds=1.0).sound(0), cache) != first).any()
 
 
+def test_sounds_in_memory_may_be_too_short_or_of_another_rate():
+    with pytest.raises(ValueError, match=r"the sound lasts 0.050 s, 0.1 s are the least"):
+        texture(Samples(np.zeros(1000, np.float32)))
+    with pytest.raises(ConfigError, match="`sound` must have 20000 samples a second"):
+        texture(Samples(np.zeros(4000, np.float32), rate=16000))
+
+
 def test_scenes_follow_from_seed_and_number():
-    source = scene_source(count=8, image_size=32, seconds=0.5, seed=3)
-    again = scene_source(count=100, image_size=32, seconds=0.5, seed=3)
+    source = sounding_scenes(count=8, image_size=32, seconds=0.5, seed=3)
+    again = sounding_scenes(count=100, image_size=32, seconds=0.5, seed=3)
     for index in range(8):
         one, other = source.example(index), again.example(index)
         np.testing.assert_array_equal(np.asarray(one["image"]), np.asarray(other["image"]))
         np.testing.assert_array_equal(one["sound"].read(), other["sound"].read())
         assert one["label"] == source.labels[index] == index % len(KINDS)
         assert one["sound"].read().shape == (10000,) and np.abs(one["sound"].read()).max() <= 1
-    assert (source.sound(0).read() != scene_source(count=1, seconds=0.5, seed=4).sound(0).read()).any()
+    assert (source.sound(0).read() != sounding_scenes(count=1, seconds=0.5, seed=4).sound(0).read()).any()
     for wrong in ({"count": 0}, {"image_size": 8}, {"seconds": 0.0}):
         with pytest.raises(ConfigError, match=f"`{next(iter(wrong))}` must be"):
-            scene_source(**wrong)
+            sounding_scenes(**wrong)
 
 
 def test_a_part_of_a_source():
-    whole = scene_source(count=8, image_size=16, seconds=0.1)
+    whole = sounding_scenes(count=8, image_size=16, seconds=0.1)
     part = Part(whole, np.array([5, 2]))
     assert len(part) == 2 and part.name(0) == whole.name(5) and part.noun == whole.noun
     assert part.example(1)["label"] == 2

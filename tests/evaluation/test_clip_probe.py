@@ -1,5 +1,8 @@
 """Probes of encoders of clips: linear_probe and knn, beside the pixels of the frames."""
 
+from pathlib import Path
+from shutil import copy
+
 import numpy as np
 import pytest
 from keras import layers, ops
@@ -54,6 +57,17 @@ def test_clips_are_probed(task, tmp_path):
     assert list(record.skipped.values()) == ["has 2 frames, fewer than the 3 that the encoder takes"]
     assert record["images_train"].value == 23
     assert (tmp_path / "taps.png").stat().st_size > 1000
+
+
+def test_folders_of_videos(tmp_path, tiny_data):
+    clips = sorted(Path(tiny_data("clips")).iterdir())
+    for number, path in enumerate(clips[:6]):  # two of each class to learn from, one to test
+        folder = tmp_path / ("train" if number < 4 else "test") / ("left", "right")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        copy(path, folder)
+    record = get_task("knn")(encoder(frames=12, size=16), tmp_path, seeds=1)
+    assert record["images_train"].value == 4 and record["images_test"].value == 2
+    assert record.protocol["image_size"] == 16
 
 
 def test_frames_are_those_of_the_middle():

@@ -9,11 +9,12 @@ from PIL import Image
 
 from tfssl.data.captioned_shapes import GROUPS, captioned_shapes
 from tfssl.data.captions import CaptionedSource
+from tfssl.data.images import image_source
 from tfssl.data.source import Source
-from tfssl.errors import ConfigError, SourceError
+from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.methods import CaptionBow
 from tfssl.methods.caption_bow.data import choose, log_prior, tokens, vocabulary, word_balanced
-from tfssl.methods.caption_bow.evaluate import precision, word_metrics
+from tfssl.methods.caption_bow.evaluate import Tally, precision
 from tfssl.methods.caption_bow.network import build_scorer
 
 RNG = np.random.default_rng(0)
@@ -60,6 +61,10 @@ class TestVocabulary:
         with pytest.raises(SourceError, match=r"nothing is left of the 2 different words .* 500 most frequent"):
             CaptionBow().adapt(Captions("a dog"))
 
+    def test_images_without_captions(self):
+        with pytest.raises(SourceError, match="holds images without captions"):
+            CaptionBow().adapt(image_source("builtin"))
+
     def test_is_learned_once(self):
         method = CaptionBow(**TINY)
         with pytest.raises(ConfigError, match="has no vocabulary"):
@@ -68,6 +73,8 @@ class TestVocabulary:
         adapted = method.adapted(method.adapt(source))
         assert adapted.index == {"dog": 0, "cat": 1} and not method.statistics
         assert adapted.model().get_layer("word_vectors").units == 2
+        with pytest.raises(ModelError, match="scores 12 words, the vocabulary holds 2: make the model of the method"):
+            adapted.evaluate(method.model(), source)
 
 
 class TestDrawing:
@@ -110,6 +117,7 @@ class TestDrawing:
         source = Captions("red dog", "red cat", "blue cat", "blue bird")
         method = method.adapted(method.adapt(source))
         balanced = method.balanced(source)
+        assert method.balanced(source) is balanced, "for the next epoch"
         for index in range(len(balanced)):
             example = balanced.example(index)
             _, words, marks = method.sample(example, np.random.default_rng(index), True)
@@ -150,9 +158,15 @@ class TestEvaluation:
         assert not log_prior(plain).any()
         against = CaptionBow(**TINY | {"sampling": "images", "candidates": None, "objective": "one_vs_all"})
         np.testing.assert_allclose(log_prior(against.adapted(statistics)), np.log([3, 1 / 3]))
-        values, kinds = word_metrics(plain, np.log([[3.0, 1.0]]), np.array([[True, False]]), np.zeros(2))
+        tally = Tally(plain)
+        for _ in range(2):
+            tally.add(np.log([[3.0, 1.0]]), np.array([[True, False]]))
+        values, kinds = tally.metrics()
+        assert tally.images == tally.words == 2
         assert values["nats_per_word"] == pytest.approx(-np.log(0.75)) == pytest.approx(values["frequency_nats"])
         assert "precision_at_10_plain" not in kinds
+        with pytest.raises(ModelError, match="the model predicts NaN"):
+            tally.add(np.full((1, 2), np.nan), np.ones((1, 2), bool))
 
     def test_baselines(self):
         statistics = {"words": np.array(["b", "c"]), "counts": np.array([30, 20]), "images": np.array(40)}

@@ -61,6 +61,14 @@ def test_published_sizes_of_maps(published):
     assert tuple(published.output["masks"].shape[1:]) == (64, 64, 11)
 
 
+def test_normalization_comes_before_the_relu(published):
+    """As the released library applies them; later code of the authors leaves the second ReLU out."""
+    assert published.get_layer("enc0_relu").input is published.get_layer("enc0_norm").output
+    assert published.get_layer("enc6_relu").input is published.get_layer("enc6_norm").output
+    linear = VideoPrediction(**TINY | {"rectified": False}).model().get_layer("step")
+    assert linear.get_layer("mask_logits").input is linear.get_layer("enc6_norm").output
+
+
 def test_smaller_frames():
     step = VideoPrediction(**TINY | {"crop_size": 32}).model().get_layer("step")
     assert tuple(step.input["h5"].shape[1:]) == (4, 4, 4)

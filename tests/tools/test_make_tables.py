@@ -64,7 +64,7 @@ def test_wrong_blocks_are_named(checkout, text, words):
 
 
 def test_colorizer_table_stands_beside_gray(checkout):
-    from tools.make_tables import _QUALITY
+    from tools.color_tables import _QUALITY
 
     folder = checkout / "savedmodels" / "colorizer"
     folder.mkdir(parents=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfssl.visualization.futures import futures_sheet
+from tfssl.visualization.futures import colored_masks, futures_sheet
 
 
 def test_shorter_rows_end_with_the_longest(tmp_path):
@@ -14,3 +14,12 @@ def test_shorter_rows_end_with_the_longest(tmp_path):
     assert rows[:10, -12:].any() and rows[-12:, -12:].any()
     assert not rows[-12:, :-12].any(), "nothing below what was seen"
     assert (tmp_path / "sheet.png").stat().st_size > 0
+
+
+def test_masks_are_mixtures_of_colors():
+    masks = np.array([[[[1, 0, 0], [0, 1, 0], [0.5, 0, 0.5]]]])
+    found = colored_masks(masks)[0, 0]
+    np.testing.assert_allclose(found[0], 1)
+    np.testing.assert_allclose(found[1], np.array([0x00, 0x72, 0xB2]) / 255)
+    np.testing.assert_allclose(found[2], (1 + np.array([0xD5, 0x5E, 0x00]) / 255) / 2)
+    assert colored_masks(np.eye(20)[None]).shape == (1, 20, 3), "more masks than colors"

@@ -119,6 +119,8 @@ def test_networks_side_by_side(tmp_path, networks, classes):
     assert {p.name for p in tmp_path.iterdir()} == {
         "units-run.png",
         "units-untrained.png",
+        "names-run.csv",
+        "names-untrained.csv",
         "index.html",
         "numbers.json",
     }

@@ -118,8 +118,6 @@ def _common(
 def check_data(data, name="--data", fix=""):
     """Refuse data that is not there, before TensorFlow starts; ``fix`` ends the message."""
     if data is not None and not is_name(data):
-        check_files(data, name, fix)
-    if data not in (None, "builtin") and not data.startswith("tfds:"):
         folder, _ = parted(data)  # a split of captions is looked for when they are opened
         check_files(folder if os.path.exists(os.path.expanduser(folder)) else data, name, fix)
 

@@ -18,7 +18,9 @@ _FORMATS = {
     "web": ("float16", "none", "dynamic", "int8"),
 }
 
-prepare = typer.Typer(help="Write data for training once, to read it often: shards, HHA.", rich_markup_mode=None)
+prepare = typer.Typer(
+    help="Write data for training once, to read it often: shards, HHA, tracks.", rich_markup_mode=None
+)
 app.add_typer(prepare, name="prepare")
 
 
@@ -140,4 +142,39 @@ def hha(
     say(f"written to {out}: color/ and hha/, {len(skipped)} images left out")
     report_skipped(skipped)
     if skipped:
+        raise typer.Exit(1)
+
+
+@prepare.command()
+def tracks(
+    data: Annotated[str, typer.Argument(metavar="CLIPS", help="Clips: a folder, a glob or a file.")],
+    out: Annotated[Path, typer.Option(help="Folder for crops/, tables and sheet.png; train video_triplet on it.")],
+    length: Annotated[int, typer.Option(help="Frames that a box is followed.")] = 30,
+    every: Annotated[int, typer.Option(help="Frames from one place where a track may begin to the next.")] = 30,
+    box: Annotated[
+        int | None, typer.Option(help="Size of the box in pixels; default half of the shorter side of a frame.")
+    ] = None,
+    min_size: Annotated[int, typer.Option(help="Larger frames are reduced to this shorter side, in pixels.")] = 448,
+):
+    """Find what moves by itself in clips, follow it, and write the first and the last crop of each track.
+
+    The same command again goes on where it was interrupted, and takes in new clips.
+
+    Example: tfssl prepare tracks clips/ --out tracks/
+    """
+    from tfssl.data.clips import clip_source
+    from tfssl.data.moving import Miner
+    from tfssl.data.track_mining import mine_tracks
+    from tfssl.visualization.tracks import track_sheet
+
+    check_data(data, "CLIPS")
+    miner = Miner(length=length, box=box)
+    with CountProgress("clips") as progress:
+        mined = mine_tracks(data, out, miner=miner, every=every, min_size=min_size, progress=progress)
+    say(f"written to {out}: {mined.tracks} tracks in {mined.clips} clips")
+    say("frames without one: " + ", ".join(f"{reason} {count}" for reason, count in mined.rejected.items() if count))
+    if mined.tracks:
+        track_sheet(clip_source(data, min_size=min_size), out, out / "sheet.png")
+    report_skipped(mined.skipped)
+    if mined.skipped:
         raise typer.Exit(1)

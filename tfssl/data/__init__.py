@@ -6,6 +6,11 @@ from tfssl.imports import lazy
 
 if TYPE_CHECKING:
     from tfssl.data.acted import ActedSource as ActedSource, acted_clips as acted_clips
+    from tfssl.data.action_clips import (
+        ActionClipSource as ActionClipSource,
+        action_clip_source as action_clip_source,
+        write_clip as write_clip,
+    )
     from tfssl.data.builtin import (
         builtin_gray_photographs as builtin_gray_photographs,
         builtin_photographs as builtin_photographs,
@@ -31,12 +36,14 @@ if TYPE_CHECKING:
     )
     from tfssl.data.labeled_clips import LabeledClips as LabeledClips, labeled_clips as labeled_clips
     from tfssl.data.moved import motion_pairs as motion_pairs, moved_pairs as moved_pairs
+    from tfssl.data.moving import Miner as Miner
     from tfssl.data.moving_digits import MovingDigits as MovingDigits, moving_digits as moving_digits
     from tfssl.data.part_labeled import (
         PartLabeledClips as PartLabeledClips,
         part_labeled_clips as part_labeled_clips,
         write_part_labeled as write_part_labeled,
     )
+    from tfssl.data.percepts import PerceptSource as PerceptSource, percept_source as percept_source
     from tfssl.data.pipeline import batches as batches
     from tfssl.data.posed import (
         PosedSource as PosedSource,
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
         write_sequence as write_sequence,
     )
     from tfssl.data.posed_clips import PosedClipSource as PosedClipSource, posed_clip_source as posed_clip_source
+    from tfssl.data.pushed import PushedSource as PushedSource, pushed_source as pushed_source
     from tfssl.data.rendered import (
         FrameClip as FrameClip,
         MovingSource as MovingSource,
@@ -61,9 +69,13 @@ if TYPE_CHECKING:
         rgbd_source as rgbd_source,
         write_hha as write_hha,
     )
-    from tfssl.data.scenes import SceneSource as SceneSource, scene_source as scene_source
+    from tfssl.data.scenes import SceneSource as SceneSource, scene_clips as scene_clips
     from tfssl.data.shards import write_shards as write_shards
     from tfssl.data.sounding import SoundingSource as SoundingSource, sounding_source as sounding_source
+    from tfssl.data.sounding_scenes import (
+        SoundingSceneSource as SoundingSceneSource,
+        sounding_scenes as sounding_scenes,
+    )
     from tfssl.data.sounds import Sound as Sound, SoundSource as SoundSource, sound_source as sound_source
     from tfssl.data.source import Source as Source, check_source as check_source
     from tfssl.data.stereo import StereoSource as StereoSource, stereo_source as stereo_source
@@ -73,8 +85,11 @@ if TYPE_CHECKING:
         stereo_clip_source as stereo_clip_source,
     )
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
+    from tfssl.data.track_crops import TrackCropSource as TrackCropSource, track_crop_source as track_crop_source
+    from tfssl.data.track_mining import mine_tracks as mine_tracks
     from tfssl.data.tracks import TrackSource as TrackSource, track_source as track_source
     from tfssl.data.turntables import turned_views as turned_views, turning_clips as turning_clips
+    from tfssl.data.windows import draw_window as draw_window, square_frames as square_frames
     from tfssl.data.workers import ParallelSource as ParallelSource
 else:
     # The sources work without TensorFlow, which takes seconds to import.

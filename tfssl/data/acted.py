@@ -4,14 +4,13 @@ Everything follows from a seed and a number, as in :mod:`tfssl.data.rendered`.
 """
 
 import dataclasses
-import functools
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from tfssl.data.images import image_source
 from tfssl.data.labeled_clips import LabeledClips
-from tfssl.data.rendered import FrameClip, enlarged, texture
+from tfssl.data.rendered import FrameClip, contrasting_piece, outline
 from tfssl.data.source import Source
 from tfssl.errors import ConfigError
 from tfssl.ops.arguments import check_integers
@@ -27,8 +26,6 @@ _RADII = (0.21, 0.29)  # of the object, fractions of the shorter side of a frame
 _PLACES = 0.08  # how far off the middle the object is half way, the same fraction
 _NEAR = (0.0, 1.5)  # its disparity half way, in pixels
 _GAP = (3.0, 4.0)  # how much smaller that of the background is
-_CONTRAST = 25.0  # deviation, in levels, below which another piece of a photograph is tried
-_TRIES = 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,10 +75,10 @@ class ActedSource(Source):
         rng = np.random.default_rng([self.seed, index, 1])
         path = self.path(index)
         size = int(np.ceil(2 * path["radius"]))
-        thing = self._piece(rng, (size, size))
-        thing.putalpha(_outline(size, bool(rng.integers(2))))
+        thing = contrasting_piece(self.images, rng, (size, size))
+        thing.putalpha(outline(size, bool(rng.integers(2))))
         margin = int(np.ceil(abs(path["background"]))) + 2
-        behind = self._piece(rng, (self.shape[0], self.shape[1] + 2 * margin))
+        behind = contrasting_piece(self.images, rng, (self.shape[0], self.shape[1] + 2 * margin))
         views = {}
         for role, sees in (("left", 0.0), ("right", 1.0)):  # what is at x on the left is at x - disparity on the right
             corner = margin + sees * path["background"]
@@ -107,20 +104,6 @@ class ActedSource(Source):
 
     def _seen(self, image, coefficients):
         return image.transform(self.shape[::-1], Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC)
-
-    def _piece(self, rng, shape):
-        """A piece of a photograph, (height, width), that has some contrast: nobody sees a plain thing turn."""
-        best, most = None, -1.0
-        for _ in range(_TRIES):
-            image = enlarged(texture(self.images, int(rng.integers(len(self.images)))), shape)
-            x, y = (int(rng.integers(0, n - s + 1)) for n, s in zip(image.size, shape[::-1], strict=True))
-            piece = image.crop((x, y, x + shape[1], y + shape[0]))
-            contrast = float(np.std(np.asarray(piece.convert("L"))))
-            if contrast > most:
-                best, most = piece, contrast
-            if contrast >= _CONTRAST:
-                break
-        return best
 
 
 def acted_clips(
@@ -181,13 +164,3 @@ def acted_clips(
         image_source(images), acted, frames, tuple(size), *ranges, float(baseline), float(noise), seed
     )  # fmt: skip
     return LabeledClips("rendered clips", source, tuple(labels), motions)
-
-
-@functools.lru_cache(maxsize=64)
-def _outline(size, round_one):
-    """Opacity of a disc or of a square that fits into it, uint8 image of ``size`` pixels a side; smooth at its edge."""
-    large, lost = 4 * size, 0 if round_one else round(0.5 * size)
-    image = Image.new("L", (large, large))
-    draw = ImageDraw.Draw(image)
-    (draw.ellipse if round_one else draw.rectangle)((lost, lost, large - 1 - lost, large - 1 - lost), fill=255)
-    return image.resize((size, size), Image.Resampling.BOX)

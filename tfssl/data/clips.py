@@ -221,7 +221,9 @@ def _index(path, _):
     with container(path) as opened:
         stream = video_stream(opened, path)
         announced, base, rate = stream.frames, float(stream.time_base), float(stream.guessed_rate or 25)
-        packets, broken = array.array("q"), False  # an hour of clip has 90,000: plain integers, no objects
+        packets = array.array("q")  # an hour of clip has 90,000: plain integers, no objects
+        # AVI has no time stamps: where frames are not stored in the order of showing, those that FFmpeg makes up lie.
+        broken = opened.format.name == "avi" and stream.codec_context.has_b_frames
         try:
             for packet in opened.demux(stream):
                 if packet.size:

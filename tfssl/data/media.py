@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import stat
 
 import numpy as np
 
@@ -37,6 +38,8 @@ def stamp(path):
         status = os.stat(path)
     except OSError as error:
         raise ValueError(f"{title(path)}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device could be waited for without end
+        raise ValueError(f"{title(path)}: is no ordinary file")
     if status.st_size == 0:
         raise ValueError(f"{title(path)}: the file is empty")
     return status.st_mtime_ns, status.st_size

@@ -51,7 +51,8 @@ class PartLabeledClips(Source):
         return {"clip": clip["clip"], "image": image["image"], "label": image["label"]}
 
     def name(self, index):
-        return " and ".join(source.name(number) for source, number in self._parts(index))
+        """That of the clip: what samplers find wrong with an example is about its frames."""
+        return self.clips.name(index % len(self.clips))
 
     def check(self, index):
         self._both(index, lambda source, number: source.check(number))
@@ -113,13 +114,14 @@ class KeptClips(Source):
     def _keep(self, index):
         example = self.source.example(index)
         clip, needed, used = example["clip"], 0, 0
+        count = len(clip)
         try:
-            needed = len(clip) * clip.frames([0]).nbytes
+            needed = count * clip.frames([0]).nbytes
             with self._lock:
                 if self._bytes + needed > self.limit:
                     return example
                 self._bytes += needed
-            example = {"clip": FrameClip(clip.frames(np.arange(len(clip))), clip.times)}
+            example = {"clip": FrameClip(clip.frames(np.arange(count)), clip.times)}
             used = needed
         except ValueError:  # what can be decoded of it still serves
             pass
@@ -139,7 +141,7 @@ def part_labeled_clips(data, *, classes=None, min_size=None):
         min_size: frames and images are decoded no smaller than that, in pixels of the shorter side.
 
     Raises:
-        SourceError: if one of the folders is missing, or as :func:`tfssl.data.clips.clip_source` and ``labeled_images``.
+        SourceError: if a folder is missing, or as :func:`tfssl.data.clips.clip_source` and ``labeled_images``.
     """
     if isinstance(data, Source) and not isinstance(data, PartLabeledClips):
         return data  # read by worker processes
@@ -188,7 +190,8 @@ def write_part_labeled(source, out):
         with av.open(os.fspath(path), "w") as opened:
             frames = clip.frames(np.arange(len(clip)))
             stream = opened.add_stream("ffv1", rate=rate)
-            stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "bgr0"
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "bgr0"
             for frame in frames:
                 opened.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
             opened.mux(stream.encode())

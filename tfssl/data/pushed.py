@@ -19,7 +19,9 @@ from tfssl.ops.arguments import check_integers
 BUILTIN_CLIPS, BUILTIN_FRAMES = 500, 12
 """Rendered with the builtin photographs where data is ``"builtin"``: clips, and frames of each."""
 
-_FINGER = 0.09  # radius of the finger's tip, fraction of the frame
+FINGER = 0.09
+"""Radius of the tip of the finger, as a fraction of the frame."""
+
 _RADII = (0.10, 0.15)  # of things, likewise
 _PARTS = (0.4, 1.0)  # of the shorter side of a photograph that a frame shows, likewise a thing
 _HOLD = (2, 4)  # frames that an action lasts, lowest and highest
@@ -36,7 +38,7 @@ class PushedSource(Source):
 
     An action is the velocity that the finger is told between a frame and the next, to the right and down, in fractions
     of the highest speed; the finger does not leave the frame. A state is where it is, in fractions of the frame from
-    its middle. Things in its way are pushed aside and push each other. Make it by :func:`pushed_source`.
+    its middle. Things in its way are pushed aside; of two that meet one gives way. Make it by :func:`pushed_source`.
     """
 
     images: Source
@@ -99,13 +101,13 @@ class PushedSource(Source):
     def _moved(self, where, action):
         for _ in range(_SUBSTEPS):
             finger = where["finger"] + self.speed / _SUBSTEPS * np.asarray(action)
-            finger = np.clip(finger, _FINGER * self.size, (1 - _FINGER) * self.size)
+            finger = np.clip(finger, FINGER * self.size, (1 - FINGER) * self.size)
             where = self._apart({**where, "finger": finger})
         return where
 
     def _apart(self, where):
-        """Push things out of the finger, and one out of the other."""
-        things, radii, tip = where["things"].copy(), where["radii"], _FINGER * self.size
+        """Push things out of the finger; of two things that meet, the later one gives way."""
+        things, radii, tip = where["things"].copy(), where["radii"], FINGER * self.size
         for number in range(self.things):
             things[number] = _outside(things[number], where["finger"], radii[number] + tip)
         for first in range(self.things):
@@ -117,13 +119,13 @@ class PushedSource(Source):
         rng = np.random.default_rng([self.seed, index, 2])
         backdrop = self._piece(rng, self.size)
         sprites = [self._thing(rng, radius) for radius in path[0]["radii"]]
-        finger, frames = _finger(self.size), []
+        finger, frames = draw_finger(self.size), []
         for where in path:
             frame = backdrop.copy()
             for sprite, place in zip(sprites, where["things"], strict=True):
-                _put(frame, sprite, place - sprite.width / 2)
-            tip = where["finger"] - [finger.width / 2, finger.height - _FINGER * self.size - 1]
-            _put(frame, finger, tip)
+                put(frame, sprite, place - sprite.width / 2)
+            tip = where["finger"] - [finger.width / 2, finger.height - FINGER * self.size - 1]
+            put(frame, finger, tip)
             frames.append(np.asarray(frame))
         noisy = np.stack(frames) + rng.normal(0, self.noise, (len(path), self.size, self.size, 3))
         return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
@@ -137,7 +139,7 @@ class PushedSource(Source):
         return image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
 
     def _thing(self, rng, radius):
-        """A disc or a square out of a photograph, brighter or darker than that, with a dark rim."""
+        """A disc or a square out of a photograph, half in a color of its own."""
         size = 2 * int(np.ceil(radius)) + 3
         thing = self._piece(rng, size)
         tint = Image.new("RGB", thing.size, tuple(int(v) for v in rng.integers(40, 256, 3)))
@@ -193,7 +195,7 @@ def _outside(place, other, distance):
     return other + way * distance
 
 
-def _put(frame, sprite, corner):
+def put(frame, sprite, corner):
     """Paste an image with opacity so that its corner lies between pixels."""
     left, top = np.floor(corner).astype(int).tolist()
     across, down = corner - [left, top]
@@ -212,9 +214,9 @@ def _acted_out(source, index):
 
 
 @functools.lru_cache(maxsize=8)
-def _finger(size):
+def draw_finger(size):
     """The finger and its arm, which comes in from above: RGBA, the tip at the lower end."""
-    radius = _FINGER * size
+    radius = FINGER * size
     width, height = 2 * int(np.ceil(radius)) + 2, size + int(np.ceil(radius)) + 1
     fine = Image.new("RGBA", (_SUPERSAMPLING * width, _SUPERSAMPLING * height))
     draw, scale = ImageDraw.Draw(fine), _SUPERSAMPLING

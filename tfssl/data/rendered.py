@@ -7,7 +7,7 @@ import dataclasses
 import functools
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tfssl.data.images import image_source
 from tfssl.data.source import Source
@@ -16,6 +16,11 @@ from tfssl.ops.arguments import check_integers
 
 _RECTANGLES = (1, 5)  # of a scene, lowest and highest number
 _EXTENT = (0.2, 0.6)  # of a rectangle, fractions of the image
+_CONTRAST = 25.0  # deviation, in levels, below which another piece of a photograph is tried
+_TRIES = 20
+
+SQUARE = 0.75
+"""Side of the square of :func:`outline`, a fraction of the image's."""
 
 
 def shifted_pairs(count, size, shifts, seed=0):
@@ -256,3 +261,28 @@ def enlarged(image, shape):
     if scale <= 1:
         return image
     return image.resize(tuple(int(np.ceil(n * scale)) for n in image.size), Image.Resampling.BICUBIC)
+
+
+def contrasting_piece(source, rng, shape):
+    """A piece of an image of a source, (height, width), that has some contrast: nobody sees a plain thing move."""
+    best, most = None, -1.0
+    for _ in range(_TRIES):
+        image = enlarged(texture(source, int(rng.integers(len(source)))), shape)
+        x, y = (int(rng.integers(0, n - s + 1)) for n, s in zip(image.size, shape[::-1], strict=True))
+        piece = image.crop((x, y, x + shape[1], y + shape[0]))
+        contrast = float(np.std(np.asarray(piece.convert("L"))))
+        if contrast > most:
+            best, most = piece, contrast
+        if contrast >= _CONTRAST:
+            break
+    return best
+
+
+@functools.lru_cache(maxsize=64)
+def outline(size, round_one):
+    """Opacity of a disc or of a somewhat smaller square, uint8 image of ``size`` pixels a side; smooth at its edge."""
+    large, lost = 4 * size, 0 if round_one else round(2 * (1 - SQUARE) * size)
+    image = Image.new("L", (large, large))
+    draw = ImageDraw.Draw(image)
+    (draw.ellipse if round_one else draw.rectangle)((lost, lost, large - 1 - lost, large - 1 - lost), fill=255)
+    return image.resize((size, size), Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""Rendered scenes with their sound: what is seen tells what is heard.
+"""Clips of a thing that moves before a background while the camera moves too, rendered: where it is, is known.
 
 Everything follows from a seed and a number, as in :mod:`tfssl.data.rendered`.
 """
@@ -6,166 +6,146 @@ Everything follows from a seed and a number, as in :mod:`tfssl.data.rendered`.
 import dataclasses
 
 import numpy as np
-from PIL import Image
-from scipy.ndimage import gaussian_filter
+from PIL import Image, ImageFilter
 
+from tfssl.data.images import image_source
+from tfssl.data.rendered import SQUARE, contrasting_piece, outline
 from tfssl.data.source import Source
 from tfssl.errors import ConfigError
 from tfssl.ops.arguments import check_integers
-from tfssl.ops.sound_texture import SAMPLE_RATE, SHORTEST
 
-KINDS = ("rain", "bells", "surf", "gravel")
-"""Kinds of scenes: slanted strokes and noise; rings and a tone; waves and noise that swells; dots and clicks."""
-
-_GAIN = (-20.0, 0.0)  # dB
-_FLOOR = 0.002  # deviation of the noise under every sound
-_PIXEL_NOISE = 6.0  # levels
+_RADII = (0.22, 0.29)  # of the thing, fractions of the shorter side of a frame
+_TURN = 1.0  # largest turn of the thing, degrees a frame
+_GROWTH = 0.15  # it ends larger or smaller by at most this fraction
+_LIGHT = 0.2  # and all becomes brighter or darker by at most this one
+_BLUR = 1.0  # pixels: the background is out of focus
+_NOISE = 1.5  # levels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Samples:
-    """A sound in memory, float32 (n,), with what :class:`tfssl.data.sounding.SoundWindow` has."""
+class SceneClip:
+    """A rendered clip, drawn when its frames are asked for, with what :class:`tfssl.data.clips.Clip` has for pictures.
 
-    samples: np.ndarray
-    rate: int = SAMPLE_RATE
-    name: str = ""
+    ``boxes`` is where the thing is in each frame, float64 (T, 4): x_min, y_min, x_max, y_max in pixels.
+    """
 
-    def read(self):
-        """The samples."""
-        return self.samples
+    backdrop: Image.Image
+    thing: Image.Image
+    shape: tuple[int, int]
+    corners: np.ndarray
+    centers: np.ndarray
+    angles: np.ndarray
+    scales: np.ndarray
+    light: np.ndarray
+    seed: tuple[int, ...]
+    boxes: np.ndarray
+
+    def __len__(self):
+        return len(self.centers)
+
+    def frames(self, indices):
+        """Frames by their numbers, uint8 (n, H, W, 3)."""
+        return np.stack([self._frame(int(index)) for index in np.asarray(indices)])
+
+    def _frame(self, t):
+        (left, top), (x, y) = self.corners[t], self.centers[t]
+        seen = self._seen(self.backdrop, (1, 0, left, 0, 1, top)).convert("RGBA")
+        # From a pixel of the frame back to one of the thing.
+        cosine, sine = (f(self.angles[t]) / self.scales[t] for f in (np.cos, np.sin))
+        middle = self.thing.width / 2
+        rows = (cosine, sine, middle - cosine * x - sine * y, -sine, cosine, middle + sine * x - cosine * y)
+        whole = Image.alpha_composite(seen, self._seen(self.thing, rows)).convert("RGB")
+        noise = np.random.default_rng((*self.seed, t)).normal(0, _NOISE, (*self.shape, 3))
+        return np.clip(np.rint(np.asarray(whole) * self.light[t] + noise), 0, 255).astype(np.uint8)
+
+    def _seen(self, image, rows):
+        return image.transform(self.shape[::-1], Image.Transform.AFFINE, rows, Image.Resampling.BILINEAR)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SceneSource(Source):
-    """Scenes of four kinds in turn, ``{"image": PIL.Image, "sound": Samples, "label"}``; made by :func:`scene_source`.
+    """Clips of a thing that moves, ``{"clip": SceneClip}``; make it by :func:`scene_clips`."""
 
-    ``labels`` and ``classes`` are as those of :class:`tfssl.data.labeled.LabeledImages`.
-    """
-
+    images: Source
     number: int
-    image_size: int
-    seconds: float
+    frames: int
+    shape: tuple[int, int]
+    speed: tuple[float, float]
+    pan: float
     seed: int
 
-    noun = "rendered scenes"
-    classes = KINDS
+    noun = "rendered clips"
 
     def __len__(self):
         return self.number
 
-    @property
-    def labels(self):
-        return tuple(index % len(KINDS) for index in range(self.number))
-
-    def name(self, index):
-        return f"rendered scene {index} of seed {self.seed} ({KINDS[index % len(KINDS)]})"
-
-    def sound(self, index):
-        """The :class:`Samples` of a scene, without drawing it."""
-        rng = np.random.default_rng([self.seed, index, 1])
-        samples = _SOUNDS[index % len(KINDS)](rng, round(self.seconds * SAMPLE_RATE))
-        samples *= 10 ** (rng.uniform(*_GAIN) / 20) / max(np.abs(samples).max(), 1e-9)
-        samples += rng.normal(0, _FLOOR, len(samples))
-        return Samples(np.clip(samples, -1, 1).astype(np.float32), name=self.name(index))
-
     def example(self, index):
-        rng = np.random.default_rng([self.seed, index, 0])
-        # Any two colors, light and slanted light: kinds differ in nothing but their pattern.
-        pattern = _PATTERNS[index % len(KINDS)](rng, self.image_size)[..., None]
-        first, second = rng.uniform(0, 255, (2, 3))
-        second = np.where(np.abs(first - second).max() < 90, 255 - first, second)
-        axis = np.linspace(-1, 1, self.image_size)
-        light = 1 + 0.25 * (rng.uniform(-1, 1) * axis + rng.uniform(-1, 1) * axis[:, None])[..., None]
-        pixels = (first + (second - first) * pattern) * light + rng.normal(0, _PIXEL_NOISE, (*pattern.shape[:2], 3))
-        image = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
-        return {"image": image, "sound": self.sound(index), "label": index % len(KINDS)}
+        rng = np.random.default_rng([self.seed, index])
+        side, time = min(self.shape), np.linspace(-0.5, 0.5, self.frames)
+        pan = rng.uniform(-self.pan, self.pan, 2) * (self.frames - 1)
+        margin = np.ceil(np.abs(pan) / 2).astype(int) + 2
+        needed = (self.shape[0] + 2 * margin[1], self.shape[1] + 2 * margin[0])
+        backdrop = contrasting_piece(self.images, rng, needed).filter(ImageFilter.GaussianBlur(_BLUR))
+        radius, square = rng.uniform(*_RADII) * side, bool(rng.integers(2))
+        size = int(np.ceil(2 * radius / (SQUARE if square else 1)))
+        thing = contrasting_piece(self.images, rng, (size, size))
+        thing.putalpha(outline(size, not square))
+        angles = np.radians(rng.uniform(-_TURN, _TURN)) * self.frames * time
+        scales = 1 + rng.uniform(-_GROWTH, _GROWTH) * time
+        half = size / 2 * scales
+        if square:  # turned, it takes more room along the axes
+            half = half * SQUARE * (np.abs(np.cos(angles)) + np.abs(np.sin(angles)))
+        room = np.array(self.shape[::-1]) - 2 * half.max()
+        direction, speed = rng.uniform(0, 2 * np.pi), rng.uniform(*self.speed)
+        path = speed * np.arange(self.frames)[:, None] * [np.cos(direction), np.sin(direction)]
+        centers = half.max() + _folded(rng.uniform(0, 1, 2) * room + path, room)
+        return {
+            "clip": SceneClip(
+                backdrop,
+                thing,
+                self.shape,
+                corners=margin + pan * time[:, None],
+                centers=centers,
+                angles=angles,
+                scales=scales,
+                light=1 + rng.uniform(-_LIGHT, _LIGHT) * time,
+                seed=(self.seed, index, 1),
+                boxes=np.concatenate([centers - half[:, None], centers + half[:, None]], axis=1),
+            )
+        }
 
     def check(self, index):
         """Nothing to find out: everything is drawn."""
 
 
-def scene_source(*, count=2000, image_size=64, seconds=1.0, seed=0):
-    """A :class:`SceneSource`: rendered pairs of a frame and the sound around it, for tests of learning from sound.
+def scene_clips(images="builtin", *, count=1000, frames=31, size=(144, 192), speed=(2.0, 4.0), pan=0.5, seed=0):
+    """Clips of a thing, a disc or a square cut from a photograph, that moves before another: a :class:`SceneSource`.
 
-    Colors, light, places and sizes, and of the sounds loudness, pitch, rates and a floor of noise are drawn anew for
-    each scene, alike for all kinds.
+    It turns, grows or shrinks a little, and is thrown back by the border of the frame, so that it is always whole; the
+    camera moves along, the background is slightly out of focus, the light changes, and there is noise.
 
     Args:
-        count: number of scenes, at least 1; the kinds follow each other in turn.
-        image_size: of the frames in pixels, at least 16.
-        seconds: of the sounds at 20 kHz, at least 0.1.
-        seed: of everything; scenes of another seed are other scenes.
+        images: see :func:`tfssl.data.images.image_source`; enlarged where they are too small.
+        count: number of clips, at least 1.
+        frames: of a clip, at least 2.
+        size: (height, width) in pixels, at least 32.
+        speed: (lowest, highest) of the thing in the frame, in pixels a frame.
+        pan: largest velocity of the camera along an axis, in pixels a frame.
+        seed: of everything.
 
     Raises:
         ConfigError: for a value outside its range.
     """
     check_integers(1, count=count)
-    check_integers(16, image_size=image_size)
-    if not seconds >= SHORTEST:
-        raise ConfigError(f"`seconds` must be at least {SHORTEST}. Received: seconds={seconds!r}")
-    return SceneSource(count, image_size, float(seconds), seed)
+    check_integers(2, frames=frames)
+    check_integers(32, height=size[0], width=size[1])
+    if not 0 < speed[0] <= speed[1]:
+        raise ConfigError(f"`speed` must be (lowest, highest), above 0. Received: speed={speed!r}")
+    if not pan >= 0:
+        raise ConfigError(f"`pan` must be at least 0. Received: pan={pan!r}")
+    return SceneSource(image_source(images), count, frames, tuple(size), tuple(speed), float(pan), seed)
 
 
-def _noise(rng, count):
-    """Noise whose spectrum falls or rises a little."""
-    spectrum = np.fft.rfft(rng.normal(0, 1, count))
-    frequencies = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
-    return np.fft.irfft(spectrum * np.maximum(frequencies, 50) ** rng.uniform(-0.3, 0.1), count)
-
-
-def _tone(rng, count):
-    time, pitch = np.arange(count) / SAMPLE_RATE, np.exp(rng.uniform(np.log(200), np.log(1200)))
-    partials = range(1, int(rng.integers(3, 7)))
-    return sum(np.sin(2 * np.pi * (k * pitch * time + rng.random())) * rng.uniform(0.3, 1) / k for k in partials)
-
-
-def _swelling(rng, count):
-    time = np.arange(count) / SAMPLE_RATE
-    swell = 1 + rng.uniform(0.8, 1) * np.sin(2 * np.pi * (rng.uniform(3, 8) * time + rng.random()))
-    return _noise(rng, count) * swell
-
-
-def _clicks(rng, count):
-    samples, length = np.zeros(count), int(0.02 * SAMPLE_RATE)
-    fall = np.exp(-np.arange(length) / (rng.uniform(0.001, 0.004) * SAMPLE_RATE))
-    for start in np.flatnonzero(rng.random(count) < rng.uniform(8, 25) / SAMPLE_RATE).tolist() or [count // 2]:
-        part = samples[start : start + length]
-        part += (rng.normal(0, 1, length) * fall * rng.uniform(0.4, 1))[: len(part)]
-    return samples
-
-
-def _grid(size):
-    axis = np.arange(size, dtype=np.float64)
-    return axis[:, None], axis
-
-
-def _strokes(rng, size):
-    long, short = size / rng.uniform(6, 10), size / 80
-    noise = gaussian_filter(rng.normal(size=(2 * size, 2 * size)), (long, short))
-    image = Image.fromarray(noise / noise.std()).rotate(rng.uniform(-25, 25), Image.Resampling.BILINEAR)
-    return np.clip(0.5 + 0.4 * np.asarray(image)[size // 2 :, size // 2 :][:size, :size], 0, 1)
-
-
-def _rings(rng, size):
-    y, x = _grid(size)
-    rings = np.hypot(y - rng.uniform(0, size), x - rng.uniform(0, size))
-    return 0.5 + 0.5 * np.sin(2 * np.pi * (rings / (size / rng.uniform(4, 8)) + rng.random()))
-
-
-def _waves(rng, size):
-    y, x = _grid(size)
-    crests = rng.uniform(0.05, 0.1) * size * np.sin(2 * np.pi * (x / size * rng.uniform(1.5, 3) + rng.random()))
-    return 0.5 + 0.5 * np.sin(2 * np.pi * ((y + crests) / (size / rng.uniform(4, 8)) + rng.random()))
-
-
-def _dots(rng, size):
-    y, x = _grid(size)
-    pattern = np.zeros((size, size))
-    for _ in range(int(rng.integers(25, 45))):
-        radius = size * rng.uniform(0.02, 0.07)
-        away = np.hypot(y - rng.uniform(0, size), x - rng.uniform(0, size))
-        pattern = np.maximum(pattern, np.clip(radius - away + 0.5, 0, 1) * rng.uniform(0.6, 1))
-    return pattern
-
-
-_SOUNDS, _PATTERNS = (_noise, _tone, _swelling, _clicks), (_strokes, _rings, _waves, _dots)
+def _folded(places, room):
+    """Places thrown back by walls at 0 and at ``room``."""
+    return room - np.abs(places % (2 * room) - room)

@@ -144,8 +144,8 @@ def textures(source, cache=None):
 
     Args:
         source: of examples with a ``sound`` that has ``read()`` at 20 kHz; one with ``sound(index)`` decodes no images.
-        cache: folder where they are kept, one small file for each sound of a clip, and taken from while the clip stays
-            what it is; None for none.
+        cache: folder where they are kept, one small file for each sound, and taken from while that stays what it is;
+            None for none.
 
     Returns:
         ``(found, faults)``: float32 (N, 502), NaN where a sound cannot be read, and ``{number: reason}`` of those.
@@ -155,6 +155,8 @@ def textures(source, cache=None):
         try:
             sound = source.sound(index) if hasattr(source, "sound") else source.example(index)["sound"]
             return texture(sound, cache)
+        except ConfigError:  # no fault of the sound
+            raise
         except (ValueError, OSError) as error:
             return str(error)
 
@@ -170,9 +172,11 @@ def textures(source, cache=None):
 
 def texture(sound, cache=None):
     """The texture of a sound, float32 (502,), kept in a folder as :func:`textures` says; ValueError if unreadable."""
+    if sound.rate != SAMPLE_RATE:
+        raise ConfigError(f"`sound` must have {SAMPLE_RATE} samples a second, see `rate`. Received: {sound.rate}")
     key = getattr(sound, "key", None)
     if cache is None or key is None:
-        return sound_texture(sound.read()).astype(np.float32)
+        return _computed(sound)
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     file = Path(cache) / name[:2] / f"{name}.npy"
     try:
@@ -181,7 +185,14 @@ def texture(sound, cache=None):
             return found
     except (OSError, ValueError):  # not there yet, or damaged
         pass
-    found = sound_texture(sound.read()).astype(np.float32)
+    found = _computed(sound)
     with writing(file) as opened:
         np.save(opened, found)
     return found
+
+
+def _computed(sound):
+    samples = sound.read()
+    if len(samples) < SHORTEST * SAMPLE_RATE:
+        raise ValueError(f"the sound lasts {len(samples) / SAMPLE_RATE:.3f} s, {SHORTEST} s are the least")
+    return sound_texture(samples).astype(np.float32)

@@ -17,6 +17,8 @@ EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif",
 """File names that count as sounds in folders, lower case."""
 
 _BY_SOUNDFILE = EXTENSIONS[: EXTENSIONS.index(".m4a")]
+_NEEDS_PAST = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
+_RESERVOIR = 32 * 1152  # samples: frames of MP3 hold data of up to 23 frames before, and libsndfile seeks without them
 _LATE = 0.02  # seconds by which a header may err before it is called a lie
 
 
@@ -119,11 +121,11 @@ def _facts(path, state):
     try:
         with soundfile.SoundFile(path) as file:
             facts = file.samplerate, file.channels, file.frames / file.samplerate, True
-    except soundfile.LibsndfileError as error:
+    except soundfile.LibsndfileError:  # its reasons can be far off, such as that there is no file
         try:  # a name may lie
             return *track(path, state), False
         except ValueError:
-            raise ValueError(f"{title(path)}: not a sound file, or damaged ({error.error_string})") from None
+            raise ValueError(f"{title(path)}: no sound file that libsndfile or FFmpeg knows, or damaged") from None
     if file.frames < 1:
         raise ValueError(f"{title(path)}: holds no samples")
     return facts
@@ -138,8 +140,9 @@ def _read_soundfile(path, first, count):
             begin = max(first, 0)
             if begin >= file.frames or before >= count:
                 return samples, file.frames
-            file.seek(begin)
-            read = file.read(count - before, dtype="float32", always_2d=True)
+            entered = max(begin - _RESERVOIR, 0) if file.subtype in _NEEDS_PAST else begin
+            file.seek(entered)
+            read = file.read(begin - entered + count - before, dtype="float32", always_2d=True)[begin - entered :]
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{title(path)}: the sound is damaged ({error.error_string})") from error
     samples[before : before + len(read)] = read

@@ -76,15 +76,16 @@ def check_source(source, sample=256):
         SourceError: if more than half of them fail; names a few with reasons.
     """
     size = min(sample, len(source))
-    failed = {}
+    failed, count = {}, 0
     for index in np.random.default_rng(0).choice(len(source), size, replace=False, shuffle=False).tolist():
         try:
             source.check(index)
         except (ValueError, OSError) as error:
-            failed[source.name(index)] = str(error)
-    if len(failed) > size / 2:
+            failed[error.name if isinstance(error, PartError) else source.name(index)] = str(error)
+            count += 1
+    if count > size / 2:
         few = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:_SHOWN_REASONS])
         raise SourceError(
-            f"`data` is mostly unreadable: {len(failed)} of {size} {source.noun} tried cannot be opened ({few}); "
+            f"`data` is mostly unreadable: {count} of {size} {source.noun} tried cannot be opened ({few}); "
             f"give other {source.noun}"
         )

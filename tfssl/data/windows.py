@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from tfssl.errors import ConfigError
+from tfssl.errors import ConfigError, counted
 from tfssl.ops.arguments import check_integers
 
 
@@ -17,7 +17,7 @@ def draw_window(length, count, rng, *, step=1):
     needed = (count - 1) * step + 1
     if length < needed:
         apart = "" if step == 1 else f" that lie {step} apart"
-        raise ValueError(f"has {length} frames, too few for a window of {count}{apart}")
+        raise ValueError(f"has {counted(length, 'frames')}, too few for a window of {count}{apart}")
     return rng.integers(0, length - needed + 1) + step * np.arange(count)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfssl.data.examples import Skipped
 from tfssl.errors import SourceError
+from tfssl.evaluation.logistic import Rows, accuracy, fit
 from tfssl.evaluation.record import Metric
 from tfssl.ops.sound_texture import GROUPS, SAMPLE_RATE, SHORTEST, cochleagram, group_scaling, texture_statistics
 
@@ -13,7 +14,7 @@ VECTORS = (
 """What is compared: textures with groups of equal weight; with numbers of equal weight; mean spectra, divided by the
 loudness as in textures, or as they are; and the other groups alone."""
 
-STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 """Strengths C of the linear classifier, of which the best on held-out folds of the training sounds is taken."""
 
 
@@ -34,7 +35,7 @@ def cluster_purity(vectors, labels, clusters, seeds=10):
 def fold_accuracies(vectors, labels, folds):
     """Accuracy of logistic regression on each fold in turn, learned from the others: a list, in the order of the names.
 
-    Its strength is chosen within the others, each of them held out in turn.
+    Its strength is chosen within the others, each of them held out in turn, the smallest of equals.
 
     Args:
         vectors: float (N, D); each number is standardized by the training folds.
@@ -44,18 +45,21 @@ def fold_accuracies(vectors, labels, folds):
     Raises:
         SourceError: for fewer folds.
     """
-    names, folds = sorted(set(folds)), np.asarray(folds)
+    names, folds, classes = sorted(set(folds)), np.asarray(folds), int(labels.max()) + 1
     if len(names) < 3:
         raise SourceError(f"`labels`: the table needs a column fold with three folds at least. Received: {names}")
     found = []
     for name in names:
-        inner = [(folds != name) & (folds != other) for other in names if other != name]
-        held = [folds == other for other in names if other != name]
-        right = [
-            np.mean([_right(vectors, labels, a, b, strength) for a, b in zip(inner, held, strict=True)])
-            for strength in STRENGTHS
-        ]
-        found.append(_right(vectors, labels, folds != name, folds == name, STRENGTHS[int(np.argmax(right))]))
+        known = folds != name
+        rows, own, others = Rows(vectors[known].astype(np.float32)), labels[known], folds[known]
+        right = np.zeros(len(STRENGTHS))
+        for number, strength in enumerate(STRENGTHS):
+            for other in set(others):
+                held = others == other
+                fitted = fit(rows, own, classes, strength, keep=~held)
+                right[number] += accuracy(fitted, (block for block, _ in rows.blocks(held)), own[held])
+        fitted = fit(rows, own, classes, STRENGTHS[int(right.argmax())])
+        found.append(accuracy(fitted, rows.project(vectors[~known]), labels[~known]))
     return found
 
 
@@ -137,12 +141,3 @@ def unpadded(samples, threshold=1e-4):
 
 def _standardized(vectors):
     return (vectors - vectors.mean(axis=0)) / np.maximum(vectors.std(axis=0), 1e-9)
-
-
-def _right(vectors, labels, train, test, strength):
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
-    return float(classifier.fit(vectors[train], labels[train]).score(vectors[test], labels[test]))

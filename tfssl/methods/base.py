@@ -80,12 +80,8 @@ class Method(pydantic.BaseModel):
     inputs: ClassVar[str]
     """What the method learns from, in a few words, for the table of methods."""
     kind: ClassVar[str] = "images"
-    """What :meth:`open` opens: ``"images"``, ``"clips"``, ``"sounds"``, ``"captions"``, ``"pairs"``, ``"tracks"``, or
-    ``"actions"``, clips with them."""
     """What :meth:`open` opens: ``"images"``, ``"clips"``, ``"sounds"``, ``"captions"``, ``"pairs"``, ``"tracks"``,
-    ``"sounding clips"``."""
-    """What :meth:`open` opens: ``"images"``, ``"clips"``, ``"part-labeled clips"``, ``"sounds"``, ``"captions"``,
-    ``"pairs"``, ``"tracks"``."""
+    ``"actions"`` (clips with them), ``"crops"`` of tracks, ``"sounding clips"``, or ``"part-labeled clips"``."""
     export_name: ClassVar[str | None] = None
     """Under which an export is served, and of its files; None is :meth:`name`."""
     colorizes: ClassVar[bool] = False

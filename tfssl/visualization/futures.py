@@ -1,5 +1,11 @@
-"""Sheets of clips: what was seen, what came, and what was predicted, frame below frame."""
+"""Sheets of clips: what was seen, what came, and what was predicted, frame below frame; masks in colors."""
 
+import itertools
+
+import numpy as np
+from PIL import ImageColor
+
+from tfssl.visualization.line_plot import COLORS
 from tfssl.visualization.sheet import picture_sheet
 
 
@@ -23,3 +29,13 @@ def futures_sheet(examples, path, *, context, cell=72):
     numbers = range(1, max(map(len, rows)) + 1)
     titles = [str(number) if number <= context else f"+{number - context}" for number in numbers]
     return picture_sheet(rows, path, titles=titles, labels=labels, cell=cell, margin=4)
+
+
+def colored_masks(masks):
+    """Masks that sum to 1, (..., H, W, M), as mixtures of colors, float64 (..., H, W, 3) in [0, 1].
+
+    The first is white, the others have :data:`~tfssl.visualization.line_plot.COLORS` in their order, again and again.
+    """
+    count = np.shape(masks)[-1]
+    names = ["white", *itertools.islice(itertools.cycle(COLORS), count - 1)]
+    return np.asarray(masks, np.float64) @ (np.array([ImageColor.getrgb(name) for name in names]) / 255)

@@ -11,6 +11,7 @@ from scipy.stats import mode
 from tfssl.errors import ConfigError, ModelError
 from tfssl.options import at_least_one
 from tfssl.visualization.maps import batches, map_function, pick_taps, read_images, tap_names
+from tfssl.visualization.naming import count_named, read_names, write_naming_table
 from tfssl.visualization.page import file_stem, write_gallery
 from tfssl.visualization.receptive_field import FIELD_THRESHOLD, FieldProbe, receptive_field
 from tfssl.visualization.sheet import picture_sheet
@@ -20,6 +21,7 @@ MASK_THRESHOLD = 0.2
 
 AGREEMENTS = (0.6, 0.75)  # fractions of a unit's top images that must be of one class for it to count as selective
 
+_ROWS = 32  # units on one sheet
 _CELL = 120  # pixels of an image on the sheet, and of the masks (cnnvisualizer)
 _OUTSIDE = 0.25  # brightness of what the unit does not respond to
 
@@ -110,11 +112,12 @@ def class_agreement(index, labels):
 
 def units(
     networks, data, *, out, tap=None, image_size=64, limit=1000, top=10, shown=8, fields=3, occluder=5, stride=2,
-    seed=0, skipped=None, progress=None,
+    names=(), seed=0, skipped=None, progress=None,
 ):  # fmt: skip
     """Show the top images of units of each network, and measure receptive fields.
 
-    Writes ``units-NAME.png``, ``index.html`` and ``numbers.json`` into ``out``.
+    Writes ``units-NAME.png`` (of more than 32 units several), ``index.html`` and ``numbers.json`` into ``out``, and
+    ``names-NAME.csv``, a table for people to write down what a unit responds to.
 
     Args:
         networks: ``{name: keras.Model}``, encoders.
@@ -124,15 +127,18 @@ def units(
         top, shown: images of each unit, units on a sheet.
         fields: units whose receptive field is measured, the first ones shown; the expensive part.
         occluder, stride, seed: see :class:`~tfssl.visualization.receptive_field.FieldProbe`.
+        names: tables of the first network that people have filled in; on the command line parted by commas.
         progress: called with (networks done, in all).
 
     Returns:
         ``{name: {"units", "dead_units", "field_theory", "field_measured"}}``, fields in pixels of ``image_size``; with
-        classes also ``selective_60``, ``selective_75``, ``shuffled_60``, ``shuffled_75``, counts of units.
+        classes also ``selective_60``, ``selective_75``, ``shuffled_60``, ``shuffled_75``, counts of units; with
+        ``names`` of the first network ``named``, see :func:`tfssl.visualization.naming.count_named`.
     """
     at_least_one(shown=shown, top=top, image_size=image_size, limit=limit, occluder=occluder, stride=stride)
     if fields < 0:
         raise ConfigError(f"`fields` must be at least 0. Received: fields={fields}")
+    told = [read_names(path) for path in (names.split(",") if isinstance(names, str) else names)]
     taps = pick_taps(networks, tap)
     images = read_images(data, image_size=image_size, limit=limit, least=top, skipped=skipped)
     files, numbers, copies = {}, {}, 0
@@ -143,15 +149,20 @@ def units(
         probe = FieldProbe(network, taps[name], image_size, occluder=occluder, stride=stride, seed=seed)
         measured = [probe.measure(unit, images.images[best.index[unit]], best.cell[unit]) for unit in chosen[:fields]]
         copies += sum(field.copies for field in measured)
-        path = Path(out) / f"{file_stem('units', name)}.png"
+        for first in range(0, len(chosen), _ROWS):
+            part = slice(first, first + _ROWS)
+            page = f" ({first // _ROWS + 1})" if len(chosen) > _ROWS else ""
+            path = Path(out) / f"{file_stem('units', name)}{f'-{first // _ROWS + 1}' if page else ''}.png"
+            _write_sheet(compute, images, best, chosen[part], measured[part], path)
+            files[f"{name}, {taps[name]}{page}"] = path
         if chosen:
-            _write_sheet(compute, images, best, chosen, measured, path)
-            files[f"{name}, {taps[name]}"] = path
+            write_naming_table(Path(out) / f"{file_stem('names', name)}.csv", chosen, best.index, images)
         theory = receptive_field(network, taps[name], image_size)
         numbers[name] = {
             "units": len(best.live),
             "dead_units": int((~best.live).sum()),
             **_selectivity(best, images.labels, seed),
+            **({"named": count_named(told)} if told and not numbers else {}),
             "field_theory": float("nan") if theory is None else theory.size,
             "field_measured": float(np.mean([field.size for field in measured])) if measured else float("nan"),
         }

@@ -10,7 +10,8 @@ from tfssl.visualization.line_plot import COLORS, save_figure
 LEAST = 6
 """Words that a map needs."""
 
-_INCHES, _DPI, _FONT = 10, 110, 7.5
+_INCHES, _DPI = 10, 110
+_FONT, _LARGEST_FONT = 7.5, 16.0  # points, of 300 words and of a few
 _WORDS_PER_COLOR = 12  # about, of the groups that colors tell apart
 
 
@@ -37,12 +38,13 @@ def word_map(words, vectors, path, *, most=300, seed=0):
     points, *_ = project(units, seed=seed)
     groups = min(len(COLORS), -(-len(words) // _WORDS_PER_COLOR))
     colors = KMeans(groups, n_init=3, random_state=seed).fit_predict(units)
+    font = min(_FONT * (300 / len(words)) ** 0.5, _LARGEST_FONT)
     figure = Figure((_INCHES, _INCHES), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.update_datalim(points)
     axes.autoscale_view()
     for word, (x, y), group in zip(words, points, colors, strict=True):
-        axes.text(x, y, word, color=COLORS[group], fontsize=_FONT, ha="center", va="center", parse_math=False)
+        axes.text(x, y, word, color=COLORS[group], fontsize=font, ha="center", va="center", parse_math=False)
     save_figure(figure, path)
     return points

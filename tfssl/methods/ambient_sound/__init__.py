@@ -14,8 +14,10 @@ from tfssl.ops.sound_texture import BANDS, SHORTEST, STATISTICS
 
 log = logging.getLogger("tfssl")
 
-_SMALLEST = {"alexnet": 67, "small": 16}  # pixels that the last map needs, of others 8
+_SMALLEST = {"alexnet": 39, "small": 15}  # pixels that the last map needs, of others 8
 _STEPS = 320_000
+_BUILTIN = {"builtin": {"count": 2000, "seed": 0}, "builtin:test": {"count": 400, "seed": 1}}
+"""Rendered scenes by the name of the data; those of another seed are others."""
 
 
 class AmbientSound(Method):
@@ -98,15 +100,19 @@ class AmbientSound(Method):
         return self.crop.min_size
 
     def open(self, data):
-        """Frames of clips with their sound; ``"builtin"``: rendered scenes, see :func:`tfssl.data.scene_source`."""
-        from tfssl.data.scenes import scene_source
+        """Frames of clips with their sound; or rendered scenes, ``"builtin"`` and others (``"builtin:test"``).
+
+        See :func:`tfssl.data.sounding_source`, and :func:`tfssl.data.sounding_scenes`.
+        """
         from tfssl.data.sounding import sounding_source
+        from tfssl.data.sounding_scenes import sounding_scenes
         from tfssl.data.source import Source
 
         if isinstance(data, Source):
             return data
-        if isinstance(data, (str, os.PathLike)) and os.fspath(data) == "builtin":
-            return scene_source(image_size=self.resize or self.crop_size, seconds=self.seconds)
+        if isinstance(data, (str, os.PathLike)) and os.fspath(data) in _BUILTIN:
+            size = self.resize or self.crop_size
+            return sounding_scenes(image_size=size, seconds=self.seconds, **_BUILTIN[os.fspath(data)])
         return sounding_source(data, frames=self.frames, seconds=self.seconds, min_size=self.min_size)
 
     def sample(self, example, rng, training):

@@ -22,7 +22,7 @@ def target(method, sound, known=True):
     """What the network has to tell of a sound: int32 (), or uint8 (bits,); if ``known``, as found by ``adapt``."""
     keys = method.statistics.get("keys")
     if known and keys is not None:
-        key = _key(sound.name)
+        key = _key(getattr(sound, "name", ""))
         place = int(np.searchsorted(keys, key))
         if place < len(keys) and keys[place] == key:
             return method.statistics["found"][place]
@@ -33,7 +33,7 @@ def audible(method, sound):
     """The texture of a sound, float32 (502,); ValueError where it is silent, or cannot be read."""
     found = texture(sound, method.cache)
     if found[-1] < SILENCE:
-        raise ValueError(f"{sound.name}: silent, its loudness is {found[-1]:.3f}, below {SILENCE}")
+        raise ValueError(f"its sound is silent, the loudness is {found[-1]:.3f}, below {SILENCE}")
     return found
 
 
@@ -65,7 +65,12 @@ def statistics_of(method, source):
     found, faults = textures(source, method.cache)
     heard = np.flatnonzero(found[:, -1] >= SILENCE)
     silent = len(source) - len(faults) - len(heard)
-    log.info("%s with sound, %d silent, %d unreadable", counted(len(source), source.noun), silent, len(faults))
+    (log.warning if faults or silent else log.info)(
+        "of the sounds of %s %d are silent and %d cannot be read",
+        counted(len(source), source.noun),
+        silent,
+        len(faults),
+    )
     if len(heard) < max(method.outputs, 2):
         first = next(iter(faults.values()), "the others are silent")
         name = "clusters" if method.targets == "clusters" else "bits"

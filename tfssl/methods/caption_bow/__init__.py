@@ -28,8 +28,8 @@ class CaptionBow(Method):
 
     Args:
         words: K, size of the vocabulary (1,000, 10,000 or 100,000); fewer where the captions hold fewer.
-        drop: most frequent words that are left out (500, of 100 million images); or, below 1, a fraction of the different
-            words, for small sets.
+        drop: most frequent words that are left out (500, of 100 million images); or, below 1, the fraction of all
+            different words, for small sets.
         objective: ``"multi_class"``: one softmax for all words, better in all of the paper's experiments; or
             ``"one_vs_all"``: a logistic loss for each word, images with and without it weighing the same.
         candidates: words of which the softmax of an image is made: those to tell and others drawn at random (128); null
@@ -70,6 +70,7 @@ class CaptionBow(Method):
     dropout: float = Field(0.5, ge=0, lt=1)
 
     _index: dict = PrivateAttr(default_factory=dict)
+    _balanced: tuple = PrivateAttr(default=(None, None))  # a source, and the same drawn by words
 
     @model_validator(mode="after")
     def _check(self):
@@ -118,7 +119,8 @@ class CaptionBow(Method):
 
     def adapted(self, statistics):
         method = super().adapted(statistics)
-        method._index = {str(word): number for number, word in enumerate(statistics["words"])}
+        method._balanced = (None, None)
+        method._index = {str(word): number for number, word in enumerate(statistics.get("words", ()))}
         return method
 
     def sample(self, example, rng, training):
@@ -146,8 +148,10 @@ class CaptionBow(Method):
 
     def balanced(self, source):
         """The source with items drawn by words, see :class:`tfssl.methods.caption_bow.data.WordBalanced`."""
-        found = data.word_balanced(source, self.index)
-        return source.of(found) if hasattr(source, "of") else found  # read by the same worker processes
+        read = getattr(source, "source", source)
+        if self._balanced[0] is not read:  # training asks again for every epoch
+            self._balanced = read, data.word_balanced(read, self.index)
+        return source.of(self._balanced[1]) if hasattr(source, "of") else self._balanced[1]  # by the same processes
 
     def model(self, optimizer=None):
         from tfssl.methods.caption_bow import loss

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import logging
 import re
 import unicodedata
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from tfssl.data.source import Source
 from tfssl.errors import SourceError
+
+log = logging.getLogger("tfssl")
 
 MOST = 128
 """Words of an image that count; of those with more, so many are drawn."""
@@ -32,6 +35,8 @@ def caption_tokens(source):
     source = getattr(source, "source", source)  # of worker processes
     captions = getattr(source, "captions", None)
     if captions is None:
+        if "captions" not in source.example(0):
+            raise SourceError("`data` holds images without captions; give a file of captions or its folder")
         captions = (source.example(index)["captions"] for index in range(len(source)))
     for texts in captions:
         yield set().union(*map(tokens, texts))
@@ -58,6 +63,14 @@ def vocabulary(source, words, drop):
             f"`data`: nothing is left of the {len(counts)} different words of its captions when the {drop} most "
             f"frequent are dropped; lower drop"
         )
+    first, last = ranked[0], ranked[-1]
+    log.info(
+        "vocabulary: %d of %d different words, from %r in %d images to %r in %d",
+        len(ranked),
+        len(counts),
+        *first,
+        *last,
+    )
     kept = {word for word, _ in ranked}
     return {
         "words": np.array([word for word, _ in ranked]),
@@ -178,7 +191,7 @@ def word_balanced(source, index):
     words, counts = np.unique(words, return_counts=True)
     starts = np.concatenate([[0], np.cumsum(counts)])
     slots = int(max(1, min(counts.max(), _DRAWS // len(words))))
-    return WordBalanced(getattr(source, "source", source), words, images, starts, slots)
+    return WordBalanced(source, words, images, starts, slots)
 
 
 def log_prior(method):

@@ -1,5 +1,6 @@
 """Which words of held-out images are told, and what the words' weight vectors are worth as embeddings; pictures."""
 
+import collections
 import re
 from pathlib import Path
 
@@ -73,28 +74,23 @@ def evaluate(
     sets = _word_sets(similarity, analogies)  # before the work: a file that is wrong is told at once
     source, skipped = method.open(data), Skipped()
     check_source(source)
-    words, prior = list(method.index), log_prior(method)
+    words = list(method.index)
     others = None if vectors is None else embeddings.read_vectors(vectors, words)
-    scores, truth = [], []
-    score, total = _scorer(model), min(len(source), limit or len(source))
+    tally, score, total = Tally(method), _scorer(method, model), min(len(source), limit or len(source))
     options = {"training": False, "limit": limit, "skipped": skipped}
     for images, present in batches(source, Truth(method), batch_size, **options):
-        scores.append(score(images))
-        truth.append(np.asarray(present))
+        tally.add(score(images), np.asarray(present))
         if progress is not None:
-            progress(sum(map(len, truth)), total)
-    if not truth:
+            progress(tally.images, total)
+    if not tally.images:
         raise SourceError("`data` holds no image with a word of the vocabulary; give others")
-    scores, truth = np.concatenate(scores), np.concatenate(truth)
-    if not np.isfinite(scores).all():
-        raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
-    values, kinds = word_metrics(method, scores, truth, prior)
+    values, kinds = tally.metrics()
     weights = np.asarray(_vectors(model), np.float32)
     for name, metric, kind in _embedding_metrics(dict(zip(words, weights, strict=True)), sets, others):
         values[name] = metric
         kinds |= {} if kind is None else {name: kind}
-    values |= {"images": float(len(truth)), "images_skipped": float(len(skipped.reasons)), "words": float(len(words))}
-    values["words_per_image"] = float(truth.sum(axis=1).mean())
+    values |= {"images": float(tally.images), "images_skipped": float(len(skipped.reasons))}
+    values |= {"words": float(len(words)), "words_per_image": tally.words / tally.images}
     record = method_record(method, values, kinds, skipped=skipped.reasons)
     if out is not None:
         record.write(out)
@@ -106,22 +102,45 @@ def evaluate(
     return record
 
 
-def word_metrics(method, scores, truth, prior):
-    """Numbers of :func:`evaluate` about images and what they are, of scores (N, K) and truth, bool (N, K)."""
-    frequent = method.statistics["counts"].astype(np.float64)
-    values = {
-        "precision_at_10": precision(scores + prior, truth),
-        "frequency": precision(np.broadcast_to(frequent, truth.shape), truth),
-    }
-    kinds = {"precision_at_10": ("fraction", True, {"frequency": "frequency"})}
-    if prior.any():
-        values["precision_at_10_plain"] = precision(scores, truth)
-        kinds["precision_at_10_plain"] = ("fraction", True, {"frequency": "frequency"})
-    if method.objective == "multi_class" and method.candidates is None:  # of a few words it gives no probabilities
-        values["nats_per_word"] = float(-log_softmax(scores + prior, axis=1)[truth].mean())
-        values["frequency_nats"] = float(-np.log(frequent / frequent.sum())[np.nonzero(truth)[1]].mean())
-        kinds["nats_per_word"] = ("nats", False, {"frequency": "frequency_nats"})
-    return values, kinds
+class Tally:
+    """What :func:`evaluate` counts about images, a batch after the other: scores of all at once can fill the memory."""
+
+    def __init__(self, method):
+        self.images = self.words = 0
+        self._frequencies = method.statistics["counts"].astype(np.float64)
+        self._frequencies /= self._frequencies.sum()
+        self._prior = log_prior(method)
+        # Of few words at a time the softmax gives no probabilities.
+        self._whole = method.objective == "multi_class" and method.candidates is None
+        self._sums = collections.Counter()
+
+    def add(self, scores, truth):
+        """Scores float64 (B, K), without natural frequencies, and truth bool (B, K)."""
+        if not np.isfinite(scores).all():
+            raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
+        natural, count = scores + self._prior, len(truth)
+        always = np.broadcast_to(self._frequencies, truth.shape)
+        for name, ranked in (("precision_at_10", natural), ("frequency", always), ("plain", scores)):
+            self._sums[name] += count * precision(ranked, truth)
+        if self._whole:
+            self._sums["nats"] -= log_softmax(natural, axis=1)[truth].sum()
+            self._sums["frequency_nats"] -= np.log(self._frequencies)[np.nonzero(truth)[1]].sum()
+        self.images += count
+        self.words += int(truth.sum())
+
+    def metrics(self):
+        """``(numbers, what they are)``, see :func:`tfssl.evaluation.record.metrics_of`."""
+        means = {name: float(total / self.images) for name, total in self._sums.items()}
+        values = {name: means[name] for name in ("precision_at_10", "frequency")}
+        kinds = {"precision_at_10": ("fraction", True, {"frequency": "frequency"})}
+        if self._prior.any():
+            values["precision_at_10_plain"] = means["plain"]
+            kinds["precision_at_10_plain"] = ("fraction", True, {"frequency": "frequency"})
+        if self._whole:
+            values |= {name: float(self._sums[name] / self.words) for name in ("nats", "frequency_nats")}
+            values["nats_per_word"] = values.pop("nats")
+            kinds["nats_per_word"] = ("nats", False, {"frequency": "frequency_nats"})
+        return values, kinds
 
 
 def precision(scores, truth):
@@ -163,7 +182,7 @@ def _embedding_metrics(own, sets, others):
 
 def write_sheet(method, model, data, path, count=8):
     """Draw ``count`` images spread over the source, and below each the ten words told, green if captions have them."""
-    truth, words, score = Truth(method), list(method.index), _scorer(model)
+    truth, words, score = Truth(method), list(method.index), _scorer(method, model)
     drawn = spread_examples(method.open(data), count, lambda example, seed: truth(example, None, False))
     images, present = (np.stack(part) for part in zip(*drawn, strict=True))
     ranked = np.argsort(-(score(images) + log_prior(method)), axis=1, kind="stable")[:, :TOP]
@@ -179,16 +198,12 @@ def _panel(words):
     return panel
 
 
-def _scorer(model):
+def _scorer(method, model):
     """Function of uint8 images (B, s, s, 3) that gives the scores of all words, float64 (B, K)."""
-    import tensorflow as tf
-
     from tfssl.methods.caption_bow.network import build_scorer
 
-    network = build_scorer(model)
-    spec = tf.TensorSpec((None, *network.input.shape[1:]), tf.uint8)
-    run = tf.function(lambda images: network(tf.cast(images, tf.float32) / 255.0, training=False), [spec])
-    return lambda images: np.asarray(run(images), np.float64)
+    network = build_scorer(method, model)
+    return lambda images: np.asarray(network(np.asarray(images, np.float32) / 255.0, training=False), np.float64)
 
 
 def _vectors(model):

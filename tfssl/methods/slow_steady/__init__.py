@@ -42,16 +42,16 @@ class SlowSteady(Method):
         pairs: near pairs that are drawn from a clip for each labeled image, and as many far ones (1).
         triples: steady triples that are drawn from a clip for each labeled image, and as many others (1).
         classes: number of classes; null: as many as the data have, known when the method is adapted to them.
-        backbone: ``"quick"``: Caffe's CIFAR-10 quick (recalled for two of three of the paper's settings, its sizes from
-            Caffe); ``"dense"``: one hidden layer of 25 units, the NORB network (recalled); ``"small"``: ``"quick"`` with
-            half the channels and initial values for short training.
+        backbone: ``"quick"``: Caffe's CIFAR-10 quick (its use is recalled, sizes are Caffe's); ``"dense"``: one hidden
+            layer of 25 units, the NORB network (recalled); ``"small"``: ``"quick"`` with half the channels, and initial
+            values for short training.
         features: numbers in z (64).
         color: whether the network sees color, or gray (paper).
         resize: frames and images are scaled so that their shorter side has this many pixels (32).
         crop_size: of what the network sees, in pixels (32).
 
     Reference:
-        R. Hadsell, S. Chopra, Y. LeCun: Dimensionality reduction by learning an invariant mapping. CVPR 2006 (contrast).
+        R. Hadsell, S. Chopra, Y. LeCun: Dimensionality reduction by learning an invariant mapping. CVPR 2006.
     """
 
     paper: ClassVar[Paper] = Paper(
@@ -124,7 +124,9 @@ class SlowSteady(Method):
         return data.to_inputs(self, *arrays)
 
     def model(self, optimizer=None):
-        from tfssl.methods.slow_steady import loss
+        import keras
+
+        from tfssl.methods.slow_steady.loss import ActiveFraction, TupleContrastive
         from tfssl.methods.slow_steady.network import build_network
 
         count = len(self.names) if self.names else self.classes
@@ -142,13 +144,14 @@ class SlowSteady(Method):
             steady=bool(self.steadiness),
             distance=self.distance,
         )
-        network.compile(
-            optimizer or released_optimizer(),
-            loss.losses(self.weights, self.delta, self.contrast),
-            loss_weights=self.weights,
-            metrics=loss.metrics(self.weights, self.delta, self.contrast),
-            jit_compile=False,  # XLA fails under MirroredStrategy on CPU devices
-        )
+        losses = {"label": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
+        metrics = {"label": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
+        for term in self.weights.keys() - {"label"}:
+            losses[term] = TupleContrastive(self.delta, self.contrast, name=f"{term}_contrastive")
+            metrics[term] = [ActiveFraction(self.delta)] if self.contrast else []
+        # XLA fails under MirroredStrategy on CPU devices.
+        options = {"loss_weights": self.weights, "metrics": metrics, "jit_compile": False}
+        network.compile(optimizer or released_optimizer(), losses, **options)
         return network
 
     def encoder(self, model):
@@ -179,7 +182,7 @@ def _classes(source):
 
 
 def released_optimizer():
-    """Caffe's cifar-quick solver: SGD at 0.001, momentum 0.9, weights decay by 0.004; Nesterov's momentum is recalled."""
+    """Caffe's cifar-quick solver: SGD at 0.001, momentum 0.9 (Nesterov's: recalled), weights decay by 0.004."""
     from tfssl.optimizers import SGD
 
     return SGD(0.001, momentum=0.9, nesterov=True, weight_decay=0.004, weight_decay_form="coupled")

@@ -26,8 +26,8 @@ _POOL = 200  # clips that a sheet looks for frames in, at most
 def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, batch_size=64, progress=None):
     """Classify the labeled images; measure features, and complete sequences, on tuples of the clips.
 
-    Completion: of two frames the features of the third are foretold, ``2 z_m - z_l``, and all third frames of the steady
-    triples that were drawn are ordered by their distance from it.
+    Completion: of two frames the features of the third are foretold, ``2 z_m - z_l``, and the third frames of all
+    steady triples that were drawn are ordered by their distance from it.
 
     Args:
         method: the :class:`~tfssl.methods.SlowSteady` that the model belongs to.
@@ -42,9 +42,9 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
         :class:`~tfssl.evaluation.record.Record`:
 
         - ``accuracy``: fraction of images whose label is told, beside chance and always saying the commonest;
-        - ``completed``: fraction of sequences of which the right third frame is the nearest, and ``completion_rank``: mean
-          fraction of third frames that are nearer than the right one, 0 at best; beside chance, the same with z_m in
-          place of the foretold (``repeating``), with pixels for features, and with the network untrained;
+        - ``completed``: fraction of sequences of which the right third frame is the nearest, and ``completion_rank``:
+          mean fraction of third frames that are nearer than the right one, 0 at best; beside chance, the same with z_m
+          in place of the foretold (``repeating``), with pixels for features, and with the network untrained;
         - ``near_first``: probability that a near pair has the smaller distance of a near and a far one, and
           ``steady_first`` likewise of triples, beside chance, pixels and the network untrained;
         - the counts ``images``, ``clips`` and ``images_skipped``.

@@ -6,21 +6,6 @@ from keras import ops
 from tfssl.ops.arguments import check_shapes
 
 
-def losses(weights, delta, contrast):
-    """``{term: keras.losses.Loss}`` of the terms that have a weight."""
-    found = {"label": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
-    tuples = {term: TupleContrastive(delta, contrast, name=f"{term}_contrastive") for term in ("pairs", "triples")}
-    return {term: loss for term, loss in (found | tuples).items() if term in weights}
-
-
-def metrics(weights, delta, contrast):
-    """``{term: list of metrics}``: accuracy of labels; of tuples the fraction of far ones nearer than delta."""
-    found = {"label": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]}
-    if contrast:
-        found |= {term: [ActiveFraction(delta)] for term in ("pairs", "triples") if term in weights}
-    return found
-
-
 @keras.saving.register_keras_serializable(package="tfssl")
 class TupleContrastive(keras.losses.Loss):
     """Mean of ``D = p d + (1 - p) max(delta - d, 0)`` over the tuples of a batch (section 3 of the paper).

@@ -37,6 +37,9 @@ class VideoLstm(Method):
         resize: videos are scaled so that their shorter side has this many pixels, and a patch of ``crop_size`` is cut
             at a place that is drawn for each clip; null takes the central square, scaled to ``crop_size``.
         channels: 1 for gray (1), 3 for RGB.
+        percepts: numbers that a frame has where clips are percepts, see :func:`tfssl.data.percepts.percept_source`
+            (4096 of VGG's fc6); null for pixels. They need ``loss: squared_error``, and what is said of pixels is not
+            asked.
         digits: of moving digits, in a clip (2).
         digit_size: pixels of a moving digit (28).
     """
@@ -61,11 +64,14 @@ class VideoLstm(Method):
     crop_size: int = Field(64, ge=8)
     resize: int | None = Field(None, ge=8)
     channels: Literal[1, 3] = 1
+    percepts: int | None = Field(None, ge=1)
     digits: int = Field(2, ge=1)
     digit_size: int = Field(28, ge=4)
 
     @model_validator(mode="after")
     def _check(self):
+        if self.percepts is not None and self.loss != "squared_error":
+            raise ValueError(f"`loss` must be 'squared_error' for percepts. Received: loss={self.loss!r}")
         if self.digit_size > self.crop_size:
             raise ValueError(
                 f"`digit_size` must be at most crop_size ({self.crop_size}). Received: digit_size={self.digit_size}"
@@ -82,8 +88,8 @@ class VideoLstm(Method):
 
     @property
     def frame_shape(self):
-        """(H, W, C) of a frame."""
-        return self.crop_size, self.crop_size, self.channels
+        """(H, W, C) of a frame; percepts are frames of a single pixel."""
+        return (self.crop_size, self.crop_size, self.channels) if self.percepts is None else (1, 1, self.percepts)
 
     @property
     def frames(self):
@@ -95,13 +101,16 @@ class VideoLstm(Method):
         return self.crop_size if self.resize is None else self.resize
 
     def open(self, data):
-        """Clips; or moving digits, of ``"builtin"`` ones, of the others (``"builtin:test"``), or of a file of MNIST."""
+        """Clips, or percepts; or moving digits: ``"builtin"``, others, ``"builtin:test"``, or those of a file."""
         from tfssl.data.clips import clip_source
         from tfssl.data.moving_digits import is_digits, moving_digits
+        from tfssl.data.percepts import percept_source
         from tfssl.data.source import Source
 
         if isinstance(data, Source):
             return data.sized(self.min_size)
+        if self.percepts is not None:
+            return percept_source(data)
         if isinstance(data, (str, os.PathLike)) and is_digits(data):
             count = BUILTIN_CLIPS.get(os.fspath(data), BUILTIN_CLIPS["builtin"])
             options = {"frames": self.frames, "size": self.crop_size, "digit_size": self.digit_size}
@@ -110,12 +119,15 @@ class VideoLstm(Method):
         return clip_source(data, min_size=self.min_size)
 
     def sample(self, example, rng, training):
-        """Consecutive frames of a clip, uint8 (frames, H, W, C)."""
+        """Consecutive frames of a clip, uint8 (frames, H, W, C), percepts float32."""
         return (data.cut_clip(self, example["clip"], rng),)
 
     def prepare(self, clips):
         """Clips float32 in [0, 1], and of each decoder the frames in the order in which it decodes them."""
         return data.to_inputs(self, clips)
+
+    def blank(self, clips):
+        return super().blank(clips) if self.percepts is None else None if clips.any() else "all numbers are 0"
 
     def model(self, optimizer=None):
         """Clips (B, frames, H, W, C) -> ``{decoder: (B, steps, H, W, C)}``, logits for ``loss: cross_entropy``."""
@@ -137,7 +149,8 @@ class VideoLstm(Method):
     def encoder(self, model):
         """The states of the LSTM after a clip, (B, input_frames, H, W, 3), RGB in [0, 1]: ``cell`` and ``hidden``.
 
-        Of a stack ``cell1``, ``hidden1``, ``cell2`` ... It shares variables with the model.
+        Of percepts a clip is (B, input_frames, percepts). Of a stack there are ``cell1``, ``hidden1``, ``cell2`` and so
+        on. The encoder shares variables with the model.
         """
         from tfssl.methods.video_lstm.network import build_encoder
 
@@ -145,8 +158,11 @@ class VideoLstm(Method):
 
     @property
     def baseline(self):
-        """Loss of the answer 0.5: ln 2 a pixel, or at most 1/8, for each decoder."""
-        pixel = math.log(2) if self.loss == "cross_entropy" else 1 / 8
+        """Loss of the answer 0.5 for each decoder: ln 2 a pixel, or at most 1/8.
+
+        Of percepts that of the answer 0, if their numbers have variance 1.
+        """
+        pixel = math.log(2) if self.loss == "cross_entropy" else 1 / 8 if self.percepts is None else 1 / 2
         return len(self.decoders) * pixel * math.prod(self.frame_shape)
 
     def evaluate(self, model, data, *, out=None, limit=None, seed=0, batch_size=64, progress=None):

@@ -8,11 +8,16 @@ from tfssl.data.windows import draw_window, square_frames
 
 
 def cut_clip(method, clip, rng):
-    """As many frames as an example has, from a drawn one on, uint8 (frames, H, W, C)."""
+    """As many frames as an example has, from a drawn one on, uint8 (frames, H, W, C), percepts float32."""
     try:
         numbers = draw_window(len(clip), method.frames, rng, step=method.stride)
     except ValueError as error:
         raise ValueError(f"{error}; lower input_frames, future_frames or stride") from None
+    if method.percepts is not None:
+        frames = clip.frames(numbers)
+        if frames.shape[1:] != (method.percepts,):
+            raise ValueError(f"has {frames.shape[1]} numbers a frame; set percepts. Received: {method.percepts}")
+        return frames.reshape(-1, *method.frame_shape)
     if method.resize is None:
         frames = square_frames(clip, numbers, method.crop_size)
     else:
@@ -26,10 +31,10 @@ def gray(frames):
 
 
 def to_inputs(method, clips):
-    """Clips float32 in [0, 1]; and ``{"reconstruction": the last frame that was read first, "future": ...}``."""
+    """Clips float32, pixels in [0, 1]; and ``{"reconstruction": the last frame that was read first, "future"}``."""
     import tensorflow as tf
 
-    clips = tf.cast(clips, tf.float32) / 255.0
+    clips = tf.cast(clips, tf.float32) / (255.0 if method.percepts is None else 1.0)
     read = clips[:, : method.input_frames]
     frames = {"reconstruction": read[:, ::-1], "future": clips[:, method.input_frames :]}
     return clips, {name: frames[name] for name in method.decoders}

@@ -41,14 +41,16 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
 
         Copying answers each pixel of a step by the mean of those that had its level in the last frame that was read,
         among the clips that are measured: no function of that pixel alone does better. (As it is, a pixel of level 0
-        or 1 that changes would cost infinitely much.) The mean frame is that of all steps of these clips.
+        or 1 that changes would cost infinitely much.) The mean frame is that of all steps of these clips. Percepts have
+        no levels: they are copied as they are, and are no images, for ``mse`` and the rest.
     """
     at_least_one(limit=limit)
     source, skipped = method.open(data), Skipped()
     check_source(source)
     total, count = min(len(source), limit or len(source)), 0
-    telling = {name: _Telling(method.loss == "cross_entropy") for name in method.decoders}
-    errors = FutureErrors()
+    pixels = method.percepts is None
+    telling = {name: _Telling(method.loss == "cross_entropy", pixels) for name in method.decoders}
+    errors = FutureErrors() if pixels and "future" in method.decoders else None
     options = {"training": False, "limit": limit, "seed": seed, "skipped": skipped}
     for clips, targets in method.dataset(source, batch_size=batch_size, **options):
         clips = np.asarray(clips)
@@ -58,16 +60,17 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
             if not np.isfinite(outputs).all():
                 raise ModelError("the model predicts NaN; its training has failed, start again with a lower rate")
             telling[name].add(last, truth, outputs)
-            if name == "future":
+            if name == "future" and errors:
                 copied = repeated(clips[:, : method.input_frames], method.future_frames)
-                errors.add(truth, model=shown(method, outputs), copying=copied)
+                frames = expit(outputs) if method.loss == "cross_entropy" else np.clip(outputs, 0, 1)
+                errors.add(truth, model=frames, copying=copied)
         count += len(clips)
         if progress is not None:
             progress(count, total)
     values, kinds = {}, {}
     unit = "nats" if method.loss == "cross_entropy" else ""
     parts = [telling[name].record_parts(f"{name}_loss", unit) for name in sorted(telling)]  # the future before the rest
-    for own_values, own_kinds in (*parts, *([errors.record_parts()] if "future" in telling else [])):
+    for own_values, own_kinds in (*parts, *([errors.record_parts()] if errors else [])):
         values, kinds = values | own_values, kinds | own_kinds
     values |= {"images": float(count), "images_skipped": float(len(skipped.reasons))}
     record = method_record(method, values, kinds, skipped=skipped.reasons, seed=seed)
@@ -81,9 +84,9 @@ def evaluate(method, model, data, *, out=None, limit=None, seed=0, batch_size=64
 class _Telling:
     """Losses of a decoder and of what stands beside it, step by step, collected over batches."""
 
-    def __init__(self, binary):
-        self._binary, self.clips = binary, 0
-        self._model, self._truth, self._levels, self._frame = 0.0, 0.0, 0.0, 0.0
+    def __init__(self, binary, pixels=True):
+        self._binary, self._pixels, self.clips = binary, pixels, 0
+        self._model, self._truth, self._copied, self._frame = 0.0, 0.0, 0.0, 0.0
 
     def add(self, last, truth, outputs):
         """The last frame that was read (B, H, W, C), true frames and outputs (B, T, H, W, C)."""
@@ -97,17 +100,22 @@ class _Telling:
             self._truth = np.zeros(truth.shape[1])
         self._model = self._model + pixels.sum(axis=within)
         self._frame = self._frame + np.stack([truth, np.square(truth)]).sum(axis=1)
+        if not self._pixels:
+            self._copied = self._copied + 0.5 * np.square(truth - last[:, None]).sum(axis=within)
+            return
         levels = np.rint(last * (_LEVELS - 1)).astype(int).ravel()
         steps = truth.swapaxes(0, 1).reshape(truth.shape[1], -1)
         counts = [[np.bincount(levels, step**power, _LEVELS) for power in range(3)] for step in steps]
-        self._levels = self._levels + np.array(counts)
+        self._copied = self._copied + np.array(counts)
 
     def steps(self):
         """``{name: float64 (T,)}``: nats, or half squares, of a frame."""
-        answered = self._answered(*self._levels.transpose(1, 0, 2)).sum(axis=1)
-        number = len(answered) * self.clips  # of frames, of which each pixel has the mean of all
-        mean = self._answered(number, *self._frame.sum(axis=1)).sum() / len(answered)
-        found = {"model": self._model, _COPYING: answered, _MEAN: np.full(len(answered), mean), _TRUTH: self._truth}
+        copied = self._copied
+        if self._pixels:
+            copied = self._answered(*copied.transpose(1, 0, 2)).sum(axis=1)
+        number = len(copied) * self.clips  # of frames, of which each pixel has the mean of all
+        mean = self._answered(number, *self._frame.sum(axis=1)).sum() / len(copied)
+        found = {"model": self._model, _COPYING: copied, _MEAN: np.full(len(copied), mean), _TRUTH: self._truth}
         return {name: values / self.clips for name, values in found.items()}
 
     def _answered(self, number, total, squares):
@@ -133,27 +141,39 @@ def _entropy(probability):
     return -xlogy(probability, probability) - xlogy(1 - probability, 1 - probability)
 
 
-def shown(method, outputs):
-    """Outputs of the model as frames in [0, 1]."""
-    return expit(outputs) if method.loss == "cross_entropy" else np.clip(outputs, 0, 1)
-
-
 def write_sheet(method, model, data, path, count=6):
-    """Draw ``count`` clips spread over the source, and below each what the decoders tell, in the order of time."""
+    """Draw ``count`` clips spread over the source, and below each what the decoders tell, in the order of time.
+
+    The numbers of a percept are drawn as a square, white the largest of its clip.
+    """
 
     def cut(example, seed):
         return method.sample(example, np.random.default_rng(seed), False)[0]
 
     clips, _ = to_inputs(method, np.stack(spread_examples(method.open(data), count, cut)))
-    told = {name: shown(method, np.asarray(outputs)) for name, outputs in model(clips, training=False).items()}
+    told = {name: np.asarray(outputs) for name, outputs in model(clips, training=False).items()}
+    if method.loss == "cross_entropy":
+        told = {name: expit(outputs) for name, outputs in told.items()}
     clips, examples = np.asarray(clips), []
     for number, clip in enumerate(clips):
+        draw = _square(clip.max()) if method.percepts else lambda frame: np.clip(frame, 0, 1)
         row = [None] * method.input_frames
         if "reconstruction" in told:
-            row = list(told["reconstruction"][number, ::-1])
-        row += list(told["future"][number]) if "future" in told else []
-        examples.append({"true": list(clip), "told": row})
+            row = [draw(frame) for frame in told["reconstruction"][number, ::-1]]
+        row += [draw(frame) for frame in told["future"][number]] if "future" in told else []
+        examples.append({"true": [draw(frame) for frame in clip], "told": row})
     futures_sheet(examples, path, context=method.input_frames, cell=64)
+
+
+def _square(largest):
+    """Function that makes an image (n, n) of the numbers of a frame, white for the largest."""
+
+    def draw(frame):
+        side = int(np.ceil(np.sqrt(frame.size)))
+        padded = np.pad(frame.ravel(), (0, side**2 - frame.size)).reshape(side, side)
+        return np.clip(padded / max(largest, 1e-6), 0, 1)
+
+    return draw
 
 
 def plot_steps(telling, path, unit):

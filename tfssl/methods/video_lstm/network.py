@@ -51,16 +51,19 @@ def build_encoder(model, shape, frames, count):
         frames: that are read.
         count: LSTMs.
     """
-    rgb = layers.Input((frames, *shape[:2], 3), name="clip")
-    x, taps = rgb, {}
-    if shape[-1] == 1:
-        x = sum(weight * channel for weight, channel in zip(_LUMA, ops.split(rgb, 3, axis=-1), strict=True))
-    x = _flattened(x)
+    percepts = shape[:2] == (1, 1)
+    clip = layers.Input((frames, shape[2]) if percepts else (frames, *shape[:2], 3), name="clip")
+    x, taps = clip, {}
+    if not percepts:
+        if shape[2] == 1:
+            x = sum(weight * channel for weight, channel in zip(_LUMA, ops.split(clip, 3, axis=-1), strict=True))
+        x = _flattened(x)
     for number in range(1, count + 1):
         x, hidden, cell = model.get_layer(f"lstm{number}")(x)
         suffix = str(number) if count > 1 else ""
         taps |= {f"cell{suffix}": cell, f"hidden{suffix}": hidden}
-    return Encoder(rgb, taps, modality="clip", value_range=(0.0, 1.0), name="encoder")
+    value_range = None if percepts else (0.0, 1.0)
+    return Encoder(clip, taps, modality="clip", value_range=value_range, name="encoder")
 
 
 def _flattened(clips):

@@ -37,8 +37,9 @@ class VideoPrediction(Method):
             predicted; 0 without. Both should be of the order of 1.
         widths: channels of the seven convolutional LSTMs.
         lstm_size: of their kernels, odd (5).
-        rectified: the released library ends the layers of masks and of new pixels in a ReLU, unless told not to: so new
-            pixels are never darker than middle gray. False leaves it out.
+        rectified: the released library ends every layer in a ReLU unless told not to: the last maps, masks, and new
+            pixels, which so are never darker than middle gray. False: these three do not, as in later code of the
+            authors.
         scheduled_sampling: k of the schedule by which the network sees ever fewer true frames after the context, see
             :class:`tfssl.layers.recurrent.ScheduledSampling` (900); null: its own predictions from the beginning.
         state_weight: of the squared error of states (1e-4).

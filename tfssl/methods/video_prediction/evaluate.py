@@ -13,7 +13,7 @@ from tfssl.evaluation.record import method_record
 from tfssl.methods.video_prediction.data import to_batch, window
 from tfssl.methods.video_prediction.network import unrolled
 from tfssl.options import at_least_one
-from tfssl.visualization.futures import futures_sheet
+from tfssl.visualization.futures import colored_masks, futures_sheet
 from tfssl.visualization.sheet import picture_sheet
 
 _SHOWN, _SHOWN_STEPS = 4, 10  # clips, and predicted frames of each, on the sheets
@@ -100,7 +100,7 @@ def predicted(method, model, inputs):
 
 
 def write_sheet(method, model, data, path):
-    """Draw the futures of clips spread over the source: true, predicted, with negated actions, and what is moved."""
+    """Draw futures of clips spread over the source: true, predicted, with negated actions; and masks in colors."""
     _draw_futures(method, _shown(method, model, method.open(data)), path)
 
 
@@ -142,7 +142,7 @@ def _draw_futures(method, shown, path):
         rows = {"true": frames[:last], "predicted": found["frames"][number][:_SHOWN_STEPS]}
         if other is not None:
             rows["actions\nnegated"] = other["frames"][number][:_SHOWN_STEPS]
-        rows["moved"] = 1 - found["masks"][number][:_SHOWN_STEPS, ..., :1]
+        rows["masks"] = colored_masks(found["masks"][number][:_SHOWN_STEPS])
         clips.append(rows)
     futures_sheet(clips, path, context=method.context)
 

@@ -26,7 +26,7 @@ def build_step(size, *, motion, masks, kernel_size, widths, lstm_size, actions, 
         widths: channels of the seven convolutional LSTMs.
         lstm_size: of their kernels.
         actions, states: numbers of each that a frame comes with, may be 0.
-        rectified: whether the layers of the masks and of the new pixels end in a ReLU.
+        rectified: whether the last maps, and the layers of masks and of new pixels, end in a ReLU.
 
     Returns:
         ``keras.Model``: ``{"frame": (B, size, size, 3), "h1": ..., "c1": ..., "action": (B, actions), "state": (B,
@@ -53,9 +53,9 @@ def build_step(size, *, motion, masks, kernel_size, widths, lstm_size, actions, 
         options = {"activation": "relu", **options}
         return layers.Conv2DTranspose(x.shape[-1], 3, 2, padding="same", name=name, **options)(x)
 
-    # What a normalization follows needs no bias.
+    # Normalized before the ReLU, and what a normalization follows needs no bias.
     enc0 = down(frame, widths[0], 5, "enc0", use_bias=False, activation=None)
-    enc0 = MapNormalization(name="enc0_norm")(layers.ReLU(name="enc0_relu")(enc0))
+    enc0 = layers.ReLU(name="enc0_relu")(MapNormalization(name="enc0_norm")(enc0))
     enc1 = down(lstm(lstm(enc0, 1), 2), widths[1], 3, "enc1")
     enc2 = down(lstm(lstm(enc1, 3), 4), widths[3], 3, "enc2")
     given = [inputs[name] for name in ("action", "state") if name in inputs]
@@ -68,9 +68,12 @@ def build_step(size, *, motion, masks, kernel_size, widths, lstm_size, actions, 
     h6 = lstm(up(h5, "enc4"), 6)
     h7 = lstm(up(layers.Concatenate(name="skip1")([h6, enc1]), "enc5"), 7)
     enc6 = up(layers.Concatenate(name="skip0")([h7, enc0]), "enc6", use_bias=False, activation=None)
-    enc6 = MapNormalization(name="enc6_norm")(layers.ReLU(name="enc6_relu")(enc6))
+    enc6 = MapNormalization(name="enc6_norm")(enc6)
+    head = {"kernel_size": 1, "activation": None}
+    if rectified:
+        enc6 = layers.ReLU(name="enc6_relu")(enc6)
+        head["activation"] = "relu"
 
-    head = {"kernel_size": 1, "activation": "relu" if rectified else None}
     logits = layers.Conv2D(masks + 1, name="mask_logits", **head)(enc6)
     weights = layers.Softmax(dtype="float32", name="masks")(logits)
     if motion == "dna":
@@ -185,7 +188,9 @@ def build_encoder(model):
         zeros = ops.repeat(ops.zeros_like(x[..., :1]), cell.filters, axis=-1)
         return step.get_layer(f"lstm{number}_norm")(cell([x, zeros, zeros])[0])
 
-    x = step.get_layer("enc0_norm")(step.get_layer("enc0_relu")(step.get_layer("enc0")(rgb)))
+    x = rgb
+    for name in ("enc0", "enc0_norm", "enc0_relu"):
+        x = step.get_layer(name)(x)
     taps = {"enc0": x}
     for first, second, following in ((1, 2, "enc1"), (3, 4, "enc2")):
         x = taps[f"lstm{second}"] = lstm(lstm(x, first), second)
