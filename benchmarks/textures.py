@@ -33,6 +33,7 @@ PHOTOGRAPHS = {
 """Name -> file and the part of it that is taken: left, top, right, bottom."""
 TEXTURE = {"size": 128, "iterations": 150, "taps": ("conv1_1", "pool1", "pool2")}
 """Taps whose fields, of up to 16 pixels, are no larger than a period: of 128 pixels pool4 sees nearly all."""
+SYMMETRIC = {"size": 64, "iterations": 150}
 CHANGED = {
     "style": (
         ("hubble_deep_field.jpg", (200, 100, 700, 600)),
@@ -69,7 +70,7 @@ def main():
         seconds = part["seconds"]
         one = f"Loss and gradient of a texture of {SPEED_SIZE} px, VGG-16"
         rows.append(Comparison(one, "the same in PyTorch", ratio(seconds, "PyTorch", "tfssl"), 1))
-    config = {"texture": TEXTURE, "seeds": SEEDS, "crops": BUILTIN | PHOTOGRAPHS}
+    config = {"texture": TEXTURE, "symmetric": SYMMETRIC, "seeds": SEEDS, "crops": BUILTIN | PHOTOGRAPHS}
     if arguments.pictures is not None:
         draw(arguments)
     save("textures", config=config, packages=PACKAGES, seconds=seconds, comparisons=rows, **found)
@@ -114,7 +115,10 @@ def draw(arguments):
         "synthesis_changed": (changed_rows, ["reference", "content", "result"], list(CHANGED)),
     }
     for name, (files, heads, labels) in sheets.items():
-        images = [[Image.open(runs / f"{file}.png") for file in row] for row in files]
+        paths = [[runs / f"{file}.png" for file in row] for row in files]
+        if not all(path.is_file() for row in paths for path in row):
+            continue  # not made yet
+        images = [[Image.open(path) for path in row] for row in paths]
         picture_sheet(images, arguments.pictures / f"{name}.png", titles=heads, labels=labels)
 
 
@@ -188,7 +192,7 @@ def symmetric(name, crop, symmetry, arguments):
     from tfssl.synthesis.structure import mirror_error
 
     options = {"task": "texture"} if symmetry is None else {"task": "symmetric", "symmetry": symmetry}
-    result = synthesized(crop, SEEDS[0], f"symmetric-{name}-{symmetry}", arguments, **options, **TEXTURE)
+    result = synthesized(crop, SEEDS[0], f"symmetric-{name}-{symmetry}", arguments, **options, **SYMMETRIC)
     image = np.asarray(result.image) / 255
     errors = {flip: mirror_error(image, flip) for flip in FLIPS}
     return {"name": name, "symmetry": symmetry, "seconds": result.seconds, "terms": result.terms, "errors": errors}
