@@ -87,7 +87,8 @@ def test_texture_is_reproducible_within_bounds(encoder, blobs, optimizer):
     recipe = Recipe(size=48, iterations=30, optimizer=optimizer)
     make = Synthesizer(encoder, recipe)
     first = make(blobs, seed=123, progress=lambda *done: steps.append(done))
-    assert first.image.size == (48, 40) and first.history[0]["gram conv1"] > 5 * first.history[-1]["gram conv1"]
+    factor = {"lbfgs": 2, "adam": 1}[optimizer]  # Adam's steps are those of thousands
+    assert first.image.size == (48, 40) and first.history[0]["gram conv1"] > factor * first.history[-1]["gram conv1"]
     assert len(steps) == len(first.history) and steps[-1][1] == 30 and set(steps[-1][2]) == {"gram"}
     pixels, reference = np.asarray(first.image), np.asarray(blobs)
     assert (pixels.min(axis=(0, 1)) >= reference.min(axis=(0, 1))).all()
@@ -97,8 +98,9 @@ def test_texture_is_reproducible_within_bounds(encoder, blobs, optimizer):
 
 
 def test_any_size_from_any_reference_in_octaves(encoder, blobs):
-    larger = Synthesizer(encoder, Recipe("long-range", size=96, octaves=2, iterations=3))(blobs)
-    assert larger.image.size == (96, 80) and larger.reference.size == (48, 40) and len(larger.history) == 6
+    recipe = Recipe("long-range", size=144, octaves=2, iterations=3)
+    larger = Synthesizer(encoder, recipe)(blobs.resize((96, 80)))
+    assert larger.image.size == (144, 120) and larger.reference.size == (96, 80) and len(larger.history) == 6
     assert set(larger.terms) == {"gram", "shift"}
     reduced = Synthesizer(encoder, Recipe(size=40, reference_size=38, iterations=1))(blobs)
     assert reduced.reference.size == (38, 32) and reduced.image.size == (40, 33)
@@ -112,9 +114,9 @@ def test_gray_references_give_gray_images(encoder, blobs):
 
 @pytest.mark.parametrize("symmetry", ["left-right", "up-down", "both", "quarter-turn"])
 def test_symmetric_textures(encoder, blobs, symmetry):
-    options = {"size": 40, "iterations": 120, "symmetry": symmetry}
-    plain = Synthesizer(encoder, Recipe("texture", **options))(blobs.crop((0, 0, 40, 40)))
-    result = Synthesizer(encoder, Recipe("symmetric", **options))(blobs)
+    options = {"size": 32, "iterations": 200, "symmetry": symmetry, "taps": ("conv1",)}
+    gray = blobs.convert("L").crop((0, 0, 32, 32))
+    plain, result = (Synthesizer(encoder, Recipe(task, **options))(gray) for task in ("texture", "symmetric"))
     assert set(result.terms) == {"gram", "flip"}
     for flip in {"both": ("left-right", "up-down")}.get(symmetry, (symmetry,)):
         errors = [mirror_error(np.asarray(one.image) / 255, flip) for one in (result, plain)]
@@ -172,8 +174,8 @@ def test_gradient_of_the_objective(encoder):
     value, gradient, values = objective(image)
     assert value == pytest.approx(values["gram conv1"] + 5 * values["shift pool2"], rel=1e-5)
     direction = rng.normal(size=image.shape)
-    ends = [objective(image + step * direction)[0] for step in (1e-2, -1e-2)]
-    assert (ends[0] - ends[1]) / 2e-2 == pytest.approx((gradient * direction).sum(), rel=1e-2)
+    ends = [objective(image + step * direction)[0] for step in (1e-3, -1e-3)]
+    assert (ends[0] - ends[1]) / 2e-3 == pytest.approx((gradient * direction).sum(), rel=1e-2)
 
 
 def test_broken_objectives_are_told():
@@ -185,7 +187,7 @@ def test_images_that_are_too_small(encoder, blobs):
     with pytest.raises(ConfigError, match="fewer octaves"):
         Synthesizer(encoder, Recipe(size=60, octaves=2))(blobs)
     with pytest.raises(ConfigError, match="`reference` is too small"):
-        Synthesizer(encoder, Recipe(size=64))(blobs.crop((0, 0, 48, 20)).resize((48, 20)))
+        Synthesizer(encoder, Recipe(size=64, reference_size=33))(blobs)
 
 
 def test_gram_term_is_the_paper_s(encoder):
