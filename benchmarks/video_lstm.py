@@ -33,14 +33,14 @@ VARIANTS = {
 PROBED = ("composite", "future", "untrained", "pixels")
 SECTORS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 PROBE_CLIPS = {"builtin": 2000, "builtin:test": 1000}
-REAL = ("loss=squared_error", "channels=3", *CONDITIONAL)
+REAL = ("loss=squared_error", "channels=3")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the runs")
     parser.add_argument("--runs", type=Path, default=Path("runs/video_lstm"), help="folder of the run directories")
-    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="train these now")
+    parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS), help="train these now")
     parser.add_argument("--probe", action="store_true", help="probe the states of what was trained")
     parser.add_argument("--clips", help="videos to learn from")
     parser.add_argument("--test", help="other videos")
