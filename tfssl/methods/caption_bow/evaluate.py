@@ -202,7 +202,7 @@ def _scorer(method, model):
     """Function of uint8 images (B, s, s, 3) that gives the scores of all words, float64 (B, K)."""
     from tfssl.methods.caption_bow.network import build_scorer
 
-    network = build_scorer(method, model)
+    network = build_scorer(model)
     return lambda images: np.asarray(network(np.asarray(images, np.float32) / 255.0, training=False), np.float64)
 
 
