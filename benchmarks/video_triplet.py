@@ -21,7 +21,7 @@ import numpy as np
 from machine import WORK, kept, save, slim
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "av")
-SCENES, LENGTH, EVERY = 200, 15, 5  # scenes of each seed to compare boxes in; frames of a track, and between starts
+SCENES, LENGTH, EVERY = 100, 15, 5  # scenes of each seed to compare boxes in; frames of a track, and between starts
 SIZE = (112, 144)  # of the scenes to learn from, pixels
 TRAIN_SCENES, HELD_OUT_SCENES, HELD_OUT = (
     3000,
