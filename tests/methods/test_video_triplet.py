@@ -269,13 +269,12 @@ class Sprites(Source):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="0.87 of the triplets after these 200 steps, the untrained network 0.62; why is not known")
 def test_learns_which_sprites_are_the_same(tmp_path):
-    """Card, test 12: more than 90 % of the triplets of tracks that it has not seen."""
+    """Card, test 12: more than 90 % of the triplets of tracks that it has not seen; of 300 tracks it learns those alone."""
     keras.utils.set_random_seed(0)
     method = VideoTriplet(**TINY | {"crop_size": 16, "mirror": False})
-    model = method.model(keras.optimizers.Adam(2e-3))
-    model.fit(method.dataset(Sprites(0, 300), batch_size=30, seed=0, start=0, count=200), verbose=0)
+    model = method.model(keras.optimizers.Adam(1e-3))
+    model.fit(method.dataset(Sprites(0, 3000), batch_size=30, seed=0, start=0, count=400), verbose=0)
     record = method.evaluate(model, Sprites(1, 60), out=tmp_path)
     baselines = record["triplets"].baselines
     assert record["triplets"].value > 0.9 > max(baselines["untrained"], baselines["pixels"])
