@@ -71,6 +71,7 @@ def test_it_is_saved_cloned_and_transferred(tmp_path):
 
 
 def test_untrained_members_keep_what_describes_data():
+    @keras.saving.register_keras_serializable(package="test_ensembles")
     class Whitening(keras.layers.Dense):
         keeps_weights = True
 
