@@ -96,8 +96,7 @@ def test_a_model_of_another_library_becomes_one():
 def encoders():
     """The encoder of every method and every backbone of the registry, untrained."""
     for name in methods.names():
-        unknown = ["classes=3"] if name == "slow_steady" else []  # else known from its data
-        method = load_config(f"{name}/cpu", unknown).method
+        method = load_config(f"{name}/cpu", ["classes=3"] if name == "slow_steady" else []).method  # else from its data
         yield name, lambda method=method: method.encoder(method.model(keras.optimizers.SGD(0.1)))
     for name in BACKBONES:
         options = {"fc": False} if "fc" in inspect.signature(BACKBONES[name]).parameters else {}

@@ -270,7 +270,7 @@ class Sprites(Source):
 
 @pytest.mark.slow
 def test_learns_which_sprites_are_the_same(tmp_path):
-    """Card, test 12: more than 90 % of the triplets of tracks that it has not seen, if there are enough to learn from."""
+    """Card, test 12: more than 90 % of the triplets of tracks that it has not seen, if it learns from enough."""
     keras.utils.set_random_seed(0)
     method = VideoTriplet(**TINY | {"crop_size": 16, "mirror": False})
     model = method.model(keras.optimizers.Adam(1e-3))
