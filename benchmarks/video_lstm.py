@@ -33,7 +33,7 @@ VARIANTS = {
 PROBED = ("composite", "future", "untrained", "pixels")
 SECTORS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 PROBE_CLIPS = {"builtin": 2000, "builtin:test": 1000}
-REAL = ("loss=squared_error", "channels=3")
+REAL = ("loss=squared_error", "channels=3", *CONDITIONAL)
 
 
 def main():
