@@ -1,7 +1,7 @@
 """From a folder of clips to batches of 32 x 10 frames: this library against a PyTorch DataLoader with PyAV.
 
 Both sides enter a file at the key frame before a random window of 10 successive frames, decode from there on, scale the
-shorter side to 112 pixels, cut the middle and give uint8 batches. An epoch, 256 windows or more, is timed, after one
+shorter side to 112 pixels, cut the middle and give uint8 batches. An epoch, 256 windows or more by default, is timed, after one
 that warms up workers and the file cache. Both may use all cores of the machine. The processor time of all processes is
 taken beside: it tells the same where other work has a part of the machine.
 
@@ -23,9 +23,8 @@ from clip_windows import Windows, write_clips, write_longer
 from machine import Comparison, alternate, ratio, save
 
 KINDS = {"made": "made, 320x240, 25 a second"}
-LEAST = 256  # windows of an epoch
 LONGER = 60
-WINDOWS = 200  # that are read to measure memory
+READ = 200  # windows that are read to measure memory
 
 
 def measure(folder, arguments):
@@ -37,7 +36,7 @@ def measure(folder, arguments):
     from tfssl.data.pipeline import batches
 
     frames, size = arguments.frames, arguments.size
-    windows = {"frames": frames, "size": size, "least": LEAST}
+    windows = {"frames": frames, "size": size, "least": arguments.windows}
     theirs = loader(folder, **windows, batch_size=arguments.batch, workers=arguments.workers)
     clips = clip_source([str(path) for path in theirs.dataset.paths], min_size=size)
     with ParallelSource(clips, arguments.workers) as source:
@@ -97,7 +96,7 @@ def read_windows(path, frames, size):
     from tfssl.data.clips import Clip
 
     draw, rng, clip = Windows(frames, size), np.random.default_rng(0), Clip(path, size)
-    for _ in range(WINDOWS):
+    for _ in range(READ):
         draw({"clip": clip}, rng, True)
     # Not ru_maxrss: it begins with the peak of the process that started this one.
     status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
@@ -111,6 +110,7 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--frames", type=int, default=10, help="of a window")
     parser.add_argument("--size", type=int, default=112, help="pixels of a side of the frames")
+    parser.add_argument("--windows", type=int, default=256, help="of an epoch, at least")
     parser.add_argument("--workers", type=int, default=2, help="of the DataLoader, and of ours")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0)
