@@ -11,6 +11,7 @@ from tfssl.data.captioned_shapes import GROUPS, captioned_shapes
 from tfssl.data.captions import CaptionedSource
 from tfssl.data.images import image_source
 from tfssl.data.source import Source
+from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.methods import CaptionBow
 from tfssl.methods.caption_bow.data import choose, log_prior, tokens, vocabulary, word_balanced
@@ -124,6 +125,26 @@ class TestDrawing:
             assert words[marks == 1].tolist() == [example["label"]]
             others = {method.index[word] for word in example["captions"][0].split()}
             assert not others & set(words[marks == 0].tolist())
+
+    def test_batches_are_drawn_by_words(self):
+        """Through the pipeline, with worker processes and without: one word to tell for each image, evenly drawn."""
+        data = captioned_shapes(count=40, size=40, noise=0.0)
+        method = CaptionBow(**TINY | {"drop": 0.5, "words": 12, "candidates": 4})
+        method = method.adapted(method.adapt(data))
+        told = []
+        for inputs, marks in method.dataset(data, batch_size=20, seed=0, start=0, count=20):
+            assert ((marks.numpy() == 1).sum(axis=1) == 1).all()
+            told += inputs["words"].numpy()[marks.numpy() == 1].tolist()
+        counts = np.bincount(told, minlength=len(method.index))
+        assert counts.min() > 0.5 * counts.mean() and counts.max() < 1.6 * counts.mean()
+        with ParallelSource(data, 1) as source:
+            for theirs, ours in zip(
+                method.dataset(source, batch_size=4, seed=0, start=0, count=2),
+                method.dataset(data, batch_size=4, seed=0, start=0, count=2),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(theirs[1], ours[1])
+                assert (theirs[1].numpy() == 1).sum() == 4
 
     def test_words_that_no_image_has_are_left_out(self):
         balanced = word_balanced(Captions("dog", "dog cat"), {"ant": 0, "cat": 1, "dog": 2})

@@ -139,14 +139,14 @@ class WordBalanced(Source):
     """A word drawn evenly, then an image that has it: as many items for each word, ``label`` is its number.
 
     Args:
-        source: images with captions.
+        captioned: images with captions.
         words: numbers of the words, int64 (W,).
         images: numbers of images, those of each word behind each other, int64 (n,).
         starts: where those of each word begin, and the end, int64 (W + 1,).
         slots: items for each word; its images are spread evenly over them.
     """
 
-    source: Source
+    captioned: Source  # not `source`, which is what a pipeline looks for in worker processes
     words: np.ndarray
     images: np.ndarray
     starts: np.ndarray
@@ -154,19 +154,19 @@ class WordBalanced(Source):
 
     @property
     def noun(self):
-        return self.source.noun
+        return self.captioned.noun
 
     def __len__(self):
         return len(self.words) * self.slots
 
     def example(self, index):
-        return {**self.source.example(self._image(index)), "label": np.int32(self.words[index // self.slots])}
+        return {**self.captioned.example(self._image(index)), "label": np.int32(self.words[index // self.slots])}
 
     def name(self, index):
-        return self.source.name(self._image(index))
+        return self.captioned.name(self._image(index))
 
     def check(self, index):
-        self.source.check(self._image(index))
+        self.captioned.check(self._image(index))
 
     def _image(self, index):
         word, slot = divmod(index, self.slots)
