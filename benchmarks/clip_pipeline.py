@@ -1,9 +1,9 @@
 """From a folder of clips to batches of 32 x 10 frames: this library against a PyTorch DataLoader with PyAV.
 
 Both sides enter a file at the key frame before a random window of 10 successive frames, decode from there on, scale the
-shorter side to 112 pixels, cut the middle and give uint8 batches. An epoch, 256 windows or more by default, is timed, after one
-that warms up workers and the file cache. Both may use all cores of the machine. The processor time of all processes is
-taken beside: it tells the same where other work has a part of the machine.
+shorter side to 112 pixels, cut the middle and give uint8 batches. An epoch, 256 windows or more by default, is timed,
+after one that warms up workers and the file cache. Both may use all cores of the machine. The processor time of all
+processes is taken beside: it tells the same where other work has a part of the machine.
 
 Memory: the peak of a process that reads 200 random windows of one clip, and of one that is 60 times as long.
 
