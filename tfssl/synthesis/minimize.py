@@ -23,7 +23,8 @@ def minimize(objective, start, low, high, *, optimizer="lbfgs", iterations=200, 
         start: float (H, W, 3).
         low, high: bounds of each value, that broadcast to its shape. Where they are equal the value is known and stays.
         optimizer: ``"lbfgs"``, SciPy's L-BFGS-B as in DeepTextures (20 steps remembered, no other end than
-            ``iterations``, and line searches that float32 cannot go on with); or ``"adam"``, whose steps are clipped to the bounds.
+            ``iterations``, or a line search that float32 cannot go on with); or ``"adam"``, whose steps are clipped to
+            the bounds.
         iterations: of the optimizer; L-BFGS-B now and then needs two evaluations for one.
         progress: called after each with (its number, ``{term: value}``).
 
