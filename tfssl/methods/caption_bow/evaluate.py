@@ -120,8 +120,8 @@ class Tally:
             raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
         if scores.shape != truth.shape:
             raise ModelError(
-                f"the model scores {scores.shape[1]} words, the vocabulary holds {truth.shape[1]}: make the model of the "
-                "method that was adapted to the data"
+                f"the model scores {scores.shape[1]} words, the vocabulary holds {truth.shape[1]}: make the model of "
+                "the method that was adapted to the data"
             )
         natural, count = scores + self._prior, len(truth)
         always = np.broadcast_to(self._frequencies, truth.shape)
