@@ -8,14 +8,13 @@ import pytest
 from tfssl import methods
 from tfssl.config import load_config
 from tfssl.errors import SourceError
-from tfssl.resources import configs
 
 RAMP = np.add.outer(np.arange(120), np.arange(120)).astype(np.uint8)
 GRAY = np.repeat(RAMP[..., None], 3, axis=-1)
 COLOR = GRAY * np.array([1, 0, 0], np.uint8)
 FLAT = np.full((120, 120, 3), (0, 90, 200), np.uint8)
-PAIRS = ("odometry", "synchrony")  # their own tests have blank ones
-NAMES = [name for name in methods.names() if name not in PAIRS and (configs() / name / "cpu.yaml").is_file()]
+# Own tests of the other kinds have blank ones.
+NAMES = [name for name in methods.names() if methods.get(name).kind == "images"]
 NEEDS_COLOR = ("colorization", "hypercolumn_colorization", "split_brain")
 
 

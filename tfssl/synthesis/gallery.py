@@ -81,7 +81,8 @@ def gallery(encoder, references, out, *, recipes, seeds=(0,), content=None, mask
         done += maker.recipe.iterations * maker.recipe.octaves
         title = f"{maker.recipe.task}, seed {seed}"
         made.setdefault(stem, {})[title] = result
-        _keep(columns["reference"], out, file_stem(stem, "reference"), stem, result.reference)
+        if stem not in columns["reference"].images:  # symmetric ones have theirs beside its mirror images
+            _keep(columns["reference"], out, file_stem(stem, "reference"), stem, result.reference)
         if result.content is not None:
             shown = columns.setdefault("content", _Column({}, {}))
             _keep(shown, out, file_stem(stem, "content"), stem, result.content)

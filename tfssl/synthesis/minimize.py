@@ -11,8 +11,6 @@ from tfssl.errors import TrainingError
 HISTORY = 20
 """Steps that L-BFGS-B remembers, as in DeepTextures."""
 
-_LEAST_STEPS = 5  # that a restart has to bring, to be worth another
-
 LEARNING_RATE = 2 / 255
 """Of Adam: released code has 1 to 2 for levels of 0 to 255."""
 
@@ -25,7 +23,8 @@ def minimize(objective, start, low, high, *, optimizer="lbfgs", iterations=200, 
         start: float (H, W, 3).
         low, high: bounds of each value, that broadcast to its shape. Where they are equal the value is known and stays.
         optimizer: ``"lbfgs"``, SciPy's L-BFGS-B as in DeepTextures (20 steps remembered, no other end than
-            ``iterations``); or ``"adam"``, whose steps are clipped to the bounds.
+            ``iterations``, or a line search that float32 cannot go on with); or ``"adam"``, whose steps are clipped to
+            the bounds.
         iterations: of the optimizer; L-BFGS-B now and then needs two evaluations for one.
         progress: called after each with (its number, ``{term: value}``).
 
@@ -62,18 +61,16 @@ def _lbfgs(evaluate, start, low, high, iterations, count):
         value, gradient = evaluate(values.reshape(start.shape))
         return value, gradient.astype(np.float64).ravel()
 
-    values, left = start.astype(np.float64).ravel(), iterations
-    bounds = Bounds(low.ravel().astype(np.float64), high.ravel().astype(np.float64))
-    while left > 0:
-        options = {"maxcor": HISTORY, "maxiter": left, "maxfun": 20 * left, "ftol": 0.0, "gtol": 0.0}
-        found = scipy_minimize(
-            flat, values, jac=True, method="L-BFGS-B", bounds=bounds, callback=count, options=options
-        )
-        values, left = found.x, left - found.nit
-        # The rounding of float32 ends line searches; from there it goes on without its memory, if it still gets on.
-        if found.nit < _LEAST_STEPS:
-            break
-    return values.reshape(start.shape)
+    found = scipy_minimize(
+        flat,
+        start.astype(np.float64).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=Bounds(low.ravel().astype(np.float64), high.ravel().astype(np.float64)),
+        callback=count,
+        options={"maxcor": HISTORY, "maxiter": iterations, "maxfun": 20 * iterations, "ftol": 0.0, "gtol": 0.0},
+    )
+    return found.x.reshape(start.shape)
 
 
 def _adam(evaluate, start, low, high, iterations, count):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tfssl.data.decode import decode_image
 from tfssl.data.source import Source
 from tfssl.data.track_crops import TABLE
 from tfssl.errors import SourceError
@@ -32,7 +33,7 @@ def track_sheet(source, folder, path, count=8):
     for row in chosen:
         first, last = _frames(source, row)
         frames = (_marked(first, row["first_box"]), _marked(last, row["last_box"]))
-        pictures.append([*frames, *(Image.open(Path(folder) / row[end]) for end in ("first", "last"))])
+        pictures.append([*frames, *(decode_image(Path(folder) / row[end]) for end in ("first", "last"))])
         name = Path(row["clip"]).name
         labels.append(f"{name[:16]}\nframes {row['start']}\nto {row['end']}\n{float(row['moving']):.0%} move")
     picture_sheet(pictures, path, titles=["first frame", "last frame", "first crop", "last crop"], labels=labels)

@@ -167,6 +167,12 @@ class AmbientSound(Method):
         return math.log(self.clusters) if self.targets == "clusters" else self.bits * math.log(2)
 
     def evaluate(self, model, data, *, out=None, limit=None, labels=None, batch_size=64, progress=None):
+        """What the network tells of how frames sound; or, with ``labels``, what textures of recordings know of them.
+
+        Args:
+            model, data, out, limit, batch_size, progress: see :meth:`tfssl.methods.base.Method.evaluate`.
+            labels: CSV of labeled recordings, which ``data`` are then, see :func:`tfssl.data.sound_source`.
+        """
         from tfssl.methods.ambient_sound.evaluate import evaluate, evaluate_sounds
 
         if labels is not None:

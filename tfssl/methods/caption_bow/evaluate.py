@@ -118,6 +118,11 @@ class Tally:
         """Scores float64 (B, K), without natural frequencies, and truth bool (B, K)."""
         if not np.isfinite(scores).all():
             raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
+        if scores.shape != truth.shape:
+            raise ModelError(
+                f"the model scores {scores.shape[1]} words, the vocabulary holds {truth.shape[1]}: make the model of "
+                "the method that was adapted to the data"
+            )
         natural, count = scores + self._prior, len(truth)
         always = np.broadcast_to(self._frequencies, truth.shape)
         for name, ranked in (("precision_at_10", natural), ("frequency", always), ("plain", scores)):
