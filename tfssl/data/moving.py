@@ -4,11 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from tfssl.data.kcf import CorrelationTracker
+from tfssl.data.media import require
 from tfssl.errors import ConfigError
 from tfssl.ops.arguments import check_integers, check_shapes
-from tfssl.ops.flow import follow_points, interest_points
-from tfssl.ops.homography import apply_homography, ransac_homography
 
 FRACTIONS = (0.25, 0.75)
 """Fewest and most of a frame's points that may move: fewer are noise, more are the motion of the camera."""
@@ -23,9 +21,10 @@ _FEWEST = 20  # points of a frame
 _FOLLOWED = 0.5  # least fraction of the points of a frame that are found in the next one
 _EXPLAINED = 0.2  # and of these, that the motion of the camera explains
 _RANSAC = 0.5  # pixels
-_CELL = 0.2  # of places that count once in the fit of the camera, a fraction of the shorter side
-_SURE = 0.5  # least response of the tracker, as the threshold of OpenCV's
-_SEED = 0  # of the draws of RANSAC: the same in each frame, so that a track follows from its frames alone
+_RETURNED = 0.5  # pixels between a point and where it comes back to when it is followed back
+_CELL, _EACH = 0.2, 5  # size of a place, a fraction of the shorter side; points of each that the camera is fitted to
+_CORNERS = {"qualityLevel": 0.01, "minDistance": 3}
+_WINDOW = {"winSize": (15, 15), "maxLevel": 2}
 
 
 class NoTrack(ValueError):
@@ -72,7 +71,7 @@ class Miner:
         """
         if start + self.length >= len(clip):
             raise NoTrack("too short")
-        first, second = (as_gray(frame) for frame in clip.frames([start, start + 1]))
+        first, second = map(as_gray, clip.frames([start, start + 1]))
         size = self.box or round(BOX * min(first.shape))
         if size > min(first.shape):
             raise ValueError(f"its frames of {first.shape[1]}x{first.shape[0]} pixels are smaller than a box of {size}")
@@ -83,9 +82,9 @@ class Miner:
             raise NoTrack("spread")
         box = best_box(points[moves], size, first.shape)
         frames = clip.frames(np.arange(start, start + self.length + 1))
-        last, sure = follow_box([as_gray(frame) for frame in frames], box)
+        last = follow_box(frames, box)
         crops = [cut_box(frame, b) for frame, b in ((frames[0], box), (frames[-1], last))]
-        return Track(start, box, last, float(moves.mean()), len(points), sure, frames[[0, -1]], np.stack(crops))
+        return Track(start, box, last, float(moves.mean()), len(points), frames[[0, -1]], np.stack(crops))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,7 +96,6 @@ class Track:
         first, last: boxes in pixels, float64 (4,).
         moving: fraction of the points of the first frame that move.
         points: how many those are.
-        sure: least response of the tracker on the way.
         frames: uint8 (2, H, W, 3), the first and the last one.
         crops: uint8 (2, size, size, 3), what the boxes hold.
     """
@@ -107,53 +105,65 @@ class Track:
     last: np.ndarray
     moving: float
     points: int
-    sure: float
     frames: np.ndarray
     crops: np.ndarray
 
 
 def as_gray(frame):
-    """Luma of Rec. 601 of RGB levels 0 to 255, (H, W, 3), as float32 (H, W) in [0, 1]."""
-    return (np.asarray(frame, np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)) / 255.0
+    """Luma of Rec. 601 of an RGB frame, uint8 (H, W, 3) -> (H, W)."""
+    cv2 = require("cv2", "detection")
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
 
 
 def moving_points(first, second, *, threshold=0.5, count=500):
     """Interest points of a frame, and which of them move by more than the camera does.
 
-    The motion of the camera is the homography that most points agree with; a point moves if it ends more than
-    ``threshold`` away from where that takes it.
+    Corners (Shi and Tomasi) are followed by the pyramidal method of Lucas and Kanade, there and back. The motion of the
+    camera is the homography that most of them agree with; a point moves if it ends more than ``threshold`` away from
+    where that takes it.
 
     Args:
-        first, second: float (H, W), levels in [0, 1].
+        first, second: uint8 (H, W).
         threshold: pixels.
         count: most points.
 
     Returns:
-        ``(points, moves)``: float64 (N, 2), bool (N,), of those points that were found again.
+        ``(points, moves)``: float32 (N, 2), x and y, and bool (N,), of those points that were found again.
 
     Raises:
         NoTrack: if there are too few points, or the second frame is another scene.
     """
-    points = interest_points(first, count=count)
-    if len(points) < _FEWEST:
+    check_shapes(first=(first, "H W"), second=(second, "H W"))
+    cv2 = require("cv2", "detection")
+    found = cv2.goodFeaturesToTrack(first, maxCorners=count, **_CORNERS)
+    if found is None or len(found) < _FEWEST:
         raise NoTrack("few points")
-    moved, followed = follow_points(first, second, points)
+    points = found.reshape(-1, 2)
+    moved, good, _ = cv2.calcOpticalFlowPyrLK(first, second, points, None, **_WINDOW)
+    back, good_back, _ = cv2.calcOpticalFlowPyrLK(second, first, moved, None, **_WINDOW)
+    followed = (good & good_back).ravel() > 0
+    followed &= np.linalg.norm(back - points, axis=1) <= _RETURNED
     if followed.mean() < _FOLLOWED:
         raise NoTrack("a cut")
     points, moved = points[followed], moved[followed]
     if len(points) < _FEWEST:
         raise NoTrack("few points")
-    # A textured thing has many points: so that it does not pass for the camera, each place counts once.
-    cells = (points // (_CELL * min(first.shape))).astype(int)
-    _, cell, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    rng, weights = np.random.default_rng(_SEED), 1 / counts[cell.ravel()]
-    try:
-        camera, explained = ransac_homography(points, moved, rng, threshold=_RANSAC, weights=weights)
-    except ValueError:
-        raise NoTrack("a cut") from None
-    if explained.mean() < _EXPLAINED:
+    chosen = _spread(points, _CELL * min(first.shape))
+    camera, explained = cv2.findHomography(points[chosen], moved[chosen], cv2.RANSAC, _RANSAC)
+    if camera is None or explained.mean() < _EXPLAINED:
         raise NoTrack("a cut")
-    return points, np.linalg.norm(apply_homography(camera, points) - moved, axis=1) > threshold
+    expected = cv2.perspectiveTransform(points[:, None], camera)[:, 0]
+    return points, np.linalg.norm(expected - moved, axis=1) > threshold
+
+
+def _spread(points, size):
+    """Numbers of the first points of each place: a textured thing has many, and would pass for the camera."""
+    cells, seen, chosen = (points // size).astype(int).tolist(), {}, []
+    for number, cell in enumerate(map(tuple, cells)):  # the strongest come first
+        seen[cell] = seen.get(cell, 0) + 1
+        if seen[cell] <= _EACH:
+            chosen.append(number)
+    return chosen
 
 
 def check_fraction(fraction, allowed=FRACTIONS):
@@ -194,23 +204,34 @@ def best_box(points, size, shape):
 
 
 def follow_box(frames, box):
-    """Follow a box from the first of some gray frames to the last.
+    """Follow a box from the first of some frames, uint8 (T, H, W, 3), to the last, by kernelized correlation filters.
 
     Returns:
-        ``(box, sure)``: where it is in the last frame, float64 (4,), and the tracker's least response on the way.
+        Where it is in the last frame, float64 (4,).
 
     Raises:
         NoTrack: ``"left"`` once the middle of the box is outside of the frame, ``"lost"`` where nothing is like it.
+
+    Reference:
+        J. Henriques, R. Caseiro, P. Martins, J. Batista: High-speed tracking with kernelized correlation filters. TPAMI
+        2015, as OpenCV has it.
     """
-    tracker, sure = CorrelationTracker(frames[0], box), 1.0
-    for frame in frames[1:]:
-        sure = min(sure, tracker.update(frame))
-        middle = (tracker.box[:2] + tracker.box[2:]) / 2
-        if not ((middle >= 0) & (middle <= frame.shape[::-1])).all():
-            raise NoTrack("left")
-        if sure < _SURE:
+    tracker = require("cv2", "detection").TrackerKCF_create()
+    box = np.round(box)
+    size = box[2:] - box[:2]
+    tracker.init(_bgr(frames[0]), np.concatenate([box[:2], size]).astype(int).tolist())
+    for frame in frames:  # the tracker learns from the first one when it is shown again
+        good, (left, top, width, height) = tracker.update(_bgr(frame))
+        if not good:
             raise NoTrack("lost")
-    return tracker.box, sure
+        middle = np.array([left + width / 2, top + height / 2])
+        if not ((middle >= 0) & (middle <= frame.shape[1::-1])).all():
+            raise NoTrack("left")
+    return np.concatenate([middle - size / 2, middle + size / 2])  # what the tracker gives ends at the frame's border
+
+
+def _bgr(frame):
+    return np.ascontiguousarray(frame[..., ::-1])  # color names, which the tracker looks at, are of this order
 
 
 def cut_box(frame, box):

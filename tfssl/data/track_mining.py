@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssl.data.clips import clip_source
+from tfssl.data.media import require
 from tfssl.data.moving import REASONS, Miner, NoTrack
 from tfssl.data.source import Source, check_source
 from tfssl.data.track_crops import write_crops, write_table
@@ -54,11 +55,12 @@ def mine_tracks(data, out, *, miner=None, every=30, min_size=448, progress=None)
         :class:`Mined`.
 
     Raises:
-        SourceError: if there are no clips, or none can be read.
+        SourceError: if there are no clips, none can be read, or OpenCV is not installed.
         ConfigError: if ``out`` holds tracks of other settings, or a value lies outside its range.
     """
     check_integers(1, every=every)
     check_integers(16, min_size=min_size)
+    require("cv2", "detection")  # here, so that no clip is named for its absence
     miner, out = miner or Miner(), as_path("out", out)
     source = data if isinstance(data, Source) else clip_source(data, min_size=min_size)
     check_source(source)
@@ -93,8 +95,7 @@ def _mine_clip(source, index, name, out, miner, every):
             first, last = write_crops(out, f"{_key(name)}-{start:06d}", track.crops)
             boxes = {f"{end}_box": np.round(getattr(track, end), 1).tolist() for end in ("first", "last")}
             numbers = {"start": start, "end": start + miner.length, "points": track.points}
-            measures = {part: round(getattr(track, part), 4) for part in ("moving", "sure")}
-            tracks.append({"first": first, "last": last, **numbers, **measures, **boxes})
+            tracks.append({"first": first, "last": last, **numbers, "moving": round(track.moving, 4), **boxes})
     except (ValueError, OSError) as error:
         record["error"] = str(error)
     return record
