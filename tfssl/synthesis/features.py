@@ -11,6 +11,7 @@ from tfssl.data.crop import Crop
 from tfssl.data.decode import decode_image
 from tfssl.errors import ConfigError, suggest
 
+_LEAST_UNIT = 0.01  # of a channel, in units of the mean channel of its map
 _PHOTOGRAPH = 128  # pixels a side of the photographs that the unit of a channel is measured on
 
 
@@ -42,7 +43,8 @@ class Features:
         found = [self(image[None]) for image in photographs]
         for tap in self.taps:
             unit = np.mean([tf.reduce_mean(tf.abs(maps[tap]), axis=(0, 1, 2)) for maps in found], axis=0)
-            self.units[tap] = np.where(unit > 0, unit, 1.0).astype(np.float32)  # some filters never answer
+            # Random filters that hardly ever answer would be the loudest of all; of VGG-16 there are none.
+            self.units[tap] = np.maximum(unit, _LEAST_UNIT * unit.mean() or 1.0).astype(np.float32)
 
     def __call__(self, images):
         """``{tap: float32 (B, h, w, C)}`` of images, RGB in [0, 1], float32 (B, H, W, 3)."""
