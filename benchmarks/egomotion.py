@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import kept, save, slim
+from probing import probed
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 TOY = {"pairs": "moved", "degrees": 0.0, "backbone": "shallow", "crop_size": 16, "fc": 128, "dropout": 0.0}
@@ -110,7 +111,9 @@ def learned(objective, seed, arguments):
     if objective == "untrained":
         method = load_config("egomotion/cpu").method
         keras.utils.set_random_seed(seed)
-        return row | {"probe": probed(method.encoder(method.model()), seed, arguments)}
+        return row | {
+            "probe": probed(method.encoder(method.model()), arguments.labeled, seed, image_size=SIZE, pool=POOL)
+        }
     run = arguments.runs / f"{objective}-{seed}"
     changes = [f"data={arguments.train}", f"seed={seed}", f"objective={objective}"]
     if arguments.steps:
@@ -120,21 +123,8 @@ def learned(objective, seed, arguments):
     return row | {
         "training": json.loads((run / "metrics.json").read_text(encoding="utf-8")),
         "pretext": slim(method.evaluate(model, arguments.data)),
-        "probe": probed(method.encoder(model), seed, arguments),
+        "probe": probed(method.encoder(model), arguments.labeled, seed, image_size=SIZE, pool=POOL),
     }
-
-
-def probed(encoder, seed, arguments):
-    """Linear probes of every tap; the tap that counts is chosen on held-out images of the training set."""
-    from tfssl.evaluation.features import labeled_sets
-    from tfssl.evaluation.tasks import linear_probe
-
-    sets = labeled_sets(arguments.labeled / "train", arguments.labeled / "test", image_size=SIZE)
-    with sets.features(encoder, pool=POOL) as parts:
-        runs = list(linear_probe.probe("encoder", [seed], *parts))
-    chosen = max(runs, key=lambda run: run.held_out)
-    taps = {run.tap: run.metrics["accuracy"] for run in runs}
-    return {"tap": chosen.tap, "accuracy": chosen.metrics["accuracy"], "chance": sets.chance, "taps": taps}
 
 
 if __name__ == "__main__":

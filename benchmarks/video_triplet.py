@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import WORK, kept, save, slim
+from probing import probed
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "av")
 SCENES, LENGTH, EVERY = 100, 15, 5  # scenes of each seed to compare boxes in; frames of a track, and between starts
@@ -161,7 +162,7 @@ def trained(seed, arguments):
             name: slim(method.evaluate(model, str(tracks / "test" / name), seed=seed, out=run / name))
             for name in SOURCES
         },
-        "probe": probed(method.encoder(model), seed, arguments),
+        "probe": probed(method.encoder(model), arguments.labeled, seed, image_size=IMAGE_SIZE, pool=POOL),
     }
 
 
@@ -173,20 +174,10 @@ def untrained(seed, arguments):
 
     method = load_config("video_triplet/cpu").method
     keras.utils.set_random_seed(seed)
-    return {"seed": seed, "probe": probed(method.encoder(method.model()), seed, arguments)}
-
-
-def probed(encoder, seed, arguments):
-    """Linear probes of every tap; the tap that counts is chosen on held-out images of the training set."""
-    from tfssl.evaluation.features import labeled_sets
-    from tfssl.evaluation.tasks import linear_probe
-
-    sets = labeled_sets(arguments.labeled / "train", arguments.labeled / "test", image_size=IMAGE_SIZE)
-    with sets.features(encoder, pool=POOL) as parts:
-        runs = list(linear_probe.probe("encoder", [seed], *parts))
-    chosen = max(runs, key=lambda run: run.held_out)
-    taps = {run.tap: run.metrics["accuracy"] for run in runs}
-    return {"tap": chosen.tap, "accuracy": chosen.metrics["accuracy"], "chance": sets.chance, "taps": taps}
+    return {
+        "seed": seed,
+        "probe": probed(method.encoder(method.model()), arguments.labeled, seed, image_size=IMAGE_SIZE, pool=POOL),
+    }
 
 
 if __name__ == "__main__":

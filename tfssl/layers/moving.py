@@ -18,8 +18,15 @@ def normalized_kernels(logits):
     return positive / ops.sum(positive, axis=-1, keepdims=True)
 
 
+class _KernelMotion(Layer):
+    def __init__(self, size=5, **kwargs):
+        super().__init__(**kwargs)
+        check_odd(size=size)
+        self.size = size
+
+
 @keras.saving.register_keras_serializable(package="tfssl")
-class ConvolutionalMotion(Layer):
+class ConvolutionalMotion(_KernelMotion):
     """CDNA: several images, each the last one convolved with a kernel of its own; beyond the border is black.
 
     As convolutions of neural networks, kernels are not mirrored: a kernel that is 1 at (0, +1) takes every pixel from
@@ -35,11 +42,6 @@ class ConvolutionalMotion(Layer):
         C. Finn, I. Goodfellow, S. Levine: Unsupervised Learning for Physical Interaction through Video Prediction. NIPS
         2016, section 3.1.
     """
-
-    def __init__(self, size=5, **kwargs):
-        super().__init__(**kwargs)
-        check_odd(size=size)
-        self.size = size
 
     @property
     def takes(self):
@@ -64,7 +66,7 @@ class ConvolutionalMotion(Layer):
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
-class PixelMotion(Layer):
+class PixelMotion(_KernelMotion):
     """DNA: the last image, each of its pixels a sum of neighbors with a kernel of its own; as ConvolutionalMotion.
 
     Args:
@@ -75,11 +77,6 @@ class PixelMotion(Layer):
     Reference:
         As :class:`ConvolutionalMotion`.
     """
-
-    def __init__(self, size=5, **kwargs):
-        super().__init__(**kwargs)
-        check_odd(size=size)
-        self.size = size
 
     @property
     def takes(self):
