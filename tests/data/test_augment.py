@@ -61,10 +61,10 @@ def test_the_generator_alone_decides(example):
 
 def test_threads_draw_the_same(example):
     augmentation = Augmentation(SPEC)
-    expected = [pixels_of(Augmentation(SPEC), example, seed) for seed in range(24)]
+    expected = [pixels_of(Augmentation(SPEC), example, seed) for seed in range(8)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda seed: pixels_of(augmentation, example, seed), range(24)))
-    np.testing.assert_array_equal(found, expected)
+        found = list(pool.map(lambda seed: pixels_of(augmentation, example, seed % 8), range(24)))
+    np.testing.assert_array_equal(found, expected * 3)
 
 
 @pytest.mark.slow
