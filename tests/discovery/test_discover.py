@@ -227,8 +227,8 @@ def test_progress_counts_images_then_constellations(pixels, tmp_path):
     [
         ({"baselines": ["sift"]}, "`baseline` 'sift' is unknown; known: untrained, pixels, hog"),
         ({"baselines": ["pixel"]}, "`baseline` 'pixel' is unknown; did you mean `pixels`"),
-        ({"shown": 0}, "`shown` must be at least 1"),
-        ({"limit": 0}, "`limit` must be at least 1"),
+        ({"shown": 0}, "`shown` must be an integer of at least 1"),
+        ({"limit": 0}, "`limit` must be an integer of at least 1"),
         ({"steps": 13}, r"`steps` must lie in \[1, 12\]"),
     ],
 )
