@@ -100,6 +100,7 @@ def _findings(found, grid, mining):
             prefixed(name, key): value for name, mined in found.items() for key, value in _counts(mined, mining).items()
         },
         facts=list(_facts(ours, grid, mining)),
+        title="Constellations",
         text=_TEXT,
         seed="constellation",
         verb="Verified",

@@ -23,7 +23,7 @@ _SHEET_ROWS, _SHEET_COLUMNS = 12, 8
 _SEED_COLOR, _MEMBER_COLOR = "#ff3b30", "#2bff59"
 _DIMMED = 0.2  # what is left of the light where a mask is 0
 _ENDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # of the axis of coverage
-_RANDOM = "random"
+_RANDOM, _RANDOM_SETS = "random", "random sets"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Findings:
     settings: dict[str, object]
     summary: dict[str, float]
     facts: list[tuple[str, str]]  # rows of the page's table
+    title: str  # in a report
     text: str  # what the page says first
     seed: str  # what the first column of the sheet shows
     verb: str  # begins the heading of a cluster, before its description
@@ -48,6 +49,8 @@ class Findings:
 
 def write_findings(out, source, labels, found, shown):
     """Write what was found to a folder: ``index.html``, ``sheet.png``, ``clusters.json`` and the curve of purity.
+
+    And ``numbers.json``, from which ``tfssl report`` knows what the images in the folder are.
 
     Args:
         out: the folder.
@@ -61,6 +64,7 @@ def write_findings(out, source, labels, found, shown):
         by its name and ``_``, and of random sets; and ``skipped``.
     """
     summary, figures, facts = dict(found.summary), [], list(found.facts)
+    numbers = {found.names[""]: dict(summary)}
     facts.append(("clusters", f"{len(found.clusters)}, of which {min(shown, len(found.clusters))} are shown"))
     if labels is not None:
         curves = _curves(found, labels)
@@ -68,6 +72,9 @@ def write_findings(out, source, labels, found, shown):
             summary[prefixed(name, "purity")] = float(pure[-1]) if len(pure) else 0.0
             summary[prefixed(name, "coverage")] = float(coverage[-1]) if len(pure) else 0.0
             summary[prefixed(name, "area")] = area_under_curve(coverage, pure)
+        for name in curves:
+            known = {key: summary[prefixed(name, key)] for key in ("purity", "coverage", "area")}
+            numbers.setdefault(found.names.get(name, _RANDOM_SETS), {}).update(known)
         plot = _write_curves(curves, found.names, summary, out)
         figures = [Figure(plot, "Purity against coverage, beside sets drawn by chance")]
         ours, chance, covered = (summary[key] for key in ("purity", "random_purity", "coverage"))
@@ -76,6 +83,7 @@ def write_findings(out, source, labels, found, shown):
     record = {"version": __version__, "settings": found.settings, "summary": summary, "skipped": found.skipped}
     record["clusters"] = [_cluster_record(source, labels, c, found.set_size) for c in found.clusters]
     write_json(out / "clusters.json", record)
+    write_json(out / "numbers.json", {"title": found.title, "numbers": numbers, "protocol": found.settings})
     _write_sheet(source, found, out / "sheet.png", labels)
     sections = [Section("", [Table(["What was searched", "and found"], facts), *figures])]
     for number, cluster in enumerate(found.clusters[:shown], start=1):
@@ -106,7 +114,7 @@ def _write_curves(curves, names, summary, out):
         for name, (coverage, pure) in curves.items():
             for count, (x, y) in enumerate(zip(coverage, pure, strict=True), start=1):
                 rows.writerow([name or names[""], count, f"{x:.6f}", f"{y:.6f}"])
-    names = {**names, _RANDOM: "random sets"}
+    names = {**names, _RANDOM: _RANDOM_SETS}
     drawn = {f"{names[name]} ({summary[prefixed(name, 'area')]:.3f})": curve for name, curve in curves.items()}
     covered = max((coverage[-1] for coverage, _ in curves.values() if len(coverage)), default=1.0)
     plot, end = out / "purity_coverage.png", next(end for end in _ENDS if end >= covered)

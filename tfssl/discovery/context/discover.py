@@ -81,6 +81,7 @@ def discover_context(data, out, *, mining=None, shown=40, limit=None, progress=N
             ("verified", f"{mined.verified} patches, each by {mining.predictors} others"),
             ("repeated", f"{mined.repeated} clusters that better ones show already"),
         ],
+        title="Predictable context",
         text=_TEXT,
         seed="seed",
         verb="Context",

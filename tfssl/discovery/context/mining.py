@@ -11,6 +11,7 @@ from tfssl.discovery.context.neighbors import find_neighbors, learn_whitening, s
 from tfssl.discovery.context.pyramid import pyramid, working_size
 from tfssl.discovery.context.ranking import deduplicate, greedy_order, patch_mask, thing_mask
 from tfssl.discovery.context.stuff import learn_stuff
+from tfssl.discovery.context.thing import LOCATION
 from tfssl.discovery.context.verify import Verification
 from tfssl.errors import ConfigError, SourceError
 from tfssl.ops.arguments import check_integers
@@ -29,6 +30,7 @@ class ContextMining:
     clusters: int = 50  # fewest that a round keeps (paper: 1000)
     set_size: int = 5  # members that count for coverage and purity, those of the highest score
     seed: int = 0  # of what is drawn
+    location: tuple[float, float] = LOCATION  # variance of corresponding cells, see its own text
 
     def __post_init__(self):
         least = {
@@ -113,7 +115,7 @@ def mine_context(data, mining=None, *, limit=None, progress=None):
     with progress("texture models") as report:
         stuff = learn_stuff(pyramids, mining.components, mining.seed, progress=report)
     candidates = [
-        Verification(pyramids, found, values, whitening, mining.predictors)
+        Verification(pyramids, found, values, whitening, mining.predictors, mining.location)
         for found, values in zip(patches, cosines, strict=True)
     ]
     chosen = _verify(candidates, stuff, mining, progress("patches verified"))

@@ -10,8 +10,12 @@ from tfssl.discovery.context.pyramid import SIDE
 REACH = 12
 """Cells farther from the patch are not predicted (the official code stops after 120 seconds instead)."""
 
-VARIANCE, GROWTH = 2.0, 0.5
-"""Of where a cell lies in another image: on the patch (official code), and how much more for each cell away from it."""
+LOCATION = (1.0, 0.1)
+"""Variance of where a cell lies in another image, on the patch and how much more for each cell away from it.
+
+The official code starts from 2 and then optimizes each cell's, down to 1 at the least. Here nothing is optimized, and
+2 blurs what the predictors say so much that texture explains the thing itself better.
+"""
 
 _LEAST_DENSITY = 1e-4  # a Gaussian's window ends where its density is lower
 
@@ -25,19 +29,16 @@ def distances(height, width, box):
     return np.hypot(gaps[0][:, None], gaps[1])
 
 
-def location_weights(distance):
+def location_weights(variance):
     """Gaussians over places in a predictor, around the corresponding one: their windows, and weights that sum up to 1.
 
-    The correspondence is the translation and the scale of the patches; its variance is 2 on the patch and grows by 0.5
-    for each cell away from it, along both axes.
-
     Args:
-        distance: of the cells to predict from the patch, float array (N,).
+        variance: along both axes, float array (N,).
 
     Returns:
         ``(offsets, weights)``: (dy, dx) of the places, int (K, 2), and float32 (N, K).
     """
-    variance = (VARIANCE + GROWTH * np.asarray(distance, np.float64))[:, None]
+    variance = np.asarray(variance, np.float64)[:, None]
     radius = window_radius(variance.max())
     offsets = np.stack(np.mgrid[-radius : radius + 1, -radius : radius + 1], axis=-1).reshape(-1, 2)
     density = np.exp(-np.square(offsets).sum(axis=-1) / (2 * variance)) / (2 * np.pi * variance)
@@ -49,11 +50,7 @@ def location_weights(distance):
 
 def window_radius(variance):
     """Cells to each side in which a Gaussian's density is high enough."""
-    return int(np.sqrt(2 * variance * np.log(1 / (_LEAST_DENSITY * 2 * np.pi * variance))))
-
-
-MARGIN = window_radius(VARIANCE + GROWTH * np.hypot(REACH, REACH))
-"""Cells around a query's grid that its predictors can be asked for."""
+    return int(np.sqrt(max(0.0, 2 * variance * np.log(1 / (_LEAST_DENSITY * 2 * np.pi * variance)))))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,9 +62,10 @@ class Predictors:
     textured: np.ndarray  # which are in the image and have enough gradient, bool
     things: np.ndarray  # probability of thing, where a predictor was verified itself, float32 (V, H + 2 M, W + 2 M)
     mapped: np.ndarray  # which predictors these are, int (V,)
+    margin: int  # M
 
 
-def align(levels, corners, things, first, size):
+def align(levels, corners, things, first, size, margin):
     """Make :class:`Predictors`.
 
     Args:
@@ -76,40 +74,41 @@ def align(levels, corners, things, first, size):
         things: for each a float array of its cells, or None.
         first: (y, x) of the patch on the query's grid.
         size: (H, W) of that grid.
+        margin: cells around it that can be asked for.
     """
-    shape = tuple(length + 2 * MARGIN for length in size)
+    shape = tuple(length + 2 * margin for length in size)
     hog = np.zeros((len(levels), *shape, levels[0].hog.shape[-1]), np.float32)
     inside, textured = np.zeros((2, len(levels), *shape), bool)
     mapped = [number for number, thing in enumerate(things) if thing is not None]
     maps = np.full((len(mapped), *shape), 0.5, np.float32)
     for number, (level, corner) in enumerate(zip(levels, corners, strict=True)):
-        to, of = _shared(level.textured.shape, corner, first, shape)
+        to, of = _shared(level.textured.shape, corner, [at + margin for at in first], shape)
         hog[(number, *to)] = level.hog[of]
         inside[(number, *to)] = True
         textured[(number, *to)] = level.textured[of]
         if number in mapped:
             maps[(mapped.index(number), *to)] = things[number][of]
-    return Predictors(hog, inside, textured, maps, np.array(mapped, int))
+    return Predictors(hog, inside, textured, maps, np.array(mapped, int), margin)
 
 
 def _shared(source, corner, first, shape):
     """Slices of the query's padded grid, and of a predictor's grid, that cover the same cells."""
     to, of = [], []
     for length, c, f, n in zip(source, corner, first, shape, strict=True):
-        shift = f + MARGIN - c  # of a predictor's cell to the padded grid
+        shift = f - c  # of a predictor's cell to the padded grid
         low, high = max(0, -shift), min(length, n - shift)
         of.append(slice(low, max(low, high)))
         to.append(slice(low + shift, max(low, high) + shift))
     return tuple(to), tuple(of)
 
 
-def predict(predictors, cells, distance, trust, seen):
+def predict(predictors, cells, variance, trust, seen):
     """Compare cells with what the predictors have at the same places.
 
     Args:
         predictors: :class:`Predictors`.
         cells: rows and columns on the query's grid, int array (N, 2).
-        distance: of these from the patch, (N,).
+        variance: of where these lie in the predictors, (N,).
         trust: omega, float array (N, P).
         seen: the cells of the query, float32 (N, channels).
 
@@ -118,8 +117,8 @@ def predict(predictors, cells, distance, trust, seen):
         under each predictor's own mean and the common covariance, (N, P); and the probability of thing that verified
         predictors pass on, (N,), 0.5 where none was.
     """
-    offsets, location = location_weights(distance)
-    y, x = (cells[:, None, axis] + offsets[:, axis] + MARGIN for axis in (0, 1))  # (N, K)
+    offsets, location = location_weights(variance)
+    y, x = (cells[:, None, axis] + offsets[:, axis] + predictors.margin for axis in (0, 1))  # (N, K)
     textured = predictors.textured[:, y, x]  # (P, N, K)
     weights = (location * textured).transpose(1, 0, 2)  # (N, P, K)
     features = predictors.hog[:, y, x].transpose(1, 0, 2, 3)  # (N, P, K, channels)

@@ -37,7 +37,7 @@ class Context:
         return 1 / (1 + np.exp(np.clip(self.stuff - self.thing, -80, 80)))
 
 
-def predict_context(pyramids, patch, others, things, stuff):
+def predict_context(pyramids, patch, others, things, stuff, location=thing.LOCATION):
     """Predict the surroundings of a patch, ring by ring, from other patches and from texture.
 
     Args:
@@ -46,6 +46,7 @@ def predict_context(pyramids, patch, others, things, stuff):
         others: P patches in other images.
         things: for each of them its ``thing_probability`` if it was verified before, or None.
         stuff: :class:`~tfssl.discovery.context.stuff.StuffModel`.
+        location: variance of where a cell lies in another image, and its growth with the distance from the patch.
 
     Returns:
         :class:`Context`.
@@ -55,10 +56,11 @@ def predict_context(pyramids, patch, others, things, stuff):
     high = [min(n, at + SIDE + thing.REACH) for at, n in zip((patch.y, patch.x), level.textured.shape, strict=True)]
     part = tuple(slice(*ends) for ends in zip(low, high, strict=True))
     first = (patch.y - low[0], patch.x - low[1])
-    growth = _Growth(level.hog[part], level.textured[part], first, len(others))
+    growth = _Growth(level.hog[part], level.textured[part], first, len(others), location)
+    margin = thing.window_radius(growth.variance.max())
     places = [(other.y, other.x) for other in others]
     levels = [pyramids[other.image][other.level] for other in others]
-    predictors = thing.align(levels, places, things, first, level.hog[part].shape[:2])
+    predictors = thing.align(levels, places, things, first, level.hog[part].shape[:2], margin)
     while growth.step(predictors, stuff):
         pass
     maps = [np.zeros(level.textured.shape, np.float32) for _ in range(5)]
@@ -72,13 +74,14 @@ def predict_context(pyramids, patch, others, things, stuff):
 class _Growth:
     """The condition region of a query, which grows by the cells that were predicted."""
 
-    def __init__(self, hog, textured, first, predictors):
+    def __init__(self, hog, textured, first, predictors, location):
         shape = hog.shape[:2]
         self.hog, self.textured = hog, textured
         self.seed = np.zeros(shape, bool)
         self.seed[first[0] : first[0] + SIDE, first[1] : first[1] + SIDE] = True
         self.known = self.seed.copy()
         self.distance = thing.distances(*shape, first)
+        self.variance = location[0] + location[1] * self.distance
         self.thing, self.stuff = np.zeros((2, *shape))
         self.beta = self.seed.astype(float)  # the official code starts from a score of 1 on the patch
         self.mimicry = self.beta.copy()
@@ -102,7 +105,7 @@ class _Growth:
         seen = self.hog[at]
         mean, covariance = stuff.predict(self.hog, self.known, cells)
         texture = evidence.log_likelihood((seen - mean)[:, None], covariance)[:, 0]
-        likelihood, experts, beta = thing.predict(predictors, cells, self.distance[at], self.omega[at], seen)
+        likelihood, experts, beta = thing.predict(predictors, cells, self.variance[at], self.omega[at], seen)
         self.stuff[at], self.thing[at] = texture, np.where(np.isnan(likelihood), texture, likelihood)
         if experts.shape[1] > 1:
             logs = log_softmax(experts, axis=1)
@@ -161,10 +164,10 @@ def _expanded(points):
 class Verification:
     """The members of a cluster, verified one after the other, each by those that fit best so far."""
 
-    def __init__(self, pyramids, patches, cosines, whitening, predictors):
+    def __init__(self, pyramids, patches, cosines, whitening, predictors, location=thing.LOCATION):
         self.patches, self.cosines = patches, cosines
         self.contexts = {}  # {position in patches: Context}, in the order of verification
-        self._pyramids, self._predictors = pyramids, predictors
+        self._pyramids, self._predictors, self._location = pyramids, predictors, location
         self._features = whitening(np.stack([patch_feature(pyramids, patch) for patch in patches]))
         self._usage = np.zeros(len(patches))
 
@@ -193,7 +196,7 @@ class Verification:
             return False
         things = [self.contexts[n].thing_probability if n in self.contexts else None for n in chosen]
         others = [self.patches[number] for number in chosen]
-        context = predict_context(self._pyramids, self.patches[query], others, things, stuff)
+        context = predict_context(self._pyramids, self.patches[query], others, things, stuff, self._location)
         self.contexts[query] = context
         self._usage[chosen] += context.usage
         return True
