@@ -17,19 +17,20 @@ from xml.etree import ElementTree
 from machine import WORK, kept, save
 
 SEEDS = (0, 1, 2)
-PLANTED = {"images": 24, "size": 192, "kinds": ["object", "noise", "texture", "noise"]}
+PLANTED = {"images": 20, "size": 160, "kinds": ["object", "noise", "texture", "noise"]}
 PLANTED_MINING = {
-    "seeds": 48,
-    "neighbors": 6,
+    "seeds": 24,
+    "neighbors": 5,
     "predictors": 4,
+    "components": 32,
     "levels": 2,
     "rounds": (1, 2),
-    "clusters": 16,
+    "clusters": 12,
     "set_size": 3,
 }
 LOCATIONS = {"chosen": (1.0, 0.1), "wide": (2.0, 0.5)}
-PHOTOGRAPHS = {"voc": {"classes": 4, "each": 12}, "caltech": {"classes": 10, "each": 8}}
-MINING = {"seeds": 80, "clusters": 20}
+PHOTOGRAPHS = {"voc": {"classes": 4, "each": 8}, "caltech": {"classes": 10, "each": 8}}
+MINING = {"seeds": 40, "neighbors": 12, "components": 32, "levels": 2, "clusters": 10}
 
 
 def main():

@@ -86,7 +86,7 @@ def discover(
         find_model(run)
     check_folder(out)
     before = listing(out)
-    given = {key: value for key, value in {**contexts, "set_size": set_size}.items() if value is not None}
+    given: dict = {key: value for key, value in {**contexts, "set_size": set_size}.items() if value is not None}
     if how == "context":
         from tfssl.discovery.context.discover import discover_context
         from tfssl.discovery.context.mining import ContextMining

@@ -16,7 +16,7 @@ OBJECT_SIZE = (104, 72)
 
 _CONTRAST = 40  # standard deviation of the noise, in levels
 _PERIOD = 5  # of the texture, in pixels
-_GRAIN = 6  # standard deviation of what is added to all pixels, in levels
+_GRAIN = {"object": 4, "noise": 4, "texture": 25}  # deviation of what is added to all pixels, in levels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ class PlantedSource(ImageSource):
             part = slice(top, top + OBJECT_SIZE[1]), slice(left, left + OBJECT_SIZE[0])
             levels[part] = np.where(shape, pixels, levels[part])
             mask[part] = shape
-        levels = np.clip(levels + rng.normal(0, _GRAIN, levels.shape), 0, 255).astype(np.uint8)
+        levels = np.clip(levels + rng.normal(0, _GRAIN[kind], levels.shape), 0, 255).astype(np.uint8)
         return {"image": Image.fromarray(levels).convert("RGB"), "mask": mask}
 
 
@@ -61,7 +61,7 @@ def planted_source(count=48, size=192, kinds=KINDS, seed=0):
         count: images.
         size: of each, pixels on either side; at least 112.
         kinds: names of :data:`KINDS`: the same object at a random place over noise, noise alone (its amplitude falls
-            with the frequency), a fine plaid of random phase that fills the image.
+            with the frequency), a fine grainy plaid of random phase that fills the image.
         seed: of the places, the noise and the phases; image k is the same whatever ``count`` is.
     """
     for kind in kinds:

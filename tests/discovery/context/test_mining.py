@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tfssl.data.planted import planted_source
-from tfssl.discovery.context import stuff as stuff_model
+from tfssl.discovery.context import neighbors, stuff as stuff_model
 from tfssl.discovery.context.discover import discover_context
 from tfssl.discovery.context.mining import ContextMining, mine_context
 from tfssl.discovery.context.neighbors import find_neighbors, learn_whitening, patch_feature, sample_seeds
@@ -27,14 +27,15 @@ KINDS = ("object", "noise", "texture", "noise")
 @pytest.fixture(scope="module", autouse=True)
 def few_patches():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stuff_model, "PATCHES", 3000)
+        patch.setattr(stuff_model, "PATCHES", 2000)
+        patch.setattr(neighbors, "_SAMPLES", 1000)
         yield
 
 
 @pytest.fixture(scope="module")
 def planted():
-    source = planted_source(24, SIZE, KINDS)
-    pyramids = [pyramid(source.example(number)["image"], 1) for number in range(24)]
+    source = planted_source(20, SIZE, KINDS)
+    pyramids = [pyramid(source.example(number)["image"], 1) for number in range(20)]
     whitening = learn_whitening(pyramids, np.random.default_rng(0))
     return source, pyramids, whitening, stuff_model.learn_stuff(pyramids, 24, 0)
 
@@ -43,7 +44,7 @@ def verified(planted, seeds, count=3):
     """Members of the clusters of given seeds, and their contexts."""
     _, pyramids, whitening, stuff = planted
     found = []
-    for patches, cosines in zip(*find_neighbors(pyramids, seeds, whitening, 6), strict=True):
+    for patches, cosines in zip(*find_neighbors(pyramids, seeds, whitening, 5), strict=True):
         verification = Verification(pyramids, patches, cosines, whitening, 4)
         for _ in range(count):
             assert verification.verify_next(stuff)
@@ -52,10 +53,10 @@ def verified(planted, seeds, count=3):
 
 
 def around(source, pyramids, image):
-    """The patch on the middle of the object, at the scale of the image."""
+    """The patch on the middle of the object, at twice the scale of the image."""
     y, x = (int(edges.mean()) for edges in np.nonzero(source.example(image)["mask"]))
-    rows, columns = pyramids[image][1].positions
-    return Patch(image, 1, min(rows - 1, max(0, y // 8 - 5)), min(columns - 1, max(0, x // 8 - 5)))
+    rows, columns = pyramids[image][0].positions
+    return Patch(image, 0, min(rows - 1, max(0, y // 4 - 5)), min(columns - 1, max(0, x // 4 - 5)))
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,7 @@ def test_the_object_ranks_above_noise_and_texture(planted, clusters):
     for verification in (first, second):
         assert {source.kind(patch.image) for patch in verification.patches} == {"object"}
     assert {source.kind(patch.image) for patch in texture.patches} == {"texture"}
+    print([(list(v.scores.values()), v.cosines.mean()) for v in clusters])
     assert min(worth(first), worth(second)) > 5 * max(worth(noise), worth(texture), 1)
 
 
@@ -97,6 +99,7 @@ def test_the_mask_covers_the_object_better_than_the_box(planted, clusters):
             box[max(0, top) : bottom, max(0, left) : right] = True
             masks.append((mask & truth).sum() / (mask | truth).sum())
             boxes.append((box & truth).sum() / (box | truth).sum())
+    print(masks, boxes)
     assert np.mean(masks) > np.mean(boxes)
 
 
@@ -120,7 +123,7 @@ def test_a_mask_lies_where_its_cells_are():
 def test_seeds_keep_apart_and_are_their_own_best_neighbors(planted):
     _, pyramids, whitening, _ = planted
     seeds = sample_seeds(pyramids, 48, 1, np.random.default_rng(0))
-    assert len(seeds) == 48 and sorted({seed.image for seed in seeds}) == list(range(24))
+    assert len(seeds) == 48 and sorted({seed.image for seed in seeds}) == list(range(20))
     boxes = {}
     for seed in seeds:
         boxes.setdefault(seed.image, []).append(pyramids[seed.image][seed.level].box(seed.y, seed.x))
@@ -182,12 +185,8 @@ def test_files_of_a_discovery(folders, tmp_path):
     assert len(members) == 3 and {"image", "box", "score", "match", "label"} <= set(members[0])
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "<h2>1. Context score" in text
-
-
-def test_the_same_seed_finds_the_same(folders):
-    first, again = (mine_context(folders, MINING, limit=8) for _ in range(2))
-    assert first.clusters == again.clusters
-    assert all(len(cluster.members) <= 3 for cluster in first.clusters)
+    again = mine_context(folders, MINING)
+    assert [cluster.score for cluster in again.clusters] == scores
 
 
 @pytest.mark.parametrize(

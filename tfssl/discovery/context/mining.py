@@ -107,9 +107,11 @@ def mine_context(data, mining=None, *, limit=None, progress=None):
     mining, progress = mining or ContextMining(), progress or (lambda unit: contextlib.nullcontext())
     source = image_source(data)
     rng = np.random.default_rng(mining.seed)
-    images, pyramids, skipped = _read(source, mining, limit, progress("images read"))
+    images, sizes, pyramids, skipped = _read(source, mining, limit, progress("images read"))
     whitening = learn_whitening(pyramids, rng)
     seeds = sample_seeds(pyramids, mining.seeds, mining.levels, rng)
+    if not seeds:
+        raise SourceError("`data` has no patch with enough gradient to start a cluster from; give images with more")
     with progress("images searched") as report:
         patches, cosines = find_neighbors(pyramids, seeds, whitening, mining.neighbors, progress=report)
     with progress("texture models") as report:
@@ -120,7 +122,7 @@ def mine_context(data, mining=None, *, limit=None, progress=None):
     ]
     chosen = _verify(candidates, stuff, mining, progress("patches verified"))
     ranked = sorted(chosen, key=lambda number: -_worth(candidates[number]))
-    described = _Described(source, images, pyramids, patches, cosines)
+    described = _Described(images, sizes, pyramids, patches, cosines)
     found = [described.verified(number, candidates[number]) for number in ranked]
     kept = deduplicate([described.masks(number, candidates[number]) for number in ranked])
     plain = sorted(range(len(seeds)), key=lambda number: -cosines[number][: mining.set_size].sum())
@@ -138,7 +140,7 @@ def mine_context(data, mining=None, *, limit=None, progress=None):
 
 
 def _read(source, mining, limit, progress):
-    images, pyramids, skipped = [], [], {}
+    images, sizes, pyramids, skipped = [], [], [], {}
     total = len(source) if limit is None else min(limit, len(source))
     with progress as report:
         for number in range(total):
@@ -151,6 +153,7 @@ def _read(source, mining, limit, progress):
                 skipped[source.name(number)] = str(error)
             else:
                 images.append(number)
+                sizes.append(image.size)
                 pyramids.append(levels)
             if report is not None:
                 report(number + 1, total)
@@ -160,7 +163,7 @@ def _read(source, mining, limit, progress):
             f"`data` has {len(images)} images that serve{f' ({few})' if few else ''}, fewer than the "
             f"{mining.neighbors} of a cluster (`neighbors`); give more images or fewer `neighbors`"
         )
-    return images, pyramids, skipped
+    return images, sizes, pyramids, skipped
 
 
 def _verify(candidates, stuff, mining, progress):
@@ -190,11 +193,9 @@ def _worth(candidate):
 class _Described:
     """Clusters in terms of the source's images."""
 
-    def __init__(self, source, images, pyramids, patches, cosines):
-        self._images, self._pyramids = images, pyramids
+    def __init__(self, images, sizes, pyramids, patches, cosines):
+        self._images, self._sizes, self._pyramids = images, sizes, pyramids
         self._patches, self._cosines = patches, cosines
-        self._sizes = {}
-        self._source = source
 
     def verified(self, number, candidate):
         """The members that were verified, best first, with their masks."""
@@ -219,7 +220,7 @@ class _Described:
 
     def _member(self, number, place, context=None):
         patch = self._patches[number][place]
-        level, size = self._pyramids[patch.image][patch.level], self._size(patch.image)
+        level, size = self._pyramids[patch.image][patch.level], self._sizes[patch.image]
         zoom = size[0] / working_size(size)[0]
         box = tuple(edge * zoom for edge in level.box(patch.y, patch.x))
         score, mask = (None, None) if context is None else (context.score, self._mask(patch, context))
@@ -228,9 +229,4 @@ class _Described:
     def _mask(self, patch, context):
         level = self._pyramids[patch.image][patch.level]
         cells = patch_mask(level, patch) if context is None else thing_mask(context, patch)
-        return level.spread(cells, working_size(self._size(patch.image)))
-
-    def _size(self, image):
-        if image not in self._sizes:
-            self._sizes[image] = self._source.example(self._images[image])["image"].size
-        return self._sizes[image]
+        return level.spread(cells, working_size(self._sizes[patch.image]))

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.linalg import eigh
 
 from tfssl.discovery.context.pyramid import Patch
 from tfssl.ops.boxes import iou
@@ -32,9 +33,9 @@ class Whitening:
         features = standardize(patches)
         mean = features.mean(axis=0)
         centered = features - mean
-        values, vectors = np.linalg.eigh(centered.T @ centered / len(features))
-        leading = values > _LEAST * REGULARIZER
-        return cls(mean, np.ascontiguousarray(vectors[:, leading]), values[leading])
+        covariance = centered.T @ centered / len(features)
+        values, vectors = eigh(covariance, subset_by_value=(_LEAST * REGULARIZER, np.inf), overwrite_a=True)
+        return cls(mean, np.ascontiguousarray(vectors), values)
 
     def __call__(self, patches):
         """Whitened patches of unit length, float32 (N, D); the product of two is their cosine."""
