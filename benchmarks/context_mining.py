@@ -3,7 +3,7 @@
 python benchmarks/context_mining.py --photographs voc=vocstyle_mini caltech=caltech101_96/train [--picture FILE.png]
 
 Of a VOC directory and of class folders the first images of each class are taken. Parts that are done are kept in work/;
---only NAME does one part.
+--only NAME does one part. The record holds the parts that are done.
 """
 
 import argparse
@@ -40,43 +40,48 @@ def main():
     parser.add_argument("--seeds", type=int, default=1, help="seeds of the photographs")
     parser.add_argument("--picture", help="PNG to keep the sheet of the planted scenes in")
     arguments = parser.parse_args()
+    from tfssl.files import read_json
+
     folders = dict(text.split("=", 1) for text in arguments.photographs)
     unknown = set(folders) - set(PHOTOGRAPHS)
     if unknown:
         parser.error(f"photographs are {', '.join(PHOTOGRAPHS)}. Received: {sorted(unknown)[0]}")
 
     parts = {
-        f"planted-{name}-{seed}": lambda seed=seed, name=name: planted(seed, LOCATIONS[name], arguments.picture)
+        f"planted-{name}-{seed}": lambda seed=seed, name=name: planted(seed, LOCATIONS[name])
         for name in LOCATIONS
         for seed in SEEDS
     }
     for name, folder in folders.items():
         for seed in range(arguments.seeds):
             parts[f"{name}-{seed}"] = lambda seed=seed, name=name, folder=folder: photographs(name, folder, seed)
-    found = {}
     for name, compute in parts.items():
         if arguments.only in (None, name):
-            found[name] = kept(WORK / "context_mining" / f"{name}.json", compute)
-            print(name, found[name], flush=True)
-    if arguments.only is None:
-        config = {
-            "seeds": SEEDS,
-            "planted": PLANTED,
-            "planted_mining": PLANTED_MINING,
-            "locations": LOCATIONS,
-            "photographs": PHOTOGRAPHS,
-            "mining": MINING,
-        }
-        packages = ("numpy", "scipy", "scikit-learn", "pillow")
-        save("context_mining", config=config, packages=packages, seconds={}, comparisons=[], found=found)
+            print(name, kept(_file(name), compute), flush=True)
+    if arguments.picture:
+        picture(arguments.picture)
+    config = {
+        "seeds": SEEDS,
+        "planted": PLANTED,
+        "planted_mining": PLANTED_MINING,
+        "locations": LOCATIONS,
+        "photographs": PHOTOGRAPHS,
+        "mining": MINING,
+    }
+    found = {name: read_json(_file(name)) for name in parts if _file(name).is_file()}
+    packages = ("numpy", "scipy", "scikit-learn", "pillow")
+    save("context_mining", config=config, packages=packages, seconds={}, comparisons=[], found=found)
 
 
-def planted(seed, location, picture):
+def _file(name):
+    return WORK / "context_mining" / f"{name}.json"
+
+
+def planted(seed, location):
     """Ranks and scores of clusters by what their seed shows, and how well masks and boxes fit the object."""
     import numpy as np
 
     from tfssl.data.planted import planted_source
-    from tfssl.discovery.context.discover import discover_context
     from tfssl.discovery.context.mining import ContextMining, mine_context
 
     source = planted_source(PLANTED["images"], PLANTED["size"], PLANTED["kinds"], seed)
@@ -97,10 +102,6 @@ def planted(seed, location, picture):
                 box[top:bottom, left:right] = True
                 for name, mask in (("mask", member.mask > 127), ("box", box)):
                     overlaps[name].append(float((mask & truth).sum() / (mask | truth).sum()))
-    if picture and seed == 0 and location == LOCATIONS["chosen"]:
-        with tempfile.TemporaryDirectory() as folder:
-            discover_context(source, folder, mining=mining)
-            shutil.copy(Path(folder) / "sheet.png", picture)
     return {
         "kinds_in_order": kinds,
         "worth_in_order": [cluster.score for cluster in mined.clusters],
@@ -109,6 +110,18 @@ def planted(seed, location, picture):
         "iou": {name: statistics.fmean(values) if values else None for name, values in overlaps.items()},
         "seconds": round(seconds, 1),
     }
+
+
+def picture(path):
+    """The sheet of the first planted scenes."""
+    from tfssl.data.planted import planted_source
+    from tfssl.discovery.context.discover import discover_context
+    from tfssl.discovery.context.mining import ContextMining
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = planted_source(PLANTED["images"], PLANTED["size"], PLANTED["kinds"])
+        discover_context(source, folder, mining=ContextMining(**PLANTED_MINING))
+        shutil.copy(Path(folder) / "sheet.png", path)
 
 
 def photographs(name, folder, seed):

@@ -238,7 +238,10 @@ def context_planted(root):
     """Where a planted object ranks, and how its mask fits, for both variances of a place."""
     found, rows = read(root, "benchmarks/results/context_mining.json"), []
     for name, (variance, growth) in found["config"]["locations"].items():
-        parts = [found["found"][f"planted-{name}-{seed}"] for seed in found["config"]["seeds"]]
+        keys = [f"planted-{name}-{seed}" for seed in found["config"]["seeds"]]
+        parts = [found["found"][key] for key in keys if key in found["found"]]
+        if not parts:
+            continue
         ranks = ", ".join(str(part["first_object_rank"] or "-") for part in parts)
         means = [_mean_of(part["mean_score"].get(kind) for part in parts) for kind in ("object", "noise", "texture")]
         overlaps = [_mean_of(part["iou"][key] for part in parts) for key in ("mask", "box")]
