@@ -19,7 +19,7 @@ def discover(
     data: Annotated[str, typer.Option(help=f"Images; class folders give purity: {DATA_HELP}.")],
     out: Annotated[Path, typer.Option(help="Folder for index.html, sheet.png, clusters.json, purity_coverage.*.")],
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="For constellations: a run directory of context_prediction.")
+        str | None, typer.Argument(metavar="RUN", help="For constellations: a run directory of context_prediction.")
     ] = None,
     how: Annotated[
         str | None, typer.Option(help="constellations (of a network's patches, the default) or context (no RUN).")
