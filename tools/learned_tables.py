@@ -234,6 +234,45 @@ def discovery(root):
     return markdown(["Found with", "Clusters", "Purity", "Coverage", "Area under the curve"], rows)
 
 
+def context_planted(root):
+    """Where a planted object ranks, and how its mask fits, for both variances of a place."""
+    found, rows = read(root, "benchmarks/results/context_mining.json"), []
+    for name, (variance, growth) in found["config"]["locations"].items():
+        keys = [f"planted-{name}-{seed}" for seed in found["config"]["seeds"]]
+        parts = [found["found"][key] for key in keys if key in found["found"]]
+        if not parts:
+            continue
+        ranks = ", ".join(str(part["first_object_rank"] or "-") for part in parts)
+        means = [_mean_of(part["mean_score"].get(kind) for part in parts) for kind in ("object", "noise", "texture")]
+        overlaps = [_mean_of(part["iou"][key] for part in parts) for key in ("mask", "box")]
+        rows.append((f"{variance:g}, {growth:g} a cell", ranks, *means, *overlaps))
+    header = ["Variance", "Rank of the object", "Score: object", "noise", "texture", "IoU: mask", "IoU: box"]
+    return markdown(header, rows)
+
+
+def _mean_of(values):
+    values = [value for value in values if value is not None]
+    return figure(sum(values) / len(values)) if values else "-"
+
+
+def context_mining(root):
+    """Clusters in photographs by context, beside those without it."""
+    found, rows = read(root, "benchmarks/results/context_mining.json")["found"], []
+    for name, title in (("voc", "vocstyle_mini"), ("caltech", "caltech101_96")):
+        parts = [part for key, part in found.items() if key.startswith(f"{name}-")]
+        for way, prefix in (
+            ("context", ""),
+            ("same seeds", "same_seeds_"),
+            ("HOG neighbors", "hog_neighbors_"),
+            ("random sets", "random_"),
+        ):
+            figures = [_mean_of(part[f"{prefix}{key}"] for part in parts) for key in ("purity", "coverage", "area")]
+            if parts:
+                images, clusters = (_mean_of(part[key] for part in parts) for key in ("images", "clusters"))
+                rows.append((f"{title}, {images} images", way, clusters, *figures))
+    return markdown(["Photographs", "Found by", "Clusters", "Purity", "Coverage", "Area under the curve"], rows)
+
+
 def filters(root):
     """Shape of the first filters of a dense autoencoder, with noise and without."""
     record = read(root, "benchmarks/results/filters.json")

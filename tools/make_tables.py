@@ -85,6 +85,8 @@ TABLES = {
     "captions-words": caption_tables.words,
     "colorizer": color_tables.colorizer,
     "colorizers": learned_tables.colorizers,
+    "context-mining": learned_tables.context_mining,
+    "context-planted": learned_tables.context_planted,
     "controls": split_tables.controls,
     "discovery": learned_tables.discovery,
     "encoding-error": color_tables.encoding_error,

@@ -160,7 +160,8 @@ def test_files_of_a_discovery(pixels, folders, tmp_path):
     out = tmp_path / "found"
     summary = discover(pixels, None, folders, out, mining=MINING, steps=3, baselines=["hog"], shown=2)
     written = {p.name for p in out.iterdir()}
-    assert written == {"clusters.json", "index.html", "sheet.png", "purity_coverage.csv", "purity_coverage.png"}
+    pages = {"clusters.json", "index.html", "numbers.json", "sheet.png"}
+    assert written == pages | {"purity_coverage.csv", "purity_coverage.png"}
     assert [(n.endswith("tiny.png"), r) for n, r in summary["skipped"].items()] == [
         (True, f"{SIDE}x100 pixels hold less than 2 x 2 patches of {SIDE}")
     ]
@@ -197,7 +198,7 @@ def test_page_is_whole_and_needs_nothing_else(pixels, folders, tmp_path):
 def test_without_classes_there_is_a_page_and_no_curve(pixels, tmp_path):
     pictures, _, _ = planted()
     summary = discover(pixels, None, pictures, tmp_path, mining=MINING, steps=3)
-    assert {p.name for p in tmp_path.iterdir()} == {"clusters.json", "index.html", "sheet.png"}
+    assert {p.name for p in tmp_path.iterdir()} == {"clusters.json", "index.html", "numbers.json", "sheet.png"}
     assert "purity" not in summary and summary["clusters"] > 0
 
 
@@ -227,8 +228,8 @@ def test_progress_counts_images_then_constellations(pixels, tmp_path):
     [
         ({"baselines": ["sift"]}, "`baseline` 'sift' is unknown; known: untrained, pixels, hog"),
         ({"baselines": ["pixel"]}, "`baseline` 'pixel' is unknown; did you mean `pixels`"),
-        ({"shown": 0}, "`shown` must be at least 1"),
-        ({"limit": 0}, "`limit` must be at least 1"),
+        ({"shown": 0}, "`shown` must be an integer of at least 1"),
+        ({"limit": 0}, "`limit` must be an integer of at least 1"),
         ({"steps": 13}, r"`steps` must lie in \[1, 12\]"),
     ],
 )

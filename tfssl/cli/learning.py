@@ -1,4 +1,4 @@
-"""Commands around learning: methods, train, evaluate, discover."""
+"""Commands around learning: methods, train, evaluate."""
 
 import importlib.util
 import sys
@@ -16,15 +16,13 @@ from tfssl.cli.app import (
     given_options,
     listing,
     print_record,
-    report_skipped,
     report_written,
     say,
 )
 from tfssl.cli.option_help import EvaluateCommand
 from tfssl.errors import ConfigError
 from tfssl.evaluation import task_names
-from tfssl.files import check_folder, read_json
-from tfssl.resources import find_model
+from tfssl.files import read_json
 from tfssl.training.progress import CountProgress
 
 
@@ -155,44 +153,3 @@ class _Announced(CountProgress):
             say(f"{self._what}: {total} {self.unit}; {self._where}", err=True)
             self._what = ""
         super().__call__(done, total, note)
-
-
-@app.command()
-def discover(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory of context_prediction.")],
-    data: Annotated[str, typer.Option(help=f"Images; class folders give purity: {DATA_HELP}.")],
-    out: Annotated[Path, typer.Option(help="Folder for index.html, sheet.png, clusters.json, purity_coverage.*.")],
-    constellations: Annotated[int, typer.Option(help="Squares of four patches to look for (paper: 16384).")] = 1000,
-    top: Annotated[int, typer.Option(help="Best matching images that are checked.")] = 100,
-    set_size: Annotated[int, typer.Option(help="Images that a cluster must be verified in.")] = 10,
-    steps: Annotated[int, typer.Option(help="Grid positions per patch side.")] = 2,
-    scale: Annotated[
-        list[float] | None, typer.Option(metavar="FACTOR", help="Patch size as a multiple; repeatable. Default 1.")
-    ] = None,
-    baseline: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="untrained, pixels or hog; repeatable.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the constellations drawn.")] = 0,
-):
-    """Find what occurs again and again in images, without labels, and write a page of it.
-
-    Example: tfssl discover runs/context --data photos/ --out found/ --baseline untrained
-    """
-    check_data(data)
-    find_model(run)
-    check_folder(out)
-    before = listing(out)
-
-    from tfssl.api import load
-    from tfssl.discovery.discover import discover as find
-    from tfssl.discovery.mining import Mining
-
-    method, model = load(run)
-    mining = Mining(constellations=constellations, top=top, set_size=set_size, seed=seed)
-    options: dict = {"steps": steps, "scales": tuple(scale or [1.0]), "baselines": baseline or [], "limit": limit}
-    summary = find(method, model, data, out, mining=mining, progress=CountProgress, **options)
-    report_skipped(summary.pop("skipped"))
-    for name, value in summary.items():
-        say(f"{name:40s} {value:.6g}")
-    report_written(out, before)

@@ -1,14 +1,26 @@
 """``tfssl discover``: objects in a collection of images, found with a trained network and without labels."""
 
+import dataclasses
+
+import numpy as np
+
 from tfssl.data.images import image_source
 from tfssl.data.labeled import folder_labels
 from tfssl.data.pipeline import pipeline_errors
 from tfssl.discovery.embedding import BASELINES, baseline_descriptor, embed
-from tfssl.discovery.findings import write_findings
+from tfssl.discovery.findings import Findings, prefixed, write_findings
 from tfssl.discovery.mining import Mining, mine
 from tfssl.discovery.patch_index import Grid
 from tfssl.errors import ConfigError, ModelError, SourceError, suggest
+from tfssl.ops.arguments import check_integers
 from tfssl.options import as_path
+
+_NAMES = {"": "learned", "untrained": "untrained network", "pixels": "raw pixels", "hog": "HOG"}
+_TEXT = (
+    "Each row is one constellation of four touching patches (red) and the images in which its four patches were "
+    "found again in the same arrangement (green), the strongest match first. No label took part in finding them. Rows "
+    "are in the order of the number of such images; a row that would add no new image comes later."
+)
 
 
 def discover(
@@ -50,9 +62,9 @@ def discover(
     for name in baselines:
         if name not in BASELINES:
             raise ConfigError(f"`baseline` {name!r} is unknown; {suggest(name, BASELINES)}")
-    for name, value in (("shown", shown), ("limit", limit)):
-        if value is not None and value < 1:
-            raise ConfigError(f"`{name}` must be at least 1. Received: {name}={value}")
+    check_integers(1, shown=shown)
+    if limit is not None:
+        check_integers(1, limit=limit)
     out = as_path("out", out)
     source, mining = image_source(data), mining or Mining()
     grid = Grid(method.patch_size, steps, tuple(scales), method.area)
@@ -70,4 +82,48 @@ def discover(
         )
     for name in baselines:
         found[name] = searched(baseline_descriptor(name, method, mining.seed))
-    return write_findings(out, source, labels, found, grid, mining, shown)
+    return write_findings(out, source, labels, _findings(found, grid, mining), shown)
+
+
+def _findings(found, grid, mining):
+    ours = found[""]
+    return Findings(
+        clusters=ours.clusters,
+        images=ours.images,
+        skipped=ours.skipped,
+        sets={name: [c.images(mining.set_size) for c in mined.clusters] for name, mined in found.items()},
+        names=_NAMES,
+        set_size=mining.set_size,
+        random_seed=mining.seed,
+        settings={**dataclasses.asdict(mining), **dataclasses.asdict(grid)},
+        summary={
+            prefixed(name, key): value for name, mined in found.items() for key, value in _counts(mined, mining).items()
+        },
+        facts=list(_facts(ours, grid, mining)),
+        title="Constellations",
+        text=_TEXT,
+        seed="constellation",
+        verb="Verified",
+        describe=lambda cluster: f"in {cluster.score} images",
+    )
+
+
+def _counts(mined, mining):
+    return {
+        "images": float(len(mined.images)),
+        "images_skipped": float(len(mined.skipped)),
+        "patches": float(mined.patches),
+        "embedding_mib": mined.patches * mined.dimensions * 2 / 2**20,
+        "constellations": float(len(mined.scores)),
+        "constellations_verified": float(np.sum(mined.scores >= mining.set_size)),
+        "verified_mean": float(np.mean(mined.scores)),
+        "clusters": float(len(mined.clusters)),
+    }
+
+
+def _facts(mined, grid, mining):
+    sizes = ", ".join(f"{grid.side * scale:g}" for scale in grid.scales)
+    yield "images searched", f"{len(mined.images)} ({len(mined.skipped)} left out)"
+    yield "patches", f"{mined.patches} of {sizes} pixels, {grid.steps} positions per patch size"
+    yield "constellations", f"{len(mined.scores)}, each looked for in {mining.top} images"
+    yield "verified", f"{np.sum(mined.scores >= mining.set_size)} in {mining.set_size} images or more"

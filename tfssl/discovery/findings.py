@@ -2,12 +2,14 @@
 
 import csv
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from tfssl import __version__
+from tfssl.discovery.clusters import Cluster
 from tfssl.discovery.purity import area_under_curve, purity, purity_coverage, random_sets
 from tfssl.files import write_json, writing
 from tfssl.visualization.line_plot import line_plot
@@ -19,80 +21,101 @@ THUMBNAIL = 128
 
 _SHEET_ROWS, _SHEET_COLUMNS = 12, 8
 _SEED_COLOR, _MEMBER_COLOR = "#ff3b30", "#2bff59"
+_DIMMED = 0.2  # what is left of the light where a mask is 0
 _ENDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # of the axis of coverage
-_RANDOM = "random"
-_NAMES = {"": "learned", "untrained": "untrained network", "pixels": "raw pixels", "hog": "HOG", _RANDOM: "random sets"}
-_TEXT = (
-    "Each row is one constellation of four touching patches (red) and the images in which its four patches were "
-    "found again in the same arrangement (green), the strongest match first. No label took part in finding them. Rows "
-    "are in the order of the number of such images; a row that would add no new image comes later."
-)
+_RANDOM, _RANDOM_SETS = "random", "random sets"
 
 
-def write_findings(out, source, labels, found, grid, mining, shown):
-    """Write what was found to a folder, and return the summary of :func:`~tfssl.discovery.discover.discover`.
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What a way of discovery hands over to be written."""
 
-    ``labels`` are the classes of the images of ``source``, or None; ``found`` is ``{descriptor: Mined}``, of which
-    ``""`` is the learned one, which the page and ``clusters.json`` are about.
+    clusters: Sequence[Cluster]  # best first
+    images: Sequence[int]  # numbers in the source of those that were searched
+    skipped: dict[str, str]  # {name: reason} of the images that do not serve
+    sets: dict[str, list[list[int]]]  # images of the clusters of each descriptor; "" is that of ``clusters``
+    names: dict[str, str]  # of the descriptors, in the plot
+    set_size: int  # members of a cluster that count for purity and are shown
+    random_seed: int  # of the sets drawn by chance
+    settings: dict[str, object]
+    summary: dict[str, float]
+    facts: list[tuple[str, str]]  # rows of the page's table
+    title: str  # in a report
+    text: str  # what the page says first
+    seed: str  # what the first column of the sheet shows
+    verb: str  # begins the heading of a cluster, before its description
+    describe: Callable[[Cluster], str]  # of a cluster, by its score
+
+
+def write_findings(out, source, labels, found, shown):
+    """Write what was found to a folder: ``index.html``, ``sheet.png``, ``clusters.json`` and the curve of purity.
+
+    And ``numbers.json``, from which ``tfssl report`` knows what the images in the folder are.
+
+    Args:
+        out: the folder.
+        source: where the images come from.
+        labels: the classes of its images, or None.
+        found: :class:`Findings`.
+        shown: most clusters on the page.
+
+    Returns:
+        The summary: that of ``found``, with classes ``purity``, ``coverage`` and ``area`` of each descriptor, prefixed
+        by its name and ``_``, and of random sets; and ``skipped``.
     """
-    summary = {_key(name, key): value for name, mined in found.items() for key, value in _counts(mined, mining).items()}
-    ours, figures = found[""], []
+    summary, figures, facts = dict(found.summary), [], list(found.facts)
+    numbers = {found.names[""]: dict(summary)}
+    facts.append(("clusters", f"{len(found.clusters)}, of which {min(shown, len(found.clusters))} are shown"))
     if labels is not None:
-        curves = _curves(found, labels, mining)
+        curves = _curves(found, labels)
         for name, (coverage, pure) in curves.items():
-            summary[_key(name, "purity")] = float(pure[-1]) if len(pure) else 0.0
-            summary[_key(name, "coverage")] = float(coverage[-1]) if len(pure) else 0.0
-            summary[_key(name, "area")] = area_under_curve(coverage, pure)
-        figures = [Figure(_write_curves(curves, summary, out), "Purity against coverage, beside sets drawn by chance")]
-    settings = {**dataclasses.asdict(mining), **dataclasses.asdict(grid)}
-    record = {"version": __version__, "settings": settings, "summary": summary, "skipped": ours.skipped}
-    record["clusters"] = [_cluster_record(source, labels, c, mining.set_size) for c in ours.clusters]
+            summary[prefixed(name, "purity")] = float(pure[-1]) if len(pure) else 0.0
+            summary[prefixed(name, "coverage")] = float(coverage[-1]) if len(pure) else 0.0
+            summary[prefixed(name, "area")] = area_under_curve(coverage, pure)
+        for name in curves:
+            known = {key: summary[prefixed(name, key)] for key in ("purity", "coverage", "area")}
+            numbers.setdefault(found.names.get(name, _RANDOM_SETS), {}).update(known)
+        plot = _write_curves(curves, found.names, summary, out)
+        figures = [Figure(plot, "Purity against coverage, beside sets drawn by chance")]
+        ours, chance, covered = (summary[key] for key in ("purity", "random_purity", "coverage"))
+        text = f"{ours:.3f} on average (random sets {chance:.3f}), coverage {covered:.3f}"
+        facts.append((f"purity of the strongest {found.set_size}", text))
+    record = {"version": __version__, "settings": found.settings, "summary": summary, "skipped": found.skipped}
+    record["clusters"] = [_cluster_record(source, labels, c, found.set_size) for c in found.clusters]
     write_json(out / "clusters.json", record)
-    _write_sheet(source, ours.clusters[:_SHEET_ROWS], out / "sheet.png", mining.set_size, labels)
-    facts = list(_facts(summary, grid, mining, min(shown, len(ours.clusters))))
+    write_json(out / "numbers.json", {"title": found.title, "numbers": numbers, "protocol": found.settings})
+    _write_sheet(source, found, out / "sheet.png", labels)
     sections = [Section("", [Table(["What was searched", "and found"], facts), *figures])]
-    for number, cluster in enumerate(ours.clusters[:shown], start=1):
-        drawn = _thumbnails(source, cluster, mining.set_size)
-        heading = f"{number}. Verified {_describe(cluster, mining.set_size, labels)}"
+    for number, cluster in enumerate(found.clusters[:shown], start=1):
+        drawn = _thumbnails(source, cluster, found.set_size)
+        heading = f"{number}. {found.verb} {_describe(cluster, found, labels)}"
         sections.append(Section(heading, [Row([_figure(source, *one, labels) for one in drawn], small=True)]))
-    write_page(out / "index.html", "Objects discovered without labels", sections, text=_TEXT)
-    return {**summary, "skipped": ours.skipped}
+    write_page(out / "index.html", "Objects discovered without labels", sections, text=found.text)
+    return {**summary, "skipped": found.skipped}
 
 
-def _key(name, key):
+def prefixed(name, key):
+    """Name of a figure of a descriptor; "" is the one that all is about."""
     return f"{name}_{key}" if name else key
 
 
-def _counts(mined, mining):
-    return {
-        "images": float(len(mined.images)),
-        "images_skipped": float(len(mined.skipped)),
-        "patches": float(mined.patches),
-        "embedding_mib": mined.patches * mined.dimensions * 2 / 2**20,
-        "constellations": float(len(mined.scores)),
-        "constellations_verified": float(np.sum(mined.scores >= mining.set_size)),
-        "verified_mean": float(np.mean(mined.scores)),
-        "clusters": float(len(mined.clusters)),
-    }
-
-
-def _curves(found, labels, mining):
+def _curves(found, labels):
     """``{descriptor: (coverage, purity)}``, and of random sets as many and as large as the learned ones."""
-    sets = {name: [c.images(mining.set_size) for c in mined.clusters] for name, mined in found.items()}
-    images = np.array(found[""].images)
-    sets[_RANDOM] = random_sets(sets[""], images, np.random.default_rng(mining.seed))
+    images = np.array(found.images)
+    sets = {**found.sets, _RANDOM: random_sets(found.sets[""], images, np.random.default_rng(found.random_seed))}
     return {name: purity_coverage(members, labels, len(images)) for name, members in sets.items()}
 
 
-def _write_curves(curves, summary, out):
+def _write_curves(curves, names, summary, out):
     """A CSV with one line for each point, and the PNG, whose path is returned."""
     with writing(out / "purity_coverage.csv", "w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["descriptor", "sets", "coverage", "purity"])
         for name, (coverage, pure) in curves.items():
             for count, (x, y) in enumerate(zip(coverage, pure, strict=True), start=1):
-                rows.writerow([name or "learned", count, f"{x:.6f}", f"{y:.6f}"])
-    drawn = {f"{_NAMES[name]} ({summary[_key(name, 'area')]:.3f})": curve for name, curve in curves.items()}
+                rows.writerow([name or names[""], count, f"{x:.6f}", f"{y:.6f}"])
+    names = {**names, _RANDOM: _RANDOM_SETS}
+    drawn = {f"{names[name]} ({summary[prefixed(name, 'area')]:.3f})": curve for name, curve in curves.items()}
     covered = max((coverage[-1] for coverage, _ in curves.values() if len(coverage)), default=1.0)
     plot, end = out / "purity_coverage.png", next(end for end in _ENDS if end >= covered)
     line_plot(drawn, plot, x_label="coverage", y_label="mean purity (area under the curve)", x_range=(0.0, end))
@@ -107,8 +130,7 @@ def _cluster_record(source, labels, cluster, set_size):
         {
             "image": source.name(member.image),
             "box": _box(member),
-            "e": round(member.error, 4),
-            "match": round(member.strength, 4),
+            **member.measures,
             **({} if labels is None else {"label": labels[member.image]}),
         }
         for member in cluster.members
@@ -120,21 +142,8 @@ def _box(member):
     return [round(edge, 1) for edge in member.box]
 
 
-def _facts(summary, grid, mining, shown):
-    sizes = ", ".join(f"{grid.side * scale:g}" for scale in grid.scales)
-    yield "images searched", f"{summary['images']:.0f} ({summary['images_skipped']:.0f} left out)"
-    yield "patches", f"{summary['patches']:.0f} of {sizes} pixels, {grid.steps} positions per patch size"
-    yield "constellations", f"{summary['constellations']:.0f}, each looked for in {mining.top} images"
-    yield "verified", f"{summary['constellations_verified']:.0f} in {mining.set_size} images or more"
-    yield "clusters", f"{summary['clusters']:.0f}, of which {shown} are shown"
-    if "purity" in summary:
-        ours, chance, covered = (summary[key] for key in ("purity", "random_purity", "coverage"))
-        text = f"{ours:.3f} on average (random sets {chance:.3f}), coverage {covered:.3f}"
-        yield f"purity of the strongest {mining.set_size}", text
-
-
 def _thumbnails(source, cluster, count):
-    """The constellation, then the ``count`` strongest members in other images: list of (member, ``PIL.Image``)."""
+    """The seed, then the ``count`` strongest members in other images: list of (member, ``PIL.Image``)."""
     others = [member for member in cluster.members if member.image != cluster.seed.image][:count]
     colors = [_SEED_COLOR] + [_MEMBER_COLOR] * len(others)
     return [(m, _thumbnail(source, m, color)) for m, color in zip([cluster.seed, *others], colors, strict=True)]
@@ -144,6 +153,10 @@ def _thumbnail(source, member, color):
     image = source.example(member.image)["image"]
     full = image.size
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+    if member.mask is not None:
+        mask = np.asarray(Image.fromarray(member.mask).resize(image.size, Image.Resampling.BILINEAR)) / 255
+        light = _DIMMED + (1 - _DIMMED) * mask[..., None]
+        image = Image.fromarray(np.round(light * np.asarray(image)).astype(np.uint8))
     scale = (image.width / full[0], image.height / full[1]) * 2
     left, top, right, bottom = (round(edge * factor) for edge, factor in zip(member.box, scale, strict=True))
     left, top, right, bottom = max(0, left), max(0, top), min(image.width - 1, right), min(image.height - 1, bottom)
@@ -153,24 +166,25 @@ def _thumbnail(source, member, color):
     return image
 
 
-def _write_sheet(source, clusters, path, set_size, labels):
+def _write_sheet(source, found, path, labels):
+    clusters = found.clusters[:_SHEET_ROWS]
     rows = [[image for _, image in _thumbnails(source, cluster, _SHEET_COLUMNS)] for cluster in clusters]
-    texts = [_describe(cluster, set_size, labels).replace(", ", "\n") for cluster in clusters]
-    titles = ["constellation", *["found in"] * (max(len(row) for row in rows) - 1)]
+    texts = [_describe(cluster, found, labels).replace(", ", "\n") for cluster in clusters]
+    titles = [found.seed, *["found in"] * (max(len(row) for row in rows) - 1)]
     picture_sheet(rows, path, titles=titles, labels=texts, cell=THUMBNAIL)
 
 
-def _describe(cluster, set_size, labels):
-    """One line about a cluster: in how many images it was verified, and how pure its strongest ones are."""
-    text = f"in {cluster.score} images"
+def _describe(cluster, found, labels):
+    """One line about a cluster: its score, and how pure its strongest members are."""
+    text = found.describe(cluster)
     if labels is None:
         return text
-    names = [labels[image] for image in cluster.images(set_size)]
+    names = [labels[image] for image in cluster.images(found.set_size)]
     return f"{text}, purity {purity(names):.2f}, {max(sorted(set(names)), key=names.count)}"
 
 
 def _figure(source, member, image, labels):
     name = source.name(member.image)
     caption = Path(name).name if labels is None else labels[member.image]
-    title = f"{name}, e = {member.error:.3f}, match {member.strength:.2f} of 4"
+    title = ", ".join([name, *(f"{what} {value:.4g}" for what, value in member.measures.items())])
     return Figure(image, caption, title=title, photograph=True)

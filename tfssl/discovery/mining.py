@@ -7,6 +7,7 @@ import numpy as np
 
 from tfssl.data.images import image_source
 from tfssl.discovery import constellations as search
+from tfssl.discovery.clusters import Cluster, Member as Place
 from tfssl.discovery.patch_index import build_index
 from tfssl.discovery.purity import select_sets
 from tfssl.errors import ConfigError, SourceError
@@ -31,32 +32,20 @@ class Mining:
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
-    """An image in which a constellation was found."""
+class Member(Place):
+    """An image in which a constellation was found; the box is what its four patches cover.
 
-    image: int  # its number in the source
-    box: tuple[float, float, float, float]  # left, top, right, bottom of what the four patches cover, in its pixels
+    The members of a :class:`~tfssl.discovery.clusters.Cluster` are the images in which it was found in the same
+    arrangement, strongest match first; their number is its score. Its seed is where the constellation was cut, with
+    error 0 and strength 4; its own image is usually the first member.
+    """
+
     error: float  # e of :func:`~tfssl.discovery.constellations.fit_square`, in [0, 1)
     strength: float  # sum of the four cosines, in [-4, 4]
 
-
-@dataclasses.dataclass(frozen=True)
-class Cluster:
-    """A constellation and the images in which it was found in the same arrangement, strongest match first.
-
-    ``seed`` is where the constellation was cut, with error 0 and strength 4; its own image is usually the first member.
-    """
-
-    seed: Member
-    members: tuple[Member, ...]
-
     @property
-    def score(self):
-        return len(self.members)
-
-    def images(self, count=None):
-        """Numbers in the source of the ``count`` strongest members; None for all."""
-        return [member.image for member in self.members[:count]]
+    def measures(self):
+        return {"e": round(self.error, 4), "match": round(self.strength, 4)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +95,8 @@ def mine(data, embed, grid, mining, *, limit=None, progress=None):
     order, scores = search.rank_constellations(matches)
     ranked = [n for n in order.tolist() if scores[n] >= mining.set_size]
     sets = [matches.images[n][matches.verified[n]][: mining.set_size].tolist() for n in ranked]
-    clusters = [_cluster(index, matches, drawn, ranked[number]) for number in select_sets(sets, mining.clusters)]
-    return Mined(clusters, scores[order], index.images, *index.embeddings.shape, index.skipped)
+    found = [_cluster(index, matches, drawn, ranked[number]) for number in select_sets(sets, mining.clusters)]
+    return Mined(found, scores[order], index.images, *index.embeddings.shape, index.skipped)
 
 
 def _cluster(index, matches, drawn, number):
@@ -120,4 +109,5 @@ def _cluster(index, matches, drawn, number):
         Member(index.images[image], tuple(square), error, strength)
         for image, square, error, strength in zip(*(part[number][found].tolist() for part in parts), strict=True)
     ]
-    return Cluster(Member(index.images[index.image_of(rows[0])], box, 0.0, 4.0), tuple(members))
+    seed = Member(index.images[index.image_of(rows[0])], box, 0.0, 4.0)
+    return Cluster(seed, tuple(members), len(members))
