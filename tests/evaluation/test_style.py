@@ -172,6 +172,7 @@ def test_missing_files_are_skipped_and_named(encoder, tmp_path):
         (ConfigError, {"seeds": 0}, "`seeds` must be a positive integer"),
         (ConfigError, {"image_size": 4}, "`image_size` must be an integer from 8"),
         (ConfigError, {"compare": {"fusion": None}}, "the name 'fusion' is taken"),
+        (ConfigError, {"fuse": "encoder,pixels"}, "`fuse` must name some of encoder"),
         (SourceError, {"split": "none.csv"}, "`split` 'none.csv' holds no table"),
         (SourceError, {"test": "folder"}, "`test` belongs to class folders"),
     ],

@@ -53,6 +53,7 @@ def evaluate(
     augment=False,
     taps=None,
     pool=2,
+    fuse=None,
     image_size=96,
     seeds=3,
     limit=None,
@@ -80,6 +81,8 @@ def evaluate(
             mirror images, and take the mean of the scores of those of test images. Takes ten times the time. Colors
             stay as they are.
         pool: rows and columns of the grid that maps are averaged to, at least 1.
+        fuse: names of the encoders whose scores are fused with those of ``lab_histogram``, ``encoder`` and those of
+            ``compare``; None for all of these.
         limit: use at most so many images, or of each of ``train/`` and ``test/``, evenly spread over the labels; None
             for all.
         seeds: number of runs, at least 1, of splits and of untrained networks.
@@ -109,7 +112,7 @@ def evaluate(
         splits = read_splits(split, source)
     entries = compared(encoder, taps=taps, trained=trained, compare=compare)
     entries.append(Compared(HISTOGRAM, histogram_encoder(), (HISTOGRAM,)))
-    sets, fused = TaggedSets(sources, image_size, augment), ["encoder", HISTOGRAM, *(compare or ())]
+    sets, fused = TaggedSets(sources, image_size, augment), [HISTOGRAM, *_fused(fuse, compare)]
     work = Progress(progress, sum(len(entry.taps) * seeds for entry in entries) + seeds)
 
     def parts(seed):
@@ -124,7 +127,9 @@ def evaluate(
 
     runs = run_all(entries, seeds, measured)
     for seed in range(seeds):
-        runs += _fusions([run for run in runs if run.seed == seed and run.encoder in fused], parts(seed), classifier)
+        own = by_encoder([run for run in runs if run.seed == seed])
+        best = {name: best_of_seed(some)[0].shown for name, some in own.items()}
+        runs += _fusions(seed, [best[name].early for name in fused], best["encoder"].content, parts(seed), classifier)
         work.add(f"fusion {seed}")
     final = [parts(seed) for seed in range(seeds)]
     baselines = {"map": np.mean([part.chance() for part in final])}
@@ -197,16 +202,24 @@ def _run(name, seed, tap, copies, part, classifier):
     return Run(name, seed, part.metrics(found.final), tap, held_out, about, found)
 
 
-def _fusions(runs, part, classifier):
-    """Runs of scores taken together, of the runs of one seed."""
-    best = [best_of_seed(own)[0] for own in by_encoder(runs).values()]
-    early, content = [run.shown.early for run in best], best[0].shown.content
+def _fused(fuse, compare):
+    """The encoders whose scores are fused."""
+    known = ["encoder", *(compare or ())]
+    names = known if fuse is None else fuse.split(",") if isinstance(fuse, str) else list(fuse)
+    odd = next((name for name in names if name not in known), None)
+    if odd is not None or len(set(names)) < len(names) or not names:
+        raise ConfigError(f"`fuse` must name some of {', '.join(known)}. Received: fuse={names!r}")
+    return names
+
+
+def _fusions(seed, early, content, part, classifier):
+    """Runs of scores taken together: of the parts of the fusion, and of the content or None."""
     ways = {FUSION: (early, None)}
     if content is not None:
         ways |= {CONTENT: ([content], None), PRODUCTS: (early, content)}
     for name, (scores, beside) in ways.items():
         found, strength = linear.fuse(scores, part, classifier, beside)
-        yield Run(name, best[0].seed, part.metrics(found), "", None, {"strength": strength}, _Scores(found, found))
+        yield Run(name, seed, part.metrics(found), "", None, {"strength": strength}, _Scores(found, found))
 
 
 def _limited(source, limit):
