@@ -14,6 +14,7 @@ from tfssl import layers, methods, ops
 from tfssl.color import metrics
 from tfssl.layers import (
     color,
+    color_histogram,
     convolution,
     corruption,
     dense,
@@ -76,6 +77,7 @@ TAKES = [
     (color.GrayLevel, lambda: color.GrayLevel(), ["B H W 1"]),
     (color.StretchLightness, lambda: color.StretchLightness(), ["B H W 1"]),
     (color.Whitening, lambda: color.Whitening(), ["B H W 1"]),
+    (color_histogram.LabHistogram, lambda: color_histogram.LabHistogram(), ["B H W 3"]),
     (convolution.GroupedConv2D, lambda: built(convolution.GroupedConv2D(6, 3, groups=2), 4), ["B H W 4"]),
     (convolution.DepthwiseConv2D, lambda: built(convolution.DepthwiseConv2D(3), 4), ["B H W 4"]),
     (convolution.DilatedStack, lambda: built(convolution.DilatedStack(2), 4), ["B H W 4"]),

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Pathlike = str | os.PathLike[str]
 
+PRETRAINED = ("vgg16", "efficientnet_lite0")
+"""Encoders whose weights come with the extra ``pretrained``, see :data:`tfssl.backbones.imagenet.PRETRAINED`."""
+
 
 @runtime.precision()
 def load_encoder(source: Pathlike) -> keras.Model:
@@ -23,7 +26,8 @@ def load_encoder(source: Pathlike) -> keras.Model:
     Args:
         source: as :func:`tfssl.load`; or the folder of an exported encoder, a .keras file of one,
             ``"random:BACKBONE"`` (a name of :data:`tfssl.backbones.BACKBONES`, untrained; RGB is shifted and scaled
-            by (x - 0.5) / 0.25) or ``"pixels"``.
+            by (x - 0.5) / 0.25), ``"pixels"``, or ``"vgg16"`` or ``"efficientnet_lite0"``, trunks trained on
+            ImageNet's labels, of the extra ``pretrained``.
 
     Returns:
         :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1] or uint8, (B, H, W, 3) ->
@@ -31,7 +35,7 @@ def load_encoder(source: Pathlike) -> keras.Model:
 
     Raises:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
-        ConfigError: for an unknown backbone.
+        ConfigError: for an unknown backbone, and with the fix, where the extra is not installed.
     """
     from tfssl.backbones.encoder import Encoder, as_encoder
     from tfssl.backbones.registry import random_encoder
@@ -45,6 +49,8 @@ def load_encoder(source: Pathlike) -> keras.Model:
         return as_encoder(pixel_encoder())
     if is_random(source):
         return random_encoder(source.removeprefix("random:"))
+    if source in PRETRAINED:
+        return _pretrained(source)
     if source.endswith(".keras"):
         return as_encoder(read_network(as_path("source", source)), f"{source!r}")
     method, model = load_source(source)
@@ -69,10 +75,14 @@ def load_trunk(model: Pathlike = "vgg16") -> keras.Model:
             raise ModelError(f"{os.fspath(model)} is an encoder of modality {modality!r}; give one of images")
         return encoder
     runtime.check_backend()
-    from tfssl.backbones.imagenet import imagenet_vgg16
-
     with runtime.precision():
-        return imagenet_vgg16("average")
+        return _pretrained("vgg16", pooling="average")
+
+
+def _pretrained(name, **options):
+    from tfssl.backbones import imagenet
+
+    return imagenet.PRETRAINED[name](**options)
 
 
 def is_random(source: Pathlike) -> bool:
@@ -86,5 +96,5 @@ def find_encoder(source):
     if path.suffix == ".keras":
         if not path.is_file():
             raise ModelError(f"no such file: {str(path)!r}")
-    elif str(path) != "pixels" and not is_random(path):
+    elif str(path) not in ("pixels", *PRETRAINED) and not is_random(path):
         find_model(path)

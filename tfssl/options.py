@@ -138,8 +138,9 @@ def check_variant(value: int, name: str = "variant") -> None:
 
 
 def is_name(data):
-    """Whether a text names data that are no files: ``builtin``, a part of them (``builtin:test``), ``tfds:NAME``."""
-    return data == "builtin" or data.startswith(("builtin:", "tfds:"))
+    """Whether a text names data that are no files: ``builtin``, a part of them (``builtin:test``), ``tfds:NAME``, or
+    what is rendered of images (``styles:photos/``)."""
+    return data == "builtin" or data.startswith(("builtin:", "tfds:", "styles:"))
 
 
 def as_path(name: str, value: str | os.PathLike) -> Path:

@@ -1,4 +1,4 @@
-"""Networks trained on ImageNet's labels: its 1000 classes, a classifier that knows them, the trunk of VGG-16."""
+"""Networks trained on ImageNet's labels: its 1000 classes, a classifier that knows them, encoders."""
 
 import functools
 import re
@@ -82,7 +82,30 @@ def imagenet_vgg16(pooling="max"):
     rgb = layers.Input((None, None, 3), name="rgb")
     offset = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
     scaled = layers.Rescaling([1 / deviation for deviation in DEVIATION], offset=offset, name="scaled")(rgb)
-    encoder = Encoder(rgb, vgg(scaled, fc=False, pooling=pooling, initializer="zeros"), name="imagenet_vgg16")
+    # Its random start is thrown away, but a clone of it, the network untrained, starts so.
+    encoder = Encoder(rgb, vgg(scaled, fc=False, pooling=pooling, initializer="he_normal"), name="imagenet_vgg16")
     for layer, pair in zip((layer for layer in encoder.layers if layer.weights), arrays, strict=True):
         layer.set_weights(pair)
     return encoder
+
+
+def imagenet_efficientnet_lite0():
+    """The trunk of EfficientNet-Lite0 with ImageNet weights of the extra ``pretrained``.
+
+    Returns:
+        :class:`~tfssl.backbones.encoder.Encoder` of RGB in [0, 1] with the taps of
+        :func:`tfssl.backbones.efficientnet.efficientnet_lite0`.
+
+    Raises:
+        ConfigError: with the fix, where the package of the weights is not installed.
+        ModelError: where its file does not hold them.
+    """
+    rgb = layers.Input((None, None, 3), name="rgb")
+    scaled = layers.Rescaling(255 / 128, offset=-127 / 128, name="scaled")(rgb)
+    encoder = Encoder(rgb, efficientnet_lite0(scaled), name="imagenet_efficientnet_lite0")
+    load_imagenet(encoder)
+    return encoder
+
+
+PRETRAINED = {"vgg16": imagenet_vgg16, "efficientnet_lite0": imagenet_efficientnet_lite0}
+"""Name of an encoder whose weights come with the extra ``pretrained`` -> function that makes it."""

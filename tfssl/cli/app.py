@@ -92,7 +92,8 @@ class TakesOptions(Command):
 _FLAGS, _WORDS = "tfssl.flags", "tfssl.words"
 
 TEXT_OPTIONS = (
-    "test", "train_split", "test_split", "pretext_data", "cache", "proposals", "similarity", "analogies", "vectors"
+    "test", "train_split", "test_split", "pretext_data", "cache", "proposals", "similarity", "analogies", "vectors",
+    "split", "transfer",
 )  # fmt: skip
 """Options of tasks that are names and paths: taken as they are, a folder 2024 too."""
 

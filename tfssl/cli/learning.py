@@ -98,7 +98,9 @@ def evaluate(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels."
+            metavar="RUN",
+            help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels, vgg16, "
+            "efficientnet_lite0 (extra pretrained).",
         ),
     ],
     options: Annotated[

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         shifted_pairs as shifted_pairs,
         stereogram_source as stereogram_source,
     )
+    from tfssl.data.rendered_styles import StyleRenderings as StyleRenderings, rendered_styles as rendered_styles
     from tfssl.data.rgbd import (
         HHASource as HHASource,
         RGBDSource as RGBDSource,
@@ -78,12 +79,14 @@ if TYPE_CHECKING:
     )
     from tfssl.data.sounds import Sound as Sound, SoundSource as SoundSource, sound_source as sound_source
     from tfssl.data.source import Source as Source, check_source as check_source
+    from tfssl.data.splits import read_splits as read_splits, split_images as split_images, write_splits as write_splits
     from tfssl.data.stereo import StereoSource as StereoSource, stereo_source as stereo_source
     from tfssl.data.stereo_clips import (
         StereoClipSource as StereoClipSource,
         StereoFrameSource as StereoFrameSource,
         stereo_clip_source as stereo_clip_source,
     )
+    from tfssl.data.tagged import TaggedImages as TaggedImages, tagged_images as tagged_images
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
     from tfssl.data.track_crops import TrackCropSource as TrackCropSource, track_crop_source as track_crop_source
     from tfssl.data.track_mining import mine_tracks as mine_tracks

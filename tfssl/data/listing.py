@@ -74,6 +74,12 @@ def expand(text):
     return files
 
 
+def common_folder(paths):
+    """The folder that all files lie in; empty where some are given from the root and some are not."""
+    folders = {os.path.dirname(path) for path in paths}
+    return os.path.commonpath(folders) if len({os.path.isabs(folder) for folder in folders}) == 1 else ""
+
+
 def ignored_kinds(folder):
     """How many files of a folder (or glob) are no images by their names: ``{ending: count}``, the most frequent first.
 

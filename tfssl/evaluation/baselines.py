@@ -1,6 +1,8 @@
-"""What stands beside every encoder: the same network untrained, and the raw pixels."""
+"""What stands beside every encoder: the same network untrained, the raw pixels, and their histogram."""
 
 import keras
+
+from tfssl.layers.color_histogram import LabHistogram
 
 
 def untrained(encoder, seed):
@@ -33,3 +35,9 @@ def pixel_encoder(frames=None):
     clip = keras.Input((frames, None, None, 3), name="clip")
     pixels = keras.ops.concatenate(keras.ops.unstack(clip, axis=1), axis=-1)
     return keras.Model(clip, {"pixels": pixels}, name="pixels")
+
+
+def histogram_encoder():
+    """An encoder whose only tap, ``lab_histogram``, counts colors: RGB in [0, 1], (B, H, W, 3) -> (B, 784)."""
+    rgb = keras.Input((None, None, 3), name="rgb")
+    return keras.Model(rgb, {"lab_histogram": LabHistogram(name="lab_histogram")(rgb)}, name="lab_histogram")

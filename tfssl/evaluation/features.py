@@ -83,7 +83,7 @@ class LabeledSets:
         Yields ``(train, test, *ten crops of the test images)``, :class:`Features`.
         """
         with tempfile.TemporaryDirectory(prefix="tfssl-features-", ignore_cleanup_errors=True) as folder:
-            parts, pooled = [], _Pooled(encoder, self.batches[0].element_spec[0], taps, pool)
+            parts, pooled = [], Pooled(encoder, self.batches[0].element_spec[0], taps, pool)
             for number, batches in enumerate((*self.batches, *self.ten_crops)):
                 part = Path(folder) / str(number)
                 part.mkdir()
@@ -119,8 +119,7 @@ def labeled_sets(data, test=None, *, image_size=96, crops=1, limit=None, encoder
     clips = getattr(encoder, "modality", "image") == "clip"
     if clips:
         frames, image_size = encoder.input.shape[1], encoder.input.shape[2] or image_size
-    if not isinstance(image_size, int) or not 8 <= image_size <= 2048:
-        raise ConfigError(f"`image_size` must be an integer from 8 to 2048 pixels. Received: image_size={image_size!r}")
+    check_image_size(image_size)
     if crops not in (1, 10):
         raise ConfigError(f"`crops` must be 1 or 10. Received: crops={crops!r}")
     if clips and (frames is None or crops != 1):
@@ -148,6 +147,12 @@ def labeled_sets(data, test=None, *, image_size=96, crops=1, limit=None, encoder
     centers = tuple(batches(source, image_size) for source in sources)
     tens = () if crops == 1 else ten_crops(batches(sources[1], resize), resize, image_size)
     return LabeledSets(sources, centers, skipped, image_size, limit, tens, "clip" if clips else "image")
+
+
+def check_image_size(image_size):
+    """Raise ConfigError unless it is an integer from 8 to 2048."""
+    if not isinstance(image_size, int) or not 8 <= image_size <= 2048:
+        raise ConfigError(f"`image_size` must be an integer from 8 to 2048 pixels. Received: image_size={image_size!r}")
 
 
 def ten_crops(batches, whole, size):
@@ -193,10 +198,12 @@ def tap_features(encoder, batches, *, taps=None, pool=None, numbers=NUMBERS, fol
             None: :func:`grid_size`, for about so many ``numbers``.
         folder: where to write ``<tap>.npy`` batch after batch, for more examples than memory holds; or None.
     """
-    return _Pooled(encoder, batches.element_spec[0], taps, pool, numbers).features(batches, folder)
+    return Pooled(encoder, batches.element_spec[0], taps, pool, numbers).features(batches, folder)
 
 
-class _Pooled:
+class Pooled:
+    """:func:`tap_features` of one encoder, traced once for any number of datasets of inputs like ``spec``."""
+
     def __init__(self, encoder, spec, taps, pool, numbers=NUMBERS):
         self._sizes = sizes = _map_sizes(encoder, spec.shape[1:], taps)
         sides = {name: grid_size(size[-1], numbers) if pool is None else pool for name, size in sizes.items()}

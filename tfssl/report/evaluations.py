@@ -12,6 +12,7 @@ from tfssl.visualization import page
 from tfssl.visualization.line_plot import draw_lines
 
 _SHOWN = 8  # metrics that are shown at once; the others are a click away
+_CONTROLS = ("untrained", "pixels", "lab_histogram")  # baselines that tasks measure as encoders
 _TAP = "tap_"  # how records call the metric of a single tap
 _COUNTS = {"classes": "classes", "images_train": "training images", "images_test": "test images", "images": "images"}
 
@@ -131,7 +132,7 @@ def _encoders(evaluation):
 
 def _strongest(metric, encoders):
     """The best baseline but for other trained encoders; the first where the direction is unknown, None without one."""
-    own = {k: v for k, v in metric.baselines.items() if k not in encoders or k in ("untrained", "pixels")}
+    own = {k: v for k, v in metric.baselines.items() if k not in encoders or k in _CONTROLS}
     known = {k: v for k, v in own.items() if v is not None and v == v}
     if metric.higher_is_better is None or not known:
         return next(iter(own), None)
