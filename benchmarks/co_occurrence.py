@@ -1,4 +1,4 @@
-"""Groups from co-occurrence: a joint that is known, boundaries of BSDS photographs, frames of different clips told apart.
+"""Groups from co-occurrence: a joint that is known, boundaries of BSDS photographs, frames of different clips.
 
     python benchmarks/co_occurrence.py --bsds bsds500 --videos videos videos_b [--only boundaries ...]
 
@@ -24,7 +24,7 @@ from machine import kept, save
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-image", "scikit-learn")
 PARTS = ("known", "boundaries", "frames")
 SEEDS = (0, 1, 2)
-THRESHOLDS = np.linspace(0, 1, 26)[1:].round(2).tolist()
+THRESHOLDS = (0.04, 0.07, 0.1, 0.14, 0.18, 0.22, 0.27, 0.33, 0.4, 0.5, 0.6, 0.75)
 GROUPINGS = {
     "co-occurrence": {},
     "co-occurrence, 2 scales": {"scales": 2},
@@ -104,7 +104,7 @@ def counted(name, path, bsds):
 
 
 def gradient(image, kind, sigma, relative):
-    """Length of the gradient, in thin lines. 1 is a step of half the range, or what 0.5 % of an image's pixels exceed."""
+    """Length of the gradient, in thin lines; 1 is a step of half the range, or what 0.5 % of the pixels exceed."""
     from scipy import ndimage
     from skimage.color import rgb2lab
 

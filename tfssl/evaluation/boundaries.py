@@ -20,7 +20,7 @@ from tfssl.ops.arguments import check_shapes
 TOLERANCE = 0.0075
 """How far apart boundary pixels may lie that match, as a fraction of the image's diagonal (BSDS)."""
 
-THRESHOLDS = np.linspace(0, 1, 41)[1:]
+THRESHOLDS = np.linspace(0, 1, 26)[1:]
 
 
 def matched(found, truth, distance):
@@ -36,10 +36,8 @@ def matched(found, truth, distance):
     ours, theirs = np.argwhere(found), np.argwhere(truth)
     results = np.zeros((2, *np.shape(found)), bool)
     if len(ours) and len(theirs):
-        near = cKDTree(theirs).query_ball_point(ours, distance + 1e-9)
-        starts = np.concatenate([[0], np.cumsum([len(some) for some in near])])
-        columns = np.concatenate([np.asarray(some, np.int32) for some in near]).astype(np.int32)
-        graph = sparse.csr_matrix((np.ones(len(columns), bool), columns, starts), (len(ours), len(theirs)))
+        near = cKDTree(ours).sparse_distance_matrix(cKDTree(theirs), distance + 1e-9, output_type="ndarray")
+        graph = sparse.coo_matrix((np.ones(len(near), bool), (near["i"], near["j"])), (len(ours), len(theirs))).tocsr()
         partner = maximum_bipartite_matching(graph, perm_type="column")
         for result, points in zip(results, (ours[partner >= 0], theirs[partner[partner >= 0]]), strict=True):
             result[tuple(points.T)] = True
@@ -81,8 +79,8 @@ class BoundaryCounts:
 def count_boundaries(strength, truths, *, thresholds=THRESHOLDS, tolerance=TOLERANCE):
     """Compare a boundary map with those of several people.
 
-    At each threshold the map is thinned to lines of one pixel and matched with every annotator's. A pixel is right if it
-    matches anyone's; recall is of all their pixels.
+    At each threshold the map is thinned to lines of one pixel and matched with every annotator's. A pixel is right if
+    it matches anyone's; recall is of all their pixels.
 
     Args:
         strength: float (H, W) in [0, 1].

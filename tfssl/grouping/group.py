@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from tfssl.errors import ConfigError
 from tfssl.grouping.pairs import Affinity
@@ -155,7 +154,9 @@ class Grouping:
         return [Proposal(self._enlarged(one.mask), one.score) for one in found]
 
     def _enlarged(self, labels):
-        return np.asarray(Image.fromarray(labels.astype(np.int32)).resize(self.image.size, Image.Resampling.NEAREST)).astype(labels.dtype)
+        return np.asarray(
+            Image.fromarray(labels.astype(np.int32)).resize(self.image.size, Image.Resampling.NEAREST)
+        ).astype(labels.dtype)
 
 
 def _fitted(image, size):

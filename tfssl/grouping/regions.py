@@ -1,4 +1,4 @@
-"""Regions from eigenvectors and boundaries: superpixels, merged pair by pair; groups and object proposals of that tree."""
+"""Regions from eigenvectors and boundaries: superpixels, merged pair by pair; groups and proposals of that tree."""
 
 import dataclasses
 
