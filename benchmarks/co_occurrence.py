@@ -49,7 +49,11 @@ def main():
     parser.add_argument("--runs", type=Path, default=Path("runs/co_occurrence"), help="folder of what was made")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="measure these now")
     parser.add_argument("--methods", nargs="+", help="measure boundaries of these now; all without")
+    parser.add_argument("--picture", type=Path, help="PNG to draw photographs of scikit-image into, and nothing else")
     arguments = parser.parse_args()
+    if arguments.picture:
+        draw(arguments.picture)
+        return
     if "known" in arguments.only:
         for seed in SEEDS:
             for positives in (0.5, 0.2):
@@ -129,6 +133,26 @@ def grouped(image, name):
     from tfssl.grouping.group import Grouper
 
     return Grouper(**GROUPINGS[name])(image).boundaries
+
+
+def draw(path):
+    """Photographs, their boundaries, groups and best proposals."""
+    from tfssl.data.builtin import builtin_photographs
+    from tfssl.data.decode import decode_image
+    from tfssl.grouping.gallery import groups_picture
+    from tfssl.grouping.group import Grouper
+    from tfssl.visualization.sheet import picture_sheet
+
+    rows = []
+    for file in builtin_photographs():
+        if file.stem not in ("astronaut", "chelsea", "coffee", "flower"):
+            continue
+        image = decode_image(file)
+        image.thumbnail((480, 480))
+        found, pixels = Grouper()(image), np.asarray(image)
+        masks = [np.where(one.mask[..., None], pixels, pixels // 5 + 200) for one in found.proposals[:3]]
+        rows.append([image, 1 - found.boundaries, groups_picture(found), *(m.astype(np.uint8) for m in masks)])
+    picture_sheet(rows, path, titles=["", "boundaries", "groups", "proposal 1", "proposal 2", "proposal 3"], cell=180)
 
 
 def scored(name, runs):

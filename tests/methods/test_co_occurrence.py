@@ -131,7 +131,7 @@ def test_affinities_are_symmetric():
     np.testing.assert_array_equal(np.diag(found), 1)
     crops = np.stack([np.asarray(image.crop((4, 2, 12, 10))) for image in images]).astype(np.float32) / 255
     one, other = (1 / (1 + np.exp(-np.asarray(model(crops[None, [i, j]])))) for i, j in ((1, 3), (3, 1)))
-    assert found[1, 3] == pytest.approx(float(one + other) / 2, abs=1e-5)
+    assert found[1, 3] == pytest.approx((one + other).item() / 2, abs=1e-5)
 
 
 class TestMeasures:
