@@ -143,7 +143,7 @@ def test_the_same_seed_gives_the_same(textures):
     fast = Grouper(kernels=300, vectors=6, scales=2, size=32)
     one, two = (fast(textures) for _ in range(2))
     np.testing.assert_array_equal(one.energy, two.energy)
-    assert one.energy.shape == (SIZE, SIZE, 8)
+    assert one.energy.shape == (32, 32, 8) and one.strength.shape == one.groups.shape == (SIZE, SIZE)
 
 
 @pytest.mark.parametrize(

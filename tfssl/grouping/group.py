@@ -32,7 +32,7 @@ class Grouper:
         radius: of the pairs that get an affinity, in pixels (code: 5).
         vectors: eigenvectors (code: 100).
         halvings: see :func:`tfssl.grouping.spectral.image_eigenvectors`; 0 is exact.
-        kernels: of the density (code: 10,000).
+        kernels: of the density (code: 10,000; 5,000 in ``accurate_low_res``).
         trees: of the forest that repeats PMI (code: 4).
         groups: into which the image is divided.
         proposals: most object proposals.
@@ -47,7 +47,7 @@ class Grouper:
     radius: int = 5
     vectors: int = 100
     halvings: int = 2
-    kernels: int = 10_000
+    kernels: int = 5000
     trees: int = 4
     groups: int = 6
     proposals: int = 12
@@ -98,7 +98,9 @@ class Grouper:
             found = boundary_energy(values, vectors, shape)
             if scale == 0:
                 grid = found.max(axis=-1), values, vectors
-            energy = energy + _resized(found, image.size) / (self.scales * max(np.percentile(found, _BRIGHTEST), 1e-12))
+            found = found / max(np.percentile(found, _BRIGHTEST), 1e-12)
+            planes = (_resized(plane, grid[0].shape[::-1]) for plane in np.moveaxis(found, -1, 0))
+            energy = energy + np.stack(list(planes), axis=-1) / self.scales
             done(3 * scale + 3)
         return Grouping(image, _faded(energy), Regions(*grid), self, affinity.bandwidths)
 
@@ -119,8 +121,9 @@ class Grouping:
 
     Args:
         image: ``PIL.Image``, RGB.
-        energy: strength of a boundary at each pixel and orientation, float (H, W, 8), about 1 at the strongest.
-        regions: :class:`~tfssl.grouping.regions.Regions`, at the size that was computed at.
+        energy: strength of a boundary at each place and orientation, float (h, w, 8), about 1 at the strongest; at the
+            size that was computed at.
+        regions: :class:`~tfssl.grouping.regions.Regions`, at that size.
         settings: the :class:`Grouper`.
         bandwidths: of the densities, ``{feature set: width}``.
     """
@@ -133,14 +136,23 @@ class Grouping:
 
     @property
     def strength(self):
-        """Boundary map, float (H, W) in [0, 1], the strongest orientation of each pixel."""
-        return np.clip(self.energy.max(axis=-1), 0, 1)
+        """Boundary map, float32 (H, W) in [0, 1], the strongest orientation of each pixel."""
+        return np.clip(self._strongest()[0], 0, 1)
 
     @property
     def boundaries(self):
-        """The boundary map in thin lines, float (H, W) in [0, 1]."""
-        angle = self.energy.argmax(axis=-1) * (np.pi / ORIENTATIONS)
-        return np.clip(suppress_non_maxima(self.energy.max(axis=-1), angle), 0, 1)
+        """The boundary map in thin lines, float32 (H, W) in [0, 1]."""
+        strength, number = self._strongest()
+        return np.clip(suppress_non_maxima(strength, number * np.float32(np.pi / ORIENTATIONS)), 0, 1)
+
+    def _strongest(self):
+        """Strength and number of the strongest orientation; a photograph of 12 megapixels has no room for all eight."""
+        strength, number = np.full(self.image.size[::-1], -1, np.float32), np.zeros(self.image.size[::-1], np.uint8)
+        for orientation in range(ORIENTATIONS):
+            plane = _resized(self.energy[..., orientation], self.image.size)
+            better = plane > strength
+            strength[better], number[better] = plane[better], orientation
+        return strength, number
 
     @property
     def groups(self):
@@ -164,9 +176,8 @@ def _fitted(image, size):
     return image.resize([max(LEAST_SIZE, round(length * scale)) for length in image.size], Image.Resampling.LANCZOS)
 
 
-def _resized(energy, size):
-    planes = (Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(energy, -1, 0))
-    return np.stack([plane.resize(size, Image.Resampling.BILINEAR) for plane in planes], axis=-1)
+def _resized(plane, size):
+    return np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
 
 
 def _faded(energy):
