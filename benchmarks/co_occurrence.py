@@ -6,7 +6,7 @@ known: a network of the form that `co_occurrence` has, on pairs drawn from the j
 beside PMI, with half of the pairs positive and with a fifth, three seeds.
 boundaries: F-measure (ODS, OIS; tolerance 0.0075 of the diagonal, one-to-one matching, several annotators) of
 `tfssl group`, beside the gradient of Gaussian-blurred images with non-maximum suppression and Canny's detector, each at
-several widths. Nothing was tuned on these photographs.
+several widths. All at half size, photographs and annotators' lines alike. Nothing was tuned on these photographs.
 frames: `co_occurrence/cpu` trained on some clips; fraction of pairs of frames of different clips that are told from
 pairs of one clip, on clips that were not learned from and on later frames of those that were; three seeds.
 Writes results/co_occurrence.json of all that was measured so far. Resumable: what is in --runs is not made again.
@@ -29,10 +29,9 @@ GROUPINGS = {
     "co-occurrence": {},
     "co-occurrence, 2 scales": {"scales": 2},
     "co-occurrence, exact eigenvectors": {"halvings": 0},
-    "co-occurrence, full size": {"size": 481},
 }
 """Name -> settings of :class:`tfssl.grouping.group.Grouper`."""
-WIDTHS = (1, 2, 3, 4)  # of the Gaussians in pixels
+WIDTHS = (1, 1.5, 2, 3)  # of the Gaussians in pixels
 GRADIENTS = {
     f"{kind} gradient, sigma {sigma}{', each image its own scale' if relative else ''}": (kind, sigma, relative)
     for kind in ("gray", "Lab")
@@ -69,7 +68,9 @@ def main():
         for file in sorted(arguments.runs.glob(f"{part}-*.json")):
             found[part].append(json.loads(file.read_text(encoding="utf-8")))
     config = {"seeds": SEEDS, "groupings": GROUPINGS, "thresholds": THRESHOLDS}
-    rows = [row for row in (scored(name, arguments.runs) for name in [*GROUPINGS, *GRADIENTS, *CANNY]) if row]
+    names = [name for name in [*GROUPINGS, *GRADIENTS, *CANNY] if folder(name, arguments.runs).is_dir()]
+    measured = [{file.name for file in folder(name, arguments.runs).glob("*.json")} for name in names]
+    rows = [scored(name, arguments.runs, set.intersection(*measured)) for name in names]
     save("co_occurrence", config=config, packages=PACKAGES, seconds={}, comparisons=[], boundaries=rows, **found)
 
 
@@ -90,9 +91,9 @@ def counted(name, path, bsds):
     from tfssl.data.decode import decode_image
     from tfssl.evaluation.boundaries import count_boundaries, count_lines
 
-    image = decode_image(path)
+    image = decode_image(path).reduce(2)
     people = loadmat(bsds / "groundTruth" / f"{path.stem}.mat")["groundTruth"].ravel()
-    truths = [one["Boundaries"][0, 0].astype(bool) for one in people]
+    truths = [halved(one["Boundaries"][0, 0].astype(bool)) for one in people]
     if name in CANNY:
         from skimage.feature import canny
 
@@ -105,6 +106,14 @@ def counted(name, path, bsds):
         strength = gradient(image, *GRADIENTS[name]) if name in GRADIENTS else grouped(image, name)
         found = count_boundaries(strength, truths, thresholds=THRESHOLDS)
     return {"found": found.found.tolist(), "truth": found.truth.tolist()}
+
+
+def halved(lines):
+    """Lines at half size: where any of four pixels is on one."""
+    from skimage.measure import block_reduce
+    from skimage.morphology import thin
+
+    return thin(block_reduce(lines, 2, np.any))
 
 
 def gradient(image, kind, sigma, relative):
@@ -155,13 +164,12 @@ def draw(path):
     picture_sheet(rows, path, titles=["", "boundaries", "groups", "proposal 1", "proposal 2", "proposal 3"], cell=180)
 
 
-def scored(name, runs):
-    """A row of the table, of the photographs that were measured; None without any."""
+def scored(name, runs, files=None):
+    """A row of the table, of the photographs whose counts are in these files; None for all that were measured."""
     from tfssl.evaluation.boundaries import BoundaryCounts, boundary_scores
 
-    records = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder(name, runs).glob("*.json"))]
-    if not records:
-        return None
+    found = sorted(file for file in folder(name, runs).glob("*.json") if files is None or file.name in files)
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in found]
     counts = [BoundaryCounts(np.array(one["found"]), np.array(one["truth"])) for one in records]
     return {"method": name, "images": len(counts), **boundary_scores(counts)}
 

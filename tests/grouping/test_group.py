@@ -123,20 +123,27 @@ def test_the_border_of_two_textures_is_found(grouped):
     strength, lines = grouped.strength, grouped.boundaries
     assert strength.shape == lines.shape == (SIZE, SIZE) and lines.min() >= 0 and lines.max() <= 1
     assert abs(strength[8:-8].mean(axis=0).argmax() - (EDGE - 0.5)) <= 1
-    far = np.abs(np.arange(SIZE) - EDGE) > 5
-    assert strength[:, ~far].mean() > 3 * strength[:, far].mean()
+    near, far = (strength[:, distances].mean() for distances in (slice(EDGE - 2, EDGE + 2), slice(8, EDGE - 6)))
+    assert near > 3 * far
 
 
-def test_groups_and_proposals(grouped):
+def test_groups_are_the_textures(grouped):
     truth = np.broadcast_to(np.arange(SIZE) >= EDGE, (SIZE, SIZE))
     groups = grouped.groups
     assert set(groups.ravel()) == {0, 1}
     assert max((groups == truth).mean(), (groups != truth).mean()) > 0.95
-    best = max((one.mask & truth).sum() / (one.mask | truth).sum() for one in grouped.proposals)
-    assert best > 0.9
-    assert [one.score for one in grouped.proposals] == sorted((o.score for o in grouped.proposals), reverse=True)
-    left, top, right, bottom = grouped.proposals[0].box
-    assert grouped.proposals[0].mask[top:bottom, left:right].sum() == grouped.proposals[0].mask.sum()
+
+
+def test_the_best_proposal_is_the_object():
+    truth = np.zeros((48, 40), bool)
+    truth[12:32, 10:28] = True
+    pixels = np.random.default_rng(0).integers(0, 40, (48, 40, 3)) + 180 * truth[..., None]
+    found = Grouper(kernels=600, vectors=6, proposals=3)(Image.fromarray(pixels.astype(np.uint8))).proposals
+    best = found[0]
+    assert (best.mask & truth).sum() / (best.mask | truth).sum() > 0.85
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    left, top, right, bottom = best.box
+    assert best.mask[top:bottom, left:right].sum() == best.mask.sum()
 
 
 def test_the_same_seed_gives_the_same(textures):

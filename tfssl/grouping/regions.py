@@ -11,7 +11,7 @@ from sklearn.cluster import AgglomerativeClustering
 SUPERPIXELS = 300
 """About as many are there at most before they are merged."""
 
-_LEAST_AREA, _MOST_AREA = 0.002, 0.7  # of the image, that an object proposal covers
+_LEAST_AREA, _MOST_AREA = 0.01, 0.7  # of the image, that an object proposal covers
 _SAME = 0.9  # overlap from which on two proposals are one
 
 
