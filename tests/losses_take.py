@@ -2,6 +2,7 @@
 
 from tfssl.methods.ambient_sound import loss as ambient_sound
 from tfssl.methods.caption_bow import loss as caption_bow
+from tfssl.methods.co_occurrence import loss as co_occurrence
 from tfssl.methods.colorization import loss as colorization
 from tfssl.methods.context_encoder import loss as context_encoder
 from tfssl.methods.context_prediction import loss as context_prediction
@@ -27,6 +28,8 @@ LOSSES = [
     (caption_bow.WordCrossEntropy, lambda: caption_bow.WordCrossEntropy(), ["int B P", "B Q"]),
     (caption_bow.SampledCrossEntropy, lambda: caption_bow.SampledCrossEntropy(), ["int B P", "B P"]),
     (caption_bow.OneVersusAll, lambda: caption_bow.OneVersusAll((1, 2, 3), 4), ["int B P", "B 3"]),
+    (co_occurrence.ContextCrossEntropy, lambda: co_occurrence.ContextCrossEntropy(), ["B 1", "B 1"]),
+    (co_occurrence.ContextAccuracy, lambda: co_occurrence.ContextAccuracy(), ["B 1", "B 1"]),
     (colorization.colored_mask, lambda: colorization.colored_mask, ["B h w 2"]),
     (colorization.ColorCrossEntropy, lambda: colorization.ColorCrossEntropy(), ["B h w 2", "B h w 313"]),
     (colorization.ColorRegression, lambda: colorization.ColorRegression(), ["B h w 2", "B h w 2"]),

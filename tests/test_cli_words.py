@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 COMMANDS = (
-    "methods", "train", "evaluate", "discover", "colorize", "inpaint", "synthesize", "prior", "visualize", "report",
-    "export", "check-export", "prepare shards", "prepare hha", "realism-test make", "realism-test score",
+    "methods", "train", "evaluate", "discover", "colorize", "inpaint", "synthesize", "prior", "group", "visualize",
+    "report", "export", "check-export", "prepare shards", "prepare hha", "realism-test make", "realism-test score",
 )  # fmt: skip
 
 
@@ -118,6 +118,11 @@ WRONG = {
     "synthesize /dev/null --out x --task style": "`content` is missing: the task style",
     "synthesize /dev/null --out x --content /dev/null": "`content` is of the tasks inpaint, style, season",
     "synthesize /dev/null --out /dev/null/x": "`--out` must be a folder",
+    "group /no/such/file --out x": "IN='/no/such/file'",
+    "group /dev/null --out x --groups 0": "`groups` must be an integer of at least 1",
+    "group /dev/null --out x --sice 9": "did you mean `size`",
+    "group /dev/null --out x --model colorizer": "photographs are grouped without --model",
+    "group /dev/null --out /dev/null/x": "`--out` must be a folder",
     "prior /no/such/folder --out x.npy": "/no/such/folder",
     "prepare shards /no/such/folder --out x": "/no/such/folder",
     "prepare hha /no/such/folder --out x --camera 500 500 320 240": "/no/such/folder",

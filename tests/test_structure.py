@@ -37,6 +37,7 @@ ALLOWED = {
     "color": {"ops", "layers", "data", "endpoint", "visualization"},
     "discovery": {"ops", "layers", "data", "visualization"},
     "synthesis": {"ops", "layers", "data", "visualization"},
+    "grouping": {"ops", "layers", "data", "visualization"},
     "realism": {"ops", "data", "visualization", "color"},
     "endpoint": {"data"},  # sample inputs are made of the builtin photographs
     "methods.base": {"backbones", "data", "endpoint"},
@@ -52,6 +53,7 @@ ALLOWED = {
         "color",
         "discovery",
         "synthesis",
+        "grouping",
         "endpoint",
         "methods.base",
     },

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         errors as errors,
         evaluation as evaluation,
         export as export,
+        grouping as grouping,
         layers as layers,
         methods as methods,
         ops as ops,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         visualization as visualization,
     )
     from tfssl.api import colorize as colorize, evaluate as evaluate, load as load
+    from tfssl.api.grouping import group as group
     from tfssl.api.synthesis import synthesize as synthesize
     from tfssl.config import load_config as load_config
     from tfssl.encoders import load_encoder as load_encoder, load_trunk as load_trunk

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfssl.data.frame_pairs import far_pair, near_pair
 from tfssl.data.images import ArraySource
 from tfssl.data.labeled import LabeledImages
 from tfssl.data.part_labeled import PartLabeledClips
 from tfssl.data.rendered import FrameClip
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import SlowSteady
-from tfssl.methods.slow_steady.data import draw_tuples, far_pair, is_steady, near_pair, other_triple, steady_triple
+from tfssl.methods.slow_steady.data import draw_tuples, is_steady, other_triple, steady_triple
 from tfssl.methods.slow_steady.evaluate import tuple_metrics
 from tfssl.methods.slow_steady.loss import ActiveFraction, TupleContrastive
 from tfssl.methods.slow_steady.network import build_network, build_tower, distances

@@ -11,7 +11,7 @@ import warnings
 import typer
 
 # Each registers its commands, in the order of --help: what a newcomer wants first.
-from tfssl.cli import images, learning, discovering, looking, realism, exporting  # noqa: F401  # isort: skip
+from tfssl.cli import images, grouping, learning, discovering, looking, realism, exporting  # noqa: F401  # isort: skip
 from tfssl.cli.app import app, say
 from tfssl.cli.streams import open_streams
 from tfssl.errors import TfsslError

@@ -1,6 +1,7 @@
 """The options of a task, of a method's metrics and of a synthesis, as ``--help`` lists them."""
 
 import contextlib
+import dataclasses
 import importlib.util
 import inspect
 import shutil
@@ -41,6 +42,21 @@ class SynthesizeCommand(TakesOptions):
         flags = {parameter.name for parameter in self.params}
         known = {name: default for name, default in recipe_options().items() if name not in flags}
         return _listed("Further options", known, described(inspect.getdoc(Recipe) or ""))
+
+
+class GroupCommand(TakesOptions):
+    """``tfssl group``: ``--help`` lists the settings that are no flags."""
+
+    def options_help(self, words):
+        from tfssl.grouping.group import Grouper  # scikit-learn takes a second
+        from tfssl.grouping.scenes import SceneGrouper
+
+        flags = {parameter.name for parameter in self.params}
+        parts = []
+        for heading, settings in (("Options of photographs", Grouper), ("Options of clips", SceneGrouper)):
+            known = {field.name: field.default for field in dataclasses.fields(settings) if field.name not in flags}
+            parts.append(_listed(heading, known, described(inspect.getdoc(settings) or "")))
+        return "\n\n".join(parts)
 
 
 def method_meanings(name):

@@ -17,7 +17,7 @@ _SHOWN_REASONS = 3
 
 FIELDS = (
     "image", "label", "captions", "clip", "sound", "left", "right", "depth", "disparity", "pose", "mask", "boxes",
-    "difficult", "normals", "actions", "states",
+    "difficult", "normals", "actions", "states", "other",
 )  # fmt: skip
 """Names of the fields of examples."""
 

@@ -5,10 +5,10 @@ from PIL import Image
 
 from tfssl.data.crop import Crop
 from tfssl.data.cuts import find_cuts
+from tfssl.data.frame_pairs import SLACK, check_frames, far_pair, near_pair
 from tfssl.ops.bytes_lab import lightness
 
 _TRIES = 64
-_SLACK = 1e-6  # seconds, for sums of floats
 _UNEVEN = 0.1  # gaps that differ by at most this fraction are equal: containers round time stamps
 
 
@@ -50,35 +50,13 @@ def draw_tuples(method, clip, size, count, rng, training):
     return [np.stack(tuples), np.tile(np.array([1, 0], np.int32), count)]
 
 
-def near_pair(times, window, rng):
-    """Numbers of two frames at most ``window`` seconds apart, the earlier one first; ``times`` as those of a clip."""
-    _at_least(2, times)
-    for _ in range(_TRIES):
-        first = int(rng.integers(len(times)))
-        near = np.flatnonzero(abs(times - times[first]) <= window + _SLACK)
-        if len(near) > 1:
-            return sorted((first, int(rng.choice(near[near != first]))))
-    raise ValueError(f"no two of its frames are within {window:g} s of each other; raise window")
-
-
-def far_pair(times, window, rng):
-    """Numbers of two frames more than ``window`` seconds apart, the earlier one first."""
-    _at_least(2, times)
-    for _ in range(_TRIES):
-        first = int(rng.integers(len(times)))
-        far = np.flatnonzero(abs(times - times[first]) > window + _SLACK)
-        if len(far):
-            return sorted((first, int(rng.choice(far))))
-    raise ValueError(f"it lasts {times[-1] - times[0]:.2f} s, and far frames are more than {window:g} s apart")
-
-
 def steady_triple(times, window, rng):
     """Numbers of three frames at equal distances in time, the first and the last at most ``window`` seconds apart."""
-    _at_least(3, times)
+    check_frames(3, times)
     for _ in range(_TRIES):
         middle = int(rng.integers(1, len(times) - 1))
         later = np.arange(middle + 1, len(times))
-        later = later[2 * (times[later] - times[middle]) <= window + _SLACK]
+        later = later[2 * (times[later] - times[middle]) <= window + SLACK]
         if not len(later):
             continue
         last = int(rng.choice(later))
@@ -90,7 +68,7 @@ def steady_triple(times, window, rng):
 
 def other_triple(times, window, rng):
     """Numbers of three frames in the order of time that are too far apart, or at unequal distances."""
-    _at_least(3, times)
+    check_frames(3, times)
     for _ in range(_TRIES):
         found = np.sort(rng.choice(len(times), 3, replace=False))
         if not is_steady(times[found], window):
@@ -101,13 +79,8 @@ def other_triple(times, window, rng):
 def is_steady(times, window):
     """Whether three times (3,), in order, are equidistant and within ``window``: p of R3."""
     before, after = np.diff(times)
-    uneven = abs(after - before) > _UNEVEN * max(before, after) + _SLACK
-    return bool(before > 0 and not uneven and before + after <= window + _SLACK)
-
-
-def _at_least(count, times):
-    if len(times) < count:
-        raise ValueError(f"a clip of {len(times)} frames has no {'pairs' if count == 2 else 'triples'} of them")
+    uneven = abs(after - before) > _UNEVEN * max(before, after) + SLACK
+    return bool(before > 0 and not uneven and before + after <= window + SLACK)
 
 
 def _uncut(clip, find):

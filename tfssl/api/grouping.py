@@ -1,0 +1,87 @@
+"""Group the pixels of an image, or the frames of a clip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from tfssl import runtime
+from tfssl.errors import ArgumentError, ModelError
+from tfssl.options import as_path
+from tfssl.resources import find_model, method_of
+
+if TYPE_CHECKING:
+    from tfssl.grouping.group import Grouping
+    from tfssl.grouping.scenes import Scenes
+
+    Pathlike = str | os.PathLike[str]
+
+
+def group(
+    image: Pathlike | bytes | Image.Image | np.ndarray,
+    *,
+    model: Pathlike | None = None,
+    progress: Callable | None = None,
+    **options: Any,
+) -> Grouping | Scenes:
+    """Find what belongs together in a photograph, or which frames of a clip do.
+
+    Args:
+        image: as ``image`` of :func:`tfssl.colorize`; with ``model`` the path of a clip.
+        model: None for a photograph, whose own pixels say what belongs together. For a clip a run of ``co_occurrence``.
+        progress: called with (steps done, in all), of a photograph.
+        **options: of :class:`tfssl.grouping.group.Grouper`: ``groups``, ``size``, ...; of a clip those of
+            :class:`tfssl.grouping.scenes.SceneGrouper`.
+
+    Returns:
+        :class:`~tfssl.grouping.group.Grouping`: ``boundaries``, ``groups``, ``proposals``; of a clip
+        :class:`~tfssl.grouping.scenes.Scenes`: ``times``, ``labels``, ``shots``.
+
+    Raises:
+        SourceError, ArgumentError: if the image cannot be read, or is none.
+        ConfigError: for an option that there cannot be, an image that is too small or of one color.
+        ModelError: if the model is of another method, or cannot be loaded.
+    """
+    if model is None:
+        from tfssl.data.images import any_image
+        from tfssl.grouping.group import read_grouper
+
+        grouper = read_grouper(options)
+        return grouper(any_image(image), progress)
+    from tfssl.data.clips import Clip, clip_source
+    from tfssl.grouping.scenes import read_scene_grouper
+
+    scenes = read_scene_grouper(options)
+    if isinstance(image, (bytes, np.ndarray, Image.Image)):
+        kind = type(image).__name__
+        raise ArgumentError(f"`image` must be the path of a clip, as `model` is given. Received: {kind}")
+    (path,) = clip_source([os.fspath(as_path("image", image))]).paths
+    with runtime.measuring():
+        return scenes(Clip(path), frame_affinities(model))
+
+
+def frame_affinities(model: Pathlike) -> Callable:
+    """What tells, of a list of ``PIL.Image``, the affinity of each two: float (n, n).
+
+    Args:
+        model: a run of ``co_occurrence``, see :func:`tfssl.load`.
+
+    Raises:
+        ModelError: if it is of another method, or cannot be loaded.
+    """
+    find_model(as_path("model", model))
+    found = method_of(model)
+    if found not in (None, "co_occurrence"):
+        raise ModelError(f"`model` {str(model)!r} is a {found} model; give one of co_occurrence")
+    from tfssl.api import load
+
+    method, network = load(model)
+
+    def affinities(images):
+        return method.affinities(network, images)
+
+    return affinities

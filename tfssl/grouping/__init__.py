@@ -1,0 +1,1 @@
+"""What belongs together in an image, from how often its colors occur beside each other."""
