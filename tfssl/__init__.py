@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         evaluation as evaluation,
         export as export,
         layers as layers,
+        local as local,
         methods as methods,
         ops as ops,
         optimizers as optimizers,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfssl import runtime
 from tfssl.errors import ModelError
+from tfssl.local import find_local, is_local
 from tfssl.options import as_path
 from tfssl.resources import find_model
 
@@ -23,7 +24,8 @@ def load_encoder(source: Pathlike) -> keras.Model:
     Args:
         source: as :func:`tfssl.load`; or the folder of an exported encoder, a .keras file of one,
             ``"random:BACKBONE"`` (a name of :data:`tfssl.backbones.BACKBONES`, untrained; RGB is shifted and scaled
-            by (x - 0.5) / 0.25) or ``"pixels"``.
+            by (x - 0.5) / 0.25), ``"local:NAME"`` (local features, a name of :data:`tfssl.local.NAMES`; their
+            vocabulary is not learned yet: ``encoder.adapt(images)``) or ``"pixels"``.
 
     Returns:
         :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1] or uint8, (B, H, W, 3) ->
@@ -31,7 +33,7 @@ def load_encoder(source: Pathlike) -> keras.Model:
 
     Raises:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
-        ConfigError: for an unknown backbone.
+        ConfigError: for an unknown backbone, or unknown local features.
     """
     from tfssl.backbones.encoder import Encoder, as_encoder
     from tfssl.backbones.registry import random_encoder
@@ -45,6 +47,10 @@ def load_encoder(source: Pathlike) -> keras.Model:
         return as_encoder(pixel_encoder())
     if is_random(source):
         return random_encoder(source.removeprefix("random:"))
+    if is_local(source):
+        from tfssl.local.encoders import local_encoder
+
+        return local_encoder(source)
     if source.endswith(".keras"):
         return as_encoder(read_network(as_path("source", source)), f"{source!r}")
     method, model = load_source(source)
@@ -86,5 +92,7 @@ def find_encoder(source):
     if path.suffix == ".keras":
         if not path.is_file():
             raise ModelError(f"no such file: {str(path)!r}")
+    elif is_local(path):
+        find_local(str(path))
     elif str(path) != "pixels" and not is_random(path):
         find_model(path)

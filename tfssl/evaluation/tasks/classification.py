@@ -66,7 +66,7 @@ def evaluate(
             with training.network(entry, network, seed, head, drawn, _cross_entropy, **options) as (model, losses):
                 yield Run(entry.name, seed, {"accuracy": _accuracy(model, sets)}, entry.taps[-1], shown=losses)
 
-    runs = run_all(encoders, seeds, measure)
+    runs = run_all(encoders, seeds, measure, sets.images)
     protocol = {
         **sets.protocol,
         "tap": encoders[0].taps[-1],
