@@ -68,7 +68,9 @@ def load_trunk(model: Pathlike = "vgg16") -> keras.Model:
         ConfigError, ModelError: as :func:`load_encoder`, for an encoder of something else than images, and with the
             fix, where the extra is not installed.
     """
-    if os.fspath(as_path("model", model)) != "vgg16":
+    if is_local(as_path("model", model)):
+        raise ModelError(f"no gradients flow through {os.fspath(model)}, which synthesis needs; give a network")
+    if os.fspath(model) != "vgg16":
         encoder = load_encoder(model)
         modality = getattr(encoder, "modality", "image")
         if modality != "image":

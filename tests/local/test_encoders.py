@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfssl
-from tfssl.data.labeled_shapes import labeled_shapes
+from tfssl.data.rendered_shapes import labeled_shapes
 from tfssl.errors import ConfigError, ModelError
 from tfssl.evaluation.runner import compared, run_all
 from tfssl.evaluation.tasks import few_shot, knn, linear_probe
@@ -80,6 +80,13 @@ def test_images_are_an_array_batches_or_a_dataset_and_can_be_read_again(images):
         encoder.adapt(iter([images]))
     with pytest.raises(ConfigError, match="`images` must hold at least one batch"):
         encoder.adapt([])
+
+
+def test_inside_other_networks_the_error_is_one_line():
+    encoder = local_encoder("sift-bow")
+    model = keras.Model(encoder.input, encoder.output["bag"])
+    with pytest.raises(ModelError, match=r"^VisualWords 'words': learn its vocabulary first: encoder.adapt\(images\)$"):
+        model(np.zeros((1, 32, 32, 3), np.float32))
 
 
 def test_names_and_options_are_checked():

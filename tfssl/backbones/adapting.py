@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfssl.errors import ConfigError
+from tfssl.errors import ConfigError, ModelError
 
 SAMPLES = 50_000  # descriptors that a layer learns from at most, drawn evenly from all images
 _BATCH = 32  # images of an array that go through together
@@ -17,6 +17,13 @@ def vocabularies(network):
             yield from vocabularies(layer)
         elif hasattr(layer, "adapted"):
             yield layer
+
+
+def no_vocabulary(name):
+    """The error of what is used before it was adapted, one line also where it happens inside other networks."""
+    error = ModelError(f"{name}: learn its vocabulary first: encoder.adapt(images)")
+    error._keras_call_info_injected = True  # or Keras would write its own lines around this one
+    return error
 
 
 def adapt_layers(network, images, seed):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tfssl.backbones.adapting import adapt_layers, image_batches, vocabularies
+from tfssl.backbones.adapting import adapt_layers, image_batches, no_vocabulary, vocabularies
 from tfssl.errors import ConfigError, ModelError
 from tfssl.ops.arguments import check_values, dtype_name
 
@@ -119,7 +119,7 @@ class Encoder(keras.Model):
     def __call__(self, inputs, *args, **kwargs):
         known = any(isinstance(tensor, keras.KerasTensor) for tensor in keras.tree.flatten(inputs)) or self.adapted
         if not known:
-            raise ModelError(f"{self.name}: learn its vocabulary first: encoder.adapt(images)")
+            raise no_vocabulary(self.name)
         return super().__call__(self._in_range(inputs), *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         tfds_source as tfds_source,
     )
     from tfssl.data.labeled_clips import LabeledClips as LabeledClips, labeled_clips as labeled_clips
-    from tfssl.data.labeled_shapes import labeled_shapes as labeled_shapes
     from tfssl.data.moved import motion_pairs as motion_pairs, moved_pairs as moved_pairs
     from tfssl.data.moving import Miner as Miner
     from tfssl.data.moving_digits import MovingDigits as MovingDigits, moving_digits as moving_digits
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
         shifted_pairs as shifted_pairs,
         stereogram_source as stereogram_source,
     )
+    from tfssl.data.rendered_shapes import labeled_shapes as labeled_shapes
     from tfssl.data.rgbd import (
         HHASource as HHASource,
         RGBDSource as RGBDSource,

@@ -24,8 +24,8 @@ def local_encoder(name, **options):
     ``sift-bow``        descriptors, words (maps), bag, pyramid            words=128, levels=3, step=8, size=24
     ``sift-vlad``       descriptors (map), vlad                            words=64, step=8, size=24
     ``sift-fisher``     descriptors (map), fisher                          components=64, dimensions=64, step=8, size=24
-    ``hog``             descriptors (map of blocks), hog                   cell=8
-    ``lbp``             descriptors (map of histograms), lbp               cell=16
+    ``hog``             hog, descriptors (map of blocks)                   cell=8
+    ``lbp``             lbp, descriptors (map of histograms)               cell=16
     ``patches-kmeans``  patches, triangle (maps), quadrants                words=128, size=6, components=64, stride=2
     ==================  =================================================  ============================================
 
@@ -78,12 +78,13 @@ def _fisher(rgb, components=64, dimensions=64, step=8, size=24):
 
 def _hog(rgb, cell=8):
     blocks = DenseDescriptors("hog", cell, name="descriptors")(rgb)
-    return {"descriptors": blocks, "hog": FlatMap(name="hog")(blocks)}
+    # The map last: a head that is trained at any image size cannot stand on a vector that grows with it.
+    return {"hog": FlatMap(name="hog")(blocks), "descriptors": blocks}
 
 
 def _lbp(rgb, cell=16):
     histograms = DenseDescriptors("lbp", cell, name="descriptors")(rgb)
-    return {"descriptors": histograms, "lbp": FlatMap(name="lbp")(histograms)}
+    return {"lbp": FlatMap(name="lbp")(histograms), "descriptors": histograms}
 
 
 def _patches(rgb, words=128, size=6, components=64, stride=2):

@@ -136,12 +136,11 @@ def _draw_descriptors(descriptors):
     drawn = Image.new("RGB", (columns * tile * scale, rows * tile * scale), "white")
     pen, cell = ImageDraw.Draw(drawn), (tile - 2) * scale / 4
     strengths = np.square(descriptors).reshape(rows, columns, 4, 4, 8)
-    strengths = strengths / max(strengths.max(), 1e-12)
-    for row, column, i, j, bin_number in np.argwhere(strengths > 0.02).tolist():
+    strengths = np.minimum(strengths / max(np.quantile(strengths, 0.99), 1e-12), 1)
+    for row, column, i, j, direction in np.argwhere(strengths > 0.05).tolist():
         x, y = (tile * scale * n + scale + cell * (k + 0.5) for n, k in ((column, j), (row, i)))
+        length, turn = cell * strengths[row, column, i, j, direction], math.pi / 4 * direction
         # The y axis of OpenCV's directions points up.
-        length = cell * math.sqrt(strengths[row, column, i, j, bin_number]) * 0.9
-        turn = math.pi / 4 * bin_number
         pen.line((x, y, x + length * math.cos(turn), y - length * math.sin(turn)), fill="black", width=scale)
     for n in range(max(rows, columns) + 1):
         pen.line((0, n * tile * scale, drawn.width, n * tile * scale), fill="#c8c8c8")

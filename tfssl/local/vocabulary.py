@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfssl.errors import ModelError, SourceError
+from tfssl.backbones.adapting import no_vocabulary
+from tfssl.errors import SourceError
 from tfssl.layers.layer import Layer
 
 
@@ -56,7 +57,7 @@ class VocabularyLayer(Layer):
 
     def _check_adapted(self):
         if not self.adapted:
-            raise ModelError(f"{self._title()}: learn its vocabulary first: encoder.adapt(images)")
+            raise no_vocabulary(self._title())
 
 
 def k_means(samples, clusters, seed):

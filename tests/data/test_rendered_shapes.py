@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfssl.data.labeled_shapes import CLASSES, labeled_shapes
+from tfssl.data.rendered_shapes import CLASSES, labeled_shapes
 from tfssl.errors import ConfigError
 
 
