@@ -36,6 +36,7 @@ ALLOWED = {
     "visualization": {"ops", "layers", "data"},
     "color": {"ops", "layers", "data", "endpoint", "visualization"},
     "discovery": {"ops", "layers", "data", "visualization"},
+    "local": {"ops", "layers", "backbones", "data", "visualization"},
     "synthesis": {"ops", "layers", "data", "visualization"},
     "grouping": {"ops", "layers", "data", "visualization"},
     "realism": {"ops", "data", "visualization", "color"},
@@ -62,7 +63,7 @@ ALLOWED = {
     # data: int8 needs representative images; color: the page colorizes as `tfssl colorize` does.
     "export": {"backbones", "color", "endpoint", "methods.base", "data", "config", "training"},
     "report": {"config", "data", "evaluation", "methods.base", "synthesis", "training", "visualization"},
-    "encoders": {"backbones", "evaluation", "export", "training"},
+    "encoders": {"backbones", "evaluation", "export", "local", "training"},
     "api": {"*"},
     "cli": {"*"},
     "__main__": {"*"},

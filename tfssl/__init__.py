@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         export as export,
         grouping as grouping,
         layers as layers,
+        local as local,
         methods as methods,
         ops as ops,
         optimizers as optimizers,

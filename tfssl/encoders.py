@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfssl import runtime
 from tfssl.errors import ModelError
+from tfssl.local import find_local, is_local
 from tfssl.options import as_path
 from tfssl.resources import find_model
 
@@ -26,8 +27,9 @@ def load_encoder(source: Pathlike) -> keras.Model:
     Args:
         source: as :func:`tfssl.load`; or the folder of an exported encoder, a .keras file of one,
             ``"random:BACKBONE"`` (a name of :data:`tfssl.backbones.BACKBONES`, untrained; RGB is shifted and scaled
-            by (x - 0.5) / 0.25), ``"pixels"``, or ``"vgg16"`` or ``"efficientnet_lite0"``, trunks trained on
-            ImageNet's labels, of the extra ``pretrained``.
+            by (x - 0.5) / 0.25), ``"local:NAME"`` (local features, a name of :data:`tfssl.local.NAMES`; their
+            vocabulary is not learned yet: ``encoder.adapt(images)``), ``"pixels"``, or ``"vgg16"`` or
+            ``"efficientnet_lite0"``, trunks trained on ImageNet's labels, of the extra ``pretrained``.
 
     Returns:
         :class:`~tfssl.backbones.encoder.Encoder`: of images, RGB in [0, 1] or uint8, (B, H, W, 3) ->
@@ -35,7 +37,8 @@ def load_encoder(source: Pathlike) -> keras.Model:
 
     Raises:
         ModelError: if there is no such model, it is incomplete or no encoder, or a weight is missing.
-        ConfigError: for an unknown backbone, and with the fix, where the extra is not installed.
+        ConfigError: for an unknown backbone or unknown local features, and with the fix, where the extra is not
+            installed.
     """
     from tfssl.backbones.encoder import Encoder, as_encoder
     from tfssl.backbones.registry import random_encoder
@@ -51,6 +54,10 @@ def load_encoder(source: Pathlike) -> keras.Model:
         return random_encoder(source.removeprefix("random:"))
     if source in PRETRAINED:
         return _pretrained(source)
+    if is_local(source):
+        from tfssl.local.encoders import local_encoder
+
+        return local_encoder(source)
     if source.endswith(".keras"):
         return as_encoder(read_network(as_path("source", source)), f"{source!r}")
     method, model = load_source(source)
@@ -68,7 +75,9 @@ def load_trunk(model: Pathlike = "vgg16") -> keras.Model:
         ConfigError, ModelError: as :func:`load_encoder`, for an encoder of something else than images, and with the
             fix, where the extra is not installed.
     """
-    if os.fspath(as_path("model", model)) != "vgg16":
+    if is_local(as_path("model", model)):
+        raise ModelError(f"no gradients flow through {os.fspath(model)}, which synthesis needs; give a network")
+    if os.fspath(model) != "vgg16":
         encoder = load_encoder(model)
         modality = getattr(encoder, "modality", "image")
         if modality != "image":
@@ -96,5 +105,7 @@ def find_encoder(source):
     if path.suffix == ".keras":
         if not path.is_file():
             raise ModelError(f"no such file: {str(path)!r}")
+    elif is_local(path):
+        find_local(str(path))
     elif str(path) not in ("pixels", *PRETRAINED) and not is_random(path):
         find_model(path)

@@ -3,6 +3,7 @@
 import json
 import statistics
 
+from tools import local_tables
 from tools.tables import TableError, figure, markdown, number, read
 
 
@@ -17,6 +18,7 @@ def pretraining(root):
         pixels += [100 * number(probe, "best_on_test", "pixels") for probe in probes]
         keys = (*_PROBED, ("accuracy",))
         rows.append((entry_label(name), *(_spread_of(probes, key, 100) for key in keys), str(len(runs))))
+    rows += local_tables.pretraining_rows(root)
     rows.sort(key=lambda row: -float(row[1].split()[0]))
     if labeled := entries.get("labels"):
         accuracy = spread([100 * run["accuracy"] for run in labeled])

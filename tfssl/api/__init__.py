@@ -258,11 +258,11 @@ _LISTS = (("dream", "tap"), ("distance", "photo"))
 
 
 def _beside_untrained(name, source, seed):
-    from tfssl.evaluation.baselines import untrained
+    from tfssl.evaluation.baselines import learned, untrained
 
     encoder = load_encoder(source)
-    # Something without weights, or with random ones, is its own control.
-    alone = not encoder.variables or is_random(source)
+    # Something without weights that training found, or with random ones, is its own control.
+    alone = not learned(encoder) or is_random(source)
     return {name: encoder} if alone else {name: encoder, "untrained": untrained(encoder, seed)}
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from tfssl.backbones.adapting import adapt_layers, image_batches, no_vocabulary, vocabularies
 from tfssl.errors import ConfigError, ModelError
 from tfssl.ops.arguments import check_values, dtype_name
 
@@ -92,7 +93,33 @@ class Encoder(keras.Model):
         super().summary(*args, print_fn=print_fn, **kwargs)
         (print_fn or print)(f" Takes: {self.takes}")
 
+    @property
+    def adapted(self):
+        """Whether its layers have learned what they take from data; True where no layer takes anything."""
+        return all(layer.adapted for layer in vocabularies(self))
+
+    def adapt(self, images, seed=0):
+        """Learn what layers take from data, such as the vocabulary of :func:`tfssl.local.encoders.local_encoder`.
+
+        Nothing happens where no layer takes anything. Encoders of an ensemble that have learned already stay as they
+        are.
+
+        Args:
+            images: of the training part, uint8 or in ``value_range``: an array (N, H, W, 3), or an iterable of batches
+                (B, H, W, 3) that can be read again, such as a list or a ``tf.data.Dataset``.
+            seed: fixes what is drawn by chance.
+
+        Raises:
+            ConfigError: for an iterator, which can be read once, or no images.
+            SourceError: if the images give too few descriptors.
+        """
+        if any(True for _ in vocabularies(self)):
+            adapt_layers(self, _Scaled(self._in_range, image_batches(images)), seed)
+
     def __call__(self, inputs, *args, **kwargs):
+        known = any(isinstance(tensor, keras.KerasTensor) for tensor in keras.tree.flatten(inputs)) or self.adapted
+        if not known:
+            raise no_vocabulary(self.name)
         return super().__call__(self._in_range(inputs), *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
@@ -138,6 +165,16 @@ class Encoder(keras.Model):
                 about = {"modality": self.modality, "smallest": self._smallest, "value_range": self.value_range}
                 setattr(tensor, _ABOUT, {**about, "inputs": inputs})
         return outputs
+
+
+class _Scaled:
+    """Batches as an encoder takes them, each time that they are read."""
+
+    def __init__(self, scale, batches):
+        self._scale, self._batches = scale, batches
+
+    def __iter__(self):
+        return map(self._scale, self._batches)
 
 
 def _same(first, second):

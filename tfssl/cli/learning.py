@@ -99,7 +99,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, pixels, vgg16, "
+            help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, local:NAME, pixels, vgg16, "
             "efficientnet_lite0 (extra pretrained).",
         ),
     ],
@@ -126,6 +126,7 @@ def evaluate(
     Example: tfssl evaluate colorizer --data photos/ --out results/ limit=100
     Example: tfssl evaluate runs/mine --task linear_probe --data classes/train --out results/ test=classes/test
     Example: tfssl evaluate runs/mine --task segmentation --data camvid/ strategy=fine_tune steps=2000
+    Example: tfssl evaluate local:sift-bow --task linear_probe --data classes/ compare=local:hog
     Example: tfssl evaluate runs/puzzles --ensemble runs/split --task linear_probe --data classes/
     """
     from tfssl.api import evaluate as measure

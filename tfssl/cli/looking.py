@@ -29,18 +29,21 @@ def visualize(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run directory, an export, a shipped model, a .keras file, random:BACKBONE, pixels."
+            metavar="RUN",
+            help="A run directory, an export, a shipped model, a .keras file, random:BACKBONE, local:NAME, pixels.",
         ),
     ],
     what: Annotated[
-        str, typer.Argument(metavar="WHAT", help="filters, dream, neighbors, units, embedding or distance.")
+        str, typer.Argument(metavar="WHAT", help="filters, dream, neighbors, units, embedding, distance or steps.")
     ],
     options: Annotated[
         list[str] | None, typer.Argument(metavar="OPTION=VALUE", help="Of WHAT, see docs/visualization.md.")
     ] = None,
     *,  # --out has no default
     out: Annotated[Path, typer.Option(help="Folder for images, index.html and numbers.json.")],
-    data: Annotated[str | None, typer.Option(help=f"Images for neighbors, units, embedding: {DATA_HELP}.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help=f"Images of neighbors, units, embedding, steps: {DATA_HELP}.")
+    ] = None,
     compare: Annotated[
         list[str] | None,
         typer.Option(metavar="RUN", help="Another run, or random:BACKBONE, to set beside; repeatable."),
@@ -52,6 +55,7 @@ def visualize(
 
     Example: tfssl visualize runs/puzzles filters --out runs/puzzles/visualizations/filters --compare runs/context
     Example: tfssl visualize runs/puzzles units --data classes/ --out runs/puzzles/visualizations/units tap=conv5
+    Example: tfssl visualize local:sift-bow steps --out steps/ --photo car.jpg
     Example: tfssl visualize runs/puzzles distance --out distances/ --photo car.jpg --photo bus.jpg --photo teeth.jpg
     """
     from tfssl.api import visualize as draw

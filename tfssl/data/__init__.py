@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         shifted_pairs as shifted_pairs,
         stereogram_source as stereogram_source,
     )
+    from tfssl.data.rendered_shapes import labeled_shapes as labeled_shapes
     from tfssl.data.rendered_styles import StyleRenderings as StyleRenderings, rendered_styles as rendered_styles
     from tfssl.data.rgbd import (
         HHASource as HHASource,

@@ -1,7 +1,10 @@
 """What stands beside every encoder: the same network untrained, the raw pixels, and their histogram."""
 
+import contextlib
+
 import keras
 
+from tfssl.errors import ConfigError
 from tfssl.layers.color_histogram import LabHistogram
 
 
@@ -16,12 +19,36 @@ def untrained(encoder, seed):
     return network
 
 
+def learned(encoder):
+    """Whether it has weights that learning found: those an untrained network does not share."""
+    layers = (layer for layer in encoder.layers if not getattr(layer, "keeps_weights", False))
+    return any(learned(layer) if isinstance(layer, keras.Model) else layer.variables for layer in layers)
+
+
 def _keep(network, encoder):
     for ours, theirs in zip(network.layers, encoder.layers, strict=True):
         if getattr(theirs, "keeps_weights", False):
             ours.set_weights(theirs.get_weights())
         elif isinstance(theirs, keras.Model):
             _keep(ours, theirs)
+
+
+@contextlib.contextmanager
+def with_vocabulary(network, name, images, seed):
+    """A network that has learned from training images what its layers take from data; afterwards it is as it was.
+
+    ``images`` gives them, see :meth:`tfssl.backbones.encoder.Encoder.adapt`; None in a task that has none to give.
+    """
+    if images is None:
+        raise ConfigError(
+            f"this task does not learn the vocabulary of {name!r}: adapt the encoder first, encoder.adapt(images)"
+        )
+    before = network.get_weights()
+    network.adapt(images(), seed)
+    try:
+        yield network
+    finally:
+        network.set_weights(before)
 
 
 def pixel_encoder(frames=None):

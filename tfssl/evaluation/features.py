@@ -73,6 +73,10 @@ class LabeledSets:
         found = {"train": self.sources[0].root, "test": self.sources[1].root, "image_size": self.image_size}
         return found | ({} if self.limit is None else {"limit": self.limit})
 
+    def images(self):
+        """Batches of the training images alone, which a vocabulary is learned from."""
+        return self.batches[0].map(lambda inputs, labels: inputs)
+
     def finish(self, task, runs, **options):
         return finish(task, runs, counts=self.counts, skipped=self.skipped.reasons, **options)
 
@@ -106,7 +110,7 @@ class LabeledSets:
                     work.add(f"{run.encoder} {run.tap}")
                     yield run
 
-        return run_all(encoders, seeds, measured)
+        return run_all(encoders, seeds, measured, self.images)
 
 
 def labeled_sets(data, test=None, *, image_size=96, crops=1, limit=None, encoder=None):

@@ -195,7 +195,7 @@ def presence_loss(targets, logits):
 
 
 def presence_head(classes, *, hidden=(), pool=None):
-    """A head for :func:`tfssl.transfer.transfer`: ``{tap: map}`` of one tap -> logits (B, classes).
+    """A head for :func:`tfssl.transfer.transfer`: ``{tap: map or vector}`` of one tap -> logits (B, classes).
 
     Each number of the averaged map is standardized (batch normalization without scale and offset, as in the linear
     probes of Zhang et al., 2016), for encoders differ in scale and there is one learning rate for all; the VOC
@@ -209,9 +209,10 @@ def presence_head(classes, *, hidden=(), pool=None):
         }
 
     def head(maps):
-        (tap,) = maps.values()
-        x = PoolToGrid(pool or grid_size(tap.shape[-1]), name="grid")(tap)
-        x = layers.Flatten(name="flatten")(x)
+        (x,) = maps.values()
+        if len(x.shape) == 4:
+            x = PoolToGrid(pool or grid_size(x.shape[-1]), name="grid")(x)
+            x = layers.Flatten(name="flatten")(x)
         # Keras' epsilon of 1e-3 would leave features small that vary little, as those of untrained networks do.
         x = layers.BatchNormalization(center=False, scale=False, momentum=0.95, epsilon=1e-8, name="standardize")(x)
         for number, units in enumerate(hidden, 6):

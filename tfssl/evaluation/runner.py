@@ -3,7 +3,7 @@
 A task makes a :class:`Run` for each tap and seed, and nothing else:
 
     encoders = compared(encoder, taps=taps, trained=trained, compare=compare)
-    runs = run_all(encoders, seeds, measure)          # measure(entry, network, seeds) yields runs
+    runs = run_all(encoders, seeds, measure, images)  # measure(entry, network, seeds) yields runs
     return finish("my_task", runs, protocol=..., out=out)
 """
 
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from tfssl.errors import ConfigError
-from tfssl.evaluation.baselines import pixel_encoder, untrained
+from tfssl.evaluation.baselines import learned, pixel_encoder, untrained, with_vocabulary
 from tfssl.evaluation.record import Metric, Record
 from tfssl.files import cell, writing
 from tfssl.transfer import STRATEGIES, transfer
@@ -29,20 +29,24 @@ FRACTION = ("fraction", True)  # unit and direction of a metric that lies in [0,
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """An encoder under comparison: its name (``"encoder"`` for the one that is evaluated), its network and the taps to
-    measure. Where it is ``redrawn`` its weights are random, and drawn anew for each seed."""
+    """An encoder under comparison: name (``"encoder"`` for the one evaluated), network, and the taps to measure. Where
+    it is ``redrawn`` its weights are random, drawn anew for each seed; so is a vocabulary that it has yet to learn."""
 
     name: str
     network: keras.Model
     taps: tuple[str, ...]
     redrawn: bool = False
 
-    def networks(self, seeds):
-        """Yield ``(network, its seeds)``: one network for all seeds, or another one for each."""
-        if self.redrawn:
-            yield from ((untrained(self.network, seed), [seed]) for seed in range(seeds))
-        else:
+    def networks(self, seeds, images=None):
+        """Yield ``(network, its seeds)``, one for all seeds or another for each; ``images`` as of :func:`run_all`."""
+        adapted = getattr(self.network, "adapted", True)
+        if adapted and not self.redrawn:
             yield self.network, list(range(seeds))
+            return
+        for seed in range(seeds):
+            network = untrained(self.network, seed) if self.redrawn else self.network
+            with contextlib.nullcontext() if adapted else with_vocabulary(network, self.name, images, seed):
+                yield network, [seed]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,8 +54,7 @@ class Run:
     """One tap of one network, measured once: ``metrics`` are ``{name: float}``.
 
     ``held_out`` is a number from training data that chooses among the taps, the highest; None where nothing is chosen.
-    ``about`` are further columns of ``runs.csv``, and ``shown`` is what is drawn of it.
-    """
+    ``about`` are further columns of ``runs.csv``, and ``shown`` is what is drawn of it."""
 
     encoder: str
     seed: int
@@ -89,11 +92,11 @@ def compared(encoder, *, modality="image", taps=None, trained=True, compare=None
     """A list of :class:`Compared`: the encoder, itself untrained, raw pixels, and what it is compared with.
 
     ``modality`` is what the task measures: ``"image"``, ``"clip"``, ``"pair"`` or ``"sound"``, or a tuple of them.
-    There is no untrained network beside one without weights, no pixels beside pixels. A ConfigError tells of what is no
-    encoder or of another modality, of a tap that the encoder lacks, and of a reserved name.
+    There is no untrained network beside one that no training made, no pixels beside pixels. A ConfigError tells of
+    what is no encoder or of another modality, of a tap that the encoder lacks, and of a reserved name.
     """
     found = [Compared("encoder", encoder, _taps(encoder, taps, modality), redrawn=not trained)]
-    if trained and encoder.variables:
+    if trained and learned(encoder):
         found.append(Compared("untrained", encoder, found[0].taps, redrawn=True))
     if pixels and modality in ("image", "clip") and list(encoder.output) != ["pixels"]:
         frames = encoder.input.shape[1] if modality == "clip" else None
@@ -110,10 +113,12 @@ def compared(encoder, *, modality="image", taps=None, trained=True, compare=None
     return found
 
 
-def run_all(encoders, seeds, measure):
+def run_all(encoders, seeds, measure, images=None):
     """All runs of ``measure(compared, network, seeds)``: called once for a network whose weights stay the same, and for
-    each seed where they are drawn anew."""
-    return [run for entry in encoders for network, own in entry.networks(seeds) for run in measure(entry, network, own)]
+    each seed where they are drawn anew. ``images()`` gives batches of the training images, for encoders that learn a
+    vocabulary from them; without it these are a ConfigError."""
+    found = ((entry, *both) for entry in encoders for both in entry.networks(seeds, images))
+    return [run for entry, network, own in found for run in measure(entry, network, own)]
 
 
 @dataclasses.dataclass(frozen=True)

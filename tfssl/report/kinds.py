@@ -13,6 +13,7 @@ _FUNCTIONS = {
     "units": "tfssl.visualization.units",
     "embedding": "tfssl.visualization.embedding",
     "distance": "tfssl.visualization.neighbors",
+    "steps": "tfssl.local.steps",
 }
 
 KINDS = tuple(_FUNCTIONS)  # names of the kinds

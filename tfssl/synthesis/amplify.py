@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfssl.errors import ConfigError
+from tfssl.errors import ConfigError, ModelError
 from tfssl.ops.arguments import check_floating, check_shapes, check_values
 from tfssl.visualization.maps import answer
 
@@ -24,7 +24,10 @@ class Amplifier:
             with tf.GradientTape() as tape:
                 tape.watch(image)
                 objective = 0.5 * tf.reduce_sum(tf.square(answer(network, tap, image[None])))
-            return objective, tape.gradient(objective, image)
+            gradient = tape.gradient(objective, image)
+            if gradient is None:
+                raise ModelError(f"no gradient reaches the image from tap {tap!r} of {network.name!r}")
+            return objective, gradient
 
         self._compute = compute.get_concrete_function()
 

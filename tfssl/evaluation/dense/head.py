@@ -16,8 +16,8 @@ EPSILON = 1e-8
 
 
 def tap_strides(encoder):
-    """Input pixels between two cells of each tap that grows with the image, ``{tap: float}``, measured on two sizes."""
-    small, large = (encoder(tf.zeros((1, size, size, 3)), training=False) for size in (256, 512))
+    """Input pixels between two cells of each tap that grows with the image, ``{tap: float}``, from two shapes."""
+    small, large = (encoder(keras.KerasTensor((1, size, size, 3))) for size in (256, 512))
     growth = {tap: large[tap].shape[1] - small[tap].shape[1] for tap in encoder.output if len(small[tap].shape) == 4}
     return {tap: 256 / cells for tap, cells in growth.items() if cells}
 

@@ -168,7 +168,12 @@ def evaluate_dense(
             metrics = tally.metrics() | {"training_loss": final_loss(losses)}
             yield Run(entry.name, seed, metrics, tap=",".join(names), shown=(tally, answers))
 
-    runs = run_all(found, training.seeds, measure_one)
+    def images():
+        crops = DenseCrop(training.crop_size, task.field)
+        both = batches(task.train, crops, training.batch_size, training=False, skipped=skipped)
+        return both.map(lambda rgb, target: rgb)
+
+    runs = run_all(found, training.seeds, measure_one, images)
     beside = {name: baseline(task, answer, skipped) for name, answer in constants.items()}
     unread = [sum(part.name(i) in skipped.reasons for i in range(len(part))) for part in (task.train, task.test)]
 

@@ -66,14 +66,14 @@ def evaluate(
             with training.network(entry, network, seed, head, drawn, _cross_entropy, **options) as (model, losses):
                 yield Run(entry.name, seed, {"accuracy": _accuracy(model, sets)}, entry.taps[-1], shown=losses)
 
-    runs = run_all(encoders, seeds, measure)
+    runs = run_all(encoders, seeds, measure, sets.images)
     protocol = {
         **sets.protocol,
         "tap": encoders[0].taps[-1],
         **training.record(),
         "fraction": fraction,
         "optimizer": "SGD, momentum 0.9, weight decay 5e-4 of kernels, rate / 10 after 60 % and 85 %, norm 10",
-        "head": "mean over the map, batch normalization without scale and offset, linear layer",
+        "head": "mean over a map, batch normalization without scale and offset, linear layer",
         "augmentation": f"random crop of {AREA[0]:g} to {AREA[1]:g} of the area, mirror",
     }
     return sets.finish(
@@ -111,7 +111,7 @@ def crop_and_mirror(images, key, *, area):
 
 def _head(tap, classes):
     def head(maps):
-        x = layers.GlobalAveragePooling2D(name="mean")(maps[tap])
+        x = maps[tap] if len(maps[tap].shape) == 2 else layers.GlobalAveragePooling2D(name="mean")(maps[tap])
         # Keras' own momentum of 0.99 would still remember the beginning in trainings of a few hundred steps, and
         # its epsilon of 1e-3 leave features small that vary little, as those of untrained networks do.
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-8, center=False, scale=False, name="standardize")(x)

@@ -204,7 +204,13 @@ def evaluate(
                     metrics["training_loss"] = final_loss(losses)
                     yield Run(entry.name, seed, metrics, tap=tap, shown=(columns, detected))
 
-    runs = run_all(found, seeds, measure)
+    def images():
+        def each():
+            return (train(index)[None] for index in range(len(train.examples)))
+
+        return tf.data.Dataset.from_generator(each, output_signature=tf.TensorSpec((1, None, None, 3)))
+
+    runs = run_all(found, seeds, measure, images)
 
     def write(folder):
         labels = np.concatenate([example["label"][~example["difficult"]] for example in test.examples])

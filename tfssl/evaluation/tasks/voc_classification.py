@@ -113,7 +113,7 @@ def evaluate(
     if classifier == "network":
         encoders = compared(encoder, **options, pixels=False)
         work = Progress(progress, seeds * steps * len(encoders))
-        runs = run_all(encoders, seeds, trainings)
+        runs = run_all(encoders, seeds, trainings, sets.images)
         protocol |= {"hidden": hidden, **training.record(), **_NETWORK}
     else:
         runs = sets.measure(linear, encoder, pool=pool, seeds=seeds, progress=progress, **options)
