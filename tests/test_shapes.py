@@ -32,6 +32,7 @@ from tfssl.layers import (
 from tfssl.methods.jigsaw import loss as jigsaw
 from tfssl.ops import (
     ab_bins,
+    boundaries,
     boxes,
     bytes_lab,
     color as color_ops,
@@ -77,6 +78,7 @@ TAKES = [
     (color.GrayLevel, lambda: color.GrayLevel(), ["B H W 1"]),
     (color.StretchLightness, lambda: color.StretchLightness(), ["B H W 1"]),
     (color.Whitening, lambda: color.Whitening(), ["B H W 1"]),
+    (boundaries.suppress_non_maxima, lambda: boundaries.suppress_non_maxima, ["h w", "h w"]),
     (color_histogram.LabHistogram, lambda: color_histogram.LabHistogram(), ["B H W 3"]),
     (convolution.GroupedConv2D, lambda: built(convolution.GroupedConv2D(6, 3, groups=2), 4), ["B H W 4"]),
     (convolution.DepthwiseConv2D, lambda: built(convolution.DepthwiseConv2D(3), 4), ["B H W 4"]),
@@ -196,6 +198,7 @@ ANY = {
     *("all_permutations", "mean_distance_bound", "load_permutations", "whitening_kernel", "check_room"),
     *("grid_centers", "bin_centers", "lightness_to_level", "gray_weight", "even_bin", "even_centers"),
     *("to_erb", "from_erb", "cutoffs", "cochlear_filters", "modulation_filters", "of_targets"),
+    *("pmi", "table_pmi", "context_logit"),
     *("wrapped", "uniform_edges", "to_classes", "centers", "steps_of_windows"),
     *("quantile_edges", "quantile_centers", "EqualNorms", "cosine_whitening", "FilterNormalization"),
     *("normalized_kernels", "future_losses"),

@@ -99,8 +99,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, local:NAME, pixels, vgg16, "
-            "efficientnet_lite0 (extra pretrained).",
+            help="A run directory, an export, a shipped model; for tasks also random:BACKBONE, local:NAME, pixels, "
+            "vgg16, efficientnet_lite0 (extra pretrained).",
         ),
     ],
     options: Annotated[
