@@ -32,11 +32,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labeled", type=Path, required=True, help="folder with train/<class>/ and test/<class>/")
     parser.add_argument("--only", nargs="+", choices=tuple(TAPS), default=tuple(TAPS), metavar="NAME", help="of these")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of these alone")
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS, help="of these alone")
     parser.add_argument("--work", type=Path, default=WORK / "local_features", help="what is measured already")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of local_features.json")
     arguments = parser.parse_args()
-    for seed, kind, name in itertools.product(arguments.seeds, KINDS, arguments.only):
+    for seed, kind, name in itertools.product(arguments.seeds, arguments.kinds, arguments.only):
         row = kept(file_of(arguments, kind, name, seed), lambda: probed(kind, name, seed, arguments))  # noqa: B023
         best = max(run["accuracy"] for run in row["runs"])
         print(f"{kind}, {name}, seed {seed}: {100 * best:.1f} %, {row['seconds']:.0f} s", flush=True)

@@ -8,6 +8,7 @@ from PIL import Image
 
 import tfssl
 from tfssl.cli import main
+from tfssl.data.builtin import builtin_photographs
 from tfssl.data.rendered_shapes import labeled_shapes
 from tfssl.errors import ModelError
 from tfssl.evaluation.tasks import classification, segmentation
@@ -79,8 +80,7 @@ def test_the_command_measures_joins_and_compares(classes, tmp_path, capsys):
 
 def test_steps_are_drawn_with_a_vocabulary_of_their_own(tmp_path):
     encoder = local_encoder("sift-bow", words=7, step=16)
-    photo = labeled_shapes(count=4, size=96).example(2)["image"]
-    numbers = steps({"mine": encoder}, photo=photo, out=tmp_path, image_size=64, limit=8)
+    numbers = steps({"mine": encoder}, photo=builtin_photographs()[1], out=tmp_path, image_size=64, limit=8)
     assert numbers["mine"]["patches"] == 16 and 1 <= numbers["mine"]["words_used"] <= 7
     assert numbers["mine"]["matches_right"] > 0.9
     assert not encoder.adapted
