@@ -85,7 +85,7 @@ def sounds(part, seed, arguments):
 def rendered(part, seed, arguments):
     """Scenes of four kinds: what is told of others."""
     from tfssl.config import load_config
-    from tfssl.data.sounding_scenes import sounding_scenes
+    from tfssl.data.rendered_sounds import sounding_scenes
 
     targets = part.partition("-")[2]
     values = {"clusters": 4, "bits": 8, "cache": arguments.runs / "textures"}

@@ -42,7 +42,7 @@ def photographs(arguments):
 def rendered(files, arguments, seed):
     """Photographs rendered in styles, in memory: every encoder sees the same ones."""
     from tfssl.data.images import ArraySource
-    from tfssl.data.rendered_styles import rendered_styles
+    from tfssl.data.styles import rendered_styles
 
     chosen = np.random.default_rng(seed).choice(len(files), arguments.sources, replace=False)
     source = rendered_styles([files[i] for i in sorted(chosen)], size=SIZE, seed=seed)

@@ -147,7 +147,7 @@ def _write_sounding_clips(folder):
 
     from tests.data.test_sounding import write_clip
     from tfssl.data.builtin import builtin_photographs
-    from tfssl.data.sounding_scenes import sounding_scenes
+    from tfssl.data.rendered_sounds import sounding_scenes
 
     scenes = sounding_scenes(count=6, seconds=1.5)
     for number, path in enumerate(builtin_photographs()[:6]):
@@ -187,7 +187,7 @@ def _write_tracks(folder):
 
 def _write_captions(folder):
     """Twelve rendered shapes with their captions."""
-    from tfssl.data.captioned_shapes import captioned_shapes
+    from tfssl.data.rendered_captions import captioned_shapes
 
     source = captioned_shapes(count=12)
     lines = []

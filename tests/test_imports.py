@@ -117,6 +117,10 @@ def test_type_checkers_see_what_a_lazy_package_offers(path):
     assert seen == set(package.__all__)
     for name in package.__all__:
         assert getattr(package, name) is not None
+    # A file of the name of what it holds would hide it as soon as it is imported; files that are offered are no such.
+    holders = {name.asname: line.module for block in blocks for line in block.body for name in line.names}
+    files = {file.stem for file in path.parent.glob("*.py")}
+    assert not [name for name, module in holders.items() if name in files and module != package.__name__]
 
 
 def test_unknown_names_are_attribute_errors():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tfssl.data.rendered_sounds import KINDS, Samples, sounding_scenes
 from tfssl.data.sounding import Part, sounding_source, texture, textures
-from tfssl.data.sounding_scenes import KINDS, Samples, sounding_scenes
 from tfssl.errors import ConfigError
 from tfssl.ops.sound_texture import STATISTICS
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfssl.data.acted import acted_clips
-from tfssl.data.labeled_clips import labeled_clips
+from tfssl.data.clip_classes import labeled_clips
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.tasks.activity import evaluate
 from tfssl.evaluation.words import (

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from tfssl.data.sounding_scenes import sounding_scenes
+from tfssl.data.rendered_sounds import sounding_scenes
 from tfssl.data.sounds import sound_source
 from tfssl.errors import SourceError
 from tfssl.evaluation.sounds import chance_purity, fold_accuracies, measure_sounds, purity, read_textures, unpadded

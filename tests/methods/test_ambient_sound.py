@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.data.test_sounding import gray_frames, write_clip
+from tfssl.data.rendered_sounds import sounding_scenes
 from tfssl.data.sounding import textures
-from tfssl.data.sounding_scenes import sounding_scenes
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError, SourceError
 from tfssl.evaluation.sounds import purity

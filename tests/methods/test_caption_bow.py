@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.data.captioned_shapes import GROUPS, captioned_shapes
 from tfssl.data.captions import CaptionedSource
 from tfssl.data.images import image_source
+from tfssl.data.rendered_captions import GROUPS, captioned_shapes
 from tfssl.data.source import Source
 from tfssl.data.workers import ParallelSource
 from tfssl.errors import ConfigError, ModelError, SourceError

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssl.data.moving_digits import MovingDigits, moving_digits
+from tfssl.data.digits import MovingDigits, moving_digits
 from tfssl.data.rendered import FrameClip, MovingSource, moving_source
 from tfssl.errors import ConfigError
 from tfssl.evaluation.record import read_record

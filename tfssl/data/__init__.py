@@ -15,8 +15,8 @@ if TYPE_CHECKING:
         builtin_gray_photographs as builtin_gray_photographs,
         builtin_photographs as builtin_photographs,
     )
-    from tfssl.data.captioned_shapes import CaptionedShapes as CaptionedShapes, captioned_shapes as captioned_shapes
     from tfssl.data.captions import CaptionedSource as CaptionedSource, captioned_source as captioned_source
+    from tfssl.data.clip_classes import LabeledClips as LabeledClips, labeled_clips as labeled_clips
     from tfssl.data.clips import (
         Clip as Clip,
         ClipSource as ClipSource,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfssl.data.corridors import CorridorSource as CorridorSource, corridor_source as corridor_source
     from tfssl.data.crop import Crop as Crop
     from tfssl.data.decode import array_to_image as array_to_image, decode_image as decode_image
+    from tfssl.data.digits import MovingDigits as MovingDigits, moving_digits as moving_digits
     from tfssl.data.examples import Skipped as Skipped, spread_examples as spread_examples
     from tfssl.data.images import (
         ArraySource as ArraySource,
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
         image_source as image_source,
         tfds_source as tfds_source,
     )
-    from tfssl.data.labeled_clips import LabeledClips as LabeledClips, labeled_clips as labeled_clips
     from tfssl.data.moved import motion_pairs as motion_pairs, moved_pairs as moved_pairs
     from tfssl.data.moving import Miner as Miner
-    from tfssl.data.moving_digits import MovingDigits as MovingDigits, moving_digits as moving_digits
     from tfssl.data.part_labeled import (
         PartLabeledClips as PartLabeledClips,
         part_labeled_clips as part_labeled_clips,
@@ -62,8 +61,12 @@ if TYPE_CHECKING:
         shifted_pairs as shifted_pairs,
         stereogram_source as stereogram_source,
     )
+    from tfssl.data.rendered_captions import CaptionedShapes as CaptionedShapes, captioned_shapes as captioned_shapes
     from tfssl.data.rendered_shapes import labeled_shapes as labeled_shapes
-    from tfssl.data.rendered_styles import StyleRenderings as StyleRenderings, rendered_styles as rendered_styles
+    from tfssl.data.rendered_sounds import (
+        SoundingSceneSource as SoundingSceneSource,
+        sounding_scenes as sounding_scenes,
+    )
     from tfssl.data.rgbd import (
         HHASource as HHASource,
         RGBDSource as RGBDSource,
@@ -74,10 +77,6 @@ if TYPE_CHECKING:
     from tfssl.data.scenes import SceneSource as SceneSource, scene_clips as scene_clips
     from tfssl.data.shards import write_shards as write_shards
     from tfssl.data.sounding import SoundingSource as SoundingSource, sounding_source as sounding_source
-    from tfssl.data.sounding_scenes import (
-        SoundingSceneSource as SoundingSceneSource,
-        sounding_scenes as sounding_scenes,
-    )
     from tfssl.data.sounds import Sound as Sound, SoundSource as SoundSource, sound_source as sound_source
     from tfssl.data.source import Source as Source, check_source as check_source
     from tfssl.data.splits import read_splits as read_splits, split_images as split_images, write_splits as write_splits
@@ -87,6 +86,7 @@ if TYPE_CHECKING:
         StereoFrameSource as StereoFrameSource,
         stereo_clip_source as stereo_clip_source,
     )
+    from tfssl.data.styles import StyleRenderings as StyleRenderings, rendered_styles as rendered_styles
     from tfssl.data.tagged import TaggedImages as TaggedImages, tagged_images as tagged_images
     from tfssl.data.tfrecord import TFRecordSource as TFRecordSource
     from tfssl.data.track_crops import TrackCropSource as TrackCropSource, track_crop_source as track_crop_source

@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
+from tfssl.data.clip_classes import LabeledClips
 from tfssl.data.images import image_source
-from tfssl.data.labeled_clips import LabeledClips
 from tfssl.data.rendered import FrameClip, contrasting_piece, outline
 from tfssl.data.source import Source
 from tfssl.errors import ConfigError

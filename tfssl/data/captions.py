@@ -53,7 +53,7 @@ def captioned_source(data, *, images=None, split=None, min_size=None):
             Flickr8k.token.txt. Known are ``NAME.jpg#0<TAB>caption``; ``NAME.jpg<TAB>caption`` (quotes mean nothing)
             and ``NAME.jpg,caption`` (quotes around commas), with a header or without; and COCO's JSON. UTF-8.
             ``"DATA:SPLIT"`` stands for DATA and ``split``; ``"builtin"`` for rendered shapes, see
-            :func:`tfssl.data.captioned_shapes.captioned_shapes`.
+            :func:`tfssl.data.rendered_captions.captioned_shapes`.
         images: their folder; None looks beside the file of captions, in its ``images/`` and where COCO has them.
         split: a file of image names, one a line; or the name of a split, such as ``"train"``, in a ``split.tsv``
             (columns ``file`` and ``split``) or ``*.trainImages.txt`` beside the captions. None takes all.
@@ -64,7 +64,7 @@ def captioned_source(data, *, images=None, split=None, min_size=None):
     """
     if isinstance(data, (str, os.PathLike)):
         if os.fspath(data) == "builtin":
-            from tfssl.data.captioned_shapes import captioned_shapes
+            from tfssl.data.rendered_captions import captioned_shapes
 
             return captioned_shapes()
         data, named = parted(os.fspath(data))

@@ -60,7 +60,7 @@ def tagged_images(data, test=None):
               :func:`tfssl.data.labeled.train_and_test`;
             - ``"styles:PHOTOS"``: the images PHOTOS, see :func:`tfssl.data.images.image_source`, rendered in all
               styles, and ``"builtin"``: parts of the builtin photographs, see
-              :func:`tfssl.data.rendered_styles.rendered_styles`;
+              :func:`tfssl.data.styles.rendered_styles`;
             - a :class:`TaggedImages`.
         test: folder of the test images, with class folders only.
 
@@ -73,7 +73,7 @@ def tagged_images(data, test=None):
     elif not isinstance(data, (str, os.PathLike)):
         raise SourceError(f"`data` must be a CSV file, class folders or {STYLES}PHOTOS. Received: data={short(data)}")
     elif os.fspath(data) == "builtin" or os.fspath(data).startswith(STYLES):
-        from tfssl.data.rendered_styles import rendered_styles
+        from tfssl.data.styles import rendered_styles
 
         builtin = os.fspath(data) == "builtin"
         found = rendered_styles(

@@ -9,8 +9,8 @@ import functools
 import numpy as np
 from PIL import Image
 
+from tfssl.data.clip_classes import LabeledClips
 from tfssl.data.labeled import LabeledImages
-from tfssl.data.labeled_clips import LabeledClips
 from tfssl.data.rendered import FrameClip
 from tfssl.data.source import Source
 from tfssl.errors import ConfigError

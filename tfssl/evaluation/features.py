@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfssl.data.clip_classes import clip_batches, train_and_test_clips
 from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped
 from tfssl.data.labeled import LabeledImages, labeled_batches, train_and_test
-from tfssl.data.labeled_clips import clip_batches, train_and_test_clips
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.runner import Progress, compared, finish, limited, run_all, values_by_tap
 from tfssl.ops.geometry import cell_weights
@@ -117,7 +117,7 @@ def labeled_sets(data, test=None, *, image_size=96, crops=1, limit=None, encoder
     """The :class:`LabeledSets` of a benchmark: of folders, see :mod:`tfssl.evaluation`, or of two sources with labels.
 
     With ``crops=10`` the shorter side is scaled to 256 / 227 of ``image_size``, as for AlexNet's crops of 227 pixels.
-    For an ``encoder`` of clips they are clips, see :func:`tfssl.data.labeled_clips.clip_batches`, of as many frames as
+    For an ``encoder`` of clips they are clips, see :func:`tfssl.data.clip_classes.clip_batches`, of as many frames as
     it takes, and of its own size where it has one.
     """
     clips = getattr(encoder, "modality", "image") == "clip"

@@ -9,8 +9,8 @@ import numpy as np
 
 from tfssl.data.acted import acted_clips
 from tfssl.data.builtin import builtin_photographs
+from tfssl.data.clip_classes import train_and_test_clips
 from tfssl.data.examples import Skipped
-from tfssl.data.labeled_clips import train_and_test_clips
 from tfssl.errors import ConfigError, ModelError, SourceError
 from tfssl.evaluation.average_precision import average_precision
 from tfssl.evaluation.runner import Progress, Run, check_counts, compared, finish, limited

@@ -104,8 +104,8 @@ class AmbientSound(Method):
 
         See :func:`tfssl.data.sounding_source`, and :func:`tfssl.data.sounding_scenes`.
         """
+        from tfssl.data.rendered_sounds import sounding_scenes
         from tfssl.data.sounding import sounding_source
-        from tfssl.data.sounding_scenes import sounding_scenes
         from tfssl.data.source import Source
 
         if isinstance(data, Source):

@@ -103,7 +103,7 @@ class VideoLstm(Method):
     def open(self, data):
         """Clips, or percepts; or moving digits: ``"builtin"``, others, ``"builtin:test"``, or those of a file."""
         from tfssl.data.clips import clip_source
-        from tfssl.data.moving_digits import is_digits, moving_digits
+        from tfssl.data.digits import is_digits, moving_digits
         from tfssl.data.percepts import percept_source
         from tfssl.data.source import Source
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfssl.data.rendered_styles import rendered_styles
 from tfssl.data.style_renderings import LUMA, STYLES, render
+from tfssl.data.styles import rendered_styles
 from tfssl.errors import ConfigError
 
 

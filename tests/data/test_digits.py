@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from tfssl.data.moving_digits import moving_digits, read_digits
+from tfssl.data.digits import moving_digits, read_digits
 from tfssl.errors import ConfigError, SourceError
 
 WHITE = np.full((3, 28, 28), 255, np.uint8)

@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from tfssl.data.captioned_shapes import COLORS, GROUNDS, GROUPS, NOISE, captioned_shapes
 from tfssl.data.captions import captioned_source
+from tfssl.data.rendered_captions import COLORS, GROUNDS, GROUPS, NOISE, captioned_shapes
 from tfssl.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tfssl.data.labeled_clips import labeled_clips, train_and_test_clips
+from tfssl.data.clip_classes import labeled_clips, train_and_test_clips
 from tfssl.errors import SourceError
 
 
