@@ -31,7 +31,7 @@ KINDS, SEEDS, SIZE = ("shapes", "photographs"), (0, 1, 2), 96
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labeled", type=Path, required=True, help="folder with train/<class>/ and test/<class>/")
-    parser.add_argument("--only", nargs="+", choices=tuple(TAPS), default=tuple(TAPS), metavar="NAME", help="of these")
+    parser.add_argument("--only", nargs="+", choices=list(TAPS), default=list(TAPS), metavar="NAME", help="of these")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of these alone")
     parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS, help="of these alone")
     parser.add_argument("--work", type=Path, default=WORK / "local_features", help="what is measured already")
