@@ -6,7 +6,7 @@ from keras import ops
 
 from tfssl.layers.layer import check_positive
 from tfssl.layers.whitening import PatchWhitening
-from tfssl.local.vocabulary import VocabularyLayer, k_means, squared_distances
+from tfssl.local.vocabulary import CentersLayer, VocabularyLayer, squared_distances
 from tfssl.ops.patch_whitening import pca_whitening, standardize_patches
 
 
@@ -63,7 +63,7 @@ class WhitenedPatches(VocabularyLayer):
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
-class TriangleCode(VocabularyLayer):
+class TriangleCode(CentersLayer):
     """How much nearer each center is than they are on average: ``f_k = max(0, mean_j z_j - z_k)``, ``z_k = |x - c_k|``.
 
     Args:
@@ -76,25 +76,10 @@ class TriangleCode(VocabularyLayer):
         equation 2.
     """
 
-    def __init__(self, words=128, **kwargs):
-        super().__init__(**kwargs)
-        check_positive(words=words)
-        self.words = words
-
-    @property
-    def least(self):
-        return self.words
-
-    def build(self, input_shape):
-        self._add_weights(centers=(self.words, input_shape[-1]))
-
     def call(self, inputs):
         self._check_adapted()
         far = ops.sqrt(squared_distances(inputs, self._state["centers"]))
         return ops.relu(ops.mean(far, axis=-1, keepdims=True) - far)
-
-    def _learn(self, samples, seed):
-        return {"centers": k_means(samples, self.words, seed)}
 
     def _output_shape(self, input_shape):
         return (*input_shape[:-1], self.words)

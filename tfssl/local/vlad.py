@@ -3,13 +3,12 @@
 import keras
 from keras import ops
 
-from tfssl.layers.layer import check_positive
 from tfssl.local.pooling import unit_length
-from tfssl.local.vocabulary import VocabularyLayer, flat, k_means, squared_distances
+from tfssl.local.vocabulary import CentersLayer, flat, squared_distances
 
 
 @keras.saving.register_keras_serializable(package="tfssl")
-class Vlad(VocabularyLayer):
+class Vlad(CentersLayer):
     """Sums of what descriptors differ by from their nearest center, each sum scaled to length 1.
 
     ``v_k = sum over the descriptors d of word k of (d - c_k)``; ``v_k / |v_k|``, one behind the other.
@@ -25,16 +24,7 @@ class Vlad(VocabularyLayer):
     """
 
     def __init__(self, words=64, **kwargs):
-        super().__init__(**kwargs)
-        check_positive(words=words)
-        self.words = words
-
-    @property
-    def least(self):
-        return self.words
-
-    def build(self, input_shape):
-        self._add_weights(centers=(self.words, input_shape[-1]))
+        super().__init__(words, **kwargs)
 
     def call(self, inputs):
         self._check_adapted()
@@ -45,9 +35,6 @@ class Vlad(VocabularyLayer):
         one_hot = ops.one_hot(nearest, self.words, dtype=self.compute_dtype)
         sums = unit_length(ops.matmul(ops.transpose(one_hot, (0, 2, 1)), apart))
         return ops.reshape(sums, (-1, self.words * inputs.shape[-1]))
-
-    def _learn(self, samples, seed):
-        return {"centers": k_means(samples, self.words, seed)}
 
     def _output_shape(self, input_shape):
         return (input_shape[0], self.words * input_shape[-1])

@@ -6,7 +6,7 @@ from keras import ops
 
 from tfssl.backbones.adapting import no_vocabulary
 from tfssl.errors import SourceError
-from tfssl.layers.layer import Layer
+from tfssl.layers.layer import Layer, check_positive
 
 
 class VocabularyLayer(Layer):
@@ -58,6 +58,25 @@ class VocabularyLayer(Layer):
     def _check_adapted(self):
         if not self.adapted:
             raise no_vocabulary(self._title())
+
+
+class CentersLayer(VocabularyLayer):
+    """A layer that learns ``words`` centers of k-means, ``centers`` (words, d)."""
+
+    def __init__(self, words=128, **kwargs):
+        super().__init__(**kwargs)
+        check_positive(words=words)
+        self.words = words
+
+    @property
+    def least(self):
+        return self.words
+
+    def build(self, input_shape):
+        self._add_weights(centers=(self.words, input_shape[-1]))
+
+    def _learn(self, samples, seed):
+        return {"centers": k_means(samples, self.words, seed)}
 
 
 def k_means(samples, clusters, seed):
