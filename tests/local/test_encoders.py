@@ -125,7 +125,8 @@ def test_a_task_learns_a_vocabulary_for_each_seed_and_leaves_the_encoder_as_it_w
 def test_the_vocabulary_is_learned_from_training_images_alone(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "tfssl.local.vocabulary.k_means", lambda samples, words, seed: seen.append((len(samples), seed)) or samples[:words]
+        "tfssl.local.vocabulary.k_means",
+        lambda samples, words, seed: seen.append((len(samples), seed)) or samples[:words],
     )
     train, test = labeled_shapes(count=8, size=32), labeled_shapes(count=20, size=32, seed=1)
     encoder = local_encoder("sift-bow", words=2)
