@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from PIL import Image
-
+from tfssl.data.decode import open_image
 from tfssl.data.images import FileSource
 from tfssl.data.listing import short
 from tfssl.data.source import PartError, Source, check_source
@@ -100,8 +99,8 @@ def neighboring_photographs(source, *, within=4, order="name"):
 def _time(path):
     """When a photograph was taken, text that sorts by time, or None."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             exif = image.getexif()
             return exif.get_ifd(_EXIF).get(_TAKEN) or exif.get(_CHANGED)
-    except (OSError, ValueError, SyntaxError):
+    except ValueError:
         return None  # told when it is read
