@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from tfssl.grouping.scenes import Scenes
 
     Pathlike = str | os.PathLike[str]
+
+
+@overload
+def group(
+    image: Pathlike | bytes | Image.Image | np.ndarray,
+    *,
+    model: None = None,
+    progress: Callable | None = None,
+    **options: Any,
+) -> Grouping: ...
+
+
+@overload
+def group(image: Pathlike, *, model: Pathlike, progress: Callable | None = None, **options: Any) -> Scenes: ...
 
 
 def group(
