@@ -180,3 +180,15 @@ def report_written(out, before):
     """Name what was written to a folder of results since it had the listing ``before``: what is older stays unsaid."""
     written = sorted(name for name, when in listing(out).items() if before.get(name) != when)
     say(f"written to {out}: " + ", ".join(written))
+
+
+def report_gallery(numbers, failed, out, before):
+    """Say the numbers of a page, ``{title: {name: number}}``, and what did not serve, which ends with exit code 1."""
+    for title, column in numbers.items():
+        for name, value in column.items():
+            say(f"{title:24s}  {name:44s} {'none' if value is None else format(value, '.4g')}")
+    report_written(out, before)
+    for path, reason in failed.items():
+        say(f"failed {path}: {reason}", err=True)
+    if failed:
+        raise typer.Exit(1)

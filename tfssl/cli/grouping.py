@@ -11,7 +11,7 @@ from tfssl.cli.app import (
     check_model,
     given_options,
     listing,
-    report_written,
+    report_gallery,
     say,
 )
 from tfssl.cli.option_help import GroupCommand
@@ -73,11 +73,4 @@ def group(
         affinities = frame_affinities(model)
         with runtime.measuring(), CountProgress("clips") as progress:
             numbers, failed = clip_gallery(words, out, grouper, affinities, model, progress)
-    for title, column in numbers.items():
-        for name, value in column.items():
-            say(f"{title:24s}  {name:32s} {'none' if value is None else format(value, '.4g')}")
-    report_written(out, before)
-    for path, reason in failed.items():
-        say(f"failed {path}: {reason}", err=True)
-    if failed:
-        raise typer.Exit(1)
+    report_gallery(numbers, failed, out, before)

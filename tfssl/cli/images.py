@@ -15,8 +15,8 @@ from tfssl.cli.app import (
     check_inputs,
     given_options,
     listing,
+    report_gallery,
     report_skipped,
-    report_written,
     say,
 )
 from tfssl.cli.option_help import SynthesizeCommand
@@ -246,14 +246,7 @@ def synthesize(
             model=model,
             progress=progress,
         )
-    for title, column in numbers.items():
-        for name, value in column.items():
-            say(f"{title:24s}  {name:44s} {value:.4g}")
-    report_written(out, before)
-    for path, reason in failed.items():
-        say(f"failed {path}: {reason}", err=True)
-    if failed:
-        raise typer.Exit(1)
+    report_gallery(numbers, failed, out, before)
 
 
 def _say_report(report, done, out):
