@@ -28,11 +28,13 @@ def group(
     model: None = None,
     progress: Callable | None = None,
     **options: Any,
-) -> Grouping: ...
+) -> Grouping:
+    """Of a photograph."""
 
 
 @overload
-def group(image: Pathlike, *, model: Pathlike, progress: Callable | None = None, **options: Any) -> Scenes: ...
+def group(image: Pathlike, *, model: Pathlike, progress: Callable | None = None, **options: Any) -> Scenes:
+    """Of a clip."""
 
 
 def group(
