@@ -46,7 +46,8 @@ print(json.dumps([growth(colorize), growth(train)]))
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="the size of a process is read from Linux' /proc")
-@pytest.mark.parametrize("kind", ["flat", pytest.param("leak", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["flat", "leak"])
 def test_memory_stays_flat_over_calls_and_steps(kind, root):
     """Between the 15th and the 45th; and what would be seen of a result or a batch that is kept each time."""
     environment = os.environ | {"PYTHONPATH": str(root)}

@@ -75,6 +75,7 @@ def test_learns(run):
     assert (run / "samples" / "epoch_0002.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_the_same(config, run, tmp_path):
     command = [sys.executable, "-m", "tfssl", "train", str(config), "--out", str(tmp_path / "run")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -83,13 +83,15 @@ def test_the_task_on_images(voc, tmp_path):
     assert sheet.shape[1] > 3 * 256, "objects, encoder, untrained"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(voc):
     options = SMALL | {"steps": 12}
     first, second = (detection.evaluate(encoder(), voc, **options, trained=False) for _ in range(2))
     assert first == second
 
 
-@pytest.mark.parametrize("strategy", ["fine_tune", pytest.param("augment", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["fine_tune", "augment"])
 def test_other_strategies_train_the_trunk(voc, strategy):
     network = encoder()
     before = [w.copy() for w in network.get_weights()]
@@ -99,6 +101,7 @@ def test_other_strategies_train_the_trunk(voc, strategy):
         np.testing.assert_array_equal(weights, kept)
 
 
+@pytest.mark.slow
 def test_joint_training_gives_the_encoder_its_weights_back(voc):
     network = encoder()
     rgb = keras.Input((None, None, 3))

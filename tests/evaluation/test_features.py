@@ -135,6 +135,7 @@ def test_what_cannot_be_measured_is_refused(encoder):
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="the process's memory is read from /proc")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_images(encoder, tmp_path):
     """Ten times the images, 300 MB of features: the process grows by a small part of that."""
     images = tf.constant(images_of(64, side=64))

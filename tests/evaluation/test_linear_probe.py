@@ -100,6 +100,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
         assert picture.size == (960, 658)
 
 
+@pytest.mark.slow
 def test_untrained_networks_are_others_for_each_seed(root, encoder):
     record = evaluate(encoder, root, image_size=24, pool=1, seeds=3, taps=["conv2"])
     assert record.details["encoders"]["untrained"]["best_on_test_tap"] == "conv2" and "tap_conv1" not in record

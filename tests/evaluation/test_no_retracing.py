@@ -34,7 +34,7 @@ def _pairs(network):
     list(PairMaps(method.encoder(method.model())).moves(Views(*np.zeros((2, 12, 12, 3), np.float32), None), (0, 1)))
 
 
-@pytest.mark.parametrize("use", [_features, _training, _vectors, _pairs])
+@pytest.mark.parametrize("use", [_features, _training, _vectors, pytest.param(_pairs, marks=pytest.mark.slow)])
 def test_eight_networks_bring_no_warning(use):
     said, handler = [], logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())

@@ -110,6 +110,7 @@ def test_whole_images_are_answered_at_their_own_size(root, encoder):
     assert not tally.counts.any()
 
 
+@pytest.mark.slow
 def test_skips_and_fine_tuning(root, encoder):
     kept = encoder.get_weights()
     numbers = evaluate(
@@ -120,6 +121,7 @@ def test_skips_and_fine_tuning(root, encoder):
     assert all((a == b).all() for a, b in zip(kept, encoder.get_weights(), strict=True)), "a copy is trained"
 
 
+@pytest.mark.slow
 def test_joint_training_gives_the_encoder_back_as_it_was(root, encoder):
     rgb = keras.Input((None, None, 3))
     model = keras.Model(rgb, keras.layers.Conv2D(3, 1)(encoder(rgb)["conv1"]))

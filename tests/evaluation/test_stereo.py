@@ -132,6 +132,7 @@ def test_units_vote_by_their_activity():
     assert votes.accuracy(codes[0].repeat(3, axis=0), np.array([0, 1, 3])) == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_random_dots_are_read_from_filters_alone(encoder, pairs):
     options = {"lowest": 1, "highest": 5, "seeds": 1, "positions": 200, "taps": ["products"]}
     record = evaluate(encoder, str(pairs), read_out="filters", **options)

@@ -190,6 +190,7 @@ def test_a_damaged_export_is_refused(tmp_path, damage):
         tfssl.load_encoder(folder)
 
 
+@pytest.mark.slow
 def test_an_export_of_another_network_is_refused(tmp_path):
     folder = shutil.copytree(savedmodels() / "colorizer", tmp_path / "export")
     report = json.loads((folder / "export.json").read_text())

@@ -134,6 +134,7 @@ def test_the_task(encoder, source, tmp_path):
     assert again.protocol["splits"] == [42] and not again.protocol["drawn"]
 
 
+@pytest.mark.slow
 def test_ten_crops_and_other_data(encoder, source):
     rng = np.random.default_rng(1)
     labels = [np.eye(2, dtype=np.int32)[i % 2] for i in range(12)]

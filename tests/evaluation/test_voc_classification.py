@@ -211,6 +211,7 @@ def test_the_whole_evaluation(root, encoder, tmp_path):
     assert logistic["map_area"].baselines["pixels"] > 0.95 and "map_area_10crop" not in logistic
 
 
+@pytest.mark.slow
 def test_a_trained_network(root, encoder, tmp_path):
     """The head alone tells the colors apart; the encoder stays as it is; ten windows are scored too."""
     before, seen = encoder.get_weights(), []

@@ -92,6 +92,7 @@ def test_warm_up_sends_a_photograph(folder):
     np.testing.assert_allclose(requests["features_float"]["images"], images / 255, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_export_can_be_exported_again(folder, tmp_path):
     lines = export_run(folder, tmp_path / "half", quantize="float16")
     assert (
@@ -102,6 +103,7 @@ def test_an_export_can_be_exported_again(folder, tmp_path):
     assert next(half).stat().st_size < 0.55 * next(full).stat().st_size
 
 
+@pytest.mark.slow
 def test_errors_are_judged_by_the_size_of_the_features(stub, trained, tmp_path, monkeypatch):
     """A thousandth of the magnitude is refused whether features are large or small."""
     from tfssl.export import savedmodel

@@ -16,6 +16,7 @@ from tfssl.export.serving import WARMUP, read_warmup
 from tfssl.export.tflite import run_tflite
 
 
+@pytest.mark.slow
 def test_an_export_below_a_name_of_glob_characters_is_read(exported, tmp_path, model):
     folder = shutil.copytree(exported, tmp_path / "a[1]*?\\ b" / "colorizer")
     _, network = tfssl.load(str(folder))

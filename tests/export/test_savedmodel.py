@@ -77,6 +77,7 @@ def test_loading_something_else_says_what_is_missing(tmp_path):
         load_savedmodel(tmp_path)
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_exported_in_float32(method, lively):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

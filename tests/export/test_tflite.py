@@ -50,7 +50,14 @@ def test_int8_computes_in_integers_but_decodes_in_float(exported):
     assert check_tflite_operators(exported / "colorizer_int8.tflite")
 
 
-@pytest.mark.parametrize(("quantize", "limit"), [("none", 1e-3), ("float16", 0.05), ("dynamic", 0.3)])
+@pytest.mark.parametrize(
+    ("quantize", "limit"),
+    [
+        pytest.param("none", 1e-3, marks=pytest.mark.slow),
+        pytest.param("float16", 0.05, marks=pytest.mark.slow),
+        ("dynamic", 0.3),
+    ],
+)
 def test_error_against_the_keras_model(method, model, lightness, tmp_path, quantize, limit):
     report = export_tflite(method, model, tmp_path, quantize=quantize, image_size=64)
     path = tmp_path / f"colorizer_{quantize.replace('none', 'float32')}.tflite"
@@ -73,6 +80,7 @@ def test_int8_error_is_in_the_report(exported):
     assert report["savedmodel"]["version"] == 1, "the SavedModel beside it must stay in the report"
 
 
+@pytest.mark.slow
 def test_representative_pictures_set_the_ranges(method, model, exported, tmp_path):
     """Ranges seen on pictures of one gray cut off what photographs excite."""
     gray = np.full((2, 32, 32, 3), 110, np.uint8)
@@ -91,6 +99,7 @@ def test_the_order_of_representative_pictures_does_not_matter(method, model, tmp
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_nan_is_refused(method, lively, tmp_path):
     broken = lively(method.model())
     broken.get_layer("scores").bias.assign(np.full(313, np.nan))

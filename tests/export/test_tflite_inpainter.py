@@ -122,12 +122,14 @@ def test_its_check_passes(model, tmp_path):
     assert "1 x 32 x 32 x 1, 1 x 32 x 32 x 3 -> 1 x 32 x 32 x 3" in text
 
 
+@pytest.mark.slow
 def test_without_a_savedmodel_it_runs_all_the_same(model, tmp_path):
     export_tflite(METHODS["blocks"], model, tmp_path / "out")
     texts = [finding.text for finding in check_export(tmp_path / "out") if finding.passed]
     assert texts[-1].endswith("runs in LiteRT on 5 photographs (no SavedModel beside it to compare with)")
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_noticed(inpainter, tmp_path):
     copy = shutil.copytree(inpainter, tmp_path / "copy")
     export_tflite(METHODS["blocks"], untrained(seed=9), tmp_path / "other", quantize="int8")

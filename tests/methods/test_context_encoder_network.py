@@ -186,6 +186,7 @@ class TestGame:
         assert (loaded.reconstruction_weight, loaded.visible_weight) == (0.999, 10.0)
         np.testing.assert_allclose(loaded.predict_on_batch(batch[0]), game.predict_on_batch(batch[0]), atol=1e-5)
 
+    @pytest.mark.slow
     def test_without_a_discriminator_it_is_a_plain_model(self, batch):
         method = ContextEncoder(mask="center", reconstruction_weight=1.0, **SMALL)
         model = method.model()

@@ -69,6 +69,7 @@ def test_learns_a_fixed_layout(trained, held_out, tmp_path):
         assert (tmp_path / name).stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_learns_nothing_from_shuffled_labels(held_out):
     def shuffled(labels, rng):
         labels = labels.copy()

@@ -109,6 +109,7 @@ def test_a_signal_saves_between_steps(config, whole, tmp_path, event):
     assert contents(tmp_path / "run") == whole
 
 
+@pytest.mark.slow
 def test_a_pending_epoch_of_an_earlier_version_is_finished(config, whole, tmp_path, monkeypatch):
     """Its checkpoints know nothing of metrics and rows."""
     with monkeypatch.context() as patch:
