@@ -233,6 +233,7 @@ def test_what_films_have_not_is_said_once(run, tiny_data, tmp_path, capsys):
     assert "variant" not in capsys.readouterr().out, "there is none to make"
 
 
+@pytest.mark.slow
 def test_shipped_colorizer_works_from_another_folder(tmp_path):
     """A fresh process, elsewhere, with the model's name only."""
     assert (savedmodels() / "colorizer" / "MANIFEST.json").is_file()

@@ -53,9 +53,9 @@ MODALITIES = {
     "video_lstm": "clip",
 }  # of what is no encoder of single images
 ACROSS_EXAMPLES = {"video_triplet"}  # whose loss compares the examples that a device sees with each other
-SLOW_TO_EXPORT = {  # half a minute each; tests/export and the others here check the same kinds of endpoints
+SLOW_TO_TRACE = {  # each graph takes many seconds; their endpoints and their steps have tests of their own
     *("colorization", "context_encoder", "context_prediction", "denoising_autoencoder", "hypercolumn_colorization"),
-    *("jigsaw", "split_brain"),
+    *("jigsaw", "split_brain", "spot_artifacts", "video_prediction"),
 }
 RUN = {"batch_size": 4, "steps_per_epoch": 3, "epochs": 2, "checkpoint_steps": 2}
 
@@ -64,6 +64,12 @@ class Contract:
     """The clauses; subclasses name the method."""
 
     name: str
+
+    @pytest.fixture
+    def quick(self, request):
+        """Skips a clause where it takes long, unless slow tests are asked for."""
+        if self.name in SLOW_TO_TRACE and not request.config.getoption("--slow"):
+            pytest.skip("slow; run with --slow")
 
     @pytest.fixture(scope="class")
     def config(self, tiny_data):
@@ -172,7 +178,7 @@ class Contract:
         assert len(list((run / "samples").iterdir())) == 2
 
     @pytest.mark.parametrize("step", [pytest.param(3, marks=pytest.mark.slow), 5])
-    def test_resumes_bit_for_bit(self, config, run, tmp_path, step):
+    def test_resumes_bit_for_bit(self, config, quick, run, tmp_path, step):
         """Killed at the end of the first epoch, where a phase may end, or in the middle of the second."""
         shutil.copytree(run.with_name(f"killed_{step}"), tmp_path / "run")
         assert not (tmp_path / "run" / "model.keras").exists()
@@ -190,9 +196,7 @@ class Contract:
         assert 0 < float(metrics["images"]) <= 4
         assert (tmp_path / "results" / "metrics.json").is_file()
 
-    def test_export_passes_its_check(self, request, run, tmp_path):
-        if self.name in SLOW_TO_EXPORT and not request.config.getoption("--slow"):
-            pytest.skip("slow; run with --slow")
+    def test_export_passes_its_check(self, quick, run, tmp_path):
         from tfssl.export import export_run
         from tfssl.export.check import main as check
 

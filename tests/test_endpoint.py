@@ -92,6 +92,7 @@ def test_encoders_of_every_modality_have_samples(modality, shapes, sample):
         np.testing.assert_allclose(answer[f"mean{i}"], value.mean(axis=1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tensors_of_wrong_shapes_are_errors_and_never_end_the_server(root):
     """All numeric signatures of all methods, in a process of its own: an abort is no exception."""
     program = [sys.executable, str(root / "tests" / "export" / "wrong_shapes.py")]

@@ -168,6 +168,7 @@ def test_random_weights_are_the_same_each_time():
         tfssl.load_encoder("random:")
 
 
+@pytest.mark.slow
 def test_an_encoder_file_with_layers_of_the_library_is_read_in_a_new_process(tmp_path):
     from tfssl.config import load_config
 

@@ -37,6 +37,7 @@ def registered():
                     yield f"tfssl>{given.get('name', node.name)}"
 
 
+@pytest.mark.slow
 def test_import_tfssl_is_enough_for_keras_to_read_what_was_saved(tmp_path):
     """Compiled models, as runs save them; and every registered class, whatever model it is in."""
     names = sorted(registered())
@@ -60,6 +61,7 @@ print(json.dumps([counts, [name for name in sys.argv[4:] if not found(name)], fo
     assert missing == [] and not nothing
 
 
+@pytest.mark.slow
 def test_import_tfssl_is_enough_for_every_dotted_name_of_the_documents_after_keras_too():
     """And for Keras to find a class of ours where it was imported first."""
     documents = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + [*ROOT.glob("docs/*.md")]

@@ -55,7 +55,8 @@ def tiny_network(input_shape):
     return keras.Model(images, keras.layers.Conv2D(8, 3, strides=2, padding="same")(x))
 
 
-@pytest.mark.parametrize("way", [pytest.param("mixed precision", marks=pytest.mark.slow), "compiled by XLA"])
+@pytest.mark.parametrize("way", ["mixed precision", "compiled by XLA"])
+@pytest.mark.slow
 def test_a_user_script_trains_in_the_ways_of_keras(way, images):
     """`model.fit` of a model that is built under a dtype policy, or asked to be compiled.
 

@@ -102,6 +102,7 @@ def test_is_evaluated_by_its_own_metrics_and_by_tasks(run, classes, tiny_data, t
     assert "accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_is_exported_and_checked(run, tmp_path):
     assert call("export", run, "--out", tmp_path / "export") == 0
     assert call("check-export", tmp_path / "export") == 0

@@ -98,7 +98,8 @@ def where_installed(backend):
 
 
 @pytest.mark.parametrize("backend", [where_installed("jax"), where_installed("torch")])
-@pytest.mark.parametrize("number", [1, pytest.param(None, marks=pytest.mark.slow)], ids=["one method", "all methods"])
+@pytest.mark.parametrize("number", [1, None], ids=["one method", "all methods"])
+@pytest.mark.slow
 def test_same_numbers_as_tensorflow(backend, number, tmp_path):
     from tfssl import methods
 

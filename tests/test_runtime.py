@@ -26,6 +26,7 @@ def settings():
     config.set_image_data_format(before[2])
 
 
+@pytest.mark.slow
 def test_a_command_does_not_depend_on_the_users_keras(tmp_path, root):
     settings = {"backend": "torch", "image_data_format": "channels_first", "floatx": "float64", "epsilon": 0.1}
     (tmp_path / "keras.json").write_text(json.dumps(settings))

@@ -156,13 +156,9 @@ def test_too_small_images_are_refused_in_one_line():
         trunk("applications:InceptionV3", size=40)
 
 
-@pytest.mark.parametrize(
-    "backbone", [network, pytest.param({"applications": "MobileNetV2", "alpha": 0.35}, marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name == "jigsaw" else pytest.mark.slow) for name in sorted(TINY)],
-)
+@pytest.mark.parametrize("backbone", [network, {"applications": "MobileNetV2", "alpha": 0.35}])
+@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.slow
 def test_every_method_trains_on_a_network_of_others(name, backbone, images, tmp_path):
     keras.utils.set_random_seed(0)
     method = method_of(name, backbone)

@@ -122,7 +122,9 @@ def test_inception_module_is_its_branches():
     np.testing.assert_array_equal(np.concatenate(parts, -1), whole)
 
 
-@pytest.mark.parametrize("name", ["alexnet_s", "vgg_s", "inception_s"])
+@pytest.mark.parametrize(
+    "name", ["alexnet_s", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vgg_s", "inception_s"))]
+)
 def test_learns_saves_and_loads(name, tmp_path):
     model = build(name, input_shape=(32, 32, 3), classes=2)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -59,6 +59,7 @@ def sets():
     return [acted_clips(list(photographs), speed=(0.8, 1.2), seed=seed, **options) for seed in range(2)]
 
 
+@pytest.mark.slow
 def test_directions_are_told_by_motion_and_not_by_depth(motion, depth, sets, tmp_path):
     told = []
     record = evaluate(

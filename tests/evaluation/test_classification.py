@@ -58,6 +58,7 @@ def test_a_fraction_of_the_labels_is_drawn_evenly_and_anew_for_each_seed():
     assert np.bincount(labels[draws[0]]).tolist() == [3, 3]
 
 
+@pytest.mark.slow
 def test_seeds_give_a_deviation_and_the_same_numbers_again(root):
     options = OPTIONS | {"steps": 2, "seeds": 2, "tap": "conv1", "strategy": "freeze"}
     first, again = evaluate(encoder(), root, **options), evaluate(encoder(), root, **options)
@@ -89,6 +90,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_joint_training_goes_on_with_the_pretext_task(run, root, monkeypatch):
     """The encoder alone is trained beside the run's own task, on the trunk that both share."""
     from tfssl.evaluation import runner

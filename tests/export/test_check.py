@@ -36,6 +36,7 @@ def replay(version):
     return list(check_warmup(lambda: GraphModel(version), version))
 
 
+@pytest.mark.slow
 def test_a_good_export_passes_in_a_fresh_process(exported, root):
     result = subprocess.run(
         [sys.executable, "-m", "tfssl.export.check", str(exported)],

@@ -42,6 +42,7 @@ def test_reds_and_grays_shift_what_they_are_named_after():
     assert moved[-50, 50] == moved[-20, -20] == 0  # green and blue
 
 
+@pytest.mark.slow
 def test_every_combination_is_measured_and_the_model_stays():
     method = Colorization(**FIELDS)
     model = method.model()

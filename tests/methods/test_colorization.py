@@ -75,6 +75,7 @@ class TestNetworks:
         assert model.count_params() < 3_300_000
         assert model(np.zeros((1, 64, 96, 1))).shape == (1, 16, 24, channels)
 
+    @pytest.mark.slow
     def test_receptive_field_of_the_paper_network(self):
         # A random network without batch statistics: what a conv7 unit depends on spans 325 pixels.
         model = build_network("paper")

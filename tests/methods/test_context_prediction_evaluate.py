@@ -53,6 +53,7 @@ def held_out():
     return layout(24, seed=1)
 
 
+@pytest.mark.slow
 def test_learns_a_fixed_layout(trained, held_out, tmp_path):
     found = METHOD.evaluate(trained, held_out, out=tmp_path)
     metrics = found.flat()

@@ -261,6 +261,7 @@ class TestLinear:
             ([[1.0, 0.5], [0.5, 1.0]], [[0.93333, 0.26667], [0.26667, 0.93333]]),
         ],
     )
+    @pytest.mark.slow
     def test_masking_optimum(self, covariance, expected):
         """A = p S (p^2 S + p (1 - p) diag S)^-1, p = 0.5."""
         covariance = np.array(covariance)
@@ -269,6 +270,7 @@ class TestLinear:
         _, product = self.train(covariance, "masking", tied=False, amount=0.5)
         np.testing.assert_allclose(product, closed.T, atol=0.03)
 
+    @pytest.mark.slow
     def test_no_noise_spans_the_principal_subspace(self):
         rotation = np.linalg.qr(np.random.default_rng(3).normal(size=(6, 6)))[0]
         covariance = rotation @ np.diag([5.0, 3.0, 2.0, 0.5, 0.3, 0.1]) @ rotation.T

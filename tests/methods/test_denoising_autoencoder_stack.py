@@ -44,7 +44,7 @@ def test_every_layer_has_learned(config, run):
     assert method.evaluate(model, config.settings.data)["images"].value == 9
 
 
-@pytest.mark.parametrize("stop", [4, 6, 11])
+@pytest.mark.parametrize("stop", [4, *(pytest.param(step, marks=pytest.mark.slow) for step in (6, 11))])
 def test_resumes_bit_for_bit(config, run, tmp_path, monkeypatch, stop):
     """Stopped at the end of a phase, in the middle of the second one, and near the end of the last.
 

@@ -249,6 +249,7 @@ def test_wrong_fields_are_named(fields, message):
         Egomotion(**fields)
 
 
+@pytest.mark.slow
 def test_learns_the_motions_of_a_few_images(tmp_path):
     """Cut at one place each, because there is no room for others: a few seconds are enough."""
     keras.utils.set_random_seed(0)

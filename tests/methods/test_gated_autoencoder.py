@@ -158,6 +158,7 @@ def test_readout_knows_what_is_there():
     assert np.isnan(readout(codes[:2], codes[:2], moves[:1].repeat(2, 0))["readout_accuracy"])
 
 
+@pytest.mark.slow
 def test_learns_to_tell_shifts(tmp_path):
     """Of noise, in patches so small that a second or two are enough."""
     keras.utils.set_random_seed(0)

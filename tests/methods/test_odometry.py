@@ -142,6 +142,7 @@ def test_encoder_answers_as_the_model(drives):
         np.testing.assert_allclose(taps[name], model(inputs)[name], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_learns_speed_and_turns(tmp_path):
     """From disparities and shifts that stand for them, within seconds; other noise, other drives."""
     keras.utils.set_random_seed(0)

@@ -220,6 +220,7 @@ def test_wrong_fields_are_named(fields, message):
         VideoLstm(**fields)
 
 
+@pytest.mark.slow
 def test_learns_a_few_clips():
     """Bars that go round and round: a few seconds are enough to tell where they go on."""
     keras.utils.set_random_seed(0)

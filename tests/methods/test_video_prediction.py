@@ -149,6 +149,7 @@ def test_frames_after_the_context_are_targets_only(tiny):
     assert targets["frames"].shape[1] == targets["states"].shape[1] == 3
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_frames_and_a_little_of_states(tiny):
     inputs = batch()
     targets = {name: inputs[name][:, 2:] for name in ("frames", "states")}

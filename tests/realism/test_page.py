@@ -128,6 +128,7 @@ def test_a_folder_that_holds_something_is_refused(photographs, made, capsys):
     assert "`out` must be new or empty" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_shipped_colorizer_recolors(tmp_path):
     out = tmp_path / "page"
     assert call("builtin", "--practice", 0, "--pairs", 1, "--limit", 2, "--out", out) == 0

@@ -174,6 +174,7 @@ def call(*arguments):
     return stop.value.code
 
 
+@pytest.mark.slow
 def test_the_command_measures_and_writes(tmp_path, capsys):
     """A real, tiny run: own metrics and new pictures from --data, a task on --classes, nothing measured twice."""
     photos = tmp_path / "classes"

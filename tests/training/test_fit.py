@@ -72,6 +72,7 @@ def test_finished_run_loads_and_is_left_alone(finished, photos):
     assert (finished / "model.keras").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same_weights(finished, photos, tmp_path):
     """And end with the run."""
     from tfssl.data import workers
@@ -249,7 +250,8 @@ def test_devices_must_divide_the_batch(photos, tmp_path):
         fit(configuration(photos, devices=3), tmp_path / "run")
 
 
-@pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"])
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.slow
 def test_mixed_precision_trains(photos, tmp_path, precision):
     fit(configuration(photos, precision=precision), tmp_path / "run")
     assert keras.mixed_precision.global_policy().name == "float32"  # the policy of the process is restored

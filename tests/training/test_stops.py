@@ -88,7 +88,8 @@ def test_a_killed_run_ends_as_an_unbroken_one(config, whole, tmp_path, monkeypat
     assert contents(tmp_path / "run") == whole
 
 
-@pytest.mark.parametrize("event", ["test_batch", pytest.param("train_batch", marks=SLOW)])
+@pytest.mark.parametrize("event", ["test_batch", "train_batch"])
+@pytest.mark.slow
 def test_a_signal_saves_between_steps(config, whole, tmp_path, event):
     """Also in the validation of an epoch whose steps are all done: the row is written when the run goes on."""
     asked = []
@@ -130,6 +131,7 @@ def test_a_pending_epoch_of_an_earlier_version_is_finished(config, whole, tmp_pa
     np.testing.assert_allclose([float(r["loss"]) for r in rows], [float(r["loss"]) for r in whole[0]], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_finished_run_gets_more_epochs(photos, tmp_path):
     short, long = (configuration(photos, epochs=n, **OPEN_END) for n in (1, 2))
     fit(short, tmp_path / "run")
@@ -143,6 +145,7 @@ def test_a_finished_run_gets_more_epochs(photos, tmp_path):
     assert weights(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_goes_on_with_another_learning_rate(photos, tmp_path):
     """From a checkpoint without NaN; and never ends with a model that holds some."""
     run, options = tmp_path / "run", OPEN_END | {"checkpoint_steps": 1}
