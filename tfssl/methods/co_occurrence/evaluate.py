@@ -39,9 +39,10 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
     Returns:
         :class:`~tfssl.evaluation.record.Record`:
 
-        - ``average_precision`` of "one context", beside that of the distance of the pixels and of chance;
+        - ``average_precision`` of "one context", beside that of the distance of pixels and of mean colors, and of
+          chance;
         - ``separated``: fraction of all (pair of one context, pair of different ones) of which the first has the larger
-          affinity, beside the same for pixels; 0.5 by chance;
+          affinity, beside the same for both distances; 0.5 by chance;
         - ``accuracy`` of the sign of the logit, and ``accuracy_same``, ``accuracy_different`` of both kinds;
         - ``loss``, beside that of always answering the fraction of positives;
         - ``pmi_error``: images are sorted by mean color into four words; over pairs of words, each as often as it
@@ -50,6 +51,7 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
         - the counts ``images`` (items that pairs were drawn from), ``images_skipped`` and ``pairs``.
     """
     at_least_one(limit=limit, repeats=repeats)
+    method = method.model_copy(update={"pairs_per_image": 1})  # `repeats` says how many
     source, skipped = method.open(data), Skipped()
     check_source(source)
     total, found = repeats * min(len(source), limit or len(source)), []
@@ -61,15 +63,16 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
             # The affinity is that of both orders: their mean probability.
             given = expit(np.asarray(model(pairs), np.float64)), expit(np.asarray(model(pairs[:, ::-1]), np.float64))
             distance = np.sqrt(np.square(pairs[:, 0] - pairs[:, 1]).mean(axis=(1, 2, 3)))
-            found.append((np.mean(given, axis=0)[:, 0], labels[:, 0], distance, pairs.mean(axis=(2, 3))))
+            found.append((np.mean(given, axis=0)[:, 0], labels[:, 0] > 0, distance, pairs.mean(axis=(2, 3))))
             done += len(labels)
             if progress is not None:
                 progress(done, total)
-    probabilities, labels, distances, colors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    probabilities, same, pixels, colors = (np.concatenate(parts) for parts in zip(*found, strict=True))
     if not np.isfinite(probabilities).all():
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
-    values, kinds = context_metrics(probabilities, labels.astype(bool), distances, method.baseline)
-    values["pmi_error"], values["pmi_absent"] = pmi_errors(probabilities, labels.astype(bool), colors, method.positives)
+    distances = {"pixels": pixels, "colors": np.linalg.norm(colors[:, 0] - colors[:, 1], axis=-1)}
+    values, kinds = context_metrics(probabilities, same, distances, method.baseline)
+    values["pmi_error"], values["pmi_absent"] = pmi_errors(probabilities, same, colors, method.positives)
     kinds["pmi_error"] = ("nats", False, {"none": "pmi_absent"})
     values |= {"images": done / repeats, "images_skipped": float(len(skipped.reasons)), "pairs": float(done)}
     record = method_record(
@@ -82,17 +85,15 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
 
 
 def context_metrics(probabilities, same, distances, baseline):
-    """Numbers of :func:`evaluate` and what they are, of probabilities, truths and distances of pixels, (N,) each."""
+    """Numbers of :func:`evaluate` and what they are, of probabilities, truths and distances by name, (N,) each."""
     right = (probabilities > 0.5) == same
     nan = float("nan")
     both = same.any() and not same.all()
     clipped = np.clip(probabilities, 1e-12, 1 - 1e-12)
     values = {
         "average_precision": float(average_precision(probabilities, same)),
-        "pixels_precision": float(average_precision(-distances, same)),
         "chance_precision": float(same.mean()),
         "separated": fraction_smaller(-probabilities[same], -probabilities[~same]) if both else nan,
-        "pixels_separated": fraction_smaller(distances[same], distances[~same]) if both else nan,
         "accuracy": float(right.mean()),
         "commonest": float(max(same.mean(), 1 - same.mean())),
         "accuracy_same": float(right[same].mean()) if same.any() else nan,
@@ -101,10 +102,13 @@ def context_metrics(probabilities, same, distances, baseline):
         "guessing": baseline,
         "chance": 0.5,
     }
-    beside = {"pixels": "pixels_precision", "chance": "chance_precision"}
+    for name, distance in distances.items():
+        values[f"{name}_precision"] = float(average_precision(-distance, same))
+        values[f"{name}_separated"] = fraction_smaller(distance[same], distance[~same]) if both else nan
+    precisions, orders = ({name: f"{name}_{what}" for name in distances} for what in ("precision", "separated"))
     return values, {
-        "average_precision": ("fraction", True, beside),
-        "separated": ("fraction", True, {"pixels": "pixels_separated", "chance": "chance"}),
+        "average_precision": ("fraction", True, precisions | {"chance": "chance_precision"}),
+        "separated": ("fraction", True, orders | {"chance": "chance"}),
         "accuracy": ("fraction", True, {"commonest": "commonest"}),
         "accuracy_same": ("fraction", True, {}),
         "accuracy_different": ("fraction", True, {}),
@@ -167,8 +171,8 @@ def write_sheet(method, model, data, path, count=8):
     Below each pair stands the probability of one context; the frame is green where it is right.
     """
 
-    together = method.model_copy(update={"positives": 1.0})
-    apart = method.model_copy(update={"positives": 0.0})
+    together = method.model_copy(update={"positives": 1.0, "pairs_per_image": 1})
+    apart = method.model_copy(update={"positives": 0.0, "pairs_per_image": 1})
     rows, titles = [], []
     for kind, same in ((together, True), (apart, False)):
 
@@ -177,7 +181,7 @@ def write_sheet(method, model, data, path, count=8):
 
         drawn = spread_examples(method.open(data), count, draw)
         labels = np.full((len(drawn), 1), int(same), np.int32)
-        pairs, labels = (np.asarray(part) for part in to_inputs(method, np.stack(drawn), labels))
+        pairs, labels = (np.asarray(part) for part in to_inputs(kind, np.stack(drawn), labels))
         given = expit(np.asarray(model(pairs))[:, 0])
         bytes_ = (pairs * 255).round().astype(np.uint8)
         rows.append([tile(first, _CELL, text=None) for first in bytes_[:, 0]])
