@@ -8,7 +8,7 @@ import numpy as np
 
 JOINT = np.array([[0.4, 0.1], [0.1, 0.4]])
 KNOWN_STEPS, KNOWN_BATCH = 800, 256
-PATCH_PAIRS = 1500  # at least, of each folder of photographs and each kind of pairs
+PATCH_PAIRS = 4000  # at least, of each folder of photographs and each kind of pairs
 HELD_OUT = 0.3  # of the clips: none of their frames is learned from
 LATER = 0.25  # of each other clip: its last frames are not learned from
 FRAMES = 8  # of a clip, to measure
@@ -83,14 +83,21 @@ def patches(seed, arguments):
 
 
 def pairs_told(method, model, arguments, seed):
-    """What :meth:`tfssl.methods.CoOccurrence.evaluate` finds, ``{folder: {negatives: {number: value}}}``."""
+    """Average precision and the rest, ``{folder: {where the others are from: {number: value}}}``."""
+    from tfssl.methods.co_occurrence.evaluate import context_metrics, plain_distances, told
+
     found = {}
     for name, folder in (("others", arguments.others), ("bsds", arguments.bsds / "images")):
-        images = len(method.open(folder))
+        source = method.open(folder)
+        photographs = [source.example(n) for n in range(len(source))]
+        each = -(-PATCH_PAIRS // len(photographs))
         for negatives in ("dataset", "image"):
-            own = method.model_copy(update={"negatives": negatives})
-            record = own.evaluate(model, folder, repeats=-(-PATCH_PAIRS // images), seed=seed)
-            found.setdefault(name, {})[negatives] = record.flat()
+            own = method.model_copy(update={"negatives": negatives, "pairs_per_image": each})
+            drawn = [own.sample(one, np.random.default_rng((seed, n)), False) for n, one in enumerate(photographs)]
+            pairs, labels = map(np.asarray, own.prepare(*map(np.concatenate, zip(*drawn, strict=True))))
+            given, same = told(model, pairs), labels[:, 0] > 0
+            values = context_metrics(given, same, plain_distances(pairs), method.baseline)[0]
+            found.setdefault(name, {})[negatives] = values | {"images": len(photographs), "pairs": len(pairs)}
     return found
 
 

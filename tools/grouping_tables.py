@@ -32,9 +32,9 @@ _NEGATIVES = {"dataset": "from two photographs", "image": "from one"}
 _PRECISIONS = (
     ("trained", "average_precision"),
     ("untrained", "average_precision"),
-    ("trained", "average_precision_colors"),
-    ("trained", "average_precision_pixels"),
-    ("trained", "average_precision_chance"),
+    ("trained", "colors_precision"),
+    ("trained", "pixels_precision"),
+    ("trained", "chance_precision"),
 )
 
 
@@ -45,7 +45,7 @@ def patches(root):
         for negatives, others in _NEGATIVES.items():
             parts = [{model: row[model][folder][negatives] for model in ("trained", "untrained")} for row in rows]
             cells = (spread([100 * part[model][key] for part in parts]) for model, key in _PRECISIONS)
-            images = f"{parts[0]['trained']['images']:.0f}"
+            images = f"{parts[0]['trained']['images']}"
             table.append((what.format(images), others, *cells, str(len(rows))))
     header = ["Pairs of patches of", "the others are", "trained (%)", "untrained", "mean colors", "pixels", "chance"]
     return markdown([*header, "Seeds"], table)

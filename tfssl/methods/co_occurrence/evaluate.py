@@ -60,17 +60,16 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
     for own_seed in range(seed, seed + repeats):
         for drawn in batches(source, method.sample, batch_size, seed=own_seed, **options):
             pairs, labels = (np.asarray(part) for part in to_inputs(method, *drawn))
-            # The affinity is that of both orders: their mean probability.
-            given = expit(np.asarray(model(pairs), np.float64)), expit(np.asarray(model(pairs[:, ::-1]), np.float64))
-            distance = np.sqrt(np.square(pairs[:, 0] - pairs[:, 1]).mean(axis=(1, 2, 3)))
-            found.append((np.mean(given, axis=0)[:, 0], labels[:, 0] > 0, distance, pairs.mean(axis=(2, 3))))
+            found.append(
+                (told(model, pairs), labels[:, 0] > 0, pairs.mean(axis=(2, 3)), *plain_distances(pairs).values())
+            )
             done += len(labels)
             if progress is not None:
                 progress(done, total)
-    probabilities, same, pixels, colors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    probabilities, same, colors, *distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
     if not np.isfinite(probabilities).all():
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
-    distances = {"pixels": pixels, "colors": np.linalg.norm(colors[:, 0] - colors[:, 1], axis=-1)}
+    distances = dict(zip(("pixels", "colors"), distances, strict=True))
     values, kinds = context_metrics(probabilities, same, distances, method.baseline)
     values["pmi_error"], values["pmi_absent"] = pmi_errors(probabilities, same, colors, method.positives)
     kinds["pmi_error"] = ("nats", False, {"none": "pmi_absent"})
@@ -82,6 +81,20 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
         record.write(out)
         write_sheet(method, model, source, Path(out) / "sheet.png")
     return record
+
+
+def told(model, pairs):
+    """Probability of one context of pairs (B, 2, s, s, 3) in [0, 1], the mean of both orders: float64 (B,)."""
+    return np.mean([expit(np.asarray(model(both), np.float64)[:, 0]) for both in (pairs, pairs[:, ::-1])], axis=0)
+
+
+def plain_distances(pairs):
+    """What tells pairs (B, 2, s, s, 3) without learning: ``{"pixels": RMSE (B,), "colors": that of mean colors}``."""
+    apart = pairs[:, 0] - pairs[:, 1]
+    return {
+        "pixels": np.sqrt(np.square(apart).mean(axis=(1, 2, 3))),
+        "colors": np.sqrt(np.square(apart.mean(axis=(1, 2))).mean(axis=-1)),
+    }
 
 
 def context_metrics(probabilities, same, distances, baseline):
@@ -148,20 +161,39 @@ def pmi_errors(probabilities, same, colors, positives):
 def affinities(method, model, images):
     """See :meth:`tfssl.methods.CoOccurrence.affinities`."""
     crop = Crop(method.crop_size, resize=method.resize, flip=False)
-    pixels = np.stack([crop.apply(image.convert("RGB")) for image in images])
-    if method.color == "dropping":  # the mean of the channels, any of which it has seen
-        pixels = np.repeat(pixels.mean(axis=-1, keepdims=True), 3, axis=-1)
-    found = model.get_layer("tower").predict(pixels.astype(np.float32) / 255.0, verbose=0)["features"]
-    first, second = np.divmod(np.arange(len(found) ** 2), len(found))
-    head, logits = model.get_layer("head"), []
+    found = tower_features(method, model, np.stack([crop.apply(image.convert("RGB")) for image in images]))
+    first, second = np.triu_indices(len(found), 1)
+    given = np.ones((len(found), len(found)))
+    given[first, second] = given[second, first] = pair_probabilities(model, found, first, second)
+    return given
+
+
+def tower_features(method, model, pixels):
+    """What the network's tower makes of images uint8 (n, s, s, 3): float32 (n, features)."""
+    tower, found = model.get_layer("tower"), []
+    for start in range(0, len(pixels), _AT_ONCE):
+        part = pixels[start : start + _AT_ONCE].astype(np.float32) / 255
+        if method.color == "dropping":  # the mean of the channels, any of which it has seen
+            part = np.repeat(part.mean(axis=-1, keepdims=True), 3, axis=-1)
+        found.append(np.asarray(tower(part)["features"], np.float32))
+    return np.concatenate(found)
+
+
+def pair_probabilities(model, features, first, second):
+    """Probability of one context, the mean of both orders, of pairs of what has these features: float64 (n,).
+
+    Args:
+        features: of :func:`tower_features`.
+        first, second: numbers of rows of it, int (n,).
+    """
+    head, given = model.get_layer("head"), []
     for start in range(0, len(first), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        logits.append(np.asarray(head(np.concatenate([found[first[part]], found[second[part]]], axis=1))))
-    given = expit(np.concatenate(logits).astype(np.float64)).reshape(len(found), len(found))
+        pair = [features[numbers[start : start + _AT_ONCE]] for numbers in (first, second)]
+        orders = (np.concatenate(order, axis=1) for order in (pair, pair[::-1]))
+        given.append(np.mean([expit(np.asarray(head(both), np.float64)[:, 0]) for both in orders], axis=0))
+    given = np.concatenate(given) if given else np.zeros(0)
     if not np.isfinite(given).all():
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
-    given = (given + given.T) / 2
-    np.fill_diagonal(given, 1.0)
     return given
 
 
