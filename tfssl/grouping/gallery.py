@@ -18,6 +18,11 @@ _TEXT = (
     "information, Isola, Zoran, Krishnan, Adelson, ECCV 2014). Eigenvectors of these affinities give the boundaries; "
     "regions between them are merged one by one, which gives groups and proposals of objects."
 )
+_LEARNED = (
+    "A network learned which patches lie beside each other in photographs; pixels belong together where it gives the "
+    "patches around them high odds (Isola, Zoran, Krishnan, Adelson, 2016). Eigenvectors of these affinities give the "
+    "boundaries; regions between them are merged one by one, which gives groups and proposals of objects."
+)
 _SCENES = (
     "A network learned to tell frames of one moment from those of different clips; frames that it finds alike were "
     "grouped (Isola, Zoran, Krishnan, Adelson, 2016). Each row is a scene, its frames in the order of time."
@@ -26,7 +31,7 @@ _CELL, _COLUMNS = 192, 6
 _LEAST_SHOWN = 4  # groups that the overlay has colors for, as a distance on the circle of hues
 
 
-def photograph_gallery(paths, out, grouper, progress=None):
+def photograph_gallery(paths, out, grouper, progress=None, learned=None, model=""):
     """Group photographs, and write a page.
 
     Args:
@@ -35,6 +40,8 @@ def photograph_gallery(paths, out, grouper, progress=None):
             ``numbers.json``.
         grouper: :class:`~tfssl.grouping.group.Grouper`.
         progress: called with (steps done, in all, name of the image).
+        learned: see the call of the grouper.
+        model: what the network is called on the page.
 
     Returns:
         ``(numbers, failed)``: ``{name: {number: value}}``, ``{path: reason}`` of what did not serve.
@@ -52,7 +59,7 @@ def photograph_gallery(paths, out, grouper, progress=None):
                 progress(number * steps + step, len(paths) * steps, path.name)
 
         try:
-            result = grouper(decode_image(path, srgb=True), done)
+            result = grouper(decode_image(path, srgb=True), done, learned)
         except (ValueError, OSError) as error:
             failed[str(path)] = str(error)
             continue
@@ -64,8 +71,9 @@ def photograph_gallery(paths, out, grouper, progress=None):
     if not images:
         path, reason = next(iter(failed.items()))
         raise SourceError(f"no image can be grouped; {path}: {reason}")
-    protocol = dataclasses.asdict(grouper)
-    return write_gallery(out, "Groups", text=_TEXT, images=images, numbers=numbers, protocol=protocol), failed
+    protocol = dataclasses.asdict(grouper) | ({} if learned is None else {"model": model})
+    text = _TEXT if learned is None else _LEARNED
+    return write_gallery(out, "Groups", text=text, images=images, numbers=numbers, protocol=protocol), failed
 
 
 def clip_gallery(paths, out, grouper, affinities, model="", progress=None):

@@ -181,9 +181,19 @@ class CoOccurrence(Method):
         Returns:
             float64 (n, n), symmetric, in [0, 1]; on the diagonal 1.
         """
-        from tfssl.methods.co_occurrence.evaluate import affinities
+        from tfssl.methods.co_occurrence.affinity import affinities
 
         return affinities(self, model, images)
+
+    def pixel_affinity(self, model, pixels):
+        """Affinity of the pixels of an image, uint8 (H, W, 3), by the patches around them.
+
+        Returns:
+            A function of two arrays of numbers of pixels, row by row, that gives the odds of one context of each pair.
+        """
+        from tfssl.methods.co_occurrence.affinity import PixelAffinity
+
+        return PixelAffinity(self, model, pixels)
 
     @property
     def baseline(self):

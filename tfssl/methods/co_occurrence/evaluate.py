@@ -6,7 +6,6 @@ import numpy as np
 from scipy.special import expit, logit
 from sklearn.cluster import KMeans
 
-from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped, spread_examples
 from tfssl.data.pipeline import batches
 from tfssl.data.source import check_source
@@ -20,7 +19,6 @@ from tfssl.visualization.sheet import BAD, GOOD, picture_sheet, tile
 
 _WORDS = 4  # mean colors that PMI is counted over
 _LEAST = 20  # pairs of a kind, below which the log of their number says nothing
-_AT_ONCE = 4096  # pairs of features
 _CELL = 112
 
 
@@ -156,45 +154,6 @@ def pmi_errors(probabilities, same, colors, positives):
     if not counts:
         return float("nan"), float("nan")
     return tuple(float(np.average(part, weights=counts)) for part in (differences, sizes))
-
-
-def affinities(method, model, images):
-    """See :meth:`tfssl.methods.CoOccurrence.affinities`."""
-    crop = Crop(method.crop_size, resize=method.resize, flip=False)
-    found = tower_features(method, model, np.stack([crop.apply(image.convert("RGB")) for image in images]))
-    first, second = np.triu_indices(len(found), 1)
-    given = np.ones((len(found), len(found)))
-    given[first, second] = given[second, first] = pair_probabilities(model, found, first, second)
-    return given
-
-
-def tower_features(method, model, pixels):
-    """What the network's tower makes of images uint8 (n, s, s, 3): float32 (n, features)."""
-    tower, found = model.get_layer("tower"), []
-    for start in range(0, len(pixels), _AT_ONCE):
-        part = pixels[start : start + _AT_ONCE].astype(np.float32) / 255
-        if method.color == "dropping":  # the mean of the channels, any of which it has seen
-            part = np.repeat(part.mean(axis=-1, keepdims=True), 3, axis=-1)
-        found.append(np.asarray(tower(part)["features"], np.float32))
-    return np.concatenate(found)
-
-
-def pair_probabilities(model, features, first, second):
-    """Probability of one context, the mean of both orders, of pairs of what has these features: float64 (n,).
-
-    Args:
-        features: of :func:`tower_features`.
-        first, second: numbers of rows of it, int (n,).
-    """
-    head, given = model.get_layer("head"), []
-    for start in range(0, len(first), _AT_ONCE):
-        pair = [features[numbers[start : start + _AT_ONCE]] for numbers in (first, second)]
-        orders = (np.concatenate(order, axis=1) for order in (pair, pair[::-1]))
-        given.append(np.mean([expit(np.asarray(head(both), np.float64)[:, 0]) for both in orders], axis=0))
-    given = np.concatenate(given) if given else np.zeros(0)
-    if not np.isfinite(given).all():
-        raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
-    return given
 
 
 def write_sheet(method, model, data, path, count=8):
