@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
 import numpy as np
 from PIL import Image
@@ -87,7 +87,7 @@ def group(
         return grouper(any_image(image), progress, pixel_affinities(model))
 
 
-def is_clip(image: Any) -> bool:
+def is_clip(image: Any) -> TypeGuard[str | os.PathLike[str]]:
     """Whether something is the path of a clip, by its ending."""
     from tfssl.data.clips import EXTENSIONS
 
