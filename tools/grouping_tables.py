@@ -27,7 +27,7 @@ def boundaries(root):
     return markdown(["Method", "F (ODS)", "precision", "recall", "F (OIS)", "Images"], table)
 
 
-_FOLDERS = {"others": "photographs of {} objects", "bsds": "{} photographs of BSDS500"}
+_FOLDERS = {"others": "{} photographs of objects", "bsds": "{} photographs of BSDS500"}
 _NEGATIVES = {"dataset": "from two photographs", "image": "from one"}
 _PRECISIONS = (
     ("trained", "average_precision"),
