@@ -143,6 +143,8 @@ def test_page_of_clips(tiny_data, tmp_path):
     numbers, failed = clip_gallery(paths, tmp_path, SceneGrouper(groups=2, frames=6), by_level, "runs/mine")
     assert not failed and len(numbers) == 2
     assert len(list(tmp_path.glob("*-scenes.png"))) == len(list(tmp_path.glob("*-affinities.png"))) == 2
+    with Image.open(next(tmp_path.glob("*-affinities.png"))) as picture:
+        assert picture.size == (480, 480), "squares of 80 pixels for each of 6 frames"
 
 
 def test_the_report_finds_the_page(photos, tmp_path):

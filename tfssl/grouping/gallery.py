@@ -28,6 +28,7 @@ _SCENES = (
     "grouped (Isola, Zoran, Krishnan, Adelson, 2016). Each row is a scene, its frames in the order of time."
 )
 _CELL, _COLUMNS = 192, 6
+_MATRIX = 480  # about the pixels of each side of a matrix of affinities
 _LEAST_SHOWN = 4  # groups that the overlay has colors for, as a distance on the circle of hues
 
 
@@ -100,7 +101,7 @@ def clip_gallery(paths, out, grouper, affinities, model="", progress=None):
             continue
         files = {what: out / f"{file_stem(path.stem, what)}.png" for what in ("scenes", "affinities")}
         scenes_sheet(scenes, files["scenes"])
-        save_png(Image.fromarray((scenes.affinities * 255).astype(np.uint8)), files["affinities"])
+        save_png(affinities_picture(scenes), files["affinities"])
         images[path.stem], numbers[path.stem] = files, scene_numbers(scenes)
         if progress is not None:
             progress(number + 1, len(paths), path.name)
@@ -171,6 +172,12 @@ def scenes_sheet(scenes, path):
         rows.append([tile(scenes.frames[n], _CELL // 2 + 16, text=f"{scenes.times[n]:.1f} s") for n in shown])
         labels.append(f"scene {label + 1}\n{len(own)} frames")
     return picture_sheet(rows, path, labels=labels, cell=_CELL // 2 + 32)
+
+
+def affinities_picture(scenes):
+    """The affinity of each two frames, white is 1, in squares that can be seen: ``PIL.Image``."""
+    side = max(1, _MATRIX // len(scenes.affinities))
+    return Image.fromarray(np.kron(scenes.affinities * 255, np.ones((side, side))).astype(np.uint8))
 
 
 def _check_names(paths):
