@@ -1,15 +1,19 @@
-"""Groups from co-occurrence: a joint that is known, boundaries of BSDS photographs, frames of different clips.
+"""Groups from co-occurrence: a joint that is known, boundaries of BSDS photographs, patches, frames of different clips.
 
-    python benchmarks/co_occurrence.py --bsds bsds500 --videos videos videos_b [--only boundaries ...]
+    python benchmarks/co_occurrence.py --bsds bsds500 --videos videos videos_b --photos photos --others other_photos \
+        [--only boundaries ...]
 
 known: a network of the form that `co_occurrence` has, on pairs drawn from the joint [[.4, .1], [.1, .4]]: its logits
 beside PMI, with half of the pairs positive and with a fifth, three seeds.
 boundaries: F-measure (ODS, OIS; tolerance 0.0075 of the diagonal, one-to-one matching, several annotators) of
 `tfssl group`, beside the gradient of Gaussian-blurred images with non-maximum suppression and Canny's detector, each at
 several widths. All at half size, photographs and annotators' lines alike. Nothing was tuned on these photographs.
-frames: `co_occurrence/cpu` trained on some clips; fraction of pairs of frames of different clips that are told from
+patches: `co_occurrence/cpu` trained on photographs; average precision of "beside each other" on pairs of patches of
+others, from two photographs and from one, beside distances of pixels and of mean colors, and untrained; three seeds.
+frames: `co_occurrence/frames` trained on some clips; fraction of pairs of frames of different clips that are told from
 pairs of one clip, on clips that were not learned from and on later frames of those that were; three seeds.
-Writes results/co_occurrence.json of all that was measured so far. Resumable: what is in --runs is not made again.
+Writes results/co_occurrence.json. Resumable: what is in --runs is not made again; a part of which there is nothing
+stays what results/co_occurrence.json has of it.
 """
 
 import argparse
@@ -18,11 +22,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-from co_occurrence_frames import frames, known
-from machine import kept, save
+from co_occurrence_frames import frames, known, patches
+from machine import RESULTS, kept, save
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-image", "scikit-learn")
-PARTS = ("known", "boundaries", "frames")
+PARTS = ("known", "boundaries", "patches", "frames")
 SEEDS = (0, 1, 2)
 THRESHOLDS = (0.04, 0.07, 0.1, 0.14, 0.18, 0.22, 0.27, 0.33, 0.4, 0.5, 0.6, 0.75)
 GROUPINGS = {
@@ -45,6 +49,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bsds", type=Path, help="folder with images/*.jpg and groundTruth/*.mat")
     parser.add_argument("--videos", type=Path, nargs="+", help="folders of clips, searched to the bottom")
+    parser.add_argument("--photos", type=Path, help="folder of photographs that patches are learned from")
+    parser.add_argument("--others", type=Path, help="folder of photographs to tell them in, beside those of --bsds")
     parser.add_argument("--runs", type=Path, default=Path("runs/co_occurrence"), help="folder of what was made")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="measure these now")
     parser.add_argument("--methods", nargs="+", help="measure boundaries of these now; all without")
@@ -60,18 +66,25 @@ def main():
     if "boundaries" in arguments.only and arguments.bsds:
         for name in arguments.methods or [*GRADIENTS, *CANNY, *GROUPINGS]:
             boundaries(name, arguments)
-    if "frames" in arguments.only and arguments.videos:
-        for seed in SEEDS:
-            print(kept(arguments.runs / f"frames-{seed}.json", functools.partial(frames, seed, arguments)), flush=True)
-    found = {part: [] for part in ("known", "frames")}
-    for part in found:
-        for file in sorted(arguments.runs.glob(f"{part}-*.json")):
-            found[part].append(json.loads(file.read_text(encoding="utf-8")))
+    learned = {"patches": (patches, (arguments.photos, arguments.others, arguments.bsds))}
+    learned["frames"] = frames, arguments.videos or ()
+    for part, (measure, needed) in learned.items():
+        if part in arguments.only and needed and all(needed):
+            for seed in SEEDS:
+                file = arguments.runs / f"{part}-{seed}.json"
+                print(kept(file, functools.partial(measure, seed, arguments)), flush=True)
+    file = RESULTS / "co_occurrence.json"
+    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    found = {part: found.get(part, []) for part in PARTS}
+    for part in ("known", *learned):
+        files = sorted(arguments.runs.glob(f"{part}-*.json"))
+        found[part] = [json.loads(file.read_text(encoding="utf-8")) for file in files] or found[part]
     config = {"seeds": SEEDS, "groupings": GROUPINGS, "thresholds": THRESHOLDS}
     names = [name for name in [*GROUPINGS, *GRADIENTS, *CANNY] if folder(name, arguments.runs).is_dir()]
-    measured = [{file.name for file in folder(name, arguments.runs).glob("*.json")} for name in names]
-    rows = [scored(name, arguments.runs, set.intersection(*measured)) for name in names]
-    save("co_occurrence", config=config, packages=PACKAGES, seconds={}, comparisons=[], boundaries=rows, **found)
+    if names:
+        measured = [{file.name for file in folder(name, arguments.runs).glob("*.json")} for name in names]
+        found["boundaries"] = [scored(name, arguments.runs, set.intersection(*measured)) for name in names]
+    save("co_occurrence", config=config, packages=PACKAGES, seconds={}, comparisons=[], **found)
 
 
 def boundaries(name, arguments):

@@ -1,4 +1,4 @@
-"""The learned part of co_occurrence.py: a joint that is known, and frames of clips."""
+"""The learned part of co_occurrence.py: a joint that is known, patches of photographs, and frames of clips."""
 
 import csv
 import time
@@ -8,6 +8,7 @@ import numpy as np
 
 JOINT = np.array([[0.4, 0.1], [0.1, 0.4]])
 KNOWN_STEPS, KNOWN_BATCH = 800, 256
+PATCH_PAIRS = 4000  # at least, of each folder of photographs and each kind of pairs
 HELD_OUT = 0.3  # of the clips: none of their frames is learned from
 LATER = 0.25  # of each other clip: its last frames are not learned from
 FRAMES = 8  # of a clip, to measure
@@ -51,6 +52,53 @@ def known(positives, seed):
 
 def images_of(symbols):
     return np.broadcast_to(symbols[..., None, None, None].astype(np.float32), (*symbols.shape, 8, 8, 3)).copy()
+
+
+def patches(seed, arguments):
+    """Train `co_occurrence/cpu` on photographs, and tell pairs of patches of others, which are unlike them."""
+    import keras
+
+    from tfssl.config import load_config
+
+    config = load_config("co_occurrence/cpu", [f"seed={seed}"])
+    method, settings = config.method, config.settings
+    steps = settings.steps_per_epoch * settings.epochs
+    keras.utils.set_random_seed(seed)
+    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    model = method.model(keras.optimizers.Adam(schedule))
+    before = pairs_told(method, model, arguments, seed)
+    started = time.process_time()
+    source = method.open(arguments.photos)
+    data = method.dataset(source, batch_size=settings.batch_size, seed=seed, start=0, count=steps)
+    history = model.fit(data, verbose=2)
+    return {
+        "seed": seed,
+        "photographs": len(source),
+        "steps": steps,
+        "core_seconds": round(time.process_time() - started, 1),
+        "training_loss": history.history["loss"][-1],
+        "untrained": before,
+        "trained": pairs_told(method, model, arguments, seed),
+    }
+
+
+def pairs_told(method, model, arguments, seed):
+    """Average precision and the rest, ``{folder: {where the others are from: {number: value}}}``."""
+    from tfssl.methods.co_occurrence.evaluate import context_metrics, plain_distances, told
+
+    found = {}
+    for name, folder in (("others", arguments.others), ("bsds", arguments.bsds / "images")):
+        source = method.open(folder)
+        photographs = [source.example(n) for n in range(len(source))]
+        each = -(-PATCH_PAIRS // len(photographs))
+        for negatives in ("dataset", "image"):
+            own = method.model_copy(update={"negatives": negatives, "pairs_per_image": each})
+            drawn = [own.sample(one, np.random.default_rng((seed, n)), False) for n, one in enumerate(photographs)]
+            pairs, labels = map(np.asarray, own.prepare(*map(np.concatenate, zip(*drawn, strict=True))))
+            given, same = told(model, pairs), labels[:, 0] > 0
+            values = context_metrics(given, same, plain_distances(pairs), method.baseline)[0]
+            found.setdefault(name, {})[negatives] = values | {"images": len(photographs), "pairs": len(pairs)}
+    return found
 
 
 def frames(seed, arguments):

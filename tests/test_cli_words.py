@@ -121,7 +121,7 @@ WRONG = {
     "group /no/such/file --out x": "IN='/no/such/file'",
     "group /dev/null --out x --groups 0": "`groups` must be an integer of at least 1",
     "group /dev/null --out x --sice 9": "did you mean `size`",
-    "group /dev/null --out x --model colorizer": "photographs are grouped without --model",
+    "group /dev/null --out x --model colorizer": "is a colorization model; give a co_occurrence model",
     "group /dev/null --out /dev/null/x": "`--out` must be a folder",
     "prior /no/such/folder --out x.npy": "/no/such/folder",
     "prepare shards /no/such/folder --out x": "/no/such/folder",

@@ -27,7 +27,7 @@ from tfssl.training.runs import load_run
 SMALLER = {
     "caption_bow": {"words": 20, "drop": 1, "candidates": 12, "crop_size": 32, "resize": 40},
     "ambient_sound": {"clusters": 4, "frames": 2, "resize": 40, "crop_size": 32},
-    "co_occurrence": {"channels": [8, 8], "features": 16, "head": [16, 8]},
+    "co_occurrence": {"pairs_per_image": 1, "channels": [8, 8], "features": 16, "head": [16, 8]},
     "colorization": {"resize": 40, "crop_size": 32},
     "context_encoder": {"resize": 48, "crop_size": 32},
     "context_prediction": {"area": [4000, 8000], "patches_per_image": 8, "embedding": 32, "head": [32, 16]},

@@ -1,4 +1,4 @@
-"""Tables of groups from co-occurrence: boundaries of photographs, frames of clips, a joint that is known."""
+"""Tables of groups from co-occurrence: boundaries of photographs, patches, frames of clips, a joint that is known."""
 
 from tools.learned_tables import spread
 from tools.tables import figure, markdown, read
@@ -25,6 +25,30 @@ def boundaries(root):
         for row in ours + best
     ]
     return markdown(["Method", "F (ODS)", "precision", "recall", "F (OIS)", "Images"], table)
+
+
+_FOLDERS = {"others": "{} photographs of objects", "bsds": "{} photographs of BSDS500"}
+_NEGATIVES = {"dataset": "from two photographs", "image": "from one"}
+_PRECISIONS = (
+    ("trained", "average_precision"),
+    ("untrained", "average_precision"),
+    ("trained", "colors_precision"),
+    ("trained", "pixels_precision"),
+    ("trained", "chance_precision"),
+)
+
+
+def patches(root):
+    """Average precision of pairs of patches that lie beside each other, by the network and by plain distances."""
+    rows, table = read(root, _RESULTS)["patches"], []
+    for folder, what in _FOLDERS.items():
+        for negatives, others in _NEGATIVES.items():
+            parts = [{model: row[model][folder][negatives] for model in ("trained", "untrained")} for row in rows]
+            cells = (spread([100 * part[model][key] for part in parts]) for model, key in _PRECISIONS)
+            images = f"{parts[0]['trained']['images']}"
+            table.append((what.format(images), others, *cells, str(len(rows))))
+    header = ["Pairs of patches of", "the others are", "trained (%)", "untrained", "mean colors", "pixels", "chance"]
+    return markdown([*header, "Seeds"], table)
 
 
 _PARTS = {"later": ("later_frames", "later frames of learned clips"), "others": ("other_clips", "other clips")}

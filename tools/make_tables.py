@@ -89,6 +89,7 @@ TABLES = {
     "co-occurrence-boundaries": grouping_tables.boundaries,
     "co-occurrence-frames": grouping_tables.frames,
     "co-occurrence-known": grouping_tables.known,
+    "co-occurrence-patches": grouping_tables.patches,
     "colorizer": color_tables.colorizer,
     "colorizers": learned_tables.colorizers,
     "context-mining": learned_tables.context_mining,

@@ -7,12 +7,17 @@ import pytest
 from PIL import Image
 
 import tfssl
+from tfssl.api.grouping import frame_affinities, pixel_affinities
 from tfssl.cli import main
+from tfssl.config import parse_config
+from tfssl.data.clips import clip_source
 from tfssl.data.rendered import FrameClip
 from tfssl.errors import ConfigError, ModelError, SourceError, TfsslError
 from tfssl.grouping.gallery import clip_gallery, photograph_gallery, scene_numbers
-from tfssl.grouping.group import Grouper
+from tfssl.grouping.group import LEARNED, Grouper
 from tfssl.grouping.scenes import SceneGrouper, read_scene_grouper
+from tfssl.methods import CoOccurrence
+from tfssl.training.fit import fit
 
 FAST = {"kernels": 300, "vectors": 6, "size": 32, "groups": 2, "proposals": 3}
 
@@ -68,14 +73,48 @@ def test_command_and_call(photos, tmp_path, capsys):
 
 
 def test_models_of_other_methods_are_refused(photos):
-    with pytest.raises(ModelError, match="is a colorization model; give one of co_occurrence"):
-        from tfssl.api.grouping import frame_affinities
-
-        frame_affinities("colorizer")
-    with pytest.raises(TfsslError, match="`image` must be the path of a clip"):
-        tfssl.group(np.zeros((8, 8, 3), np.uint8), model="colorizer")
+    for load in (frame_affinities, pixel_affinities):
+        with pytest.raises(ModelError, match="is a colorization model; give one of co_occurrence"):
+            load("colorizer")
+    with pytest.raises(ModelError, match="is a colorization model"):
+        tfssl.group(photos / "square.png", model="colorizer")
     with pytest.raises(ConfigError, match="did you mean `frames`"):
         read_scene_grouper({"frame": 3})
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    """A run of patches that hardly learned."""
+    out = tmp_path_factory.mktemp("run") / "patches"
+    fields = {"pairs_per_image": 2, "crop_size": 8, "resize": 24, "channels": [4], "features": 4, "head": [4, 4]}
+    settings = {"data": str(photos), "batch_size": 4, "steps_per_epoch": 1, "epochs": 1}
+    fit(parse_config({"method": "co_occurrence", **fields, **settings}), out)
+    return out
+
+
+def test_photographs_by_a_network(run, photos, tiny_data, tmp_path, capsys):
+    result = tfssl.group(photos / "square.png", model=run, size=24, groups=2)
+    assert result.groups.shape == (48, 40) and result.settings.radius == LEARNED["radius"]
+    code = call("group", photos / "square.png", "size=24", "--model", run, "--out", tmp_path / "o")
+    assert code == 0 and "square-groups.png" in capsys.readouterr().out
+    assert json.loads((tmp_path / "o" / "numbers.json").read_text())["protocol"]["model"] == str(run)
+    clip = clip_source(tiny_data("clips")).paths[0]
+    with pytest.raises(ModelError, match="learned from patches; clips need one that learned from frames"):
+        tfssl.group(clip, model=run, groups=2)
+    for inputs, words in (
+        ([clip], "`--model` is missing"),
+        ([clip, photos / "square.png"], "is no clip as others are"),
+    ):
+        assert call("group", *inputs, "--out", tmp_path / "p") == 2 and words in capsys.readouterr().err
+
+
+def test_affinity_of_pixels_is_that_of_the_patches_around_them():
+    method = CoOccurrence(crop_size=8, gap=2, jitter=1, channels=(4,), features=8, head=(16, 8))
+    model, pixels = method.model(), np.random.default_rng(0).integers(0, 256, (14, 12, 3), np.uint8)
+    found = method.pixel_affinity(model, pixels)(np.array([3 * 12 + 4]), np.array([8 * 12 + 3]))
+    patches = np.stack([pixels[0:8, 1:9], pixels[5:13, 0:8]]).astype(np.float32)[None] / 255
+    given = np.mean([1 / (1 + np.exp(-np.asarray(model(both)))) for both in (patches, patches[:, ::-1])])
+    assert found.item() == pytest.approx(given / (1 - given), rel=1e-4)
 
 
 def by_level(frames):
@@ -100,12 +139,12 @@ def test_scenes_that_come_again():
 
 
 def test_page_of_clips(tiny_data, tmp_path):
-    from tfssl.data.clips import clip_source
-
     paths = clip_source(tiny_data("clips")).paths[:2]
     numbers, failed = clip_gallery(paths, tmp_path, SceneGrouper(groups=2, frames=6), by_level, "runs/mine")
     assert not failed and len(numbers) == 2
     assert len(list(tmp_path.glob("*-scenes.png"))) == len(list(tmp_path.glob("*-affinities.png"))) == 2
+    with Image.open(next(tmp_path.glob("*-affinities.png"))) as picture:
+        assert picture.size == (480, 480), "squares of 80 pixels for each of 6 frames"
 
 
 def test_the_report_finds_the_page(photos, tmp_path):

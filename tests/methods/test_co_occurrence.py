@@ -75,6 +75,23 @@ class TestPairs:
         assert (np.minimum(abs(abs(steps[labels]) - 10), abs(steps[labels])) <= 1).all()
         assert abs(steps[~labels]).max() > 20
 
+    def test_several_pairs_of_an_image(self):
+        """Each image has a level of its own: pairs of different contexts hold two levels, whatever their place."""
+        method = tiny(pairs_per_image=3, negatives="dataset")
+        levels = np.full((40, 40, 40, 3), np.arange(40)[:, None, None, None] * 6, np.uint8)
+        levels[:, ::2] += 1
+        pairs, labels = method.sample({"image": Image.fromarray(levels[0])}, RNG, True)
+        assert pairs.shape == (3, 2, 8, 8, 3) and labels.shape == (3, 1) and method.examples_per_item == 3
+        found = method.dataset(levels, batch_size=8, seed=0, start=0, count=15)
+        labels, means = (
+            np.concatenate(part) for part in zip(*((y, x.numpy().mean((2, 3, 4))) for x, y in found), strict=True)
+        )
+        assert 0.3 < labels.mean() < 0.7
+        np.testing.assert_array_equal(abs(means[:, 0] - means[:, 1]) < 0.01, labels[:, 0] > 0)
+        with pytest.raises(ConfigError, match="`batch_size` must be at least 6"):
+            method.dataset(levels, batch_size=5)
+        assert len(tiny(pairs_per_image=3).dataset(levels, batch_size=5)) == 24, "one image has its own negatives"
+
     def test_two_patches_need_room(self):
         with pytest.raises(ValueError, match="17x30 is too small"):
             tiny().sample({"image": Image.new("RGB", (17, 30))}, RNG, True)
@@ -137,11 +154,14 @@ def test_affinities_are_symmetric():
 class TestMeasures:
     def test_by_hand(self):
         same = np.array([True, True, False, False])
-        values, _ = context_metrics(np.array([0.9, 0.4, 0.6, 0.1]), same, np.array([0, 3, 1, 2]), 0.7)
+        distances = {"pixels": np.array([0, 3, 1, 2]), "colors": np.array([0, 1, 2, 3])}
+        values, kinds = context_metrics(np.array([0.9, 0.4, 0.6, 0.1]), same, distances, 0.7)
         assert values["separated"] == pytest.approx(3 / 4)
         assert values["accuracy"] == 0.5 and values["accuracy_same"] == 0.5 and values["chance_precision"] == 0.5
         assert values["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
         assert values["pixels_separated"] == pytest.approx(2 / 4)
+        assert values["colors_separated"] == values["colors_precision"] == 1
+        assert set(kinds["average_precision"][2]) == {"pixels", "colors", "chance"}
 
     def test_log_odds_that_are_counted(self):
         symbols, labels = sampled(0.5)
@@ -160,6 +180,7 @@ class TestMeasures:
         ({"crop_size": 8, "channels": (4,) * 4}, "`channels`: 4 poolings leave nothing"),
         ({"resize": 8, "crop_size": 17}, "`resize` must be at least crop_size"),
         ({"positives": 1.0}, "`positives`"),
+        ({"context": "frames", "pairs_per_image": 2}, "`pairs_per_image` must be 1 but for patches"),
         ({"backbone": "applications:MobileNetV2", "color": "projection"}, "`color` must be none or dropping"),
     ],
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
 import numpy as np
 from PIL import Image
 
 from tfssl import runtime
-from tfssl.errors import ArgumentError, ModelError
+from tfssl.errors import ModelError
 from tfssl.options import as_path
 from tfssl.resources import find_model, method_of
 
@@ -29,12 +29,18 @@ def group(
     progress: Callable | None = None,
     **options: Any,
 ) -> Grouping:
-    """Of a photograph."""
+    """Of a photograph, by its own pixels."""
 
 
 @overload
-def group(image: Pathlike, *, model: Pathlike, progress: Callable | None = None, **options: Any) -> Scenes:
-    """Of a clip."""
+def group(
+    image: Pathlike | bytes | Image.Image | np.ndarray,
+    *,
+    model: Pathlike,
+    progress: Callable | None = None,
+    **options: Any,
+) -> Grouping | Scenes:
+    """Of a photograph or a clip, by a network."""
 
 
 def group(
@@ -47,8 +53,9 @@ def group(
     """Find what belongs together in a photograph, or which frames of a clip do.
 
     Args:
-        image: as ``image`` of :func:`tfssl.colorize`; with ``model`` the path of a clip.
-        model: None for a photograph, whose own pixels say what belongs together. For a clip a run of ``co_occurrence``.
+        image: as ``image`` of :func:`tfssl.colorize`; or the path of a clip.
+        model: None for a photograph whose own pixels say what belongs together; or a run of ``co_occurrence``, for a
+            photograph one that learned from patches, for a clip one that learned from frames or photographs.
         progress: called with (steps done, in all), of a photograph.
         **options: of :class:`tfssl.grouping.group.Grouper`: ``groups``, ``size``, ...; of a clip those of
             :class:`tfssl.grouping.scenes.SceneGrouper`.
@@ -60,35 +67,68 @@ def group(
     Raises:
         SourceError, ArgumentError: if the image cannot be read, or is none.
         ConfigError: for an option that there cannot be, an image that is too small or of one color.
-        ModelError: if the model is of another method, or cannot be loaded.
+        ModelError: if the model is of another method or learned from something else, or cannot be loaded.
     """
+    if model is not None and is_clip(image):
+        from tfssl.data.clips import Clip, clip_source
+        from tfssl.grouping.scenes import read_scene_grouper
+
+        scenes = read_scene_grouper(options)
+        (path,) = clip_source([os.fspath(as_path("image", image))]).paths
+        with runtime.measuring():
+            return scenes(Clip(path), frame_affinities(model))
+    from tfssl.data.images import any_image
+    from tfssl.grouping.group import read_grouper
+
+    grouper = read_grouper(options, learned=model is not None)
     if model is None:
-        from tfssl.data.images import any_image
-        from tfssl.grouping.group import read_grouper
-
-        grouper = read_grouper(options)
         return grouper(any_image(image), progress)
-    from tfssl.data.clips import Clip, clip_source
-    from tfssl.grouping.scenes import read_scene_grouper
-
-    scenes = read_scene_grouper(options)
-    if isinstance(image, (bytes, np.ndarray, Image.Image)):
-        kind = type(image).__name__
-        raise ArgumentError(f"`image` must be the path of a clip, as `model` is given. Received: {kind}")
-    (path,) = clip_source([os.fspath(as_path("image", image))]).paths
     with runtime.measuring():
-        return scenes(Clip(path), frame_affinities(model))
+        return grouper(any_image(image), progress, pixel_affinities(model))
+
+
+def is_clip(image: Any) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether something is the path of a clip, by its ending."""
+    from tfssl.data.clips import EXTENSIONS
+
+    return isinstance(image, (str, os.PathLike)) and os.fspath(image).lower().endswith(EXTENSIONS)
 
 
 def frame_affinities(model: Pathlike) -> Callable:
     """What tells, of a list of ``PIL.Image``, the affinity of each two: float (n, n).
 
     Args:
-        model: a run of ``co_occurrence``, see :func:`tfssl.load`.
+        model: a run of ``co_occurrence`` that did not learn from patches, see :func:`tfssl.load`.
 
     Raises:
-        ModelError: if it is of another method, or cannot be loaded.
+        ModelError: if it is of another method, learned from patches, or cannot be loaded.
     """
+    method, network = _of_context(model, ("frames", "photographs"), "clips")
+
+    def affinities(images):
+        return method.affinities(network, images)
+
+    return affinities
+
+
+def pixel_affinities(model: Pathlike) -> Callable:
+    """What gives, of the pixels of an image, :class:`tfssl.methods.co_occurrence.affinity.PixelAffinity`.
+
+    Args:
+        model: a run of ``co_occurrence`` that learned from patches, see :func:`tfssl.load`.
+
+    Raises:
+        ModelError: if it is of another method, did not learn from patches, or cannot be loaded.
+    """
+    method, network = _of_context(model, ("patches",), "photographs")
+
+    def affinity(pixels):
+        return method.pixel_affinity(network, pixels)
+
+    return affinity
+
+
+def _of_context(model, contexts, what):
     find_model(as_path("model", model))
     found = method_of(model)
     if found not in (None, "co_occurrence"):
@@ -96,8 +136,9 @@ def frame_affinities(model: Pathlike) -> Callable:
     from tfssl.api import load
 
     method, network = load(model)
-
-    def affinities(images):
-        return method.affinities(network, images)
-
-    return affinities
+    if method.context not in contexts:
+        raise ModelError(
+            f"`model` {str(model)!r} learned from {method.context}; {what} need one that learned from "
+            f"{' or '.join(contexts)}"
+        )
+    return method, network

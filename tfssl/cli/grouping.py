@@ -1,5 +1,6 @@
 """The command group: what belongs together in photographs and clips."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,10 @@ def group(
     inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Photographs; or clips, with --model.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures, index.html and numbers.json.")],
     model: Annotated[
-        str | None, typer.Option(help="For clips: a run directory of co_occurrence with context=frames.")
+        str | None,
+        typer.Option(
+            help="Run directory of co_occurrence: of context=frames for clips, context=patches for photographs."
+        ),
     ] = None,
     groups: Annotated[int | None, typer.Option(help="Of a photograph, or scenes of a clip. Default 6, and 4.")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
@@ -47,14 +51,18 @@ def group(
     words = [word for word in inputs if "=" not in word or Path(word).exists()]
     options = {"seed": seed} | ({} if groups is None else {"groups": groups})
     options |= read_overrides(given_options(context, [word for word in inputs if word not in words]))
-    grouper = read_grouper(options) if model is None else read_scene_grouper(options)
+    clips = any(word.lower().endswith(CLIP_ENDINGS) for word in words)
+    grouper = read_scene_grouper(options) if clips else read_grouper(options, learned=model is not None)
     if not words:
         raise ConfigError("`IN` names no file; give photographs, or clips with --model")
     for word in words:
         check_files(word, "IN")
-        if (is_clip := word.lower().endswith(CLIP_ENDINGS)) != (model is not None):
-            fix = "clips need --model RUN" if is_clip else "photographs are grouped without --model"
-            raise ConfigError(f"`IN` {word!r}: {fix}")
+        if word.lower().endswith(CLIP_ENDINGS) != clips:
+            raise ConfigError(
+                f"`IN` {word!r} is no clip as others are; group clips and photographs one after the other"
+            )
+    if clips and model is None:
+        raise ConfigError("`--model` is missing: clips are grouped by a run of co_occurrence with context=frames")
     if model is not None:
         check_model(model, "co_occurrence")
     check_folder(out, "--out")
@@ -62,15 +70,19 @@ def group(
 
     from tfssl.grouping.gallery import clip_gallery, photograph_gallery
 
-    say(f"group: {len(words)} of {'photographs' if model is None else f'clips, model {model}'}, to {out}", err=True)
-    if model is None:
-        with CountProgress("steps") as progress:
-            numbers, failed = photograph_gallery(words, out, grouper, progress)
-    else:
-        from tfssl import runtime
-        from tfssl.api.grouping import frame_affinities
+    kind = "clips" if clips else "photographs"
+    say(f"group: {len(words)} of {kind}{'' if model is None else f', model {model}'}, to {out}", err=True)
+    learned = None
+    if model is not None:
+        from tfssl.api.grouping import frame_affinities, pixel_affinities
 
-        affinities = frame_affinities(model)
-        with runtime.measuring(), CountProgress("clips") as progress:
-            numbers, failed = clip_gallery(words, out, grouper, affinities, model, progress)
+        learned = frame_affinities(model) if clips else pixel_affinities(model)
+    from tfssl import runtime
+
+    nothing = contextlib.nullcontext()
+    with nothing if model is None else runtime.measuring(), CountProgress("clips" if clips else "steps") as progress:
+        if clips:
+            numbers, failed = clip_gallery(words, out, grouper, learned, model, progress)
+        else:
+            numbers, failed = photograph_gallery(words, out, grouper, progress, learned, model)
     report_gallery(numbers, failed, out, before)

@@ -18,15 +18,21 @@ _TEXT = (
     "information, Isola, Zoran, Krishnan, Adelson, ECCV 2014). Eigenvectors of these affinities give the boundaries; "
     "regions between them are merged one by one, which gives groups and proposals of objects."
 )
+_LEARNED = (
+    "A network learned which patches lie beside each other in photographs; pixels belong together where it gives the "
+    "patches around them high odds (Isola, Zoran, Krishnan, Adelson, 2016). Eigenvectors of these affinities give the "
+    "boundaries; regions between them are merged one by one, which gives groups and proposals of objects."
+)
 _SCENES = (
     "A network learned to tell frames of one moment from those of different clips; frames that it finds alike were "
     "grouped (Isola, Zoran, Krishnan, Adelson, 2016). Each row is a scene, its frames in the order of time."
 )
 _CELL, _COLUMNS = 192, 6
+_MATRIX = 480  # about the pixels of each side of a matrix of affinities
 _LEAST_SHOWN = 4  # groups that the overlay has colors for, as a distance on the circle of hues
 
 
-def photograph_gallery(paths, out, grouper, progress=None):
+def photograph_gallery(paths, out, grouper, progress=None, learned=None, model=""):
     """Group photographs, and write a page.
 
     Args:
@@ -35,6 +41,8 @@ def photograph_gallery(paths, out, grouper, progress=None):
             ``numbers.json``.
         grouper: :class:`~tfssl.grouping.group.Grouper`.
         progress: called with (steps done, in all, name of the image).
+        learned: see the call of the grouper.
+        model: what the network is called on the page.
 
     Returns:
         ``(numbers, failed)``: ``{name: {number: value}}``, ``{path: reason}`` of what did not serve.
@@ -52,7 +60,7 @@ def photograph_gallery(paths, out, grouper, progress=None):
                 progress(number * steps + step, len(paths) * steps, path.name)
 
         try:
-            result = grouper(decode_image(path, srgb=True), done)
+            result = grouper(decode_image(path, srgb=True), done, learned)
         except (ValueError, OSError) as error:
             failed[str(path)] = str(error)
             continue
@@ -64,8 +72,9 @@ def photograph_gallery(paths, out, grouper, progress=None):
     if not images:
         path, reason = next(iter(failed.items()))
         raise SourceError(f"no image can be grouped; {path}: {reason}")
-    protocol = dataclasses.asdict(grouper)
-    return write_gallery(out, "Groups", text=_TEXT, images=images, numbers=numbers, protocol=protocol), failed
+    protocol = dataclasses.asdict(grouper) | ({} if learned is None else {"model": model})
+    text = _TEXT if learned is None else _LEARNED
+    return write_gallery(out, "Groups", text=text, images=images, numbers=numbers, protocol=protocol), failed
 
 
 def clip_gallery(paths, out, grouper, affinities, model="", progress=None):
@@ -92,7 +101,7 @@ def clip_gallery(paths, out, grouper, affinities, model="", progress=None):
             continue
         files = {what: out / f"{file_stem(path.stem, what)}.png" for what in ("scenes", "affinities")}
         scenes_sheet(scenes, files["scenes"])
-        save_png(Image.fromarray((scenes.affinities * 255).astype(np.uint8)), files["affinities"])
+        save_png(affinities_picture(scenes), files["affinities"])
         images[path.stem], numbers[path.stem] = files, scene_numbers(scenes)
         if progress is not None:
             progress(number + 1, len(paths), path.name)
@@ -163,6 +172,12 @@ def scenes_sheet(scenes, path):
         rows.append([tile(scenes.frames[n], _CELL // 2 + 16, text=f"{scenes.times[n]:.1f} s") for n in shown])
         labels.append(f"scene {label + 1}\n{len(own)} frames")
     return picture_sheet(rows, path, labels=labels, cell=_CELL // 2 + 32)
+
+
+def affinities_picture(scenes):
+    """The affinity of each two frames, white is 1, in squares that can be seen: ``PIL.Image``."""
+    side = max(1, _MATRIX // len(scenes.affinities))
+    return Image.fromarray(np.kron(scenes.affinities * 255, np.ones((side, side))).astype(np.uint8))
 
 
 def _check_names(paths):

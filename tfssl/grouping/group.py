@@ -16,6 +16,9 @@ from tfssl.options import check
 LEAST_SIZE = 16
 """Shorter side of the smallest image that is grouped, in pixels."""
 
+LEARNED = {"size": 144, "radius": 8, "halvings": 1, "vectors": 40}
+"""Settings of :class:`Grouper` for an affinity of patches, which are larger than pixels: about the size of training."""
+
 _BORDER = 0.03  # of the height: boundaries along the image's border are faded out there (code: border_suppress)
 _BRIGHTEST = 99.5  # percentile of the strength that becomes 1
 
@@ -62,12 +65,14 @@ class Grouper:
         check_integers(0, 4, halvings=self.halvings)
         check_integers(0, 2**32 - 1, seed=self.seed)
 
-    def __call__(self, image, progress=None):
+    def __call__(self, image, progress=None, learned=None):
         """Group an image.
 
         Args:
             image: ``PIL.Image``, RGB, at least :data:`LEAST_SIZE` pixels wide and high.
             progress: called with (steps done, in all).
+            learned: function of pixels, uint8 (h, w, 3), that gives what :class:`~tfssl.grouping.pairs.Affinity` is: a
+                function of the numbers of pixels. None: the image's own statistics.
 
         Returns:
             :class:`Grouping`.
@@ -89,7 +94,10 @@ class Grouper:
         for scale in range(self.scales):
             shrunk = _fitted(image, self.size / 2**scale)
             pixels = np.asarray(shrunk)
-            affinity = Affinity(pixels, kernels=self.kernels, trees=self.trees, seed=self.seed)
+            if learned is None:
+                affinity = Affinity(pixels, kernels=self.kernels, trees=self.trees, seed=self.seed)
+            else:
+                affinity = learned(pixels)
             done(3 * scale + 1)
             shape = pixels.shape[:2]
             matrix = affinity_matrix(affinity, shape, self.radius)
@@ -102,17 +110,17 @@ class Grouper:
             planes = (_resized(plane, grid[0].shape[::-1]) for plane in np.moveaxis(found, -1, 0))
             energy = energy + np.stack(list(planes), axis=-1) / self.scales
             done(3 * scale + 3)
-        return Grouping(image, _faded(energy), Regions(*grid), self, affinity.bandwidths)
+        return Grouping(image, _faded(energy), Regions(*grid), self, affinity.bandwidths if learned is None else {})
 
 
-def read_grouper(options):
-    """A :class:`Grouper` of ``{name: value}``.
+def read_grouper(options, learned=False):
+    """A :class:`Grouper` of ``{name: value}``; for a learned affinity :data:`LEARNED` stands for what is not given.
 
     Raises:
         ConfigError: for an unknown name, which suggests a known one, or a value that there cannot be.
     """
     check(options, {field.name: field.default for field in dataclasses.fields(Grouper)}, "group")
-    return Grouper(**options)
+    return Grouper(**(LEARNED if learned else {}) | options)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -331,6 +331,7 @@ def _finish(config, model, out, recorder):
 
 def _answers(config, model):
     """Whether the network's outputs for a few examples are numbers."""
-    batch = next(iter(config.method.dataset(config.settings.data, batch_size=2, training=True, start=0, count=1)))
+    count = 2 * config.method.examples_per_item
+    batch = next(iter(config.method.dataset(config.settings.data, batch_size=count, training=True, start=0, count=1)))
     outputs = tf.nest.flatten(model(batch[0] if isinstance(batch, tuple) else batch, training=False))
     return all(np.isfinite(np.asarray(keras.ops.cast(x, "float32"))).all() for x in outputs if x.dtype != "string")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from tfssl.errors import ConfigError
 from tfssl.methods.backbone import Backbone
 from tfssl.methods.base import Method, Paper, check_resize
 from tfssl.methods.co_occurrence import data
@@ -32,6 +33,8 @@ class CoOccurrence(Method):
             place of the same image, which teaches objects; or ``"dataset"``, another image, which teaches scenes.
             Frames and photographs always take another clip or pair.
         positives: fraction of pairs from one context, between 0 and 1 (a half).
+        pairs_per_image: of patches: pairs that are drawn from each image that was read, and follow each other in the
+            stream of examples. With ``negatives: dataset`` a batch has to hold those of two images.
         crop_size: of what the network sees, in pixels (17, recalled).
         resize: images and frames are scaled so that their shorter side has this many pixels; null keeps them. Of
             frames and photographs a square is cut anywhere in training, in the middle otherwise.
@@ -61,6 +64,7 @@ class CoOccurrence(Method):
     context: Literal["patches", "frames", "photographs"] = "patches"
     negatives: Literal["image", "dataset"] = "image"
     positives: float = Field(0.5, gt=0, lt=1)
+    pairs_per_image: int = Field(1, ge=1, le=4096)
     crop_size: int = Field(17, ge=8)
     resize: int | None = Field(None, ge=8)
     gap: int = Field(4, ge=0)
@@ -81,6 +85,11 @@ class CoOccurrence(Method):
             raise ValueError(
                 f"`jitter` must be at most the gap, or patches overlap. Received: jitter={self.jitter}, gap={self.gap}"
             )
+        if self.pairs_per_image > 1 and self.context != "patches":
+            raise ValueError(
+                f"`pairs_per_image` must be 1 but for patches. Received: pairs_per_image={self.pairs_per_image}, "
+                f"context={self.context!r}"
+            )
         if self.crop_size < 2 ** len(self.channels):
             raise ValueError(
                 f"`channels`: {len(self.channels)} poolings leave nothing of {self.crop_size} pixels; give fewer. "
@@ -93,6 +102,10 @@ class CoOccurrence(Method):
     @property
     def min_size(self):
         return self.resize
+
+    @property
+    def examples_per_item(self):
+        return self.pairs_per_image
 
     def open(self, data):
         if self.context == "frames":
@@ -111,9 +124,23 @@ class CoOccurrence(Method):
             return source
         return neighboring_photographs(source, within=self.within, order=self.order)
 
+    @property
+    def mixes_images(self):
+        """Whether the second image of a pair of different contexts is that of another pair of the batch."""
+        return self.context != "patches" or self.negatives == "dataset"
+
+    def dataset(self, data, *, batch_size, training=True, **options):
+        if training and self.mixes_images and batch_size < 2 * self.pairs_per_image:
+            raise ConfigError(
+                f"`batch_size` must be at least {2 * self.pairs_per_image}: different contexts are made of two "
+                f"images of a batch. Received: batch_size={batch_size}, pairs_per_image={self.pairs_per_image}"
+            )
+        return super().dataset(data, batch_size=batch_size, training=training, **options)
+
     def sample(self, example, rng, training):
-        """Pair uint8 (2, s, s, 3), and int32 (1,): 1 for one context."""
-        return data.draw_pair(self, example, rng, training)
+        """Pair uint8 (2, s, s, 3), and int32 (1,): 1 for one context; of several from an image (n, ...) of each."""
+        arrays = data.draw_pairs(self, example, rng, training)
+        return arrays if self.pairs_per_image > 1 else tuple(array[0] for array in arrays)
 
     def prepare(self, pairs, labels):
         return data.to_inputs(self, pairs, labels)
@@ -154,9 +181,19 @@ class CoOccurrence(Method):
         Returns:
             float64 (n, n), symmetric, in [0, 1]; on the diagonal 1.
         """
-        from tfssl.methods.co_occurrence.evaluate import affinities
+        from tfssl.methods.co_occurrence.affinity import affinities
 
         return affinities(self, model, images)
+
+    def pixel_affinity(self, model, pixels):
+        """Affinity of the pixels of an image, uint8 (H, W, 3), by the patches around them.
+
+        Returns:
+            A function of two arrays of numbers of pixels, row by row, that gives the odds of one context of each pair.
+        """
+        from tfssl.methods.co_occurrence.affinity import PixelAffinity
+
+        return PixelAffinity(self, model, pixels)
 
     @property
     def baseline(self):

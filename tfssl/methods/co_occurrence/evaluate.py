@@ -6,7 +6,6 @@ import numpy as np
 from scipy.special import expit, logit
 from sklearn.cluster import KMeans
 
-from tfssl.data.crop import Crop
 from tfssl.data.examples import Skipped, spread_examples
 from tfssl.data.pipeline import batches
 from tfssl.data.source import check_source
@@ -20,7 +19,6 @@ from tfssl.visualization.sheet import BAD, GOOD, picture_sheet, tile
 
 _WORDS = 4  # mean colors that PMI is counted over
 _LEAST = 20  # pairs of a kind, below which the log of their number says nothing
-_AT_ONCE = 4096  # pairs of features
 _CELL = 112
 
 
@@ -39,9 +37,10 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
     Returns:
         :class:`~tfssl.evaluation.record.Record`:
 
-        - ``average_precision`` of "one context", beside that of the distance of the pixels and of chance;
+        - ``average_precision`` of "one context", beside that of the distance of pixels and of mean colors, and of
+          chance;
         - ``separated``: fraction of all (pair of one context, pair of different ones) of which the first has the larger
-          affinity, beside the same for pixels; 0.5 by chance;
+          affinity, beside the same for both distances; 0.5 by chance;
         - ``accuracy`` of the sign of the logit, and ``accuracy_same``, ``accuracy_different`` of both kinds;
         - ``loss``, beside that of always answering the fraction of positives;
         - ``pmi_error``: images are sorted by mean color into four words; over pairs of words, each as often as it
@@ -50,6 +49,7 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
         - the counts ``images`` (items that pairs were drawn from), ``images_skipped`` and ``pairs``.
     """
     at_least_one(limit=limit, repeats=repeats)
+    method = method.model_copy(update={"pairs_per_image": 1})  # `repeats` says how many
     source, skipped = method.open(data), Skipped()
     check_source(source)
     total, found = repeats * min(len(source), limit or len(source)), []
@@ -58,18 +58,18 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
     for own_seed in range(seed, seed + repeats):
         for drawn in batches(source, method.sample, batch_size, seed=own_seed, **options):
             pairs, labels = (np.asarray(part) for part in to_inputs(method, *drawn))
-            # The affinity is that of both orders: their mean probability.
-            given = expit(np.asarray(model(pairs), np.float64)), expit(np.asarray(model(pairs[:, ::-1]), np.float64))
-            distance = np.sqrt(np.square(pairs[:, 0] - pairs[:, 1]).mean(axis=(1, 2, 3)))
-            found.append((np.mean(given, axis=0)[:, 0], labels[:, 0], distance, pairs.mean(axis=(2, 3))))
+            found.append(
+                (told(model, pairs), labels[:, 0] > 0, pairs.mean(axis=(2, 3)), *plain_distances(pairs).values())
+            )
             done += len(labels)
             if progress is not None:
                 progress(done, total)
-    probabilities, labels, distances, colors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    probabilities, same, colors, *distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
     if not np.isfinite(probabilities).all():
         raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
-    values, kinds = context_metrics(probabilities, labels.astype(bool), distances, method.baseline)
-    values["pmi_error"], values["pmi_absent"] = pmi_errors(probabilities, labels.astype(bool), colors, method.positives)
+    distances = dict(zip(("pixels", "colors"), distances, strict=True))
+    values, kinds = context_metrics(probabilities, same, distances, method.baseline)
+    values["pmi_error"], values["pmi_absent"] = pmi_errors(probabilities, same, colors, method.positives)
     kinds["pmi_error"] = ("nats", False, {"none": "pmi_absent"})
     values |= {"images": done / repeats, "images_skipped": float(len(skipped.reasons)), "pairs": float(done)}
     record = method_record(
@@ -81,18 +81,30 @@ def evaluate(method, model, data, *, out=None, limit=None, repeats=4, seed=0, ba
     return record
 
 
+def told(model, pairs):
+    """Probability of one context of pairs (B, 2, s, s, 3) in [0, 1], the mean of both orders: float64 (B,)."""
+    return np.mean([expit(np.asarray(model(both), np.float64)[:, 0]) for both in (pairs, pairs[:, ::-1])], axis=0)
+
+
+def plain_distances(pairs):
+    """What tells pairs (B, 2, s, s, 3) without learning: ``{"pixels": RMSE (B,), "colors": that of mean colors}``."""
+    apart = pairs[:, 0] - pairs[:, 1]
+    return {
+        "pixels": np.sqrt(np.square(apart).mean(axis=(1, 2, 3))),
+        "colors": np.sqrt(np.square(apart.mean(axis=(1, 2))).mean(axis=-1)),
+    }
+
+
 def context_metrics(probabilities, same, distances, baseline):
-    """Numbers of :func:`evaluate` and what they are, of probabilities, truths and distances of pixels, (N,) each."""
+    """Numbers of :func:`evaluate` and what they are, of probabilities, truths and distances by name, (N,) each."""
     right = (probabilities > 0.5) == same
     nan = float("nan")
     both = same.any() and not same.all()
     clipped = np.clip(probabilities, 1e-12, 1 - 1e-12)
     values = {
         "average_precision": float(average_precision(probabilities, same)),
-        "pixels_precision": float(average_precision(-distances, same)),
         "chance_precision": float(same.mean()),
         "separated": fraction_smaller(-probabilities[same], -probabilities[~same]) if both else nan,
-        "pixels_separated": fraction_smaller(distances[same], distances[~same]) if both else nan,
         "accuracy": float(right.mean()),
         "commonest": float(max(same.mean(), 1 - same.mean())),
         "accuracy_same": float(right[same].mean()) if same.any() else nan,
@@ -101,10 +113,13 @@ def context_metrics(probabilities, same, distances, baseline):
         "guessing": baseline,
         "chance": 0.5,
     }
-    beside = {"pixels": "pixels_precision", "chance": "chance_precision"}
+    for name, distance in distances.items():
+        values[f"{name}_precision"] = float(average_precision(-distance, same))
+        values[f"{name}_separated"] = fraction_smaller(distance[same], distance[~same]) if both else nan
+    precisions, orders = ({name: f"{name}_{what}" for name in distances} for what in ("precision", "separated"))
     return values, {
-        "average_precision": ("fraction", True, beside),
-        "separated": ("fraction", True, {"pixels": "pixels_separated", "chance": "chance"}),
+        "average_precision": ("fraction", True, precisions | {"chance": "chance_precision"}),
+        "separated": ("fraction", True, orders | {"chance": "chance"}),
         "accuracy": ("fraction", True, {"commonest": "commonest"}),
         "accuracy_same": ("fraction", True, {}),
         "accuracy_different": ("fraction", True, {}),
@@ -141,34 +156,14 @@ def pmi_errors(probabilities, same, colors, positives):
     return tuple(float(np.average(part, weights=counts)) for part in (differences, sizes))
 
 
-def affinities(method, model, images):
-    """See :meth:`tfssl.methods.CoOccurrence.affinities`."""
-    crop = Crop(method.crop_size, resize=method.resize, flip=False)
-    pixels = np.stack([crop.apply(image.convert("RGB")) for image in images])
-    if method.color == "dropping":  # the mean of the channels, any of which it has seen
-        pixels = np.repeat(pixels.mean(axis=-1, keepdims=True), 3, axis=-1)
-    found = model.get_layer("tower").predict(pixels.astype(np.float32) / 255.0, verbose=0)["features"]
-    first, second = np.divmod(np.arange(len(found) ** 2), len(found))
-    head, logits = model.get_layer("head"), []
-    for start in range(0, len(first), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        logits.append(np.asarray(head(np.concatenate([found[first[part]], found[second[part]]], axis=1))))
-    given = expit(np.concatenate(logits).astype(np.float64)).reshape(len(found), len(found))
-    if not np.isfinite(given).all():
-        raise ModelError("the model predicts NaN; its training has failed, start again with a lower learning_rate")
-    given = (given + given.T) / 2
-    np.fill_diagonal(given, 1.0)
-    return given
-
-
 def write_sheet(method, model, data, path, count=8):
     """Draw pairs of ``count`` items spread over the source: of one context above, of different ones below.
 
     Below each pair stands the probability of one context; the frame is green where it is right.
     """
 
-    together = method.model_copy(update={"positives": 1.0})
-    apart = method.model_copy(update={"positives": 0.0})
+    together = method.model_copy(update={"positives": 1.0, "pairs_per_image": 1})
+    apart = method.model_copy(update={"positives": 0.0, "pairs_per_image": 1})
     rows, titles = [], []
     for kind, same in ((together, True), (apart, False)):
 
@@ -177,7 +172,7 @@ def write_sheet(method, model, data, path, count=8):
 
         drawn = spread_examples(method.open(data), count, draw)
         labels = np.full((len(drawn), 1), int(same), np.int32)
-        pairs, labels = (np.asarray(part) for part in to_inputs(method, np.stack(drawn), labels))
+        pairs, labels = (np.asarray(part) for part in to_inputs(kind, np.stack(drawn), labels))
         given = expit(np.asarray(model(pairs))[:, 0])
         bytes_ = (pairs * 255).round().astype(np.uint8)
         rows.append([tile(first, _CELL, text=None) for first in bytes_[:, 0]])
