@@ -16,6 +16,7 @@ from tfssl.methods.video_triplet.data import LOTS
 from tfssl.methods.video_triplet.evaluate import of_pixels, triplet_metrics
 from tfssl.methods.video_triplet.loss import TripletAccuracy, TripletLoss, choose, distances
 from tfssl.methods.video_triplet.network import build_network
+from tfssl.ops.hue_chroma import rgb_to_hcv
 
 RNG = np.random.default_rng(0)
 TINY = {"backbone": "small", "crop_size": 32, "fc6": 32, "fc7": 16}
@@ -25,6 +26,10 @@ X, POSITIVE, NEGATIVE = (1.0, 0.0, 0.0), (0.8, 0.6, 0.0), (0.6, 0.8, 0.0)
 def targets(clips, seed=0):
     lots = np.random.default_rng(seed).random((len(clips), LOTS))
     return np.concatenate([np.array(clips)[:, None], lots], axis=1).astype(np.float32)
+
+
+def seeded(seed):
+    return np.random.default_rng(seed)
 
 
 def unit(*shape):
@@ -214,6 +219,56 @@ class TestExamples:
         pair, _ = method.sample(self.example(), np.random.default_rng(1), False)
         np.testing.assert_array_equal(pair[0], self.RAMP[4:20, 4:20])
 
+    def test_parts_of_different_size(self):
+        method = VideoTriplet(backbone="small", crop_size=16, crop_area=(0.2, 0.5), mirror=False)
+        edge = np.linspace(0, 255, 32).astype(np.uint8)
+        frames = np.tile(edge[None, :, None], (2, 32, 1, 3))  # how much of the ramp is seen tells the width of the cut
+        pairs = [method.sample({"clip": FrameClip(frames), "label": 0}, seeded(i), True)[0] for i in range(40)]
+        widths = np.array([np.ptp(crop.astype(int)) for pair in pairs for crop in pair]) / 255
+        assert 0.2**0.5 * 0.75 < widths.min() < 0.5 and 0.6 < widths.max() < (0.5 * 4 / 3) ** 0.5
+        whole, _ = method.sample({"clip": FrameClip(frames), "label": 0}, seeded(0), False)
+        assert np.ptp(whole.astype(int)) > 240, "measured crops are whole"
+
+
+class TestColors:
+    FRAMES = np.tile(np.array([[200, 120, 40], [60, 90, 180]], np.uint8).repeat(8, 0), (2, 16, 1, 1))
+
+    def draw(self, seed, training=True, **fields):
+        method = VideoTriplet(backbone="small", crop_size=16, mirror=False, **fields)
+        return method.sample({"clip": FrameClip(self.FRAMES), "label": np.int32(7)}, seeded(seed), training)[0]
+
+    def test_both_of_a_pair_change_by_draws_of_their_own(self):
+        first, last = self.draw(0, color_jitter=1.0)
+        assert first.dtype == np.uint8 and np.abs(first.astype(int) - last).mean() > 10
+        np.testing.assert_array_equal(self.draw(0, color_jitter=1.0), [first, last])
+        assert (self.draw(1, color_jitter=1.0) != [first, last]).any()
+
+    def test_only_in_training_and_only_if_asked(self):
+        for seed in range(5):
+            np.testing.assert_array_equal(self.draw(seed, False, color_jitter=1.0, gray_fraction=1.0), self.FRAMES)
+            np.testing.assert_array_equal(self.draw(seed), self.FRAMES)
+
+    def test_strength(self):
+        """Brightness by a factor within 1 - 0.8 s and 1 + 0.8 s, saturation too; hue by at most 0.2 s of a turn."""
+        for strength in (0.1, 0.5):
+            pairs = np.stack([self.draw(seed, color_jitter=strength) for seed in range(100)])
+            colors = pairs.reshape(-1, 3) / 255
+            hues = rgb_to_hcv(pairs[:, :, 0, 0].reshape(-1, 3) / 255)[:, 0]
+            turned = (hues - rgb_to_hcv(self.FRAMES[0, 0, :1] / 255)[:, 0] + 0.5) % 1 - 0.5
+            assert 0.15 * strength < np.abs(turned).max() < 0.2 * strength + 0.02
+            light = colors.mean() / (self.FRAMES.mean() / 255)
+            assert light == pytest.approx(1, abs=0.15)
+            bright = pairs.mean(axis=(2, 3, 4)) / self.FRAMES.mean()
+            assert 1 - 0.8 * strength - 0.03 < bright.min() < 1 - 0.5 * strength
+            assert 1 + 0.4 * strength < bright.max() < 1 + 0.8 * strength + 0.03
+
+    def test_gray(self):
+        pairs = np.stack([self.draw(seed, gray_fraction=0.4) for seed in range(150)])
+        gray = (np.ptp(pairs, axis=-1) == 0).all(axis=(2, 3))
+        assert gray.mean() == pytest.approx(0.4, abs=0.1) and (gray[:, 0] != gray[:, 1]).any()
+        np.testing.assert_array_equal(pairs[~gray], np.broadcast_to(self.FRAMES[0], pairs[~gray].shape))
+        assert (np.ptp(self.draw(0, gray_fraction=1.0), axis=-1) == 0).all()
+
 
 def test_metrics_by_hand():
     pairs = np.array([[X, POSITIVE], [NEGATIVE, NEGATIVE]])
@@ -234,6 +289,9 @@ def test_metrics_by_hand():
         ({"hard_fraction": 1.5}, "`hard_fraction`"),
         ({"random_fraction": 1.0}, "`random_fraction`"),
         ({"negatives": 1000}, "`negatives`"),
+        ({"color_jitter": 1.5}, "^`color_jitter`[^\n]*$"),
+        ({"gray_fraction": -0.1}, "^`gray_fraction`[^\n]*$"),
+        ({"crop_area": (0.5, 1.5)}, "^`crop_area`[^\n]*0 < smallest <= largest <= 1[^\n]*$"),
     ],
 )
 def test_wrong_fields_are_named(fields, message):
