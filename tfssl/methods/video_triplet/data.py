@@ -8,7 +8,6 @@ from tfssl.data.crop import Crop
 LOTS = 256
 """Random numbers of an example: its negatives are drawn by them, so that a run that goes on draws the same ones."""
 
-
 _FACTORS, _TURN = 0.8, 0.2
 """Largest changes at strength 1: of the factors of brightness, contrast and saturation, and of hue (1 is a turn)."""
 
@@ -47,9 +46,9 @@ def _change_color(image, changes):
     kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     for kind, change in zip(kinds, changes[:3], strict=True):
         image = kind(image).enhance(1 + _FACTORS * change)
-    hsv = np.array(image.convert("HSV"))
-    hsv[..., 0] += np.uint8(round(256 * _TURN * changes[3]) % 256)  # wraps around, as hue does
-    return Image.fromarray(hsv, "HSV").convert("RGB")
+    hue, saturation, value = image.convert("HSV").split()
+    turn = round(256 * _TURN * changes[3])
+    return Image.merge("HSV", (hue.point([(h + turn) % 256 for h in range(256)]), saturation, value)).convert("RGB")
 
 
 def to_inputs(pairs):
