@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tfssl.config import load_config
 from tfssl.data.rendered import FrameClip
@@ -12,7 +13,7 @@ from tfssl.data.source import Source
 from tfssl.data.track_crops import SceneCropSource
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import VideoTriplet
-from tfssl.methods.video_triplet.data import LOTS
+from tfssl.methods.video_triplet.data import LOTS, change_color
 from tfssl.methods.video_triplet.evaluate import of_pixels, triplet_metrics
 from tfssl.methods.video_triplet.loss import TripletAccuracy, TripletLoss, choose, distances
 from tfssl.methods.video_triplet.network import build_network
@@ -223,7 +224,7 @@ class TestExamples:
         method = VideoTriplet(backbone="small", crop_size=16, crop_area=(0.2, 0.5), mirror=False)
         edge = np.linspace(0, 255, 32).astype(np.uint8)
         frames = np.tile(edge[None, :, None], (2, 32, 1, 3))  # how much of the ramp is seen tells the width of the cut
-        pairs = [method.sample({"clip": FrameClip(frames), "label": 0}, seeded(i), True)[0] for i in range(40)]
+        pairs = [method.sample({"clip": FrameClip(frames), "label": 0}, seeded(i), True)[0] for i in range(20)]
         widths = np.array([np.ptp(crop.astype(int)) for pair in pairs for crop in pair]) / 255
         assert 0.2**0.5 * 0.75 < widths.min() < 0.5 and 0.6 < widths.max() < (0.5 * 4 / 3) ** 0.5
         whole, _ = method.sample({"clip": FrameClip(frames), "label": 0}, seeded(0), False)
@@ -244,28 +245,30 @@ class TestColors:
         assert (self.draw(1, color_jitter=1.0) != [first, last]).any()
 
     def test_only_in_training_and_only_if_asked(self):
-        for seed in range(5):
+        for seed in range(3):
             np.testing.assert_array_equal(self.draw(seed, False, color_jitter=1.0, gray_fraction=1.0), self.FRAMES)
             np.testing.assert_array_equal(self.draw(seed), self.FRAMES)
 
+    @pytest.mark.parametrize("change", [-1.0, -0.3, 0.5])
+    def test_changes_by_hand(self, change):
+        """Of brightness, contrast and saturation by a factor of 1 + 0.8 s, of hue by 0.2 s of a turn."""
+        image, before, factor = Image.fromarray(self.FRAMES[0]), self.FRAMES[0] / 255, 1 + 0.8 * change
+        gray = np.asarray(image.convert("L"))[..., None] / 255
+        *changed, turned = (np.asarray(change_color(image, change * row)) / 255 for row in np.eye(4))
+        for found, middle in zip(changed, (0, gray.mean(), gray), strict=True):
+            np.testing.assert_allclose(found, np.clip(middle + factor * (before - middle), 0, 1), atol=0.02)
+        turns = rgb_to_hcv(turned)[..., 0] - rgb_to_hcv(before)[..., 0]
+        np.testing.assert_allclose((turns - 0.2 * change + 0.5) % 1, 0.5, atol=0.02)
+
     def test_strength(self):
-        """Brightness by a factor within 1 - 0.8 s and 1 + 0.8 s, saturation too; hue by at most 0.2 s of a turn."""
-        for strength in (0.1, 0.5):
-            pairs = np.stack([self.draw(seed, color_jitter=strength) for seed in range(100)])
-            colors = pairs.reshape(-1, 3) / 255
-            hues = rgb_to_hcv(pairs[:, :, 0, 0].reshape(-1, 3) / 255)[:, 0]
-            turned = (hues - rgb_to_hcv(self.FRAMES[0, 0, :1] / 255)[:, 0] + 0.5) % 1 - 0.5
-            assert 0.15 * strength < np.abs(turned).max() < 0.2 * strength + 0.02
-            light = colors.mean() / (self.FRAMES.mean() / 255)
-            assert light == pytest.approx(1, abs=0.15)
-            bright = pairs.mean(axis=(2, 3, 4)) / self.FRAMES.mean()
-            assert 1 - 0.8 * strength - 0.03 < bright.min() < 1 - 0.5 * strength
-            assert 1 + 0.4 * strength < bright.max() < 1 + 0.8 * strength + 0.03
+        factors = np.stack([self.draw(seed, color_jitter=0.5) for seed in range(20)]).mean(axis=(2, 3, 4))
+        factors /= self.FRAMES.mean()
+        assert 0.57 < factors.min() < 0.75 and 1.25 < factors.max() < 1.43
 
     def test_gray(self):
-        pairs = np.stack([self.draw(seed, gray_fraction=0.4) for seed in range(150)])
+        pairs = np.stack([self.draw(seed, gray_fraction=0.4) for seed in range(80)])
         gray = (np.ptp(pairs, axis=-1) == 0).all(axis=(2, 3))
-        assert gray.mean() == pytest.approx(0.4, abs=0.1) and (gray[:, 0] != gray[:, 1]).any()
+        assert gray.mean() == pytest.approx(0.4, abs=0.12) and (gray[:, 0] != gray[:, 1]).any()
         np.testing.assert_array_equal(pairs[~gray], np.broadcast_to(self.FRAMES[0], pairs[~gray].shape))
         assert (np.ptp(self.draw(0, gray_fraction=1.0), axis=-1) == 0).all()
 

@@ -24,7 +24,7 @@ def draw_pair(method, example, rng, training):
         if training and method.mirror and rng.random() < 0.5:
             crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if training and method.color_jitter:
-            crop = _change_color(crop, method.color_jitter * rng.uniform(-1, 1, 4))
+            crop = change_color(crop, method.color_jitter * rng.uniform(-1, 1, 4))
         if training and method.gray_fraction and rng.random() < method.gray_fraction:
             crop = crop.convert("L").convert("RGB")
         crops.append(np.asarray(crop))
@@ -41,7 +41,7 @@ def _cut(method, image, rng, training):
     return image.crop((left, top, left + size, top + size))
 
 
-def _change_color(image, changes):
+def change_color(image, changes):
     """Change brightness, contrast, saturation and hue by so much of the largest change, ``changes`` in [-1, 1]."""
     kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     for kind, change in zip(kinds, changes[:3], strict=True):
