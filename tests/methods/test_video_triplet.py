@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tfssl.config import load_config
 from tfssl.data.rendered import FrameClip
@@ -12,10 +13,11 @@ from tfssl.data.source import Source
 from tfssl.data.track_crops import SceneCropSource
 from tfssl.errors import ConfigError, SourceError
 from tfssl.methods import VideoTriplet
-from tfssl.methods.video_triplet.data import LOTS
+from tfssl.methods.video_triplet.data import LOTS, change_color
 from tfssl.methods.video_triplet.evaluate import of_pixels, triplet_metrics
 from tfssl.methods.video_triplet.loss import TripletAccuracy, TripletLoss, choose, distances
 from tfssl.methods.video_triplet.network import build_network
+from tfssl.ops.hue_chroma import rgb_to_hcv
 
 RNG = np.random.default_rng(0)
 TINY = {"backbone": "small", "crop_size": 32, "fc6": 32, "fc7": 16}
@@ -25,6 +27,10 @@ X, POSITIVE, NEGATIVE = (1.0, 0.0, 0.0), (0.8, 0.6, 0.0), (0.6, 0.8, 0.0)
 def targets(clips, seed=0):
     lots = np.random.default_rng(seed).random((len(clips), LOTS))
     return np.concatenate([np.array(clips)[:, None], lots], axis=1).astype(np.float32)
+
+
+def seeded(seed):
+    return np.random.default_rng(seed)
 
 
 def unit(*shape):
@@ -214,6 +220,58 @@ class TestExamples:
         pair, _ = method.sample(self.example(), np.random.default_rng(1), False)
         np.testing.assert_array_equal(pair[0], self.RAMP[4:20, 4:20])
 
+    def test_parts_of_different_size(self):
+        method = VideoTriplet(backbone="small", crop_size=16, crop_area=(0.2, 0.5), mirror=False)
+        edge = np.linspace(0, 255, 32).astype(np.uint8)
+        frames = np.tile(edge[None, :, None], (2, 32, 1, 3))  # how much of the ramp is seen tells the width of the cut
+        pairs = [method.sample({"clip": FrameClip(frames), "label": 0}, seeded(i), True)[0] for i in range(20)]
+        widths = np.array([np.ptp(crop.astype(int)) for pair in pairs for crop in pair]) / 255
+        assert 0.2**0.5 * 0.75 < widths.min() < 0.5 and 0.6 < widths.max() < (0.5 * 4 / 3) ** 0.5
+        whole, _ = method.sample({"clip": FrameClip(frames), "label": 0}, seeded(0), False)
+        assert np.ptp(whole.astype(int)) > 240, "measured crops are whole"
+
+
+class TestColors:
+    FRAMES = np.tile(np.array([[200, 120, 40], [60, 90, 180]], np.uint8).repeat(8, 0), (2, 16, 1, 1))
+
+    def draw(self, seed, training=True, **fields):
+        method = VideoTriplet(backbone="small", crop_size=16, mirror=False, **fields)
+        return method.sample({"clip": FrameClip(self.FRAMES), "label": np.int32(7)}, seeded(seed), training)[0]
+
+    def test_both_of_a_pair_change_by_draws_of_their_own(self):
+        first, last = self.draw(0, color_jitter=1.0)
+        assert first.dtype == np.uint8 and np.abs(first.astype(int) - last).mean() > 10
+        np.testing.assert_array_equal(self.draw(0, color_jitter=1.0), [first, last])
+        assert (self.draw(1, color_jitter=1.0) != [first, last]).any()
+
+    def test_only_in_training_and_only_if_asked(self):
+        for seed in range(3):
+            np.testing.assert_array_equal(self.draw(seed, False, color_jitter=1.0, gray_fraction=1.0), self.FRAMES)
+            np.testing.assert_array_equal(self.draw(seed), self.FRAMES)
+
+    @pytest.mark.parametrize("change", [-1.0, -0.3, 0.5])
+    def test_changes_by_hand(self, change):
+        """Of brightness, contrast and saturation by a factor of 1 + 0.8 s, of hue by 0.2 s of a turn."""
+        image, before, factor = Image.fromarray(self.FRAMES[0]), self.FRAMES[0] / 255, 1 + 0.8 * change
+        gray = np.asarray(image.convert("L"))[..., None] / 255
+        *changed, turned = (np.asarray(change_color(image, change * row)) / 255 for row in np.eye(4))
+        for found, middle in zip(changed, (0, gray.mean(), gray), strict=True):
+            np.testing.assert_allclose(found, np.clip(middle + factor * (before - middle), 0, 1), atol=0.02)
+        turns = rgb_to_hcv(turned)[..., 0] - rgb_to_hcv(before)[..., 0]
+        np.testing.assert_allclose((turns - 0.2 * change + 0.5) % 1, 0.5, atol=0.02)
+
+    def test_strength(self):
+        factors = np.stack([self.draw(seed, color_jitter=0.5) for seed in range(20)]).mean(axis=(2, 3, 4))
+        factors /= self.FRAMES.mean()
+        assert 0.57 < factors.min() < 0.75 and 1.25 < factors.max() < 1.43
+
+    def test_gray(self):
+        pairs = np.stack([self.draw(seed, gray_fraction=0.4) for seed in range(80)])
+        gray = (np.ptp(pairs, axis=-1) == 0).all(axis=(2, 3))
+        assert gray.mean() == pytest.approx(0.4, abs=0.12) and (gray[:, 0] != gray[:, 1]).any()
+        np.testing.assert_array_equal(pairs[~gray], np.broadcast_to(self.FRAMES[0], pairs[~gray].shape))
+        assert (np.ptp(self.draw(0, gray_fraction=1.0), axis=-1) == 0).all()
+
 
 def test_metrics_by_hand():
     pairs = np.array([[X, POSITIVE], [NEGATIVE, NEGATIVE]])
@@ -234,6 +292,9 @@ def test_metrics_by_hand():
         ({"hard_fraction": 1.5}, "`hard_fraction`"),
         ({"random_fraction": 1.0}, "`random_fraction`"),
         ({"negatives": 1000}, "`negatives`"),
+        ({"color_jitter": 1.5}, "^`color_jitter`[^\n]*$"),
+        ({"gray_fraction": -0.1}, "^`gray_fraction`[^\n]*$"),
+        ({"crop_area": (0.5, 1.5)}, "^`crop_area`[^\n]*0 < smallest <= largest <= 1[^\n]*$"),
     ],
 )
 def test_wrong_fields_are_named(fields, message):

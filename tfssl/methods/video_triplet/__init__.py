@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from tfssl.methods.backbone import Backbone
-from tfssl.methods.base import Method, Paper, Phase, check_resize
+from tfssl.methods.base import CropArea, Method, Paper, Phase, check_resize
 from tfssl.methods.video_triplet import data
 
 _SMALLEST = {"alexnet": 67, "small": 16}  # pixels that the last map needs, of others 8
@@ -32,7 +32,13 @@ class VideoTriplet(Method):
         resize: crops are scaled to this size in pixels, and cut at random out of that; null for ``crop_size``, so that
             all of a crop is seen (null).
         crop_size: of what the network sees, in pixels (227).
+        crop_area: (smallest, largest) fraction of a track's crop that is cut at random in training, by ``resize`` no
+            more, and scaled to ``crop_size``; not the paper's (null).
         mirror: whether crops are mirrored at random in training, both of a pair by draws of their own.
+        color_jitter: how much brightness, contrast, saturation and hue of training crops change, both of a pair by
+            draws of their own, so that color does not settle which belong together, in [0, 1]: with 1 factors of 0.2 to
+            1.8, and up to a fifth of a turn of hue; not the paper's (0).
+        gray_fraction: fraction of the training crops in gray, in [0, 1]; not the paper's (0).
         backbone: ``"alexnet"`` (CaffeNet with groups) or ``"small"`` (five convolutions with batch normalization, for
             CPUs).
         fc6: units of the first layer behind the convolutions (4096).
@@ -51,7 +57,10 @@ class VideoTriplet(Method):
     random_fraction: float = Field(0.375, ge=0, lt=1)
     resize: int | None = Field(None, ge=8)
     crop_size: int = Field(227, ge=8)
+    crop_area: CropArea = None
     mirror: bool = True
+    color_jitter: float = Field(0.0, ge=0, le=1)
+    gray_fraction: float = Field(0.0, ge=0, le=1)
     backbone: Annotated[Any, Backbone("alexnet", "small")] = "alexnet"
     fc6: int = Field(4096, ge=1)
     fc7: int = Field(1024, ge=2)
