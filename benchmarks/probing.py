@@ -14,4 +14,6 @@ def probed(encoder, labeled, seed, *, image_size, pool):
         runs = list(linear_probe.probe("encoder", [seed], *parts))
     chosen = max(runs, key=lambda run: run.held_out)
     taps = {run.tap: run.metrics["accuracy"] for run in runs}
-    return {"tap": chosen.tap, "accuracy": chosen.metrics["accuracy"], "chance": sets.chance, "taps": taps}
+    held_out = {run.tap: run.held_out for run in runs}
+    found = {"tap": chosen.tap, "accuracy": chosen.metrics["accuracy"], "chance": sets.chance}
+    return found | {"taps": taps, "held_out": held_out}

@@ -41,14 +41,14 @@ def triplets(root):
 
 
 def probes(root):
-    """Linear probes of all taps, trained and untrained."""
+    """Linear probes of all taps, trained and untrained, and of the one that held-out images of all seeds choose."""
     rows = []
     for name in ("trained", "untrained"):
         found = [row["probe"] for row in _part(root, name)]
-        taps = (spread([100 * row["taps"][tap] for row in found]) for tap in sorted(found[0]["taps"]))
-        rows.append((name, *taps, spread([100 * row["accuracy"] for row in found]), str(len(found))))
-    taps = sorted(found[0]["taps"])
-    return markdown(["Network", *(f"{tap} (%)" for tap in taps), "tap chosen on held-out images (%)", "Seeds"], rows)
+        taps = {tap: spread([100 * row["taps"][tap] for row in found]) for tap in sorted(found[0]["taps"])}
+        chosen = max(taps, key=lambda tap: sum(row["held_out"][tap] for row in found))
+        rows.append((name, *taps.values(), chosen, str(len(found))))
+    return markdown(["Network", *(f"{tap} (%)" for tap in taps), "chosen on held-out images", "Seeds"], rows)
 
 
 def _part(root, name):
