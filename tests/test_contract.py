@@ -211,7 +211,7 @@ class Contract:
             assert type(network).__name__ == "Functional"
         assert not any(isinstance(layer, keras.layers.Lambda) for layer in model._flatten_layers())
 
-    def test_a_user_script_lowers_the_loss_of_one_batch(self, config, batch):
+    def test_a_user_script_lowers_the_loss_of_one_batch(self, config, quick, batch):
         """`model.fit(data)`, as in the README; eagerly, for few steps take less time than to build their graph."""
         keras.utils.set_random_seed(0)
         model = config.method.model(keras.optimizers.Adam(1e-3))

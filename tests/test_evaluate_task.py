@@ -54,7 +54,9 @@ def encoder_file(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("source", ["colorizer", "random:alexnet_s", "pixels", "file"])
+@pytest.mark.parametrize(
+    "source", [pytest.param("colorizer", marks=pytest.mark.slow), "random:alexnet_s", "pixels", "file"]
+)
 @pytest.mark.parametrize("task", ["linear_probe", "knn"])
 def test_each_kind_of_encoder(root, encoder_file, tmp_path, capsys, source, task):
     source = encoder_file if source == "file" else source

@@ -37,7 +37,7 @@ def images_of(symbols):
     return np.broadcast_to(symbols[..., None, None, None].astype(np.float32), (*symbols.shape, 8, 8, 3))
 
 
-@pytest.mark.parametrize("positives", [0.5, 0.2])
+@pytest.mark.parametrize("positives", [0.5, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_logits_are_pmi(positives):
     """Card, test 3: within 0.1, and shifted by log(0.25) where a fifth of the pairs is positive."""
     keras.utils.set_random_seed(0)

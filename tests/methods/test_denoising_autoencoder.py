@@ -248,7 +248,7 @@ class TestLinear:
         back = layer.kernel.numpy().T if tied else layer.transposed_kernel.numpy()
         return x, layer.kernel.numpy() @ back
 
-    @pytest.mark.parametrize("tied", [True, False])
+    @pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
     def test_gaussian_optimum(self, tied):
         """W'W = S (S + sigma^2 I)^-1: diag(0.8, 0.5) for S = diag(4, 1), sigma = 1."""
         _, product = self.train(np.diag([4.0, 1.0]), "gaussian", tied=tied, amount=1.0)

@@ -226,6 +226,7 @@ def test_copying_is_measured():
     assert method.adapted(method.adapt(Steps())).baseline == pytest.approx((3 / 255) ** 2)
 
 
+@pytest.mark.slow
 def test_evaluation_and_sheets(tiny, tmp_path):
     method, source = VideoPrediction(**TINY), pushed_source(count=5, frames=9, size=16, speed=1.0)
     record = method.evaluate(tiny, source, out=tmp_path, steps=4, batch_size=2)
