@@ -18,5 +18,5 @@ def ensembles(root):
 
 
 def _label(name):
-    known = {"untrained": "both networks, untrained", "pixels": "raw pixels"}
+    known = {"untrained": "both networks, untrained (one seed)", "pixels": "raw pixels"}
     return known.get(name, f"`{name}` alone" if " " not in name and name != "chance" else name)

@@ -47,8 +47,16 @@ def probes(root):
         found = [row["probe"] for row in _part(root, name)]
         taps = {tap: spread([100 * row["taps"][tap] for row in found]) for tap in sorted(found[0]["taps"])}
         chosen = max(taps, key=lambda tap: sum(row["held_out"][tap] for row in found))
-        rows.append((name, *taps.values(), chosen, str(len(found))))
-    return markdown(["Network", *(f"{tap} (%)" for tap in taps), "chosen on held-out images", "Seeds"], rows)
+        own = spread([100 * row["accuracy"] for row in found])
+        rows.append((name, *taps.values(), chosen, own, str(len(found))))
+    header = [
+        "Network",
+        *(f"{tap} (%)" for tap in taps),
+        "chosen on held-out images",
+        "each seed's own choice (%)",
+        "Seeds",
+    ]
+    return markdown(header, rows)
 
 
 def _part(root, name):
