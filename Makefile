@@ -16,7 +16,7 @@ STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 help:
 	@echo "make install    .venv with everything the other targets need (PYTHON=python3.12 picks an interpreter)"
 	@echo "make demo       train, evaluate, export and colorize on real photographs, in under 10 minutes"
-	@echo "make test       the tests, in under 10 minutes on two cores"
+	@echo "make test       the quick tests, 13 minutes on two cores"
 	@echo "make test-slow  all tests, the slow ones too"
 	@echo "make lint       ruff, mypy, the Python in README.md and docs/ and, where it can run, hadolint"
 	@echo "make bench      the benchmarks, into benchmarks/results/; needs a quiet machine"

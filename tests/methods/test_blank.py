@@ -25,9 +25,11 @@ def method(name, *overrides):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_source_without_anything_to_learn_from_is_refused(name):
     worthless = GRAY if name in NEEDS_COLOR else FLAT
+    asked = method(name)
+    batch_size = 2 * asked.examples_per_item
     with pytest.raises(SourceError, match="holds nothing to learn from: none of the 3 images tried"):
-        method(name).dataset(np.stack([worthless] * 3), batch_size=2)
-    method(name).dataset(np.stack([worthless, worthless, COLOR]), batch_size=2)
+        asked.dataset(np.stack([worthless] * 3), batch_size=batch_size)
+    asked.dataset(np.stack([worthless, worthless, COLOR]), batch_size=batch_size)
 
 
 class Own(methods.Jigsaw):
