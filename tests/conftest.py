@@ -49,17 +49,20 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _free_memory():
-    """Graphs and networks of one file are not needed by the next; left alone they grow to gigabytes.
+@pytest.fixture(scope="session")
+def _kept():
+    """Bytes that this process may hold before it is worth a second to look for what can be freed."""
+    return {"most": 2**31}
 
-    Looking for them takes a second, so it waits until there is something to be had.
-    """
+
+@pytest.fixture(scope="module", autouse=True)
+def _free_memory(_kept):
+    """Graphs and networks of one file are not needed by the next; left alone they grow to gigabytes."""
     yield
-    if _resident() > _free_memory.enough:
+    if _resident() > _kept["most"]:
         keras.backend.clear_session()
         gc.collect()
-        _free_memory.enough = _resident() + 2**30
+        _kept["most"] = _resident() + 2**30
 
 
 def _resident():
@@ -69,9 +72,6 @@ def _resident():
     except OSError:
         return float("inf")
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-_free_memory.enough = 2**31
 
 
 @pytest.fixture(scope="session")

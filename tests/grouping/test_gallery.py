@@ -102,6 +102,7 @@ def test_photographs_by_a_network(run, photos, tiny_data, tmp_path, capsys):
     with pytest.raises(ModelError, match="learned from patches; clips need one that learned from frames"):
         tfssl.group(clip, model=run, groups=2)
     for inputs, words in (
+        ([photos / "square.png", "kernels=200", "--model", run], "`kernels` is of a photograph's own statistics"),
         ([clip], "`--model` is missing"),
         ([clip, photos / "square.png"], "is no clip as others are"),
     ):

@@ -134,6 +134,20 @@ def test_groups_are_the_textures(grouped):
     assert max((groups == truth).mean(), (groups != truth).mean()) > 0.95
 
 
+def test_a_learned_affinity_stands_for_the_pixels(textures):
+    """Upper and lower half belong together, which the two textures, left and right, say nothing of."""
+    size = 32
+
+    def halves(pixels):
+        assert pixels.shape == (size, size, 3) and pixels.dtype == np.uint8
+        upper = np.arange(size * size) // size < size // 2
+        return lambda first, second: np.where(upper[first] == upper[second], 1.0, 1e-3)
+
+    found = Grouper(size=size, vectors=6, groups=2, halvings=0)(textures, learned=halves).groups
+    upper, lower = found[: SIZE // 2 - 2], found[SIZE // 2 + 2 :]
+    assert np.ptp(upper) == np.ptp(lower) == 0 and upper[0, 0] != lower[0, 0]
+
+
 def test_the_best_proposal_is_the_object():
     truth = np.zeros((48, 40), bool)
     truth[12:32, 10:28] = True

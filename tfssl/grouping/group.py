@@ -19,6 +19,7 @@ LEAST_SIZE = 16
 LEARNED = {"size": 144, "radius": 8, "halvings": 1, "vectors": 40}
 """Settings of :class:`Grouper` for an affinity of patches, which are larger than pixels: about the size of training."""
 
+_OWN = {"kernels", "trees"}  # settings that a learned affinity has no use for
 _BORDER = 0.03  # of the height: boundaries along the image's border are faded out there (code: border_suppress)
 _BRIGHTEST = 99.5  # percentile of the strength that becomes 1
 
@@ -117,9 +118,12 @@ def read_grouper(options, learned=False):
     """A :class:`Grouper` of ``{name: value}``; for a learned affinity :data:`LEARNED` stands for what is not given.
 
     Raises:
-        ConfigError: for an unknown name, which suggests a known one, or a value that there cannot be.
+        ConfigError: for an unknown name, which suggests a known one, a value that there cannot be, or a setting of the
+            photograph's own statistics where the affinity is learned.
     """
     check(options, {field.name: field.default for field in dataclasses.fields(Grouper)}, "group")
+    if learned and (own := sorted(_OWN & options.keys())):
+        raise ConfigError(f"`{own[0]}` is of a photograph's own statistics; leave it out, or the model")
     return Grouper(**(LEARNED if learned else {}) | options)
 
 
