@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tfssl import runtime
-from tfssl.errors import ModelError
+from tfssl.errors import ConfigError, ModelError
 from tfssl.options import as_path
 from tfssl.resources import find_model, method_of
 
@@ -69,7 +69,9 @@ def group(
         ConfigError: for an option that there cannot be, an image that is too small or of one color.
         ModelError: if the model is of another method or learned from something else, or cannot be loaded.
     """
-    if model is not None and is_clip(image):
+    if is_clip(image):
+        if model is None:
+            raise ConfigError(f"`model` is missing: {os.fspath(image)!r} is a clip; give a run of co_occurrence")
         from tfssl.data.clips import Clip, clip_source
         from tfssl.grouping.scenes import read_scene_grouper
 
