@@ -101,7 +101,7 @@ def test_photographs_by_a_network(run, photos, tiny_data, tmp_path, capsys):
     clip = clip_source(tiny_data("clips")).paths[0]
     with pytest.raises(ModelError, match="learned from patches; clips need one that learned from frames"):
         tfssl.group(clip, model=run, groups=2)
-    with pytest.raises(ConfigError, match="`model` is missing: .* is a clip"):
+    with pytest.raises(ConfigError, match=r"`model` is missing: .* is a clip"):
         tfssl.group(clip)
     for inputs, words in (
         ([photos / "square.png", "kernels=200", "--model", run], "`kernels` is of a photograph's own statistics"),
